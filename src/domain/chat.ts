@@ -1,0 +1,56 @@
+export type JsonObject = Record<string, unknown>;
+
+export interface ChatMessage extends JsonObject {
+  role: string;
+  content?: unknown;
+}
+
+/** An OpenAI chat-completion body. Only what the gateway reads is named; everything else is carried as it came. */
+export interface ChatBody extends JsonObject {
+  model: string;
+  messages: ChatMessage[];
+  stream?: boolean | null;
+}
+
+/** A chat request: the parsed body for reading, the received text for forwarding (it keeps what parsing loses). */
+export interface ChatRequest {
+  /** The JSON document exactly as the client sent it, decoded from UTF-8. */
+  text: string;
+  body: ChatBody;
+}
+
+/** What an answer consumed, in tokens. */
+export interface Usage {
+  /** All input tokens, cached ones included. */
+  inputTokens: number;
+  /** The part of the input that was read from the provider's prompt cache. */
+  cachedInputTokens: number;
+  /** The part of the input that was written to the provider's prompt cache. */
+  cacheWriteTokens: number;
+  outputTokens: number;
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The text of a message's content: the string itself, or its text parts joined by line breaks. */
+export function contentText(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content
+    .filter((part): part is JsonObject => isJsonObject(part) && typeof part.text === 'string')
+    .map((part) => part.text)
+    .join('\n');
+}
+
+/** The content parts of all messages, strings left out. */
+export function contentParts(messages: readonly ChatMessage[]): JsonObject[] {
+  return messages.flatMap((message) => (Array.isArray(message.content) ? message.content.filter(isJsonObject) : []));
+}
+
+/** The client's own limit on output tokens, if it set one. */
+export function requestedMaxTokens(body: ChatBody): number | null {
+  const limit = body.max_completion_tokens ?? body.max_tokens;
+  return typeof limit === 'number' && Number.isFinite(limit) && limit > 0 ? limit : null;
+}

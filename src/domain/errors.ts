@@ -1,0 +1,82 @@
+/** The body of an error as OpenAI's clients expect it. */
+export interface OpenAIErrorBody {
+  error: { message: string; type: string; param: string | null; code: string | null };
+}
+
+export interface ErrorDetails {
+  type?: string;
+  param?: string | null;
+  code?: string | null;
+}
+
+/** A refusal by the gateway itself. Its message is written for the client and names the way out. */
+export class GatewayError extends Error {
+  readonly status: number;
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string | null;
+
+  constructor(status: number, message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.name = 'GatewayError';
+    this.status = status;
+    this.type = details.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
+    this.param = details.param ?? null;
+    this.code = details.code ?? null;
+  }
+
+  toBody(): OpenAIErrorBody {
+    return openAIError(this.message, { type: this.type, param: this.param, code: this.code });
+  }
+}
+
+export function openAIError(message: string, details: ErrorDetails & { type: string }): OpenAIErrorBody {
+  return {
+    error: { message, type: details.type, param: details.param ?? null, code: details.code ?? null },
+  };
+}
+
+export function invalidRequest(message: string, param: string | null = null, code: string | null = null): GatewayError {
+  return new GatewayError(400, message, { param, code });
+}
+
+/**
+ * How an upstream call failed:
+ * `status`: it answered with an error status; `connection`: no answer could be had; `timeout`: not in time;
+ * `unreadable`: it answered with something that is no chat completion; `interrupted`: the stream broke off or
+ * carried an error event.
+ */
+export type UpstreamFailure = 'status' | 'connection' | 'timeout' | 'unreadable' | 'interrupted';
+
+/**
+ * A failed upstream call. `body` is already in OpenAI's shape, holds no provider key, and is what the client gets
+ * when no fallback helped.
+ */
+export class UpstreamError extends Error {
+  readonly failure: UpstreamFailure;
+  /** HTTP status for the client: the upstream's own, or 502 / 504 where it gave none. */
+  readonly status: number;
+  readonly body: string;
+  readonly contentType: string;
+  /** The upstream's `retry-after` header, unchanged. */
+  readonly retryAfter: string | null;
+
+  constructor(
+    failure: UpstreamFailure,
+    message: string,
+    answer: { status?: number; body?: string; contentType?: string; retryAfter?: string | null; cause?: unknown } = {},
+  ) {
+    super(message, { cause: answer.cause });
+    this.name = 'UpstreamError';
+    this.failure = failure;
+    this.status = answer.status ?? (failure === 'timeout' ? 504 : 502);
+    this.body =
+      answer.body ?? JSON.stringify(openAIError(message, { type: 'upstream_error', code: `upstream_${failure}` }));
+    this.contentType = answer.contentType ?? 'application/json; charset=utf-8';
+    this.retryAfter = answer.retryAfter ?? null;
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,67 @@
+import type { ChatRequest, Usage } from '../domain/chat.ts';
+
+/** One call to one upstream model. */
+export interface ProviderCall {
+  request: ChatRequest;
+  /** The upstream's name of the model. */
+  model: string;
+  /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
+  maxOutputTokens: number | null;
+  /** Aborts the call and closes its connection. */
+  signal: AbortSignal;
+}
+
+/** What an answer tells about itself, gathered from the body or along the stream. */
+export interface AnswerFacts {
+  /** The completion's own `id`, by which clients may rate it. */
+  completionId: string | null;
+  /** The upstream's word for the model that answered. */
+  servedModel: string | null;
+  finishReason: string | null;
+  usage: Usage | null;
+}
+
+export interface ProviderAnswer extends AnswerFacts {
+  /** A chat completion in OpenAI's form, as sent to the client. */
+  body: Uint8Array;
+  /** Names of request fields that this upstream cannot be given. */
+  droppedParams: string[];
+  /** The upstream's own request id, for support tickets. */
+  upstreamRequestId: string | null;
+}
+
+/** One server-sent event for the client, and what it tells. */
+export interface StreamPiece extends Partial<AnswerFacts> {
+  /** The event in OpenAI's form, terminator included; empty when the client is to see nothing of it. */
+  bytes: Uint8Array;
+  /** True when the event carries the answer itself: text, reasoning, refusal or a part of a tool call. */
+  content: boolean;
+  /** True for the closing `[DONE]`. */
+  done?: boolean;
+}
+
+export interface ProviderStream {
+  /**
+   * The events in order. Ends after the upstream's clean end; throws `UpstreamError` when the stream breaks off,
+   * carries an error event, or ends without a finish. Leaving the iteration early closes the upstream connection.
+   */
+  pieces: AsyncIterable<StreamPiece>;
+  droppedParams: string[];
+  upstreamRequestId: string | null;
+}
+
+/**
+ * A service that answers chat requests. Speaks OpenAI's chat form on this side and its own wire format on the other.
+ * Both methods throw `UpstreamError` for whatever goes wrong upstream, and the signal's reason when it was aborted.
+ * Neither retries: that is for `gateway/attempt`.
+ */
+export interface Provider {
+  /** The provider's name in the config. */
+  readonly name: string;
+  /** Resolves with the whole answer. */
+  complete(call: ProviderCall): Promise<ProviderAnswer>;
+  /** Resolves when the upstream has accepted the request and its stream begins. */
+  stream(call: ProviderCall): Promise<ProviderStream>;
+  /** Lets running calls end, then closes the connections. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,80 @@
+import { Agent, fetch as undiciFetch } from 'undici';
+import { messageOf, UpstreamError } from '../domain/errors.ts';
+
+export interface UpstreamHttpOptions {
+  /** Milliseconds a new connection may take. */
+  connectTimeoutMs: number;
+  /** Never to appear in anything that leaves the provider. */
+  secrets: readonly string[];
+}
+
+/** Shape that the typed errors of both official SDKs share. */
+interface SdkStatusError extends Error {
+  status: number;
+  headers: Headers;
+}
+
+/**
+ * The HTTP client of one provider: a keep-alive pool, a `fetch` over it for the official SDK, and the translation of
+ * the SDK's errors.
+ */
+export class UpstreamHttp {
+  readonly fetch: typeof fetch;
+  readonly #agent: Agent;
+  readonly #secrets: readonly string[];
+  /**
+   * Error bodies as received. The SDKs parse an error body and drop the rest of it, but hand on the very `Headers`
+   * object of the response: by it the bytes are found again.
+   */
+  readonly #errorBodies = new WeakMap<object, string>();
+
+  constructor(options: UpstreamHttpOptions) {
+    this.#secrets = options.secrets.filter((secret) => secret !== '');
+    // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
+    this.#agent = new Agent({
+      connect: { timeout: options.connectTimeoutMs },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: 30_000,
+    });
+    const send = async (input: Parameters<typeof undiciFetch>[0], init?: Parameters<typeof undiciFetch>[1]) => {
+      const response = await undiciFetch(input, { ...init, dispatcher: this.#agent });
+      if (!response.ok) this.#errorBodies.set(response.headers, await response.clone().text());
+      return response;
+    };
+    this.fetch = send as unknown as typeof fetch;
+  }
+
+  close(): Promise<void> {
+    return this.#agent.close();
+  }
+
+  /** The error body as received, secrets redacted; null when the error came without one. */
+  errorBody(error: SdkStatusError): string | null {
+    const body = this.#errorBodies.get(error.headers);
+    return body === undefined ? null : this.redact(body);
+  }
+
+  redact(text: string): string {
+    return this.#secrets.reduce((result, secret) => result.replaceAll(secret, '[redacted]'), text);
+  }
+
+  /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass as they are. */
+  toUpstreamError(error: unknown, signal: AbortSignal): unknown {
+    if (signal.aborted) return signal.reason;
+    if (error instanceof UpstreamError) return error;
+    const message = this.redact(deepestMessage(error));
+    return new UpstreamError('connection', `The upstream could not be reached or broke off: ${message}`);
+  }
+}
+
+export function isStatusError(error: unknown): error is SdkStatusError {
+  return error instanceof Error && 'status' in error && typeof error.status === 'number' && 'headers' in error;
+}
+
+/** `fetch failed` says nothing; what its innermost cause says does. */
+function deepestMessage(error: unknown): string {
+  let current = error;
+  while (current instanceof Error && current.cause !== undefined) current = current.cause;
+  return messageOf(current) || messageOf(error);
+}

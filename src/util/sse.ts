@@ -1,0 +1,98 @@
+/** One server-sent event: its bytes as they came, blank line included, and its decoded `data`. */
+export interface RawSseEvent {
+  raw: Uint8Array;
+  /** The `event:` field, or null. */
+  event: string | null;
+  /** The `data:` lines joined by line breaks; null for a comment or an event without data. */
+  data: string | null;
+}
+
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
+/**
+ * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all
+ * events and of `flush()`, joined, are the input. A library decoder gives the data only; passing a stream through
+ * byte for byte needs the bytes as well.
+ */
+export class SseSplitter {
+  #pending: Uint8Array = new Uint8Array(0);
+  /** Everything before this offset is known to hold no event end. */
+  #scanned = 0;
+
+  push(chunk: Uint8Array): RawSseEvent[] {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    const events: RawSseEvent[] = [];
+    let start = 0;
+    for (;;) {
+      const end = this.#findEventEnd(start);
+      if (end < 0) break;
+      events.push(parseEvent(this.#pending.subarray(start, end)));
+      start = end;
+      this.#scanned = end;
+    }
+    this.#pending = this.#pending.subarray(start);
+    this.#scanned = Math.max(0, this.#scanned - start);
+    return events;
+  }
+
+  /** What is left when the stream has ended without a closing blank line. */
+  flush(): RawSseEvent | null {
+    if (this.#pending.length === 0) return null;
+    const event = parseEvent(this.#pending);
+    this.#pending = new Uint8Array(0);
+    this.#scanned = 0;
+    return event;
+  }
+
+  /** Offset just past the first blank line at or after `start`, or −1 when more bytes are needed. */
+  #findEventEnd(start: number): number {
+    const bytes = this.#pending;
+    let position = Math.max(start, this.#scanned);
+    while (position < bytes.length) {
+      const first = lineBreakLength(bytes, position);
+      if (first === 0) {
+        position++;
+        continue;
+      }
+      const next = position + first;
+      // A carriage return at the very end may be the first half of a line break: wait for the next chunk.
+      if (next >= bytes.length || (bytes[next] === CARRIAGE_RETURN && next + 1 >= bytes.length)) break;
+      const second = lineBreakLength(bytes, next);
+      if (second > 0) return next + second;
+      position = next;
+    }
+    this.#scanned = position;
+    return -1;
+  }
+}
+
+function lineBreakLength(bytes: Uint8Array, at: number): number {
+  if (bytes[at] === LINE_FEED) return 1;
+  if (bytes[at] !== CARRIAGE_RETURN) return 0;
+  return bytes[at + 1] === LINE_FEED ? 2 : 1;
+}
+
+const decoder = new TextDecoder();
+
+function parseEvent(raw: Uint8Array): RawSseEvent {
+  const data: string[] = [];
+  let event: string | null = null;
+  for (const line of decoder.decode(raw).split(/\r\n|\n|\r/)) {
+    const colon = line.indexOf(':');
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
+    if (field === 'data') data.push(value);
+    else if (field === 'event') event = value;
+  }
+  return { raw, event, data: data.length > 0 ? data.join('\n') : null };
+}
+
+const encoder = new TextEncoder();
+
+/** A `data:` event that carries `value` as JSON. */
+export function sseData(value: unknown): Uint8Array {
+  return encoder.encode(`data: ${JSON.stringify(value)}\n\n`);
+}
+
+export const SSE_DONE: Uint8Array = encoder.encode('data: [DONE]\n\n');
