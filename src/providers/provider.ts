@@ -52,7 +52,8 @@ export interface ProviderStream {
 
 /**
  * A service that answers chat requests. Speaks OpenAI's chat form on this side and its own wire format on the other.
- * Both methods throw `UpstreamError` for whatever goes wrong upstream, and the signal's reason when it was aborted.
+ * Both methods throw `UpstreamError` for whatever goes wrong upstream, the signal's reason when it was aborted, and
+ * `GatewayError` 400 for a request that cannot be said in the upstream's format.
  * Neither retries: that is for `gateway/attempt`.
  */
 export interface Provider {

@@ -1,5 +1,5 @@
 import { Agent, fetch as undiciFetch } from 'undici';
-import { messageOf, UpstreamError } from '../domain/errors.ts';
+import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
 
 export interface UpstreamHttpOptions {
   /** Milliseconds a new connection may take. */
@@ -59,12 +59,21 @@ export class UpstreamHttp {
     return this.#secrets.reduce((result, secret) => result.replaceAll(secret, '[redacted]'), text);
   }
 
-  /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass as they are. */
-  toUpstreamError(error: unknown, signal: AbortSignal): unknown {
+  /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass, secrets redacted. */
+  toUpstreamError(error: unknown, signal: AbortSignal, failure: 'connection' | 'interrupted' = 'connection'): unknown {
     if (signal.aborted) return signal.reason;
-    if (error instanceof UpstreamError) return error;
+    if (error instanceof GatewayError) return error;
+    if (error instanceof UpstreamError) return this.#redacted(error);
     const message = this.redact(deepestMessage(error));
-    return new UpstreamError('connection', `The upstream could not be reached or broke off: ${message}`);
+    return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);
+  }
+
+  /** An error event within a stream may repeat the key just like an error answer. */
+  #redacted(error: UpstreamError): UpstreamError {
+    const body = this.redact(error.body);
+    return body === error.body
+      ? error
+      : new UpstreamError(error.failure, this.redact(error.message), { ...error, body });
   }
 }
 

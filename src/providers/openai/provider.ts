@@ -98,7 +98,7 @@ export class OpenAIProvider implements Provider {
       const rest = splitter.flush();
       if (rest) yield read(rest);
     } catch (error) {
-      throw this.#translate(error, signal);
+      throw this.#http.toUpstreamError(error, signal, 'interrupted');
     }
     if (!finished) throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
   }

@@ -1,0 +1,243 @@
+import {
+  addOuterProduct,
+  addScaled,
+  allFinite,
+  diagonalMatrix,
+  dot,
+  inverseOfPositiveDefinite,
+  multiply,
+  type SquareMatrix,
+  type Vector,
+} from '../util/linear-algebra.ts';
+import type { CoupledModelOptions } from './defaults.ts';
+
+/** What is kept per arm: the sums, and what follows from them. */
+interface Arm {
+  /** A = Σ w x xᵀ */
+  precision: SquareMatrix;
+  /** b = Σ w y x */
+  response: Vector;
+  /** Σ w: how many observations, counted by weight. */
+  weight: number;
+  /** m0, the arm's own prior mean. */
+  priorMean: Vector;
+  /** G = (A + P1)⁻¹ */
+  covariance: SquareMatrix;
+  /** b − A m0 */
+  centred: Vector;
+  /** h = P1 G (b − A m0): the arm's say in the shared mean. */
+  vote: Vector;
+}
+
+export interface Prediction {
+  mean: number;
+  /** Standard deviation of the expectation (not of one noisy observation). */
+  sd: number;
+}
+
+/** A serialisable copy of everything, so that a restored model predicts the same to the bit. */
+export interface CoupledLinearModelState {
+  sharedInverse: Vector;
+  shared: SquareMatrix;
+  votes: Vector;
+  updates: number;
+  arms: Record<string, Arm>;
+}
+
+/** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
+const REBUILD_EVERY = 4096;
+
+/**
+ * Bayesian linear regression of several arms that share a part of their coefficients:
+ * y = xᵀθ_a + noise, θ_a = m0_a + m + δ_a, m ~ N(0, V0) common to all arms, δ_a ~ N(0, V1) each arm's own.
+ *
+ * The posterior is exact for this joint prior. With P0 = σ²V0⁻¹ and P1 = σ²V1⁻¹ (both diagonal):
+ * G_a = (A_a + P1)⁻¹, V = (P0 + Σ_a (P1 − P1 G_a P1))⁻¹, m = V Σ_a P1 G_a b_a,
+ * E[xᵀθ_a] = xᵀm0_a + xᵀG_a (b_a + P1 m), Var[xᵀθ_a] = σ² (xᵀG_a x + gᵀV g) with g = P1 G_a x.
+ * One observation changes G_a and V⁻¹ by rank one each, so both stay exact at O(d²) without a solve.
+ */
+export class CoupledLinearModel {
+  readonly dimensions: number;
+  readonly #noiseVariance: number;
+  readonly #sharedPrecision: Vector;
+  readonly #ownPrecision: Vector;
+  readonly #defaultPriorMean: Vector;
+  readonly #arms = new Map<string, Arm>();
+  /** V⁻¹ and V */
+  #sharedInverse: SquareMatrix;
+  #shared: SquareMatrix;
+  /** Σ_a h_a and m = V Σ_a h_a */
+  #votes: Vector;
+  #sharedMean: Vector;
+  #updates = 0;
+  readonly #scratch: { a: Vector; b: Vector; c: Vector };
+
+  /** @param dimensions d, the leading constant included @param defaultPriorMean m0 of arms that were given none */
+  constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
+    this.dimensions = dimensions;
+    this.#noiseVariance = options.noiseVariance;
+    this.#sharedPrecision = precisions(dimensions, options.noiseVariance, options.sharedVariance);
+    this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
+    this.#defaultPriorMean = defaultPriorMean;
+    this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
+    this.#shared = diagonalMatrix(this.#sharedPrecision.map((p) => 1 / p));
+    this.#votes = new Float64Array(dimensions);
+    this.#sharedMean = new Float64Array(dimensions);
+    const vector = () => new Float64Array(dimensions);
+    this.#scratch = { a: vector(), b: vector(), c: vector() };
+  }
+
+  /** Sum of the weights that the arm has learned from. */
+  weightOf(arm: string): number {
+    return this.#arms.get(arm)?.weight ?? 0;
+  }
+
+  /** Sets m0 of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
+  setPriorMeans(means: ReadonlyMap<string, Vector>): void {
+    let changed = false;
+    for (const id of new Set([...this.#arms.keys(), ...means.keys()])) {
+      const mean = means.get(id) ?? this.#defaultPriorMean;
+      const arm = this.#arm(id);
+      if (arm.priorMean.every((value, i) => value === mean[i])) continue;
+      arm.priorMean = Float64Array.from(mean);
+      changed = true;
+    }
+    if (changed) this.rebuild();
+  }
+
+  /** Expectation and its uncertainty for one context, O(d²). @param x length d, x[0] = 1 */
+  predict(arm: string, x: Vector): Prediction {
+    const { covariance, priorMean, centred } = this.#arm(arm);
+    const { a: gx, b: coupled, c: vg } = this.#scratch;
+    multiply(covariance, x, gx);
+    for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
+    multiply(this.#shared, coupled, vg);
+    const mean = dot(x, priorMean) + dot(gx, centred) + dot(coupled, this.#sharedMean);
+    const variance = this.#noiseVariance * (dot(x, gx) + dot(coupled, vg));
+    return { mean, sd: Math.sqrt(Math.max(0, variance)) };
+  }
+
+  /**
+   * Adds an observation; a negative weight takes one back. @param x length d @param weight e.g. 1
+   * @throws RangeError for anything not finite: one such number would spoil every sum for good
+   */
+  learn(id: string, x: Vector, y: number, weight: number): void {
+    if (x.length !== this.dimensions || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
+      throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
+    }
+    const arm = this.#arm(id);
+    addOuterProduct(arm.precision, x, weight);
+    addScaled(arm.response, x, weight * y);
+    addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
+    arm.weight += weight;
+    this.#updates++;
+    if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
+  }
+
+  /** Sherman–Morrison on G and on V; false when rounding left no safe denominator. */
+  #updateDerived(arm: Arm, x: Vector, weight: number): boolean {
+    const { a: gx, b: coupled, c: vu } = this.#scratch;
+    multiply(arm.covariance, x, gx);
+    const own = 1 + weight * dot(x, gx);
+    if (!(own > 1e-6)) return false;
+    const factor = weight / own;
+    addOuterProduct(arm.covariance, gx, -factor);
+    for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
+    multiply(this.#shared, coupled, vu);
+    const common = 1 + factor * dot(coupled, vu);
+    if (!(common > 1e-6)) return false;
+    addOuterProduct(this.#sharedInverse, coupled, factor);
+    addOuterProduct(this.#shared, vu, -factor / common);
+    this.#replaceVote(arm);
+    multiply(this.#shared, this.#votes, this.#sharedMean);
+    return true;
+  }
+
+  #replaceVote(arm: Arm): void {
+    addScaled(this.#votes, arm.vote, -1);
+    multiply(arm.covariance, arm.centred, arm.vote);
+    for (let i = 0; i < arm.vote.length; i++) arm.vote[i] *= this.#ownPrecision[i];
+    addScaled(this.#votes, arm.vote, 1);
+  }
+
+  /** Everything derived, anew from the sums: O(K d³). */
+  rebuild(): void {
+    const d = this.dimensions;
+    this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
+    this.#votes = new Float64Array(d);
+    // In the order of ids: sums of floating-point numbers depend on their order, and the order of insertion does
+    // not survive a restart.
+    for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const regularised = Float64Array.from(arm.precision);
+      for (let i = 0; i < d; i++) regularised[i * d + i] += this.#ownPrecision[i];
+      arm.covariance = inverseOfPositiveDefinite(regularised, d);
+      multiply(arm.precision, arm.priorMean, arm.centred);
+      for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
+      arm.vote = new Float64Array(d);
+      this.#replaceVote(arm);
+      for (let i = 0; i < d; i++) {
+        for (let j = 0; j < d; j++) {
+          const own = i === j ? this.#ownPrecision[i] : 0;
+          this.#sharedInverse[i * d + j] +=
+            own - this.#ownPrecision[i] * arm.covariance[i * d + j] * this.#ownPrecision[j];
+        }
+      }
+    }
+    this.#shared = inverseOfPositiveDefinite(this.#sharedInverse, d);
+    multiply(this.#shared, this.#votes, this.#sharedMean);
+  }
+
+  /** The live arrays, not copies: serialise before the next update. */
+  state(): CoupledLinearModelState {
+    return {
+      sharedInverse: this.#sharedInverse,
+      shared: this.#shared,
+      votes: this.#votes,
+      updates: this.#updates,
+      arms: Object.fromEntries(this.#arms),
+    };
+  }
+
+  /** @throws RangeError when the state has other dimensions or holds anything not finite */
+  restore(state: CoupledLinearModelState): void {
+    const d = this.dimensions;
+    const check = (values: Vector, length: number) => {
+      if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
+    };
+    for (const matrix of [state.sharedInverse, state.shared]) check(matrix, d * d);
+    check(state.votes, d);
+    for (const arm of Object.values(state.arms)) {
+      for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
+      for (const vector of [arm.response, arm.priorMean, arm.centred, arm.vote]) check(vector, d);
+    }
+    this.#arms.clear();
+    for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
+    this.#sharedInverse = state.sharedInverse;
+    this.#shared = state.shared;
+    this.#votes = state.votes;
+    this.#updates = state.updates;
+    multiply(this.#shared, this.#votes, this.#sharedMean);
+  }
+
+  #arm(id: string): Arm {
+    let arm = this.#arms.get(id);
+    if (!arm) {
+      const d = this.dimensions;
+      arm = {
+        precision: new Float64Array(d * d),
+        response: new Float64Array(d),
+        weight: 0,
+        priorMean: Float64Array.from(this.#defaultPriorMean),
+        covariance: diagonalMatrix(this.#ownPrecision.map((p) => 1 / p)),
+        centred: new Float64Array(d),
+        vote: new Float64Array(d),
+      };
+      this.#arms.set(id, arm);
+    }
+    return arm;
+  }
+}
+
+function precisions(d: number, noise: number, variance: { intercept: number; slope: number }): Vector {
+  return new Float64Array(d).fill(noise / variance.slope).fill(noise / variance.intercept, 0, 1);
+}

@@ -1,0 +1,54 @@
+/**
+ * The learner's numbers, from about 900 compared settings on recorded outcomes of real models.
+ * Quality is on [0, 1]; contexts have a leading 1 and otherwise standardised entries.
+ */
+
+export interface CoupledModelOptions {
+  /** Variance of one observation around its expectation. */
+  noiseVariance: number;
+  /** Prior variance of the part of the coefficients that all arms share: of the intercept and of each slope. */
+  sharedVariance: { intercept: number; slope: number };
+  /** Prior variance of each arm's own part. */
+  ownVariance: { intercept: number; slope: number };
+}
+
+export const QUALITY_MODEL: CoupledModelOptions = {
+  noiseVariance: 0.16,
+  sharedVariance: { intercept: 0.01, slope: 5e-4 },
+  ownVariance: { intercept: 0.01, slope: 1e-4 },
+};
+
+/** On the natural logarithm of output tokens. */
+export const LENGTH_MODEL: CoupledModelOptions = {
+  noiseVariance: 0.25,
+  sharedVariance: { intercept: 0.03, slope: 0.03 },
+  ownVariance: { intercept: 0.25, slope: 0.01 },
+};
+
+/** Prior mean quality of an arm: level + slope · (its log list price, standardised over the arms). */
+export const PRIOR_QUALITY = { level: 0.85, perLogPriceSd: 0.05 };
+
+/** Prior mean of log output tokens: an answer of 300 tokens. The first few answers move it. */
+export const PRIOR_LOG_LENGTH = Math.log(300);
+
+/** The running mean of actual / predicted output tokens starts as this many observations of 1, each capped. */
+export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
+
+/** Width of the Thompson draw, in standard deviations of the predicted quality. */
+export const THOMPSON = {
+  /** For an arm with few ratings. */
+  coldWidth: 0.4,
+  /** Once the arm has `warmAfter` ratings. */
+  warmWidth: 0.2,
+  warmAfter: 50,
+  /** Draws are clipped to ± this many standard normal units. */
+  clip: 2,
+  /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */
+  floor: 0.005,
+  floorCostOffset: 0.05,
+  /** An arm is plausible when its quality plus this many standard deviations could win. */
+  plausibleSds: 2,
+};
+
+/** The paper's exploration bonus is α · xᵀA⁻¹x (arXiv 2502.18482). */
+export const UCB_ALPHA = 0.1;

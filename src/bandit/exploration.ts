@@ -1,0 +1,95 @@
+import { drawIndex, type Random } from '../util/random.ts';
+import { THOMPSON, UCB_ALPHA } from './defaults.ts';
+import type { ExplorationKind } from './policy.ts';
+import { winProbabilities } from './win-probabilities.ts';
+
+/** One arm's score as a function of its quality: weight · quality − handicap. */
+export interface Prospect {
+  quality: number;
+  sd: number;
+  /** sd² / noise variance = xᵀA⁻¹x, the form that the paper's bonus wants. */
+  leverage: number;
+  /** Sum of the weights of the ratings that the arm has learned from. */
+  ratings: number;
+  handicap: number;
+  /** Cost in units of the reference arm's mean cost. */
+  relativeCost: number;
+}
+
+export interface Choice {
+  chosen: number;
+  chosenBy: 'score' | 'floor';
+  explored: number[];
+  propensities: number[];
+}
+
+type Exploration = (prospects: readonly Prospect[], weight: number, random: Random) => Choice;
+
+/** Greedy: the best prediction wins. */
+const none: Exploration = (prospects, weight) =>
+  certain(
+    prospects,
+    weight,
+    prospects.map((prospect) => prospect.quality),
+  );
+
+/** MixLLM's optimistic bonus α · xᵀA⁻¹x (arXiv 2502.18482). */
+const ucb: Exploration = (prospects, weight) =>
+  certain(
+    prospects,
+    weight,
+    prospects.map((prospect) => prospect.quality + UCB_ALPHA * prospect.leverage),
+  );
+
+/**
+ * Thompson sampling with clipped draws. With a small probability the arm is drawn from those that could still win,
+ * cheap ones first, so that every plausible arm keeps a propensity that the log can be reweighted by.
+ */
+const thompson: Exploration = (prospects, weight, random) => {
+  const widths = prospects.map((p) => p.sd * (p.ratings < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth));
+  const explored = prospects.map((p, i) => p.quality + widths[i] * clipped(random.normal()));
+  const wins = winProbabilities(
+    prospects.map((p) => weight * p.quality - p.handicap),
+    widths.map((width) => weight * width),
+    THOMPSON.clip,
+  );
+  const floor = floorProbabilities(prospects, weight);
+  const byFloor = random.uniform() < THOMPSON.floor;
+  return {
+    chosen: byFloor ? drawIndex(floor, random) : best(scores(prospects, weight, explored)),
+    chosenBy: byFloor ? 'floor' : 'score',
+    explored,
+    propensities: wins.map((win, i) => (1 - THOMPSON.floor) * win + THOMPSON.floor * floor[i]),
+  };
+};
+
+export const EXPLORATIONS: Record<ExplorationKind, Exploration> = { none, ucb, thompson };
+
+function certain(prospects: readonly Prospect[], weight: number, explored: number[]): Choice {
+  const chosen = best(scores(prospects, weight, explored));
+  return { chosen, chosenBy: 'score', explored, propensities: prospects.map((_, i) => (i === chosen ? 1 : 0)) };
+}
+
+function scores(prospects: readonly Prospect[], weight: number, qualities: readonly number[]): number[] {
+  return prospects.map((prospect, i) => weight * qualities[i] - prospect.handicap);
+}
+
+/** Index of the largest; of equal ones the first. */
+function best(values: readonly number[]): number {
+  return values.reduce((winner, value, i) => (value > values[winner] ? i : winner), 0);
+}
+
+function clipped(z: number): number {
+  return Math.min(THOMPSON.clip, Math.max(-THOMPSON.clip, z));
+}
+
+/** Proportional to 1 / (offset + relative cost) over the arms that could beat the best expected score; 0 elsewhere. */
+function floorProbabilities(prospects: readonly Prospect[], weight: number): number[] {
+  const bestExpected = Math.max(...prospects.map((p) => weight * p.quality - p.handicap));
+  const shares = prospects.map((p) => {
+    const optimistic = weight * (p.quality + THOMPSON.plausibleSds * p.sd) - p.handicap;
+    return optimistic >= bestExpected ? 1 / (THOMPSON.floorCostOffset + p.relativeCost) : 0;
+  });
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share) => share / total);
+}

@@ -1,0 +1,34 @@
+import { LENGTH_CORRECTION } from './defaults.ts';
+
+export interface LengthCorrectionState {
+  [arm: string]: { ratios: number; count: number };
+}
+
+/**
+ * Per arm the running mean of actual / predicted output tokens. The model predicts the logarithm; its exponential is
+ * a median, and the mean of a skewed length lies above it.
+ */
+export class LengthCorrection {
+  #arms = new Map<string, { ratios: number; count: number }>();
+
+  factor(arm: string): number {
+    const { ratios, count } = this.#arms.get(arm) ?? { ratios: 0, count: 0 };
+    return (LENGTH_CORRECTION.priorCount + ratios) / (LENGTH_CORRECTION.priorCount + count);
+  }
+
+  learn(arm: string, ratio: number, weight: number): void {
+    const sums = this.#arms.get(arm) ?? { ratios: 0, count: 0 };
+    this.#arms.set(arm, {
+      ratios: sums.ratios + weight * Math.min(ratio, LENGTH_CORRECTION.cap),
+      count: sums.count + weight,
+    });
+  }
+
+  state(): LengthCorrectionState {
+    return Object.fromEntries(this.#arms);
+  }
+
+  restore(state: LengthCorrectionState): void {
+    this.#arms = new Map(Object.entries(state));
+  }
+}

@@ -1,0 +1,115 @@
+import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
+import { LENGTH_MODEL, PRIOR_LOG_LENGTH, PRIOR_QUALITY, QUALITY_MODEL } from './defaults.ts';
+import { EXPLORATIONS, type Prospect } from './exploration.ts';
+import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
+import type { DecisionInput, Observation, Offer, OfferAssessment, Policy, PolicyDecision } from './policy.ts';
+
+export interface LinearPolicyState {
+  quality: CoupledLinearModelState;
+  length: CoupledLinearModelState;
+  correction: LengthCorrectionState;
+}
+
+/** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */
+const MAX_OUTPUT_TOKENS = 1e6;
+
+/** The production policy: coupled linear models of quality and of log output length, and a score that trades them. */
+export class LinearPolicy implements Policy {
+  readonly dimensions: number;
+  readonly #quality: CoupledLinearModel;
+  readonly #length: CoupledLinearModel;
+  readonly #correction = new LengthCorrection();
+
+  /** @param dimensions d, the leading constant included */
+  constructor(dimensions: number) {
+    this.dimensions = dimensions;
+    this.#quality = new CoupledLinearModel(dimensions, QUALITY_MODEL, interceptOnly(dimensions, PRIOR_QUALITY.level));
+    this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
+  }
+
+  /** Prior mean quality per arm on [0, 1]; arms not named get the common level. */
+  setPriorQualities(levels: ReadonlyMap<string, number>): void {
+    const means = [...levels].map(([arm, level]) => [arm, interceptOnly(this.dimensions, level)] as const);
+    this.#quality.setPriorMeans(new Map(means));
+  }
+
+  /** Ratings that the arm has learned from, by weight. */
+  ratingsOf(arm: string): number {
+    return this.#quality.weightOf(arm);
+  }
+
+  decide(input: DecisionInput): PolicyDecision {
+    const { weight } = input;
+    const predicted = input.offers.map((offer) => this.#predict(offer, input.context));
+    const unit = costUnit(input, predicted);
+    const prospects: Prospect[] = predicted.map((p, i) => ({
+      quality: p.quality,
+      sd: p.qualitySd,
+      leverage: p.qualitySd ** 2 / QUALITY_MODEL.noiseVariance,
+      ratings: this.ratingsOf(p.arm),
+      relativeCost: p.costUsd / unit,
+      handicap: ((1 - weight) * p.costUsd) / unit + input.offers[i].penalty,
+    }));
+    const choice = EXPLORATIONS[input.exploration](prospects, weight, input.random);
+    const assessments = predicted.map((p, i): OfferAssessment => {
+      const exploredQuality = choice.explored[i];
+      const score = weight * exploredQuality - prospects[i].handicap;
+      return { ...p, exploredQuality, penalty: input.offers[i].penalty, score, propensity: choice.propensities[i] };
+    });
+    for (const { arm, score, propensity } of assessments) {
+      if (!Number.isFinite(score) || !Number.isFinite(propensity)) {
+        throw new Error(`The learner's score of model "${arm}" is not a finite number.`);
+      }
+    }
+    return { chosen: choice.chosen, chosenBy: choice.chosenBy, assessments, costUnitUsd: unit };
+  }
+
+  learn(observation: Observation): void {
+    const { arm, context, weight } = observation;
+    if (observation.kind === 'quality') {
+      this.#quality.learn(arm, context, observation.reward, weight);
+      return;
+    }
+    this.#length.learn(arm, context, Math.log(Math.max(1, observation.outputTokens)), weight);
+    const { predictedTokens } = observation;
+    if (predictedTokens) this.#correction.learn(arm, observation.outputTokens / predictedTokens, weight);
+  }
+
+  state(): LinearPolicyState {
+    return { quality: this.#quality.state(), length: this.#length.state(), correction: this.#correction.state() };
+  }
+
+  /** @throws RangeError when the state does not fit or holds anything not finite */
+  restore(state: LinearPolicyState): void {
+    this.#quality.restore(state.quality);
+    this.#length.restore(state.length);
+    this.#correction.restore(state.correction);
+  }
+
+  #predict(offer: Offer, x: Float64Array) {
+    const quality = this.#quality.predict(offer.arm, x);
+    const length = this.#length.predict(offer.arm, x);
+    const modelOutputTokens = Math.min(Math.exp(length.mean), MAX_OUTPUT_TOKENS);
+    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(offer.arm), MAX_OUTPUT_TOKENS);
+    return {
+      arm: offer.arm,
+      quality: quality.mean,
+      qualitySd: quality.sd,
+      modelOutputTokens,
+      outputTokens,
+      costUsd: offer.cost(outputTokens),
+    };
+  }
+}
+
+/** Where the reference costs nothing, the dearest offer is the unit; where all are free, cost does not count. */
+function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
+  const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
+  return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
+}
+
+function interceptOnly(dimensions: number, level: number): Float64Array {
+  const mean = new Float64Array(dimensions);
+  mean[0] = level;
+  return mean;
+}

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { type Document, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+import { crossCheck, type Problem } from './cross-check.ts';
+import { type Config, configSchema } from './schema.ts';
+
+export type Environment = Record<string, string | undefined>;
+type Path = (string | number)[];
+
+/** A config that cannot be used. Its message names, per problem, the place in the file, what was there and what is right. */
+export class ConfigError extends Error {
+  constructor(source: string, problems: readonly string[]) {
+    super(`${source} cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+export interface LoadedConfig {
+  config: Config;
+  /** Providers whose `api_key` names an environment variable that is not set, with that variable. */
+  missingKeys: ReadonlyMap<string, string>;
+}
+
+/** @throws ConfigError also when the file cannot be read */
+export function loadConfig(path: string, environment: Environment): LoadedConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(path, [`it cannot be read: ${(error as Error).message}`]);
+  }
+  return parseConfig(text, path, environment);
+}
+
+/** Pure but for its arguments. @param source name of the file, for messages @throws ConfigError */
+export function parseConfig(text: string, source: string, environment: Environment): LoadedConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      source,
+      document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message}`),
+    );
+  }
+  const missing = fillEnvironment(document, environment);
+  const value: unknown = document.toJS() ?? {};
+  const where = (path: Path) => place(document, lines, path);
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new ConfigError(
+      source,
+      parsed.error.issues.map((issue) => describe(issue, value, where)),
+    );
+  }
+  const missingKeys = new Map<string, string>();
+  const problems: Problem[] = crossCheck(parsed.data);
+  for (const { path, variable } of missing) {
+    if (path[0] === 'providers' && path[2] === 'api_key') missingKeys.set(String(path[1]), variable);
+    else problems.push({ path, message: `the environment variable ${variable} is not set` });
+  }
+  if (problems.length > 0) {
+    throw new ConfigError(
+      source,
+      problems.map(({ path, message }) => `${where(path)}: ${message}`),
+    );
+  }
+  return { config: parsed.data, missingKeys };
+}
+
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+
+/**
+ * Fills `${NAME}` and `${NAME:-default}` inside string values, after parsing: a value cannot change the structure.
+ * @returns where a variable without a default is not set (or empty); its text is then empty
+ */
+function fillEnvironment(document: Document, environment: Environment): { path: Path; variable: string }[] {
+  const missing: { path: Path; variable: string }[] = [];
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      if (key === 'key' || typeof node.value !== 'string') return;
+      node.value = node.value.replace(VARIABLE, (_, name: string, fallback: string | undefined) => {
+        const found = environment[name] || fallback;
+        if (found === undefined) missing.push({ path: pathOf(key, ancestors), variable: name });
+        return found ?? '';
+      });
+    },
+  });
+  return missing;
+}
+
+/** The path of a node from what `visit` tells of the way to it. */
+function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly unknown[]): Path {
+  const path: Path = [];
+  ancestors.forEach((ancestor, i) => {
+    const next = ancestors[i + 1];
+    if (isPair(ancestor)) path.push(isScalar(ancestor.key) ? String(ancestor.key.value) : String(ancestor.key));
+    else if (isSequence(ancestor)) path.push(next === undefined ? Number(key) : ancestor.items.indexOf(next));
+  });
+  return path;
+}
+
+function isPair(value: unknown): value is { key: unknown; value: unknown } {
+  return typeof value === 'object' && value !== null && 'key' in value && 'value' in value;
+}
+
+function isSequence(value: unknown): value is { items: unknown[] } {
+  return typeof value === 'object' && value !== null && value.constructor.name === 'YAMLSeq';
+}
+
+/** `models[1].price.input (line 12)`; the line of the nearest parent where the path itself is absent. */
+function place(document: Document, lines: LineCounter, path: Path): string {
+  const name = path.reduce<string>(
+    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
+    '',
+  );
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return `${name} (line ${lines.linePos(node.range[0]).line})`;
+  }
+  return name || 'the file';
+}
+
+function describe(issue: z.core.$ZodIssue, value: unknown, where: (path: Path) => string): string {
+  const path = issue.path as Path;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${where([...path, key])}: there is no such setting${knownKeys(path)}`).join('\n  - ');
+  }
+  const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
+  const secret = path.some((part) => part === 'key' || part === 'api_key');
+  const shown = found === undefined ? 'it is missing' : secret ? 'its value is not shown' : `found ${JSON.stringify(found)}`;
+  return `${where(path)}: ${shown}; ${right(issue)}`;
+}
+
+function right(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_union') {
+    return 'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }';
+  }
+  return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');
+}
+
+/** The settings that are known at a path of the schema, as a hint for a misspelt one. */
+function knownKeys(path: Path): string {
+  let schema: unknown = configSchema;
+  for (const part of path) {
+    const inner = unwrapped(schema);
+    schema = inner.shape?.[part] ?? inner.element ?? inner.valueType;
+  }
+  const { shape } = unwrapped(schema);
+  return shape ? `; known here: ${Object.keys(shape).join(', ')}` : '';
+}
+
+interface SchemaInside {
+  shape?: Record<string | number, unknown>;
+  element?: unknown;
+  valueType?: unknown;
+  def?: { innerType?: unknown };
+}
+
+function unwrapped(schema: unknown): SchemaInside {
+  let current = (schema ?? {}) as SchemaInside;
+  while (current.def?.innerType) current = current.def.innerType as SchemaInside;
+  return current;
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod';
+
+/** USD per million tokens. */
+const price = z.strictObject({
+  input: z.number().nonnegative(),
+  cached_input: z.number().nonnegative().optional(),
+  cache_write: z.number().nonnegative().optional(),
+  output: z.number().nonnegative(),
+});
+
+const seconds = z.number().positive().max(86_400);
+
+const prior = z.union([
+  z.enum(['small', 'mid', 'frontier']),
+  z.strictObject({ quality: z.number().min(0).max(1) }),
+  z.strictObject({ like: z.string() }),
+]);
+
+const model = z.strictObject({
+  // Ids travel in headers and URLs.
+  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'letters, digits and . _ : / @ + -, 128 at most'),
+  provider: z.string(),
+  model: z.string().min(1).optional(),
+  price,
+  context_window: z.number().int().positive().optional(),
+  max_output_tokens: z.number().int().positive().optional(),
+  capabilities: z.array(z.enum(['tools', 'vision', 'json', 'audio', 'files'])).default([]),
+  max_concurrency: z.number().int().positive().default(32),
+  prior: prior.optional(),
+  timeouts: z
+    .strictObject({ first_byte_s: seconds.optional(), idle_s: seconds.optional(), total_s: seconds.optional() })
+    .optional(),
+});
+
+const provider = z.strictObject({
+  type: z.enum(['openai', 'anthropic']),
+  api_key: z.string().optional(),
+  base_url: z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' }).optional(),
+  stream_usage: z.boolean().default(true),
+});
+
+const share = z.number().min(0).max(1);
+
+const key = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
+  key: z.string().min(16, 'at least 16 characters: a shorter key can be guessed'),
+  weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
+  models: z.array(z.string()).min(1).default(['*']),
+  budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
+  rpm: z.number().int().positive().optional(),
+});
+
+export const configSchema = z.strictObject({
+  server: z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      port: z.coerce.number().int().min(0).max(65_535).default(8080),
+      max_body_mb: z.number().positive().max(1024).default(32),
+      shutdown_s: seconds.default(30),
+    })
+    .prefault({}),
+  auth: z.strictObject({ keys: z.array(key).default([]) }).prefault({}),
+  providers: z.record(z.string().regex(/^[\w.-]{1,64}$/), provider),
+  models: z.array(model).min(1),
+  routing: z
+    .strictObject({
+      reference: z.string().optional(),
+      weight: share.default(0.5),
+      weights: z.record(z.string().regex(/^[a-z][\w-]{0,31}$/), share).default({ economy: 0.5, balanced: 0.8, quality: 0.95 }),
+      latency: z
+        .strictObject({
+          budget_s: seconds.default(30),
+          beta: z.number().nonnegative().default(0.25),
+          gamma: z.number().nonnegative().default(4),
+          xi: z.number().nonnegative().default(1),
+          cap: z.number().positive().default(10),
+        })
+        .prefault({}),
+      targets: z.strictObject({}).prefault({}),
+    })
+    .prefault({}),
+  resilience: z
+    .strictObject({
+      retries: z.number().int().min(0).max(10).default(1),
+      max_retry_after_s: z.number().nonnegative().max(60).default(5),
+      timeouts: z
+        .strictObject({
+          connect_s: seconds.default(5),
+          first_byte_s: seconds.default(120),
+          idle_s: seconds.default(60),
+          total_s: seconds.default(600),
+        })
+        .prefault({}),
+      breaker: z
+        .strictObject({ failures: z.number().int().positive().default(5), cooldown_s: seconds.default(10) })
+        .optional(),
+    })
+    .prefault({}),
+  learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),
+  embedding: z.strictObject({ kind: z.literal('lexical').default('lexical') }).prefault({}),
+  storage: z
+    .strictObject({
+      url: z.string().regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db').default('sqlite:data/mixllm.db'),
+    })
+    .prefault({}),
+  logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type ModelConfig = Config['models'][number];
+export type ProviderConfig = Config['providers'][string];

@@ -1,0 +1,39 @@
+import type { Draw } from './draw.ts';
+import type { KindId } from './kind-ids.ts';
+
+export interface DemoMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+/** A conversation that has gone on for a while: earlier turns, then the user's new message. */
+export interface Conversation {
+  history: DemoMessage[];
+  text: string;
+}
+
+/** One sort of request within a kind, with everything that varies drawn anew each time. */
+export interface Task {
+  /** How hard it is for a language model, 0 (anyone) to 1 (few get it right). */
+  difficulty: number;
+  write(draw: Draw): string | Conversation;
+}
+
+/** A kind of query: what people ask about, and in which words. */
+export interface QueryKind {
+  id: KindId;
+  /** How often it is asked, relative to the other kinds. */
+  share: number;
+  tasks: readonly Task[];
+  /** System prompts that an application would put in front of queries of this kind. */
+  systems?: readonly string[];
+  /** Part of the queries that carry one of `systems`, 0..1. */
+  systemChance?: number;
+  /** Said before and after the request by some users. Empty strings keep it plain. */
+  openers?: readonly string[];
+  closers?: readonly string[];
+}
+
+export function turns(...contents: string[]): DemoMessage[] {
+  return contents.map((content, index) => ({ role: index % 2 === 0 ? 'user' : 'assistant', content }));
+}

@@ -1,0 +1,53 @@
+import type { Random } from '../util/random.ts';
+import { type SimulatedModel, USUAL_TOKENS } from './cast.ts';
+import type { DemoQuery } from './queries.ts';
+
+export { SIMULATED_MODELS, type SimulatedModel } from './cast.ts';
+
+/** Standard deviation of one answer's quality where there is room for it. */
+const QUALITY_SD = 0.1;
+const LENGTH_LOG_SD = 0.25;
+
+/** Mean quality of the model's answers to queries of this kind and difficulty, 0..1. */
+export function expectedQuality(model: SimulatedModel, query: Pick<DemoQuery, 'kind' | 'difficulty'>): number {
+  const quality = model.quality[query.kind] - model.falloff * (query.difficulty - 0.5);
+  return Math.min(0.99, Math.max(0.02, quality));
+}
+
+/**
+ * Quality of one answer, in [0, 1], drawn around `expectedQuality`. The noise is symmetric and shrinks near the ends
+ * instead of being cut off there, so that the mean stays exact.
+ */
+export function trueQuality(
+  model: SimulatedModel,
+  query: Pick<DemoQuery, 'kind' | 'difficulty'>,
+  random: Random,
+): number {
+  const mean = expectedQuality(model, query);
+  const sd = Math.min(QUALITY_SD, mean / 2, (1 - mean) / 2);
+  return mean + sd * Math.max(-2, Math.min(2, random.normal()));
+}
+
+/** Tokens of the whole prompt: four characters each, and a few for every message's frame. At least 1. */
+export function promptTokens(query: Pick<DemoQuery, 'messages'>): number {
+  return query.messages.reduce((sum, message) => sum + 4 + Math.ceil(message.content.length / 4), 0);
+}
+
+/** Length of one answer in tokens, at least 1: longer for harder queries, log-normal around the usual length. */
+export function drawOutputTokens(
+  model: SimulatedModel,
+  query: Pick<DemoQuery, 'kind' | 'difficulty'>,
+  random: Random,
+): number {
+  const usual = USUAL_TOKENS[query.kind] * (model.length[query.kind] ?? model.length.usual);
+  return Math.max(1, Math.round(usual * (0.6 + 0.8 * query.difficulty) * Math.exp(LENGTH_LOG_SD * random.normal())));
+}
+
+/** Cost in USD of an answer without cached input. @param price USD per million tokens */
+export function answerCost(
+  price: { input: number; output: number },
+  inputTokens: number,
+  outputTokens: number,
+): number {
+  return (inputTokens * price.input + outputTokens * price.output) / 1e6;
+}

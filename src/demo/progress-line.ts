@@ -1,0 +1,52 @@
+import type { Clock } from '../util/clock.ts';
+import { shorten } from './table.ts';
+
+/** Where progress is shown: `process.stdout`, `process.stderr` or a test's own. */
+export interface ProgressStream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+/** A terminal is redrawn at most so often, milliseconds. */
+const REDRAW_MS = 80;
+/** Elsewhere (a file, a CI log) a line is printed at most so often, milliseconds. */
+const PRINT_MS = 5000;
+
+/**
+ * One line that tells how far a run has come. On a terminal it is drawn over and over in place; anywhere else a plain
+ * line is printed from time to time, the first at once.
+ */
+export class ProgressLine {
+  readonly #stream: ProgressStream;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #drawn = false;
+
+  constructor(stream: ProgressStream, clock: Pick<Clock, 'monotonic'>) {
+    this.#stream = stream;
+    this.#clock = clock;
+  }
+
+  /** Shows `text` unless something was shown only just now. @param text without line breaks */
+  update(text: string): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#shownAt < (this.#stream.isTTY ? REDRAW_MS : PRINT_MS)) return;
+    this.#shownAt = now;
+    this.#show(text);
+  }
+
+  /** Ends the line, with `text` as its last state if given. On a terminal the cursor is on a new line then. */
+  done(text?: string): void {
+    if (text !== undefined) this.#show(text);
+    if (this.#drawn) this.#stream.write('\n');
+    this.#drawn = false;
+  }
+
+  #show(text: string): void {
+    if (!this.#stream.isTTY) return void this.#stream.write(`${text}\n`);
+    // One column is left free: many terminals break the line when the last is written. The escape clears the remainder.
+    this.#stream.write(`\r${shorten(text, (this.#stream.columns ?? 100) - 1)}\u001b[K`);
+    this.#drawn = true;
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Finds what belongs to a request by the text of its last user message, since that is all an upstream sees: nothing is
+ * smuggled into the prompts. Line endings, outer blanks and broken surrogate pairs make no difference, because a wire
+ * format may change them.
+ */
+export class QueryBook<T> {
+  readonly #entries = new Map<string, T>();
+
+  /** Registers `entry`; a later one with the same text takes its place. @returns whether the text was new */
+  add(text: string, entry: T): boolean {
+    const key = keyOf(text);
+    const isNew = !this.#entries.has(key);
+    this.#entries.set(key, entry);
+    return isNew;
+  }
+
+  find(text: string): T | undefined {
+    return this.#entries.get(keyOf(text));
+  }
+}
+
+/** What `QueryBook` compares: two texts with the same key are the same query to it. */
+export function keyOf(text: string): string {
+  return text.toWellFormed().replaceAll('\r\n', '\n').trim();
+}

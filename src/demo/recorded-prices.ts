@@ -1,0 +1,60 @@
+import type { Random } from '../util/random.ts';
+import { seededRandom, shuffled } from '../util/random.ts';
+import type { Outcomes } from './baselines.ts';
+import type { RecordedData, RecordedQuery } from './recorded.ts';
+
+/** What the gateway is told a recorded model costs. */
+export interface RecordedPrice {
+  model: string;
+  /** USD per million tokens. Input is free: the recorded cost of an answer is carried by its output tokens alone. */
+  input: 0;
+  /** USD per million tokens, above 0. */
+  output: number;
+}
+
+/** Spread of list prices around what answers really cost (BANDIT.md, Evidence). */
+const LIST_PRICE_LOG_SD = 0.3;
+
+/**
+ * List prices after the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of usual
+ * length costs just that, so a gateway that expects `tokensPerAnswer` output tokens starts where the protocol's learner
+ * starts.
+ *
+ * Costs come back through whole tokens. With 1,000 per answer of average cost the sum over a model's answers is right to
+ * 0.01 %, and every answer of at least 500 tokens to 0.1 %. An answer far below its model's mean cost has few tokens
+ * and is coarser (2 % at 25 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would
+ * no longer look like answers to a learner whose prior is about those; score runs on the recorded cost itself.
+ * @param seed any 32-bit integer
+ * @param tokensPerAnswer output tokens of an answer that costs the list price, above 0
+ */
+export function recordedPrices(
+  data: Pick<RecordedData, 'file' | 'models' | 'queries'>,
+  seed: number,
+  tokensPerAnswer = 1000,
+): RecordedPrice[] {
+  const random = seededRandom(seed);
+  return data.models.map((model, index) => {
+    const meanCost = data.queries.reduce((sum, query) => sum + query.cost[index], 0) / data.queries.length;
+    if (!(meanCost > 0)) throw new Error(`${data.file}: ${model} costs nothing on any query, so it has no price.`);
+    return {
+      model,
+      input: 0,
+      output: ((meanCost * Math.exp(LIST_PRICE_LOG_SD * random.normal())) / tokensPerAnswer) * 1e6,
+    };
+  });
+}
+
+/** Output tokens with which an answer at this price costs what was recorded. At least 1 unless it was free. @param cost USD */
+export function recordedOutputTokens(price: Pick<RecordedPrice, 'output'>, cost: number): number {
+  return cost === 0 ? 0 : Math.max(1, Math.round((cost * 1e6) / price.output));
+}
+
+/** Queries in random order, then cut to `limit`: files are often sorted by task. */
+export function shuffledQueries(data: RecordedData, random: Random, limit?: number): RecordedQuery[] {
+  return shuffled(data.queries, random).slice(0, limit);
+}
+
+/** The queries as the baselines want them, in the given order. */
+export function recordedOutcomes(queries: readonly RecordedQuery[]): Outcomes {
+  return { quality: queries.map((query) => query.quality), cost: queries.map((query) => query.cost) };
+}

@@ -1,0 +1,132 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { createGunzip } from 'node:zlib';
+import { z } from 'zod';
+import { keyOf } from './query-book.ts';
+
+/** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
+export interface RecordedQuery {
+  id: string;
+  /** The benchmark it comes from; empty when the file names none. */
+  task: string;
+  /** The question without repeated examples where the file has it, else the prompt. */
+  text: string;
+  /** 0..1 */
+  quality: number[];
+  /** USD */
+  cost: number[];
+}
+
+export interface RecordedData {
+  file: string;
+  /** Names of all models, sorted. */
+  models: string[];
+  /** In the order of the file, which is often sorted by task: shuffle before cutting. */
+  queries: RecordedQuery[];
+  /** Rows that were not usable. */
+  leftOut: {
+    /** A model lacks, or has no quality. */
+    incomplete: number;
+    /** A model has no cost. */
+    costless: number;
+    /** The same text stands in an earlier row, so that an upstream could not tell the two apart. */
+    repeated: number;
+  };
+}
+
+const outcomeSchema = z.object({
+  quality: z.number().min(0).max(1).nullish(),
+  cost: z.number().nonnegative().nullish(),
+});
+
+const rowSchema = z.object({
+  id: z.string(),
+  task: z.string().nullish(),
+  prompt: z.string(),
+  question: z.string().nullish(),
+  models: z.record(z.string(), outcomeSchema).refine((models) => Object.keys(models).length > 0, 'names no model'),
+});
+
+type Row = z.infer<typeof rowSchema>;
+
+/**
+ * Reads recorded outcomes (JSON lines, gzipped when the name ends in `.gz`). The models are those of the first row;
+ * rows that lack one of them, its quality or its cost are left out and counted.
+ * @param options.limit stop after so many usable queries
+ * @throws Error that names the file, and the line and field where one is wrong
+ */
+export async function loadRecordedOutcomes(file: string, options: { limit?: number } = {}): Promise<RecordedData> {
+  const data: RecordedData = { file, models: [], queries: [], leftOut: { incomplete: 0, costless: 0, repeated: 0 } };
+  const seen = new Set<string>();
+  let lineNumber = 0;
+  for await (const line of readLines(file)) {
+    if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
+    lineNumber++;
+    if (line.trim() !== '') addRow(data, parseRow(line, `${file}, line ${lineNumber}`), seen);
+  }
+  if (data.queries.length === 0) throw new Error(explainEmptiness(data));
+  return data;
+}
+
+function addRow(data: RecordedData, row: Row, seen: Set<string>): void {
+  if (data.models.length === 0) data.models = Object.keys(row.models).sort();
+  const outcomes = data.models.map((model) => row.models[model]);
+  const quality = outcomes.flatMap((outcome) => outcome?.quality ?? []);
+  const cost = outcomes.flatMap((outcome) => outcome?.cost ?? []);
+  const text = row.question ?? row.prompt;
+  if (quality.length < outcomes.length) data.leftOut.incomplete++;
+  else if (cost.length < outcomes.length) data.leftOut.costless++;
+  else if (seen.has(keyOf(text))) data.leftOut.repeated++;
+  else {
+    seen.add(keyOf(text));
+    data.queries.push({ id: row.id, task: row.task ?? '', text, quality, cost });
+  }
+}
+
+function explainEmptiness({ file, leftOut }: RecordedData): string {
+  if (leftOut.costless > 0) {
+    return `${file} records no costs (they are null), and bench needs costs: it compares quality per dollar. Use a file whose models have a "cost" in USD.`;
+  }
+  if (leftOut.incomplete > 0) return `${file}: no row has a quality for every model of its first row.`;
+  return `${file} holds no queries.`;
+}
+
+function parseRow(line: string, where: string): Row {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new Error(`${where} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const parsed = rowSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`${where}${issue.path.length > 0 ? `, ${issue.path.join('.')}` : ''}: ${issue.message}`);
+}
+
+/** Lines end at line feeds only: JSON may hold U+2028 unescaped, which node:readline would cut at. */
+async function* readLines(file: string): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  try {
+    for await (const chunk of openFile(file)) {
+      const lines = (rest + decoder.write(chunk as Buffer)).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } catch (error) {
+    throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  yield rest + decoder.end();
+}
+
+function openFile(file: string): Readable {
+  const bytes = createReadStream(file);
+  if (!file.endsWith('.gz')) return bytes;
+  const unzipped = createGunzip();
+  // `pipe` does not hand errors on; without this a missing file would end the reader silently.
+  bytes.once('error', (error) => unzipped.destroy(error));
+  unzipped.once('close', () => bytes.destroy());
+  return bytes.pipe(unzipped);
+}

@@ -1,0 +1,74 @@
+export type Align = 'left' | 'right';
+
+export interface TableOptions {
+  /** By column; without it columns of numbers stand right and others left. */
+  align?: readonly Align[];
+  /** Columns of the terminal (100). Texts in left-aligned columns are shortened to fit. */
+  width?: number;
+}
+
+const GAP = '  ';
+const SHORTEST_TEXT = 8;
+
+/**
+ * A plain table without a frame, one line per row and a dashed line below the headers; ends in a line break.
+ * Numbers come as text, rounded by the caller; empty cells are fine.
+ */
+export function renderTable(
+  headers: readonly string[],
+  rows: readonly (readonly string[])[],
+  options: TableOptions = {},
+): string {
+  const align = headers.map((_, column) => options.align?.[column] ?? usualAlign(rows, column));
+  const widths = narrow(
+    headers.map((header, column) => Math.max(...[header, ...rows.map((row) => row[column] ?? '')].map(lengthOf))),
+    align,
+    options.width ?? 100,
+  );
+  const line = (cells: readonly string[]) =>
+    headers
+      .map((_, column) => pad(cells[column] ?? '', widths[column], align[column]))
+      .join(GAP)
+      .trimEnd();
+  const dashes = widths.map((width) => '-'.repeat(width)).join(GAP);
+  return `${[line(headers), dashes, ...rows.map(line)].join('\n')}\n`;
+}
+
+function usualAlign(rows: readonly (readonly string[])[], column: number): Align {
+  const cells = rows.map((row) => row[column] ?? '').filter((cell) => cell !== '');
+  return cells.length > 0 && cells.every((cell) => /^(-|[-+−]?[$€]?[\d.,]+( ?(%|ms|s|x|×|¢))?)$/.test(cell))
+    ? 'right'
+    : 'left';
+}
+
+/** Narrows the widest text column step by step until the line fits or nothing more can be taken away. */
+function narrow(widths: readonly number[], align: readonly Align[], limit: number): number[] {
+  const result = [...widths];
+  const total = () => result.reduce((sum, width) => sum + width, GAP.length * (result.length - 1));
+  while (total() > limit) {
+    const texts = result.map((width, column) => (align[column] === 'left' ? width : 0));
+    const widest = Math.max(...texts);
+    if (widest <= SHORTEST_TEXT) break;
+    result[texts.indexOf(widest)]--;
+  }
+  return result;
+}
+
+function pad(text: string, width: number, align: Align): string {
+  const shown = shorten(text, width);
+  const blanks = ' '.repeat(width - lengthOf(shown));
+  return align === 'right' ? blanks + shown : shown + blanks;
+}
+
+/** The text itself, or its beginning and an ellipsis. @param width characters, at least 1 */
+export function shorten(text: string, width: number): string {
+  return lengthOf(text) <= width
+    ? text
+    : `${Array.from(text)
+        .slice(0, width - 1)
+        .join('')}…`;
+}
+
+function lengthOf(text: string): number {
+  return Array.from(text).length;
+}

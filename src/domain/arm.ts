@@ -1,0 +1,55 @@
+import type { Usage } from './chat.ts';
+import type { Capability } from './context.ts';
+
+/** USD per million tokens. */
+export interface Price {
+  input: number;
+  cachedInput: number;
+  cacheWrite: number;
+  output: number;
+}
+
+/** A registered model. */
+export interface Arm {
+  id: string;
+  /** Name of its provider in the config. */
+  provider: string;
+  /** The upstream's name of the model. */
+  upstreamModel: string;
+  price: Price;
+  /** Tokens that input and output may take together; null: unknown, never a reason to leave the arm out. */
+  contextWindow: number | null;
+  maxOutputTokens: number | null;
+  capabilities: readonly Capability[];
+  /** Requests that the upstream serves at a time; further ones wait. */
+  maxConcurrency: number;
+  /** Mean quality on [0, 1] that is assumed before any rating; null: from the arm's price. */
+  priorQuality: number | null;
+  timeouts: Timeouts;
+}
+
+/** Milliseconds. */
+export interface Timeouts {
+  firstByteMs: number;
+  idleMs: number;
+  totalMs: number;
+}
+
+const MILLION = 1e6;
+
+/** USD for what an answer used. */
+export function costOf(price: Price, usage: Usage): number {
+  const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
+  return (
+    (plain * price.input +
+      usage.cachedInputTokens * price.cachedInput +
+      usage.cacheWriteTokens * price.cacheWrite +
+      usage.outputTokens * price.output) /
+    MILLION
+  );
+}
+
+/** One figure for how dear a model is: three parts input to one part output, the usual blend of a chat. */
+export function blendedPrice(price: Price): number {
+  return (3 * price.input + price.output) / 4;
+}

@@ -1,0 +1,19 @@
+/** The feature vector of a query. Values are rounded to 32 bits once, so that what is stored is what was decided on. */
+export interface Context {
+  /** Id of the feature map that made it. Contexts of different maps do not compare. */
+  featureMap: string;
+  /** Length d; values[0] = 1, the rest roughly standardised. */
+  values: Float32Array;
+}
+
+export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
+
+/** What a request demands of the model that answers it. */
+export interface RequestProfile {
+  needs: Capability[];
+  /** Characters of everything that becomes input tokens: messages, tool definitions, schemas. */
+  inputCharacters: number;
+  images: number;
+  /** The client's own limit on output tokens, or null. */
+  maxOutputTokens: number | null;
+}

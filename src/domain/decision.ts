@@ -1,0 +1,61 @@
+/** How one arm looked when a decision was made. Predictions are null where the arm was left out. */
+export interface ArmExplanation {
+  arm: string;
+  provider: string;
+  /** Why the arm could not serve the request, in words; null for a candidate. */
+  excluded: string | null;
+  /** Predicted quality on [0, 1], its standard deviation, and what the exploration made of it. */
+  quality: number | null;
+  qualitySd: number | null;
+  exploredQuality: number | null;
+  /** Ratings that the prediction rests on, by weight. */
+  ratings: number;
+  inputTokens: number | null;
+  outputTokens: number | null;
+  /** The length model's own figure, before the arm's running correction. */
+  modelOutputTokens: number | null;
+  costUsd: number | null;
+  /** Expected seconds in the arm's queue. */
+  waitS: number | null;
+  penalty: number | null;
+  score: number | null;
+  propensity: number | null;
+}
+
+/** A weight at which another arm would have the best score. */
+export interface Flip {
+  weight: number;
+  arm: string;
+}
+
+/**
+ * `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
+ * `reference`: the learner could not tell, so the reference arm answers.
+ */
+export type ChosenBy = 'score' | 'floor' | 'request' | 'reference';
+
+export interface Decision {
+  arm: string;
+  chosenBy: ChosenBy;
+  /** Why the decision was made on less than it should have been; null when all was well. */
+  degraded: string | null;
+  /** w in [0, 1], and where it came from. */
+  weight: number;
+  weightFrom: 'model' | 'header' | 'config' | 'key';
+  exploration: string;
+  propensity: number;
+  /** The arm that costs and savings are told against, its mean predicted cost, and its predicted cost here. */
+  reference: string;
+  referenceMeanCostUsd: number;
+  referenceCostUsd: number | null;
+  featureMap: string;
+  needs: string[];
+  inputCharacters: number;
+  images: number;
+  arms: ArmExplanation[];
+  /** Second-best score. */
+  runnerUp: { arm: string; score: number } | null;
+  /** The nearest weights below and above at which the choice would flip. */
+  flipBelow: Flip | null;
+  flipAbove: Flip | null;
+}

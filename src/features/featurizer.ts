@@ -1,0 +1,60 @@
+import type { ChatBody } from '../domain/chat.ts';
+import type { Context, RequestProfile } from '../domain/context.ts';
+import type { Embedder } from './embedder.ts';
+import { queryText, requestProfile } from './query.ts';
+import { clip, STRUCTURE_DIMENSIONS, structureFeatures } from './structure.ts';
+
+/** Weight of what precedes the last user turn, against 1 for that turn. */
+const PRECEDING_WEIGHT = 0.25;
+
+export interface Features {
+  context: Context;
+  profile: RequestProfile;
+  /** What went wrong with the embedder; null when all went well. The context then holds the constant alone. */
+  failure: Error | null;
+}
+
+/** Chat request -> context: a constant, the embedding of the query, and the structure of the request. */
+export class Featurizer {
+  readonly featureMap: string;
+  /** d, the leading constant included. */
+  readonly dimensions: number;
+  readonly #embedder: Embedder;
+
+  constructor(embedder: Embedder) {
+    this.#embedder = embedder;
+    this.dimensions = 1 + embedder.dimensions + STRUCTURE_DIMENSIONS;
+    this.featureMap = `${embedder.id}/structure-1`;
+  }
+
+  /** Never rejects: a failing embedder costs the query its features, not its answer. */
+  async featurize(body: ChatBody): Promise<Features> {
+    const profile = requestProfile(body);
+    const values = new Float32Array(this.dimensions);
+    values[0] = 1;
+    const context = { featureMap: this.featureMap, values };
+    try {
+      const { current, preceding } = queryText(body);
+      values.set(await this.#embed(current, preceding), 1);
+      const shape = {
+        profile,
+        turns: body.messages.length,
+        hasSystemPrompt: body.messages.some(({ role }) => role === 'system' || role === 'developer'),
+      };
+      values.set(structureFeatures(current, shape), 1 + this.#embedder.dimensions);
+      if (!values.every(Number.isFinite)) throw new Error('The embedder gave a number that is not finite.');
+      return { context, profile, failure: null };
+    } catch (error) {
+      values.fill(0, 1);
+      return { context, profile, failure: error instanceof Error ? error : new Error(String(error)) };
+    }
+  }
+
+  async #embed(current: string, preceding: string): Promise<number[]> {
+    const vector = await this.#embedder.embed(current);
+    if (preceding === '') return Array.from(vector, clip);
+    const before = await this.#embedder.embed(preceding);
+    const total = 1 + PRECEDING_WEIGHT;
+    return Array.from(vector, (value, i) => clip((value + PRECEDING_WEIGHT * before[i]) / total));
+  }
+}

@@ -1,0 +1,57 @@
+import { type ChatBody, contentParts, contentText, isJsonObject, requestedMaxTokens } from '../domain/chat.ts';
+import type { Capability, RequestProfile } from '../domain/context.ts';
+
+/** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
+const MAX_CHARACTERS = 4000;
+
+export interface QueryText {
+  /** The last user turn. */
+  current: string;
+  /** Everything before it. */
+  preceding: string;
+}
+
+export function queryText(body: ChatBody): QueryText {
+  const last = body.messages.findLastIndex((message) => message.role === 'user');
+  const at = last < 0 ? body.messages.length - 1 : last;
+  const textOf = (messages: typeof body.messages) =>
+    messages.map((message) => contentText(message.content)).filter((text) => text !== '').join('\n');
+  return { current: cut(contentText(body.messages[at].content)), preceding: cut(textOf(body.messages.slice(0, at))) };
+}
+
+function cut(text: string): string {
+  if (text.length <= MAX_CHARACTERS) return text;
+  return `${text.slice(0, MAX_CHARACTERS / 2)}\n${text.slice(-MAX_CHARACTERS / 2)}`;
+}
+
+export function requestProfile(body: ChatBody): RequestProfile {
+  const parts = contentParts(body.messages);
+  const images = parts.filter((part) => part.type === 'image_url').length;
+  const needs = new Set<Capability>();
+  if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
+  if (images > 0) needs.add('vision');
+  if (wantsJson(body.response_format)) needs.add('json');
+  if (parts.some((part) => part.type === 'input_audio')) needs.add('audio');
+  if (parts.some((part) => part.type === 'file')) needs.add('files');
+  return { needs: [...needs], images, inputCharacters: inputCharacters(body), maxOutputTokens: requestedMaxTokens(body) };
+}
+
+function isFilled(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0;
+}
+
+function wantsJson(format: unknown): boolean {
+  return isJsonObject(format) && (format.type === 'json_object' || format.type === 'json_schema');
+}
+
+function inputCharacters(body: ChatBody): number {
+  let characters = 0;
+  for (const message of body.messages) {
+    characters += contentText(message.content).length;
+    if (message.tool_calls) characters += JSON.stringify(message.tool_calls).length;
+  }
+  for (const extra of [body.tools, body.functions, body.response_format]) {
+    if (extra) characters += JSON.stringify(extra).length;
+  }
+  return characters;
+}

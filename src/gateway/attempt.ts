@@ -1,0 +1,116 @@
+import type { Arm } from '../domain/arm.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import type { AttemptRecord } from '../domain/events.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Random } from '../util/random.ts';
+import type { Resilience } from './runtime.ts';
+
+const BACKOFF_MS = 250;
+/** The client's own fault: no other model would take the request either. */
+const FINAL_STATUSES = new Set([400, 413, 422]);
+/** May pass if tried again. */
+const RETRIED_STATUSES = new Set([408, 409, 429]);
+
+export interface Attempt<T> {
+  arm: Arm;
+  value: T;
+  /** Monotonic time of the call. */
+  startedAt: number;
+  /** Aborts the call while its answer is still being read. */
+  limit: AbortController;
+}
+
+export interface AttemptPlan<T> {
+  /** The chosen arm, then those to fall back on, best first. */
+  arms: readonly Arm[];
+  resilience: Resilience;
+  clock: Clock;
+  random: Random;
+  /** Aborted when the client has left. */
+  clientGone: AbortSignal;
+  /** Makes one call; `signal` aborts it. Throws `UpstreamError` for a failure upstream. */
+  call(arm: Arm, signal: AbortSignal): Promise<T>;
+  /** Told of every failed call. */
+  onFailure(record: AttemptRecord): void;
+}
+
+/**
+ * Asks the arms in turn until one answers: each up to 1 + retries times, then the next. What the upstream calls the
+ * client's own fault ends the matter at once.
+ * @throws the last `UpstreamError`, or the reason of `clientGone`
+ */
+export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
+  let last: unknown;
+  for (const arm of plan.arms) {
+    for (let retry = 0; retry <= plan.resilience.retries; retry++) {
+      const startedAt = plan.clock.monotonic();
+      const limit = new AbortController();
+      try {
+        return { arm, value: await callWithin(plan, arm, limit), startedAt, limit };
+      } catch (error) {
+        limit.abort(error);
+        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt));
+        if (plan.clientGone.aborted || !(error instanceof UpstreamError)) throw error;
+        if (error.failure === 'status' && FINAL_STATUSES.has(error.status)) throw error;
+        last = error;
+      }
+      const delay = retry < plan.resilience.retries ? retryDelay(last as UpstreamError, retry, plan) : null;
+      if (delay === null) break;
+      await sleep(delay, plan);
+    }
+  }
+  throw last;
+}
+
+/** One call, given up when its first byte takes longer than the arm may. */
+async function callWithin<T>(plan: AttemptPlan<T>, arm: Arm, limit: AbortController): Promise<T> {
+  const { firstByteMs } = arm.timeouts;
+  const cancel = plan.clock.after(firstByteMs, () => {
+    limit.abort(new UpstreamError('timeout', `The upstream sent nothing within ${firstByteMs / 1000} s.`));
+  });
+  try {
+    return await plan.call(arm, AbortSignal.any([plan.clientGone, limit.signal]));
+  } finally {
+    cancel();
+  }
+}
+
+/** Milliseconds to wait before the same arm is asked again, or null when another should be. */
+function retryDelay(error: UpstreamError, retry: number, plan: AttemptPlan<unknown>): number | null {
+  const passing =
+    error.failure === 'connection' ||
+    (error.failure === 'status' && (RETRIED_STATUSES.has(error.status) || error.status >= 500));
+  if (!passing) return null;
+  const asked = retryAfterMs(error.retryAfter, plan.clock.now());
+  if (asked !== null) return asked <= plan.resilience.maxRetryAfterMs ? asked : null;
+  return BACKOFF_MS * 2 ** retry * (0.5 + plan.random.uniform() / 2);
+}
+
+/** `retry-after` in either of its forms (seconds or a date), as milliseconds from now; null when absent or neither. */
+export function retryAfterMs(header: string | null, now: number): number | null {
+  if (header === null || header.trim() === '') return null;
+  const seconds = Number(header);
+  const milliseconds = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
+  return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : null;
+}
+
+function sleep(milliseconds: number, plan: AttemptPlan<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      cancel();
+      reject(plan.clientGone.reason);
+    };
+    const cancel = plan.clock.after(milliseconds, () => {
+      plan.clientGone.removeEventListener('abort', leave);
+      resolve();
+    });
+    plan.clientGone.addEventListener('abort', leave, { once: true });
+  });
+}
+
+function failureRecord(arm: Arm, error: unknown, clientGone: AbortSignal, durationMs: number): AttemptRecord {
+  if (clientGone.aborted) return { arm: arm.id, result: 'aborted', status: null, durationMs };
+  if (!(error instanceof UpstreamError)) return { arm: arm.id, result: 'error', status: null, durationMs };
+  const status = error.failure === 'status' ? error.status : null;
+  return { arm: arm.id, result: error.failure, status, durationMs };
+}

@@ -1,0 +1,295 @@
+import type { Arm } from '../domain/arm.ts';
+import type { ChatRequest } from '../domain/chat.ts';
+import type { Decision } from '../domain/decision.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import type { Featurizer, Features } from '../features/featurizer.ts';
+import type { Provider, ProviderAnswer, ProviderCall } from '../providers/provider.ts';
+import { newId } from '../util/ids.ts';
+import type { Random } from '../util/random.ts';
+import { sseData } from '../util/sse.ts';
+import { type Attempt, attempt } from './attempt.ts';
+import { Exchange, type ExchangeParts } from './exchange.ts';
+import type { Learner } from './learner.ts';
+import type { Logger } from './logger.ts';
+import { allowedArms, chooseModel } from './model-choice.ts';
+import { addFacts, type OpenedStream, openStream } from './open-stream.ts';
+import type { KeyLimits, Runtime } from './runtime.ts';
+
+/** A chat request as it came in, validated as far as the gateway reads it. */
+export interface ChatInput {
+  request: ChatRequest;
+  requestId: string;
+  key: KeyLimits | null;
+  /** `x-mixllm-weight`, `x-mixllm-models`, `x-mixllm-no-fallback` */
+  weightHeader: number | null;
+  models: readonly string[] | null;
+  noFallback: boolean;
+  /** Monotonic milliseconds. */
+  arrivedAt: number;
+  /** Aborted when the client has left. */
+  clientGone: AbortSignal;
+}
+
+/** What goes back: an upstream's error answer is a reply too. */
+export interface ChatReply {
+  status: number;
+  headers: Record<string, string>;
+  contentType: string;
+  body: string | Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+export interface ChatParts extends ExchangeParts {
+  /** The runtime in force. */
+  runtime(): Runtime;
+  featurizer: Featurizer;
+  learner: Learner;
+  random: Random;
+  log: Logger;
+}
+
+interface Routed {
+  decision: Decision;
+  features: Features;
+}
+
+/** The use case of a chat completion: decide, call, answer, record. */
+export class Chat {
+  readonly #parts: ChatParts;
+
+  constructor(parts: ChatParts) {
+    this.#parts = parts;
+  }
+
+  /** The decision alone; calls nobody and records nothing. @throws GatewayError */
+  async route(input: ChatInput): Promise<Decision> {
+    return (await this.#decide(input, this.#parts.runtime())).decision;
+  }
+
+  /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
+  async complete(input: ChatInput): Promise<ChatReply> {
+    const runtime = this.#parts.runtime();
+    const startedAt = this.#parts.clock.monotonic();
+    const { decision, features } = await this.#decide(input, runtime);
+    this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
+    this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
+    const exchange = new Exchange(newId('dec'), decision, input.arrivedAt, this.#parts);
+    this.#parts.eventLog.record({
+      type: 'decided',
+      decisionId: exchange.decisionId,
+      time: this.#parts.clock.now(),
+      requestId: input.requestId,
+      key: input.key?.name ?? null,
+      requestedModel: input.request.body.model,
+      stream: input.request.body.stream === true,
+      decision,
+      context: features.context,
+    });
+    try {
+      return input.request.body.stream === true
+        ? await this.#answerStreamed(input, runtime, exchange)
+        : await this.#answerWhole(input, runtime, exchange);
+    } catch (error) {
+      return this.#answerFailure(input, exchange, error);
+    }
+  }
+
+  async #decide(input: ChatInput, runtime: Runtime): Promise<Routed> {
+    const { body } = input.request;
+    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime);
+    const allowed = allowedArms(input.models, input.key, runtime);
+    const features = await this.#parts.featurizer.featurize(body);
+    const { context, profile } = features;
+    const decision = runtime.router.decide({ context, profile, allowed, ...choice });
+    if (features.failure) this.#embedderFailed(features.failure, decision);
+    else this.#parts.metrics.degraded('embedder', false);
+    if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
+    return { decision, features };
+  }
+
+  #embedderFailed(failure: Error, decision: Decision): void {
+    decision.degraded ??= `embedder: ${failure.message}`;
+    this.#parts.metrics.degraded('embedder', true);
+    this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
+    this.#parts.log.error({ err: failure }, 'The embedder failed: the query is routed without its features.');
+  }
+
+  #learnerFailed(decision: Decision): void {
+    this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
+    this.#parts.log.error(
+      { reason: decision.degraded, model: decision.arm },
+      'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
+    );
+    void this.#parts.learner.distrust();
+  }
+
+  async #answerWhole(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
+    const answered = await this.#attempt(input, runtime, exchange, (provider, call) => provider.complete(call));
+    const { value } = answered;
+    exchange.answeredBy(answered.arm, answered.startedAt);
+    exchange.facts = value;
+    exchange.firstToken();
+    const headers = this.#headers(input, exchange, answered.arm, value);
+    if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);
+    exchange.finish('ok', 200);
+    return { status: 200, headers, contentType: 'application/json; charset=utf-8', body: value.body };
+  }
+
+  async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
+    const opened = await this.#attempt(input, runtime, exchange, openStream);
+    exchange.answeredBy(opened.arm, opened.startedAt);
+    const headers = this.#headers(input, exchange, opened.arm, opened.value);
+    headers['cache-control'] = 'no-cache';
+    // Tells nginx and its like not to hold the stream back.
+    headers['x-accel-buffering'] = 'no';
+    return {
+      status: 200,
+      headers,
+      contentType: 'text/event-stream; charset=utf-8',
+      body: this.#streamBody(input, exchange, opened),
+    };
+  }
+
+  async *#streamBody(input: ChatInput, exchange: Exchange, opened: Attempt<OpenedStream>): AsyncGenerator<Uint8Array> {
+    const watch = this.#watchTimeouts(opened);
+    let outcome: 'ok' | 'aborted' = 'aborted';
+    try {
+      for await (const piece of joined(opened.value)) {
+        watch.alive();
+        if (piece.content) exchange.firstToken();
+        exchange.facts = addFacts(exchange.facts, piece);
+        // Clients leave at [DONE], without waiting for the end of the connection: the answer is complete then.
+        if (piece.done) outcome = 'ok';
+        if (piece.bytes.length > 0) yield piece.bytes;
+      }
+      outcome = 'ok';
+    } catch (error) {
+      if (input.clientGone.aborted) return;
+      // Never a clean end after half an answer: the event makes the client library throw.
+      const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
+      this.#parts.log.warn({ requestId: input.requestId, model: opened.arm.id, reason: failure.message }, 'A stream broke off.');
+      this.#parts.metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
+      exchange.finish('interrupted', 200, failure.failure);
+      yield sseData(JSON.parse(failure.body));
+    } finally {
+      watch.stop();
+      exchange.finish(outcome, outcome === 'ok' ? 200 : null);
+      // Harmless after the end; before it, this closes the upstream's connection.
+      opened.limit.abort(new Error('The answer is no longer read.'));
+    }
+  }
+
+  /** Gives up an answer that has begun when nothing comes for too long, or when it takes too long as a whole. */
+  #watchTimeouts(opened: Attempt<OpenedStream>) {
+    const { clock } = this.#parts;
+    const { idleMs, totalMs } = opened.arm.timeouts;
+    const giveUp = (what: string) => opened.limit.abort(new UpstreamError('timeout', what));
+    const elapsed = clock.monotonic() - opened.startedAt;
+    const cancelTotal = clock.after(Math.max(0, totalMs - elapsed), () =>
+      giveUp(`The answer took longer than ${totalMs / 1000} s.`),
+    );
+    const startIdle = () => clock.after(idleMs, () => giveUp(`The upstream sent nothing for ${idleMs / 1000} s.`));
+    let cancelIdle = startIdle();
+    return {
+      alive() {
+        cancelIdle();
+        cancelIdle = startIdle();
+      },
+      stop() {
+        cancelIdle();
+        cancelTotal();
+      },
+    };
+  }
+
+  /** All candidates failed, or the client left. */
+  #answerFailure(input: ChatInput, exchange: Exchange, error: unknown): ChatReply {
+    if (input.clientGone.aborted) {
+      exchange.finish('aborted', null);
+      throw error;
+    }
+    if (!(error instanceof UpstreamError)) {
+      exchange.finish('failed', 500);
+      throw error;
+    }
+    exchange.finish('failed', error.status);
+    const headers = this.#headers(input, exchange, null, null);
+    if (error.retryAfter !== null) headers['retry-after'] = error.retryAfter;
+    return { status: error.status, headers, contentType: error.contentType, body: error.body };
+  }
+
+  #attempt<T>(
+    input: ChatInput,
+    runtime: Runtime,
+    exchange: Exchange,
+    call: (provider: Provider, call: ProviderCall) => Promise<T>,
+  ): Promise<Attempt<T>> {
+    return attempt<T>({
+      arms: fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
+      resilience: runtime.resilience,
+      clock: this.#parts.clock,
+      random: this.#parts.random,
+      clientGone: input.clientGone,
+      onFailure: (record) => exchange.callFailed(record),
+      call: (arm, signal) => {
+        exchange.callStarts(arm);
+        return call(runtime.providers.get(arm.provider) as Provider, {
+          request: input.request,
+          model: arm.upstreamModel,
+          maxOutputTokens: arm.maxOutputTokens,
+          signal,
+        });
+      },
+    });
+  }
+
+  #headers(
+    input: ChatInput,
+    exchange: Exchange,
+    arm: Arm | null,
+    answer: Pick<ProviderAnswer, 'droppedParams' | 'upstreamRequestId'> | null,
+  ): Record<string, string> {
+    const headers: Record<string, string> = {
+      'x-request-id': input.requestId,
+      'x-mixllm-decision-id': exchange.decisionId,
+      'x-mixllm-attempts': String(exchange.attempts.length + (arm ? 1 : 0)),
+    };
+    const asked = arm?.id ?? exchange.attempts.at(-1)?.arm ?? exchange.decision.arm;
+    const provider = exchange.decision.arms.find((explanation) => explanation.arm === asked)?.provider;
+    headers['x-mixllm-model'] = asked;
+    if (provider) headers['x-mixllm-provider'] = provider;
+    if (exchange.overheadMs !== null) headers['x-mixllm-overhead-ms'] = exchange.overheadMs.toFixed(2);
+    if (answer?.upstreamRequestId) headers['x-mixllm-upstream-request-id'] = headerSafe(answer.upstreamRequestId);
+    if (answer && answer.droppedParams.length > 0) {
+      headers['x-mixllm-dropped-params'] = answer.droppedParams.map(headerSafe).join(', ');
+    }
+    return headers;
+  }
+}
+
+/** The chosen arm, then the other candidates by score. A client that named its model, or wants none other, gets none. */
+function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
+  const byId = new Map(arms.map((arm) => [arm.id, arm]));
+  const others =
+    noFallback || decision.chosenBy === 'request'
+      ? []
+      : decision.arms
+          .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
+          .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
+          .map((candidate) => candidate.arm);
+  return [decision.arm, ...others].map((id) => byId.get(id) as Arm);
+}
+
+async function* joined({ head, rest }: OpenedStream) {
+  yield* head;
+  yield* { [Symbol.asyncIterator]: () => rest };
+}
+
+/** Field names come from the client: whatever a header cannot carry is percent-encoded. */
+function headerSafe(text: string): string {
+  return text.toWellFormed().replace(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent);
+}
+
+/** Plain decimals: clients parse it as a number, people read it. */
+export function formatUsd(usd: number): string {
+  return usd.toFixed(12).replace(/\.?0+$/, '') || '0';
+}

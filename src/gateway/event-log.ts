@@ -1,0 +1,154 @@
+import { messageOf } from '../domain/errors.ts';
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Events of one commit at the most. */
+const BATCH = 256;
+/** Events that may wait while the store is down; beyond it the oldest are given up, and counted. */
+const MAX_WAITING = 50_000;
+const RETRY_MS = { first: 200, most: 10_000 };
+
+interface Waiting {
+  event: GatewayEvent;
+  /** Set for events that somebody waits for: they are rejected, not retried, when the store fails. */
+  settle: { resolve(stored: StoredEvent): void; reject(error: Error): void } | null;
+}
+
+/**
+ * The way to the event store that no request waits on: events gather while a commit is under way and go out with the
+ * next one, in order. While the store fails they are kept and tried again.
+ */
+export class EventLog {
+  readonly #store: EventStore;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+  readonly #log: Logger;
+  #waiting: Waiting[] = [];
+  #flushing: Promise<void> | null = null;
+  #failures = 0;
+  #cancelRetry: (() => void) | null = null;
+  #listeners: ((lastSequence: number) => void)[] = [];
+
+  constructor(store: EventStore, clock: Clock, metrics: Metrics, log: Logger) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#metrics = metrics;
+    this.#log = log;
+  }
+
+  /** True while the last commit failed. */
+  get degraded(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Calls the listener after every commit, with the number of its last event. */
+  onCommit(listener: (lastSequence: number) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Appends soon. Never throws and never waits. */
+  record(event: GatewayEvent): void {
+    this.#waiting.push({ event, settle: null });
+    if (this.#waiting.length > MAX_WAITING) {
+      const kept = this.#waiting.findIndex(({ settle }) => settle === null);
+      this.#waiting.splice(kept, 1);
+      this.#metrics.eventsLost.inc();
+    }
+    if (this.#failures === 0) this.#startFlush();
+  }
+
+  /** Resolves once the event is durable; rejects when the store cannot take it now. */
+  recordDurably(event: GatewayEvent): Promise<StoredEvent> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ event, settle: { resolve, reject } });
+      this.#startFlush();
+    });
+  }
+
+  /** All events of the decision that `id` names, those still on their way included. */
+  async findDecision(id: string): Promise<StoredEvent[]> {
+    await this.flush();
+    const stored = await this.#store.findDecision(id);
+    return stored.length > 0 ? stored : this.#findWaiting(id);
+  }
+
+  /** Tries once to write everything that waits now. Never rejects. */
+  async flush(): Promise<void> {
+    for (let tries = 0; this.#waiting.length > 0 && tries < 1 + MAX_WAITING / BATCH; tries++) {
+      const failuresBefore = this.#failures;
+      this.#startFlush();
+      await this.#flushing;
+      if (this.#failures > failuresBefore) return;
+    }
+    await this.#flushing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    this.#cancelRetry?.();
+    if (this.#waiting.length > 0) {
+      this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');
+    }
+    await this.#store.close();
+  }
+
+  #findWaiting(id: string): StoredEvent[] {
+    const named = this.#waiting.find(
+      ({ event }) => event.decisionId === id || (event.type === 'completed' && event.completionId === id),
+    );
+    const decisionId = named?.event.decisionId;
+    return this.#waiting
+      .filter(({ event }) => event.decisionId === decisionId)
+      .map(({ event }) => ({ ...event, sequence: 0 }) as StoredEvent);
+  }
+
+  #startFlush(): void {
+    if (this.#flushing || this.#waiting.length === 0) return;
+    this.#cancelRetry?.();
+    // A turn of the event loop later, so that what one request writes together goes into one commit.
+    this.#flushing = new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
+      .finally(() => {
+        this.#flushing = null;
+        if (this.#failures === 0) this.#startFlush();
+      });
+  }
+
+  async #commit(batch: Waiting[]): Promise<void> {
+    try {
+      const stored = await this.#store.append(batch.map(({ event }) => event));
+      batch.forEach(({ settle }, i) => {
+        settle?.resolve(stored[i]);
+      });
+      this.#recovered();
+      for (const listener of this.#listeners) listener(stored[stored.length - 1].sequence);
+    } catch (error) {
+      this.#failed(batch, error instanceof Error ? error : new Error(messageOf(error)));
+    }
+  }
+
+  #failed(batch: Waiting[], error: Error): void {
+    this.#failures++;
+    this.#metrics.storeErrors.inc();
+    this.#metrics.degraded('store', true);
+    this.#log.error(
+      { err: error },
+      'The event store failed. Requests are served; ratings are refused until it works again: check the disk and the database.',
+    );
+    const all = [...batch, ...this.#waiting];
+    for (const { settle } of all) settle?.reject(error);
+    this.#waiting = all.filter(({ settle }) => settle === null);
+    const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (this.#failures - 1));
+    this.#cancelRetry?.();
+    this.#cancelRetry = this.#clock.after(delay, () => this.#startFlush());
+  }
+
+  #recovered(): void {
+    if (this.#failures > 0) this.#log.info('The event store works again.');
+    this.#failures = 0;
+    this.#metrics.degraded('store', false);
+  }
+}

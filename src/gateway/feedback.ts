@@ -1,0 +1,107 @@
+import { GatewayError } from '../domain/errors.ts';
+import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
+import type { Clock } from '../util/clock.ts';
+import { newId } from '../util/ids.ts';
+import type { EventLog } from './event-log.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface Rating {
+  /** A decision's id or a completion's own. */
+  id: string;
+  /** In [0, 1]. */
+  score: number;
+  source: string;
+  comment: string | null;
+  idempotencyKey: string | null;
+}
+
+export interface FeedbackParts {
+  eventLog: EventLog;
+  clock: Clock;
+  metrics: Metrics;
+}
+
+/** The use cases of ratings. A rating is taken only once it is durable. */
+export class Feedback {
+  readonly #parts: FeedbackParts;
+
+  constructor(parts: FeedbackParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param keyName of the key that asks; a rating may only touch decisions of its own key
+   * @returns the rating's id: the earlier one's when the idempotency key was used before
+   * @throws GatewayError 404 for an unknown id, 503 when the rating could not be made durable
+   */
+  async rate(rating: Rating, keyName: string | null): Promise<string> {
+    const { decisionId } = await this.#decision(rating.id, keyName);
+    const { id: _, ...fields } = rating;
+    const stored = await this.#append({
+      type: 'rated',
+      decisionId,
+      time: this.#parts.clock.now(),
+      feedbackId: newId('fb'),
+      ...fields,
+    });
+    this.#parts.metrics.ratings.inc({ source: rating.source });
+    return (stored as { feedbackId: string }).feedbackId;
+  }
+
+  /** Takes a rating back; once more changes nothing. @throws GatewayError 404, 503 as `rate` */
+  async withdraw(feedbackId: string, keyName: string | null): Promise<void> {
+    const events = await this.#find(feedbackId);
+    const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
+    if (!rated || !mayTouch(events, keyName)) throw notFound(`There is no rating "${feedbackId}".`);
+    if (events.some((event) => event.type === 'withdrawn' && event.feedbackId === feedbackId)) return;
+    const { decisionId } = rated;
+    await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
+    this.#parts.metrics.ratingsWithdrawn.inc();
+  }
+
+  /** All events of a decision, for showing. @throws GatewayError 404, 503 */
+  async events(id: string, keyName: string | null): Promise<StoredEvent[]> {
+    const events = await this.#find(id);
+    if (events.length === 0 || !mayTouch(events, keyName)) {
+      throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
+    }
+    return events;
+  }
+
+  async #decision(id: string, keyName: string | null): Promise<StoredEvent> {
+    const [first] = await this.events(id, keyName);
+    return first;
+  }
+
+  async #find(id: string): Promise<StoredEvent[]> {
+    try {
+      return await this.#parts.eventLog.findDecision(id);
+    } catch {
+      throw unavailable();
+    }
+  }
+
+  async #append(event: GatewayEvent): Promise<StoredEvent> {
+    try {
+      return await this.#parts.eventLog.recordDurably(event);
+    } catch {
+      throw unavailable();
+    }
+  }
+}
+
+function mayTouch(events: readonly GatewayEvent[], keyName: string | null): boolean {
+  const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
+  return decided === undefined || decided.key === keyName;
+}
+
+function notFound(message: string): GatewayError {
+  return new GatewayError(404, message, { param: 'id', code: 'not_found' });
+}
+
+/** Why it failed is in the log (see EventLog), where the operator looks; clients learn nothing of the storage. */
+function unavailable(): GatewayError {
+  return new GatewayError(503, 'The event store cannot be used right now. Please send the request again later.', {
+    code: 'store_unavailable',
+  });
+}

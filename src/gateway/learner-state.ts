@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
+import { observationsOf } from './observations.ts';
+
+/** Raise it when the fold changes: older snapshots are then refolded from the log. */
+const FOLD_VERSION = 1;
+
+interface SerialisedState {
+  policy: LinearPolicyState;
+  statistics: ArmStatisticsState;
+}
+
+/** What the learner knows: a deterministic fold over the event log. */
+export class LearnerState {
+  readonly policy: LinearPolicy;
+  readonly statistics = new ArmStatistics();
+  /** Number of the last event folded. */
+  sequence = 0;
+  readonly #featureMap: string;
+  readonly #dimensions: number;
+
+  /** @param dimensions of the contexts that `featureMap` makes */
+  constructor(featureMap: string, dimensions: number) {
+    this.#featureMap = featureMap;
+    this.#dimensions = dimensions;
+    this.policy = new LinearPolicy(dimensions);
+  }
+
+  /**
+   * Takes in one event. @param history the earlier events of the same decision, in order
+   * @throws RangeError for an event with numbers that are not finite; it then has no effect but its number
+   */
+  fold(event: StoredEvent, history: readonly StoredEvent[]): void {
+    this.sequence = event.sequence;
+    if (event.type === 'decided') {
+      const { reference, referenceCostUsd } = event.decision;
+      if (referenceCostUsd !== null && Number.isFinite(referenceCostUsd)) {
+        this.statistics.learnReferenceCost(reference, referenceCostUsd);
+      }
+    }
+    if (event.type === 'completed') this.#learnStatistics(event, history);
+    const before = this.#observations(history);
+    const after = this.#observations([...history, event]);
+    for (const [key, lesson] of before) {
+      if (!after.has(key)) this.policy.learn({ ...lesson, weight: -lesson.weight });
+    }
+    for (const [key, lesson] of after) {
+      if (!before.has(key)) this.policy.learn(lesson);
+    }
+  }
+
+  #observations(events: readonly GatewayEvent[]) {
+    return observationsOf(events, this.#featureMap, this.#dimensions);
+  }
+
+  #learnStatistics(event: Extract<GatewayEvent, { type: 'completed' }>, history: readonly StoredEvent[]): void {
+    if (event.arm === null || event.outcome !== 'ok') return;
+    if (event.serviceMs !== null) this.statistics.learnService(event.arm, event.serviceMs / 1000);
+    const decided = history.find((earlier) => earlier.type === 'decided');
+    // Images have tokens but no characters: such a request says nothing of the tokeniser.
+    if (event.usage && decided && decided.decision.images === 0) {
+      this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
+    }
+  }
+
+  /** The whole state as text; `deserialise` gives it back to the bit. */
+  serialise(): string {
+    const state: SerialisedState = { policy: this.policy.state(), statistics: this.statistics.state() };
+    const body = JSON.stringify(state, floatsToBase64);
+    return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
+  }
+
+  /**
+   * @returns false when the text was written for another feature map or version, so that the log must be refolded
+   * @throws Error when it is damaged; the state is then unusable
+   */
+  deserialise(text: string, sequence: number): boolean {
+    const { key, checksum: expected, body } = JSON.parse(text);
+    if (key !== this.#foldKey()) return false;
+    if (checksum(body) !== expected) throw new Error('its checksum does not match');
+    const state: SerialisedState = JSON.parse(body, floatsFromBase64);
+    this.policy.restore(state.policy);
+    this.statistics.restore(state.statistics);
+    this.sequence = sequence;
+    return true;
+  }
+
+  #foldKey(): string {
+    return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}`;
+  }
+}
+
+function checksum(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function floatsToBase64(_: string, value: unknown): unknown {
+  if (!(value instanceof Float64Array)) return value;
+  return { float64: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+}
+
+function floatsFromBase64(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('float64' in value)) return value;
+  return new Float64Array(Uint8Array.from(Buffer.from(String(value.float64), 'base64')).buffer);
+}

@@ -1,0 +1,219 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../domain/errors.ts';
+import type { StoredEvent } from '../domain/events.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import { LruMap } from '../util/lru-map.ts';
+import { LearnerState } from './learner-state.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+const SNAPSHOT = 'learner';
+const READ_BATCH = 500;
+/** Events folded before the event loop gets its turn: about a millisecond's worth. */
+const FOLDS_PER_TURN = 20;
+/** Decisions whose events are kept at hand; ratings of older ones are looked up. */
+const RECENT_DECISIONS = 2000;
+const SNAPSHOT_EVERY = { events: 500, ms: 60_000 };
+const RETRY_MS = 1000;
+const REFOLD_AT_MOST_EVERY_MS = 60_000;
+
+/** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
+type RecentDecisions = LruMap<string, StoredEvent[]>;
+
+export interface LearnerOptions {
+  featureMap: string;
+  dimensions: number;
+  store: EventStore;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
+export class Learner {
+  readonly #options: LearnerOptions;
+  #state: LearnerState;
+  #priors: ReadonlyMap<string, number> = new Map();
+  #recent = recentDecisions();
+  #newestSequence = 0;
+  #running: Promise<void> | null = null;
+  #wokenWhileRunning = false;
+  #closed = false;
+  #snapshot = { sequence: 0, at: 0 };
+  #refoldedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: LearnerOptions) {
+    this.#options = options;
+    this.#state = this.#freshState();
+  }
+
+  /** The live state: read it, never change it. */
+  get knowledge(): LearnerState {
+    return this.#state;
+  }
+
+  /** Events in the log that are yet to be learned from. */
+  get lag(): number {
+    return Math.max(0, this.#newestSequence - this.#state.sequence);
+  }
+
+  /** Prior mean quality per arm, by the config in force. */
+  setPriors(priors: ReadonlyMap<string, number>): void {
+    this.#priors = priors;
+    this.#state.policy.setPriorQualities(priors);
+  }
+
+  /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
+  async start(): Promise<void> {
+    this.#snapshot.at = this.#options.clock.monotonic();
+    await this.#loadSnapshot();
+    this.#newestSequence = await this.#options.store.lastSequence();
+    await this.#catchUp(this.#state, this.#recent);
+  }
+
+  /** There is something new in the log, up to this number. */
+  wake(lastSequence: number): void {
+    this.#newestSequence = Math.max(this.#newestSequence, lastSequence);
+    this.#options.metrics.learnerLag.set(this.lag);
+    this.#run();
+  }
+
+  /** Resolves when everything that was in the log at the call has been learned. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  /**
+   * A decision could not be made from this state. It is folded anew from the whole log, beside the running one, at
+   * most once a minute.
+   */
+  async distrust(): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#refoldedAt < REFOLD_AT_MOST_EVERY_MS || this.#closed) return;
+    this.#refoldedAt = now;
+    this.#options.metrics.degraded('learner', true);
+    try {
+      const state = this.#freshState();
+      const recent = recentDecisions();
+      await this.#catchUp(state, recent);
+      await this.idle();
+      this.#state = state;
+      this.#recent = recent;
+      this.#run();
+      this.#options.metrics.degraded('learner', false);
+      this.#options.log.info('The learner was folded anew from the event log.');
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.idle();
+    this.#closed = true;
+    if (this.#state.sequence > this.#snapshot.sequence) await this.#saveSnapshot();
+  }
+
+  #freshState(): LearnerState {
+    const state = new LearnerState(this.#options.featureMap, this.#options.dimensions);
+    state.policy.setPriorQualities(this.#priors);
+    return state;
+  }
+
+  #run(): void {
+    if (this.#closed) return;
+    if (this.#running) {
+      this.#wokenWhileRunning = true;
+      return;
+    }
+    this.#running = this.#catchUp(this.#state, this.#recent)
+      .then(() => {
+        this.#options.metrics.degraded('learner', false);
+      })
+      .catch((error: unknown) => {
+        this.#options.metrics.degraded('learner', true);
+        this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
+        this.#options.clock.after(RETRY_MS, () => this.#run());
+      })
+      .finally(() => {
+        this.#running = null;
+        if (this.#wokenWhileRunning) {
+          this.#wokenWhileRunning = false;
+          this.#run();
+        }
+      });
+  }
+
+  async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
+    for (;;) {
+      const events = await this.#options.store.readAfter(state.sequence, READ_BATCH);
+      for (const [i, event] of events.entries()) {
+        await this.#fold(state, recent, event);
+        if (i % FOLDS_PER_TURN === FOLDS_PER_TURN - 1) await nextTurn();
+      }
+      this.#options.metrics.learnerLag.set(this.lag);
+      if (events.length < READ_BATCH) break;
+    }
+    if (state === this.#state && this.#snapshotIsDue()) await this.#saveSnapshot();
+  }
+
+  async #fold(state: LearnerState, recent: RecentDecisions, event: StoredEvent): Promise<void> {
+    const history = await this.#historyOf(event, recent);
+    try {
+      state.fold(event, history);
+    } catch (error) {
+      this.#options.metrics.learnerSkipped.inc();
+      this.#options.log.warn(
+        { sequence: event.sequence, decision: event.decisionId, reason: messageOf(error) },
+        'An event could not be learned from and is skipped.',
+      );
+    }
+    recent.set(event.decisionId, [...history, event]);
+  }
+
+  async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
+    if (event.type === 'decided') return [];
+    const events = recent.get(event.decisionId) ?? (await this.#options.store.findDecision(event.decisionId));
+    return events.filter(({ sequence }) => sequence < event.sequence);
+  }
+
+  async #loadSnapshot(): Promise<void> {
+    const { store, log, metrics } = this.#options;
+    const snapshot = await store.loadSnapshot(SNAPSHOT);
+    if (!snapshot) return;
+    try {
+      if (this.#state.deserialise(snapshot.body, snapshot.sequence)) {
+        this.#state.policy.setPriorQualities(this.#priors);
+        this.#snapshot.sequence = snapshot.sequence;
+        return;
+      }
+      log.info("The learner's snapshot was made with other features; the log is folded anew.");
+    } catch (error) {
+      metrics.snapshotsRejected.inc();
+      log.error(
+        { reason: messageOf(error) },
+        "The learner's snapshot is damaged and was put aside. Nothing is lost: the log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
+      );
+    }
+    this.#state = this.#freshState();
+  }
+
+  #snapshotIsDue(): boolean {
+    const events = this.#state.sequence - this.#snapshot.sequence;
+    const elapsed = this.#options.clock.monotonic() - this.#snapshot.at;
+    return events >= SNAPSHOT_EVERY.events && elapsed >= SNAPSHOT_EVERY.ms;
+  }
+
+  async #saveSnapshot(): Promise<void> {
+    const { store, clock, log } = this.#options;
+    const snapshot = { sequence: this.#state.sequence, body: this.#state.serialise() };
+    this.#snapshot = { sequence: snapshot.sequence, at: clock.monotonic() };
+    await store.saveSnapshot(SNAPSHOT, snapshot).catch((error: unknown) => {
+      log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
+    });
+  }
+}
+
+function recentDecisions(): RecentDecisions {
+  return new LruMap(RECENT_DECISIONS);
+}

@@ -1,0 +1,9 @@
+/** The part of pino that the gateway uses. Structured, and never with prompts or keys in it. */
+export interface Logger {
+  info(fields: object, message: string): void;
+  info(message: string): void;
+  warn(fields: object, message: string): void;
+  warn(message: string): void;
+  error(fields: object, message: string): void;
+  error(message: string): void;
+}

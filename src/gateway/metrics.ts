@@ -1,0 +1,96 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const SECONDS_FAST = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
+
+/** Parts of the gateway that may work worse than they should while requests are still served. */
+export type DegradablePart = 'store' | 'learner' | 'embedder';
+
+/** Everything that /metrics tells. One registry per gateway, so that several can live in one process. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly requests = this.#counter('requests_total', 'Chat requests by answering model and status.', [
+    'model',
+    'provider',
+    'status',
+  ]);
+  readonly decisions = this.#counter('decisions_total', 'Decisions by chosen model and by what chose it.', [
+    'model',
+    'chosen_by',
+  ]);
+  readonly decisionSeconds = this.#histogram('decision_seconds', 'Features, scores and choice.', [], SECONDS_FAST);
+  readonly overheadSeconds = this.#histogram(
+    'overhead_seconds',
+    "What the gateway added before the upstream's first byte.",
+    [],
+    SECONDS_FAST,
+  );
+  readonly timeToFirstTokenSeconds = this.#histogram(
+    'upstream_time_to_first_token_seconds',
+    'From the upstream call to the first content.',
+    ['model'],
+    SECONDS_SLOW,
+  );
+  readonly upstreamSeconds = this.#histogram(
+    'upstream_duration_seconds',
+    'From the upstream call to the end of the answer.',
+    ['model'],
+    SECONDS_SLOW,
+  );
+  readonly tokens = this.#counter('tokens_total', 'Tokens as the upstream reports them.', ['model', 'kind']);
+  readonly costUsd = this.#counter('cost_usd_total', 'USD spent, by the configured prices.', ['model']);
+  readonly referenceCostUsd = this.#counter(
+    'reference_cost_usd_total',
+    'USD that the reference model was predicted to cost for the same routed requests.',
+    [],
+  );
+  readonly savedUsd = this.#gauge(
+    'saved_usd',
+    'USD saved against always using the reference model, since start: its predicted cost less what was spent.',
+    [],
+  );
+  readonly upstreamErrors = this.#counter('upstream_errors_total', 'Failed upstream calls.', ['model', 'failure']);
+  readonly fallbacks = this.#counter('fallbacks_total', 'Requests that another model answered than was chosen.', [
+    'from',
+    'to',
+  ]);
+  readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
+  readonly ratings = this.#counter('ratings_total', 'Ratings taken, by source.', ['source']);
+  readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
+  readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
+  readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
+  readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots put aside.', []);
+  readonly eventsLost = this.#counter('events_lost_total', 'Events given up while the store was down.', []);
+  readonly storeErrors = this.#counter('store_errors_total', 'Failed commits of the event store.', []);
+  readonly degradedDecisions = this.#counter('degraded_decisions_total', 'Decisions made on less than all, by cause.', [
+    'part',
+  ]);
+  readonly #degradedParts = this.#gauge('degraded', '1 while a part of the gateway works worse than it should.', [
+    'part',
+  ]);
+
+  constructor() {
+    for (const part of ['store', 'learner', 'embedder'] satisfies DegradablePart[]) this.degraded(part, false);
+  }
+
+  /** Adds the process's own figures (memory, CPU, event-loop lag). */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  degraded(part: DegradablePart, yes: boolean): void {
+    this.#degradedParts.set({ part }, yes ? 1 : 0);
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+    return new Counter({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
+    return new Gauge({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<L extends string>(name: string, help: string, labelNames: L[], buckets: number[]): Histogram<L> {
+    return new Histogram({ name: `mixllm_${name}`, help, labelNames, buckets, registers: [this.registry] });
+  }
+}

@@ -1,0 +1,82 @@
+import type { Arm } from '../domain/arm.ts';
+import type { Decision } from '../domain/decision.ts';
+import { GatewayError, invalidRequest } from '../domain/errors.ts';
+import type { KeyLimits, Runtime } from './runtime.ts';
+
+export const AUTO = 'auto';
+
+export interface ModelChoice {
+  /** The arm that the client named, or null to route. */
+  requested: Arm | null;
+  weight: number;
+  weightFrom: Decision['weightFrom'];
+}
+
+/**
+ * Reads `model` and the weight. The weight in the model's name goes before the header, the header before the config;
+ * the key's bounds clamp whichever it was.
+ * @param weightHeader `x-mixllm-weight`, already checked to lie in 0..1
+ * @throws GatewayError 404 for a model that is not registered, 400 for a weight outside 0..1
+ */
+export function chooseModel(
+  model: string,
+  weightHeader: number | null,
+  key: KeyLimits | null,
+  runtime: Runtime,
+): ModelChoice {
+  const requested = runtime.arms.find((arm) => arm.id === model) ?? null;
+  if (requested && key?.models && !key.models.has(model)) throw modelNotFound(model);
+  const suffix = requested ? null : weightSuffix(model, runtime);
+  const unclamped =
+    suffix !== null
+      ? { weight: suffix, weightFrom: 'model' as const }
+      : weightHeader !== null
+        ? { weight: weightHeader, weightFrom: 'header' as const }
+        : { weight: runtime.defaultWeight, weightFrom: 'config' as const };
+  return { requested, ...clamp(unclamped, key) };
+}
+
+/** The weight that `auto:…` names; null for plain `auto`. */
+function weightSuffix(model: string, runtime: Runtime): number | null {
+  if (model === AUTO) return null;
+  const suffix = model.startsWith(`${AUTO}:`) ? model.slice(AUTO.length + 1) : null;
+  const named = suffix === null ? undefined : runtime.namedWeights.get(suffix);
+  if (named !== undefined) return named;
+  const number = suffix === null || !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(suffix) ? Number.NaN : Number(suffix);
+  if (Number.isNaN(number)) throw modelNotFound(model);
+  if (number < 0 || number > 1) {
+    throw invalidRequest(`The weight in "${model}" must lie between 0 and 1.`, 'model', 'invalid_weight');
+  }
+  return number;
+}
+
+function clamp(choice: Pick<ModelChoice, 'weight' | 'weightFrom'>, key: KeyLimits | null) {
+  if (!key) return choice;
+  const weight = Math.min(key.weight.max, Math.max(key.weight.min, choice.weight));
+  return weight === choice.weight ? choice : { weight, weightFrom: 'key' as const };
+}
+
+/** @param names ids from `x-mixllm-models`, or null @returns the ids that the request may use, null for all */
+export function allowedArms(
+  names: readonly string[] | null,
+  key: KeyLimits | null,
+  runtime: Runtime,
+): ReadonlySet<string> | null {
+  const unknown = names?.filter((name) => !runtime.arms.some((arm) => arm.id === name)) ?? [];
+  if (unknown.length > 0) {
+    throw invalidRequest(
+      `x-mixllm-models names models that are not registered: ${unknown.join(', ')}. GET /v1/models lists them.`,
+      'x-mixllm-models',
+      'model_not_found',
+    );
+  }
+  if (!names) return key?.models ?? null;
+  return new Set(names.filter((name) => !key?.models || key.models.has(name)));
+}
+
+export function modelNotFound(model: string): GatewayError {
+  return new GatewayError(404, `The model "${model}" does not exist. GET /v1/models lists the models of this gateway.`, {
+    param: 'model',
+    code: 'model_not_found',
+  });
+}

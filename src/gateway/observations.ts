@@ -1,0 +1,58 @@
+import type { Observation } from '../bandit/policy.ts';
+import type { Context } from '../domain/context.ts';
+import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent } from '../domain/events.ts';
+
+/**
+ * All that the events of one decision teach, by a key that names each lesson. Pure, and the only place that says
+ * what an event means to the learner: folding an event is the difference between what the decision teaches with it
+ * and without it. So the order of arrival does not matter, and taking a rating back is exact.
+ */
+export function observationsOf(
+  events: readonly GatewayEvent[],
+  featureMap: string,
+  dimensions: number,
+): Map<string, Observation> {
+  const lessons = new Map<string, Observation>();
+  const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
+  const completed = events.find((event): event is CompletedEvent => event.type === 'completed');
+  // The model that answered is the one that is taught, whichever was chosen first.
+  const arm = completed?.arm;
+  if (!decided || !completed || !arm) return lessons;
+
+  const context = comparableContext(decided.context, featureMap, dimensions);
+  if (completed.outcome === 'ok' && completed.usage && completed.usage.outputTokens > 0) {
+    const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
+    lessons.set('length', {
+      kind: 'length',
+      arm,
+      context,
+      outputTokens: completed.usage.outputTokens,
+      predictedTokens: explanation?.modelOutputTokens ?? null,
+      weight: 1,
+    });
+  }
+  for (const rating of activeRatings(events)) {
+    lessons.set(rating.feedbackId, { kind: 'quality', arm, context, reward: rating.score, weight: 1 });
+  }
+  return lessons;
+}
+
+/** Per source the latest rating that was not withdrawn. */
+export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
+  const withdrawn = new Set(events.filter((event) => event.type === 'withdrawn').map((event) => event.feedbackId));
+  const bySource = new Map<string, RatedEvent>();
+  for (const event of events) {
+    if (event.type === 'rated' && !withdrawn.has(event.feedbackId)) bySource.set(event.source, event);
+  }
+  return [...bySource.values()];
+}
+
+/** Features of another map do not compare; what the decision says of the arm's level still counts. */
+function comparableContext(context: Context, featureMap: string, dimensions: number): Float64Array {
+  if (context.featureMap === featureMap && context.values.length === dimensions) {
+    return Float64Array.from(context.values);
+  }
+  const constant = new Float64Array(dimensions);
+  constant[0] = 1;
+  return constant;
+}

@@ -1,0 +1,36 @@
+import type { AnswerFacts, Provider, ProviderCall, StreamPiece } from '../providers/provider.ts';
+
+export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
+
+/** What the pieces tell, later ones overriding earlier ones. */
+export function addFacts(facts: AnswerFacts, piece: StreamPiece): AnswerFacts {
+  return {
+    completionId: piece.completionId ?? facts.completionId,
+    servedModel: piece.servedModel ?? facts.servedModel,
+    finishReason: piece.finishReason ?? facts.finishReason,
+    usage: piece.usage ?? facts.usage,
+  };
+}
+
+/** A stream that has shown its first content, and so is worth beginning an answer with. */
+export interface OpenedStream {
+  head: StreamPiece[];
+  rest: AsyncIterator<StreamPiece>;
+  droppedParams: string[];
+  upstreamRequestId: string | null;
+}
+
+/**
+ * Reads up to the first content, so that a stream that fails before it can be replaced by another model's without
+ * the client noticing. Role announcements are held back with it; they are no content.
+ */
+export async function openStream(provider: Provider, call: ProviderCall): Promise<OpenedStream> {
+  const { pieces, droppedParams, upstreamRequestId } = await provider.stream(call);
+  const rest = pieces[Symbol.asyncIterator]();
+  const head: StreamPiece[] = [];
+  for (let next = await rest.next(); !next.done; next = await rest.next()) {
+    head.push(next.value);
+    if (next.value.content || next.value.done || next.value.finishReason) break;
+  }
+  return { head, rest, droppedParams, upstreamRequestId };
+}

@@ -1,0 +1,32 @@
+import type { Arm } from '../domain/arm.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { Router } from '../routing/router.ts';
+
+/** Limits of one gateway key. */
+export interface KeyLimits {
+  name: string;
+  weight: { min: number; max: number };
+  /** Arm ids, or null for all. */
+  models: ReadonlySet<string> | null;
+}
+
+export interface Resilience {
+  /** Further calls to one arm after a failure that may pass. */
+  retries: number;
+  /** Longest `retry-after` that is waited for; beyond it another arm is asked at once. */
+  maxRetryAfterMs: number;
+}
+
+/**
+ * Everything that follows from the config file and changes with it, as one immutable value: a request takes the
+ * value in force when it arrives and keeps it to its end.
+ */
+export interface Runtime {
+  arms: readonly Arm[];
+  providers: ReadonlyMap<string, Provider>;
+  router: Router;
+  reference: string;
+  defaultWeight: number;
+  namedWeights: ReadonlyMap<string, number>;
+  resilience: Resilience;
+}

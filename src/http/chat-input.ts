@@ -1,0 +1,70 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type ChatBody, isJsonObject } from '../domain/chat.ts';
+import { invalidRequest } from '../domain/errors.ts';
+import type { ChatInput } from '../gateway/chat.ts';
+import type { Clock } from '../util/clock.ts';
+import type { JsonDocument } from './json-body.ts';
+
+/** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
+export function chatInput(request: FastifyRequest, reply: FastifyReply, clock: Clock): ChatInput {
+  const { text, value } = request.body as JsonDocument;
+  return {
+    request: { text, body: chatBody(value) },
+    requestId: request.id,
+    key: request.gatewayKey,
+    weightHeader: weightHeader(request.headers['x-mixllm-weight']),
+    models: modelsHeader(request.headers['x-mixllm-models']),
+    noFallback: flagHeader(request.headers['x-mixllm-no-fallback']),
+    arrivedAt: clock.monotonic() - reply.elapsedTime,
+    clientGone: clientGone(reply),
+  };
+}
+
+function chatBody(value: unknown): ChatBody {
+  if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
+  const { model, messages, stream } = value;
+  if (typeof model !== 'string' || model === '') {
+    throw invalidRequest('"model" must be a string: "auto" to be routed, or the id of a model.', 'model');
+  }
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw invalidRequest('"messages" must be an array with at least one message.', 'messages');
+  }
+  const bad = messages.findIndex((message) => !isJsonObject(message) || typeof message.role !== 'string');
+  if (bad >= 0) throw invalidRequest('A message must be an object with a "role".', `messages[${bad}]`);
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') {
+    throw invalidRequest('"stream" must be true or false.', 'stream');
+  }
+  return value as ChatBody;
+}
+
+function weightHeader(value: string | string[] | undefined): number | null {
+  if (value === undefined) return null;
+  const weight = typeof value === 'string' && /^\s*(\d+\.?\d*|\.\d+)\s*$/.test(value) ? Number(value) : Number.NaN;
+  if (!(weight >= 0 && weight <= 1)) {
+    throw invalidRequest('x-mixllm-weight must be a number between 0 and 1.', 'x-mixllm-weight', 'invalid_weight');
+  }
+  return weight;
+}
+
+function modelsHeader(value: string | string[] | undefined): string[] | null {
+  if (value === undefined) return null;
+  const names = String(value)
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  if (names.length === 0) throw invalidRequest('x-mixllm-models names no model.', 'x-mixllm-models');
+  return names;
+}
+
+function flagHeader(value: string | string[] | undefined): boolean {
+  return value !== undefined && !['', '0', 'false'].includes(String(value).trim().toLowerCase());
+}
+
+/** Aborted when the connection closes before the answer is through. */
+function clientGone(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort(new Error('The client has left.'));
+  });
+  return controller.signal;
+}

@@ -1,0 +1,51 @@
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import type { Socket } from 'node:net';
+import { GatewayError, openAIError } from '../domain/errors.ts';
+
+/** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
+export function registerErrorHandlers(server: FastifyInstance): void {
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0];
+    send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
+  });
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof GatewayError) return send(reply, error);
+    const status = error.statusCode ?? 500;
+    if (status < 500) return send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
+    request.log.error({ err: error }, 'A request failed inside the gateway.');
+    send(
+      reply,
+      new GatewayError(500, `The gateway failed; its log has the reason under request id ${request.id}.`, {
+        code: 'internal_error',
+      }),
+    );
+  });
+}
+
+function send(reply: FastifyReply, error: GatewayError): void {
+  void reply.code(error.status).type('application/json; charset=utf-8').send(error.toBody());
+}
+
+function codeOf(error: FastifyError): string {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'request_too_large';
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 'unsupported_media_type';
+  return 'invalid_request';
+}
+
+/** What Node's HTTP parser refuses never reaches a route; it is answered on the bare socket. */
+export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, reason, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large', 'The request headers are too large.']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout', 'The request did not arrive in time.']
+        : [400, 'Bad Request', 'The request is not valid HTTP.'];
+  const body = JSON.stringify(openAIError(message, { type: 'invalid_request_error', code: 'malformed_http' }));
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

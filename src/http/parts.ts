@@ -1,0 +1,29 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { Chat } from '../gateway/chat.ts';
+import type { Feedback } from '../gateway/feedback.ts';
+import type { Metrics } from '../gateway/metrics.ts';
+import type { KeyLimits, Runtime } from '../gateway/runtime.ts';
+import type { Clock } from '../util/clock.ts';
+import type { HashedKey } from './auth.ts';
+
+/** What the routes are made of. */
+export interface ServerParts {
+  chat: Chat;
+  feedback: Feedback;
+  metrics: Metrics;
+  /** The runtime and the keys in force. */
+  runtime(): Runtime;
+  keys(): readonly HashedKey[];
+  /** Why the gateway is not ready for traffic; null when it is. */
+  notReady(): string | null;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  maxBodyBytes: number;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The gateway key that the request came with; null where none is asked for. */
+    gatewayKey: KeyLimits | null;
+  }
+}

@@ -1,0 +1,112 @@
+import type { ArmExplanation, Decision, Flip } from '../domain/decision.ts';
+import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../domain/events.ts';
+
+/** A decision as JSON for people and programs: what was predicted, what was chosen, and what would change it. */
+export function renderDecision(decision: Decision) {
+  return {
+    object: 'mixllm.decision',
+    model: decision.arm,
+    provider: decision.arms.find(({ arm }) => arm === decision.arm)?.provider ?? null,
+    chosen_by: decision.chosenBy,
+    degraded: decision.degraded,
+    weight: decision.weight,
+    weight_from: decision.weightFrom,
+    exploration: decision.exploration,
+    propensity: decision.propensity,
+    reference: {
+      model: decision.reference,
+      mean_cost_usd: decision.referenceMeanCostUsd,
+      cost_usd: decision.referenceCostUsd,
+    },
+    query: {
+      needs: decision.needs,
+      input_characters: decision.inputCharacters,
+      images: decision.images,
+      feature_map: decision.featureMap,
+    },
+    runner_up: decision.runnerUp && { model: decision.runnerUp.arm, score: decision.runnerUp.score },
+    // With more weight on quality than `above`, or less than `below`, another model would have been best.
+    flip_weight: { below: renderFlip(decision.flipBelow), above: renderFlip(decision.flipAbove) },
+    models: decision.arms.map(renderArm),
+  };
+}
+
+function renderFlip(flip: Flip | null) {
+  return flip && { weight: flip.weight, model: flip.arm };
+}
+
+function renderArm(arm: ArmExplanation) {
+  return {
+    model: arm.arm,
+    provider: arm.provider,
+    eligible: arm.excluded === null,
+    excluded: arm.excluded,
+    quality: arm.quality,
+    quality_sd: arm.qualitySd,
+    explored_quality: arm.exploredQuality,
+    ratings: arm.ratings,
+    input_tokens: arm.inputTokens,
+    output_tokens: arm.outputTokens,
+    cost_usd: arm.costUsd,
+    expected_wait_s: arm.waitS,
+    penalty: arm.penalty,
+    score: arm.score,
+    propensity: arm.propensity,
+  };
+}
+
+/** Everything that is known of one decision: how it was made, how it went, how it was rated. */
+export function renderDecisionRecord(events: readonly StoredEvent[], activeRatings: readonly RatedEvent[]) {
+  const decided = events.find((event): event is StoredEvent<DecidedEvent> => event.type === 'decided');
+  const completed = events.find((event): event is StoredEvent<CompletedEvent> => event.type === 'completed');
+  const active = new Set(activeRatings.map(({ feedbackId }) => feedbackId));
+  const ratings = events.filter((event): event is StoredEvent<RatedEvent> => event.type === 'rated');
+  return {
+    id: events[0].decisionId,
+    ...(decided && {
+      ...renderDecision(decided.decision),
+      created: Math.floor(decided.time / 1000),
+      requested_model: decided.requestedModel,
+      request_id: decided.requestId,
+      stream: decided.stream,
+    }),
+    outcome: completed ? renderOutcome(completed) : null,
+    ratings: ratings.map((rating) => ({
+      feedback_id: rating.feedbackId,
+      score: rating.score,
+      source: rating.source,
+      comment: rating.comment,
+      created: Math.floor(rating.time / 1000),
+      // False once withdrawn or replaced by a later rating of the same source.
+      active: active.has(rating.feedbackId),
+    })),
+  };
+}
+
+function renderOutcome(completed: CompletedEvent) {
+  const { usage } = completed;
+  return {
+    result: completed.outcome,
+    status: completed.status,
+    answered_by: completed.arm,
+    completion_id: completed.completionId,
+    served_model: completed.servedModel,
+    finish_reason: completed.finishReason,
+    usage: usage && {
+      prompt_tokens: usage.inputTokens,
+      cached_prompt_tokens: usage.cachedInputTokens,
+      cache_write_tokens: usage.cacheWriteTokens,
+      completion_tokens: usage.outputTokens,
+    },
+    cost_usd: completed.costUsd,
+    time_to_first_token_ms: completed.timeToFirstTokenMs,
+    latency_ms: completed.latencyMs,
+    overhead_ms: completed.overheadMs,
+    attempts: completed.attempts.map(({ arm, result, status, durationMs }) => ({
+      model: arm,
+      result,
+      status,
+      duration_ms: durationMs,
+    })),
+  };
+}

@@ -1,0 +1,60 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { invalidRequest } from '../../domain/errors.ts';
+import { activeRatings } from '../../gateway/observations.ts';
+import type { JsonDocument } from '../json-body.ts';
+import type { ServerParts } from '../parts.ts';
+import { renderDecisionRecord } from '../render-decision.ts';
+
+const ratingBody = z
+  .strictObject({
+    id: z.string().min(1).max(512),
+    score: z.number().min(0).max(1).optional(),
+    rating: z.enum(['up', 'down']).optional(),
+    source: z.string().regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -').default('user'),
+    comment: z.string().max(10_000).nullish(),
+    idempotency_key: z.string().min(1).max(256).nullish(),
+  })
+  .refine(({ score, rating }) => (score === undefined) !== (rating === undefined), {
+    message: 'Give either "score" (0 to 1) or "rating" ("up" or "down").',
+    path: ['score'],
+  });
+
+export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerParts): void {
+  const rate = async (request: FastifyRequest, reply: FastifyReply) => {
+    const body = validRating((request.body as JsonDocument | undefined)?.value);
+    const feedbackId = await feedback.rate(
+      {
+        id: body.id,
+        score: body.score ?? (body.rating === 'up' ? 1 : 0),
+        source: body.source,
+        comment: body.comment ?? null,
+        idempotencyKey: body.idempotency_key ?? null,
+      },
+      request.gatewayKey?.name ?? null,
+    );
+    return reply.code(202).send({ feedback_id: feedbackId });
+  };
+  const withdraw = async (request: FastifyRequest<{ Params: { id: string } }>) => {
+    const { id } = request.params;
+    await feedback.withdraw(id, request.gatewayKey?.name ?? null);
+    return { feedback_id: id, withdrawn: true };
+  };
+  for (const path of ['/feedback', '/v1/feedback']) {
+    server.post(path, rate);
+    server.delete(`${path}/:id`, withdraw);
+  }
+
+  server.get<{ Params: { id: string } }>('/v1/decisions/:id', async (request) => {
+    const events = await feedback.events(request.params.id, request.gatewayKey?.name ?? null);
+    return renderDecisionRecord(events, activeRatings(events));
+  });
+}
+
+function validRating(value: unknown): z.infer<typeof ratingBody> {
+  const parsed = ratingBody.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const param = issue.path.join('.') || null;
+  throw invalidRequest(param ? `"${param}": ${issue.message}` : issue.message, param);
+}

@@ -1,0 +1,46 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import { newId } from '../util/ids.ts';
+import { authenticate } from './auth.ts';
+import { answerParserError, registerErrorHandlers } from './errors.ts';
+import { registerJsonBody } from './json-body.ts';
+import type { ServerParts } from './parts.ts';
+import { chatRoutes } from './routes/chat.ts';
+import { feedbackRoutes } from './routes/feedback.ts';
+import { healthRoutes } from './routes/health.ts';
+import { modelRoutes } from './routes/models.ts';
+
+/** The HTTP face of the gateway. Does not listen yet: tests may inject, `app` listens. */
+export function buildServer(parts: ServerParts): FastifyInstance {
+  const server = Fastify({
+    loggerInstance: parts.log,
+    bodyLimit: parts.maxBodyBytes,
+    // A chat request is logged once, with its outcome, by the use case.
+    disableRequestLogging: true,
+    genReqId: (request) => requestId(request.headers['x-request-id']),
+    clientErrorHandler: answerParserError,
+    // At shutdown idle connections close at once, and running streams get the time that `app` allows.
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512 },
+  });
+  registerErrorHandlers(server);
+  registerJsonBody(server);
+  server.decorateRequest('gatewayKey', null);
+  server.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id);
+  });
+  healthRoutes(server, parts);
+  server.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request) => {
+      request.gatewayKey = authenticate(request, parts.keys());
+    });
+    chatRoutes(guarded, parts);
+    feedbackRoutes(guarded, parts);
+    modelRoutes(guarded, parts);
+  });
+  return server;
+}
+
+/** The client's own id where it is fit for headers and logs, so that its traces join ours. */
+function requestId(header: string | string[] | undefined): string {
+  return typeof header === 'string' && /^[\x21-\x7e]{1,128}$/.test(header) ? header : newId('req');
+}

@@ -1,0 +1,115 @@
+import { isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
+import { UpstreamError } from '../../domain/errors.ts';
+import type { AnswerFacts } from '../provider.ts';
+
+/** A whole answer in OpenAI's form. */
+export interface Completion extends AnswerFacts {
+  body: JsonObject;
+}
+
+const FINISH_REASONS: Record<string, string> = {
+  end_turn: 'stop',
+  stop_sequence: 'stop',
+  pause_turn: 'stop',
+  max_tokens: 'length',
+  model_context_window_exceeded: 'length',
+  tool_use: 'tool_calls',
+  refusal: 'content_filter',
+};
+
+/**
+ * An Anthropic message as a chat completion. @param created Unix time in seconds
+ * @throws UpstreamError `unreadable` when `json` is no message
+ */
+export function toCompletion(json: string, created: number): Completion {
+  const message = parseMessage(json);
+  const blocks = (message.content as unknown[]).filter(isJsonObject);
+  const facts: AnswerFacts = {
+    completionId: typeof message.id === 'string' ? message.id : null,
+    servedModel: typeof message.model === 'string' ? message.model : null,
+    finishReason: toFinishReason(message.stop_reason),
+    usage: readUsage(message.usage),
+  };
+  const choice = { index: 0, message: toMessage(blocks), logprobs: null, finish_reason: facts.finishReason };
+  const body: JsonObject = {
+    id: facts.completionId,
+    object: 'chat.completion',
+    created,
+    model: facts.servedModel,
+    choices: [choice],
+  };
+  if (facts.usage) body.usage = toOpenAIUsage(facts.usage, message.usage);
+  return { ...facts, body };
+}
+
+/** OpenAI's word for a stop reason; reasons yet unknown count as a normal end. */
+export function toFinishReason(stopReason: unknown): string {
+  const known = typeof stopReason === 'string' && Object.hasOwn(FINISH_REASONS, stopReason);
+  return known ? (FINISH_REASONS[stopReason] as string) : 'stop';
+}
+
+/** Anthropic counts cached tokens apart from `input_tokens`; OpenAI and the gateway count them in. */
+export function readUsage(usage: unknown): Usage | null {
+  if (!isJsonObject(usage)) return null;
+  const cachedInputTokens = tokenCount(usage.cache_read_input_tokens);
+  const cacheWriteTokens = tokenCount(usage.cache_creation_input_tokens);
+  return {
+    inputTokens: tokenCount(usage.input_tokens) + cachedInputTokens + cacheWriteTokens,
+    cachedInputTokens,
+    cacheWriteTokens,
+    outputTokens: tokenCount(usage.output_tokens),
+  };
+}
+
+/** @param source Anthropic's own usage, which may tell how much of the output was thinking */
+export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
+  const details = isJsonObject(source) ? source.output_tokens_details : null;
+  const reasoning = isJsonObject(details) ? { reasoning_tokens: tokenCount(details.thinking_tokens) } : null;
+  return {
+    prompt_tokens: usage.inputTokens,
+    completion_tokens: usage.outputTokens,
+    total_tokens: usage.inputTokens + usage.outputTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedInputTokens },
+    ...(reasoning ? { completion_tokens_details: reasoning } : {}),
+  };
+}
+
+function toMessage(blocks: JsonObject[]): JsonObject {
+  const thinking = joinTexts(blocks, 'thinking');
+  const toolCalls = blocks.filter((block) => block.type === 'tool_use').map(toToolCall);
+  const hasText = blocks.some((block) => block.type === 'text');
+  return {
+    role: 'assistant',
+    content: !hasText && toolCalls.length > 0 ? null : joinTexts(blocks, 'text'),
+    refusal: null,
+    ...(thinking === '' ? {} : { reasoning_content: thinking }),
+    ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
+  };
+}
+
+/** Blocks of both types carry their text in the field that is named like the type. */
+function joinTexts(blocks: JsonObject[], type: 'text' | 'thinking'): string {
+  return blocks
+    .filter((block) => block.type === type)
+    .map((block) => (typeof block[type] === 'string' ? block[type] : ''))
+    .join('');
+}
+
+function toToolCall(block: JsonObject): JsonObject {
+  const call = { name: block.name, arguments: JSON.stringify(block.input ?? {}) };
+  return { id: block.id, type: 'function', function: call };
+}
+
+function parseMessage(json: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (isJsonObject(value) && value.type === 'message' && Array.isArray(value.content)) return value;
+  } catch {
+    // Told below, together with JSON that is something else.
+  }
+  throw new UpstreamError('unreadable', 'The upstream answered with something that is no Anthropic message.');
+}
+
+function tokenCount(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+}

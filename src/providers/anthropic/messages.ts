@@ -1,0 +1,149 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { invalidRequest } from '../../domain/errors.ts';
+import { toBlocks, withCacheControl } from './content.ts';
+
+export interface Turn {
+  role: 'user' | 'assistant';
+  content: Anthropic.ContentBlockParam[];
+}
+
+export interface Conversation {
+  /** Absent when there is no system prompt. A string, or blocks where one carries a cache mark. */
+  system?: string | Anthropic.TextBlockParam[];
+  /** Alternating roles: neighbours of one role are merged. */
+  messages: Turn[];
+}
+
+/** OpenAI's messages as Anthropic's. @throws GatewayError 400 for what cannot be said in them */
+export function toConversation(messages: unknown): Conversation {
+  if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
+  const system: Anthropic.TextBlockParam[] = [];
+  const turns: Turn[] = [];
+  messages.forEach((message: unknown, index) => {
+    const where = `messages[${index}]`;
+    if (!isJsonObject(message)) throw invalidRequest(`${where} must be an object with a role.`, where);
+    addMessage(message, where, system, turns);
+  });
+  if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
+  trimPrefill(turns);
+  return { ...(system.length > 0 ? { system: joinSystem(system) } : {}), messages: turns };
+}
+
+function addMessage(message: JsonObject, where: string, system: Anthropic.TextBlockParam[], turns: Turn[]): void {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      system.push(...cacheLast(textOnly(message, where), message));
+      return;
+    case 'user':
+      turnOf(turns, 'user', cacheLast(toBlocks(message.content, where), message));
+      return;
+    case 'assistant':
+      turnOf(turns, 'assistant', cacheLast(assistantBlocks(message, where), message));
+      return;
+    case 'tool':
+      turnOf(turns, 'user', [toolResult(message, where)]);
+      return;
+    default:
+      throw invalidRequest(
+        `${where}.role: Anthropic models take system, developer, user, assistant and tool.`,
+        `${where}.role`,
+      );
+  }
+}
+
+/** Adds blocks to the current turn of that role, or opens one. Tool results lead a turn, as Anthropic demands. */
+function turnOf(turns: Turn[], role: Turn['role'], blocks: Anthropic.ContentBlockParam[]): void {
+  if (blocks.length === 0) return;
+  const last = turns.at(-1);
+  if (last?.role !== role) {
+    turns.push({ role, content: blocks });
+    return;
+  }
+  const firstOther = last.content.findIndex((block) => block.type !== 'tool_result');
+  const resultsOutOfPlace = firstOther >= 0 && blocks[0]?.type === 'tool_result';
+  last.content.splice(resultsOutOfPlace ? firstOther : last.content.length, 0, ...blocks);
+}
+
+function assistantBlocks(message: JsonObject, where: string): Anthropic.ContentBlockParam[] {
+  // `reasoning_content` stays behind: Anthropic takes thinking back only with its signature, which OpenAI's form lacks.
+  const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
+  if (typeof message.refusal === 'string') blocks.push(...textOnly({ content: message.refusal }, where));
+  if (message.tool_calls === null || message.tool_calls === undefined) return blocks;
+  if (!Array.isArray(message.tool_calls)) {
+    throw invalidRequest(`${where}.tool_calls must be a list.`, `${where}.tool_calls`);
+  }
+  return [...blocks, ...message.tool_calls.map((call, index) => toolUse(call, `${where}.tool_calls[${index}]`))];
+}
+
+function toolUse(call: unknown, where: string): Anthropic.ToolUseBlockParam {
+  const details = isJsonObject(call) ? call.function : null;
+  if (!isJsonObject(call) || !isJsonObject(details) || typeof details.name !== 'string') {
+    throw invalidRequest(`${where} must be a function call with an id and a name.`, where);
+  }
+  const block: Anthropic.ToolUseBlockParam = {
+    type: 'tool_use',
+    id: toToolUseId(call.id, `${where}.id`),
+    name: details.name,
+    input: parseArguments(details.arguments, `${where}.function.arguments`),
+  };
+  return withCacheControl(block, call);
+}
+
+function toolResult(message: JsonObject, where: string): Anthropic.ToolResultBlockParam {
+  const content = toBlocks(message.content, where);
+  const block: Anthropic.ToolResultBlockParam = {
+    type: 'tool_result',
+    tool_use_id: toToolUseId(message.tool_call_id, `${where}.tool_call_id`),
+  };
+  if (content.length > 0) block.content = typeof message.content === 'string' ? message.content : content;
+  return withCacheControl(block, message);
+}
+
+/** Ids of other vendors' models may hold characters that Anthropic refuses; call and result are changed alike. */
+function toToolUseId(id: unknown, where: string): string {
+  if (typeof id !== 'string' || id === '') throw invalidRequest(`${where} must be a string.`, where);
+  return id.replace(/[^a-zA-Z0-9_-]/g, '_');
+}
+
+function parseArguments(json: unknown, where: string): JsonObject {
+  if (json === null || json === undefined || json === '') return {};
+  if (isJsonObject(json)) return json;
+  const value = typeof json === 'string' ? parseJson(json) : undefined;
+  if (!isJsonObject(value)) {
+    throw invalidRequest(`${where} must be a JSON object, written as a string, for an Anthropic model.`, where);
+  }
+  return value;
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return json.trim() === '' ? {} : JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function textOnly(message: JsonObject, where: string): Anthropic.TextBlockParam[] {
+  return toBlocks(message.content, where).map((block) => {
+    if (block.type === 'text') return block;
+    throw invalidRequest(`${where}: only text can stand in a message of this role.`, `${where}.content`);
+  });
+}
+
+/** A cache mark on a message stands for its last block. */
+function cacheLast<Block extends object>(blocks: Block[], message: JsonObject): Block[] {
+  return blocks.map((block, index) => (index === blocks.length - 1 ? withCacheControl(block, message) : block));
+}
+
+function joinSystem(blocks: Anthropic.TextBlockParam[]): string | Anthropic.TextBlockParam[] {
+  return blocks.some((block) => block.cache_control) ? blocks : blocks.map((block) => block.text).join('\n\n');
+}
+
+/** Anthropic refuses a closing assistant text that ends in white space. */
+function trimPrefill(turns: Turn[]): void {
+  const last = turns.at(-1);
+  const block = last?.content.at(-1);
+  if (last?.role === 'assistant' && block?.type === 'text') block.text = block.text.trimEnd();
+}

@@ -1,0 +1,35 @@
+import type { ChatBody } from '../../domain/chat.ts';
+
+/**
+ * Fields that some Claude models take and others answer with a 400, and by which words such an answer speaks of them.
+ * No request tells beforehand which model is which, and lists of names in the code would age.
+ */
+const OPTIONAL_FIELDS: Record<string, RegExp> = {
+  temperature: /\btemperature\b/,
+  top_p: /\btop_p\b/,
+  top_k: /\btop_k\b/,
+  reasoning_effort: /\b(effort|thinking)\b/,
+};
+
+/**
+ * The client's fields that a 400 is about, to be left out when the request is sent again.
+ * @param answer the body of Anthropic's error @param without fields that were not sent
+ */
+export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
+  const blamed = Object.entries(OPTIONAL_FIELDS)
+    .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
+    .map(([name]) => name);
+  // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
+  return blamed.includes('temperature') && blamed.includes('top_p')
+    ? blamed.filter((name) => name !== 'temperature')
+    : blamed;
+}
+
+/** True when the answer speaks of the model in general, not of this request's combination of fields. */
+export function isLastingRefusal(answer: string): boolean {
+  return /deprecated|not support|unsupported|Extra inputs/i.test(answer);
+}
+
+function isSet(value: unknown): boolean {
+  return value !== null && value !== undefined;
+}

@@ -1,0 +1,162 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
+import { toConversation } from './messages.ts';
+import { readChoice, toToolChoice, toTools } from './tools.ts';
+
+/** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
+export interface SamplingParams {
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+}
+
+export type MessagesParams = Omit<Anthropic.MessageCreateParamsNonStreaming, 'stream'> & SamplingParams;
+
+export interface MessagesRequest {
+  params: MessagesParams;
+  /** Names of the client's fields that are lost or changed on the way, sorted. */
+  droppedParams: string[];
+}
+
+export interface RequestOptions {
+  model: string;
+  maxOutputTokens: number | null;
+  /** Fields to leave out although Anthropic knows them. */
+  without?: ReadonlySet<string>;
+}
+
+/** Anthropic demands a limit; this one is within every model's own. */
+const DEFAULT_MAX_TOKENS = 4096;
+
+const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'xhigh',
+  max: 'max',
+};
+
+/** OpenAI's chat request as Anthropic's. @throws GatewayError 400 for content that cannot be said in it */
+export function toMessagesRequest(body: ChatBody, options: RequestOptions): MessagesRequest {
+  const params: MessagesParams = {
+    model: options.model,
+    max_tokens: maxTokens(body, options.maxOutputTokens),
+    ...toConversation(body.messages),
+  };
+  const droppedParams = Object.entries(body)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .filter(([name, value]) => options.without?.has(name) || !translate(name, value, params, body))
+    .map(([name]) => name);
+  return { params, droppedParams: droppedParams.sort() };
+}
+
+/** True when the request uses what only version 2023-06-01 of the API takes. */
+export function usesSampling(params: SamplingParams): boolean {
+  return params.temperature !== undefined || params.top_p !== undefined || params.top_k !== undefined;
+}
+
+function maxTokens(body: ChatBody, limit: number | null): number {
+  // More than the model can write would be refused; the answer is the same with the model's own limit.
+  return Math.min(requestedMaxTokens(body) ?? limit ?? DEFAULT_MAX_TOKENS, limit ?? Number.POSITIVE_INFINITY);
+}
+
+/** Writes one field into `params`. False when it is lost or changed. */
+function translate(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
+  if (Object.hasOwn(TRANSLATIONS, name)) return (TRANSLATIONS[name] as Translation)(value, params, body);
+  return Object.hasOwn(WITHOUT_EFFECT, name) && (WITHOUT_EFFECT[name] as (value: unknown) => boolean)(value);
+}
+
+/** Returns false when the value is lost or changed. */
+type Translation = (value: unknown, params: MessagesParams, body: ChatBody) => boolean;
+
+const handledElsewhere: Translation = () => true;
+
+const TRANSLATIONS: Record<string, Translation> = {
+  model: handledElsewhere,
+  messages: handledElsewhere,
+  stream: handledElsewhere,
+  stream_options: handledElsewhere,
+  max_completion_tokens: (value, params) => value === params.max_tokens,
+  max_tokens: (value, params, body) => value === params.max_tokens || typeof body.max_completion_tokens === 'number',
+  temperature(value, params) {
+    if (typeof value !== 'number') return false;
+    params.temperature = Math.min(1, Math.max(0, value));
+    return params.temperature === value;
+  },
+  top_p: (value, params) => setNumber(params, 'top_p', value),
+  top_k: (value, params) => setNumber(params, 'top_k', value),
+  stop(value, params) {
+    const all = Array.isArray(value) ? value : [value];
+    const usable = all.filter((text): text is string => typeof text === 'string' && /\S/.test(text));
+    if (usable.length > 0) params.stop_sequences = usable;
+    return usable.length === all.length;
+  },
+  tools(value, params, body) {
+    const tools = toTools(value);
+    const choice = toToolChoice(body);
+    if (tools.length > 0) Object.assign(params, { tools }, choice ? { tool_choice: choice } : {});
+    return Array.isArray(value) && tools.length === value.length;
+  },
+  tool_choice(value, _params, body) {
+    const choice = readChoice(value);
+    const free = choice?.type === 'auto' || choice?.type === 'none';
+    return free || (choice !== undefined && toTools(body.tools).length > 0);
+  },
+  parallel_tool_calls: (value) => typeof value === 'boolean',
+  response_format(value, params) {
+    if (!isJsonObject(value)) return false;
+    if (value.type === 'text') return true;
+    if (value.type !== 'json_schema' || !isJsonObject(value.json_schema)) return false;
+    const { schema } = value.json_schema;
+    if (!isJsonObject(schema)) return false;
+    params.output_config = { ...params.output_config, format: { type: 'json_schema', schema } };
+    return true;
+  },
+  reasoning_effort(value, params) {
+    if (value === 'none') params.thinking ??= { type: 'disabled' };
+    if (value === 'none') return true;
+    const effort = typeof value === 'string' && Object.hasOwn(EFFORTS, value) ? EFFORTS[value] : undefined;
+    if (effort) params.output_config = { ...params.output_config, effort };
+    return effort === value;
+  },
+  user: (value, params) => setUser(params, value),
+  safety_identifier: (value, params, body) => typeof body.user === 'string' || setUser(params, value),
+  service_tier(value, params) {
+    // OpenAI's "default" is the standard tier; "auto" means the same on both sides and is the default on both.
+    if (value === 'default' || value === 'standard_only') params.service_tier = 'standard_only';
+    return value === 'auto' || params.service_tier !== undefined;
+  },
+  // Anthropic's own fields, by which clients of other gateways reach thinking and the prompt cache.
+  thinking(value, params) {
+    if (isJsonObject(value)) Object.assign(params, { thinking: value });
+    return isJsonObject(value);
+  },
+  cache_control(value, params) {
+    if (isJsonObject(value)) Object.assign(params, { cache_control: value });
+    return isJsonObject(value);
+  },
+};
+
+/** Values of untranslatable fields that ask for nothing. */
+const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
+  n: (value) => value === 1,
+  frequency_penalty: (value) => value === 0,
+  presence_penalty: (value) => value === 0,
+  logprobs: (value) => value === false,
+  top_logprobs: (value) => value === 0,
+  logit_bias: (value) => isJsonObject(value) && Object.keys(value).length === 0,
+  store: (value) => value === false,
+  modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
+  verbosity: (value) => value === 'medium',
+};
+
+function setNumber(params: SamplingParams, name: keyof SamplingParams, value: unknown): boolean {
+  if (typeof value === 'number') params[name] = value;
+  return typeof value === 'number';
+}
+
+function setUser(params: MessagesParams, value: unknown): boolean {
+  if (typeof value === 'string') params.metadata = { user_id: value };
+  return typeof value === 'string';
+}

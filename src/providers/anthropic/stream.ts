@@ -1,0 +1,172 @@
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { UpstreamError } from '../../domain/errors.ts';
+import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
+import type { AnswerFacts, StreamPiece } from '../provider.ts';
+import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
+import { toStreamError } from './error.ts';
+
+export interface StreamTranslatorOptions {
+  /** Unix time in seconds, the same in every chunk. */
+  created: number;
+  /** The client asked for the closing chunk with the usage. */
+  includeUsage: boolean;
+}
+
+/** A tool_use block that is being streamed. */
+interface OpenTool {
+  /** OpenAI counts tool calls, Anthropic all blocks. */
+  index: number;
+  /** Arguments to send at the block's end; null once a piece of them has come by itself. */
+  whole: string | null;
+}
+
+/** For events that the client sees nothing of; they still show that the upstream is alive. */
+const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
+
+/** Turns the events of one Anthropic stream into chat completion chunks. Pure: no clock, no I/O. */
+export class StreamTranslator {
+  readonly #options: StreamTranslatorOptions;
+  readonly #tools = new Map<unknown, OpenTool>();
+  #toolCount = 0;
+  #id = '';
+  #model = '';
+  /** Counts of message_start, overwritten by the cumulative ones of message_delta. */
+  #usage: JsonObject = {};
+  #finishReason: string | null = null;
+  #finished = false;
+
+  constructor(options: StreamTranslatorOptions) {
+    this.#options = options;
+  }
+
+  /** True after the upstream's clean end. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object */
+  push(event: RawSseEvent): StreamPiece[] {
+    if (event.data === null) return [SILENT];
+    const data = parseEvent(event.data);
+    const pieces = this.#translate(data);
+    return pieces.length > 0 ? pieces : [SILENT];
+  }
+
+  #translate(event: JsonObject): StreamPiece[] {
+    switch (event.type) {
+      case 'message_start':
+        return this.#start(objectOf(event.message));
+      case 'content_block_start':
+        return this.#startBlock(event.index, objectOf(event.content_block));
+      case 'content_block_delta':
+        return this.#delta(event.index, objectOf(event.delta));
+      case 'content_block_stop':
+        return this.#stopBlock(event.index);
+      case 'message_delta':
+        this.#addUsage(event.usage);
+        return this.#finish(objectOf(event.delta).stop_reason);
+      case 'message_stop':
+        return this.#stop();
+      case 'error':
+        throw toStreamError(event);
+      default:
+        return [];
+    }
+  }
+
+  #start(message: JsonObject): StreamPiece[] {
+    this.#id = stringOf(message.id);
+    this.#model = stringOf(message.model);
+    this.#addUsage(message.usage);
+    const facts: Partial<AnswerFacts> = { completionId: this.#id || null, servedModel: this.#model || null };
+    return [{ ...this.#chunk({ role: 'assistant', content: '' }), content: false, ...facts }];
+  }
+
+  #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
+    if (block.type !== 'tool_use') return this.#text(block);
+    const tool: OpenTool = { index: this.#toolCount++, whole: JSON.stringify(block.input ?? {}) };
+    this.#tools.set(index, tool);
+    const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
+    return [this.#chunk({ tool_calls: [call] })];
+  }
+
+  #delta(index: unknown, delta: JsonObject): StreamPiece[] {
+    if (delta.type !== 'input_json_delta') return this.#text(delta);
+    const tool = this.#tools.get(index);
+    const part = stringOf(delta.partial_json);
+    if (!tool || part === '') return [];
+    tool.whole = null;
+    return [this.#arguments(tool, part)];
+  }
+
+  /** Text of a block's start or of a delta; signatures, citations and server tools have no place in OpenAI's form. */
+  #text(source: JsonObject): StreamPiece[] {
+    const isThinking = source.type === 'thinking' || source.type === 'thinking_delta';
+    const isText = source.type === 'text' || source.type === 'text_delta';
+    const text = isThinking ? stringOf(source.thinking) : isText ? stringOf(source.text) : '';
+    if (text === '') return [];
+    return [this.#chunk(isThinking ? { reasoning_content: text } : { content: text })];
+  }
+
+  #stopBlock(index: unknown): StreamPiece[] {
+    const tool = this.#tools.get(index);
+    this.#tools.delete(index);
+    return tool?.whole ? [this.#arguments(tool, tool.whole)] : [];
+  }
+
+  #finish(stopReason: unknown): StreamPiece[] {
+    if (typeof stopReason !== 'string' || this.#finishReason !== null) return [];
+    this.#finishReason = toFinishReason(stopReason);
+    const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: readUsage(this.#usage) };
+    return [{ ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
+  }
+
+  #stop(): StreamPiece[] {
+    this.#finished = true;
+    const pieces = this.#finish('end_turn');
+    const usage = readUsage(this.#usage);
+    if (usage && this.#options.includeUsage) {
+      const chunk = { ...this.#frame(), choices: [], usage: toOpenAIUsage(usage, this.#usage) };
+      pieces.push({ bytes: sseData(chunk), content: false, usage });
+    }
+    pieces.push({ bytes: SSE_DONE, content: false, done: true, usage });
+    return pieces;
+  }
+
+  #arguments(tool: OpenTool, part: string): StreamPiece {
+    return this.#chunk({ tool_calls: [{ index: tool.index, function: { arguments: part } }] });
+  }
+
+  #chunk(delta: JsonObject, finishReason: string | null = null): StreamPiece {
+    const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
+    return { bytes: sseData({ ...this.#frame(), choices: [choice] }), content: true };
+  }
+
+  #frame(): JsonObject {
+    return { id: this.#id, object: 'chat.completion.chunk', created: this.#options.created, model: this.#model };
+  }
+
+  #addUsage(usage: unknown): void {
+    for (const [name, value] of Object.entries(objectOf(usage))) {
+      if (value !== null) this.#usage[name] = value;
+    }
+  }
+}
+
+function parseEvent(json: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (isJsonObject(value)) return value;
+  } catch {
+    // Told below, together with JSON that is no object.
+  }
+  throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
+}
+
+function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+function stringOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,81 @@
+/** Tokens per character before anything is known, worth this many characters of evidence. */
+const PRIOR_TOKENS_PER_CHARACTER = 0.25;
+const PRIOR_CHARACTERS = 2000;
+/** Share of the newest answer in the mean service time: about the last twenty answers count. */
+const SERVICE_SHARE = 0.05;
+/** Seconds an answer is taken to need before the first was seen. */
+const PRIOR_SERVICE_S = 2;
+
+interface ArmSums {
+  inputTokens: number;
+  inputCharacters: number;
+  serviceS: number | null;
+  /** Predicted costs of the arm over decisions in which it was the reference. */
+  referenceCostUsd: number;
+  referenceCount: number;
+}
+
+export type ArmStatisticsState = Record<string, ArmSums>;
+
+/** Running figures per arm that no linear model is needed for. */
+export class ArmStatistics {
+  #arms = new Map<string, ArmSums>();
+
+  /** Tokenisers differ: each arm's own ratio, learned from the usage that its upstream reports. */
+  tokensPerCharacter(arm: string): number {
+    const { inputTokens, inputCharacters } = this.#sums(arm);
+    return (
+      (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters)
+    );
+  }
+
+  learnInput(arm: string, characters: number, tokens: number): void {
+    const sums = this.#sums(arm);
+    sums.inputCharacters += characters;
+    sums.inputTokens += tokens;
+  }
+
+  /** Mean seconds from call to end of answer. */
+  serviceSeconds(arm: string): number {
+    return this.#sums(arm).serviceS ?? PRIOR_SERVICE_S;
+  }
+
+  learnService(arm: string, seconds: number): void {
+    const sums = this.#sums(arm);
+    sums.serviceS = sums.serviceS === null ? seconds : sums.serviceS + SERVICE_SHARE * (seconds - sums.serviceS);
+  }
+
+  /**
+   * c_ref: the mean predicted cost of the reference arm, over all queries and not only those that it answered (they
+   * are the hard ones). @param here its predicted cost for the query at hand, one more observation; null: not on offer
+   * @returns USD; 0 when nothing is known
+   */
+  referenceCost(arm: string, here: number | null): number {
+    const { referenceCostUsd, referenceCount } = this.#sums(arm);
+    const count = referenceCount + Number(here !== null);
+    return count === 0 ? 0 : (referenceCostUsd + (here ?? 0)) / count;
+  }
+
+  learnReferenceCost(arm: string, costUsd: number): void {
+    const sums = this.#sums(arm);
+    sums.referenceCostUsd += costUsd;
+    sums.referenceCount++;
+  }
+
+  state(): ArmStatisticsState {
+    return Object.fromEntries(this.#arms);
+  }
+
+  restore(state: ArmStatisticsState): void {
+    this.#arms = new Map(Object.entries(state));
+  }
+
+  #sums(arm: string): ArmSums {
+    let sums = this.#arms.get(arm);
+    if (!sums) {
+      sums = { inputTokens: 0, inputCharacters: 0, serviceS: null, referenceCostUsd: 0, referenceCount: 0 };
+      this.#arms.set(arm, sums);
+    }
+    return sums;
+  }
+}

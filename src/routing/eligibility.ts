@@ -1,0 +1,34 @@
+import type { Arm } from '../domain/arm.ts';
+import type { RequestProfile } from '../domain/context.ts';
+
+/** Input tokens that an image is taken to need; providers charge between 85 and 1,600. */
+const TOKENS_PER_IMAGE = 800;
+
+export function estimatedInputTokens(profile: RequestProfile, tokensPerCharacter: number): number {
+  return Math.ceil(profile.inputCharacters * tokensPerCharacter) + profile.images * TOKENS_PER_IMAGE;
+}
+
+/**
+ * Why an arm cannot serve a request, in words for the client; null when it can.
+ * @param allowed ids that the request and its key allow, null for all
+ */
+export function exclusionReason(
+  arm: Arm,
+  profile: RequestProfile,
+  inputTokens: number,
+  allowed: ReadonlySet<string> | null,
+): string | null {
+  if (allowed && !allowed.has(arm.id)) return 'not among the models that this request may use';
+  const missing = profile.needs.filter((need) => !arm.capabilities.includes(need));
+  if (missing.length > 0) return `the request needs ${missing.join(', ')}, which the model is not configured for`;
+  if (arm.contextWindow !== null) {
+    const needed = inputTokens + (profile.maxOutputTokens ?? 0);
+    if (needed > arm.contextWindow) {
+      return `about ${needed} tokens (input and max_tokens) exceed its context window of ${arm.contextWindow}`;
+    }
+  }
+  if (arm.maxOutputTokens !== null && (profile.maxOutputTokens ?? 0) > arm.maxOutputTokens) {
+    return `max_tokens ${profile.maxOutputTokens} exceeds its output limit of ${arm.maxOutputTokens}`;
+  }
+  return null;
+}

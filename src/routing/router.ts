@@ -1,0 +1,191 @@
+import type { ExplorationKind, Offer, Policy, PolicyDecision } from '../bandit/policy.ts';
+import type { Arm } from '../domain/arm.ts';
+import type { Context, RequestProfile } from '../domain/context.ts';
+import type { ArmExplanation, Decision } from '../domain/decision.ts';
+import { GatewayError, messageOf } from '../domain/errors.ts';
+import type { Random } from '../util/random.ts';
+import type { ArmStatistics } from './arm-statistics.ts';
+import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
+import { flips, runnerUp } from './explain.ts';
+import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } from './load.ts';
+
+/** What the router knows of the arms: shared with the learner, which keeps it up to date. */
+export interface RoutingKnowledge {
+  policy: Policy & { ratingsOf(arm: string): number };
+  statistics: ArmStatistics;
+}
+
+export interface RouterOptions {
+  arms: readonly Arm[];
+  reference: string;
+  exploration: ExplorationKind;
+  latency: LatencyPenaltyOptions;
+}
+
+export interface RouteQuery {
+  context: Context;
+  profile: RequestProfile;
+  /** The arm that the client named, or null to choose. */
+  requested: Arm | null;
+  allowed: ReadonlySet<string> | null;
+  weight: number;
+  weightFrom: Decision['weightFrom'];
+}
+
+/** Filters the arms, scores them, chooses, and says why. */
+export class Router {
+  readonly #options: RouterOptions;
+  readonly #knowledge: () => RoutingKnowledge;
+  readonly #load: Load;
+  readonly #random: Random;
+
+  constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, load: Load, random: Random) {
+    this.#options = options;
+    this.#knowledge = knowledge;
+    this.#load = load;
+    this.#random = random;
+  }
+
+  /** @throws GatewayError 400 when no arm can serve the request, with the reason of each */
+  decide(query: RouteQuery): Decision {
+    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
+    const candidates = explanations.filter((explanation) => explanation.excluded === null);
+    if (candidates.length === 0) throw noCandidate(explanations);
+    const offers = candidates.map((candidate) => this.#offer(candidate, query));
+    try {
+      return this.#decideByPolicy(query, explanations, offers);
+    } catch (error) {
+      return this.#decideByReference(query, explanations, candidates, messageOf(error));
+    }
+  }
+
+  #explain(arm: Arm, query: RouteQuery): ArmExplanation {
+    const { policy, statistics } = this.#knowledge();
+    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
+    const waitS = expectedWait(
+      this.#load.inFlight(arm.id),
+      arm.maxConcurrency,
+      statistics.serviceSeconds(arm.id),
+    );
+    return {
+      ...UNKNOWN,
+      arm: arm.id,
+      provider: arm.provider,
+      excluded: this.#exclusion(arm, query, inputTokens),
+      ratings: policy.ratingsOf(arm.id),
+      inputTokens,
+      waitS,
+      penalty: latencyPenalty(waitS, this.#options.latency),
+    };
+  }
+
+  /** A client that names an arm knows what it can do; only what it may use is checked. */
+  #exclusion(arm: Arm, query: RouteQuery, inputTokens: number): string | null {
+    if (!query.requested) return exclusionReason(arm, query.profile, inputTokens, query.allowed);
+    return query.requested.id === arm.id ? null : 'the request names another model';
+  }
+
+  #offer(candidate: ArmExplanation, query: RouteQuery): Offer {
+    const arm = this.#arm(candidate.arm);
+    const limit = Math.min(query.profile.maxOutputTokens ?? Infinity, arm.maxOutputTokens ?? Infinity);
+    const inputUsd = ((candidate.inputTokens ?? 0) * arm.price.input) / 1e6;
+    return {
+      arm: arm.id,
+      cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
+      penalty: candidate.penalty ?? 0,
+    };
+  }
+
+  #decideByPolicy(query: RouteQuery, explanations: ArmExplanation[], offers: Offer[]): Decision {
+    const { policy, statistics } = this.#knowledge();
+    const context = Float64Array.from(query.context.values);
+    const { reference, exploration } = this.#options;
+    const made = policy.decide({
+      context,
+      offers,
+      weight: query.weight,
+      reference,
+      referenceCost: (here) => statistics.referenceCost(reference, here),
+      exploration,
+      random: this.#random,
+    });
+    const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
+    const chosen = made.assessments[made.chosen];
+    return {
+      ...this.#common(query, explanations.map((explanation) => withAssessment(explanation, made))),
+      arm: chosen.arm,
+      chosenBy: query.requested ? 'request' : made.chosenBy,
+      propensity: chosen.propensity,
+      referenceMeanCostUsd: made.costUnitUsd,
+      referenceCostUsd,
+      runnerUp: runnerUp(made.assessments),
+      ...flips(made.assessments, query.weight, made.costUnitUsd),
+    };
+  }
+
+  /** The learner gave no usable numbers: the reference arm answers, or the first that can. */
+  #decideByReference(
+    query: RouteQuery,
+    explanations: ArmExplanation[],
+    candidates: ArmExplanation[],
+    reason: string,
+  ): Decision {
+    const chosen = candidates.find(({ arm }) => arm === this.#options.reference) ?? candidates[0];
+    return {
+      ...this.#common(query, explanations),
+      arm: chosen.arm,
+      chosenBy: query.requested ? 'request' : 'reference',
+      degraded: `learner: ${reason}`,
+      propensity: 1,
+      referenceMeanCostUsd: 0,
+      referenceCostUsd: null,
+      runnerUp: null,
+      flipBelow: null,
+      flipAbove: null,
+    };
+  }
+
+  #common(query: RouteQuery, arms: ArmExplanation[]) {
+    const { needs, inputCharacters, images } = query.profile;
+    return {
+      degraded: null,
+      weight: query.weight,
+      weightFrom: query.weightFrom,
+      exploration: this.#options.exploration,
+      reference: this.#options.reference,
+      featureMap: query.context.featureMap,
+      needs,
+      inputCharacters,
+      images,
+      arms,
+    };
+  }
+
+  #arm(id: string): Arm {
+    return this.#options.arms.find((arm) => arm.id === id) as Arm;
+  }
+}
+
+const UNKNOWN = {
+  quality: null,
+  qualitySd: null,
+  exploredQuality: null,
+  outputTokens: null,
+  modelOutputTokens: null,
+  costUsd: null,
+  score: null,
+  propensity: null,
+};
+
+function withAssessment(explanation: ArmExplanation, made: PolicyDecision): ArmExplanation {
+  const assessment = made.assessments.find(({ arm }) => arm === explanation.arm);
+  return assessment ? { ...explanation, ...assessment } : explanation;
+}
+
+function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
+  const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
+  return new GatewayError(400, `No model can serve this request. ${reasons}.`, {
+    param: 'model',
+    code: 'no_eligible_model',
+  });
+}

@@ -1,0 +1,57 @@
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+
+/** An event as a database keeps it: what is looked up by in columns, the rest as JSON. */
+export interface EventRow {
+  type: string;
+  decisionId: string;
+  time: number;
+  /** Other ids that lead to the decision: the completion's own, a rating's. */
+  alias: string | null;
+  /** Two events with the same key are one: the second is not written. */
+  uniqueKey: string | null;
+  body: string;
+}
+
+/** Pure, so that every store writes the same bytes. */
+export function toRow(event: GatewayEvent): EventRow {
+  return {
+    type: event.type,
+    decisionId: event.decisionId,
+    time: event.time,
+    alias: aliasOf(event),
+    uniqueKey: uniqueKeyOf(event),
+    body: JSON.stringify(
+      event.type === 'decided'
+        ? { ...event, context: { ...event.context, values: toBase64(event.context.values) } }
+        : event,
+    ),
+  };
+}
+
+export function fromRow(sequence: number, body: string): StoredEvent {
+  const event = JSON.parse(body);
+  if (event.type === 'decided') event.context.values = fromBase64(event.context.values);
+  event.sequence = sequence;
+  return event;
+}
+
+function aliasOf(event: GatewayEvent): string | null {
+  if (event.type === 'completed') return event.completionId;
+  return event.type === 'rated' ? event.feedbackId : null;
+}
+
+/** Clients choose idempotency keys freely, so a key holds for its decision only. */
+function uniqueKeyOf(event: GatewayEvent): string | null {
+  if (event.type !== 'rated' || event.idempotencyKey === null) return null;
+  return `rated:${event.decisionId}:${event.idempotencyKey}`;
+}
+
+/** A context takes 4 bytes a number instead of about 20 digits. */
+function toBase64(values: Float32Array): string {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
+}
+
+function fromBase64(text: string): Float32Array {
+  // A copy: the buffer that `from` gives may start at an offset that no Float32Array can.
+  return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
+}

@@ -1,0 +1,33 @@
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+
+export interface Snapshot {
+  /** The last event that it holds the effects of. */
+  sequence: number;
+  body: string;
+}
+
+/**
+ * The append-only log that all state is a fold over, and its snapshots.
+ * Every method rejects when the storage fails; nothing is half done then.
+ */
+export interface EventStore {
+  /**
+   * Appends in the given order, all or none; durable (it would survive a power cut) once resolved.
+   * A rating whose idempotency key was already used for its decision is not written again: the earlier one is
+   * returned in its place.
+   */
+  append(events: readonly GatewayEvent[]): Promise<StoredEvent[]>;
+  /** Up to `limit` events with higher numbers, in their order. */
+  readAfter(sequence: number, limit: number): Promise<StoredEvent[]>;
+  /**
+   * All events of one decision in their order; empty when there is none.
+   * @param id of the decision, of the completion that answered it, or of a rating of it
+   */
+  findDecision(id: string): Promise<StoredEvent[]>;
+  /** Number of the newest event, 0 for an empty log. */
+  lastSequence(): Promise<number>;
+  saveSnapshot(name: string, snapshot: Snapshot): Promise<void>;
+  loadSnapshot(name: string): Promise<Snapshot | null>;
+  /** Waits for what is under way, then closes. */
+  close(): Promise<void>;
+}

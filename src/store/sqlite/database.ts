@@ -1,0 +1,127 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { EventRow } from '../event-row.ts';
+import type { Snapshot } from '../event-store.ts';
+
+/** One entry per schema version; the file's `user_version` says how many have been applied. */
+const MIGRATIONS = [
+  `CREATE TABLE events (
+     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+     type TEXT NOT NULL,
+     decision_id TEXT NOT NULL,
+     time INTEGER NOT NULL,
+     unique_key TEXT UNIQUE,
+     body TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX events_by_decision ON events (decision_id, sequence);
+   CREATE TABLE aliases (alias TEXT PRIMARY KEY, decision_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
+];
+
+export interface StoredRow {
+  sequence: number;
+  body: string;
+}
+
+/** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
+export class SqliteDatabase {
+  readonly #database: DatabaseSync;
+  readonly #statements: Record<
+    'insert' | 'alias' | 'byUniqueKey' | 'after' | 'ofDecision' | 'byAlias' | 'last' | 'save' | 'load',
+    StatementSync
+  >;
+
+  /** @param path of the file, or `:memory:` */
+  constructor(path: string) {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    this.#database = new DatabaseSync(path);
+    // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    this.#migrate();
+    const prepare = (sql: string) => this.#database.prepare(sql);
+    this.#statements = {
+      insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
+      // Some local servers give every completion the same id: it then leads to the newest decision.
+      alias: prepare('INSERT OR REPLACE INTO aliases (alias, decision_id) VALUES (?, ?)'),
+      byUniqueKey: prepare('SELECT sequence, body FROM events WHERE unique_key = ?'),
+      after: prepare('SELECT sequence, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?'),
+      ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
+      byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
+      last: prepare('SELECT max(sequence) AS last FROM events'),
+      save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
+      load: prepare('SELECT sequence, body FROM snapshots WHERE name = ?'),
+    };
+  }
+
+  append(rows: readonly EventRow[]): StoredRow[] {
+    return this.#transaction(() => rows.map((row) => this.#appendOne(row)));
+  }
+
+  readAfter(sequence: number, limit: number): StoredRow[] {
+    return this.#statements.after.all(sequence, limit) as unknown as StoredRow[];
+  }
+
+  findDecision(id: string): StoredRow[] {
+    const own = this.#statements.ofDecision.all(id) as unknown as StoredRow[];
+    if (own.length > 0) return own;
+    const alias = this.#statements.byAlias.get(id) as { id: string } | undefined;
+    return alias ? (this.#statements.ofDecision.all(alias.id) as unknown as StoredRow[]) : [];
+  }
+
+  lastSequence(): number {
+    return (this.#statements.last.get() as { last: number | null }).last ?? 0;
+  }
+
+  saveSnapshot(name: string, snapshot: Snapshot): void {
+    this.#statements.save.run(name, snapshot.sequence, snapshot.body);
+  }
+
+  loadSnapshot(name: string): Snapshot | null {
+    return (this.#statements.load.get(name) as unknown as Snapshot | undefined) ?? null;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #appendOne(row: EventRow): StoredRow {
+    const earlier = row.uniqueKey === null ? undefined : this.#statements.byUniqueKey.get(row.uniqueKey);
+    if (earlier) return earlier as unknown as StoredRow;
+    const { lastInsertRowid } = this.#statements.insert.run(
+      row.type,
+      row.decisionId,
+      row.time,
+      row.uniqueKey,
+      row.body,
+    );
+    if (row.alias !== null) this.#statements.alias.run(row.alias, row.decisionId);
+    return { sequence: Number(lastInsertRowid), body: row.body };
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // A failed COMMIT may have rolled back by itself; a second rollback would hide the first error.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #migrate(): void {
+    const { user_version: version } = this.#database.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (version > MIGRATIONS.length) {
+      throw new Error(`The database has schema ${version}; this version of the gateway knows ${MIGRATIONS.length}.`);
+    }
+    for (let next = version; next < MIGRATIONS.length; next++) {
+      this.#transaction(() => {
+        this.#database.exec(MIGRATIONS[next]);
+        this.#database.exec(`PRAGMA user_version = ${next + 1}`);
+      });
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { Worker } from 'node:worker_threads';
+import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
+import { fromRow, toRow } from '../event-row.ts';
+import type { EventStore, Snapshot } from '../event-store.ts';
+import type { SqliteDatabase, StoredRow } from './database.ts';
+
+interface Call {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+// The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** The event log in one SQLite file (node:sqlite, WAL), in a thread of its own: a slow disk holds up no request. */
+export class SqliteEventStore implements EventStore {
+  readonly #path: string;
+  #worker: Worker | null = null;
+  #calls = new Map<number, Call>();
+  #nextId = 1;
+
+  /** @param path of the file, made when absent, or `:memory:` */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
+    return (await this.#call('append', events.map(toRow))).map(toEvent);
+  }
+
+  async readAfter(sequence: number, limit: number): Promise<StoredEvent[]> {
+    return (await this.#call('readAfter', sequence, limit)).map(toEvent);
+  }
+
+  async findDecision(id: string): Promise<StoredEvent[]> {
+    return (await this.#call('findDecision', id)).map(toEvent);
+  }
+
+  lastSequence(): Promise<number> {
+    return this.#call('lastSequence');
+  }
+
+  async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
+    await this.#call('saveSnapshot', name, snapshot);
+  }
+
+  loadSnapshot(name: string): Promise<Snapshot | null> {
+    return this.#call('loadSnapshot', name);
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (!worker) return;
+    await this.#call('close');
+    this.#worker = null;
+    await worker.terminate();
+  }
+
+  #call<M extends keyof SqliteDatabase>(
+    method: M,
+    ...args: Parameters<SqliteDatabase[M]>
+  ): Promise<ReturnType<SqliteDatabase[M]>> {
+    const worker = this.#startedWorker();
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(id, { resolve: resolve as Call['resolve'], reject });
+      // The thread keeps the process alive exactly as long as somebody waits for it.
+      worker.ref();
+      worker.postMessage({ id, method, args });
+    });
+  }
+
+  #startedWorker(): Worker {
+    if (this.#worker) return this.#worker;
+    const worker = new Worker(WORKER, { workerData: { path: this.#path } });
+    worker.unref();
+    worker.on('message', ({ id, result, error }: { id: number; result: unknown; error?: string }) => {
+      const call = this.#calls.get(id);
+      this.#calls.delete(id);
+      if (this.#calls.size === 0) worker.unref();
+      if (error === undefined) call?.resolve(result);
+      else call?.reject(new Error(`SQLite (${this.#path}): ${error}`));
+    });
+    worker.on('error', (error) => this.#lose(worker, error));
+    worker.on('exit', () => this.#lose(worker, new Error('the thread ended')));
+    this.#worker = worker;
+    return worker;
+  }
+
+  /** The next call starts a new thread. */
+  #lose(worker: Worker, reason: Error): void {
+    if (this.#worker === worker) this.#worker = null;
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.reject(new Error(`SQLite (${this.#path}): ${reason.message}`));
+  }
+}
+
+function toEvent(row: StoredRow): StoredEvent {
+  return fromRow(row.sequence, row.body);
+}

@@ -1,0 +1,41 @@
+const INVERSE_SQRT_TWO_PI = 0.3989422804014327;
+
+/** Density of the standard normal. */
+export function normalDensity(z: number): number {
+  return INVERSE_SQRT_TWO_PI * Math.exp(-0.5 * z * z);
+}
+
+/**
+ * Distribution function of the standard normal, to about 1e-15.
+ * Hart's rational approximation as given by G. West, "Better approximations to cumulative normal functions" (2005).
+ */
+export function normalCdf(z: number): number {
+  const size = Math.abs(z);
+  if (size > 37) return z > 0 ? 1 : 0;
+  const exponential = Math.exp(-0.5 * size * size);
+  let tail: number;
+  if (size < 7.071067811865475) {
+    let numerator = 0.0352624965998911 * size + 0.700383064443688;
+    numerator = numerator * size + 6.37396220353165;
+    numerator = numerator * size + 33.912866078383;
+    numerator = numerator * size + 112.079291497871;
+    numerator = numerator * size + 221.213596169931;
+    numerator = numerator * size + 220.206867912376;
+    let denominator = 0.0883883476483184 * size + 1.75566716318264;
+    denominator = denominator * size + 16.064177579207;
+    denominator = denominator * size + 86.7807322029461;
+    denominator = denominator * size + 296.564248779674;
+    denominator = denominator * size + 637.333633378831;
+    denominator = denominator * size + 793.826512519948;
+    denominator = denominator * size + 440.413735824752;
+    tail = (exponential * numerator) / denominator;
+  } else {
+    let fraction = size + 0.65;
+    fraction = size + 4 / fraction;
+    fraction = size + 3 / fraction;
+    fraction = size + 2 / fraction;
+    fraction = size + 1 / fraction;
+    tail = (exponential / fraction) * INVERSE_SQRT_TWO_PI;
+  }
+  return z > 0 ? 1 - tail : tail;
+}

@@ -1,0 +1,334 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import fc from 'fast-check';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import type { ChatBody } from '../../src/domain/chat.ts';
+import { GatewayError } from '../../src/domain/errors.ts';
+import { isLastingRefusal, refusedFields } from '../../src/providers/anthropic/refusal.ts';
+import { type MessagesParams, toMessagesRequest } from '../../src/providers/anthropic/request.ts';
+
+const user = { role: 'user', content: 'Hi' };
+const cache_control = { type: 'ephemeral' };
+const schema = {
+  type: 'object',
+  properties: { place: { $ref: '#/$defs/place' } },
+  required: ['place'],
+  additionalProperties: false,
+  $defs: { place: { type: 'object', properties: { lat: { type: 'number' } }, additionalProperties: false } },
+};
+const weather = { type: 'function', function: { name: 'get_weather', description: 'Weather', parameters: schema } };
+
+function convert(fields: Record<string, unknown>, maxOutputTokens: number | null = null) {
+  const body = { model: 'auto', messages: [user], ...fields } as ChatBody;
+  return toMessagesRequest(body, { model: 'claude', maxOutputTokens });
+}
+
+function conversation(messages: unknown[]) {
+  const { system, messages: turns } = convert({ messages }).params;
+  return { system, messages: turns };
+}
+
+describe('messages', () => {
+  it('sends the plain request with nothing added', () => {
+    expect(convert({})).toEqual({
+      params: {
+        model: 'claude',
+        max_tokens: 4096,
+        messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }] }],
+      },
+      droppedParams: [],
+    });
+  });
+
+  it('joins system and developer messages in order', () => {
+    const messages = [{ role: 'system', content: 'One' }, user, { role: 'developer', content: [text('Two')] }];
+    expect(conversation(messages).system).toBe('One\n\nTwo');
+  });
+
+  it('keeps cache marks on system parts, messages, parts, tools and calls', () => {
+    const { params } = convert({
+      messages: [
+        { role: 'system', content: [{ ...text('Long'), cache_control }, text('Short')] },
+        { role: 'user', content: [{ ...text('Part'), cache_control }, text('Rest')] },
+        { role: 'assistant', content: 'Whole', cache_control },
+        { role: 'user', content: [text('a'), text('b')], cache_control },
+      ],
+      tools: [{ ...weather, cache_control }],
+    });
+    expect(params.system).toEqual([{ ...text('Long'), cache_control }, text('Short')]);
+    expect(params.messages.map((turn) => turn.content)).toEqual([
+      [{ ...text('Part'), cache_control }, text('Rest')],
+      [{ ...text('Whole'), cache_control }],
+      [text('a'), { ...text('b'), cache_control }],
+    ]);
+    expect(params.tools?.[0]).toMatchObject({ name: 'get_weather', cache_control });
+  });
+
+  it('merges neighbours of one role and leaves blank text out', () => {
+    const messages = [user, { role: 'user', content: 'there' }, { role: 'assistant', content: ' ' }, user];
+    expect(conversation(messages).messages).toEqual([
+      { role: 'user', content: [text('Hi'), text('there'), text('Hi')] },
+    ]);
+  });
+
+  it('puts the results of one turn and the text that follows into one user message, results first', () => {
+    const call = (id: string, args: string) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
+    const { messages } = conversation([
+      user,
+      {
+        role: 'assistant',
+        content: null,
+        reasoning_content: 'hmm',
+        tool_calls: [call('call_1', '{"a":1}'), call('functions.f:2', '')],
+      },
+      { role: 'tool', tool_call_id: 'call_1', content: 'one' },
+      { role: 'user', content: 'And?' },
+      { role: 'tool', tool_call_id: 'functions.f:2', content: [text('two'), image('https://example.org/2.png')] },
+    ]);
+    expect(messages.slice(1)).toEqual([
+      {
+        role: 'assistant',
+        content: [
+          { type: 'tool_use', id: 'call_1', name: 'f', input: { a: 1 } },
+          { type: 'tool_use', id: 'functions_f_2', name: 'f', input: {} },
+        ],
+      },
+      {
+        role: 'user',
+        content: [
+          { type: 'tool_result', tool_use_id: 'call_1', content: 'one' },
+          {
+            type: 'tool_result',
+            tool_use_id: 'functions_f_2',
+            content: [text('two'), { type: 'image', source: { type: 'url', url: 'https://example.org/2.png' } }],
+          },
+          text('And?'),
+        ],
+      },
+    ]);
+  });
+
+  it('takes images and PDF files', () => {
+    const pdf = { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } };
+    const content = [image('data:image/jpg;base64,/9j/4A=='), image('https://example.org/i.webp'), pdf];
+    expect(conversation([{ role: 'user', content }]).messages[0]?.content).toEqual([
+      { type: 'image', source: { type: 'base64', media_type: 'image/jpeg', data: '/9j/4A==' } },
+      { type: 'image', source: { type: 'url', url: 'https://example.org/i.webp' } },
+      {
+        type: 'document',
+        title: 'a.pdf',
+        source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' },
+      },
+    ]);
+  });
+
+  it('trims the white space that Anthropic refuses at the end of a prefilled answer', () => {
+    expect(conversation([user, { role: 'assistant', content: 'Sure: ' }]).messages[1]?.content).toEqual([
+      text('Sure:'),
+    ]);
+  });
+
+  it.each([
+    [
+      'a part it has no block for',
+      [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }],
+      'input_audio',
+    ],
+    ['a file id', [{ role: 'user', content: [{ type: 'file', file: { file_id: 'file-1' } }] }], 'file_data'],
+    ['another image format', [{ role: 'user', content: [image('data:image/tiff;base64,AA==')] }], 'image/tiff'],
+    ['another URL scheme', [{ role: 'user', content: [image('ftp://example.org/a.png')] }], 'data URL'],
+    ['an image in a system message', [{ role: 'system', content: [image('https://e.org/a.png')] }, user], 'only text'],
+    ['a role of the legacy functions', [user, { role: 'function', name: 'f', content: '1' }], 'messages[1].role'],
+    ['arguments that are no JSON', [user, assistantCall('{"a":')], 'messages[1].tool_calls[0].function.arguments'],
+    ['arguments that are no object', [user, assistantCall('[1]')], 'JSON object'],
+    ['a result without an id', [user, { role: 'tool', content: '1' }], 'tool_call_id'],
+    ['nothing to say', [{ role: 'user', content: '' }], 'not empty'],
+  ])('refuses %s clearly', (_name, messages, words) => {
+    expect(() => conversation(messages)).toThrow(GatewayError);
+    expect(() => conversation(messages)).toThrow(words);
+  });
+});
+
+describe('parameters', () => {
+  it.each<[Record<string, unknown>, Partial<MessagesParams>, string[]]>([
+    [{ max_tokens: 10 }, { max_tokens: 10 }, []],
+    [{ max_completion_tokens: 20, max_tokens: 10 }, { max_tokens: 20 }, []],
+    [{ max_tokens: -1 }, { max_tokens: 4096 }, ['max_tokens']],
+    [{ temperature: 0.3, top_p: 0.9 }, { temperature: 0.3, top_p: 0.9 }, []],
+    [{ temperature: 1.7 }, { temperature: 1 }, ['temperature']],
+    [{ stop: 'END' }, { stop_sequences: ['END'] }, []],
+    [{ stop: ['A', '\n', ''] }, { stop_sequences: ['A'] }, ['stop']],
+    [{ stop: '\n' }, {}, ['stop']],
+    [{ user: 'u-1' }, { metadata: { user_id: 'u-1' } }, []],
+    [{ safety_identifier: 'u-2' }, { metadata: { user_id: 'u-2' } }, []],
+    [{ reasoning_effort: 'high' }, { output_config: { effort: 'high' } }, []],
+    [{ reasoning_effort: 'minimal' }, { output_config: { effort: 'low' } }, ['reasoning_effort']],
+    [{ reasoning_effort: 'none' }, { thinking: { type: 'disabled' } }, []],
+    [{ thinking: { type: 'adaptive' } }, { thinking: { type: 'adaptive' } }, []],
+    [{ service_tier: 'auto' }, {}, []],
+    [{ service_tier: 'default' }, { service_tier: 'standard_only' }, []],
+    [{ service_tier: 'flex' }, {}, ['service_tier']],
+    [{ response_format: { type: 'text' } }, {}, []],
+    [{ response_format: { type: 'json_object' } }, {}, ['response_format']],
+    [
+      { response_format: { type: 'json_schema', json_schema: { name: 'n', strict: true, schema } } },
+      { output_config: { format: { type: 'json_schema', schema } } },
+      [],
+    ],
+    [{ functions: [], function_call: 'auto' }, {}, ['function_call', 'functions']],
+    [
+      { seed: 1, logit_bias: { 1: 2 }, n: 2, frequency_penalty: 0.5, presence_penalty: 1, logprobs: true },
+      {},
+      ['frequency_penalty', 'logit_bias', 'logprobs', 'n', 'presence_penalty', 'seed'],
+    ],
+    [{ zebra: 1, modalities: ['text', 'audio'], constructor: 1 }, {}, ['constructor', 'modalities', 'zebra']],
+    [{ n: 1, frequency_penalty: 0, presence_penalty: 0, logprobs: false, store: false, logit_bias: {} }, {}, []],
+    [{ stream: true, stream_options: { include_usage: true }, parallel_tool_calls: true, seed: null }, {}, []],
+  ])('%j', (fields, expected, dropped) => {
+    const { params, droppedParams } = convert(fields);
+    const { model, messages, ...rest } = params;
+    expect(rest).toEqual({ max_tokens: 4096, ...expected });
+    expect(droppedParams).toEqual(dropped);
+  });
+
+  it('takes the limit of the model as default and never asks for more', () => {
+    expect(convert({}, 8192)).toMatchObject({ params: { max_tokens: 8192 }, droppedParams: [] });
+    expect(convert({ max_tokens: 9000 }, 8192)).toMatchObject({
+      params: { max_tokens: 8192 },
+      droppedParams: ['max_tokens'],
+    });
+  });
+
+  it('carries tool schemas whole and completes missing ones', () => {
+    const strict = { type: 'function', function: { name: 'now', strict: true } };
+    const { params, droppedParams } = convert({ tools: [weather, strict, { type: 'custom', custom: { name: 'c' } }] });
+    expect(params.tools).toEqual([
+      { name: 'get_weather', description: 'Weather', input_schema: schema },
+      { name: 'now', strict: true, input_schema: { type: 'object', properties: {} } },
+    ]);
+    expect(droppedParams).toEqual(['tools']);
+  });
+
+  it.each<[Record<string, unknown>, Anthropic.ToolChoice | undefined, string[]]>([
+    [{}, undefined, []],
+    [{ tool_choice: 'auto' }, { type: 'auto' }, []],
+    [{ tool_choice: 'none', parallel_tool_calls: false }, { type: 'none' }, []],
+    [{ tool_choice: 'required' }, { type: 'any' }, []],
+    [{ tool_choice: { type: 'function', function: { name: 'f' } } }, { type: 'tool', name: 'f' }, []],
+    [{ parallel_tool_calls: false }, { type: 'auto', disable_parallel_tool_use: true }, []],
+    [{ tool_choice: 'required', parallel_tool_calls: false }, { type: 'any', disable_parallel_tool_use: true }, []],
+    [{ tool_choice: { type: 'allowed_tools' } }, undefined, ['tool_choice']],
+    [{ tools: [], tool_choice: 'auto' }, undefined, []],
+    [{ tools: [], tool_choice: 'required' }, undefined, ['tool_choice']],
+  ])('tool choice %j', (fields, choice, dropped) => {
+    const { params, droppedParams } = convert({ tools: [weather], ...fields });
+    expect(params.tool_choice).toEqual(choice);
+    expect(droppedParams).toEqual(dropped);
+  });
+
+  it("fits the SDK's own type", () => {
+    expectTypeOf<MessagesParams>().toExtend<Anthropic.MessageCreateParamsNonStreaming>();
+    expectTypeOf<MessagesParams & { stream: true }>().toExtend<Anthropic.MessageCreateParamsStreaming>();
+  });
+});
+
+describe('any body', () => {
+  const part = fc.oneof(
+    { weight: 6, arbitrary: fc.string({ minLength: 1 }).map(text) },
+    fc.record({ type: fc.constantFrom('text', 'refusal', 'image_url', 'file', 'x'), text: fc.jsonValue() }),
+    fc.jsonValue(),
+  );
+  const call = fc.record({
+    id: fc.string({ minLength: 1 }),
+    function: fc.record({ name: fc.string(), arguments: fc.oneof(fc.constantFrom('{}', '', '{"a":1}'), fc.json()) }),
+  });
+  const likely = fc.record(
+    {
+      role: fc.constantFrom('system', 'developer', 'user', 'user', 'assistant', 'assistant', 'tool'),
+      content: fc.oneof({ weight: 3, arbitrary: fc.string() }, fc.array(part, { maxLength: 3 })),
+      tool_call_id: fc.string({ minLength: 1 }),
+      tool_calls: fc.array(call, { maxLength: 2 }),
+    },
+    { requiredKeys: ['role', 'content', 'tool_call_id'] },
+  );
+  const wild = fc.record({
+    role: fc.oneof(fc.constantFrom('system', 'user', 'assistant', 'tool'), fc.jsonValue()),
+    content: fc.jsonValue(),
+    tool_call_id: fc.jsonValue(),
+    tool_calls: fc.oneof(fc.array(fc.record({ id: fc.string(), function: fc.jsonValue() })), fc.jsonValue()),
+  });
+  const messageList = fc.oneof(
+    { weight: 3, arbitrary: fc.array(likely, { maxLength: 5 }) },
+    fc.array(fc.oneof(likely, wild, fc.jsonValue())),
+    fc.jsonValue(),
+  );
+  const names = ['max_tokens', 'temperature', 'stop', 'tools', 'tool_choice', 'parallel_tool_calls', 'response_format'];
+  const moreNames = ['reasoning_effort', 'user', 'service_tier', 'thinking', 'n', 'toString', '__proto__'];
+  const fields = fc.dictionary(fc.oneof(fc.constantFrom(...names, ...moreNames), fc.string()), fc.jsonValue());
+
+  it('is converted or refused with a GatewayError, and keeps what Anthropic demands', () => {
+    let converted = 0;
+    fc.assert(
+      fc.property(fields, messageList, (rest, messages) => {
+        let result: ReturnType<typeof convert>;
+        try {
+          result = convert({ ...rest, messages });
+        } catch (error) {
+          expect(error).toBeInstanceOf(GatewayError);
+          expect((error as GatewayError).status).toBe(400);
+          return;
+        }
+        converted++;
+        const { params, droppedParams } = result;
+        expect(droppedParams).toEqual([...new Set(droppedParams)].sort());
+        const turns = params.messages;
+        expect(turns.every((turn, index) => index === 0 || turn.role !== turns[index - 1]?.role)).toBe(true);
+        expect(turns.every((turn) => turn.content.length > 0)).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+    expect(converted).toBeGreaterThan(100);
+  });
+});
+
+describe('refusals', () => {
+  const body = { model: 'm', messages: [], temperature: 0.2, top_p: 0.9, reasoning_effort: 'low' } as ChatBody;
+  it.each([
+    ['`temperature` is deprecated for this model.', ['temperature'], true],
+    ['`temperature` and `top_p` cannot both be specified for this model. Please use only one.', ['top_p'], false],
+    ['This model does not support the effort parameter.', ['reasoning_effort'], true],
+    ['top_k: Extra inputs are not permitted', [], true],
+    ['messages.0: all messages must have non-empty content', [], false],
+  ])('%s', (answer, fields, lasting) => {
+    expect(refusedFields(answer, body, new Set())).toEqual(fields);
+    expect(isLastingRefusal(answer)).toBe(lasting);
+  });
+
+  it('never blames a field that was not sent', () => {
+    expect(refusedFields('temperature', body, new Set(['temperature']))).toEqual([]);
+  });
+
+  it('leaves a refused field out and names it', () => {
+    const request = toMessagesRequest(
+      { ...body, messages: [user] },
+      {
+        model: 'm',
+        maxOutputTokens: null,
+        without: new Set(['temperature']),
+      },
+    );
+    expect(request.params.temperature).toBeUndefined();
+    expect(request.droppedParams).toEqual(['temperature']);
+  });
+});
+
+function text(value: string) {
+  return { type: 'text', text: value } as const;
+}
+
+function image(url: string) {
+  return { type: 'image_url', image_url: { url } };
+}
+
+function assistantCall(args: string) {
+  return { role: 'assistant', tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: args } }] };
+}

@@ -1,0 +1,74 @@
+import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
+import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { describeProviderContract } from './contract.ts';
+import { fixture } from './upstream.ts';
+
+const limits = { connectTimeoutMs: 2_000, totalTimeoutMs: 10_000 };
+const text = 'Grüße aus 東京 — die Temperatur beträgt 21 °C ☀️ und 👩‍👩‍👧 spazieren.\n\nЕщё «вопрос»?';
+
+// The SDKs read these where they are given nothing; the contract's own servers would then not be asked.
+Object.assign(process.env, {
+  OPENAI_BASE_URL: 'http://127.0.0.1:9/from-the-environment',
+  OPENAI_API_KEY: 'sk-environment',
+  ANTHROPIC_BASE_URL: 'http://127.0.0.1:9/from-the-environment',
+  ANTHROPIC_API_KEY: 'sk-environment',
+  ANTHROPIC_AUTH_TOKEN: 'token-environment',
+});
+
+describeProviderContract('OpenAIProvider', {
+  create: ({ baseUrl, apiKey }) =>
+    new OpenAIProvider({ name: 'openai', apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true, ...limits }),
+  path: '/v1/chat/completions',
+  requestIdHeader: 'x-request-id',
+  completion: {
+    bytes: fixture('openai/tools.json'),
+    facts: {
+      completionId: 'chatcmpl-CY3pX5k9DcF2h7WqZrBnVtLs',
+      servedModel: 'gpt-5-mini-2025-08-07',
+      finishReason: 'tool_calls',
+      usage: { inputTokens: 1720, cachedInputTokens: 1500, cacheWriteTokens: 0, outputTokens: 88 },
+    },
+  },
+  stream: {
+    bytes: fixture('openai/text.sse'),
+    facts: {
+      completionId: 'chatcmpl-CY3nM8f0QXGZ2w5LrTjPvKbE',
+      servedModel: 'gpt-5-mini-2025-08-07',
+      finishReason: 'stop',
+      usage: { inputTokens: 2162, cachedInputTokens: 1840, cacheWriteTokens: 0, outputTokens: 47 },
+    },
+    text,
+  },
+  errorStream: {
+    bytes: fixture('openai/error.sse'),
+    message: 'The server had an error while processing your request. Sorry about that!',
+  },
+  errorBody: (message) => JSON.stringify({ error: { message, type: 'rate_limit', param: null, code: null } }),
+});
+
+describeProviderContract('AnthropicProvider', {
+  create: ({ baseUrl, apiKey }) => new AnthropicProvider({ name: 'anthropic', apiKey, baseUrl, ...limits }),
+  path: '/v1/messages',
+  requestIdHeader: 'request-id',
+  completion: {
+    bytes: fixture('anthropic/tools.json'),
+    facts: {
+      completionId: 'msg_01RtvQm3xUMn6e2pCzVqyzvC',
+      servedModel: 'claude-sonnet-4-6',
+      finishReason: 'tool_calls',
+      usage: { inputTokens: 1720, cachedInputTokens: 1500, cacheWriteTokens: 200, outputTokens: 88 },
+    },
+  },
+  stream: {
+    bytes: fixture('anthropic/text.sse'),
+    facts: {
+      completionId: 'msg_01XFDUDYJgAACzvnptvVoYEL',
+      servedModel: 'claude-sonnet-4-6',
+      finishReason: 'stop',
+      usage: { inputTokens: 2162, cachedInputTokens: 1840, cacheWriteTokens: 310, outputTokens: 47 },
+    },
+    text,
+  },
+  errorStream: { bytes: fixture('anthropic/error.sse'), message: 'Overloaded' },
+  errorBody: (message) => JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message } }),
+});

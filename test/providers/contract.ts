@@ -1,0 +1,241 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ChatBody } from '../../src/domain/chat.ts';
+import { UpstreamError } from '../../src/domain/errors.ts';
+import type { AnswerFacts, Provider, ProviderCall, ProviderStream, StreamPiece } from '../../src/providers/provider.ts';
+import { answerJson, answerStream, cutAt, type FakeUpstream, startUpstream } from './upstream.ts';
+
+export const PROVIDER_KEY = 'sk-provider-key-0123456789';
+
+/** One provider and answers in its wire format. The two streams and the two error events say the same in each. */
+export interface ProviderFixture {
+  create(options: { baseUrl: string; apiKey: string }): Provider;
+  /** Where the SDK posts to. */
+  path: string;
+  requestIdHeader: string;
+  completion: { bytes: Uint8Array; facts: AnswerFacts };
+  /** A stream with a usage report; `text` is what its pieces' text says. */
+  stream: { bytes: Uint8Array; facts: AnswerFacts; text: string };
+  /** A stream that an error event ends, with the event's message. */
+  errorStream: { bytes: Uint8Array; message: string };
+  /** An error body in the provider's format. */
+  errorBody(message: string): string;
+}
+
+/** What every `Provider` promises, checked against a real server on the loopback interface. */
+export function describeProviderContract(name: string, fixture: ProviderFixture): void {
+  describe(`Provider contract: ${name}`, () => {
+    let upstream: FakeUpstream;
+    let provider: Provider;
+
+    beforeEach(async () => {
+      upstream = await startUpstream();
+      provider = fixture.create({ baseUrl: upstream.url, apiKey: PROVIDER_KEY });
+    });
+    afterEach(async () => {
+      await upstream.close();
+      await provider.close();
+    });
+
+    it('answers a whole completion with its facts', async () => {
+      upstream.respond = answerJson(fixture.completion.bytes, 200, { [fixture.requestIdHeader]: 'req_123' });
+      const answer = await provider.complete(callOf({}));
+      const { completionId, servedModel, finishReason, usage } = answer;
+      expect({ completionId, servedModel, finishReason, usage }).toEqual(fixture.completion.facts);
+      expect(answer.upstreamRequestId).toBe('req_123');
+      const body = JSON.parse(new TextDecoder().decode(answer.body));
+      expect(body).toMatchObject({ id: completionId, object: 'chat.completion', model: servedModel });
+      expect(body.choices[0].finish_reason).toBe(finishReason);
+      expect(body.usage.total_tokens).toBe((usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0));
+    });
+
+    it('asks for the upstream model with its own key, whatever the environment says', async () => {
+      upstream.respond = answerJson(fixture.completion.bytes);
+      await provider.complete(callOf({}));
+      const [request] = upstream.requests;
+      expect(request?.path).toBe(fixture.path);
+      expect(request?.body.model).toBe('upstream-model');
+      expect(request?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+    });
+
+    it('streams pieces in order, with facts, and ends after [DONE]', async () => {
+      upstream.respond = answerStream(cutAt(fixture.stream.bytes, [7, 200, 201, 777, 1111]), 'end', {
+        [fixture.requestIdHeader]: 'req_456',
+      });
+      const stream = await provider.stream(callOf({ stream: true }));
+      expect(stream.upstreamRequestId).toBe('req_456');
+      const pieces = await collect(stream);
+      expect(mergeFacts(pieces)).toEqual(fixture.stream.facts);
+      expect(textOf(pieces)).toBe(fixture.stream.text);
+      expect(pieces.filter((piece) => piece.done)).toHaveLength(1);
+      expect(pieces.at(-1)?.done).toBe(true);
+      const firstContent = pieces.findIndex((piece) => piece.content);
+      expect(pieces.findIndex((piece) => piece.completionId)).toBeLessThanOrEqual(firstContent);
+    });
+
+    it.each([true, false])('shows the usage chunk only to a client that asked for it (%s)', async (include_usage) => {
+      upstream.respond = answerStream([fixture.stream.bytes]);
+      const options = include_usage ? { stream_options: { include_usage } } : {};
+      const pieces = await collect(await provider.stream(callOf({ stream: true, ...options })));
+      const usageChunks = chunksOf(pieces).filter((chunk) => chunk.choices.length === 0);
+      expect(usageChunks).toHaveLength(include_usage ? 1 : 0);
+      expect(mergeFacts(pieces).usage).toEqual(fixture.stream.facts.usage);
+    });
+
+    it.each([400, 401, 404, 413, 429, 500, 503, 529])('keeps status %i, message and retry-after', async (status) => {
+      for (const method of ['complete', 'stream'] as const) {
+        upstream.respond = answerJson(fixture.errorBody('Too much, too fast'), status, { 'retry-after': '17' });
+        const error = await failureOf(provider[method](callOf({ stream: method === 'stream' })));
+        expect(error).toMatchObject({ failure: 'status', status, retryAfter: '17' });
+        expect(JSON.parse(error.body).error).toMatchObject({ message: 'Too much, too fast', type: expect.any(String) });
+      }
+      expect(upstream.requests).toHaveLength(2);
+    });
+
+    it('hides its key when the upstream repeats it', async () => {
+      upstream.respond = answerJson(fixture.errorBody(`Incorrect API key provided: ${PROVIDER_KEY}`), 401);
+      const error = await failureOf(provider.complete(callOf({})));
+      expect(error.body).toContain('Incorrect API key provided: [redacted]');
+      expect(error.body + error.message).not.toContain(PROVIDER_KEY);
+    });
+
+    it('hides its key in an error event', async () => {
+      const { bytes, message } = fixture.errorStream;
+      const text = Buffer.from(bytes).toString().replace(message, `no such key ${PROVIDER_KEY}`);
+      upstream.respond = answerStream([Buffer.from(text)]);
+      const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
+      expect(error.body + error.message).toContain('no such key [redacted]');
+      expect(error.body + error.message).not.toContain(PROVIDER_KEY);
+    });
+
+    it('passes what came before an error event, then throws it', async () => {
+      upstream.respond = answerStream([fixture.errorStream.bytes]);
+      const stream = await provider.stream(callOf({ stream: true }));
+      const pieces: StreamPiece[] = [];
+      const error = await failureOf(collect(stream, pieces));
+      expect(error).toMatchObject({ failure: 'interrupted', message: fixture.errorStream.message });
+      expect(JSON.parse(error.body).error.message).toBe(fixture.errorStream.message);
+      expect(textOf(pieces)).toBe('Once upon');
+    });
+
+    it.each(['end', 'break'] as const)('throws when the stream stops short (%s)', async (end) => {
+      const { bytes } = fixture.stream;
+      upstream.respond = answerStream([bytes.subarray(0, Math.floor(bytes.length / 2))], end);
+      const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
+      // A cleanly ended connection leaves half an event, which may be told as that.
+      expect(end === 'break' ? ['interrupted'] : ['interrupted', 'unreadable']).toContain(error.failure);
+    });
+
+    it('closes the connection when the iteration is left early', async () => {
+      upstream.respond = answerStream([fixture.stream.bytes.subarray(0, 900)], 'open');
+      const { pieces } = await provider.stream(callOf({ stream: true }));
+      for await (const piece of pieces) if (piece.content) break;
+      await upstream.aborted();
+    });
+
+    it('aborts a stream with the reason of the signal and closes the connection', async () => {
+      upstream.respond = answerStream([fixture.stream.bytes.subarray(0, 900)], 'open');
+      const abort = new AbortController();
+      const { pieces } = await provider.stream(callOf({ stream: true }, abort.signal));
+      const reason = new Error('the client has left');
+      const reading = (async () => {
+        for await (const piece of pieces) if (piece.content) abort.abort(reason);
+      })();
+      await expect(reading).rejects.toBe(reason);
+      await upstream.aborted();
+    });
+
+    it.each(['complete', 'stream'] as const)('aborts %s while it waits for the answer', async (method) => {
+      const asked = Promise.withResolvers<void>();
+      upstream.respond = () => asked.resolve();
+      const abort = new AbortController();
+      const reason = new Error('not in time');
+      const waiting = provider[method](callOf({ stream: method === 'stream' }, abort.signal));
+      await asked.promise;
+      abort.abort(reason);
+      await expect(waiting).rejects.toBe(reason);
+      await upstream.aborted();
+    });
+
+    it('does not call at all when the signal is aborted already', async () => {
+      const reason = new Error('gone');
+      await expect(provider.complete(callOf({}, AbortSignal.abort(reason)))).rejects.toBe(reason);
+      expect(upstream.requests).toHaveLength(0);
+    });
+
+    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}'])('finds %j unreadable', async (text) => {
+      upstream.respond = answerJson(text);
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
+    });
+
+    it('finds a stream event unreadable that is not JSON', async () => {
+      upstream.respond = answerStream([Buffer.from('data: <html>\n\n')]);
+      const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
+      expect(error).toMatchObject({ failure: 'unreadable', status: 502 });
+    });
+
+    it('tells that nobody listens', async () => {
+      await upstream.close();
+      const error = await failureOf(provider.complete(callOf({})));
+      expect(error).toMatchObject({ failure: 'connection', status: 502 });
+      expect(error.message).toContain('ECONNREFUSED');
+    });
+
+    it('keeps error answers that are no JSON readable', async () => {
+      upstream.respond = (response) =>
+        void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>');
+      const error = await failureOf(provider.complete(callOf({})));
+      expect(error).toMatchObject({ failure: 'status', status: 502 });
+      expect(error.body).toContain('<h1>Bad</h1>');
+    });
+  });
+}
+
+export function callOf(fields: Partial<ChatBody>, signal = new AbortController().signal): ProviderCall {
+  const body: ChatBody = { model: 'auto', messages: [{ role: 'user', content: 'Hi' }], ...fields };
+  return { request: { text: JSON.stringify(body), body }, model: 'upstream-model', maxOutputTokens: null, signal };
+}
+
+export async function collect(stream: ProviderStream, pieces: StreamPiece[] = []): Promise<StreamPiece[]> {
+  for await (const piece of stream.pieces) pieces.push(piece);
+  return pieces;
+}
+
+interface Chunk {
+  choices: { delta: { content?: string | null } }[];
+}
+
+export function bytesOf(pieces: readonly StreamPiece[]): Buffer {
+  return Buffer.concat(pieces.map((piece) => piece.bytes));
+}
+
+function chunksOf(pieces: readonly StreamPiece[]): Chunk[] {
+  const events = bytesOf(pieces).toString().split('\n\n');
+  const json = events.filter((event) => event.startsWith('data: {')).map((event) => event.slice('data: '.length));
+  return json.map((text) => JSON.parse(text));
+}
+
+function textOf(pieces: readonly StreamPiece[]): string {
+  return chunksOf(pieces)
+    .map((chunk) => chunk.choices[0]?.delta.content ?? '')
+    .join('');
+}
+
+export function mergeFacts(pieces: readonly StreamPiece[]): AnswerFacts {
+  const facts: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
+  for (const piece of pieces) {
+    facts.completionId ??= piece.completionId ?? null;
+    facts.servedModel ??= piece.servedModel ?? null;
+    facts.finishReason = piece.finishReason ?? facts.finishReason;
+    facts.usage = piece.usage ?? facts.usage;
+  }
+  return facts;
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<UpstreamError> {
+  const error = await promise.then(
+    () => new Error('it succeeded'),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(UpstreamError);
+  return error as UpstreamError;
+}

@@ -1,0 +1,315 @@
+import Anthropic from '@anthropic-ai/sdk';
+import fc from 'fast-check';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { UpstreamError } from '../../src/domain/errors.ts';
+import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answer.ts';
+import { toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
+import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
+import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
+import { readStreamEvent } from '../../src/providers/openai/answer.ts';
+import type { StreamPiece } from '../../src/providers/provider.ts';
+import { SseSplitter } from '../../src/util/sse.ts';
+import { bytesOf, callOf, collect, mergeFacts } from './contract.ts';
+import { answerJson, answerStream, cutAt, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+
+const created = 1_762_214_400;
+const places = fc.array(fc.nat({ max: 10_000 }), { maxLength: 60 });
+
+function translate(parts: readonly Uint8Array[], includeUsage = true): StreamPiece[] {
+  const splitter = new SseSplitter();
+  const translator = new StreamTranslator({ created, includeUsage });
+  return parts.flatMap((part) => splitter.push(part)).flatMap((event) => translator.push(event));
+}
+
+describe('any split of the bytes', () => {
+  it.each(['text', 'tools', 'thinking'])('gives the same chunks from the Anthropic stream %s', (name) => {
+    const bytes = fixture(`anthropic/${name}.sse`);
+    const whole = translate([bytes]);
+    expect(whole.at(-1)?.done).toBe(true);
+    fc.assert(
+      fc.property(places, (cuts) => {
+        expect(translate(cutAt(bytes, cuts))).toEqual(whole);
+      }),
+    );
+    expect(translate(cutAt(bytes, [...bytes.keys()]))).toEqual(whole);
+  });
+
+  it.each(['text', 'tools'])('passes the OpenAI stream %s byte for byte, but for a hidden usage chunk', (name) => {
+    const bytes = fixture(`openai/${name}.sse`);
+    const events = bytes.toString().split(/(?<=\n\n)/);
+    const withoutUsage = events.filter((event) => !event.includes('"choices":[]')).join('');
+    const read = (cuts: readonly number[], hideUsage: boolean) => {
+      const splitter = new SseSplitter();
+      const pieces = cutAt(bytes, cuts).flatMap((part) => splitter.push(part));
+      return pieces.map((event) => readStreamEvent(event, hideUsage));
+    };
+    fc.assert(
+      fc.property(places, (cuts) => {
+        expect(bytesOf(read(cuts, false)).equals(bytes)).toBe(true);
+        expect(bytesOf(read(cuts, true)).toString()).toBe(withoutUsage);
+        expect(mergeFacts(read(cuts, true)).usage).toMatchObject({ cachedInputTokens: expect.any(Number) });
+      }),
+    );
+  });
+});
+
+describe('Anthropic streams as the official OpenAI client reads them', () => {
+  let upstream: FakeUpstream;
+  let client: OpenAI;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    client = new OpenAI({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0 });
+  });
+  afterAll(() => upstream.close());
+
+  function replay(name: string) {
+    upstream.respond = answerStream(cutAt(bytesOf(translate([fixture(`anthropic/${name}.sse`)])), [11, 99, 500]));
+    return client.chat.completions.stream({
+      model: 'm',
+      messages: [{ role: 'user', content: 'Hi' }],
+      stream_options: { include_usage: true },
+    });
+  }
+
+  it('accumulates text and usage', async () => {
+    const completion = await replay('text').finalChatCompletion();
+    expect(completion).toMatchObject({ id: 'msg_01XFDUDYJgAACzvnptvVoYEL', created, model: 'claude-sonnet-4-6' });
+    expect(completion.choices[0]).toMatchObject({
+      finish_reason: 'stop',
+      message: {
+        role: 'assistant',
+        content: expect.stringMatching(/^Grüße aus 東京.*👩‍👩‍👧 spazieren\.\n\nЕщё «вопрос»\?$/su),
+      },
+    });
+    expect(completion.usage).toEqual({
+      prompt_tokens: 2162,
+      completion_tokens: 47,
+      total_tokens: 2209,
+      prompt_tokens_details: { cached_tokens: 1840 },
+    });
+  });
+
+  it('accumulates parallel tool calls, one without arguments', async () => {
+    const completion = await replay('tools').finalChatCompletion();
+    const { message, finish_reason } = completion.choices[0] ?? {};
+    expect(finish_reason).toBe('tool_calls');
+    expect(message?.content).toBe("I'll look up both places.");
+    expect(message?.tool_calls).toMatchObject([
+      {
+        id: 'toolu_01T1x1fJ34qAmk2tNTrN7Up6',
+        type: 'function',
+        function: { name: 'get_weather', arguments: '{"location": "Zürich, CH", "unit": "celsius"}' },
+      },
+      { id: 'toolu_01MbQCrPAMeFf9a8kT2dJgZr', function: { name: 'get_weather', arguments: '{"location": "東京"}' } },
+      { id: 'toolu_01Ck2vC8sRzq5hS7QyL3eXwP', function: { name: 'get_time', arguments: '{}' } },
+    ]);
+  });
+
+  it('carries thinking as reasoning_content', async () => {
+    let reasoning = '';
+    let content = '';
+    for await (const chunk of replay('thinking')) {
+      const delta = chunk.choices[0]?.delta as { content?: string; reasoning_content?: string } | undefined;
+      reasoning += delta?.reasoning_content ?? '';
+      content += delta?.content ?? '';
+    }
+    expect(reasoning).toBe('17 × 23: 17 × 20 = 340, 17 × 3 = 51 → 391.');
+    expect(content).toBe('17 × 23 = 391');
+  });
+});
+
+describe('the fixtures', () => {
+  it.each([
+    ['text', ['text'], 'end_turn'],
+    ['tools', ['text', 'tool_use', 'tool_use', 'tool_use'], 'tool_use'],
+    ['thinking', ['thinking', 'redacted_thinking', 'text'], 'end_turn'],
+  ])('%s is what the official Anthropic client reads', async (name, types, reason) => {
+    const upstream = await startUpstream();
+    upstream.respond = answerStream([fixture(`anthropic/${name}.sse`)]);
+    const client = new Anthropic({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0 });
+    const params = { model: 'm', max_tokens: 10, messages: [{ role: 'user' as const, content: 'Hi' }] };
+    const message = await client.messages.stream(params).finalMessage();
+    await upstream.close();
+    expect(message.content.map((block) => block.type)).toEqual(types);
+    expect(message.stop_reason).toBe(reason);
+  });
+});
+
+describe('Anthropic stream details', () => {
+  it('opens with the role, repeats id, model and created, and counts tool calls from 0', () => {
+    const chunks = bytesOf(translate([fixture('anthropic/tools.sse')]))
+      .toString()
+      .split('\n\n')
+      .filter((event) => event.startsWith('data: {'))
+      .map((event) => JSON.parse(event.slice('data: '.length)));
+    expect(chunks[0].choices[0].delta).toEqual({ role: 'assistant', content: '' });
+    expect(new Set(chunks.map(({ id, model, created, object }) => `${id} ${model} ${created} ${object}`)).size).toBe(1);
+    const indices = chunks.flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? []).map((call) => call.index);
+    expect([...new Set(indices)]).toEqual([0, 1, 2]);
+  });
+
+  it('takes the later counts of message_delta over those of message_start', () => {
+    const counts = { input_tokens: 5, cache_creation_input_tokens: 4, output_tokens: 1 };
+    const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: counts } };
+    const usage = { input_tokens: 9, cache_read_input_tokens: 3, cache_creation_input_tokens: null, output_tokens: 7 };
+    const end = { type: 'message_delta', delta: { stop_reason: 'max_tokens' }, usage };
+    const pieces = translate([sse(start), sse(end), sse({ type: 'message_stop' })], false);
+    expect(mergeFacts(pieces)).toMatchObject({
+      finishReason: 'length',
+      usage: { inputTokens: 16, cachedInputTokens: 3, cacheWriteTokens: 4, outputTokens: 7 },
+    });
+    expect(bytesOf(pieces).toString()).not.toContain('"usage"');
+  });
+
+  it('marks only the answer itself as content and ignores events it does not know', () => {
+    const events = [{ type: 'ping' }, { type: 'message_start', message: {} }, { type: 'content_block_fancy' }, {}];
+    expect(translate(events.map(sse)).map((piece) => piece.content)).toEqual([false, false, false, false]);
+  });
+});
+
+describe('whole Anthropic answers', () => {
+  it('turns text, tools and cached tokens into a completion', () => {
+    const { body } = toCompletion(fixture('anthropic/tools.json').toString(), created);
+    expect(body).toEqual({
+      id: 'msg_01RtvQm3xUMn6e2pCzVqyzvC',
+      object: 'chat.completion',
+      created,
+      model: 'claude-sonnet-4-6',
+      choices: [
+        {
+          index: 0,
+          logprobs: null,
+          finish_reason: 'tool_calls',
+          message: {
+            role: 'assistant',
+            content: 'Ich sehe nach: ',
+            refusal: null,
+            tool_calls: [
+              toolCall('toolu_01A09q90qw90lq917835lq9', 'get_weather', '{"location":"Köln","days":3}'),
+              toolCall('toolu_01B19q90qw90lq917835lq9', 'get_time', '{}'),
+            ],
+          },
+        },
+      ],
+      usage: {
+        prompt_tokens: 1720,
+        completion_tokens: 88,
+        total_tokens: 1808,
+        prompt_tokens_details: { cached_tokens: 1500 },
+      },
+    });
+  });
+
+  it('keeps thinking apart from the text', () => {
+    const { body } = toCompletion(fixture('anthropic/thinking.json').toString(), created);
+    expect(body).toMatchObject({
+      choices: [{ message: { content: '391 👍', reasoning_content: '17 × 20 + 17 × 3' } }],
+      usage: { completion_tokens_details: { reasoning_tokens: 74 } },
+    });
+  });
+
+  it.each([
+    [[{ type: 'tool_use', id: 't', name: 'f', input: {} }], null],
+    [[], ''],
+  ])('content of %j is %j', (content, expected) => {
+    const { body } = toCompletion(JSON.stringify({ type: 'message', content }), created);
+    expect(body).toMatchObject({ choices: [{ message: { content: expected } }] });
+  });
+
+  it.each([
+    ['end_turn', 'stop'],
+    ['stop_sequence', 'stop'],
+    ['pause_turn', 'stop'],
+    ['max_tokens', 'length'],
+    ['model_context_window_exceeded', 'length'],
+    ['tool_use', 'tool_calls'],
+    ['refusal', 'content_filter'],
+    ['toString', 'stop'],
+    [null, 'stop'],
+  ])('stop reason %s is %s', (reason, expected) => {
+    expect(toFinishReason(reason)).toBe(expected);
+  });
+
+  it('gives errors the shape of OpenAI', () => {
+    const error = { type: 'invalid_request_error', message: 'No', details: { error_code: 'too_big' } };
+    expect(toOpenAIErrorBody(JSON.stringify({ type: 'error', error }), 400)).toEqual({
+      error: { message: 'No', type: 'invalid_request_error', param: null, code: 'too_big' },
+    });
+    expect(toOpenAIErrorBody(null, 529).error.message).toBe('The upstream answered 529.');
+  });
+});
+
+describe('AnthropicProvider', () => {
+  let upstream: FakeUpstream;
+  let provider: AnthropicProvider;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    const limits = { connectTimeoutMs: 2_000, totalTimeoutMs: 10_000 };
+    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: `${upstream.url}/v1/`, ...limits });
+  });
+  afterAll(async () => {
+    await upstream.close();
+    await provider.close();
+  });
+  const message = fixture('anthropic/thinking.json');
+  const refusal = (text: string) =>
+    JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: text } });
+
+  it('speaks the older version of the API only for what the newer one lacks', async () => {
+    upstream.respond = answerJson(message);
+    await provider.complete(callOf({}));
+    await provider.complete(callOf({ temperature: 0.5 }));
+    const versions = upstream.requests.map((request) => request.headers['anthropic-version']);
+    expect(versions).toEqual([expect.not.stringMatching('2023-06-01'), '2023-06-01']);
+    expect(upstream.requests[0]).toMatchObject({ path: '/v1/messages', headers: { 'x-api-key': 'sk-ant' } });
+  });
+
+  it('sends again without a field that the model refuses, names it, and remembers', async () => {
+    upstream.requests.length = 0;
+    upstream.respond = (response, request) =>
+      'temperature' in request.body
+        ? answerJson(refusal('`temperature` is deprecated for this model.'), 400)(response, request)
+        : answerJson(message)(response, request);
+    const first = await provider.complete(callOf({ temperature: 0.5, seed: 1 }));
+    expect(first.droppedParams).toEqual(['seed', 'temperature']);
+    expect(upstream.requests).toHaveLength(2);
+    const second = await provider.complete(callOf({ temperature: 0.5 }));
+    expect(second.droppedParams).toEqual(['temperature']);
+    expect(upstream.requests).toHaveLength(3);
+  });
+
+  it('gives up when the model goes on refusing', async () => {
+    upstream.requests.length = 0;
+    upstream.respond = answerJson(refusal('top_p and reasoning effort, both wrong'), 400);
+    const call = callOf({ top_p: 0.5, reasoning_effort: 'low' });
+    await expect(provider.complete(call)).rejects.toMatchObject({ status: 400, failure: 'status' });
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  it.each(['complete', 'stream'] as const)('refuses what cannot be translated without calling (%s)', async (method) => {
+    upstream.requests.length = 0;
+    const messages = [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }];
+    await expect(provider[method](callOf({ messages }))).rejects.toMatchObject({ name: 'GatewayError', status: 400 });
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('sends stream only with streams, and reads their error events', async () => {
+    upstream.requests.length = 0;
+    upstream.respond = answerStream([fixture('anthropic/error.sse')]);
+    const stream = await provider.stream(callOf({ stream: true }));
+    const error = (await collect(stream).catch((reason: unknown) => reason)) as UpstreamError;
+    expect(upstream.requests[0]?.body).toMatchObject({ stream: true, model: 'upstream-model' });
+    expect(JSON.parse(error.body)).toEqual({
+      error: { message: 'Overloaded', type: 'overloaded_error', param: null, code: null },
+    });
+  });
+});
+
+function sse(event: unknown): Uint8Array {
+  return Buffer.from(`data: ${JSON.stringify(event)}\n\n`);
+}
+
+function toolCall(id: string, name: string, args: string) {
+  return { id, type: 'function', function: { name, arguments: args } };
+}

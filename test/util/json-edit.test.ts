@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { membersOf, replaceSpans, setMember } from '../../src/util/json-edit.ts';
+
+const space = fc.constantFrom('', ' ', '\n', '\t ', '\r\n');
+/** A name in several spellings of the same string. */
+const name = fc
+  .tuple(fc.oneof(fc.constantFrom('model', 'messages', '__proto__', ''), fc.string()), fc.boolean())
+  .map(([text, escaped]) => {
+    const json = escaped
+      ? `"${[...Array(text.length).keys()].map((i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')}"`
+      : JSON.stringify(text);
+    return { text, json };
+  });
+const value = fc
+  .tuple(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom(undefined, 2))
+  .map(([json, indent]) => JSON.stringify(json, null, indent));
+const member = fc.tuple(name, value, space, space).map(([key, json, before, after]) => ({
+  name: key.text,
+  json,
+  text: `${before}${key.json}${after}:${before}${json}${after}`,
+}));
+/** Objects with repeated names, escapes, nesting and white space; the members as they were put in. */
+const object = fc.tuple(fc.array(member, { maxLength: 6 }), space).map(([members, around]) => ({
+  members,
+  text: `${around}{${members.map(({ text }) => text).join(',')}${around}}${around}`,
+}));
+
+describe('membersOf', () => {
+  it('finds every member of the object, repeated and escaped names included', () => {
+    fc.assert(
+      fc.property(object, ({ members, text }) => {
+        expect(() => JSON.parse(text)).not.toThrow();
+        const found = membersOf(text).map((item) => ({
+          name: item.name,
+          json: text.slice(item.value.start, item.value.end),
+        }));
+        expect(found).toEqual(members.map((item) => ({ name: item.name, json: item.json })));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is not stopped by depth', () => {
+    const depth = 200_000;
+    const text = `{"a":${'['.repeat(depth)}${']'.repeat(depth)},"model":"x"}`;
+    expect(membersOf(text).map((item) => item.name)).toEqual(['a', 'model']);
+  });
+
+  it('keeps strings that look like structure apart from it', () => {
+    const text = '{"a":"}],{\\"model\\":1","model":"x"}';
+    expect(membersOf(text).map((item) => item.name)).toEqual(['a', 'model']);
+  });
+});
+
+describe('replaceSpans', () => {
+  it('changes the value of one member and nothing else', () => {
+    fc.assert(
+      fc.property(object, value, fc.nat(), ({ members, text }, replacement, pick) => {
+        fc.pre(members.length > 0);
+        const index = pick % members.length;
+        const found = membersOf(text);
+        const edited = replaceSpans(text, [{ span: found[index]?.value ?? { start: 0, end: 0 }, replacement }]);
+        const expected = members.map((item, at) => ({ name: item.name, json: at === index ? replacement : item.json }));
+        const after = membersOf(edited).map((item) => ({
+          name: item.name,
+          json: edited.slice(item.value.start, item.value.end),
+        }));
+        expect(after).toEqual(expected);
+      }),
+    );
+  });
+
+  it('takes edits in any order', () => {
+    const edits = [
+      { span: { start: 4, end: 6 }, replacement: 'EE' },
+      { span: { start: 0, end: 1 }, replacement: '' },
+      { span: { start: 2, end: 2 }, replacement: '+' },
+    ];
+    expect(replaceSpans('abcdefg', edits)).toBe('b+cdEEg');
+    expect(replaceSpans('abcdefg', edits.toReversed())).toBe('b+cdEEg');
+  });
+});
+
+describe('setMember', () => {
+  it('sets the member as JSON.parse sees it and keeps the others', () => {
+    fc.assert(
+      fc.property(object, name, value, ({ text }, key, json) => {
+        const parsed = (source: string) => new Map(Object.entries(JSON.parse(source)));
+        const edited = setMember(text, key.text, json);
+        expect(parsed(edited)).toEqual(parsed(text).set(key.text, JSON.parse(json)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('keeps integers that JSON.parse would round', () => {
+    expect(setMember('{"seed":9007199254740993}', 'model', '"m"')).toBe('{"model":"m","seed":9007199254740993}');
+    expect(setMember('{ }', 'model', '"m"')).toBe('{"model":"m" }');
+  });
+});
