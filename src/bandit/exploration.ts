@@ -46,7 +46,9 @@ const ucb: Exploration = (prospects, weight) =>
  * cheap ones first, so that every plausible arm keeps a propensity that the log can be reweighted by.
  */
 const thompson: Exploration = (prospects, weight, random) => {
-  const widths = prospects.map((p) => p.sd * (p.ratings < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth));
+  const widths = prospects.map(
+    (p) => p.sd * (p.ratings < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth),
+  );
   const explored = prospects.map((p, i) => p.quality + widths[i] * clipped(random.normal()));
   const wins = winProbabilities(
     prospects.map((p) => weight * p.quality - p.handicap),

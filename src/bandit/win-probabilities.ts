@@ -30,14 +30,7 @@ export function winProbabilities(centres: readonly number[], spreads: readonly n
 }
 
 /** P(S < t) or, with `inclusive`, P(S ≤ t). */
-function below(
-  t: number,
-  centre: number,
-  spread: number,
-  low: number,
-  high: number,
-  inclusive: boolean,
-): number {
+function below(t: number, centre: number, spread: number, low: number, high: number, inclusive: boolean): number {
   if (t > high || (inclusive && t === high)) return 1;
   if (t < low || (!inclusive && t === low)) return 0;
   return normalCdf((t - centre) / spread);

@@ -14,7 +14,10 @@ export function crossCheck(config: Config): Problem[] {
 
   config.models.forEach((model, i) => {
     if (/^auto(:|$)/.test(model.id)) {
-      problems.push({ path: ['models', i, 'id'], message: 'names that begin with "auto" stand for routing; choose another' });
+      problems.push({
+        path: ['models', i, 'id'],
+        message: 'names that begin with "auto" stand for routing; choose another',
+      });
     }
     if (ids.indexOf(model.id) !== i) {
       problems.push({ path: ['models', i, 'id'], message: `"${model.id}" is there twice; ids must differ` });
@@ -38,7 +41,10 @@ export function crossCheck(config: Config): Problem[] {
       problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });
     }
     if (key.weight.min > key.weight.max) {
-      problems.push({ path: ['auth', 'keys', i, 'weight'], message: `min ${key.weight.min} is above max ${key.weight.max}` });
+      problems.push({
+        path: ['auth', 'keys', i, 'weight'],
+        message: `min ${key.weight.min} is above max ${key.weight.max}`,
+      });
     }
     key.models.forEach((name, j) => {
       if (name !== '*' && !ids.includes(name)) {

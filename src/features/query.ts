@@ -15,7 +15,10 @@ export function queryText(body: ChatBody): QueryText {
   const last = body.messages.findLastIndex((message) => message.role === 'user');
   const at = last < 0 ? body.messages.length - 1 : last;
   const textOf = (messages: typeof body.messages) =>
-    messages.map((message) => contentText(message.content)).filter((text) => text !== '').join('\n');
+    messages
+      .map((message) => contentText(message.content))
+      .filter((text) => text !== '')
+      .join('\n');
   return { current: cut(contentText(body.messages[at].content)), preceding: cut(textOf(body.messages.slice(0, at))) };
 }
 
@@ -33,7 +36,12 @@ export function requestProfile(body: ChatBody): RequestProfile {
   if (wantsJson(body.response_format)) needs.add('json');
   if (parts.some((part) => part.type === 'input_audio')) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
-  return { needs: [...needs], images, inputCharacters: inputCharacters(body), maxOutputTokens: requestedMaxTokens(body) };
+  return {
+    needs: [...needs],
+    images,
+    inputCharacters: inputCharacters(body),
+    maxOutputTokens: requestedMaxTokens(body),
+  };
 }
 
 function isFilled(value: unknown): boolean {

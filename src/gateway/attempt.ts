@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import { UpstreamError } from '../domain/errors.ts';
+import { GatewayError, UpstreamError } from '../domain/errors.ts';
 import type { AttemptRecord } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
@@ -37,7 +37,7 @@ export interface AttemptPlan<T> {
 /**
  * Asks the arms in turn until one answers: each up to 1 + retries times, then the next. What the upstream calls the
  * client's own fault ends the matter at once.
- * @throws the last `UpstreamError`, or the reason of `clientGone`
+ * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   let last: unknown;
@@ -50,11 +50,10 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       } catch (error) {
         limit.abort(error);
         plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt));
-        if (plan.clientGone.aborted || !(error instanceof UpstreamError)) throw error;
-        if (error.failure === 'status' && FINAL_STATUSES.has(error.status)) throw error;
+        if (plan.clientGone.aborted || isFinal(error)) throw error;
         last = error;
       }
-      const delay = retry < plan.resilience.retries ? retryDelay(last as UpstreamError, retry, plan) : null;
+      const delay = retry < plan.resilience.retries ? retryDelay(last, retry, plan) : null;
       if (delay === null) break;
       await sleep(delay, plan);
     }
@@ -75,8 +74,15 @@ async function callWithin<T>(plan: AttemptPlan<T>, arm: Arm, limit: AbortControl
   }
 }
 
+/** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof UpstreamError) return error.failure === 'status' && FINAL_STATUSES.has(error.status);
+  return !(error instanceof GatewayError);
+}
+
 /** Milliseconds to wait before the same arm is asked again, or null when another should be. */
-function retryDelay(error: UpstreamError, retry: number, plan: AttemptPlan<unknown>): number | null {
+function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): number | null {
+  if (!(error instanceof UpstreamError)) return null;
   const passing =
     error.failure === 'connection' ||
     (error.failure === 'status' && (RETRIED_STATUSES.has(error.status) || error.status >= 500));

@@ -1,8 +1,8 @@
 import type { Arm } from '../domain/arm.ts';
 import type { ChatRequest } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
-import { UpstreamError } from '../domain/errors.ts';
-import type { Featurizer, Features } from '../features/featurizer.ts';
+import { GatewayError, UpstreamError } from '../domain/errors.ts';
+import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderAnswer, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
@@ -72,7 +72,7 @@ export class Chat {
     const { decision, features } = await this.#decide(input, runtime);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
-    const exchange = new Exchange(newId('dec'), decision, input.arrivedAt, this.#parts);
+    const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
     this.#parts.eventLog.record({
       type: 'decided',
       decisionId: exchange.decisionId,
@@ -165,8 +165,12 @@ export class Chat {
     } catch (error) {
       if (input.clientGone.aborted) return;
       // Never a clean end after half an answer: the event makes the client library throw.
-      const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
-      this.#parts.log.warn({ requestId: input.requestId, model: opened.arm.id, reason: failure.message }, 'A stream broke off.');
+      const failure =
+        error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
+      this.#parts.log.warn(
+        { requestId: input.requestId, model: opened.arm.id, reason: failure.message },
+        'A stream broke off.',
+      );
       this.#parts.metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
       exchange.finish('interrupted', 200, failure.failure);
       yield sseData(JSON.parse(failure.body));
@@ -208,7 +212,7 @@ export class Chat {
       throw error;
     }
     if (!(error instanceof UpstreamError)) {
-      exchange.finish('failed', 500);
+      exchange.finish('failed', error instanceof GatewayError ? error.status : 500);
       throw error;
     }
     exchange.finish('failed', error.status);

@@ -86,13 +86,13 @@ export class EventLog {
     await this.#flushing;
   }
 
+  /** Writes what waits; the store stays open, for others that read it. */
   async close(): Promise<void> {
     await this.flush();
     this.#cancelRetry?.();
     if (this.#waiting.length > 0) {
       this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');
     }
-    await this.#store.close();
   }
 
   #findWaiting(id: string): StoredEvent[] {

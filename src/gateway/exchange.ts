@@ -6,6 +6,7 @@ import type { AnswerFacts } from '../providers/provider.ts';
 import type { Load } from '../routing/load.ts';
 import type { Clock } from '../util/clock.ts';
 import type { EventLog } from './event-log.ts';
+import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { NO_FACTS } from './open-stream.ts';
 
@@ -14,6 +15,7 @@ export interface ExchangeParts {
   metrics: Metrics;
   eventLog: EventLog;
   load: Load;
+  log: Logger;
 }
 
 /** One request on its way: what happened so far, and the single place that records how it ended. */
@@ -27,14 +29,20 @@ export class Exchange {
   #overheadMs: number | null = null;
   #leave: (() => void) | null = null;
   #finished = false;
+  readonly #requestId: string;
   readonly #arrivedAt: number;
   readonly #parts: ExchangeParts;
 
-  /** @param arrivedAt monotonic milliseconds at which the request came in */
-  constructor(decisionId: string, decision: Decision, arrivedAt: number, parts: ExchangeParts) {
+  constructor(
+    decisionId: string,
+    decision: Decision,
+    request: { requestId: string; arrivedAt: number },
+    parts: ExchangeParts,
+  ) {
     this.decisionId = decisionId;
     this.decision = decision;
-    this.#arrivedAt = arrivedAt;
+    this.#requestId = request.requestId;
+    this.#arrivedAt = request.arrivedAt;
     this.#parts = parts;
   }
 
@@ -86,7 +94,8 @@ export class Exchange {
       const result = outcome === 'ok' ? 'ok' : outcome === 'aborted' ? 'aborted' : failure;
       this.attempts.push({ arm: answering.arm.id, result, status: 200, durationMs: serviceMs });
     }
-    const timeToFirstTokenMs = answering && this.#firstTokenAt !== null ? this.#firstTokenAt - answering.startedAt : null;
+    const timeToFirstTokenMs =
+      answering && this.#firstTokenAt !== null ? this.#firstTokenAt - answering.startedAt : null;
     eventLog.record({
       type: 'completed',
       decisionId: this.decisionId,
@@ -103,6 +112,19 @@ export class Exchange {
       overheadMs: this.#overheadMs,
     });
     this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
+    this.#parts.log.info(
+      {
+        requestId: this.#requestId,
+        decisionId: this.decisionId,
+        model: answering?.arm.id ?? null,
+        outcome,
+        status,
+        attempts: this.attempts.length,
+        latencyMs: Math.round(now - this.#arrivedAt),
+        costUsd: this.costUsd,
+      },
+      'chat completion',
+    );
   }
 
   #callEnds(arm: string): void {

@@ -75,8 +75,12 @@ export function allowedArms(
 }
 
 export function modelNotFound(model: string): GatewayError {
-  return new GatewayError(404, `The model "${model}" does not exist. GET /v1/models lists the models of this gateway.`, {
-    param: 'model',
-    code: 'model_not_found',
-  });
+  return new GatewayError(
+    404,
+    `The model "${model}" does not exist. GET /v1/models lists the models of this gateway.`,
+    {
+      param: 'model',
+      code: 'model_not_found',
+    },
+  );
 }

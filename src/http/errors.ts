@@ -1,5 +1,5 @@
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { GatewayError, openAIError } from '../domain/errors.ts';
 
 /** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */

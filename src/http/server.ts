@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { newId } from '../util/ids.ts';
 import { authenticate } from './auth.ts';
 import { answerParserError, registerErrorHandlers } from './errors.ts';
@@ -15,7 +15,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     loggerInstance: parts.log,
     bodyLimit: parts.maxBodyBytes,
     // A chat request is logged once, with its outcome, by the use case.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     clientErrorHandler: answerParserError,
     // At shutdown idle connections close at once, and running streams get the time that `app` allows.

@@ -24,9 +24,7 @@ export class ArmStatistics {
   /** Tokenisers differ: each arm's own ratio, learned from the usage that its upstream reports. */
   tokensPerCharacter(arm: string): number {
     const { inputTokens, inputCharacters } = this.#sums(arm);
-    return (
-      (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters)
-    );
+    return (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters);
   }
 
   learnInput(arm: string, characters: number, tokens: number): void {

@@ -29,7 +29,8 @@ export function flips(
     const at = (cost + best.penalty - other.penalty) / (quality + cost);
     if (!(at >= 0 && at <= 1)) continue;
     // The lead is weight·(quality + cost) − …: where that slope is positive it is lost below, otherwise above.
-    if (quality + cost > 0 && at <= weight && at > (flipBelow?.weight ?? -1)) flipBelow = { weight: at, arm: other.arm };
+    if (quality + cost > 0 && at <= weight && at > (flipBelow?.weight ?? -1))
+      flipBelow = { weight: at, arm: other.arm };
     if (quality + cost < 0 && at >= weight && at < (flipAbove?.weight ?? 2)) flipAbove = { weight: at, arm: other.arm };
   }
   return { flipBelow, flipAbove };

@@ -62,11 +62,7 @@ export class Router {
   #explain(arm: Arm, query: RouteQuery): ArmExplanation {
     const { policy, statistics } = this.#knowledge();
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
-    const waitS = expectedWait(
-      this.#load.inFlight(arm.id),
-      arm.maxConcurrency,
-      statistics.serviceSeconds(arm.id),
-    );
+    const waitS = expectedWait(this.#load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     return {
       ...UNKNOWN,
       arm: arm.id,
@@ -112,7 +108,10 @@ export class Router {
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
     const chosen = made.assessments[made.chosen];
     return {
-      ...this.#common(query, explanations.map((explanation) => withAssessment(explanation, made))),
+      ...this.#common(
+        query,
+        explanations.map((explanation) => withAssessment(explanation, made)),
+      ),
       arm: chosen.arm,
       chosenBy: query.requested ? 'request' : made.chosenBy,
       propensity: chosen.propensity,

@@ -12,7 +12,9 @@ export function chatRoutes(server: FastifyInstance, { chat, clock }: ServerParts
     return reply.send(sendable(answer));
   });
 
-  server.post('/v1/route', async (request, reply) => renderDecision(await chat.route(chatInput(request, reply, clock))));
+  server.post('/v1/route', async (request, reply) =>
+    renderDecision(await chat.route(chatInput(request, reply, clock))),
+  );
 }
 
 function sendable({ body }: ChatReply): string | Buffer | Readable {

@@ -11,7 +11,10 @@ const ratingBody = z
     id: z.string().min(1).max(512),
     score: z.number().min(0).max(1).optional(),
     rating: z.enum(['up', 'down']).optional(),
-    source: z.string().regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -').default('user'),
+    source: z
+      .string()
+      .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -')
+      .default('user'),
     comment: z.string().max(10_000).nullish(),
     idempotency_key: z.string().min(1).max(256).nullish(),
   })

@@ -10,5 +10,7 @@ export function healthRoutes(server: FastifyInstance, { metrics, notReady }: Ser
     return reason === null ? { status: 'ok' } : reply.code(503).send({ status: 'unavailable', reason });
   });
 
-  server.get('/metrics', async (_, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()));
+  server.get('/metrics', async (_, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
 }

@@ -25,6 +25,8 @@ function modelIds({ namedWeights, arms }: Runtime, key: KeyLimits | null): { id:
   return [
     { id: AUTO, ownedBy: 'mixllm' },
     ...[...namedWeights.keys()].map((name) => ({ id: `${AUTO}:${name}`, ownedBy: 'mixllm' })),
-    ...arms.filter((arm) => !key?.models || key.models.has(arm.id)).map((arm) => ({ id: arm.id, ownedBy: arm.provider })),
+    ...arms
+      .filter((arm) => !key?.models || key.models.has(arm.id))
+      .map((arm) => ({ id: arm.id, ownedBy: arm.provider })),
   ];
 }

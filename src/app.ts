@@ -1,0 +1,256 @@
+import type { FastifyInstance } from 'fastify';
+import type { Logger as PinoLogger } from 'pino';
+import { priorQualities } from './bandit/priors.ts';
+import { disabledProviders, enabledArms } from './config/arms.ts';
+import { notInForce } from './config/cross-check.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { Config, ProviderConfig } from './config/schema.ts';
+import { Featurizer } from './features/featurizer.ts';
+import { LexicalEmbedder } from './features/lexical-embedder.ts';
+import { Chat } from './gateway/chat.ts';
+import { EventLog } from './gateway/event-log.ts';
+import { Feedback } from './gateway/feedback.ts';
+import { Learner } from './gateway/learner.ts';
+import { Metrics } from './gateway/metrics.ts';
+import type { Runtime } from './gateway/runtime.ts';
+import { type HashedKey, hashKey } from './http/auth.ts';
+import { buildServer } from './http/server.ts';
+import { AnthropicProvider } from './providers/anthropic/provider.ts';
+import { OpenAIProvider } from './providers/openai/provider.ts';
+import type { Provider } from './providers/provider.ts';
+import { Load } from './routing/load.ts';
+import { Router } from './routing/router.ts';
+import type { EventStore } from './store/event-store.ts';
+import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
+import { type Clock, systemClock } from './util/clock.ts';
+import { type Random, systemRandom } from './util/random.ts';
+
+export interface GatewayOptions {
+  log: PinoLogger;
+  clock?: Clock;
+  random?: Random;
+  /** In place of the one that the config names. */
+  store?: EventStore;
+}
+
+/** A start that cannot succeed; the message says what to do. */
+export class StartError extends Error {}
+
+/** The composition root: config in, wired gateway out. The only file that names concrete classes. */
+export class Gateway {
+  readonly server: FastifyInstance;
+  readonly metrics = new Metrics();
+  readonly learner: Learner;
+  readonly eventLog: EventLog;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: PinoLogger;
+  readonly #store: EventStore;
+  readonly #load = new Load();
+  #loaded: LoadedConfig;
+  #runtime: Runtime;
+  #keys: HashedKey[];
+  #notReady: string | null = 'the event log has not been read yet';
+
+  /** @throws StartError when no model can be called, or when the gateway would be open to strangers */
+  constructor(loaded: LoadedConfig, options: GatewayOptions) {
+    const { config } = loaded;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom();
+    this.#log = options.log;
+    this.#loaded = loaded;
+    refuseOpenHost(config);
+    this.#store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
+    const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
+    const featurizer = new Featurizer(new LexicalEmbedder());
+    const { featureMap, dimensions } = featurizer;
+    this.eventLog = new EventLog(this.#store, this.#clock, this.metrics, this.#log);
+    this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.#store });
+    this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
+    this.#runtime = this.#buildRuntime(loaded, null);
+    this.#keys = hashedKeys(config);
+    const runtime = () => this.#runtime;
+    this.server = buildServer({
+      ...parts,
+      runtime,
+      chat: new Chat({
+        ...parts,
+        runtime,
+        featurizer,
+        eventLog: this.eventLog,
+        learner: this.learner,
+        load: this.#load,
+        random: this.#random,
+      }),
+      feedback: new Feedback({ ...parts, eventLog: this.eventLog }),
+      keys: () => this.#keys,
+      notReady: () => this.#notReady,
+      maxBodyBytes: config.server.max_body_mb * 2 ** 20,
+    });
+  }
+
+  get config(): Config {
+    return this.#loaded.config;
+  }
+
+  /** Reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080` */
+  async listen(): Promise<string> {
+    for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
+    for (const line of notInForce(this.config)) this.#log.warn(line);
+    try {
+      await this.learner.start();
+    } catch (error) {
+      this.metrics.degraded('learner', true);
+      this.#log.error(
+        { err: error },
+        'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
+      );
+    }
+    const { host, port } = this.config.server;
+    const address = await this.server.listen({ host, port });
+    this.#notReady = null;
+    return address;
+  }
+
+  /**
+   * Puts another config in force for the requests that come from now on; running ones keep theirs.
+   * @throws StartError when it cannot be served; nothing has changed then
+   */
+  reload(loaded: LoadedConfig): void {
+    refuseOpenHost({ ...loaded.config, server: this.config.server });
+    const previous = this.#runtime;
+    this.#runtime = this.#buildRuntime(loaded, { loaded: this.#loaded, runtime: previous });
+    this.#keys = hashedKeys(loaded.config);
+    for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
+      if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
+        this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
+      }
+    }
+    for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) this.#log.warn(line);
+    this.#loaded = { ...loaded, config: { ...loaded.config, server: this.config.server } };
+    this.#retireProviders(previous);
+  }
+
+  /** Stops accepting, lets running answers end within the configured time, writes everything down. */
+  async close(): Promise<void> {
+    this.#notReady = 'the gateway is shutting down';
+    const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
+      this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
+      this.server.server.closeAllConnections();
+    });
+    await this.server.close();
+    cancel();
+    await this.eventLog.close();
+    await this.learner.close();
+    await this.#store.close();
+    await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
+  }
+
+  #buildRuntime(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
+    const { config } = loaded;
+    const arms = enabledArms(loaded);
+    if (arms.length === 0) throw noModel(loaded);
+    const reference = this.#referenceArm(config, arms);
+    this.learner.setPriors(priorQualities(arms));
+    const { latency } = config.routing;
+    return {
+      arms,
+      providers: buildProviders(loaded, before),
+      router: new Router(
+        {
+          arms,
+          reference,
+          exploration: config.learning.exploration,
+          latency: { ...latency, budgetS: latency.budget_s },
+        },
+        () => this.learner.knowledge,
+        this.#load,
+        this.#random,
+      ),
+      reference,
+      defaultWeight: config.routing.weight,
+      namedWeights: new Map(Object.entries(config.routing.weights)),
+      resilience: {
+        retries: config.resilience.retries,
+        maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
+      },
+    };
+  }
+
+  /** The configured one, or the dearest of those that can be called. */
+  #referenceArm(config: Config, arms: Runtime['arms']): string {
+    const { reference } = config.routing;
+    if (arms.some(({ id }) => id === reference)) return reference as string;
+    const dearest = arms.reduce((a, b) => (b.price.output > a.price.output ? b : a)).id;
+    if (reference) this.#log.warn(`The reference model "${reference}" is off; "${dearest}" takes its place.`);
+    return dearest;
+  }
+
+  /** Providers that the new runtime does not share, once no request can still be using them. */
+  #retireProviders(previous: Runtime): void {
+    const longest = Math.max(...previous.arms.map(({ timeouts }) => timeouts.totalMs));
+    const current = new Set(this.#runtime.providers.values());
+    for (const provider of previous.providers.values()) {
+      if (current.has(provider)) continue;
+      this.#clock.after(2 * longest, () => void provider.close());
+    }
+  }
+}
+
+function buildProviders(
+  loaded: LoadedConfig,
+  before: { loaded: LoadedConfig; runtime: Runtime } | null,
+): Map<string, Provider> {
+  const { config, missingKeys } = loaded;
+  const providers = new Map<string, Provider>();
+  for (const [name, provider] of Object.entries(config.providers)) {
+    if (missingKeys.has(name)) continue;
+    // An unchanged provider keeps its connections.
+    const settings = (of: Config) => JSON.stringify([of.providers[name], of.resilience.timeouts]);
+    const same = before && settings(before.loaded.config) === settings(config);
+    const reused = same ? before.runtime.providers.get(name) : undefined;
+    providers.set(name, reused ?? buildProvider(name, provider, config));
+  }
+  return providers;
+}
+
+function buildProvider(name: string, provider: ProviderConfig, config: Config): Provider {
+  const longest = Math.max(
+    config.resilience.timeouts.total_s,
+    ...config.models.map(({ timeouts }) => timeouts?.total_s ?? 0),
+  );
+  const options = {
+    name,
+    apiKey: provider.api_key ?? '',
+    baseUrl: provider.base_url ?? null,
+    connectTimeoutMs: config.resilience.timeouts.connect_s * 1000,
+    totalTimeoutMs: longest * 1000,
+  };
+  return provider.type === 'anthropic'
+    ? new AnthropicProvider(options)
+    : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
+}
+
+function hashedKeys(config: Config): HashedKey[] {
+  return config.auth.keys.map(({ name, key, weight, models }) => ({
+    hash: hashKey(key),
+    limits: { name, weight, models: models.includes('*') ? null : new Set(models) },
+  }));
+}
+
+function refuseOpenHost(config: Config): void {
+  const { host } = config.server;
+  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
+  if (loopback || config.auth.keys.length > 0) return;
+  throw new StartError(
+    `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
+  );
+}
+
+function noModel(loaded: LoadedConfig): StartError {
+  const variables = [...new Set(loaded.missingKeys.values())];
+  const ways = variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key, and a model of it';
+  return new StartError(
+    `No model can be called: no provider has its key. ${ways}, or see it work without any key: npm run demo`,
+  );
+}

@@ -1,0 +1,23 @@
+import { disabledProviders, enabledArms } from '../config/arms.ts';
+import { notInForce } from '../config/cross-check.ts';
+import { ConfigError, loadConfig } from '../config/load.ts';
+
+/** Prints what a config means; exits with 1 when it cannot be used. */
+export function check(file: string): void {
+  try {
+    const loaded = loadConfig(file, process.env);
+    const arms = enabledArms(loaded);
+    console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);
+    for (const arm of arms) {
+      const able = arm.capabilities.length > 0 ? arm.capabilities.join(', ') : 'text only';
+      console.log(
+        `  ${arm.id}: ${arm.provider} ${arm.upstreamModel}, $${arm.price.input} in / $${arm.price.output} out per million tokens, ${able}`,
+      );
+    }
+    for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) console.log(`  note: ${line}`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,178 @@
+import { type DrivenQuery, drive } from '../demo/drive.ts';
+import { SIMULATED_MODELS } from '../demo/models.ts';
+import { outcomeAnswer, outcomeMatrix, type SimulatedOutcome, simulateOutcomes } from '../demo/outcomes.ts';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { type DemoQuery, generateQueries } from '../demo/queries.ts';
+import { keyOf, QueryBook } from '../demo/query-book.ts';
+import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
+import { type SimulatedUpstream, startSimulatedUpstream } from '../demo/upstream.ts';
+import { systemClock } from '../util/clock.ts';
+import { type Random, seededRandom } from '../util/random.ts';
+import { renderDemo } from './demo-table.ts';
+import { startLoopbackGateway } from './loopback-gateway.ts';
+
+export interface DemoOptions {
+  queries: number;
+  weight: number;
+  seed: number;
+  json?: boolean;
+}
+
+export interface DemoReport extends RunReport {
+  simulated: true;
+  weight: number;
+  seed: number;
+  seconds: number;
+  ratings: number;
+  requests_lost: number;
+  shares_by_kind: Record<string, Record<string, number>>;
+}
+
+/** Requests on their way at a time, like a handful of users. */
+const CONCURRENCY = 4;
+/** Readers rate this share of the answers, by thumb. */
+const RATED_SHARE = 0.7;
+/** And mean the opposite this often. */
+const MISTAKEN_SHARE = 0.05;
+
+/** The main job on simulated models: queries through the real gateway, rated, and routed better. */
+export async function demo(options: DemoOptions): Promise<void> {
+  const random = seededRandom(options.seed);
+  const queries = distinctQueries(random, options.queries);
+  const outcomes = simulateOutcomes(SIMULATED_MODELS, queries, random);
+  const upstreams = await startUpstreams(queries, outcomes);
+  const { gateway, url } = await startLoopbackGateway(
+    SIMULATED_MODELS.map((model, i) => ({ ...model, url: upstreams[i].url })),
+    options.seed,
+  );
+  if (!options.json) console.log(introduction(url, queries.length));
+  const startedAt = systemClock.monotonic();
+  const progress = new ProgressLine(process.stderr, systemClock);
+  const tally = { answered: 0, ratings: 0, cost: 0, dearest: 0 };
+  try {
+    const arms = await drive({
+      url,
+      queries: queries.map(toDriven),
+      model: `auto:${options.weight}`,
+      concurrency: CONCURRENCY,
+      rate(query, arm) {
+        const rating = readerRating(outcomes[query][columnOf(arm)].quality, random);
+        if (rating) tally.ratings++;
+        return rating;
+      },
+      onAnswer(query, arm) {
+        tally.answered++;
+        tally.cost += outcomes[query][columnOf(arm)].cost;
+        tally.dearest += Math.max(...outcomes[query].map(({ cost }) => cost));
+        progress.update(progressText(tally, queries.length));
+      },
+    });
+    progress.done(progressText(tally, queries.length));
+    const chosen = arms.map(columnOf);
+    const report: DemoReport = {
+      simulated: true,
+      weight: options.weight,
+      seed: options.seed,
+      seconds: (systemClock.monotonic() - startedAt) / 1000,
+      ratings: tally.ratings,
+      requests_lost: queries.length - tally.answered,
+      ...reportRun(NAMES, outcomeMatrix(outcomes), chosen),
+      shares_by_kind: sharesByKind(queries, chosen),
+    };
+    console.log(options.json ? JSON.stringify(report) : renderDemo(report));
+  } finally {
+    await gateway.close();
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+  }
+}
+
+const NAMES = SIMULATED_MODELS.map(({ id }) => id);
+
+function columnOf(arm: string): number {
+  return NAMES.indexOf(arm);
+}
+
+/** An upstream knows a query by its text, so no text may come twice. */
+function distinctQueries(random: Random, count: number): DemoQuery[] {
+  const distinct = new Map<string, DemoQuery>();
+  while (distinct.size < count) {
+    for (const query of generateQueries(random, count)) {
+      if (distinct.size < count) distinct.set(keyOf(lastText(query)), query);
+    }
+  }
+  return [...distinct.values()];
+}
+
+function lastText(query: DemoQuery): string {
+  return query.messages.findLast(({ role }) => role === 'user')?.content ?? '';
+}
+
+async function startUpstreams(
+  queries: readonly DemoQuery[],
+  outcomes: readonly (readonly SimulatedOutcome[])[],
+): Promise<SimulatedUpstream[]> {
+  const book = new QueryBook<number>();
+  queries.forEach((query, i) => {
+    book.add(lastText(query), i);
+  });
+  return Promise.all(
+    SIMULATED_MODELS.map((model, column) =>
+      startSimulatedUpstream({
+        format: model.format,
+        answer: ({ lastUserText }) => {
+          const query = book.find(lastUserText);
+          if (query === undefined) throw new Error('The query is not one of the demo.');
+          return outcomeAnswer(model, queries[query], outcomes[query][column]);
+        },
+      }),
+    ),
+  );
+}
+
+function toDriven(query: DemoQuery, i: number): DrivenQuery {
+  return { messages: query.messages, stream: i % 2 === 1 };
+}
+
+/** A simulated reader: often says nothing, shows a thumb by how good the answer was, and sometimes the wrong one. */
+function readerRating(quality: number, random: Random): { rating: 'up' | 'down' } | null {
+  const rates = random.uniform() < RATED_SHARE;
+  const likes = random.uniform() < quality;
+  const mistaken = random.uniform() < MISTAKEN_SHARE;
+  return rates ? { rating: likes !== mistaken ? 'up' : 'down' } : null;
+}
+
+function sharesByKind(queries: readonly DemoQuery[], chosen: readonly number[]): DemoReport['shares_by_kind'] {
+  const kinds = [...new Set(queries.map(({ kind }) => kind))].sort();
+  return Object.fromEntries(
+    kinds.map((kind) => [
+      kind,
+      sharesOf(
+        NAMES,
+        chosen.filter((_, query) => queries[query].kind === kind),
+      ),
+    ]),
+  );
+}
+
+function introduction(url: string, queries: number): string {
+  return [
+    `MixLLM Gateway on ${url}/v1, in front of ${NAMES.length} simulated models on loopback.`,
+    `${queries} queries of ${
+      new Set(
+        Object.values(SIMULATED_MODELS.map((model) => Object.keys(model.quality)))
+          .values()
+          .next().value,
+      ).size
+    } kinds go through it with the official OpenAI client;`,
+    'simulated readers rate some of the answers, sometimes wrongly, and the gateway learns from that.',
+    '',
+  ].join('\n');
+}
+
+function progressText(
+  tally: { answered: number; ratings: number; cost: number; dearest: number },
+  total: number,
+): string {
+  const share = tally.dearest > 0 ? ((100 * tally.cost) / tally.dearest).toFixed(0) : '0';
+  return `${tally.answered}/${total} queries answered, ${tally.ratings} ratings learned from, ${share} % of the dearest model's cost so far`;
+}

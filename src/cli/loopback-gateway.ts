@@ -1,0 +1,45 @@
+import pino from 'pino';
+import { Gateway } from '../app.ts';
+import { configSchema } from '../config/schema.ts';
+import { seededRandom } from '../util/random.ts';
+
+export interface LoopbackModel {
+  id: string;
+  format: 'openai' | 'anthropic';
+  /** Address of its simulated upstream. */
+  url: string;
+  upstreamModel: string;
+  price: { input: number; cached_input?: number; output: number };
+}
+
+/**
+ * The gateway itself, configured for simulated upstreams on loopback, with its event log in memory and its choices
+ * seeded. Warnings and errors go to standard error.
+ */
+export async function startLoopbackGateway(
+  models: readonly LoopbackModel[],
+  seed: number,
+): Promise<{ gateway: Gateway; url: string }> {
+  const config = configSchema.parse({
+    server: { port: 0, shutdown_s: 2 },
+    providers: Object.fromEntries(
+      models.map(({ id, format, url }) => [providerName(id), { type: format, base_url: url, api_key: 'simulated' }]),
+    ),
+    models: models.map(({ id, upstreamModel, price }) => ({
+      id,
+      provider: providerName(id),
+      model: upstreamModel,
+      price,
+    })),
+    storage: { url: 'sqlite::memory:' },
+    logging: { level: 'warn' },
+  });
+  const log = pino({ level: 'warn' }, pino.destination(2));
+  const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
+  return { gateway, url: await gateway.listen() };
+}
+
+/** Names of providers are stricter than those of models. */
+function providerName(model: string): string {
+  return model.replace(/[^\w.-]/g, '-').slice(0, 64);
+}

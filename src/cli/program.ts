@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+const DEFAULT_CONFIG = 'config/mixllm.yaml';
+
+/** Command line in, command out. Each command's code is loaded when it is called, so that `check` starts at once. */
+export async function run(argv: readonly string[]): Promise<void> {
+  const program = new Command('mixllm')
+    .description('A gateway that sends each query to the language model that is worth its price.')
+    .version(version)
+    .showHelpAfterError();
+
+  program
+    .command('serve')
+    .description('run the gateway')
+    .option('-c, --config <file>', 'the config file', DEFAULT_CONFIG)
+    .action(async (options) => (await import('./serve.ts')).serve(options));
+
+  program
+    .command('check')
+    .description('say whether a config can be used, and what it means')
+    .argument('[file]', 'the config file')
+    .option('-c, --config <file>', 'the config file', DEFAULT_CONFIG)
+    .action(async (file, options) => (await import('./check.ts')).check(file ?? options.config));
+
+  program
+    .command('demo')
+    .description('see it work: simulated models, the real gateway, no key and no network')
+    .option('--queries <number>', 'queries to send', positiveInteger, 800)
+    .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
+    .option('--seed <number>', 'seed of the queries and answers', integer, 1)
+    .option('--json', 'print one JSON object instead of the table')
+    .action(async (options) => (await import('./demo.ts')).demo(options));
+
+  program
+    .command('bench')
+    .description('the same on recorded outcomes: each upstream answers what its model really scored')
+    .requiredOption('--data <file>', 'recorded outcomes, JSONL or JSONL.gz')
+    .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
+    .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
+    .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
+    .option('--json', 'print one JSON object instead of the table')
+    .action(async (options) => (await import('./bench.ts')).bench(options));
+
+  await program.parseAsync([...argv]);
+}
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+function positiveInteger(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return value;
+}
+
+function share(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
+  return value;
+}

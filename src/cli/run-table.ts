@@ -1,0 +1,33 @@
+import type { RunReport, Standing } from '../demo/standing.ts';
+import { renderTable } from '../demo/table.ts';
+
+/** The result of a run, its first and last third, and the simple ways beside it. */
+export function renderRun(report: RunReport): string {
+  const { baselines } = report;
+  const [first, , last] = report.thirds;
+  const mix = baselines.static_mix;
+  const rows: [string, Standing][] = [
+    ['MixLLM Gateway', report],
+    ['  its first third', first],
+    ['  its last third', last],
+    [`always ${baselines.best_single.model} (best single)`, baselines.best_single],
+    [`always ${baselines.cheapest.model} (cheapest)`, baselines.cheapest],
+    ['any model at random', baselines.random],
+    ...(mix ? [['best mix by lot at the same cost', mix] as [string, Standing]] : []),
+    ['oracle (knows every answer)', baselines.oracle],
+  ];
+  return renderTable(
+    ['', 'quality', 'of best', 'USD per 1,000', 'of best'],
+    rows.map(([name, standing]) => [
+      name,
+      standing.quality.toFixed(3),
+      percent(standing.quality_ratio),
+      (standing.cost_usd * 1000).toPrecision(3),
+      percent(standing.cost_ratio),
+    ]),
+  );
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

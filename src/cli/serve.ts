@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import pino from 'pino';
+import { Gateway, StartError } from '../app.ts';
+import { ConfigError, type Environment, type LoadedConfig, loadConfig } from '../config/load.ts';
+import { messageOf } from '../domain/errors.ts';
+import { watchFile } from './watch-file.ts';
+
+/** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
+export async function serve({ config: file }: { config: string }): Promise<void> {
+  let gateway: Gateway;
+  try {
+    const loaded = loadWithOverrides(file, process.env);
+    const log = pino({ level: loaded.config.logging.level });
+    gateway = new Gateway(loaded, { log });
+    gateway.metrics.collectProcessMetrics();
+    const address = await gateway.listen();
+    log.info({ config: file, models: loaded.config.models.length }, `MixLLM Gateway listens on ${address}/v1`);
+    keepUpToDate(gateway, file, log);
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
+    const hint = existsSync(file) ? '' : '\nName another file with --config FILE.';
+    console.error(`${messageOf(error)}${hint}`);
+    // Not by exit code alone: a half-started gateway may hold timers.
+    process.exit(1);
+  }
+}
+
+/** HOST and PORT go before the file, as container platforms expect. */
+function loadWithOverrides(file: string, environment: Environment): LoadedConfig {
+  const loaded = loadConfig(file, environment);
+  const { HOST, PORT } = environment;
+  if (HOST) loaded.config.server.host = HOST;
+  if (PORT) {
+    const port = Number(PORT);
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+      throw new ConfigError('The environment', [`PORT: found "${PORT}"; expected a number from 0 to 65535`]);
+    }
+    loaded.config.server.port = port;
+  }
+  return loaded;
+}
+
+/** Reloads on SIGHUP and when the file changes; stops on SIGINT and SIGTERM. */
+function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
+  const reload = () => {
+    try {
+      gateway.reload(loadConfig(file, process.env));
+      log.info({ config: file }, 'The config was reloaded.');
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
+      log.error(`The config was not reloaded; the old one stays in force. ${error.message}`);
+    }
+  };
+  const stopWatching = watchFile(file, reload, (error) =>
+    log.warn({ err: error }, 'The config file cannot be watched; send SIGHUP after changing it.'),
+  );
+  process.on('SIGHUP', reload);
+
+  let stopping = false;
+  const stop = async (signal: string) => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info(`${signal}: shutting down; a second one stops at once.`);
+    stopWatching();
+    await gateway.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+}
+
+function isListenError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+}

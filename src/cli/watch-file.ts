@@ -1,0 +1,39 @@
+import { readFileSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
+
+const SETTLE_MS = 200;
+
+/**
+ * Calls `onChange` once after each change of the file's content. The folder is watched, not the file: editors replace
+ * files, and Kubernetes swaps a link beside them. @returns stops it
+ */
+export function watchFile(path: string, onChange: () => void, onError: (error: Error) => void): () => void {
+  let content = readOrNull(path);
+  let timer: NodeJS.Timeout | undefined;
+  const look = () => {
+    const now = readOrNull(path);
+    // Gone for a moment is no change: an editor is about to put the new file in place.
+    if (now === null || now === content) return;
+    content = now;
+    onChange();
+  };
+  try {
+    const watcher = watch(dirname(path), { persistent: false }, () => {
+      clearTimeout(timer);
+      timer = setTimeout(look, SETTLE_MS).unref();
+    });
+    watcher.on('error', onError);
+    return () => watcher.close();
+  } catch (error) {
+    onError(error as Error);
+    return () => {};
+  }
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,62 @@
+import OpenAI from 'openai';
+
+/** One query on its way through the gateway. */
+export interface DrivenQuery {
+  messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
+  stream: boolean;
+}
+
+export interface DriveOptions {
+  /** The gateway's own address, without /v1. */
+  url: string;
+  queries: readonly DrivenQuery[];
+  /** The `model` of every request, e.g. `auto:0.8`. */
+  model: string;
+  /** Requests on their way at a time. */
+  concurrency: number;
+  /** What the reader of an answer says to it; null says nothing. */
+  rate(query: number, arm: string): { score: number } | { rating: 'up' | 'down' } | null;
+  /** Called after each query, with the arm that answered. */
+  onAnswer?(query: number, arm: string): void | Promise<void>;
+}
+
+/**
+ * Sends queries as an application would: with the official OpenAI client, streamed or not, rating answers through
+ * /feedback by the completion's own id. @returns per query the arm that answered @throws on the first lost request
+ */
+export async function drive(options: DriveOptions): Promise<string[]> {
+  const client = new OpenAI({ baseURL: `${options.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const arms = new Array<string>(options.queries.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < options.queries.length) {
+      const query = next++;
+      const { arm, completionId } = await ask(client, options.queries[query], options.model);
+      arms[query] = arm;
+      const rating = options.rate(query, arm);
+      if (rating) await sendRating(options.url, { id: completionId, ...rating });
+      await options.onAnswer?.(query, arm);
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  return arms;
+}
+
+async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{ arm: string; completionId: string }> {
+  const request = client.chat.completions.create({ model, messages: query.messages, stream: query.stream });
+  const { data, response } = await request.withResponse();
+  const arm = response.headers.get('x-mixllm-model') ?? '';
+  if ('choices' in data) return { arm, completionId: data.id };
+  let completionId = '';
+  for await (const chunk of data) completionId ||= chunk.id;
+  return { arm, completionId };
+}
+
+async function sendRating(url: string, body: object): Promise<void> {
+  const response = await fetch(`${url}/feedback`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (response.status !== 202) throw new Error(`A rating was answered ${response.status}: ${await response.text()}`);
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Imports nothing up here: an old Node must live long enough to read the message.
+const OLDEST_NODE = [22, 19] as const;
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+  console.error(
+    `mixllm needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}. Install a newer one (https://nodejs.org), or run it as: npx -p node@24 -p mixllm-gateway mixllm`,
+  );
+  process.exitCode = 1;
+} else {
+  const { run } = await import('./cli/program.ts');
+  await run(process.argv);
+}
+
+export {};

@@ -1,0 +1,94 @@
+import pino from 'pino';
+import { stringify } from 'yaml';
+import { Gateway, type GatewayOptions } from '../../src/app.ts';
+import { type Environment, parseConfig } from '../../src/config/load.ts';
+import {
+  type SimulatedAnswer,
+  type SimulatedRequest,
+  type SimulatedUpstream,
+  startSimulatedUpstream,
+} from '../../src/demo/upstream.ts';
+
+export type Answer = (request: SimulatedRequest) => SimulatedAnswer | Promise<SimulatedAnswer>;
+
+export const PROVIDER_KEY = 'sk-provider-secret-000000000000';
+
+/** A short answer that names the model. */
+export function plainAnswer(fields: Partial<SimulatedAnswer> = {}): Answer {
+  return (request) => ({
+    text: `answered by ${request.model}`,
+    model: request.model,
+    inputTokens: 20,
+    outputTokens: 10,
+    delayMs: 0,
+    ...fields,
+  });
+}
+
+export interface TestGateway {
+  gateway: Gateway;
+  url: string;
+  /** What the process logged, one JSON line each. */
+  logged: string[];
+  upstreams: Record<string, SimulatedUpstream>;
+  close(): Promise<void>;
+}
+
+export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
+  /** Arm id -> how its upstream answers; the arm's id is the upstream's model name too. */
+  answers?: Record<string, Answer>;
+  formats?: Record<string, 'openai' | 'anthropic'>;
+  /** Fields of a model's config, over the defaults. */
+  models?: Record<string, object>;
+  /** Further top-level sections of the config. */
+  config?: Record<string, object>;
+  environment?: Environment;
+}
+
+/** The real gateway on a real socket, in front of simulated upstreams on loopback. */
+export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const answers = options.answers ?? { big: plainAnswer(), small: plainAnswer() };
+  const upstreams: Record<string, SimulatedUpstream> = {};
+  for (const [id, answer] of Object.entries(answers)) {
+    upstreams[id] = await startSimulatedUpstream({ format: options.formats?.[id] ?? 'openai', answer });
+  }
+  const document = {
+    server: { port: 0 },
+    providers: Object.fromEntries(
+      Object.entries(upstreams).map(([id, { url }]) => [
+        id,
+        { type: options.formats?.[id] ?? 'openai', api_key: PROVIDER_KEY, base_url: url },
+      ]),
+    ),
+    models: Object.keys(answers).map((id, i) => ({
+      id,
+      provider: id,
+      price: { input: 10 / 10 ** i, output: 40 / 10 ** i },
+      capabilities: ['tools', 'vision', 'json'],
+      ...options.models?.[id],
+    })),
+    storage: { url: 'sqlite::memory:' },
+    ...options.config,
+  };
+  const loaded = parseConfig(stringify(document), 'test.yaml', options.environment ?? {});
+  const logged: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
+  const gateway = new Gateway(loaded, { ...options, log });
+  const url = await gateway.listen();
+  return {
+    gateway,
+    url,
+    logged,
+    upstreams,
+    async close() {
+      await gateway.close();
+      await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
+    },
+  };
+}
+
+/** Resolves when everything recorded so far is stored and learned. */
+export async function settled({ gateway }: TestGateway): Promise<void> {
+  await gateway.eventLog.flush();
+  await gateway.learner.idle();
+}
