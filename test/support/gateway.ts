@@ -37,6 +37,8 @@ export interface TestGateway {
 export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
   /** Arm id -> how its upstream answers; the arm's id is the upstream's model name too. */
   answers?: Record<string, Answer>;
+  /** Arm id -> address of an upstream that the test runs itself. */
+  urls?: Record<string, string>;
   formats?: Record<string, 'openai' | 'anthropic'>;
   /** Fields of a model's config, over the defaults. */
   models?: Record<string, object>;
@@ -47,20 +49,24 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
 
 /** The real gateway on a real socket, in front of simulated upstreams on loopback. */
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const answers = options.answers ?? { big: plainAnswer(), small: plainAnswer() };
+  const answers = options.answers ?? (options.urls ? {} : { big: plainAnswer(), small: plainAnswer() });
   const upstreams: Record<string, SimulatedUpstream> = {};
   for (const [id, answer] of Object.entries(answers)) {
     upstreams[id] = await startSimulatedUpstream({ format: options.formats?.[id] ?? 'openai', answer });
   }
+  const urls = {
+    ...Object.fromEntries(Object.entries(upstreams).map(([id, { url }]) => [id, url])),
+    ...options.urls,
+  };
   const document = {
     server: { port: 0 },
     providers: Object.fromEntries(
-      Object.entries(upstreams).map(([id, { url }]) => [
+      Object.entries(urls).map(([id, url]) => [
         id,
         { type: options.formats?.[id] ?? 'openai', api_key: PROVIDER_KEY, base_url: url },
       ]),
     ),
-    models: Object.keys(answers).map((id, i) => ({
+    models: Object.keys(urls).map((id, i) => ({
       id,
       provider: id,
       price: { input: 10 / 10 ** i, output: 40 / 10 ** i },
@@ -91,4 +97,41 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
 export async function settled({ gateway }: TestGateway): Promise<void> {
   await gateway.eventLog.flush();
   await gateway.learner.idle();
+}
+
+export interface Answered {
+  status: number;
+  headers: Headers;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look wherever they like
+  json: any;
+}
+
+/** POST (or another method) with a JSON body; the answer read to its end. */
+export async function send(
+  url: string,
+  body: object | string | Uint8Array | null,
+  init: { method?: string; headers?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<Answered> {
+  const raw = typeof body === 'string' || body instanceof Uint8Array || body === null;
+  const response = await fetch(url, {
+    method: init.method ?? 'POST',
+    headers: { ...(body === null ? {} : { 'content-type': 'application/json' }), ...init.headers },
+    body: raw ? (body as BodyInit | null) : JSON.stringify(body),
+    ...(init.signal ? { signal: init.signal } : {}),
+  });
+  const text = await response.text();
+  let json: unknown = null;
+  try {
+    json = JSON.parse(text);
+  } catch {}
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+export async function get(url: string, headers: Record<string, string> = {}): Promise<Answered> {
+  return send(url, null, { method: 'GET', headers });
+}
+
+export function ask(content: string, fields: object = {}): object {
+  return { model: 'auto', messages: [{ role: 'user', content }], ...fields };
 }

@@ -1,0 +1,331 @@
+import fc from 'fast-check';
+import OpenAI from 'openai';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  ask,
+  PROVIDER_KEY,
+  plainAnswer,
+  send,
+  settled,
+  startTestGateway,
+  type TestGateway,
+} from '../support/gateway.ts';
+import { COMPLETION, chunk, type RawUpstream, sse, startRawUpstream, USAGE_CHUNK } from '../support/raw-upstream.ts';
+
+let open: { close(): Promise<void> }[] = [];
+function kept<T extends { close(): Promise<void> }>(resource: T): T {
+  open.push(resource);
+  return resource;
+}
+afterEach(async () => {
+  // The gateway first: it still holds connections to the upstreams.
+  for (const resource of open.reverse()) await resource.close();
+  open = [];
+});
+
+async function behind(upstream: RawUpstream, config = {}): Promise<TestGateway> {
+  return kept(
+    await startTestGateway({ urls: { big: upstream.url }, models: { big: { model: 'upstream-name' } }, config }),
+  );
+}
+
+const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
+
+describe('a whole answer of an OpenAI upstream', () => {
+  it('reaches the client byte for byte, with the headers that explain it', async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION, null, 1))));
+    const gateway = await behind(upstream);
+    const { status, headers, text } = await send(completions(gateway), ask('Hello'), {
+      headers: { 'x-request-id': 'trace-42' },
+    });
+    expect(status).toBe(200);
+    expect(text).toBe(JSON.stringify(COMPLETION, null, 1));
+    expect(headers.get('x-request-id')).toBe('trace-42');
+    expect(headers.get('x-mixllm-model')).toBe('big');
+    expect(headers.get('x-mixllm-provider')).toBe('big');
+    expect(headers.get('x-mixllm-attempts')).toBe('1');
+    expect(headers.get('x-mixllm-decision-id')).toMatch(/^dec_[0-9a-f]{24}$/);
+    expect(Number(headers.get('x-mixllm-overhead-ms'))).toBeGreaterThan(0);
+    // 8 plain and 3 cached input tokens at 10 USD a million, 7 output tokens at 40.
+    expect(Number(headers.get('x-mixllm-cost-usd'))).toBeCloseTo((11 * 10 + 7 * 40) / 1e6, 12);
+  });
+
+  it('gets every field that the client sent, unknown ones, big integers and order included', async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const gateway = await behind(upstream);
+    const body =
+      '{ "zeta": {"deep":[{"seed":9007199254740993123}]}, "model" : "auto:0.9","messages":[{"role":"user","content":"\\u00e9 é","name":"n"}],"seed":-9223372036854775808, "temperature":0.30 }';
+    expect((await send(completions(gateway), body)).status).toBe(200);
+    expect(upstream.bodies).toEqual([body.replace('"auto:0.9"', '"upstream-name"')]);
+  });
+
+  it('gets the provider key and never that of the client', async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const gateway = await behind(upstream);
+    await send(completions(gateway), ask('Hello'), {
+      headers: { authorization: 'Bearer client-secret', cookie: 'c=1' },
+    });
+    expect(upstream.headers[0].authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+    expect(JSON.stringify(upstream.headers[0])).not.toContain('client-secret');
+    expect(upstream.headers[0].cookie).toBeUndefined();
+  });
+});
+
+describe('a streamed answer of an OpenAI upstream', () => {
+  const events = [
+    chunk({ role: 'assistant', content: '' }),
+    chunk({ content: 'Grüße ' }),
+    chunk({ content: '👋' }),
+    chunk({}, 'stop'),
+  ];
+
+  async function streamed(bytes: Buffer, body: object, cuts: number[] = []): Promise<string> {
+    const upstream = await startRawUpstream(async (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      let from = 0;
+      for (const to of [...cuts, bytes.length]) {
+        response.write(bytes.subarray(from, to));
+        from = to;
+        // Lets each piece travel by itself.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.end();
+    });
+    const gateway = await startTestGateway({ urls: { big: upstream.url } });
+    try {
+      return (await send(completions(gateway), ask('Hello', { stream: true, ...body }))).text;
+    } finally {
+      await gateway.close();
+      await upstream.close();
+    }
+  }
+
+  it('passes unchanged wherever it is cut, without the usage chunk that the client did not ask for', async () => {
+    const withUsage = Buffer.from(sse(...events, USAGE_CHUNK, '[DONE]'));
+    const expected = sse(...events, '[DONE]');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.integer({ min: 1, max: withUsage.length - 1 }), { maxLength: 12 }),
+        async (cuts) => {
+          expect(
+            await streamed(
+              withUsage,
+              {},
+              cuts.sort((a, b) => a - b),
+            ),
+          ).toBe(expected);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it('keeps the usage chunk, comments and line endings for a client that asked', async () => {
+    const bytes = `: hello\r\n\r\n${sse(...events, USAGE_CHUNK, '[DONE]').replaceAll('\n', '\r\n')}`;
+    expect(await streamed(Buffer.from(bytes), { stream_options: { include_usage: true } })).toBe(bytes);
+  });
+
+  it('asks for usage upstream and knows it afterwards', async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end(sse(...events, USAGE_CHUNK, '[DONE]'))));
+    const gateway = await behind(upstream);
+    const { headers } = await send(completions(gateway), ask('Hello', { stream: true }));
+    expect(JSON.parse(upstream.bodies[0]).stream_options).toEqual({ include_usage: true });
+    const record = await send(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`, null, {
+      method: 'GET',
+    });
+    expect(record.json.outcome).toMatchObject({
+      result: 'ok',
+      answered_by: 'big',
+      completion_id: 'chatcmpl-raw1',
+      served_model: 'upstream-name-2026',
+      finish_reason: 'stop',
+      usage: { prompt_tokens: 11, completion_tokens: 7 },
+    });
+    expect(record.json.outcome.cost_usd).toBeCloseTo((11 * 10 + 7 * 40) / 1e6, 12);
+  });
+
+  it('ends in an error event, never cleanly, when it breaks off', async () => {
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        response.write(sse(events[0], events[1]));
+        setImmediate(() => response.destroy());
+      }),
+    );
+    const gateway = await behind(upstream);
+    const { text } = await send(completions(gateway), ask('Hello', { stream: true }));
+    expect(text).toContain('Grüße');
+    expect(text).not.toContain('[DONE]');
+    expect(JSON.parse(text.trim().split('\n\n').at(-1)?.slice('data: '.length) ?? '').error.message).toBeTruthy();
+    const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const stream = await client.chat.completions.create({
+      model: 'auto',
+      stream: true,
+      messages: [{ role: 'user', content: 'x' }],
+    });
+    await expect(async () => {
+      for await (const _ of stream);
+    }).rejects.toThrow();
+  });
+});
+
+describe('the official OpenAI client through the gateway', () => {
+  for (const format of ['openai', 'anthropic'] as const) {
+    it(`gets text and tool calls, streamed and not, from an ${format} upstream`, async () => {
+      const toolCalls = [
+        { name: 'weather', arguments: '{"city":"Zürich"}' },
+        { name: 'time', arguments: '{"zone":"CET"}' },
+      ];
+      const gateway = kept(
+        await startTestGateway({
+          formats: { big: format },
+          answers: {
+            big: (request) =>
+              ({
+                ...plainAnswer()(request),
+                ...(JSON.stringify(request.body).includes('both') ? { toolCalls } : {}),
+              }) as never,
+          },
+        }),
+      );
+      const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
+      const tools = toolCalls.map(({ name }) => ({
+        type: 'function' as const,
+        function: { name, parameters: { type: 'object', properties: {} } },
+      }));
+      const plain = await client.chat.completions.create({
+        model: 'auto',
+        messages: [{ role: 'user', content: 'Hi' }],
+      });
+      expect(plain.choices[0].message.content).toBe('answered by big');
+      expect(plain.model).toBe('big');
+      const request = { model: 'auto', messages: [{ role: 'user' as const, content: 'both, please' }], tools };
+      const whole = await client.chat.completions.create(request);
+      const streamed = await client.chat.completions.stream(request).finalChatCompletion();
+      for (const { choices } of [whole, streamed]) {
+        expect(choices[0].finish_reason).toBe('tool_calls');
+        expect(
+          choices[0].message.tool_calls?.map(
+            (call) => call.type === 'function' && { name: call.function.name, arguments: call.function.arguments },
+          ),
+        ).toEqual(toolCalls);
+      }
+    });
+  }
+});
+
+describe('failures upstream', () => {
+  it('falls back to the next model unseen, and teaches the one that answered', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: { big: plainAnswer(), small: plainAnswer({ status: 500, errorMessage: 'out of order' }) },
+        config: { resilience: { retries: 0 } },
+      }),
+    );
+    const { json, headers } = await send(completions(gateway), ask('Hello'), { headers: { 'x-mixllm-weight': '0.1' } });
+    expect(headers.get('x-mixllm-model')).toBe('big');
+    expect(headers.get('x-mixllm-attempts')).toBe('2');
+    await send(`${gateway.url}/feedback`, { id: json.id, score: 0.3 });
+    await settled(gateway);
+    const { policy } = gateway.gateway.learner.knowledge;
+    expect([policy.ratingsOf('big'), policy.ratingsOf('small')]).toEqual([1, 0]);
+    const record = await send(`${gateway.url}/v1/decisions/${json.id}`, null, { method: 'GET' });
+    expect(record.json.model).toBe('small');
+    expect(record.json.outcome.answered_by).toBe('big');
+    expect(
+      record.json.outcome.attempts.map((attempt: { model: string; result: string }) => [attempt.model, attempt.result]),
+    ).toEqual([
+      ['small', 'status'],
+      ['big', 'ok'],
+    ]);
+  });
+
+  it('passes status, body and retry-after of the last upstream on when nothing helped, keys redacted', async () => {
+    const body = `{"error":{"message":"slow down ${PROVIDER_KEY}","type":"tokens","code":"rate_limit_exceeded","extra":1}}`;
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '17' });
+        response.end(body);
+      }),
+    );
+    const gateway = await behind(upstream, { resilience: { retries: 0 } });
+    const { status, text, headers } = await send(completions(gateway), ask('Hello'));
+    expect(status).toBe(429);
+    expect(text).toBe(body.replace(PROVIDER_KEY, '[redacted]'));
+    expect(headers.get('retry-after')).toBe('17');
+    expect(headers.get('x-mixllm-decision-id')).toMatch(/^dec_/);
+  });
+
+  it('asks no other model when the request is at fault, or when the client wants none', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: plainAnswer(),
+          small: (request) => ({
+            ...plainAnswer()(request),
+            status: request.lastUserText === 'bad' ? 400 : 503,
+            errorMessage: 'no',
+          }),
+        },
+        config: { resilience: { retries: 0 } },
+      }),
+    );
+    const cheap = { 'x-mixllm-weight': '0.1' };
+    expect((await send(completions(gateway), ask('bad'), { headers: cheap })).status).toBe(400);
+    const alone = await send(completions(gateway), ask('busy'), {
+      headers: { ...cheap, 'x-mixllm-no-fallback': 'true' },
+    });
+    expect(alone.status).toBe(503);
+    expect((await send(completions(gateway), ask('busy', { model: 'small' }))).status).toBe(503);
+    expect(gateway.upstreams.big.requests).toBe(0);
+  });
+
+  it("turns an unreadable answer into a 502 in OpenAI's shape", async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end('<html>hello</html>')));
+    const gateway = await behind(upstream, { resilience: { retries: 0 } });
+    const { status, json } = await send(completions(gateway), ask('Hello'));
+    expect(status).toBe(502);
+    expect(json.error).toMatchObject({ type: 'upstream_error', code: 'upstream_unreadable' });
+  });
+});
+
+describe('a client that leaves', () => {
+  it('ends the upstream call, waiting or streaming, and is recorded as such', async () => {
+    for (const stream of [false, true]) {
+      let closed: () => void = () => {};
+      const upstreamClosed = new Promise<void>((resolve) => {
+        closed = resolve;
+      });
+      const upstream = await startRawUpstream((response) => {
+        response.on('close', closed);
+        if (stream) response.write(sse(chunk({ content: 'first' })));
+      });
+      const gateway = await startTestGateway({ urls: { big: upstream.url } });
+      const leaving = new AbortController();
+      const request = fetch(completions(gateway), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(ask('Hello', { stream })),
+        signal: leaving.signal,
+      });
+      if (stream) {
+        const reader = (await request).body?.getReader();
+        await reader?.read();
+        leaving.abort();
+        await reader?.read().catch(() => {});
+      } else {
+        while (upstream.bodies.length === 0) await new Promise((resolve) => setImmediate(resolve));
+        leaving.abort();
+        await expect(request).rejects.toThrow();
+      }
+      await upstreamClosed;
+      let completed: string | undefined;
+      while (!completed) {
+        await settled(gateway);
+        completed = gateway.logged.find((line) => line.includes('"chat completion"'));
+      }
+      expect(JSON.parse(completed)).toMatchObject({ outcome: 'aborted', status: null });
+      await gateway.close();
+      await upstream.close();
+    }
+  });
+});
