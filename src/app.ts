@@ -45,7 +45,7 @@ export class Gateway {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: PinoLogger;
-  readonly #store: EventStore;
+  readonly store: EventStore;
   readonly #load = new Load();
   #loaded: LoadedConfig;
   #runtime: Runtime;
@@ -60,12 +60,12 @@ export class Gateway {
     this.#log = options.log;
     this.#loaded = loaded;
     refuseOpenHost(config);
-    this.#store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
+    this.store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     const featurizer = new Featurizer(new LexicalEmbedder());
     const { featureMap, dimensions } = featurizer;
-    this.eventLog = new EventLog(this.#store, this.#clock, this.metrics, this.#log);
-    this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.#store });
+    this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
+    this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
@@ -142,7 +142,7 @@ export class Gateway {
     cancel();
     await this.eventLog.close();
     await this.learner.close();
-    await this.#store.close();
+    await this.store.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
 

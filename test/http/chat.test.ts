@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import OpenAI from 'openai';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
 import {
   ask,
   PROVIDER_KEY,
@@ -12,16 +13,7 @@ import {
 } from '../support/gateway.ts';
 import { COMPLETION, chunk, type RawUpstream, sse, startRawUpstream, USAGE_CHUNK } from '../support/raw-upstream.ts';
 
-let open: { close(): Promise<void> }[] = [];
-function kept<T extends { close(): Promise<void> }>(resource: T): T {
-  open.push(resource);
-  return resource;
-}
-afterEach(async () => {
-  // The gateway first: it still holds connections to the upstreams.
-  for (const resource of open.reverse()) await resource.close();
-  open = [];
-});
+const kept = cleanup();
 
 async function behind(upstream: RawUpstream, config = {}): Promise<TestGateway> {
   return kept(

@@ -95,6 +95,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
 
 /** Resolves when everything recorded so far is stored and learned. */
 export async function settled({ gateway }: TestGateway): Promise<void> {
+  // A turn of the event loop: a test that waits in a loop must not starve the sockets.
+  await new Promise((resolve) => setImmediate(resolve));
   await gateway.eventLog.flush();
   await gateway.learner.idle();
 }

@@ -1,0 +1,229 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
+import { type Answered, ask, get, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const kept = cleanup();
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-feedback-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const rate = ({ url }: TestGateway, body: object, path = '/feedback') => send(url + path, body);
+const answer = ({ url }: TestGateway, text = 'Hello', fields = {}) =>
+  send(`${url}/v1/chat/completions`, ask(text, fields));
+const ratings = ({ gateway }: TestGateway, arm: string) => gateway.learner.knowledge.policy.ratingsOf(arm);
+const decisionOf = ({ headers }: Answered) => String(headers.get('x-mixllm-decision-id'));
+
+/** What the gateway would predict for a query: numbers that do not depend on chance. */
+async function predictions(gateway: TestGateway, text = 'What is the capital of France?') {
+  await settled(gateway);
+  const { json } = await send(`${gateway.url}/v1/route`, ask(text));
+  return json.models.map(
+    ({ model, quality, quality_sd, output_tokens, input_tokens, cost_usd, ratings }: Record<string, number>) => ({
+      model,
+      quality,
+      quality_sd,
+      output_tokens,
+      input_tokens,
+      cost_usd,
+      ratings,
+    }),
+  );
+}
+
+describe('ratings', () => {
+  it("are taken by the decision's id and by the completion's own, on both paths", async () => {
+    const gateway = kept(await startTestGateway());
+    const first = await answer(gateway, 'one', { model: 'big' });
+    const second = await answer(gateway, 'two', { model: 'big', stream: true });
+    const streamedId = JSON.parse(second.text.split('\n')[0].slice('data: '.length)).id;
+    for (const [id, path] of [
+      [decisionOf(first), '/feedback'],
+      [streamedId, '/v1/feedback'],
+    ]) {
+      const { status, json } = await rate(gateway, { id, rating: 'up', comment: 'fine' }, path);
+      expect(status).toBe(202);
+      expect(json.feedback_id).toMatch(/^fb_/);
+    }
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBe(2);
+  });
+
+  it('of one source replace each other; an idempotency key counts once; two sources count twice', async () => {
+    const gateway = kept(await startTestGateway());
+    const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
+    await rate(gateway, { id, score: 0.2 });
+    await rate(gateway, { id, score: 0.9 });
+    const keyed = await rate(gateway, { id, score: 0.5, source: 'judge', idempotency_key: 'k1' });
+    const again = await rate(gateway, { id, score: 0.1, source: 'judge', idempotency_key: 'k1' });
+    expect(again.status).toBe(202);
+    expect(again.json).toEqual(keyed.json);
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBeCloseTo(2, 12);
+    const { json } = await get(`${gateway.url}/v1/decisions/${id}`);
+    expect(json.ratings.map(({ score, source, active }: Record<string, unknown>) => [score, source, active])).toEqual([
+      [0.2, 'user', false],
+      [0.9, 'user', true],
+      [0.5, 'judge', true],
+    ]);
+  });
+
+  it('taken back leave the learner where it would be without them, also across a restart', async () => {
+    const texts = ['one', 'two', 'three'];
+    const run = async (path: string, withdrawn: boolean) => {
+      const options = { config: { storage: { url: `sqlite:${join(folder, path)}` } } };
+      let gateway = await startTestGateway(options);
+      for (const [i, text] of texts.entries()) {
+        const id = decisionOf(await answer(gateway, text, { model: i === 1 ? 'small' : 'big' }));
+        await rate(gateway, { id, score: 0.4 });
+        if (!withdrawn || i === 2) continue;
+        const { json } = await rate(gateway, { id, score: 1, source: 'mistaken' });
+        if (i === 1) {
+          await gateway.close();
+          gateway = await startTestGateway(options);
+        }
+        const removed = await send(`${gateway.url}/feedback/${json.feedback_id}`, null, { method: 'DELETE' });
+        expect([removed.status, removed.json]).toEqual([200, { feedback_id: json.feedback_id, withdrawn: true }]);
+        expect((await send(`${gateway.url}/feedback/${json.feedback_id}`, null, { method: 'DELETE' })).status).toBe(
+          200,
+        );
+      }
+      const result = await predictions(gateway);
+      await gateway.close();
+      return result;
+    };
+    const without = await run('without.db', false);
+    const withAndBack = await run('with.db', true);
+    without.forEach((expected: Record<string, number>, i: number) => {
+      for (const field of ['quality', 'quality_sd', 'ratings'])
+        expect(withAndBack[i][field]).toBeCloseTo(expected[field], 9);
+    });
+  });
+
+  it('that cannot be right are refused with the reason, and unknown ids with 404', async () => {
+    const gateway = kept(await startTestGateway());
+    const id = decisionOf(await answer(gateway));
+    for (const [body, param] of [
+      [{ id }, 'score'],
+      [{ id, score: 0.5, rating: 'up' }, 'score'],
+      [{ id, score: 1.5 }, 'score'],
+      [{ id, rating: 'sideways' }, 'rating'],
+      [{ score: 1 }, 'id'],
+      [{ id, score: 1, source: 'a b' }, 'source'],
+    ] as const) {
+      const { status, json } = await rate(gateway, body);
+      expect([status, json.error.type, json.error.param]).toEqual([400, 'invalid_request_error', param]);
+    }
+    expect((await rate(gateway, '[]' as never)).status).toBe(400);
+    const unknown = await rate(gateway, { id: 'dec_nope', score: 1 });
+    expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
+    expect((await send(`${gateway.url}/feedback/fb_nope`, null, { method: 'DELETE' })).status).toBe(404);
+    expect((await get(`${gateway.url}/v1/decisions/dec_nope`)).status).toBe(404);
+  });
+
+  it('given before the answer has ended count once it has', async () => {
+    let finish: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: async ({ model }) => {
+            await gate;
+            return { text: 'late', model, inputTokens: 1, outputTokens: 1, delayMs: 0 };
+          },
+        },
+      }),
+    );
+    const running = answer(gateway);
+    let decided: { decisionId: string } | undefined;
+    while (!decided) {
+      await settled(gateway);
+      const database = await gateway.gateway.learner.knowledge;
+      if (database.sequence > 0) decided = { decisionId: await firstDecision(gateway) };
+    }
+    expect((await rate(gateway, { id: decided.decisionId, score: 1 })).status).toBe(202);
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBe(0);
+    finish();
+    await running;
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBe(1);
+  });
+});
+
+async function firstDecision({ gateway }: TestGateway): Promise<string> {
+  const [event] = await gateway.store.readAfter(0, 1);
+  return event.decisionId;
+}
+
+describe('a restart', () => {
+  it('ends in the same numbers to the bit, with the snapshot and after deleting it', async () => {
+    const file = join(folder, 'restart.db');
+    const options = { config: { storage: { url: `sqlite:${file}` } } };
+    let gateway = await startTestGateway(options);
+    const ids: string[] = [];
+    for (let i = 0; i < 30; i++) {
+      const reply = await answer(gateway, `Question ${i}: what is ${i} times ${i * i}?`, {
+        model: 'auto:0.9',
+        stream: i % 3 === 0,
+      });
+      ids.push(decisionOf(reply));
+      if (i % 2 === 0) await rate(gateway, { id: ids[Math.floor(i / 2)], score: (i % 7) / 7 });
+    }
+    const before = await predictions(gateway);
+    await gateway.close();
+
+    gateway = await startTestGateway(options);
+    expect(await predictions(gateway)).toEqual(before);
+    // One more rating after the restart, so that the tail behind the snapshot counts too.
+    await rate(gateway, { id: ids[29], score: 0.75 });
+    const after = await predictions(gateway);
+    expect(after).not.toEqual(before);
+    await gateway.close();
+
+    const database = new DatabaseSync(file);
+    expect(database.prepare('DELETE FROM snapshots').run().changes).toBe(1);
+    database.close();
+    gateway = await startTestGateway(options);
+    expect(await predictions(gateway)).toEqual(after);
+    await gateway.close();
+  });
+
+  it('with a damaged snapshot folds the log anew, says so, and serves', async () => {
+    const file = join(folder, 'damaged.db');
+    const options = { config: { storage: { url: `sqlite:${file}` } } };
+    let gateway = await startTestGateway(options);
+    await rate(gateway, { id: decisionOf(await answer(gateway)), score: 1 });
+    const before = await predictions(gateway);
+    await gateway.close();
+    const database = new DatabaseSync(file);
+    database.exec("UPDATE snapshots SET body = replace(body, 'A', 'B')");
+    database.close();
+    gateway = kept(await startTestGateway(options));
+    expect(await predictions(gateway)).toEqual(before);
+    expect(gateway.logged.join('')).toContain('snapshot is damaged');
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_learner_snapshots_rejected_total 1');
+  });
+});
+
+describe('a learner with a number that is not finite', () => {
+  it('never fails a request: the reference answers, a counter rises, the log tells, and it recovers', async () => {
+    const gateway = kept(await startTestGateway());
+    await rate(gateway, { id: decisionOf(await answer(gateway, 'x', { model: 'small' })), score: 1 });
+    const healthy = await predictions(gateway);
+    gateway.gateway.learner.knowledge.policy.state().quality.shared.fill(Number.NaN);
+    const reply = await answer(gateway, 'Hello', { model: 'auto:0' });
+    expect([reply.status, reply.headers.get('x-mixllm-model')]).toEqual([200, 'big']);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_degraded_decisions_total{part="learner"} 1');
+    expect(gateway.logged.join('')).toContain('the reference model answers');
+    const { json } = await get(`${gateway.url}/v1/decisions/${decisionOf(reply)}`);
+    expect(json.chosen_by).toBe('reference');
+    expect(json.degraded).toContain('learner');
+    while (!gateway.logged.join('').includes('folded anew from the event log.')) await settled(gateway);
+    expect((await predictions(gateway))[1].quality).toBeCloseTo(healthy[1].quality, 9);
+  });
+});
