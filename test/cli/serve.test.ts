@@ -1,0 +1,175 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { get } from '../support/gateway.ts';
+import { COMPLETION, chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const CLEAN = { PATH: process.env.PATH ?? '' };
+
+let folder: string;
+let child: ChildProcess | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mixllm-serve-'));
+});
+afterEach(async () => {
+  if (child && child.exitCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  child = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+function mixllm(args: string[], environment: Record<string, string> = {}, cwd = ROOT) {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', cwd, env: { ...CLEAN, ...environment } });
+}
+
+/** Starts `mixllm serve` and waits for a line of its log. */
+async function serve(file: string, environment: Record<string, string> = {}) {
+  let output = '';
+  const waiting: (() => void)[] = [];
+  const started = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
+    cwd: folder,
+    env: { ...CLEAN, ...environment },
+  });
+  child = started;
+  for (const stream of [started.stdout, started.stderr]) {
+    stream?.on('data', (data) => {
+      output += data;
+      for (const look of waiting) look();
+    });
+  }
+  const saw = (pattern: RegExp) =>
+    new Promise<RegExpMatchArray>((resolve, reject) => {
+      const look = () => {
+        const match = output.match(pattern);
+        if (match) resolve(match);
+      };
+      waiting.push(look);
+      started.once('exit', (code) => reject(new Error(`serve ended with ${code}: ${output}`)));
+      look();
+    });
+  const [, url] = await saw(/listens on (http:\/\/[^/]+)\/v1/);
+  return { url, saw, child: started, output: () => output };
+}
+
+function config(upstream: string, weight: number): string {
+  return [
+    `server: { port: 0 }`,
+    `providers: { local: { type: openai, base_url: "${upstream}" } }`,
+    `models: [{ id: big, provider: local, price: { input: 1, output: 2 } }]`,
+    `routing: { weight: ${weight} }`,
+    `storage: { url: "sqlite:${join(folder, 'log.db')}" }`,
+  ].join('\n');
+}
+
+describe('mixllm serve', () => {
+  it('without any provider key says which variables to set and how to run the demo, and exits non-zero', () => {
+    const { status, stderr } = mixllm(['serve']);
+    expect(status).toBe(1);
+    for (const hint of ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'npm run demo']) expect(stderr).toContain(hint);
+  });
+
+  it('refuses an open host without keys, a missing file, and a wrong PORT', () => {
+    const open = mixllm(['serve'], { OPENAI_API_KEY: 'x', HOST: '0.0.0.0' });
+    expect([open.status, open.stderr]).toEqual([1, expect.stringContaining('auth.keys')]);
+    const missing = mixllm(['serve', '--config', join(folder, 'none.yaml')]);
+    expect([missing.status, missing.stderr]).toEqual([1, expect.stringContaining('--config')]);
+    const port = mixllm(['serve'], { OPENAI_API_KEY: 'x', PORT: 'http' });
+    expect([port.status, port.stderr]).toEqual([1, expect.stringContaining('PORT')]);
+  });
+
+  it('reloads on change and on SIGHUP without dropping a stream, keeps the old config when the new one is bad, and ends in order', async () => {
+    let finish: () => void = () => {};
+    const upstream = await startRawUpstream((response, body) => {
+      if (!JSON.parse(body).stream) {
+        response.end(JSON.stringify(COMPLETION));
+        return;
+      }
+      response.write(sse(chunk({ content: 'first ' })));
+      finish = () => response.end(sse(chunk({ content: 'second' }), chunk({}, 'stop'), '[DONE]'));
+    });
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(file, config(upstream.url, 0.2));
+    const gateway = await serve(file);
+    const weight = async () => {
+      const response = await fetch(`${gateway.url}/v1/route`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'auto', messages: [{ role: 'user', content: 'x' }] }),
+      });
+      return ((await response.json()) as { weight: number }).weight;
+    };
+    expect(await weight()).toBe(0.2);
+    const streaming = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'auto', stream: true, messages: [{ role: 'user', content: 'x' }] }),
+    });
+
+    writeFileSync(file, config(upstream.url, 0.6));
+    await gateway.saw(/The config was reloaded/);
+    expect(await weight()).toBe(0.6);
+    writeFileSync(file, config(upstream.url, 7));
+    await gateway.saw(/old one stays in force.*routing\.weight \(line 4\): found 7/);
+    expect(await weight()).toBe(0.6);
+    writeFileSync(file, config(upstream.url, 0.7));
+    gateway.child.kill('SIGHUP');
+    while ((await weight()) !== 0.7) await new Promise((resolve) => setImmediate(resolve));
+
+    gateway.child.kill('SIGTERM');
+    await gateway.saw(/shutting down/);
+    finish();
+    expect(await streaming.text()).toBe(
+      sse(chunk({ content: 'first ' }), chunk({ content: 'second' }), chunk({}, 'stop'), '[DONE]'),
+    );
+    if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
+    expect(gateway.child.exitCode).toBe(0);
+    await upstream.close();
+  });
+
+  it('serves with its event log unreadable, and says so', async () => {
+    const upstream = await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION)));
+    writeFileSync(join(folder, 'log.db'), 'this is no database, and long enough to be taken for one'.repeat(100));
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(file, config(upstream.url, 0.5));
+    const gateway = await serve(file);
+    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'auto', messages: [{ role: 'user', content: 'x' }] }),
+    });
+    expect(response.status).toBe(200);
+    const id = ((await response.json()) as { id: string }).id;
+    await gateway.saw(/The event store failed/);
+    const rating = await fetch(`${gateway.url}/feedback`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ id, score: 1 }),
+    });
+    expect(rating.status).toBe(503);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_degraded{part="store"} 1');
+    await upstream.close();
+  });
+});
+
+describe('mixllm check', () => {
+  it('tells what a config means, and what is wrong with a bad one', () => {
+    const good = mixllm(['check'], { OPENAI_API_KEY: 'sk-secret' });
+    expect([good.status, good.stderr]).toEqual([0, '']);
+    expect(good.stdout).toContain('gpt-5-mini');
+    expect(good.stdout).toContain('ANTHROPIC_API_KEY');
+    expect(good.stdout).not.toContain('sk-secret');
+    const file = join(folder, 'bad.yaml');
+    writeFileSync(file, 'providers: {}\nmodels:\n  - { id: a, provider: b, price: { input: free, output: 1 } }\n');
+    const bad = mixllm(['check', file]);
+    expect(bad.status).toBe(1);
+    expect(bad.stderr).toContain('models[0].price.input (line 3): found "free"; expected number');
+  });
+});

@@ -1,0 +1,290 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
+import {
+  ask,
+  get,
+  PROVIDER_KEY,
+  plainAnswer,
+  send,
+  settled,
+  startTestGateway,
+  type TestGateway,
+} from '../support/gateway.ts';
+
+const kept = cleanup();
+const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
+
+/** Everything that a server answers to bytes that no HTTP client would send. */
+async function sendBytes(url: string, bytes: string): Promise<string> {
+  const { port, hostname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.end(bytes);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, 'close');
+  return answer;
+}
+
+describe('bad input', () => {
+  it("is refused in OpenAI's shape, with status and parameter, and calls nobody", async () => {
+    const gateway = kept(await startTestGateway());
+    const message = { role: 'user', content: 'x' };
+    const cases: [body: object | string | Uint8Array, status: number, param: string | null, code: string | null][] = [
+      ['{"model":', 400, null, 'invalid_json'],
+      ['', 400, null, 'invalid_json'],
+      ['[]', 400, null, null],
+      [new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]), 400, null, 'invalid_utf8'],
+      [`${'['.repeat(1000)}${']'.repeat(1000)}`, 400, null, 'invalid_json'],
+      [{ messages: [message] }, 400, 'model', null],
+      [{ model: 7, messages: [message] }, 400, 'model', null],
+      [{ model: 'auto' }, 400, 'messages', null],
+      [{ model: 'auto', messages: [] }, 400, 'messages', null],
+      [{ model: 'auto', messages: [message, 'x'] }, 400, 'messages[1]', null],
+      [{ model: 'auto', messages: [message], stream: 'yes' }, 400, 'stream', null],
+      [{ model: 'auto:1.5', messages: [message] }, 400, 'model', 'invalid_weight'],
+      [{ model: 'auto:-0.1', messages: [message] }, 400, 'model', 'invalid_weight'],
+      [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
+      [{ model: 'gpt-nope', messages: [message] }, 404, 'model', 'model_not_found'],
+    ];
+    for (const [body, status, param, code] of cases) {
+      for (const path of ['/v1/chat/completions', '/v1/route']) {
+        const answer = await send(gateway.url + path, body);
+        expect([answer.status, answer.json.error.param, answer.json.error.code]).toEqual([status, param, code]);
+        expect(answer.json.error.type).toBe('invalid_request_error');
+        expect(answer.json.error.message.length).toBeGreaterThan(10);
+      }
+    }
+    for (const [name, value] of [
+      ['x-mixllm-weight', '1.1'],
+      ['x-mixllm-weight', 'NaN'],
+      ['x-mixllm-weight', ''],
+      ['x-mixllm-models', 'big,unknown'],
+      ['x-mixllm-models', ' , '],
+    ]) {
+      const answer = await send(completions(gateway), ask('x'), { headers: { [name]: value } });
+      expect([answer.status, answer.json.error.param]).toEqual([400, name]);
+    }
+    expect(gateway.upstreams.big.requests + gateway.upstreams.small.requests).toBe(0);
+  });
+
+  it('to unknown paths, of other types, too large or no HTTP at all is answered in that shape too', async () => {
+    const gateway = kept(await startTestGateway({ config: { server: { port: 0, max_body_mb: 0.01 } } }));
+    const unknown = await get(`${gateway.url}/v2/nothing`);
+    expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
+    const method = await send(completions(gateway), null, { method: 'GET' });
+    expect([method.status, method.json.error.type]).toEqual([404, 'invalid_request_error']);
+    const xml = await send(completions(gateway), '<a/>', { headers: { 'content-type': 'text/xml' } });
+    expect([xml.status, xml.json.error.code]).toEqual([415, 'unsupported_media_type']);
+    const large = await send(completions(gateway), ask('x'.repeat(20_000)));
+    expect([large.status, large.json.error.code]).toEqual([413, 'request_too_large']);
+    const garbage = await sendBytes(gateway.url, 'hello?\r\n\r\n');
+    expect(garbage).toMatch(/^HTTP\/1.1 400 /);
+    expect(JSON.parse(garbage.split('\r\n\r\n')[1]).error.code).toBe('malformed_http');
+    const overflow = await sendBytes(gateway.url, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`);
+    expect(overflow).toMatch(/^HTTP\/1.1 431 /);
+  });
+});
+
+describe('models', () => {
+  it('are listed as OpenAI lists them: auto, its named weights, then every arm', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: { 'meta/big': plainAnswer(), small: plainAnswer() },
+        config: { providers: { p: { type: 'openai', base_url: 'http://127.0.0.1:9/v1' } } },
+        models: { 'meta/big': { provider: 'p' }, small: { provider: 'p' } },
+      }),
+    );
+    const { json } = await get(`${gateway.url}/v1/models`);
+    expect(json.object).toBe('list');
+    expect(json.data.map(({ id }: { id: string }) => id)).toEqual([
+      'auto',
+      'auto:economy',
+      'auto:balanced',
+      'auto:quality',
+      'meta/big',
+      'small',
+    ]);
+    expect(json.data[4]).toEqual({ id: 'meta/big', object: 'model', created: expect.any(Number), owned_by: 'p' });
+    for (const id of ['auto:quality', 'meta/big', 'meta%2Fbig']) {
+      expect((await get(`${gateway.url}/v1/models/${id}`)).json.id).toBe(decodeURIComponent(id));
+    }
+    expect((await get(`${gateway.url}/v1/models/none`)).json.error.code).toBe('model_not_found');
+  });
+});
+
+describe('a decision', () => {
+  const long = 'word '.repeat(3000);
+  const tool = { type: 'function', function: { name: 'f', parameters: {} } };
+  const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }] }];
+
+  it('leaves out arms that cannot serve the request, with the reason; none left is a 400 that names them all', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        models: { small: { capabilities: [], context_window: 1000, max_output_tokens: 100 } },
+      }),
+    );
+    for (const [fields, reason] of [
+      [{ tools: [tool] }, /needs tools/],
+      [{ messages: image }, /needs vision/],
+      [{ response_format: { type: 'json_object' } }, /needs json/],
+      [{ messages: [{ role: 'user', content: long }] }, /context window of 1000/],
+      [{ max_tokens: 200 }, /output limit of 100/],
+    ] as const) {
+      const { json } = await send(`${gateway.url}/v1/route`, ask('Hello', fields));
+      expect(json.model).toBe('big');
+      const small = json.models.find(({ model }: { model: string }) => model === 'small');
+      expect([small.eligible, small.score]).toEqual([false, null]);
+      expect(small.excluded).toMatch(reason);
+      const only = await send(completions(gateway), ask('Hello', fields), { headers: { 'x-mixllm-models': 'small' } });
+      expect([only.status, only.json.error.code]).toEqual([400, 'no_eligible_model']);
+      expect(only.json.error.message).toMatch(/big: .*; small: /);
+      expect(only.json.error.message).toMatch(reason);
+    }
+  });
+
+  it('is explained in numbers that belong together, and recorded as it was explained', async () => {
+    const gateway = kept(await startTestGateway());
+    const { json } = await send(`${gateway.url}/v1/route`, ask('Hello', { model: 'auto:0.7' }));
+    expect([json.weight, json.weight_from, json.exploration, json.reference.model]).toEqual([
+      0.7,
+      'model',
+      'thompson',
+      'big',
+    ]);
+    for (const arm of json.models) {
+      const relative = arm.cost_usd / json.reference.mean_cost_usd;
+      expect(arm.score).toBeCloseTo(0.7 * arm.explored_quality - 0.3 * relative - arm.penalty, 9);
+      expect(arm.quality_sd).toBeGreaterThan(0);
+      expect(arm.expected_wait_s).toBe(0);
+    }
+    const [best, second] = [...json.models].sort((a, b) => b.score - a.score);
+    expect(json.runner_up).toEqual({ model: second.model, score: second.score });
+    const { above } = json.flip_weight;
+    const at = (arm: typeof best) =>
+      above.weight * arm.explored_quality - ((1 - above.weight) * arm.cost_usd) / json.reference.mean_cost_usd;
+    expect(at(best)).toBeCloseTo(at(second), 9);
+    expect(json.models.reduce((sum: number, arm: typeof best) => sum + arm.propensity, 0)).toBeCloseTo(1, 9);
+    await settled(gateway);
+    expect(gateway.gateway.learner.knowledge.sequence).toBe(0);
+
+    const { headers } = await send(completions(gateway), ask('Hello', { model: 'auto:0.7' }));
+    const record = await get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
+    expect(record.json).toMatchObject({
+      requested_model: 'auto:0.7',
+      weight: 0.7,
+      model: headers.get('x-mixllm-model'),
+    });
+    const chosen = record.json.models.find(({ model }: { model: string }) => model === record.json.model);
+    expect(record.json.propensity).toBe(chosen.propensity);
+  });
+
+  it("takes its weight from the model's name, else the header, else the config, and stays within the key's bounds", async () => {
+    const keys = [
+      { name: 'free', key: 'key-of-free-000000' },
+      { name: 'thrifty', key: 'key-of-thrifty-0000', weight: { max: 0.6 }, models: ['small'] },
+    ];
+    const gateway = kept(await startTestGateway({ config: { auth: { keys }, routing: { weight: 0.3 } } }));
+    const weigh = async (key: string, model: string, header?: string) => {
+      const headers = { authorization: `Bearer ${key}`, ...(header ? { 'x-mixllm-weight': header } : {}) };
+      const { json } = await send(`${gateway.url}/v1/route`, ask('x', { model }), { headers });
+      return [json.weight, json.weight_from];
+    };
+    expect(await weigh(keys[0].key, 'auto')).toEqual([0.3, 'config']);
+    expect(await weigh(keys[0].key, 'auto', '0.9')).toEqual([0.9, 'header']);
+    expect(await weigh(keys[0].key, 'auto:0.1', '0.9')).toEqual([0.1, 'model']);
+    expect(await weigh(keys[0].key, 'auto:quality')).toEqual([0.95, 'model']);
+    expect(await weigh(keys[1].key, 'auto:quality')).toEqual([0.6, 'key']);
+    const headers = { authorization: `Bearer ${keys[1].key}` };
+    expect((await send(completions(gateway), ask('x', { model: 'big' }), { headers })).status).toBe(404);
+    const routed = await send(completions(gateway), ask('x', { model: 'auto:1' }), { headers });
+    expect(routed.headers.get('x-mixllm-model')).toBe('small');
+    const id = routed.headers.get('x-mixllm-decision-id');
+    const stranger = { authorization: `Bearer ${keys[0].key}` };
+    expect((await send(`${gateway.url}/feedback`, { id, score: 1 }, { headers: stranger })).status).toBe(404);
+    expect((await send(`${gateway.url}/feedback`, { id, score: 1 }, { headers })).status).toBe(202);
+    for (const authorization of ['', 'Bearer nope', 'Basic eA==']) {
+      const refused = await send(completions(gateway), ask('x'), { headers: { authorization } });
+      expect([refused.status, refused.json.error.code]).toEqual([401, 'invalid_api_key']);
+    }
+  });
+
+  it('avoids an arm whose queue is long', async () => {
+    const gates: (() => void)[] = [];
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: plainAnswer(),
+          small: async (request) => {
+            if (request.lastUserText === 'slow') await new Promise<void>((resolve) => gates.push(resolve));
+            return plainAnswer()(request);
+          },
+        },
+        models: { small: { max_concurrency: 1 } },
+        config: { routing: { weight: 0.5, latency: { budget_s: 2 } } },
+      }),
+    );
+    const before = await send(`${gateway.url}/v1/route`, ask('x'));
+    expect([before.json.model, before.json.models[1].penalty]).toEqual(['small', 0]);
+    const running = [1, 2, 3].map(() => send(completions(gateway), ask('slow', { model: 'small' })));
+    while (gates.length < 3) await settled(gateway);
+    const during = await send(`${gateway.url}/v1/route`, ask('x'));
+    // Three under way on one slot, two seconds each as long as none has ended.
+    expect(during.json.models[1].expected_wait_s).toBeCloseTo(6, 9);
+    expect(during.json.model).toBe('big');
+    for (const open of gates) open();
+    await Promise.all(running);
+    expect((await send(`${gateway.url}/v1/route`, ask('x'))).json.models[1].expected_wait_s).toBe(0);
+  });
+});
+
+describe('what the operator sees', () => {
+  it('has probes, metrics and a log line per request, and neither prompts nor keys anywhere', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: plainAnswer(),
+          small: plainAnswer({ status: 401, errorMessage: `no such key ${PROVIDER_KEY}` }),
+        },
+        config: { resilience: { retries: 0 }, auth: { keys: [{ name: 'team', key: 'gateway-key-secret-1' }] } },
+      }),
+    );
+    const headers = { authorization: 'Bearer gateway-key-secret-1' };
+    expect((await get(`${gateway.url}/health/live`)).status).toBe(200);
+    expect((await get(`${gateway.url}/health/ready`)).status).toBe(200);
+    const seen: string[] = [];
+    for (const model of ['auto:0', 'big', 'small', 'nope']) {
+      const answer = await send(completions(gateway), ask('prompt-secret', { model }), { headers });
+      seen.push(answer.text, JSON.stringify([...answer.headers]));
+      const id = answer.headers.get('x-mixllm-decision-id');
+      if (!id) continue;
+      await send(`${gateway.url}/feedback`, { id, rating: 'down' }, { headers });
+      seen.push((await get(`${gateway.url}/v1/decisions/${id}`, headers)).text);
+    }
+    await settled(gateway);
+    const metrics = (await get(`${gateway.url}/metrics`)).text;
+    for (const line of [
+      'mixllm_requests_total{model="big",provider="big",status="200"} 2',
+      'mixllm_requests_total{model="small",provider="",status="401"} 1',
+      'mixllm_fallbacks_total{from="small",to="big"} 1',
+      'mixllm_ratings_total{source="user"} 3',
+      'mixllm_tokens_total{model="big",kind="output"} 20',
+      'mixllm_learner_lag_events 0',
+      'mixllm_degraded{part="store"} 0',
+      'mixllm_upstream_errors_total{model="small",failure="status"} 2',
+    ]) {
+      expect(metrics).toContain(line);
+    }
+    expect(metrics).toMatch(/mixllm_cost_usd_total\{model="big"\} 0\.0012/);
+    expect(metrics).toMatch(/mixllm_saved_usd -?\d/);
+    const events = JSON.stringify(await gateway.gateway.store.readAfter(0, 1000));
+    const everything = [...seen, metrics, events, ...gateway.logged].join('\n');
+    for (const secret of ['prompt-secret', PROVIDER_KEY, 'gateway-key-secret-1'])
+      expect(everything).not.toContain(secret);
+    const line = gateway.logged.map((text) => JSON.parse(text)).find(({ msg }) => msg === 'chat completion');
+    expect(line).toMatchObject({ outcome: 'ok', model: 'big', attempts: 2, requestId: expect.stringMatching(/^req_/) });
+  });
+});
