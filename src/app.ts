@@ -33,6 +33,8 @@ export interface GatewayOptions {
   store?: EventStore;
 }
 
+const IDLE_SWEEP_MS = 50;
+
 /** A start that cannot succeed; the message says what to do. */
 export class StartError extends Error {}
 
@@ -85,7 +87,7 @@ export class Gateway {
       feedback: new Feedback({ ...parts, eventLog: this.eventLog }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
-      maxBodyBytes: config.server.max_body_mb * 2 ** 20,
+      maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
     });
   }
 
@@ -138,7 +140,10 @@ export class Gateway {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
     });
+    // A connection whose answer ends only now would idle on until its keep-alive runs out.
+    const sweep = setInterval(() => this.server.server.closeIdleConnections(), IDLE_SWEEP_MS);
     await this.server.close();
+    clearInterval(sweep);
     cancel();
     await this.eventLog.close();
     await this.learner.close();

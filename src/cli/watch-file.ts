@@ -23,7 +23,10 @@ export function watchFile(path: string, onChange: () => void, onError: (error: E
       timer = setTimeout(look, SETTLE_MS).unref();
     });
     watcher.on('error', onError);
-    return () => watcher.close();
+    return () => {
+      clearTimeout(timer);
+      watcher.close();
+    };
   } catch (error) {
     onError(error as Error);
     return () => {};

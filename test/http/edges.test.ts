@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
 import {
   ask,
@@ -147,7 +148,7 @@ describe('a decision', () => {
   });
 
   it('is explained in numbers that belong together, and recorded as it was explained', async () => {
-    const gateway = kept(await startTestGateway());
+    const gateway = kept(await startTestGateway({ random: seededRandom(1) }));
     const { json } = await send(`${gateway.url}/v1/route`, ask('Hello', { model: 'auto:0.7' }));
     expect([json.weight, json.weight_from, json.exploration, json.reference.model]).toEqual([
       0.7,
