@@ -5,6 +5,7 @@ import {
   diagonalMatrix,
   dot,
   inverseOfPositiveDefinite,
+  logDeterminant,
   multiply,
   type SquareMatrix,
   type Vector,
@@ -17,6 +18,8 @@ interface Arm {
   precision: SquareMatrix;
   /** b = Σ w y x */
   response: Vector;
+  /** Σ w y² */
+  squares: number;
   /** Σ w: how many observations, counted by weight. */
   weight: number;
   /** m0, the arm's own prior mean. */
@@ -27,6 +30,10 @@ interface Arm {
   centred: Vector;
   /** h = P1 G (b − A m0): the arm's say in the shared mean. */
   vote: Vector;
+  /** Σ w (y − xᵀm0)² − (b − A m0)ᵀ G (b − A m0): what the arm's own coefficients leave unexplained. */
+  residual: number;
+  /** ln |A + P1| − ln |P1| */
+  logDeterminant: number;
 }
 
 export interface Prediction {
@@ -40,6 +47,7 @@ export interface CoupledLinearModelState {
   sharedInverse: Vector;
   shared: SquareMatrix;
   votes: Vector;
+  logDeterminant: number;
   updates: number;
   arms: Record<string, Arm>;
 }
@@ -58,7 +66,7 @@ const REBUILD_EVERY = 4096;
  */
 export class CoupledLinearModel {
   readonly dimensions: number;
-  readonly #noiseVariance: number;
+  readonly noiseVariance: number;
   readonly #sharedPrecision: Vector;
   readonly #ownPrecision: Vector;
   readonly #defaultPriorMean: Vector;
@@ -69,13 +77,15 @@ export class CoupledLinearModel {
   /** Σ_a h_a and m = V Σ_a h_a */
   #votes: Vector;
   #sharedMean: Vector;
+  /** ln |V⁻¹| − ln |P0| */
+  #logDeterminant = 0;
   #updates = 0;
   readonly #scratch: { a: Vector; b: Vector; c: Vector };
 
   /** @param dimensions d, the leading constant included @param defaultPriorMean m0 of arms that were given none */
   constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
     this.dimensions = dimensions;
-    this.#noiseVariance = options.noiseVariance;
+    this.noiseVariance = options.noiseVariance;
     this.#sharedPrecision = precisions(dimensions, options.noiseVariance, options.sharedVariance);
     this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
     this.#defaultPriorMean = defaultPriorMean;
@@ -92,6 +102,22 @@ export class CoupledLinearModel {
     return this.#arms.get(arm)?.weight ?? 0;
   }
 
+  /**
+   * Log marginal likelihood of everything learned, up to a constant that is the same for all options: how well these
+   * variances explain the observations. A pure function of the sums, so it does not depend on what was taken back.
+   */
+  get logEvidence(): number {
+    let weight = 0;
+    let logDeterminants = this.#logDeterminant;
+    let unexplained = -dot(this.#votes, this.#sharedMean);
+    for (const arm of this.#arms.values()) {
+      weight += arm.weight;
+      logDeterminants += arm.logDeterminant;
+      unexplained += arm.residual;
+    }
+    return -0.5 * (weight * Math.log(this.noiseVariance) + logDeterminants + unexplained / this.noiseVariance);
+  }
+
   /** Sets m0 of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
   setPriorMeans(means: ReadonlyMap<string, Vector>): void {
     let changed = false;
@@ -105,15 +131,16 @@ export class CoupledLinearModel {
     if (changed) this.rebuild();
   }
 
-  /** Expectation and its uncertainty for one context, O(d²). @param x length d, x[0] = 1 */
+  /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(arm: string, x: Vector): Prediction {
+    if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
     const { covariance, priorMean, centred } = this.#arm(arm);
     const { a: gx, b: coupled, c: vg } = this.#scratch;
     multiply(covariance, x, gx);
     for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
     multiply(this.#shared, coupled, vg);
     const mean = dot(x, priorMean) + dot(gx, centred) + dot(coupled, this.#sharedMean);
-    const variance = this.#noiseVariance * (dot(x, gx) + dot(coupled, vg));
+    const variance = this.noiseVariance * (dot(x, gx) + dot(coupled, vg));
     return { mean, sd: Math.sqrt(Math.max(0, variance)) };
   }
 
@@ -128,6 +155,7 @@ export class CoupledLinearModel {
     const arm = this.#arm(id);
     addOuterProduct(arm.precision, x, weight);
     addScaled(arm.response, x, weight * y);
+    arm.squares += weight * y * y;
     addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
     arm.weight += weight;
     this.#updates++;
@@ -142,12 +170,14 @@ export class CoupledLinearModel {
     if (!(own > 1e-6)) return false;
     const factor = weight / own;
     addOuterProduct(arm.covariance, gx, -factor);
+    arm.logDeterminant += Math.log(own);
     for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
     multiply(this.#shared, coupled, vu);
     const common = 1 + factor * dot(coupled, vu);
     if (!(common > 1e-6)) return false;
     addOuterProduct(this.#sharedInverse, coupled, factor);
     addOuterProduct(this.#shared, vu, -factor / common);
+    this.#logDeterminant += Math.log(common);
     this.#replaceVote(arm);
     multiply(this.#shared, this.#votes, this.#sharedMean);
     return true;
@@ -156,6 +186,7 @@ export class CoupledLinearModel {
   #replaceVote(arm: Arm): void {
     addScaled(this.#votes, arm.vote, -1);
     multiply(arm.covariance, arm.centred, arm.vote);
+    arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
     for (let i = 0; i < arm.vote.length; i++) arm.vote[i] *= this.#ownPrecision[i];
     addScaled(this.#votes, arm.vote, 1);
   }
@@ -171,6 +202,7 @@ export class CoupledLinearModel {
       const regularised = Float64Array.from(arm.precision);
       for (let i = 0; i < d; i++) regularised[i * d + i] += this.#ownPrecision[i];
       arm.covariance = inverseOfPositiveDefinite(regularised, d);
+      arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(this.#ownPrecision);
       multiply(arm.precision, arm.priorMean, arm.centred);
       for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
       arm.vote = new Float64Array(d);
@@ -184,6 +216,7 @@ export class CoupledLinearModel {
       }
     }
     this.#shared = inverseOfPositiveDefinite(this.#sharedInverse, d);
+    this.#logDeterminant = logDeterminant(this.#sharedInverse, d) - sumOfLogs(this.#sharedPrecision);
     multiply(this.#shared, this.#votes, this.#sharedMean);
   }
 
@@ -193,6 +226,7 @@ export class CoupledLinearModel {
       sharedInverse: this.#sharedInverse,
       shared: this.#shared,
       votes: this.#votes,
+      logDeterminant: this.#logDeterminant,
       updates: this.#updates,
       arms: Object.fromEntries(this.#arms),
     };
@@ -201,20 +235,23 @@ export class CoupledLinearModel {
   /** @throws RangeError when the state has other dimensions or holds anything not finite */
   restore(state: CoupledLinearModelState): void {
     const d = this.dimensions;
-    const check = (values: Vector, length: number) => {
+    const check = (values: ArrayLike<number>, length: number) => {
       if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
     };
     for (const matrix of [state.sharedInverse, state.shared]) check(matrix, d * d);
     check(state.votes, d);
+    check([state.updates, state.logDeterminant], 2);
     for (const arm of Object.values(state.arms)) {
       for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
       for (const vector of [arm.response, arm.priorMean, arm.centred, arm.vote]) check(vector, d);
+      check([arm.weight, arm.squares, arm.residual, arm.logDeterminant], 4);
     }
     this.#arms.clear();
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
     this.#sharedInverse = state.sharedInverse;
     this.#shared = state.shared;
     this.#votes = state.votes;
+    this.#logDeterminant = state.logDeterminant;
     this.#updates = state.updates;
     multiply(this.#shared, this.#votes, this.#sharedMean);
   }
@@ -226,16 +263,28 @@ export class CoupledLinearModel {
       arm = {
         precision: new Float64Array(d * d),
         response: new Float64Array(d),
+        squares: 0,
         weight: 0,
         priorMean: Float64Array.from(this.#defaultPriorMean),
         covariance: diagonalMatrix(this.#ownPrecision.map((p) => 1 / p)),
         centred: new Float64Array(d),
         vote: new Float64Array(d),
+        residual: 0,
+        logDeterminant: 0,
       };
       this.#arms.set(id, arm);
     }
     return arm;
   }
+}
+
+/** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
+function centredSquares({ squares, priorMean, response, centred }: Arm): number {
+  return squares - dot(priorMean, response) - dot(priorMean, centred);
+}
+
+function sumOfLogs(values: Vector): number {
+  return values.reduce((sum, value) => sum + Math.log(value), 0);
 }
 
 function precisions(d: number, noise: number, variance: { intercept: number; slope: number }): Vector {

@@ -12,11 +12,24 @@ export interface CoupledModelOptions {
   ownVariance: { intercept: number; slope: number };
 }
 
-export const QUALITY_MODEL: CoupledModelOptions = {
+const QUALITY_MODEL: CoupledModelOptions = {
   noiseVariance: 0.16,
   sharedVariance: { intercept: 0.01, slope: 5e-4 },
   ownVariance: { intercept: 0.01, slope: 1e-4 },
 };
+
+/** Slopes for a fleet whose models differ in what they are good at. */
+const SPECIALIST_SLOPES = { intercept: 0.01, slope: 1e-3 };
+/** Ratings finer than thumbs: stars, a judge's grades. */
+const FINE_NOISE = 0.05;
+
+/** The default first; the others take its place where the ratings speak for them by the margin (in nats). */
+export const QUALITY_MODELS: readonly CoupledModelOptions[] = [
+  QUALITY_MODEL,
+  { ...QUALITY_MODEL, ownVariance: SPECIALIST_SLOPES },
+  { ...QUALITY_MODEL, noiseVariance: FINE_NOISE, ownVariance: SPECIALIST_SLOPES },
+];
+export const EVIDENCE_MARGIN = 3;
 
 /** On the natural logarithm of output tokens. */
 export const LENGTH_MODEL: CoupledModelOptions = {

@@ -1,11 +1,12 @@
+import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
-import { LENGTH_MODEL, PRIOR_LOG_LENGTH, PRIOR_QUALITY, QUALITY_MODEL } from './defaults.ts';
+import { EVIDENCE_MARGIN, LENGTH_MODEL, PRIOR_LOG_LENGTH, PRIOR_QUALITY, QUALITY_MODELS } from './defaults.ts';
 import { EXPLORATIONS, type Prospect } from './exploration.ts';
 import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
 import type { DecisionInput, Observation, Offer, OfferAssessment, Policy, PolicyDecision } from './policy.ts';
 
 export interface LinearPolicyState {
-  quality: CoupledLinearModelState;
+  quality: AdaptiveModelState;
   length: CoupledLinearModelState;
   correction: LengthCorrectionState;
 }
@@ -16,14 +17,15 @@ const MAX_OUTPUT_TOKENS = 1e6;
 /** The production policy: coupled linear models of quality and of log output length, and a score that trades them. */
 export class LinearPolicy implements Policy {
   readonly dimensions: number;
-  readonly #quality: CoupledLinearModel;
+  readonly #quality: AdaptiveLinearModel;
   readonly #length: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
 
   /** @param dimensions d, the leading constant included */
   constructor(dimensions: number) {
     this.dimensions = dimensions;
-    this.#quality = new CoupledLinearModel(dimensions, QUALITY_MODEL, interceptOnly(dimensions, PRIOR_QUALITY.level));
+    const priorMean = interceptOnly(dimensions, PRIOR_QUALITY.level);
+    this.#quality = new AdaptiveLinearModel(dimensions, QUALITY_MODELS, EVIDENCE_MARGIN, priorMean);
     this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
   }
 
@@ -38,6 +40,11 @@ export class LinearPolicy implements Policy {
     return this.#quality.weightOf(arm);
   }
 
+  /** Which of `QUALITY_MODELS` the ratings so far speak for. */
+  get qualityModel(): number {
+    return this.#quality.chosen;
+  }
+
   decide(input: DecisionInput): PolicyDecision {
     const { weight } = input;
     const predicted = input.offers.map((offer) => this.#predict(offer, input.context));
@@ -45,7 +52,7 @@ export class LinearPolicy implements Policy {
     const prospects: Prospect[] = predicted.map((p, i) => ({
       quality: p.quality,
       sd: p.qualitySd,
-      leverage: p.qualitySd ** 2 / QUALITY_MODEL.noiseVariance,
+      leverage: p.qualitySd ** 2 / this.#quality.noiseVariance,
       ratings: this.ratingsOf(p.arm),
       relativeCost: p.costUsd / unit,
       handicap: ((1 - weight) * p.costUsd) / unit + input.offers[i].penalty,

@@ -5,6 +5,8 @@ type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
 /** USD per million tokens below which prices count as equal: free models have no logarithm. */
 const PRICE_FLOOR = 0.01;
+/** A standard deviation of log prices below this is the rounding of equal ones. */
+const EQUAL_PRICES_SD = 1e-9;
 
 /** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
 export function priorQualities(arms: readonly PricedArm[]): Map<string, number> {
@@ -13,15 +15,26 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
   const sd = Math.sqrt(logPrices.reduce((sum, value) => sum + (value - mean) ** 2, 0) / arms.length);
   const levels = new Map(
     arms.map((arm, i) => {
-      const byPrice = PRIOR_QUALITY.level + PRIOR_QUALITY.perLogPriceSd * (sd > 0 ? (logPrices[i] - mean) / sd : 0);
-      return [arm.id, ownLevel(arm) ?? byPrice];
+      const z = sd > EQUAL_PRICES_SD ? (logPrices[i] - mean) / sd : 0;
+      return [arm.id, ownLevel(arm) ?? PRIOR_QUALITY.level + PRIOR_QUALITY.perLogPriceSd * z];
     }),
   );
-  for (const { id, prior } of arms) {
-    const like = typeof prior === 'object' && prior && 'like' in prior ? levels.get(prior.like) : undefined;
-    if (like !== undefined) levels.set(id, like);
+  return new Map(arms.map((arm) => [arm.id, levels.get(likened(arm, arms).id) as number]));
+}
+
+/** The arm at the end of a chain of `like`s; where it leads in a circle or to no arm, where that shows. */
+function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
+  const seen = new Set<PricedArm>();
+  let current: PricedArm | undefined = arm;
+  let last = arm;
+  while (current && !seen.has(current)) {
+    last = current;
+    seen.add(last);
+    const { prior }: PricedArm = last;
+    const like = typeof prior === 'object' && prior && 'like' in prior ? prior.like : null;
+    current = arms.find(({ id }) => id === like);
   }
-  return levels;
+  return last;
 }
 
 function ownLevel({ prior }: PricedArm): number | null {

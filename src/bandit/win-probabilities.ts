@@ -5,14 +5,18 @@ const NODES = [0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.865
 const WEIGHTS = [0.2955242247147529, 0.2692667193099963, 0.219086362515982, 0.1494513491505806, 0.0666713443086881];
 
 /**
- * For independent scores S_i = centre_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest,
+ * For independent scores S_i = mean_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest,
  * equal scores going to the lowest index. Exact up to quadrature (about 1e-8):
  * P(i) = Σ over i's two atoms + ∫ f_i(t) Π_{j≠i} F_j(t) dt, cut at every atom so that each piece is smooth.
  * @param spreads non-negative; 0 makes a score certain
  * @returns one probability per score, adding up to 1
  */
-export function winProbabilities(centres: readonly number[], spreads: readonly number[], clip: number): number[] {
-  const count = centres.length;
+export function winProbabilities(means: readonly number[], spreads: readonly number[], clip: number): number[] {
+  const count = means.length;
+  // Seen from the largest lower end, whoever can win has a centre within its own clipped range of 0: a spread many
+  // orders of magnitude smaller than the scores then still has all its digits.
+  const origin = Math.max(...means.map((mean, i) => mean - clip * spreads[i]));
+  const centres = means.map((mean) => mean - origin);
   const low = centres.map((centre, i) => centre - clip * spreads[i]);
   const high = centres.map((centre, i) => centre + clip * spreads[i]);
   const threshold = Math.max(...low);
@@ -89,8 +93,8 @@ function addContinuousParts(
       }
       for (const i of active) {
         if (spreads[i] === 0 || t <= low[i] || t >= high[i]) continue;
-        const density = normalDensity((t - centres[i]) / spreads[i]) / spreads[i];
-        result[i] += half * WEIGHTS[node >> 1] * density * (product / cdf[i]);
+        const density = normalDensity((t - centres[i]) / spreads[i]);
+        result[i] += (half / spreads[i]) * WEIGHTS[node >> 1] * density * (product / cdf[i]);
       }
     }
   }

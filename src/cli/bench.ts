@@ -1,3 +1,4 @@
+import { bestSingle } from '../demo/baselines.ts';
 import { drive } from '../demo/drive.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { QueryBook } from '../demo/query-book.ts';
@@ -38,6 +39,8 @@ export async function bench(options: BenchOptions): Promise<void> {
   const data = await loadRecordedOutcomes(options.data);
   const queries = shuffledQueries(data, seededRandom(options.seed), options.limit);
   const prices = recordedPrices(data, options.seed, TOKENS_PER_ANSWER);
+  // As an operator would: the model that all queries would go to if there were no gateway.
+  const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
   const upstream = await startRecordedUpstream(data, queries, prices);
   const { gateway, url } = await startLoopbackGateway(
     prices.map(({ model, input, output }) => ({
@@ -47,6 +50,7 @@ export async function bench(options: BenchOptions): Promise<void> {
       upstreamModel: model,
       price: { input, output },
     })),
+    reference,
     options.seed,
   );
   const progress = new ProgressLine(process.stderr, systemClock);

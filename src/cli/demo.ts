@@ -1,4 +1,6 @@
+import { bestSingle } from '../demo/baselines.ts';
 import { type DrivenQuery, drive } from '../demo/drive.ts';
+import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
 import { SIMULATED_MODELS } from '../demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, type SimulatedOutcome, simulateOutcomes } from '../demo/outcomes.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
@@ -30,10 +32,12 @@ export interface DemoReport extends RunReport {
 
 /** Requests on their way at a time, like a handful of users. */
 const CONCURRENCY = 4;
-/** Readers rate this share of the answers, by thumb. */
+/** Readers rate this share of the answers, with one to five stars. */
 const RATED_SHARE = 0.7;
-/** And mean the opposite this often. */
-const MISTAKEN_SHARE = 0.05;
+/** Standard deviation of a reader's judgement around the answer's true quality. */
+const JUDGEMENT_SD = 0.15;
+/** And this often a reader clicks anything. */
+const CARELESS_SHARE = 0.05;
 
 /** The main job on simulated models: queries through the real gateway, rated, and routed better. */
 export async function demo(options: DemoOptions): Promise<void> {
@@ -43,6 +47,7 @@ export async function demo(options: DemoOptions): Promise<void> {
   const upstreams = await startUpstreams(queries, outcomes);
   const { gateway, url } = await startLoopbackGateway(
     SIMULATED_MODELS.map((model, i) => ({ ...model, url: upstreams[i].url })),
+    NAMES[bestSingle(outcomeMatrix(outcomes)).model],
     options.seed,
   );
   if (!options.json) console.log(introduction(url, queries.length));
@@ -133,12 +138,12 @@ function toDriven(query: DemoQuery, i: number): DrivenQuery {
   return { messages: query.messages, stream: i % 2 === 1 };
 }
 
-/** A simulated reader: often says nothing, shows a thumb by how good the answer was, and sometimes the wrong one. */
-function readerRating(quality: number, random: Random): { rating: 'up' | 'down' } | null {
+/** A simulated reader: often says nothing, otherwise gives stars for what it takes the answer to be worth. */
+function readerRating(quality: number, random: Random): { score: number } | null {
   const rates = random.uniform() < RATED_SHARE;
-  const likes = random.uniform() < quality;
-  const mistaken = random.uniform() < MISTAKEN_SHARE;
-  return rates ? { rating: likes !== mistaken ? 'up' : 'down' } : null;
+  const careless = random.uniform() < CARELESS_SHARE;
+  const judgement = careless ? random.uniform() : quality + JUDGEMENT_SD * random.normal();
+  return rates ? { score: Math.round(4 * Math.min(1, Math.max(0, judgement))) / 4 } : null;
 }
 
 function sharesByKind(queries: readonly DemoQuery[], chosen: readonly number[]): DemoReport['shares_by_kind'] {
@@ -157,14 +162,8 @@ function sharesByKind(queries: readonly DemoQuery[], chosen: readonly number[]):
 function introduction(url: string, queries: number): string {
   return [
     `MixLLM Gateway on ${url}/v1, in front of ${NAMES.length} simulated models on loopback.`,
-    `${queries} queries of ${
-      new Set(
-        Object.values(SIMULATED_MODELS.map((model) => Object.keys(model.quality)))
-          .values()
-          .next().value,
-      ).size
-    } kinds go through it with the official OpenAI client;`,
-    'simulated readers rate some of the answers, sometimes wrongly, and the gateway learns from that.',
+    `${queries} queries of ${KIND_IDS.length} kinds go through it with the official OpenAI client, half of them streamed;`,
+    'simulated readers give stars to some of the answers, not always fairly, and the gateway learns from that.',
     '',
   ].join('\n');
 }

@@ -18,6 +18,7 @@ export interface LoopbackModel {
  */
 export async function startLoopbackGateway(
   models: readonly LoopbackModel[],
+  reference: string,
   seed: number,
 ): Promise<{ gateway: Gateway; url: string }> {
   const config = configSchema.parse({
@@ -31,6 +32,7 @@ export async function startLoopbackGateway(
       model: upstreamModel,
       price,
     })),
+    routing: { reference },
     storage: { url: 'sqlite::memory:' },
     logging: { level: 'warn' },
   });

@@ -28,7 +28,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   program
     .command('demo')
     .description('see it work: simulated models, the real gateway, no key and no network')
-    .option('--queries <number>', 'queries to send', positiveInteger, 800)
+    .option('--queries <number>', 'queries to send', positiveInteger, 1200)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the queries and answers', integer, 1)
     .option('--json', 'print one JSON object instead of the table')
@@ -43,6 +43,17 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./bench.ts')).bench(options));
+
+  program
+    .command('train')
+    .description('fit what the gateway predicts from')
+    .command('features')
+    .description('fit the map from queries to features on a corpus of prompts')
+    .requiredOption('--corpus <file...>', 'prompts, JSONL or JSONL.gz')
+    .option('--out <folder>', 'where to write the map', 'data/features')
+    .option('--rows <number>', 'prompts to take of each file', positiveInteger)
+    .option('--seed <number>', 'seed of the fit', integer, 0)
+    .action(async (options) => (await import('./train.ts')).trainFeatures(options));
 
   await program.parseAsync([...argv]);
 }

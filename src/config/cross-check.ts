@@ -22,7 +22,7 @@ export function crossCheck(config: Config): Problem[] {
     if (ids.indexOf(model.id) !== i) {
       problems.push({ path: ['models', i, 'id'], message: `"${model.id}" is there twice; ids must differ` });
     }
-    if (!(model.provider in config.providers)) {
+    if (!Object.hasOwn(config.providers, model.provider)) {
       problems.push({
         path: ['models', i, 'provider'],
         message: `no provider is called "${model.provider}"; there are: ${quoted(Object.keys(config.providers))}`,

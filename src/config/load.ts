@@ -36,21 +36,28 @@ export function loadConfig(path: string, environment: Environment): LoadedConfig
 export function parseConfig(text: string, source: string, environment: Environment): LoadedConfig {
   const lines = new LineCounter();
   const { safeText, variables } = markVariables(text);
+  const refuse = (problems: readonly string[]) =>
+    new ConfigError(
+      source,
+      problems.map((problem) => unmarked(problem, variables)),
+    );
   const document = parseDocument(safeText, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
     // The first mistake in YAML causes the rest.
     const [{ pos, message }] = document.errors;
-    throw new ConfigError(source, [`line ${lines.linePos(pos[0]).line}: ${message}`]);
+    throw refuse([`line ${lines.linePos(pos[0]).line}: ${withoutQuote(message)}`]);
   }
   const missing = fillEnvironment(document, variables, environment);
-  const value: unknown = document.toJS() ?? {};
+  let value: unknown;
+  try {
+    value = document.toJS() ?? {};
+  } catch (error) {
+    throw refuse([`an alias (*name) in it cannot be used: ${withoutQuote((error as Error).message)}`]);
+  }
   const where = (path: Path) => place(document, lines, path);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
-    throw new ConfigError(
-      source,
-      parsed.error.issues.map((issue) => describe(issue, value, where, missing)),
-    );
+    throw refuse(parsed.error.issues.map((issue) => describe(issue, value, where, missing)));
   }
   const missingKeys = new Map<string, string>();
   const problems: Problem[] = crossCheck(parsed.data);
@@ -59,10 +66,7 @@ export function parseConfig(text: string, source: string, environment: Environme
     else problems.push({ path, message: `the environment variable ${variable} is not set` });
   }
   if (problems.length > 0) {
-    throw new ConfigError(
-      source,
-      problems.map(({ path, message }) => `${where(path)}: ${message}`),
-    );
+    throw refuse(problems.map(({ path, message }) => `${where(path)}: ${message}`));
   }
   return { config: parsed.data, missingKeys };
 }
@@ -94,6 +98,19 @@ function markVariables(text: string): { safeText: string; variables: Variable[] 
   return { safeText, variables };
 }
 
+/** The text with the marks as they stand in the file. */
+function unmarked(text: string, variables: readonly Variable[]): string {
+  return text.replace(MARK, (mark, index: string) => {
+    const variable = variables[Number(index)];
+    return variable ? `\${${variable.name}}` : mark;
+  });
+}
+
+/** What the YAML parser says of a mistake, without the piece of the file that it quotes: that may be a key. */
+function withoutQuote(message: string): string {
+  return message.split(': ')[0].replace(/[!%]\S+/g, '…');
+}
+
 /** Fills the marks. @returns where a variable without a default is not set, or empty; its text is then empty */
 function fillEnvironment(
   document: Document,
@@ -104,8 +121,10 @@ function fillEnvironment(
   visit(document, {
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string') return;
-      node.value = node.value.replace(MARK, (_, index: string) => {
-        const { name, fallback } = variables[Number(index)];
+      node.value = node.value.replace(MARK, (mark, index: string) => {
+        const variable = variables[Number(index)];
+        if (!variable) return mark;
+        const { name, fallback } = variable;
         const found = environment[name] || fallback;
         if (found === undefined) missing.push({ path: pathOf(key, ancestors), variable: name });
         return found ?? '';
@@ -162,16 +181,28 @@ function describe(
       .join('\n  - ');
   }
   const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
-  const secret = path.some((part) => part === 'key' || part === 'api_key');
-  const shown =
-    found === undefined ? 'it is missing' : secret ? 'its value is not shown' : `found ${JSON.stringify(found)}`;
-  return `${where(path)}: ${shown}; ${right(issue)}`;
+  return `${where(path)}: ${shown(found, path, issue)}; ${right(issue)}`;
+}
+
+const STRUCTURES = ['object', 'record', 'array'];
+
+/** What was found, unless it is or may hold a key: where keys live, a mistake in the structure puts them anywhere. */
+function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
+  if (found === undefined) return 'it is missing';
+  const nearKeys = path.length === 0 || path[0] === 'auth' || path[0] === 'providers';
+  if (nearKeys && Array.isArray(found)) return 'found a list';
+  if (nearKeys && typeof found === 'object' && found !== null) return 'found a mapping';
+  const structureExpected = issue.code === 'invalid_type' && STRUCTURES.includes(issue.expected);
+  const isKey = path.some((part) => part === 'key' || part === 'api_key');
+  if (isKey || (nearKeys && typeof found === 'string' && structureExpected)) return 'its value is not shown';
+  return `found ${JSON.stringify(found).replace(/\/\/.*@/, '//…@')}`;
 }
 
 function right(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_union') {
     return 'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }';
   }
+  if (issue.code === 'invalid_key') return `as a name, ${right(issue.issues[0])}`;
   return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');
 }
 

@@ -50,11 +50,16 @@ const key = z.strictObject({
   rpm: z.number().int().positive().optional(),
 });
 
+/** What an environment variable brings is text. */
+function digitsAsNumber(value: unknown): unknown {
+  return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+}
+
 export const configSchema = z.strictObject({
   server: z
     .strictObject({
       host: z.string().min(1).default('127.0.0.1'),
-      port: z.coerce.number().int().min(0).max(65_535).default(8080),
+      port: z.preprocess(digitsAsNumber, z.number().int().min(0).max(65_535)).default(8080),
       max_body_mb: z.number().positive().max(1024).default(32),
       shutdown_s: seconds.default(30),
     })

@@ -1,8 +1,5 @@
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
-import { createGunzip } from 'node:zlib';
 import { z } from 'zod';
+import { readJsonLines } from '../util/json-lines.ts';
 import { keyOf } from './query-book.ts';
 
 /** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
@@ -59,11 +56,9 @@ type Row = z.infer<typeof rowSchema>;
 export async function loadRecordedOutcomes(file: string, options: { limit?: number } = {}): Promise<RecordedData> {
   const data: RecordedData = { file, models: [], queries: [], leftOut: { incomplete: 0, costless: 0, repeated: 0 } };
   const seen = new Set<string>();
-  let lineNumber = 0;
-  for await (const line of readLines(file)) {
+  for await (const { value, where } of readJsonLines(file)) {
     if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
-    lineNumber++;
-    if (line.trim() !== '') addRow(data, parseRow(line, `${file}, line ${lineNumber}`), seen);
+    addRow(data, parseRow(value, where), seen);
   }
   if (data.queries.length === 0) throw new Error(explainEmptiness(data));
   return data;
@@ -92,41 +87,9 @@ function explainEmptiness({ file, leftOut }: RecordedData): string {
   return `${file} holds no queries.`;
 }
 
-function parseRow(line: string, where: string): Row {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new Error(`${where} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
+function parseRow(value: unknown, where: string): Row {
   const parsed = rowSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new Error(`${where}${issue.path.length > 0 ? `, ${issue.path.join('.')}` : ''}: ${issue.message}`);
-}
-
-/** Lines end at line feeds only: JSON may hold U+2028 unescaped, which node:readline would cut at. */
-async function* readLines(file: string): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  try {
-    for await (const chunk of openFile(file)) {
-      const lines = (rest + decoder.write(chunk as Buffer)).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
-    }
-  } catch (error) {
-    throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  yield rest + decoder.end();
-}
-
-function openFile(file: string): Readable {
-  const bytes = createReadStream(file);
-  if (!file.endsWith('.gz')) return bytes;
-  const unzipped = createGunzip();
-  // `pipe` does not hand errors on; without this a missing file would end the reader silently.
-  bytes.once('error', (error) => unzipped.destroy(error));
-  unzipped.once('close', () => bytes.destroy());
-  return bytes.pipe(unzipped);
 }

@@ -1,29 +1,78 @@
 import type { Embedder } from './embedder.ts';
-import { countNgrams, mix } from './ngrams.ts';
+import { type LexicalMap, loadLexicalMap } from './lexical-map.ts';
+import { NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
+import { textFeatures } from './structure.ts';
 
-/** One sign bit of a 32-bit hash per dimension. */
-const DIMENSIONS = 32;
+/** Logarithms of small counts, which are nearly all. */
+const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log(count));
 
 /**
- * Hashed n-grams under a fixed random projection: bucket k adds its weight 1 + ln(count) to each dimension with the
- * sign of one bit of a hash of k (Achlioptas, "Database-friendly random projections", 2003). Needs no training, and
- * keeps texts that share words and parts of words close together.
+ * The trained lexical map: hashed n-grams, TF-IDF, LSA and LDA, composed into one sparse-times-dense product. The
+ * directions are those in which kinds of queries differ most, the likeliest kinds of the training prompts being found
+ * by clustering.
  */
 export class LexicalEmbedder implements Embedder {
-  readonly id = 'lexical-signed-hash-1';
-  readonly dimensions = DIMENSIONS;
+  readonly id: string;
+  readonly dimensions: number;
+  readonly #map: LexicalMap;
+  readonly #counter = new NgramCounter();
+  readonly #values = new Float64Array(NGRAM_BUCKETS);
+
+  /** @throws Error when no map is given and the one that ships with the project cannot be read */
+  constructor(map: LexicalMap = loadLexicalMap()) {
+    this.#map = map;
+    this.dimensions = map.dimensions;
+    this.id = `lexical-${map.hash.slice(0, 8)}`;
+  }
 
   async embed(text: string): Promise<Float32Array> {
-    const { buckets, counts } = countNgrams(text);
-    const sums = new Float64Array(DIMENSIONS);
+    return this.embedNow(text);
+  }
+
+  /** `embed` without waiting; takes about 0.15 µs per character. */
+  embedNow(text: string): Float32Array {
+    const { dimensions, steps, text: textWeights, bias } = this.#map;
+    const sums = this.#project(text);
+    const features = textFeatures(text);
+    const vector = new Float32Array(dimensions);
+    for (let i = 0; i < dimensions; i++) {
+      let value = sums[i] * steps[i] + bias[i];
+      for (let k = 0; k < features.length; k++) value += textWeights[i * features.length + k] * features[k];
+      vector[i] = value;
+    }
+    return vector;
+  }
+
+  /** (Σ_k v_k · W[k]) / ‖v‖ in steps of W; zero for a text without n-grams. */
+  #project(text: string): Float64Array {
+    const { dimensions, idf, ngrams } = this.#map;
+    const { counts, occupied } = this.#counter;
+    this.#counter.count(text);
+    const size = this.#counter.size;
+    const values = this.#values;
     let squares = 0;
-    for (let i = 0; i < buckets.length; i++) {
-      const value = 1 + Math.log(counts[i]);
+    for (let i = 0; i < size; i++) {
+      const bucket = occupied[i];
+      const count = counts[bucket];
+      const value = (count < LOG_WEIGHTS.length ? LOG_WEIGHTS[count] : 1 + Math.log(count)) * idf[bucket];
       squares += value * value;
-      const signs = mix(buckets[i] + 1);
-      for (let k = 0; k < DIMENSIONS; k++) sums[k] += (signs >>> k) & 1 ? value : -value;
+      values[i] = value;
+    }
+    const sums = new Float64Array(dimensions);
+    // Four buckets at a time: the sums are then read and written a quarter as often. Entries past the end count zero.
+    for (let i = size; i % 4 !== 0; i++) values[i] = 0;
+    for (let i = 0; i < size; i += 4) {
+      const [a, b, c, d] = [values[i], values[i + 1], values[i + 2], values[i + 3]];
+      const ofA = occupied[i] * dimensions;
+      const ofB = occupied[i + 1] * dimensions;
+      const ofC = occupied[i + 2] * dimensions;
+      const ofD = occupied[i + 3] * dimensions;
+      for (let k = 0; k < dimensions; k++) {
+        sums[k] += a * ngrams[ofA + k] + b * ngrams[ofB + k] + c * ngrams[ofC + k] + d * ngrams[ofD + k];
+      }
     }
     const norm = Math.sqrt(squares) || 1;
-    return Float32Array.from(sums, (sum) => sum / norm);
+    for (let k = 0; k < dimensions; k++) sums[k] /= norm;
+    return sums;
   }
 }

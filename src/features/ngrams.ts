@@ -1,56 +1,112 @@
+import { classOf, LETTER, SPACE } from './characters.ts';
+
 /** Buckets of each of the two blocks: words come first, characters behind them. */
 export const BLOCK_BUCKETS = 2 ** 13;
 export const NGRAM_BUCKETS = 2 * BLOCK_BUCKETS;
 
-/** Occupied buckets of a text and how often each occurs. */
-export interface NgramCounts {
-  buckets: number[];
-  counts: number[];
-}
-
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
-
-/** Spreads the bits of a 32-bit number (the finaliser of MurmurHash3). */
-export function mix(value: number): number {
-  let h = value | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
-const WORD = /[\p{L}\p{N}_]{2,}/gu;
-const CHUNK = /\S+/g;
+const BLANK = 32;
 
 /**
- * Hashed counts of word 1–2-grams and, within words padded by spaces, character 3–4-grams, all in lower case.
- * The same scheme as scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, with another hash.
+ * Hashed counts of word 1–2-grams and, within words padded by blanks, character 3–4-grams, all in lower case; words of
+ * the first kind are runs of two or more letters, digits and underscores, those of the second anything between white
+ * space. The scheme of scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, with another hash.
+ *
+ * One counter serves many texts, one after the other: it owns the table that would otherwise be cleared each time.
  */
-export function countNgrams(text: string): NgramCounts {
-  const lower = text.toLowerCase();
-  const counts = new Map<number, number>();
-  const add = (bucket: number) => counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
-  let previous = 0;
-  for (const [word] of lower.matchAll(WORD)) {
-    const hash = hashRange(word, 0, word.length);
-    add(mix(hash) % BLOCK_BUCKETS);
-    if (previous !== 0) add(mix(Math.imul(previous, FNV_PRIME) ^ hash) % BLOCK_BUCKETS);
-    previous = hash;
+export class NgramCounter {
+  /** Occurrences per bucket in the last text; NGRAM_BUCKETS of them. */
+  readonly counts = new Uint32Array(NGRAM_BUCKETS);
+  /** The occupied buckets in order of their first occurrence; only the first `size` entries count. */
+  readonly occupied = new Uint16Array(NGRAM_BUCKETS);
+  size = 0;
+
+  /** Counts `text`, forgetting the text before it. */
+  count(text: string): void {
+    for (let i = 0; i < this.size; i++) this.counts[this.occupied[i]] = 0;
+    this.size = 0;
+    const lower = text.toLowerCase();
+    this.#countWords(lower);
+    this.#countCharacters(lower);
   }
-  for (const [chunk] of lower.matchAll(CHUNK)) {
-    const padded = ` ${chunk} `;
-    for (const size of [3, 4]) {
-      for (let start = 0; start + size <= padded.length; start++) {
-        add(BLOCK_BUCKETS + (mix(hashRange(padded, start, start + size)) % BLOCK_BUCKETS));
+
+  #countWords(text: string): void {
+    let length = 0;
+    let single = FNV_OFFSET;
+    let previous = 0;
+    let pair = 0;
+    for (let i = 0; i <= text.length; i++) {
+      const unit = i < text.length ? text.charCodeAt(i) : BLANK;
+      if (classOf(unit) & LETTER) {
+        if (length === 0) pair = hashUnit(previous, BLANK);
+        length++;
+        single = hashUnit(single, unit);
+        pair = hashUnit(pair, unit);
+        continue;
       }
+      if (length >= 2) {
+        this.#add(wordBucket(single));
+        if (previous !== 0) this.#add(wordBucket(pair));
+        previous = single;
+      }
+      length = 0;
+      single = FNV_OFFSET;
     }
   }
-  return { buckets: [...counts.keys()], counts: [...counts.values()] };
+
+  #countCharacters(text: string): void {
+    // The last three units of the padded word, oldest first, and how many of its units were seen.
+    let first = 0;
+    let second = 0;
+    let third = BLANK;
+    let seen = 1;
+    for (let i = 0; i <= text.length; i++) {
+      const unit = i < text.length ? text.charCodeAt(i) : BLANK;
+      const ends = (classOf(unit) & SPACE) !== 0;
+      if (ends && seen === 1) continue;
+      const next = ends ? BLANK : unit;
+      seen++;
+      if (seen >= 3) this.#add(characterBucket(hashUnit(hashUnit(hashUnit(FNV_OFFSET, second), third), next)));
+      if (seen >= 4) {
+        this.#add(characterBucket(hashUnit(hashUnit(hashUnit(hashUnit(FNV_OFFSET, first), second), third), next)));
+      }
+      first = second;
+      second = third;
+      third = next;
+      if (ends) seen = 1;
+    }
+  }
+
+  #add(bucket: number): void {
+    if (this.counts[bucket]++ === 0) this.occupied[this.size++] = bucket;
+  }
 }
 
-/** FNV-1a over UTF-16 units. */
-function hashRange(text: string, start: number, end: number): number {
+/** FNV-1a, one UTF-16 unit at a time; start from `hashText('')`. */
+function hashUnit(hash: number, unit: number): number {
+  return Math.imul(hash ^ unit, FNV_PRIME);
+}
+
+/** FNV-1a of a whole n-gram, as the counter hashes it: a word pair is joined by one blank. */
+export function hashText(text: string): number {
   let hash = FNV_OFFSET;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
+  for (let i = 0; i < text.length; i++) hash = hashUnit(hash, text.charCodeAt(i));
   return hash;
+}
+
+export function wordBucket(hash: number): number {
+  return mix(hash) & (BLOCK_BUCKETS - 1);
+}
+
+export function characterBucket(hash: number): number {
+  return BLOCK_BUCKETS | (mix(hash) & (BLOCK_BUCKETS - 1));
+}
+
+/** Spreads the bits of a 32-bit number (the finaliser of MurmurHash3): FNV alone leaves the low bits of short texts alike. */
+function mix(value: number): number {
+  let h = value;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
 }

@@ -19,10 +19,14 @@ export function queryText(body: ChatBody): QueryText {
       .map((message) => contentText(message.content))
       .filter((text) => text !== '')
       .join('\n');
-  return { current: cut(contentText(body.messages[at].content)), preceding: cut(textOf(body.messages.slice(0, at))) };
+  return {
+    current: embeddedPart(contentText(body.messages[at].content)),
+    preceding: embeddedPart(textOf(body.messages.slice(0, at))),
+  };
 }
 
-function cut(text: string): string {
+/** The part of a text that is embedded: all of it, or head and tail. */
+export function embeddedPart(text: string): string {
   if (text.length <= MAX_CHARACTERS) return text;
   return `${text.slice(0, MAX_CHARACTERS / 2)}\n${text.slice(-MAX_CHARACTERS / 2)}`;
 }

@@ -1,7 +1,24 @@
 import type { RequestProfile } from '../domain/context.ts';
+import { CODE_SYMBOL, classOf, DIGIT, SPACE } from './characters.ts';
+
+const LINE_FEED = 10;
+
+/** What is counted in one pass over a text, in UTF-16 units. */
+interface TextCounts {
+  length: number;
+  /** Runs of anything but white space. */
+  words: number;
+  /** Units in those runs. */
+  inWords: number;
+  lineFeeds: number;
+  digits: number;
+  /** Runs of digits. */
+  numbers: number;
+  codeSymbols: number;
+}
 
 interface TextFeature {
-  measure(text: string, words: string[]): number;
+  measure(counts: TextCounts, text: string): number;
   /** Mean and standard deviation over the reference prompts. */
   mean: number;
   sd: number;
@@ -10,19 +27,22 @@ interface TextFeature {
 /**
  * What can be counted in a text. Standardised on 21,989 public benchmark prompts (the first 8,000 rows each of
  * ulab_llmrouter9, routellm_mmlu and routerdc_7b), so that an ordinary query has features near ±1.
+ * The trained feature maps take these numbers in: changing one calls for training them anew.
  */
 const TEXT_FEATURES: readonly TextFeature[] = [
-  { measure: (text) => Math.log1p(text.length), mean: 5.0997, sd: 0.9002 },
-  { measure: (_, words) => Math.log1p(words.length), mean: 3.3061, sd: 0.9096 },
-  { measure: (text) => count(text, /\n/g) / 50, mean: 0.0675, sd: 0.0721 },
-  { measure: (text) => (count(text, /\d/g) / Math.max(1, text.length)) * 10, mean: 0.1824, sd: 0.4242 },
-  { measure: (text) => (count(text, /[{}();=<>]/g) / Math.max(1, text.length)) * 10, mean: 0.0651, sd: 0.2464 },
-  { measure: (text) => Number(text.includes('def ') || text.includes('```')), mean: 0.0075, sd: 0.086 },
-  { measure: (text) => Number(/\\[a-z]+|\$/.test(text)), mean: 0.0908, sd: 0.2874 },
-  { measure: (text) => Number(text.includes('?')), mean: 0.5458, sd: 0.4979 },
-  { measure: (_, words) => meanLength(words) / 10, mean: 0.568, sd: 0.3023 },
-  { measure: (text) => count(text, /\d+/g) / 10, mean: 0.2386, sd: 0.7116 },
+  { measure: ({ length }) => Math.log1p(length), mean: 5.0997, sd: 0.9002 },
+  { measure: ({ words }) => Math.log1p(words), mean: 3.3061, sd: 0.9096 },
+  { measure: ({ lineFeeds }) => lineFeeds / 50, mean: 0.0675, sd: 0.0721 },
+  { measure: ({ digits, length }) => (digits / Math.max(1, length)) * 10, mean: 0.1824, sd: 0.4242 },
+  { measure: ({ codeSymbols, length }) => (codeSymbols / Math.max(1, length)) * 10, mean: 0.0651, sd: 0.2464 },
+  { measure: (_, text) => Number(text.includes('def ') || text.includes('```')), mean: 0.0075, sd: 0.086 },
+  { measure: (_, text) => Number(/\\[a-z]|\$/.test(text)), mean: 0.0908, sd: 0.2874 },
+  { measure: (_, text) => Number(text.includes('?')), mean: 0.5458, sd: 0.4979 },
+  { measure: ({ inWords, words }) => inWords / Math.max(1, words) / 10, mean: 0.568, sd: 0.3023 },
+  { measure: ({ numbers }) => numbers / 10, mean: 0.2386, sd: 0.7116 },
 ];
+
+export const TEXT_DIMENSIONS = TEXT_FEATURES.length;
 
 /** Standardised features are clipped to ± this, so that no odd query outweighs a hundred ordinary ones. */
 const CLIP = 4;
@@ -51,19 +71,36 @@ export const STRUCTURE_DIMENSIONS = TEXT_FEATURES.length + SHAPE_FEATURES.length
 
 /** @param text the query, already cut to its embedding length @returns STRUCTURE_DIMENSIONS numbers within ±4 */
 export function structureFeatures(text: string, shape: RequestShape): number[] {
-  const words = text.match(/\S+/g) ?? [];
-  const textual = TEXT_FEATURES.map(({ measure, mean, sd }) => (measure(text, words) - mean) / sd);
-  return [...textual, ...SHAPE_FEATURES.map((measure) => measure(shape))].map(clip);
+  return [...textFeatures(text), ...SHAPE_FEATURES.map((measure) => clip(measure(shape)))];
+}
+
+/** The features of the text alone. @returns TEXT_DIMENSIONS numbers within ±4, standardised */
+export function textFeatures(text: string): number[] {
+  const counts = countText(text);
+  return TEXT_FEATURES.map(({ measure, mean, sd }) => clip((measure(counts, text) - mean) / sd));
 }
 
 export function clip(value: number): number {
   return Math.min(CLIP, Math.max(-CLIP, value));
 }
 
-function count(text: string, pattern: RegExp): number {
-  return text.match(pattern)?.length ?? 0;
-}
-
-function meanLength(words: string[]): number {
-  return words.length === 0 ? 0 : words.reduce((sum, word) => sum + word.length, 0) / words.length;
+function countText(text: string): TextCounts {
+  let [words, inWords, lineFeeds, digits, numbers, codeSymbols] = [0, 0, 0, 0, 0, 0];
+  let before = SPACE;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    const now = classOf(unit);
+    if (unit === LINE_FEED) lineFeeds++;
+    if (!(now & SPACE)) {
+      inWords++;
+      if (before & SPACE) words++;
+    }
+    if (now & DIGIT) {
+      digits++;
+      if (!(before & DIGIT)) numbers++;
+    }
+    if (now & CODE_SYMBOL) codeSymbols++;
+    before = now;
+  }
+  return { length: text.length, words, inWords, lineFeeds, digits, numbers, codeSymbols };
 }

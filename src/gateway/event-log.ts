@@ -68,11 +68,18 @@ export class EventLog {
     });
   }
 
-  /** All events of the decision that `id` names, those still on their way included. */
+  /** All events of the decision that `id` names, those still on their way included (with the number 0). */
   async findDecision(id: string): Promise<StoredEvent[]> {
     await this.flush();
-    const stored = await this.#store.findDecision(id);
-    return stored.length > 0 ? stored : this.#findWaiting(id);
+    const waiting = this.#waiting.map(({ event }) => event);
+    const named = waiting.findLast((event) => event.decisionId === id || isCompletionWithId(event, id));
+    const stored = await this.#store.findDecision(named?.decisionId ?? id);
+    const decisionId = stored[0]?.decisionId ?? named?.decisionId;
+    const late = waiting.filter(
+      // It may have been written while the store was read.
+      (event) => event.decisionId === decisionId && !stored.some((other) => isSameOfDecision(event, other)),
+    );
+    return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
   }
 
   /** Tries once to write everything that waits now. Never rejects. */
@@ -93,16 +100,6 @@ export class EventLog {
     if (this.#waiting.length > 0) {
       this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');
     }
-  }
-
-  #findWaiting(id: string): StoredEvent[] {
-    const named = this.#waiting.find(
-      ({ event }) => event.decisionId === id || (event.type === 'completed' && event.completionId === id),
-    );
-    const decisionId = named?.event.decisionId;
-    return this.#waiting
-      .filter(({ event }) => event.decisionId === decisionId)
-      .map(({ event }) => ({ ...event, sequence: 0 }) as StoredEvent);
   }
 
   #startFlush(): void {
@@ -151,4 +148,14 @@ export class EventLog {
     this.#failures = 0;
     this.#metrics.degraded('store', false);
   }
+}
+
+function isCompletionWithId(event: GatewayEvent, id: string): boolean {
+  return event.type === 'completed' && event.completionId === id;
+}
+
+/** A decision has one `decided` and one `completed` event; those of ratings carry the rating's id. */
+function isSameOfDecision(event: GatewayEvent, other: GatewayEvent): boolean {
+  const feedbackOf = (each: GatewayEvent) => ('feedbackId' in each ? each.feedbackId : null);
+  return event.type === other.type && feedbackOf(event) === feedbackOf(other);
 }

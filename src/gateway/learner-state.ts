@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
+import type { Observation } from '../bandit/policy.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { observationsOf } from './observations.ts';
@@ -30,7 +31,7 @@ export class LearnerState {
 
   /**
    * Takes in one event. @param history the earlier events of the same decision, in order
-   * @throws RangeError for an event with numbers that are not finite; it then has no effect but its number
+   * @throws RangeError when a part of what it teaches is not finite; that part has no effect, all the rest has
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
@@ -43,12 +44,23 @@ export class LearnerState {
     if (event.type === 'completed') this.#learnStatistics(event, history);
     const before = this.#observations(history);
     const after = this.#observations([...history, event]);
-    for (const [key, lesson] of before) {
-      if (!after.has(key)) this.policy.learn({ ...lesson, weight: -lesson.weight });
+    this.#learn([
+      ...[...before].filter(([key]) => !after.has(key)).map(([, lesson]) => ({ ...lesson, weight: -lesson.weight })),
+      ...[...after].filter(([key]) => !before.has(key)).map(([, lesson]) => lesson),
+    ]);
+  }
+
+  /** What the policy refuses when it comes it refuses again when it is taken back, so the others stay in balance. */
+  #learn(lessons: readonly Observation[]): void {
+    let refusal: unknown = null;
+    for (const lesson of lessons) {
+      try {
+        this.policy.learn(lesson);
+      } catch (error) {
+        refusal ??= error;
+      }
     }
-    for (const [key, lesson] of after) {
-      if (!before.has(key)) this.policy.learn(lesson);
-    }
+    if (refusal) throw refusal;
   }
 
   #observations(events: readonly GatewayEvent[]) {
@@ -57,10 +69,12 @@ export class LearnerState {
 
   #learnStatistics(event: Extract<GatewayEvent, { type: 'completed' }>, history: readonly StoredEvent[]): void {
     if (event.arm === null || event.outcome !== 'ok') return;
-    if (event.serviceMs !== null) this.statistics.learnService(event.arm, event.serviceMs / 1000);
+    if (event.serviceMs !== null && Number.isFinite(event.serviceMs)) {
+      this.statistics.learnService(event.arm, event.serviceMs / 1000);
+    }
     const decided = history.find((earlier) => earlier.type === 'decided');
     // Images have tokens but no characters: such a request says nothing of the tokeniser.
-    if (event.usage && decided && decided.decision.images === 0) {
+    if (event.usage && Number.isFinite(event.usage.inputTokens) && decided?.decision.images === 0) {
       this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
     }
   }

@@ -26,12 +26,14 @@ export function flips(
     if (other === best) continue;
     const quality = best.exploredQuality - other.exploredQuality;
     const cost = (best.costUsd - other.costUsd) / unit;
-    const at = (cost + best.penalty - other.penalty) / (quality + cost);
-    if (!(at >= 0 && at <= 1)) continue;
-    // The lead is weight·(quality + cost) − …: where that slope is positive it is lost below, otherwise above.
-    if (quality + cost > 0 && at <= weight && at > (flipBelow?.weight ?? -1))
-      flipBelow = { weight: at, arm: other.arm };
-    if (quality + cost < 0 && at >= weight && at < (flipAbove?.weight ?? 2)) flipAbove = { weight: at, arm: other.arm };
+    // The lead is weight · slope − …: a rising one is lost below the weight, a falling one above. Where the two are
+    // level at the weight itself, rounding must not put the crossing on its other side.
+    const slope = quality + cost;
+    const crossing = (cost + best.penalty - other.penalty) / slope;
+    const below = Math.min(crossing, weight);
+    const above = Math.max(crossing, weight);
+    if (slope > 0 && below >= 0 && below > (flipBelow?.weight ?? -1)) flipBelow = { weight: below, arm: other.arm };
+    if (slope < 0 && above <= 1 && above < (flipAbove?.weight ?? 2)) flipAbove = { weight: above, arm: other.arm };
   }
   return { flipBelow, flipAbove };
 }

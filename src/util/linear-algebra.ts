@@ -42,12 +42,26 @@ export function diagonalMatrix(diagonal: Vector): SquareMatrix {
   return matrix;
 }
 
-/** Inverse of a symmetric positive definite matrix. @throws Error when it is not positive definite */
+/**
+ * Inverse of a positive definite matrix that is symmetric but for rounding; the inverse is symmetric to the bit.
+ * @throws Error when it is not positive definite
+ */
 export function inverseOfPositiveDefinite(matrix: SquareMatrix, d: number): SquareMatrix {
-  const rows = Matrix.from1DArray(d, d, matrix);
-  const cholesky = new CholeskyDecomposition(rows);
+  const cholesky = new CholeskyDecomposition(symmetrised(Matrix.from1DArray(d, d, matrix)));
   if (!cholesky.isPositiveDefinite()) throw new Error('The matrix is not positive definite.');
-  return Float64Array.from(cholesky.solve(Matrix.eye(d)).to1DArray());
+  return Float64Array.from(symmetrised(cholesky.solve(Matrix.eye(d))).to1DArray());
+}
+
+/** ln |M| of a positive definite matrix. @throws Error when it is not positive definite */
+export function logDeterminant(matrix: SquareMatrix, d: number): number {
+  const cholesky = new CholeskyDecomposition(symmetrised(Matrix.from1DArray(d, d, matrix)));
+  if (!cholesky.isPositiveDefinite()) throw new Error('The matrix is not positive definite.');
+  return cholesky.lowerTriangularMatrix.diagonal().reduce((sum, value) => sum + 2 * Math.log(value), 0);
+}
+
+/** The decomposition refuses two halves that differ in a last bit, and sums of outer products do. */
+function symmetrised(matrix: Matrix): Matrix {
+  return Matrix.add(matrix, matrix.transpose()).mul(0.5);
 }
 
 export function allFinite(values: ArrayLike<number>): boolean {

@@ -215,7 +215,8 @@ describe('a learner with a number that is not finite', () => {
     const gateway = kept(await startTestGateway());
     await rate(gateway, { id: decisionOf(await answer(gateway, 'x', { model: 'small' })), score: 1 });
     const healthy = await predictions(gateway);
-    gateway.gateway.learner.knowledge.policy.state().quality.shared.fill(Number.NaN);
+    for (const model of gateway.gateway.learner.knowledge.policy.state().quality.candidates)
+      model.shared.fill(Number.NaN);
     const reply = await answer(gateway, 'Hello', { model: 'auto:0' });
     expect([reply.status, reply.headers.get('x-mixllm-model')]).toEqual([200, 'big']);
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_degraded_decisions_total{part="learner"} 1');

@@ -37,7 +37,7 @@ export class SqliteDatabase {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
     this.#database = new DatabaseSync(path);
     // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#migrate();
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
@@ -113,15 +113,23 @@ export class SqliteDatabase {
   }
 
   #migrate(): void {
-    const { user_version: version } = this.#database.prepare('PRAGMA user_version').get() as { user_version: number };
-    if (version > MIGRATIONS.length) {
-      throw new Error(`The database has schema ${version}; this version of the gateway knows ${MIGRATIONS.length}.`);
-    }
-    for (let next = version; next < MIGRATIONS.length; next++) {
+    while (this.#version() < MIGRATIONS.length) {
       this.#transaction(() => {
+        // Read again under the lock: another process may just have done it.
+        const next = this.#version();
+        if (next >= MIGRATIONS.length) return;
         this.#database.exec(MIGRATIONS[next]);
         this.#database.exec(`PRAGMA user_version = ${next + 1}`);
       });
     }
+    const version = this.#version();
+    if (version > MIGRATIONS.length) {
+      throw new Error(`The database has schema ${version}; this version of the gateway knows ${MIGRATIONS.length}.`);
+    }
+  }
+
+  /** How many migrations the file has seen. */
+  #version(): number {
+    return (this.#database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
   }
 }

@@ -8,6 +8,8 @@ let database: SqliteDatabase | null = null;
 
 port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
+    // A file that cannot be opened has nothing to close.
+    if (method === 'close' && !database) return port.postMessage({ id, result: null });
     // Opened at the first call and again after a failed opening: a disk that comes back needs no restart.
     database ??= new SqliteDatabase(workerData.path);
     const run = database[method as keyof SqliteDatabase] as (...args: unknown[]) => unknown;

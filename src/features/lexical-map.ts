@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { NGRAM_BUCKETS } from './ngrams.ts';
+import { TEXT_DIMENSIONS } from './structure.ts';
+
+/**
+ * A trained linear map from a text's n-gram counts c and text features s to
+ * y = (Σ_k v_k · W[k]) / ‖v‖ + S · s + bias, with v_k = (1 + ln c_k) · idf_k.
+ */
+export interface MapWeights {
+  dimensions: number;
+  /** NGRAM_BUCKETS numbers, each at least 1. */
+  idf: Float32Array;
+  /** W in steps of `steps`: NGRAM_BUCKETS × dimensions, row-major. */
+  ngrams: Int8Array | Int16Array;
+  /** W[k][i] = ngrams[k][i] · steps[i]. */
+  steps: Float32Array;
+  /** S: dimensions × TEXT_DIMENSIONS, row-major. */
+  text: Float32Array;
+  bias: Float32Array;
+  /** Where the tags lie: tags × dimensions, row-major. */
+  centroids: Float32Array;
+  /** What a squared distance counts along each dimension when the nearest tag is sought. */
+  precisions: Float32Array;
+}
+
+export interface LexicalMap extends MapWeights {
+  /** SHA-256 of the map's file, in hexadecimal digits. */
+  hash: string;
+  /** What people call the tags. */
+  tagNames: string[];
+}
+
+/** Raise it when n-grams or text features come to be counted otherwise: maps of another format are refused. */
+const MAGIC = 'MXLXMAP1';
+const HEADER_BYTES = MAGIC.length + 5 * 4;
+
+/** The file: MAGIC, then as 32-bit integers dimensions, buckets, text features, tags and bytes per weight, then the arrays. */
+export function encodeMap(map: MapWeights): Buffer {
+  const tags = map.centroids.length / map.dimensions;
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.write(MAGIC, 'latin1');
+  [map.dimensions, NGRAM_BUCKETS, TEXT_DIMENSIONS, tags, map.ngrams.BYTES_PER_ELEMENT].forEach((value, i) => {
+    header.writeUInt32LE(value, MAGIC.length + 4 * i);
+  });
+  const arrays = [map.idf, map.steps, map.text, map.bias, map.centroids, map.precisions, map.ngrams];
+  return Buffer.concat([
+    header,
+    ...arrays.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
+  ]);
+}
+
+/** @throws Error that says what is wrong with the bytes */
+export function decodeMap(bytes: Buffer): MapWeights {
+  if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
+    throw new Error(`it does not begin with ${MAGIC}: it is no feature map, or one of another version`);
+  }
+  const [dimensions, buckets, textDimensions, tags, weightBytes] = [0, 1, 2, 3, 4].map((i) => {
+    return bytes.readUInt32LE(MAGIC.length + 4 * i);
+  });
+  if (buckets !== NGRAM_BUCKETS || textDimensions !== TEXT_DIMENSIONS || (weightBytes !== 1 && weightBytes !== 2)) {
+    throw new Error('it is for other features than this version counts');
+  }
+  const floats = buckets + (3 + textDimensions + tags) * dimensions;
+  const expected = HEADER_BYTES + 4 * floats + weightBytes * buckets * dimensions;
+  if (bytes.length !== expected) throw new Error(`it has ${bytes.length} bytes instead of ${expected}`);
+  let at = HEADER_BYTES;
+  const take = (size: number) => {
+    at += size;
+    return Uint8Array.from(bytes.subarray(at - size, at)).buffer;
+  };
+  const takeFloats = (count: number) => new Float32Array(take(4 * count));
+  const weights = {
+    dimensions,
+    idf: takeFloats(buckets),
+    steps: takeFloats(dimensions),
+    text: takeFloats(dimensions * textDimensions),
+    bias: takeFloats(dimensions),
+    centroids: takeFloats(tags * dimensions),
+    precisions: takeFloats(dimensions),
+  };
+  const ngrams = take(weightBytes * buckets * dimensions);
+  return { ...weights, ngrams: weightBytes === 1 ? new Int8Array(ngrams) : new Int16Array(ngrams) };
+}
+
+export function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What lies beside a map as JSON and is needed to use it; more stands there for people to read. */
+const descriptionSchema = z.object({
+  sha256: z.string(),
+  tags: z.array(z.object({ name: z.string().min(1) })),
+});
+
+/** The map that ships with the project, and its description. */
+export const DEFAULT_MAP = new URL('./assets/lexical-map.bin', import.meta.url);
+
+/**
+ * Reads a map and the description beside it (`.json` instead of `.bin`).
+ * @throws Error that names the file and says what is wrong: missing, damaged, or of another version
+ */
+export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
+  try {
+    const bytes = readFileSync(file);
+    const weights = decodeMap(bytes);
+    const description = descriptionSchema.parse(JSON.parse(readFileSync(descriptionFile(file), 'utf8')));
+    const hash = hashOf(bytes);
+    if (hash !== description.sha256) throw new Error(`its SHA-256 is not the one in ${descriptionFile(file).pathname}`);
+    const tagNames = description.tags.map(({ name }) => name);
+    if (tagNames.length * weights.dimensions !== weights.centroids.length) throw new Error('tags without names');
+    return { ...weights, hash, tagNames };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `The feature map ${file.pathname} cannot be used: ${reason}. Install the package anew, or make a map: mixllm train features`,
+    );
+  }
+}
+
+export function descriptionFile(map: URL): URL {
+  return new URL(map.href.replace(/\.bin$/, '.json'));
+}

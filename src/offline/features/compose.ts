@@ -1,0 +1,88 @@
+import type { MapWeights } from '../../features/lexical-map.ts';
+import { TEXT_DIMENSIONS } from '../../features/structure.ts';
+import type { TallMatrix } from './dense.ts';
+import { times } from './dense.ts';
+import type { Stages } from './pipeline.ts';
+
+/** The stages as one map, y = (Σ_k v_k · W[k]) / ‖v‖ + S · s + bias, in full precision. */
+export interface ComposedMap {
+  dimensions: number;
+  idf: Float64Array;
+  /** W: NGRAM_BUCKETS × dimensions, row-major. */
+  ngrams: Float64Array;
+  /** S: dimensions × TEXT_DIMENSIONS, row-major. */
+  text: Float64Array;
+  bias: Float64Array;
+}
+
+export function composeMap(stages: Stages): ComposedMap {
+  const { idf, latent, components, latentScale, discriminants, directions, outputScale } = stages;
+  const scaled = discriminants.map((value, at) => value / outputScale.sd[at % directions]);
+  const onLatent = scaled.subarray(0, latent * directions).map((value, at) => {
+    return value / latentScale.sd[Math.floor(at / directions)];
+  });
+  const onText = scaled.subarray(latent * directions);
+  const bias = outputScale.mean.map((mean, k) => -mean / outputScale.sd[k]);
+  onLatent.forEach((value, at) => {
+    bias[at % directions] -= latentScale.mean[Math.floor(at / directions)] * value;
+  });
+  const text = new Float64Array(directions * TEXT_DIMENSIONS);
+  onText.forEach((value, at) => {
+    text[(at % directions) * TEXT_DIMENSIONS + Math.floor(at / directions)] = value;
+  });
+  return { dimensions: directions, idf, ngrams: times(components, latent, onLatent, directions), text, bias };
+}
+
+/**
+ * Rounds W to whole steps, so many per dimension that its largest weight just fits.
+ * @param bits 8 or 16
+ */
+export function quantise(
+  map: ComposedMap,
+  tags: Pick<MapWeights, 'centroids' | 'precisions'>,
+  bits: 8 | 16,
+): MapWeights {
+  const { dimensions, ngrams } = map;
+  const largest = 2 ** (bits - 1) - 1;
+  const steps = new Float32Array(dimensions);
+  for (let at = 0; at < ngrams.length; at++) {
+    const k = at % dimensions;
+    steps[k] = Math.max(steps[k], Math.abs(ngrams[at]) / largest);
+  }
+  const whole = bits === 8 ? new Int8Array(ngrams.length) : new Int16Array(ngrams.length);
+  for (let at = 0; at < ngrams.length; at++) whole[at] = Math.round(ngrams[at] / (steps[at % dimensions] || 1));
+  return {
+    dimensions,
+    idf: Float32Array.from(map.idf),
+    ngrams: whole,
+    steps,
+    text: Float32Array.from(map.text),
+    bias: Float32Array.from(map.bias),
+    ...tags,
+  };
+}
+
+/** Where the tags lie among the embeddings, and the reciprocal variance within tags along each dimension. */
+export function placeTags(
+  embeddings: TallMatrix,
+  dimensions: number,
+  labels: Int32Array,
+  tags: number,
+): Pick<MapWeights, 'centroids' | 'precisions'> {
+  const centroids = new Float64Array(tags * dimensions);
+  const sizes = new Uint32Array(tags);
+  for (const label of labels) sizes[label]++;
+  embeddings.forEach((value, at) => {
+    const label = labels[Math.floor(at / dimensions)];
+    centroids[label * dimensions + (at % dimensions)] += value / sizes[label];
+  });
+  const variances = new Float64Array(dimensions);
+  embeddings.forEach((value, at) => {
+    const centre = centroids[labels[Math.floor(at / dimensions)] * dimensions + (at % dimensions)];
+    variances[at % dimensions] += (value - centre) ** 2 / labels.length;
+  });
+  return {
+    centroids: Float32Array.from(centroids),
+    precisions: Float32Array.from(variances, (variance) => 1 / (variance + 1e-9)),
+  };
+}

@@ -1,0 +1,59 @@
+import { encodeMap, hashOf } from '../../features/lexical-map.ts';
+import { composeMap, placeTags, quantise } from './compose.ts';
+import type { Corpus } from './corpus.ts';
+import { type DescribedTag, describeCorpus, type MapDescription, nameTags } from './describe.ts';
+import { fitPipeline, PIPELINE_DEFAULTS, type PipelineOptions } from './pipeline.ts';
+import { tellingNgrams } from './telling-ngrams.ts';
+
+/** Bits per n-gram weight. On the reference's data 8 route as well as 16, which would nearly double the file. */
+const WEIGHT_BITS = 8;
+
+/** Telling n-grams that are kept per tag. */
+const NGRAMS_PER_TAG = 12;
+
+export interface TrainingRequest {
+  corpus: Corpus;
+  seed: number;
+  /** Tags of an earlier map, whose names are taken over. */
+  knownTags: readonly Pick<DescribedTag, 'name' | 'ngrams'>[];
+  /** For the description; no part of the map. */
+  command: string;
+  /** For the description; no part of the map. */
+  date: Date;
+  onProgress(stage: string, share: number): void;
+  /** Other sizes than the defaults. */
+  sizes?: Partial<Pick<PipelineOptions, 'latent' | 'tags' | 'directions'>>;
+}
+
+export interface TrainedMap {
+  /** The map's file. The same corpus and seed give the same bytes on the same machine. */
+  bytes: Buffer;
+  description: MapDescription;
+}
+
+/** Fits a feature map to the prompts of a corpus. @throws Error when there are too few prompts */
+export function trainLexicalMap(request: TrainingRequest): TrainedMap {
+  const { corpus, seed, knownTags, command, date, onProgress, sizes } = request;
+  const options = { ...PIPELINE_DEFAULTS, ...sizes, seed, onProgress };
+  const { texts } = corpus;
+  const { stages, labels, embeddings } = fitPipeline(texts, options);
+  onProgress('naming tags', 0);
+  const places = placeTags(embeddings, options.directions, labels, options.tags);
+  const bytes = encodeMap(quantise(composeMap(stages), places, WEIGHT_BITS));
+  const tellings = tellingNgrams(texts, labels, options.tags, NGRAMS_PER_TAG);
+  const names = nameTags(tellings, knownTags);
+  const prompts = new Array<number>(options.tags).fill(0);
+  for (const label of labels) prompts[label]++;
+  return {
+    bytes,
+    description: {
+      sha256: hashOf(bytes),
+      command,
+      date: date.toISOString(),
+      seed,
+      prompts: texts.length,
+      corpus: describeCorpus(corpus.files),
+      tags: tellings.map((ngrams, tag) => ({ name: names[tag], prompts: prompts[tag], ngrams })),
+    },
+  };
+}

@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { CholeskyDecomposition, inverse, Matrix } from 'ml-matrix';
+import { describe, expect, it } from 'vitest';
+import { CoupledLinearModel, type Prediction } from '../../src/bandit/coupled-linear-model.ts';
+import { type CoupledModelOptions, QUALITY_MODELS } from '../../src/bandit/defaults.ts';
+import { type Random, seededRandom } from '../../src/util/random.ts';
+
+interface Lesson {
+  arm: string;
+  x: Float64Array;
+  y: number;
+  weight: number;
+}
+
+const [QUALITY_MODEL] = QUALITY_MODELS;
+const WIDE: CoupledModelOptions = {
+  noiseVariance: 0.3,
+  sharedVariance: { intercept: 2, slope: 0.5 },
+  ownVariance: { intercept: 1, slope: 0.2 },
+};
+const D = 4;
+const ARMS = ['a', 'b', 'c'];
+const DEFAULT_MEAN = Float64Array.of(0.85, 0.01, 0, -0.02);
+const PRIOR_MEANS = new Map([
+  ['a', Float64Array.of(0.6, 0.1, -0.1, 0)],
+  ['b', Float64Array.of(0.9, 0, 0.05, -0.2)],
+]);
+const seeds = fc.integer();
+
+function context(random: Random): Float64Array {
+  return Float64Array.from({ length: D }, (_, i) => (i === 0 ? 1 : random.normal()));
+}
+
+function lessons(random: Random, count: number): Lesson[] {
+  return Array.from({ length: count }, () => ({
+    arm: ARMS[Math.floor(random.uniform() * ARMS.length)],
+    x: context(random),
+    y: random.normal(),
+    weight: 0.1 + 2 * random.uniform(),
+  }));
+}
+
+function freshModel(options: CoupledModelOptions = QUALITY_MODEL): CoupledLinearModel {
+  const model = new CoupledLinearModel(D, options, DEFAULT_MEAN);
+  model.setPriorMeans(PRIOR_MEANS);
+  return model;
+}
+
+function taught(items: readonly Lesson[], options?: CoupledModelOptions): CoupledLinearModel {
+  const model = freshModel(options);
+  for (const { arm, x, y, weight } of items) model.learn(arm, x, y, weight);
+  return model;
+}
+
+/** The same prior written out over all (m, δ_a, δ_b, δ_c) at once, and solved densely. */
+function bruteForce(items: readonly Lesson[], options: CoupledModelOptions) {
+  const { noiseVariance, sharedVariance, ownVariance } = options;
+  const size = D * (ARMS.length + 1);
+  const design = (arm: string, x: Float64Array) => {
+    const row = Matrix.zeros(size, 1);
+    x.forEach((value, i) => {
+      row.set(i, 0, value);
+      row.set(D * (1 + ARMS.indexOf(arm)) + i, 0, value);
+    });
+    return row;
+  };
+  const priorMean = (arm: string) => PRIOR_MEANS.get(arm) ?? DEFAULT_MEAN;
+  const offset = (arm: string, x: Float64Array) => x.reduce((sum, value, i) => sum + value * priorMean(arm)[i], 0);
+  const precision = Matrix.zeros(size, size);
+  for (let i = 0; i < size; i++) {
+    const variance = i < D ? sharedVariance : ownVariance;
+    precision.set(i, i, 1 / (i % D === 0 ? variance.intercept : variance.slope));
+  }
+  const response = Matrix.zeros(size, 1);
+  for (const { arm, x, y, weight } of items) {
+    const row = design(arm, x);
+    precision.add(row.mmul(row.transpose()).mul(weight / noiseVariance));
+    response.add(row.clone().mul((weight * (y - offset(arm, x))) / noiseVariance));
+  }
+  const covariance = inverse(precision);
+  const mean = covariance.mmul(response);
+  return (arm: string, x: Float64Array): Prediction => {
+    const row = design(arm, x);
+    return {
+      mean: offset(arm, x) + row.dot(mean),
+      sd: Math.sqrt(row.transpose().mmul(covariance).mmul(row).get(0, 0)),
+    };
+  };
+}
+
+/**
+ * Log density of all observations at once, a joint normal with covariance σ²W⁻¹ + XΣXᵀ; less the parts that do not
+ * depend on the variances (the power of 2π, the weights), and with an observation of weight w counted as w of them.
+ */
+function bruteForceEvidence(
+  items: readonly Lesson[],
+  { noiseVariance, sharedVariance, ownVariance }: CoupledModelOptions,
+) {
+  if (items.length === 0) return 0;
+  const variance = (of: { intercept: number; slope: number }, i: number) => (i === 0 ? of.intercept : of.slope);
+  const covariance = Matrix.zeros(items.length, items.length);
+  items.forEach((one, i) => {
+    items.forEach((other, j) => {
+      const shared = one.x.reduce((sum, value, k) => sum + variance(sharedVariance, k) * (value * other.x[k]), 0);
+      const own = one.x.reduce((sum, value, k) => sum + variance(ownVariance, k) * (value * other.x[k]), 0);
+      covariance.set(i, j, shared + (one.arm === other.arm ? own : 0) + (i === j ? noiseVariance / one.weight : 0));
+    });
+  });
+  const residuals = Matrix.columnVector(
+    items.map(({ arm, x, y }) => y - x.reduce((sum, v, k) => sum + v * (PRIOR_MEANS.get(arm) ?? DEFAULT_MEAN)[k], 0)),
+  );
+  const cholesky = new CholeskyDecomposition(covariance);
+  const logDeterminant = cholesky.lowerTriangularMatrix.diagonal().reduce((sum, value) => sum + 2 * Math.log(value), 0);
+  const logWeights = items.reduce((sum, { weight }) => sum + Math.log(weight), 0);
+  const uncounted = items.reduce((sum, { weight }) => sum + weight - 1, 0) * Math.log(noiseVariance);
+  return -0.5 * (logDeterminant + logWeights + uncounted + residuals.dot(cholesky.solve(residuals)));
+}
+
+/** Largest difference of any mean or sd over all arms and a few contexts. */
+function distance(
+  one: (arm: string, x: Float64Array) => Prediction,
+  other: (arm: string, x: Float64Array) => Prediction,
+): number {
+  const random = seededRandom(99);
+  const differences = ARMS.flatMap((arm) =>
+    Array.from({ length: 4 }, () => {
+      const x = context(random);
+      const [a, b] = [one(arm, x), other(arm, x)];
+      return Math.max(Math.abs(a.mean - b.mean), Math.abs(a.sd - b.sd));
+    }),
+  );
+  return differences.reduce((a, b) => (Number.isNaN(b) ? Number.POSITIVE_INFINITY : Math.max(a, b)), 0);
+}
+
+const predictorOf = (model: CoupledLinearModel) => (arm: string, x: Float64Array) => model.predict(arm, x);
+
+describe('CoupledLinearModel', () => {
+  it('knows its prior: the mean of each arm, and the sum of both variances', () => {
+    const x = Float64Array.of(1, 2, 0, -1);
+    const { mean, sd } = freshModel().predict('b', x);
+    expect(mean).toBeCloseTo(0.9 + 0.2, 12);
+    expect(sd ** 2).toBeCloseTo(0.01 + 0.01 + (4 + 1) * (5e-4 + 1e-4), 12);
+    expect(freshModel().predict('never heard of', x).mean).toBeCloseTo(0.85 + 0.02 + 0.02, 12);
+  });
+
+  it('follows by rank-1 updates the posterior of a dense solve, and so does a rebuild', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 0, max: 40 }), fc.boolean(), (seed, count, isWide) => {
+        const options = isWide ? WIDE : QUALITY_MODEL;
+        const items = lessons(seededRandom(seed), count);
+        const model = taught(items, options);
+        const exact = bruteForce(items, options);
+        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-8);
+        model.rebuild();
+        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-8);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('knows the marginal likelihood of what it has learned, as a joint normal of all observations has it', () => {
+    fc.assert(
+      fc.property(seeds, fc.integer({ min: 0, max: 30 }), fc.boolean(), (seed, count, isWide) => {
+        const options = isWide ? WIDE : QUALITY_MODEL;
+        const items = lessons(seededRandom(seed), count);
+        const model = taught(items, options);
+        const exact = bruteForceEvidence(items, options);
+        const tolerance = 1e-9 * (1 + Math.abs(exact));
+        expect(Math.abs(model.logEvidence - exact)).toBeLessThan(tolerance);
+        model.rebuild();
+        expect(Math.abs(model.logEvidence - exact)).toBeLessThan(tolerance);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('lets arms learn from each other', () => {
+    const model = freshModel();
+    const before = model.predict('c', Float64Array.of(1, 0, 0, 0));
+    for (let i = 0; i < 20; i++) model.learn('a', Float64Array.of(1, 0, 0, 0), 0, 1);
+    const after = model.predict('c', Float64Array.of(1, 0, 0, 0));
+    expect(after.mean).toBeLessThan(before.mean - 0.1);
+    expect(after.sd).toBeLessThan(before.sd);
+    expect(model.weightOf('c')).toBe(0);
+    expect(model.weightOf('a')).toBe(20);
+  });
+
+  it('forgets without trace what is taken back, in any order', () => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const random = seededRandom(seed);
+        const kept = lessons(random, 15);
+        const withdrawn = lessons(random, 10);
+        const model = taught([...withdrawn.slice(0, 5), ...kept, ...withdrawn.slice(5)]);
+        for (const { arm, x, y, weight } of withdrawn.reverse()) model.learn(arm, x, y, -weight);
+        const never = taught(kept);
+        expect(distance(predictorOf(model), predictorOf(never))).toBeLessThan(1e-9);
+        for (const arm of ARMS) expect(model.weightOf(arm)).toBeCloseTo(never.weightOf(arm), 9);
+        expect(model.logEvidence).toBeCloseTo(never.logEvidence, 7);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('takes back even what left it next to nothing to divide by', () => {
+    const kept = lessons(seededRandom(6), 10);
+    const model = taught(kept);
+    const huge = Float64Array.of(1, 3e5, -2e5, 1e5);
+    model.learn('a', huge, 0.5, 1);
+    model.learn('a', huge, 0.5, -1);
+    expect(distance(predictorOf(model), predictorOf(taught(kept)))).toBeLessThan(1e-4);
+  });
+
+  it('is no different after the periodic rebuild, and goes on learning', () => {
+    const random = seededRandom(5);
+    const model = taught(lessons(random, 4095));
+    const before = ARMS.map((arm) => model.predict(arm, Float64Array.of(1, 0.5, -1, 2)));
+    const probe = lessons(random, 1)[0];
+    model.learn(probe.arm, probe.x, probe.y, 1e-12);
+    ARMS.forEach((arm, i) => {
+      const after = model.predict(arm, Float64Array.of(1, 0.5, -1, 2));
+      expect(Math.abs(after.mean - before[i].mean)).toBeLessThan(1e-9);
+      expect(Math.abs(after.sd - before[i].sd)).toBeLessThan(1e-9);
+    });
+    const more = lessons(random, 300);
+    for (const { arm, x, y, weight } of more) model.learn(arm, x, y, weight);
+    const reference = structuredClone(model.state());
+    model.rebuild();
+    const rebuilt = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
+    rebuilt.restore(reference);
+    expect(distance(predictorOf(model), predictorOf(rebuilt))).toBeLessThan(1e-9);
+  });
+
+  it('refuses what is not finite or does not fit, and stays as it was', () => {
+    const model = taught(lessons(seededRandom(1), 10));
+    const before = structuredClone(model.state());
+    const x = Float64Array.of(1, 0, 0, 0);
+    const bad: [Float64Array, number, number][] = [
+      [Float64Array.of(1, Number.NaN, 0, 0), 1, 1],
+      [Float64Array.of(1, Number.POSITIVE_INFINITY, 0, 0), 1, 1],
+      [x, Number.NaN, 1],
+      [x, Number.NEGATIVE_INFINITY, 1],
+      [x, 1, Number.NaN],
+      [x, 1, Number.POSITIVE_INFINITY],
+      [Float64Array.of(1, 0, 0), 1, 1],
+      [Float64Array.of(1, 0, 0, 0, 0), 1, 1],
+    ];
+    for (const [features, y, weight] of bad) {
+      expect(() => model.learn('a', features, y, weight)).toThrow(RangeError);
+      expect(() => model.learn('new', features, y, weight)).toThrow(RangeError);
+    }
+    expect(model.state()).toEqual(before);
+  });
+
+  it('refuses to predict for a context of another length', () => {
+    expect(() => freshModel().predict('a', Float64Array.of(1, 0, 0))).toThrow(RangeError);
+    expect(() => freshModel().predict('a', Float64Array.of(1, 0, 0, 0, 0))).toThrow(RangeError);
+  });
+
+  it('changes nothing to the bit for equal prior means, and all of it for others', () => {
+    const model = taught(lessons(seededRandom(2), 30));
+    const before = structuredClone(model.state());
+    model.setPriorMeans(new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, Float64Array.from(mean)])));
+    expect(model.state()).toEqual(before);
+
+    const items = lessons(seededRandom(2), 30);
+    const late = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
+    for (const { arm, x, y, weight } of items) late.learn(arm, x, y, weight);
+    late.setPriorMeans(PRIOR_MEANS);
+    expect(distance(predictorOf(late), predictorOf(model))).toBeLessThan(1e-9);
+    expect(late.logEvidence).toBeCloseTo(model.logEvidence, 8);
+    late.setPriorMeans(new Map());
+    const plain = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
+    for (const { arm, x, y, weight } of items) plain.learn(arm, x, y, weight);
+    expect(distance(predictorOf(late), predictorOf(plain))).toBeLessThan(1e-9);
+  });
+});
+
+describe('CoupledLinearModel.restore', () => {
+  it('predicts the same to the bit, and keeps doing so while both go on learning', () => {
+    const random = seededRandom(3);
+    const model = taught(lessons(random, 4090));
+    const copy = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
+    copy.restore(structuredClone(model.state()));
+    // The twelve cross the periodic rebuild.
+    for (const { arm, x, y, weight } of [...lessons(random, 12), { ...lessons(random, 1)[0], arm: 'aa' }]) {
+      expect(distance(predictorOf(copy), predictorOf(model))).toBe(0);
+      for (const each of [model, copy]) each.learn(arm, x, y, weight);
+    }
+    expect(copy.state()).toEqual(model.state());
+    expect(copy.logEvidence).toBe(model.logEvidence);
+  });
+
+  it('refuses states that do not fit or are not finite, and stays as it was', () => {
+    const model = taught(lessons(seededRandom(4), 20));
+    const good = () => structuredClone(model.state());
+    const spoilt: ((state: ReturnType<typeof good>) => void)[] = [
+      (state) => {
+        state.shared = state.shared.slice(1);
+      },
+      (state) => {
+        state.votes = new Float64Array(D + 1);
+      },
+      (state) => {
+        state.sharedInverse[3] = Number.NaN;
+      },
+      (state) => {
+        state.arms.a.precision = new Float64Array((D + 1) ** 2);
+      },
+      (state) => {
+        state.arms.b.covariance[0] = Number.POSITIVE_INFINITY;
+      },
+      (state) => {
+        state.arms.b.vote[1] = Number.NaN;
+      },
+      (state) => {
+        state.arms.c.weight = Number.NaN;
+      },
+      (state) => {
+        state.updates = Number.NaN;
+      },
+    ];
+    for (const spoil of spoilt) {
+      const state = good();
+      spoil(state);
+      const target = taught(lessons(seededRandom(8), 5));
+      const before = structuredClone(target.state());
+      expect(() => target.restore(state), spoil.toString()).toThrow(RangeError);
+      expect(target.state()).toEqual(before);
+    }
+  });
+});

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PRIOR_QUALITY, TIER_QUALITY } from '../../src/bandit/defaults.ts';
+import { priorQualities } from '../../src/bandit/priors.ts';
+import type { Prior } from '../../src/domain/arm.ts';
+import { seededRandom, shuffled } from '../../src/util/random.ts';
+
+function arm(id: string, price: number, prior: Prior | null = null) {
+  return { id, prior, price: { input: price, output: price, cachedInput: price, cacheWrite: price } };
+}
+
+const levels = (...arms: ReturnType<typeof arm>[]) => Object.fromEntries(priorQualities(arms));
+
+describe('priorQualities', () => {
+  it('standardises log prices: e, e², e³ are one, two, three', () => {
+    const z = 1 / Math.sqrt(2 / 3);
+    const result = levels(arm('a', Math.E), arm('b', Math.E ** 2), arm('c', Math.E ** 3));
+    expect(result.a).toBeCloseTo(0.85 - 0.05 * z, 12);
+    expect(result.b).toBeCloseTo(0.85, 12);
+    expect(result.c).toBeCloseTo(0.85 + 0.05 * z, 12);
+  });
+
+  it('weighs input three to one against output', () => {
+    const [a, b] = [arm('a', 0), arm('b', 0)];
+    a.price = { ...a.price, input: 4, output: 0 };
+    b.price = { ...b.price, input: 0, output: 4 };
+    const result = levels(a, b);
+    expect(result.a).toBeCloseTo(0.9, 12);
+    expect(result.b).toBeCloseTo(0.8, 12);
+  });
+
+  it('gives arms of equal prices the common level, whatever the price and however many', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e3, noNaN: true }), fc.integer({ min: 1, max: 12 }), (price, count) => {
+        const arms = Array.from({ length: count }, (_, i) => arm(`m${i}`, price));
+        for (const level of priorQualities(arms).values()) expect(level).toBeCloseTo(PRIOR_QUALITY.level, 9);
+      }),
+    );
+  });
+
+  it('takes free models for the cheapest, not for infinitely worse', () => {
+    const result = levels(arm('free', 0), arm('cent', 0.01), arm('dear', 10));
+    expect(result.free).toBe(result.cent);
+    expect(result.free).toBeGreaterThan(0.75);
+    expect(result.dear).toBeGreaterThan(result.free);
+  });
+
+  it('follows tiers and given qualities, whatever the price', () => {
+    const result = levels(
+      arm('s', 9, 'small'),
+      arm('m', 0, 'mid'),
+      arm('f', 1, 'frontier'),
+      arm('q', 5, { quality: 0 }),
+    );
+    expect(result).toEqual({ s: TIER_QUALITY.small, m: TIER_QUALITY.mid, f: TIER_QUALITY.frontier, q: 0 });
+  });
+
+  it('takes an arm to be like another, along chains and in any order', () => {
+    const arms = [
+      arm('a', 1, { like: 'b' }),
+      arm('b', 2, { like: 'c' }),
+      arm('c', 3, { like: 'd' }),
+      arm('d', 4, { quality: 0.3 }),
+      arm('e', 5),
+    ];
+    for (let seed = 0; seed < 20; seed++) {
+      const result = levels(...shuffled(arms, seededRandom(seed)));
+      expect(result).toMatchObject({ a: 0.3, b: 0.3, c: 0.3, d: 0.3 });
+      expect(result.e).toBeGreaterThan(0.85);
+    }
+  });
+
+  it('falls back on the price where a likeness leads nowhere or in a circle', () => {
+    const byPrice = levels(arm('a', 1), arm('b', 10), arm('c', 10));
+    expect(levels(arm('a', 1, { like: 'gone' }), arm('b', 10), arm('c', 10))).toEqual(byPrice);
+    expect(levels(arm('a', 1, { like: 'a' }), arm('b', 10), arm('c', 10))).toEqual(byPrice);
+    const circle = levels(arm('a', 1, { like: 'b' }), arm('b', 10, { like: 'a' }), arm('c', 10));
+    expect([byPrice.a, byPrice.b]).toContain(circle.a);
+    expect([byPrice.a, byPrice.b]).toContain(circle.b);
+  });
+});

@@ -1,0 +1,129 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is the syntax that is tested
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parse, problemsOf } from './support.ts';
+
+const withKey = (text: string) => `
+providers: { p: { type: openai, api_key: ${text} } }
+models: [{ id: a, provider: p, price: { input: 1, output: 2 } }]
+`;
+const keyFrom = (text: string, environment: Record<string, string> = {}) =>
+  parse(withKey(text), environment).config.providers.p.api_key;
+
+describe('variables in the config', () => {
+  it.each([
+    ['plain, in a flow mapping', '${KEY}'],
+    ['in double quotes', '"${KEY}"'],
+    ['in single quotes', "'${KEY}'"],
+  ])('are filled in %s', (_, text) => {
+    expect(keyFrom(text, { KEY: 'sk-1' })).toBe('sk-1');
+  });
+
+  it('are filled in amid other text, more than once, in block style and lists', () => {
+    expect(keyFrom('pre-${A}-${B}-${A}', { A: '1', B: '2' })).toBe('pre-1-2-1');
+    const block =
+      'providers:\n  p:\n    type: openai\n    api_key: ${A}\nmodels:\n  - id: ${B}\n    provider: p\n    price: {input: 1, output: 1}\n    capabilities:\n      - ${C}\n';
+    const { config } = parse(block, { A: 'k', B: 'model-b', C: 'tools' });
+    expect(config.providers.p.api_key).toBe('k');
+    expect(config.models[0]).toMatchObject({ id: 'model-b', capabilities: ['tools'] });
+  });
+
+  it('take their default when they are not set or empty', () => {
+    expect(keyFrom('${KEY:-sk-default}')).toBe('sk-default');
+    expect(keyFrom('${KEY:-sk-default}', { KEY: '' })).toBe('sk-default');
+    expect(keyFrom('${KEY:-sk-default}', { KEY: 'sk-set' })).toBe('sk-set');
+    expect(keyFrom('"${KEY:-a: b, [c] # d}"')).toBe('a: b, [c] # d');
+    expect(parse(withKey('${KEY:-}')).missingKeys.size).toBe(0);
+  });
+
+  it('can be a port, and only digits can', () => {
+    const port = (value: string) => `${withKey('k')}server: { port: ${value} }`;
+    expect(parse(port('${PORT}'), { PORT: '9000' }).config.server.port).toBe(9000);
+    expect(parse(port('${PORT:-8081}')).config.server.port).toBe(8081);
+    for (const bad of ['http', '', '-1', '65536', '1e3', ' 80', '0x50', 'null', 'true']) {
+      expect(problemsOf(port('${PORT:-x}'), { PORT: bad }), bad).toHaveLength(1);
+    }
+    for (const bad of ['[]', 'null', 'true', '""', '{}', '8080.5']) expect(problemsOf(port(bad)), bad).toHaveLength(1);
+  });
+
+  it('are left alone in comments and where they are none', () => {
+    expect(parse(`# \${NOT_SET}\n${withKey('k')}# ${'$'}{NEITHER}`).missingKeys.size).toBe(0);
+    expect(keyFrom('"$KEY ${} ${1A} $${A}"', { A: 'x' })).toBe('$KEY ${} ${1A} $x');
+  });
+
+  it('cannot change the structure, whatever they hold, and are not filled in again', () => {
+    const nasty = fc.oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom(
+        '}',
+        'x }, evil: { type: openai',
+        '\n  evil: 1',
+        '# comment',
+        '*alias',
+        '&anchor',
+        '"',
+        "'",
+        'null',
+        'true',
+        '12',
+        '~',
+        '!!int 3',
+        '${OTHER}',
+        '${KEY}',
+        '$&$1',
+        '---',
+        '- a',
+        ': ',
+        '\u2028',
+      ),
+    );
+    fc.assert(
+      fc.property(nasty, fc.constantFrom('${KEY}', '"${KEY}"', "'${KEY}'"), (value, text) => {
+        fc.pre(value !== '');
+        const { config, missingKeys } = parse(withKey(text), { KEY: value, OTHER: 'never' });
+        expect(config.providers).toEqual({ p: { type: 'openai', api_key: value, stream_usage: true } });
+        expect(missingKeys.size).toBe(0);
+      }),
+    );
+  });
+
+  it('turn a provider off when its key is not set, and are an error anywhere else', () => {
+    expect([...parse(withKey('${KEY}')).missingKeys]).toEqual([['p', 'KEY']]);
+    expect([...parse(withKey('"Bearer ${KEY}"')).missingKeys]).toEqual([['p', 'KEY']]);
+    const text = `
+providers: { p: { type: openai, base_url: "\${BASE}" } }
+models:
+  - { id: a, provider: p, price: { input: 1, output: 2 } }
+  - id: b
+    provider: p
+    model: \${MODEL}
+    price: { input: 1, output: 2 }
+auth: { keys: [{ name: t, key: \${TEAM_KEY} }] }
+server: { host: "\${HOST}:1" }
+`;
+    expect(problemsOf(text, { BASE: 'http://x/v1' }).sort()).toEqual([
+      'auth.keys[0].key (line 9): the environment variable TEAM_KEY is not set',
+      'models[1].model (line 7): the environment variable MODEL is not set',
+    ]);
+    const filled = { BASE: 'http://x/v1', MODEL: 'm', TEAM_KEY: 'k' };
+    expect(problemsOf(text, filled)).toEqual(['server.host (line 10): the environment variable HOST is not set']);
+    expect(problemsOf(text, { ...filled, HOST: 'h', BASE: '' })).toEqual([
+      'providers.p.base_url (line 2): the environment variable BASE is not set',
+    ]);
+  });
+
+  it('are told as they stand where they cannot be: in the name of a setting', () => {
+    expect(
+      problemsOf(
+        'providers: { p: { type: openai, ${WHAT}: 1 } }\nmodels: [{ id: a, provider: p, price: { input: 1, output: 2 } }]',
+        { WHAT: 'api_key' },
+      ),
+    ).toEqual([expect.stringContaining('providers.p.${WHAT} (line 1): there is no such setting')]);
+  });
+
+  it('do not stumble over the characters that stand for them meanwhile', () => {
+    expect(keyFrom('"\uE0007\uE001"')).toBe('\uE0007\uE001');
+    expect(keyFrom('"\uE000"')).toBe('\uE000');
+  });
+});

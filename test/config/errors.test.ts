@@ -1,0 +1,197 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MINIMAL, problemsOf } from './support.ts';
+
+const SECRET = 'sk-SECRET-0123456789';
+const MODELS = 'models: [{ id: a, provider: p, price: { input: 1, output: 2 } }]\n';
+const PROVIDERS = 'providers: { p: { type: openai } }\n';
+
+describe('a config error', () => {
+  it.each([
+    ['server: { port: 70000 }', /^server\.port \(line 6\): found 70000; .*65535$/],
+    ['server: { host: 5 }', /^server\.host \(line 6\): found 5; expected string$/],
+    ['routing: { weight: 1.5 }', /^routing\.weight \(line 6\): found 1\.5; .*<=1$/],
+    ['routing:\n  weight: "0.5"', /^routing\.weight \(line 7\): found "0\.5"; expected number$/],
+    ['routing:\n  weights:\n    fast: -1', /^routing\.weights\.fast \(line 8\): found -1; .*>=0$/],
+    ['routing: { weights: { Not OK: 0.5 } }', /^routing\.weights\.Not OK \(line 6\): found 0\.5; as a name, .*\[a-z\]/],
+    ['resilience: { retries: 1.5 }', /^resilience\.retries \(line 6\): found 1\.5; expected int/],
+    ['resilience: { timeouts: { idle_s: 0 } }', /^resilience\.timeouts\.idle_s \(line 6\): found 0; .*>0$/],
+    [
+      'learning: { exploration: greedy }',
+      /^learning\.exploration \(line 6\): found "greedy"; .*"thompson"\|"ucb"\|"none"/,
+    ],
+    ['storage: { url: data/x.db }', /^storage\.url \(line 6\): found "data\/x\.db"; sqlite:PATH/],
+    ['logging:', /^logging \(line 6\): found null; expected object$/],
+    ['auth: { keys: [{ name: "a b", key: k }] }', /^auth\.keys\[0\]\.name \(line 6\): found "a b"; 1 to 64/],
+    ['auth: { keys: [{ name: t }] }', /^auth\.keys\[0\]\.key \(line 6\): it is missing; expected string$/],
+    [
+      'auth: { keys: [{ name: t, key: k, budget: { usd: 5, per: week } }] }',
+      /per \(line 6\): found "week"; .*"day"\|"month"/,
+    ],
+  ])('names the place, what was there and what is right: %s', (text, expected) => {
+    const problems = problemsOf(`${MINIMAL.trim()}\n\n\n${text}`);
+    expect(problems).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it.each([
+    ['{ provider: p, price: { input: 1, output: 2 } }', /^models\[0\]\.id \(line 3\): it is missing; expected string$/],
+    ['{ id: a b, provider: p, price: { input: 1, output: 2 } }', /^models\[0\]\.id .*found "a b"; letters, digits/],
+    ['{ id: a, provider: p }', /^models\[0\]\.price \(line 3\): it is missing; expected object$/],
+    [
+      '{ id: a, provider: p, price: { input: -1, output: 2 } }',
+      /^models\[0\]\.price\.input \(line 3\): found -1; .*>=0$/,
+    ],
+    [
+      '{ id: a, provider: p, price: { input: 1, output: 2 }, prior: huge }',
+      /prior \(line 3\): found "huge"; expected small, mid, frontier/,
+    ],
+    ['{ id: a, provider: p, price: { input: 1, output: 2 }, prior: { quality: 1.2 } }', /prior.*\(line 3\): found/],
+    [
+      '{ id: a, provider: p, price: { input: 1, output: 2 }, capabilities: [tools, magic] }',
+      /^models\[0\]\.capabilities\[1\] \(line 3\): found "magic"; .*"vision"/,
+    ],
+  ])('does so within models: %s', (model, expected) => {
+    expect(problemsOf(`${PROVIDERS}models:\n  - ${model}\n`)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it('lists what is known where a setting is not', () => {
+    const problems = problemsOf(`${MINIMAL}\nrouting:\n  wieght: 0.5\n  latency: { buget_s: 3 }\nsever: {}`);
+    expect(problems).toHaveLength(3);
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^routing\.wieght \(line 7\): there is no such setting; known here: reference, weight,/),
+    );
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^routing\.latency\.buget_s \(line 8\): .*known here: budget_s, beta/),
+    );
+    expect(problems).toContainEqual(expect.stringMatching(/^sever \(line 9\): .*known here: server, auth, providers/));
+    const inside = problemsOf(
+      'providers:\n  p: { type: openai, apikey: k }\nmodels:\n  - { id: a, provider: p, prise: 1, price: { in: 1, input: 1, output: 1 } }',
+    );
+    expect(inside).toContainEqual(
+      expect.stringMatching(/^providers\.p\.apikey \(line 2\): .*known here: type, api_key/),
+    );
+    expect(inside).toContainEqual(expect.stringMatching(/^models\[0\]\.prise \(line 4\): .*known here: id, provider/));
+    expect(inside).toContainEqual(
+      expect.stringMatching(/^models\[0\]\.price\.in \(line 4\): .*known here: input, cached_input/),
+    );
+  });
+
+  it('says what is missing of an empty file, and what is wrong with YAML', () => {
+    for (const text of ['', '# nothing', 'null', '{}']) {
+      expect(problemsOf(text), text).toEqual([
+        expect.stringMatching(/^providers: it is missing/),
+        expect.stringMatching(/^models: it is missing/),
+      ]);
+    }
+    expect(problemsOf(`${PROVIDERS}models: [\n`)).toEqual([expect.stringMatching(/^line \d: /)]);
+    expect(problemsOf('a: 1\na: 2')).toEqual([expect.stringMatching(/^line 2: .*unique/)]);
+    expect(problemsOf('a: *nowhere')).toEqual([expect.stringContaining('alias')]);
+    const bomb = [
+      'a: &a [1,1,1,1,1]',
+      ...['b', 'c', 'd', 'e', 'f'].map((name, i) => `${name}: &${name} [${`*${'abcde'[i]},`.repeat(9)}]`),
+    ];
+    expect(problemsOf(bomb.join('\n'))).toEqual([expect.stringContaining('alias')]);
+  });
+
+  it('finds names that lead nowhere and names that are there twice', () => {
+    const text = `
+providers: { p: { type: openai } }
+models:
+  - { id: a, provider: p, price: { input: 1, output: 2 } }
+  - { id: a, provider: q, price: { input: 1, output: 2 }, prior: { like: z } }
+  - { id: "auto:x", provider: constructor, price: { input: 1, output: 2 } }
+  - { id: automatic, provider: p, price: { input: 1, output: 2 }, prior: { like: a } }
+routing: { reference: nobody }
+auth:
+  keys:
+    - { name: t, key: k1, models: [a, b] }
+    - { name: t, key: k2, weight: { min: 0.9, max: 0.1 } }
+`;
+    expect(problemsOf(text)).toEqual([
+      expect.stringMatching(/^models\[1\]\.id \(line 5\): "a" is there twice/),
+      expect.stringMatching(/^models\[1\]\.provider \(line 5\): no provider is called "q"; there are: "p"/),
+      expect.stringMatching(
+        /^models\[1\]\.prior\.like \(line 5\): no model has the id "z"; there are: "a", "a", "auto:x"/,
+      ),
+      expect.stringMatching(/^models\[2\]\.id \(line 6\): names that begin with "auto"/),
+      expect.stringMatching(/^models\[2\]\.provider \(line 6\): no provider is called "constructor"/),
+      expect.stringMatching(/^routing\.reference \(line 8\): no model has the id "nobody"/),
+      expect.stringMatching(/^auth\.keys\[0\]\.models\[1\] \(line 11\): no model has the id "b"/),
+      expect.stringMatching(/^auth\.keys\[1\]\.name \(line 12\): "t" is there twice/),
+      expect.stringMatching(/^auth\.keys\[1\]\.weight \(line 12\): min 0\.9 is above max 0\.1/),
+    ]);
+  });
+});
+
+describe('secrets in a config error', () => {
+  it.each([
+    `auth: { keys: { name: x, key: ${SECRET} } }\n${PROVIDERS}${MODELS}`,
+    `auth: { keys: [${SECRET}] }\n${PROVIDERS}${MODELS}`,
+    `auth: { keys: ${SECRET} }\n${PROVIDERS}${MODELS}`,
+    `auth: [${SECRET}]\n${PROVIDERS}${MODELS}`,
+    `auth: { keys: [{ name: x, key: [${SECRET}] }] }\n${PROVIDERS}${MODELS}`,
+    `auth: { keys: [{ name: x, key: *${SECRET} }] }\n${PROVIDERS}${MODELS}`,
+    `auth: { keys: [{ name: x, key: "${SECRET}\\q" }] }\n${PROVIDERS}${MODELS}`,
+    `providers: [{ type: openai, api_key: ${SECRET} }]\n${MODELS}`,
+    `providers: { p: ${SECRET} }\n${MODELS}`,
+    `providers: ${SECRET}\n${MODELS}`,
+    `providers: { "bad name": { type: openai, api_key: ${SECRET} } }\n${MODELS}`,
+    `providers: { p: { type: openai, api_key: { value: ${SECRET} } } }\n${MODELS}`,
+    `providers:\n  p:\n    type: openai\n    api_key: |x${SECRET}\n${MODELS}`,
+    `- auth: { keys: [{ name: x, key: ${SECRET} }] }`,
+    SECRET,
+    `${PROVIDERS}${MODELS}storage: { url: "postgres://user:${SECRET}@db/mixllm" }`,
+    `providers: { p: { type: openai, base_url: "ftp://user:${SECRET}@host/v1" } }\n${MODELS}`,
+  ])('are not shown: %#', (text) => {
+    const problems = problemsOf(text);
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.join('\n')).not.toContain('SECRET');
+  });
+
+  it('leave the kind of what was found', () => {
+    expect(problemsOf(`auth: { keys: { name: x, key: k } }\n${PROVIDERS}${MODELS}`)).toEqual([
+      'auth.keys (line 1): found a mapping; expected array',
+    ]);
+    expect(problemsOf(`providers: [k]\n${MODELS}`)).toEqual(['providers (line 1): found a list; expected record']);
+    expect(problemsOf(`providers: { p: k }\n${MODELS}`)).toEqual([
+      'providers.p (line 1): its value is not shown; expected object',
+    ]);
+  });
+
+  it('are not shown, whatever the key is and whatever else is wrong', () => {
+    const wrongs = ['port: 99999', 'unknown: 1', 'host: []'];
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 8, maxLength: 40 }),
+        fc.constantFrom(...wrongs),
+        fc.boolean(),
+        (noise, wrong, quoted) => {
+          const secret = `${SECRET}${noise}`;
+          const literal = quoted ? JSON.stringify(secret) : `\${KEY}`;
+          const text = `server: { ${wrong} }\nauth: { keys: [{ name: t, key: ${literal}, rpm: -1, weight: { max: 2 } }] }\nproviders: { p: { type: nothing, api_key: ${literal} } }\n${MODELS}`;
+          const problems = problemsOf(text, { KEY: secret });
+          expect(problems.length).toBeGreaterThanOrEqual(4);
+          expect(problems.join('\n')).not.toContain('SECRET');
+        },
+      ),
+    );
+  });
+
+  const noise = fc.oneof(
+    fc.string({ maxLength: 6 }),
+    fc.string({
+      unit: fc.constantFrom('!', '|', '>', '*', '&', '%', '@', ':', ' ', '"', "'", '{', '[', '-', '<', 'x'),
+      maxLength: 4,
+    }),
+  );
+
+  it('are not shown when they stand in the file and break its YAML', () => {
+    fc.assert(
+      fc.property(noise, noise, (before, after) => {
+        const text = `providers:\n  p:\n    type: openai\n    api_key: ${before}${SECRET}${after}\n    base_url: 7\n${MODELS}`;
+        expect(problemsOf(text).join('\n')).not.toContain('SECRET');
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

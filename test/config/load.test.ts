@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { disabledProviders, enabledArms } from '../../src/config/arms.ts';
+import { notInForce } from '../../src/config/cross-check.ts';
+import { ConfigError, loadConfig } from '../../src/config/load.ts';
+import { MINIMAL, parse } from './support.ts';
+
+/** The example of the design document, word for word. */
+const EXAMPLE = `
+server: { host: 127.0.0.1, port: 8080 }
+auth:                       # no keys: the server only listens on loopback
+  keys: [{ name: team-a, key: \${MIXLLM_KEY_TEAM_A}, weight: { max: 0.8 }, models: ["*"], budget: { usd: 20, per: day }, rpm: 600 }]
+providers:
+  openai:    { type: openai,    api_key: \${OPENAI_API_KEY} }
+  anthropic: { type: anthropic, api_key: \${ANTHROPIC_API_KEY} }
+  local:     { type: openai,    base_url: http://127.0.0.1:11434/v1 }      # Ollama, vLLM, llama.cpp, any OpenAI-compatible server
+models:
+  - { id: big,   provider: openai, model: gpt-5,      price: { input: 1.25, cached_input: 0.125, output: 10 }, context_window: 400000, capabilities: [tools, vision, json], prior: frontier }
+  - { id: small, provider: local,  model: qwen3:4b,   price: { input: 0, output: 0 }, max_concurrency: 4, prior: small }
+routing:   { reference: big, weight: 0.5, latency: { budget_s: 30 }, targets: { } }
+           # reference: the arm that costs and savings are told against, and that answers when the learner cannot
+resilience: { retries: 1, timeouts: { connect_s: 5, first_byte_s: 120, idle_s: 60, total_s: 600 }, breaker: { failures: 5, cooldown_s: 10 } }   # a model may override timeouts
+learning:  { exploration: thompson }         # or ucb, none
+embedding: { kind: lexical }                  # or { kind: transformers, model: Xenova/all-MiniLM-L6-v2 }
+storage:   { url: "sqlite:data/mixllm.db" }   # or postgres://…
+`;
+const KEYS = { MIXLLM_KEY_TEAM_A: 'mx-team', OPENAI_API_KEY: 'sk-openai', ANTHROPIC_API_KEY: 'sk-anthropic' };
+
+describe('the example of the design', () => {
+  it('is read as it is meant', () => {
+    const { config, missingKeys } = parse(EXAMPLE, KEYS);
+    expect(missingKeys.size).toBe(0);
+    expect(config.auth.keys).toEqual([
+      {
+        name: 'team-a',
+        key: 'mx-team',
+        weight: { min: 0, max: 0.8 },
+        models: ['*'],
+        budget: { usd: 20, per: 'day' },
+        rpm: 600,
+      },
+    ]);
+    expect(config.providers).toEqual({
+      openai: { type: 'openai', api_key: 'sk-openai', stream_usage: true },
+      anthropic: { type: 'anthropic', api_key: 'sk-anthropic', stream_usage: true },
+      local: { type: 'openai', base_url: 'http://127.0.0.1:11434/v1', stream_usage: true },
+    });
+    expect(config.resilience.breaker).toEqual({ failures: 5, cooldown_s: 10 });
+    expect(config.storage.url).toBe('sqlite:data/mixllm.db');
+  });
+
+  it('makes these arms', () => {
+    const timeouts = { firstByteMs: 120_000, idleMs: 60_000, totalMs: 600_000 };
+    expect(enabledArms(parse(EXAMPLE, KEYS))).toEqual([
+      {
+        id: 'big',
+        provider: 'openai',
+        upstreamModel: 'gpt-5',
+        price: { input: 1.25, cachedInput: 0.125, cacheWrite: 1.25, output: 10 },
+        contextWindow: 400_000,
+        maxOutputTokens: null,
+        capabilities: ['tools', 'vision', 'json'],
+        maxConcurrency: 32,
+        prior: 'frontier',
+        timeouts,
+      },
+      {
+        id: 'small',
+        provider: 'local',
+        upstreamModel: 'qwen3:4b',
+        price: { input: 0, cachedInput: 0, cacheWrite: 0, output: 0 },
+        contextWindow: null,
+        maxOutputTokens: null,
+        capabilities: [],
+        maxConcurrency: 4,
+        prior: 'small',
+        timeouts,
+      },
+    ]);
+  });
+
+  it('says what it does not act on yet', () => {
+    const lines = notInForce(parse(EXAMPLE, KEYS).config);
+    expect(lines).toHaveLength(3);
+    for (const [i, path] of ['auth.keys[0].budget', 'auth.keys[0].rpm', 'resilience.breaker'].entries()) {
+      expect(lines[i]).toContain(path);
+    }
+    expect(notInForce(parse(MINIMAL).config)).toEqual([]);
+  });
+
+  it('runs on what keys there are: a missing one turns its provider off', () => {
+    const loaded = parse(EXAMPLE, { MIXLLM_KEY_TEAM_A: 'mx-team', OPENAI_API_KEY: '' });
+    expect([...loaded.missingKeys]).toEqual([
+      ['openai', 'OPENAI_API_KEY'],
+      ['anthropic', 'ANTHROPIC_API_KEY'],
+    ]);
+    expect(enabledArms(loaded).map(({ id }) => id)).toEqual(['small']);
+    expect(disabledProviders(loaded)).toEqual([
+      'provider "openai" is off (models: big): set OPENAI_API_KEY to turn it on',
+      'provider "anthropic" is off (models: none): set ANTHROPIC_API_KEY to turn it on',
+    ]);
+    expect(disabledProviders(parse(EXAMPLE, KEYS))).toEqual([]);
+  });
+});
+
+describe('defaults', () => {
+  it('are all there for the smallest config', () => {
+    expect(parse(MINIMAL).config).toEqual({
+      server: { host: '127.0.0.1', port: 8080, max_body_mb: 32, shutdown_s: 30 },
+      auth: { keys: [] },
+      providers: { p: { type: 'openai', stream_usage: true } },
+      models: [{ id: 'a', provider: 'p', price: { input: 1, output: 2 }, capabilities: [], max_concurrency: 32 }],
+      routing: {
+        weight: 0.5,
+        weights: { economy: 0.5, balanced: 0.8, quality: 0.95 },
+        latency: { budget_s: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
+        targets: {},
+      },
+      resilience: {
+        retries: 1,
+        max_retry_after_s: 5,
+        timeouts: { connect_s: 5, first_byte_s: 120, idle_s: 60, total_s: 600 },
+      },
+      learning: { exploration: 'thompson' },
+      embedding: { kind: 'lexical' },
+      storage: { url: 'sqlite:data/mixllm.db' },
+      logging: { level: 'info' },
+    });
+  });
+
+  it('fill in what a section leaves out', () => {
+    const { config } = parse(
+      `${MINIMAL}resilience: { timeouts: { idle_s: 7 }, breaker: {} }\nrouting: { latency: { cap: 3 } }`,
+    );
+    expect(config.resilience.timeouts).toEqual({ connect_s: 5, first_byte_s: 120, idle_s: 7, total_s: 600 });
+    expect(config.resilience.breaker).toEqual({ failures: 5, cooldown_s: 10 });
+    expect(config.routing.latency).toMatchObject({ budget_s: 30, cap: 3 });
+  });
+
+  it("lets a model's own timeouts and cache prices go first, and knows what Anthropic charges", () => {
+    const loaded = parse(`
+providers: { o: { type: openai }, a: { type: anthropic } }
+models:
+  - { id: own, provider: o, price: { input: 2, output: 1, cached_input: 0.5, cache_write: 3 }, timeouts: { idle_s: 0.5 } }
+  - { id: claude, provider: a, price: { input: 4, output: 1 }, max_output_tokens: 8192 }
+`);
+    const [own, claude] = enabledArms(loaded);
+    expect(own.timeouts).toEqual({ firstByteMs: 120_000, idleMs: 500, totalMs: 600_000 });
+    expect(own.price).toEqual({ input: 2, cachedInput: 0.5, cacheWrite: 3, output: 1 });
+    expect(claude).toMatchObject({ upstreamModel: 'claude', maxOutputTokens: 8192 });
+    expect(claude.price).toEqual({ input: 4, cachedInput: 4, cacheWrite: 5, output: 1 });
+  });
+});
+
+describe('loadConfig', () => {
+  it('reads a file, and says which one it could not', () => {
+    const shipped = new URL('../../config/mixllm.yaml', import.meta.url).pathname;
+    const variables = [...readFileSync(shipped, 'utf8').matchAll(/\$\{(\w+)/g)].map(([, name]) => [
+      name,
+      'sk-some-key',
+    ]);
+    expect(enabledArms(loadConfig(shipped, Object.fromEntries(variables))).length).toBeGreaterThan(0);
+    expect(() => loadConfig('/nowhere/mixllm.yaml', {})).toThrow(ConfigError);
+    expect(() => loadConfig('/nowhere/mixllm.yaml', {})).toThrow(
+      /\/nowhere\/mixllm\.yaml cannot be used:\n {2}- .*ENOENT/,
+    );
+  });
+});

@@ -1,0 +1,64 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Embedder } from '../../src/features/embedder.ts';
+
+const ODD_TEXTS: Record<string, string> = {
+  empty: '',
+  'white space': ' \n\t\u00a0 ',
+  'one letter': 'a',
+  'a lone surrogate': `half a pair \ud83d and the other half \ude00`,
+  emoji: '🙂🚀 👩‍👩‍👧 ok',
+  Chinese: '下列说法正确的是哪一个？请回答。',
+  'right to left': 'ما هي عاصمة فرنسا؟',
+  'control characters': '\u0000\u0007\u001b[31m\u2028',
+  'a megabyte of one letter': 'x'.repeat(2 ** 20),
+  'a megabyte of words': 'route this query '.repeat(2 ** 16),
+};
+
+/** What holds for every embedder. @param make called once */
+export function embedderContract(name: string, make: () => Promise<Embedder> | Embedder): void {
+  describe(`${name} as an embedder`, () => {
+    let embedder: Embedder;
+    beforeAll(async () => {
+      embedder = await make();
+    });
+
+    it('names its map', () => {
+      expect(embedder.id).toMatch(/^[a-z][\w.:/-]+$/i);
+      expect(embedder.dimensions).toBeGreaterThan(0);
+    });
+
+    it.each(Object.entries(ODD_TEXTS))('gives finite numbers for %s', async (_, text) => {
+      const vector = await embedder.embed(text);
+      expect(vector).toBeInstanceOf(Float32Array);
+      expect(vector).toHaveLength(embedder.dimensions);
+      expect(vector.every(Number.isFinite)).toBe(true);
+    });
+
+    it('gives the same vector for the same text, whatever came between or at the same time', async () => {
+      const texts = ['What is 2 + 2?', 'def f(x): return x', 'Who wrote Faust?'];
+      const alone: Float32Array[] = [];
+      for (const text of texts) alone.push(await embedder.embed(text));
+      expect(await Promise.all(texts.map((text) => embedder.embed(text)))).toEqual(alone);
+    });
+
+    it('hands out vectors of one’s own', async () => {
+      const first = await embedder.embed('one');
+      const copy = first.slice();
+      await embedder.embed('two, and something else');
+      expect(first).toEqual(copy);
+    });
+
+    it('puts a text nearer to a rewording than to another matter', async () => {
+      const [python, reworded, history] = await Promise.all([
+        embedder.embed('Write a python function to find the largest number in a list.'),
+        embedder.embed('Write a function in python that returns the smallest number of a given list.'),
+        embedder.embed('Who was the first president of the United States, and when was he elected?'),
+      ]);
+      expect(distance(python, reworded)).toBeLessThan(distance(python, history));
+    });
+  });
+}
+
+function distance(a: Float32Array, b: Float32Array): number {
+  return Math.hypot(...a.map((value, i) => value - b[i]));
+}

@@ -1,0 +1,98 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LexicalEmbedder } from '../../src/features/lexical-embedder.ts';
+import { DEFAULT_MAP, decodeMap, descriptionFile, encodeMap, loadLexicalMap } from '../../src/features/lexical-map.ts';
+import { embedderContract } from './embedder-contract.ts';
+
+embedderContract('LexicalEmbedder', () => new LexicalEmbedder());
+
+describe('LexicalEmbedder', () => {
+  it('is named after its map', () => {
+    const map = loadLexicalMap();
+    expect(new LexicalEmbedder(map).id).toBe(`lexical-${map.hash.slice(0, 8)}`);
+    expect(new LexicalEmbedder().id).toBe(new LexicalEmbedder(map).id);
+  });
+
+  it('embeds at once what it embeds later', async () => {
+    const embedder = new LexicalEmbedder();
+    expect(await embedder.embed('What is a prime?')).toEqual(embedder.embedNow('What is a prime?'));
+  });
+});
+
+describe('the map that ships with the project', () => {
+  it('has at most a megabyte, and survives being written again', () => {
+    const bytes = readFileSync(DEFAULT_MAP);
+    expect(statSync(DEFAULT_MAP).size + statSync(descriptionFile(DEFAULT_MAP)).size).toBeLessThanOrEqual(1_000_000);
+    expect(encodeMap(decodeMap(bytes)).equals(bytes)).toBe(true);
+  });
+
+  it('says where it comes from, without a prompt in it', () => {
+    const description = JSON.parse(readFileSync(descriptionFile(DEFAULT_MAP), 'utf8'));
+    expect(description.corpus.map(({ source }: { source: unknown }) => source)).not.toContain(null);
+    for (const { ngrams } of description.tags) {
+      for (const ngram of ngrams) {
+        expect(ngram.length).toBeLessThanOrEqual(24);
+        expect(ngram.split(' ').length).toBeLessThanOrEqual(2);
+      }
+    }
+  });
+});
+
+describe('loadLexicalMap', () => {
+  let folder: string;
+  let file: URL;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mixllm-map-'));
+    file = pathToFileURL(join(folder, 'lexical-map.bin'));
+    copyFileSync(DEFAULT_MAP, file);
+    copyFileSync(descriptionFile(DEFAULT_MAP), descriptionFile(file));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const damage = (change: (bytes: Buffer) => Buffer) => writeFileSync(file, change(readFileSync(file)));
+
+  it('reads a map from any folder', () => {
+    expect(loadLexicalMap(file).hash).toBe(loadLexicalMap().hash);
+  });
+
+  it('names the file and the way out when it is missing', () => {
+    rmSync(file);
+    expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*mixllm train features/s);
+  });
+
+  it('refuses a map with a flipped bit', () => {
+    damage((bytes) => {
+      bytes[100_000] ^= 1;
+      return bytes;
+    });
+    expect(() => loadLexicalMap(file)).toThrow(/SHA-256/);
+  });
+
+  it('refuses a map that was cut short', () => {
+    damage((bytes) => bytes.subarray(0, -1));
+    expect(() => loadLexicalMap(file)).toThrow(/bytes instead of/);
+  });
+
+  it('refuses what is no map, or one of another version', () => {
+    damage(() => Buffer.from('hello'));
+    expect(() => loadLexicalMap(file)).toThrow(/no feature map/);
+    copyFileSync(DEFAULT_MAP, file);
+    damage((bytes) => {
+      bytes.writeUInt32LE(64, 12);
+      return bytes;
+    });
+    expect(() => loadLexicalMap(file)).toThrow(/other features/);
+  });
+
+  it('refuses a description that does not fit', () => {
+    const description = JSON.parse(readFileSync(descriptionFile(file), 'utf8'));
+    description.tags.pop();
+    writeFileSync(descriptionFile(file), JSON.stringify(description));
+    expect(() => loadLexicalMap(file)).toThrow(/tags/);
+    writeFileSync(descriptionFile(file), '{');
+    expect(() => loadLexicalMap(file)).toThrow(/JSON/);
+  });
+});

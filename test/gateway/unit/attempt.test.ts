@@ -1,0 +1,236 @@
+import { describe, expect, it } from 'vitest';
+import type { Arm } from '../../../src/domain/arm.ts';
+import { GatewayError, UpstreamError } from '../../../src/domain/errors.ts';
+import type { AttemptRecord } from '../../../src/domain/events.ts';
+import { type AttemptPlan, attempt, retryAfterMs } from '../../../src/gateway/attempt.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { armOf } from '../../routing/support.ts';
+
+type Answer = string | Error | 'hang';
+
+/** Knows how many timers are set. */
+class CountingClock extends ManualClock {
+  pending = 0;
+
+  override after(milliseconds: number, callback: () => void): () => void {
+    this.pending++;
+    let ended = false;
+    const end = () => {
+      if (!ended) this.pending--;
+      ended = true;
+    };
+    const cancel = super.after(milliseconds, () => {
+      end();
+      callback();
+    });
+    return () => {
+      end();
+      cancel();
+    };
+  }
+}
+
+/** Upstreams that answer from a script, on a clock that jumps from timer to timer. */
+function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan<string>> & { uniform?: number } = {}) {
+  const clock = new CountingClock(Date.UTC(2025, 0, 1));
+  const client = new AbortController();
+  const calls: string[] = [];
+  const failures: AttemptRecord[] = [];
+  const signals: AbortSignal[] = [];
+  const plan: AttemptPlan<string> = {
+    arms: Object.keys(script).map((id) => armOf(id, { timeouts: { firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } })),
+    resilience: { retries: 1, maxRetryAfterMs: 5000 },
+    clock,
+    random: { uniform: () => options.uniform ?? 0, normal: () => 0 },
+    clientGone: client.signal,
+    onFailure: (record) => failures.push(record),
+    call(arm: Arm, signal: AbortSignal) {
+      calls.push(`${arm.id}@${clock.monotonic()}`);
+      signals.push(signal);
+      const answer = script[arm.id].shift() ?? expect.unreachable(`one more call of ${arm.id}`);
+      if (answer instanceof Error) return Promise.reject(answer);
+      if (answer !== 'hang') return Promise.resolve(answer);
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+    ...options,
+  };
+  return { plan, clock, client, calls, failures, signals };
+}
+
+/** Moves the clock on by milliseconds as long as the attempt is not settled. */
+async function settled<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
+  let done = false;
+  const watched = promise.finally(() => {
+    done = true;
+  });
+  watched.catch(() => {});
+  for (let i = 0; i < 30_000 && !done; i++) {
+    for (let turn = 0; turn < 12; turn++) await Promise.resolve();
+    // What is due right now is done first.
+    if (!done) clock.advance(i % 2);
+  }
+  return watched;
+}
+
+const status = (code: number, retryAfter: string | null = null) =>
+  new UpstreamError('status', `status ${code}`, { status: code, retryAfter });
+
+describe('attempt', () => {
+  it('answers with the first arm, and asks no other', async () => {
+    const { plan, calls, failures, clock, signals } = scripted({ a: ['yes'], b: [] });
+    const answer = await attempt(plan);
+    expect(answer).toMatchObject({ arm: { id: 'a' }, value: 'yes', startedAt: 0 });
+    expect([calls, failures, clock.pending]).toEqual([['a@0'], [], 0]);
+    clock.advance(60_000);
+    expect(signals[0].aborted).toBe(false);
+    answer.limit.abort();
+    expect(signals[0].aborted).toBe(true);
+  });
+
+  it.each([408, 409, 429, 500, 502, 503, 504, 529])('tries the same arm again after %i, with a pause', async (code) => {
+    const { plan, calls, clock, failures } = scripted({ a: [status(code), 'yes'], b: [] });
+    await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ value: 'yes', startedAt: 125 });
+    expect(calls).toEqual(['a@0', 'a@125']);
+    expect(failures).toEqual([{ arm: 'a', result: 'status', status: code, durationMs: 0 }]);
+  });
+
+  it('waits 250 ms, 500 ms, 1 s … and up to half of each less, by chance', async () => {
+    const failing = () => new UpstreamError('connection', 'refused');
+    for (const [uniform, share] of [
+      [0, 0.5],
+      [0.5, 0.75],
+    ]) {
+      const { plan, calls, clock } = scripted({ a: [failing(), failing(), failing(), 'yes'] }, { uniform });
+      plan.resilience.retries = 3;
+      await settled(attempt(plan), clock);
+      const times = [0, 250, 750, 1750].map((ms) => `a@${Math.ceil(ms * share)}`);
+      expect(calls.map((call) => call.replace(/\.\d+/, ''))).toEqual(times.map((time) => time.replace(/\.\d+/, '')));
+    }
+  });
+
+  it.each([
+    ['2', 2000],
+    ['0', 0],
+    ['0.5', 500],
+    ['5', 5000],
+    [new Date(Date.UTC(2025, 0, 1, 0, 0, 3)).toUTCString(), 3000],
+    [new Date(Date.UTC(2024, 0, 1)).toUTCString(), 0],
+  ])('honours retry-after: %s', async (header, pause) => {
+    const { plan, calls, clock } = scripted({ a: [status(429, header), 'yes'], b: [] });
+    await settled(attempt(plan), clock);
+    expect(calls).toEqual(['a@0', `a@${pause}`]);
+  });
+
+  it.each(['5.001', '60', new Date(Date.UTC(2025, 0, 1, 0, 1)).toUTCString()])(
+    'asks another at once rather than wait for too long a retry-after: %s',
+    async (header) => {
+      const { plan, calls, clock } = scripted({ a: [status(503, header)], b: ['yes'] });
+      await settled(attempt(plan), clock);
+      expect(calls).toEqual(['a@0', 'b@0']);
+      const alone = scripted({ a: [status(503, header)] });
+      await expect(attempt(alone.plan)).rejects.toMatchObject({ status: 503, retryAfter: header });
+    },
+  );
+
+  it('takes an unreadable retry-after for none', async () => {
+    const { plan, calls, clock } = scripted({ a: [status(429, 'soon'), 'yes'] });
+    await settled(attempt(plan), clock);
+    expect(calls).toEqual(['a@0', 'a@125']);
+  });
+
+  it('falls back in the given order once an arm has had its tries', async () => {
+    const { plan, calls, clock, failures } = scripted({ b: [status(500), status(500)], c: [status(401)], a: ['yes'] });
+    await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ arm: { id: 'a' }, value: 'yes' });
+    expect(calls).toEqual(['b@0', 'b@125', 'c@125', 'a@125']);
+    expect(failures.map(({ arm, status: code }) => [arm, code])).toEqual([
+      ['b', 500],
+      ['b', 500],
+      ['c', 401],
+    ]);
+  });
+
+  it.each([400, 413, 422])('takes %i for the last word', async (code) => {
+    const { plan, calls, clock } = scripted({ a: [status(code)], b: [] });
+    await expect(settled(attempt(plan), clock)).rejects.toMatchObject({ status: code });
+    expect(calls).toEqual(['a@0']);
+  });
+
+  it.each(['unreadable', 'interrupted', 'timeout'] as const)(
+    'asks another arm, not the same, after: %s',
+    async (failure) => {
+      const { plan, calls, failures } = scripted({ a: [new UpstreamError(failure, 'x', { status: 400 })], b: ['yes'] });
+      await attempt(plan);
+      expect(calls).toEqual(['a@0', 'b@0']);
+      expect(failures).toEqual([{ arm: 'a', result: failure, status: null, durationMs: 0 }]);
+    },
+  );
+
+  it('throws the last failure when all have failed', async () => {
+    const { plan, clock, failures } = scripted({ a: [status(401)], b: [status(500), status(503, '9')] });
+    await expect(settled(attempt(plan), clock)).rejects.toMatchObject({ message: 'status 503', retryAfter: '9' });
+    expect(failures).toHaveLength(3);
+  });
+
+  it('tries another arm when one cannot be told the request, but not after a fault of our own', async () => {
+    const untold = new GatewayError(400, 'no words for it');
+    const { plan, calls, failures } = scripted({ a: [untold], b: ['yes'] });
+    await expect(attempt(plan)).resolves.toMatchObject({ arm: { id: 'b' } });
+    expect(calls).toEqual(['a@0', 'b@0']);
+    expect(failures).toEqual([{ arm: 'a', result: 'error', status: null, durationMs: 0 }]);
+    await expect(attempt(scripted({ a: [untold] }).plan)).rejects.toBe(untold);
+    const bug = new TypeError('undefined is not a function');
+    await expect(attempt(scripted({ a: [bug], b: [] }).plan)).rejects.toBe(bug);
+  });
+
+  it('gives up an arm that sends nothing for as long as it may, and aborts the call', async () => {
+    const { plan, calls, clock, failures, signals } = scripted({ a: ['hang'], b: ['yes'] });
+    await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ arm: { id: 'b' } });
+    expect(calls).toEqual(['a@0', 'b@5000']);
+    expect(failures).toEqual([{ arm: 'a', result: 'timeout', status: null, durationMs: 5000 }]);
+    expect(signals[0].aborted).toBe(true);
+    const alone = scripted({ a: ['hang'] });
+    await expect(settled(attempt(alone.plan), alone.clock)).rejects.toMatchObject({ failure: 'timeout', status: 504 });
+  });
+
+  it('stops at once when the client leaves during a call', async () => {
+    const { plan, client, calls, failures, signals } = scripted({ a: ['hang'], b: [] });
+    const attempted = attempt(plan);
+    client.abort(new Error('the client left'));
+    await expect(attempted).rejects.toThrow('the client left');
+    expect(calls).toEqual(['a@0']);
+    expect(signals[0].aborted).toBe(true);
+    expect(failures).toEqual([{ arm: 'a', result: 'aborted', status: null, durationMs: 0 }]);
+  });
+
+  it('stops at once when the client leaves during a pause, and leaves no timer', async () => {
+    const { plan, client, clock, calls } = scripted({ a: [status(500), 'never'], b: [] });
+    const attempted = attempt(plan);
+    for (let turn = 0; turn < 12; turn++) await Promise.resolve();
+    clock.advance(100);
+    client.abort(new Error('the client left'));
+    await expect(attempted).rejects.toThrow('the client left');
+    expect(clock.pending).toBe(0);
+    clock.advance(10_000);
+    for (let turn = 0; turn < 12; turn++) await Promise.resolve();
+    expect(calls).toEqual(['a@0']);
+  });
+});
+
+describe('retryAfterMs', () => {
+  const now = Date.UTC(2025, 0, 1);
+
+  it.each([
+    [null, null],
+    ['', null],
+    ['  ', null],
+    ['1.5', 1500],
+    ['-3', 0],
+    ['NaN', null],
+    ['Infinity', null],
+    ['tomorrow', null],
+    ['Wed, 01 Jan 2025 00:00:07 GMT', 7000],
+    ['Tue, 31 Dec 2024 00:00:00 GMT', 0],
+  ])('%s → %s', (header, expected) => {
+    expect(retryAfterMs(header, now)).toBe(expected);
+  });
+});

@@ -1,0 +1,206 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
+import { EventLog } from '../../../src/gateway/event-log.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { FakeStore } from './fake-store.ts';
+import { completed, decided, metricValue, RecordingLogger, rated, withdrawn } from './support.ts';
+
+function setUp() {
+  const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
+  const eventLog = new EventLog(store, clock, metrics, log);
+  const committed: number[] = [];
+  eventLog.onCommit((sequence) => committed.push(sequence));
+  const stored = () => store.events.map(({ decisionId }) => decisionId);
+  return { store, clock, metrics, log, eventLog, committed, stored };
+}
+
+const names = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `d${from + i}`);
+const sizes = ({ commits }: FakeStore) => commits.map((commit) => commit.length);
+const degraded = async (metrics: Metrics) =>
+  (await metrics.registry.metrics()).includes('mixllm_degraded{part="store"} 1');
+
+describe('EventLog', () => {
+  it('keeps the order, gathers what comes together into one commit, and cuts it at 256', async () => {
+    const { store, eventLog, committed, stored } = setUp();
+    for (const name of names(600)) eventLog.record(decided(name));
+    expect(store.commits).toHaveLength(0);
+    await eventLog.flush();
+    expect(stored()).toEqual(names(600));
+    expect(sizes(store)).toEqual([256, 256, 88]);
+    expect(committed).toEqual([256, 512, 600]);
+  });
+
+  it('commits by itself, a turn later', async () => {
+    const { eventLog, stored } = setUp();
+    eventLog.record(decided('a'));
+    eventLog.record(decided('b'));
+    for (let i = 0; i < 5; i++) await nextTurn();
+    expect(stored()).toEqual(['a', 'b']);
+  });
+
+  it('has one commit under way at a time; the rest waits for it and goes out next, in order', async () => {
+    const { store, eventLog, stored } = setUp();
+    let open = () => {};
+    store.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    eventLog.record(decided('d0'));
+    await nextTurn();
+    await nextTurn();
+    for (const name of names(5, 1)) eventLog.record(decided(name));
+    const durable = eventLog.recordDurably(rated('d6', 'fb', 1));
+    await nextTurn();
+    expect(sizes(store)).toEqual([1]);
+    store.gate = null;
+    open();
+    expect(await durable).toMatchObject({ decisionId: 'd6', sequence: 7 });
+    expect(stored()).toEqual(names(7));
+    expect(sizes(store)).toEqual([1, 6]);
+  });
+
+  it('keeps events while the store fails, tries again later and later, and loses nothing', async () => {
+    const { store, clock, metrics, log, eventLog, stored, committed } = setUp();
+    store.failing = true;
+    for (const name of names(300)) eventLog.record(decided(name));
+    await eventLog.flush();
+    expect(eventLog.degraded).toBe(true);
+    expect(await degraded(metrics)).toBe(true);
+    expect(sizes(store)).toEqual([256]);
+    for (const name of names(10, 300)) eventLog.record(decided(name));
+    for (const [delay, tries] of [
+      [200, 2],
+      [400, 3],
+      [800, 4],
+      [1600, 5],
+      [3200, 6],
+      [6400, 7],
+      [10_000, 8],
+      [10_000, 9],
+    ]) {
+      clock.advance(delay - 1);
+      for (let i = 0; i < 4; i++) await nextTurn();
+      expect(store.commits.length, `just before ${delay} ms`).toBe(tries - 1);
+      clock.advance(1);
+      for (let i = 0; i < 4; i++) await nextTurn();
+      expect(store.commits.length, `after ${delay} ms`).toBe(tries);
+    }
+    expect(await metricValue(metrics.storeErrors)).toBe(9);
+    expect(stored()).toEqual([]);
+    store.failing = false;
+    clock.advance(10_000);
+    for (let i = 0; i < 8; i++) await nextTurn();
+    expect(stored()).toEqual(names(310));
+    expect(committed).toEqual([256, 310]);
+    expect(eventLog.degraded).toBe(false);
+    expect(await degraded(metrics)).toBe(false);
+    expect(await metricValue(metrics.eventsLost)).toBe(0);
+    expect(log.lines.at(-1)).toMatch(/works again/);
+  });
+
+  it('begins with short waits again after a recovery', async () => {
+    const { store, clock, eventLog } = setUp();
+    for (let round = 0; round < 2; round++) {
+      store.failing = true;
+      eventLog.record(decided(`r${round}`));
+      await eventLog.flush();
+      await eventLog.flush();
+      await eventLog.flush();
+      store.failing = false;
+      await eventLog.flush();
+    }
+    store.failing = true;
+    eventLog.record(decided('last'));
+    await eventLog.flush();
+    store.failing = false;
+    clock.advance(200);
+    for (let i = 0; i < 4; i++) await nextTurn();
+    expect(store.events.map(({ decisionId }) => decisionId)).toEqual(['r0', 'r1', 'last']);
+  });
+
+  it('rejects at once those that somebody waits for, and never writes them later', async () => {
+    const { store, eventLog, stored } = setUp();
+    store.failing = true;
+    eventLog.record(decided('kept'));
+    const durable = [eventLog.recordDurably(rated('x', 'fb1', 1)), eventLog.recordDurably(rated('y', 'fb2', 1))];
+    for (const each of durable) await expect(each).rejects.toThrow('disk');
+    await expect(eventLog.recordDurably(rated('z', 'fb3', 1))).rejects.toThrow('disk');
+    store.failing = false;
+    await expect(eventLog.recordDurably(rated('ok', 'fb4', 1))).resolves.toMatchObject({ sequence: 2 });
+    expect(stored()).toEqual(['kept', 'ok']);
+    expect(eventLog.degraded).toBe(false);
+  });
+
+  it('gives up the oldest beyond 50,000, and counts them', async () => {
+    const { store, metrics, eventLog } = setUp();
+    store.failing = true;
+    eventLog.record(decided('first'));
+    await eventLog.flush();
+    const event = decided('many');
+    for (let i = 0; i < 50_004; i++) eventLog.record(i === 50_003 ? decided('newest') : event);
+    expect(await metricValue(metrics.eventsLost)).toBe(5);
+    store.failing = false;
+    await eventLog.flush();
+    expect(store.events).toHaveLength(50_000);
+    expect(store.events[0].decisionId).toBe('many');
+    expect(store.events.at(-1)?.decisionId).toBe('newest');
+    expect(Math.max(...sizes(store))).toBe(256);
+  });
+
+  it('says on closing what could not be written, and tries no more', async () => {
+    const { store, clock, log, eventLog } = setUp();
+    eventLog.record(decided('a'));
+    await eventLog.close();
+    expect(store.events).toHaveLength(1);
+    expect(log.lines).toEqual([]);
+    store.failing = true;
+    eventLog.record(decided('b'));
+    await eventLog.close();
+    expect(log.lines.at(-1)).toMatch(/^error:.*lost/);
+    const tries = store.commits.length;
+    clock.advance(60_000);
+    for (let i = 0; i < 4; i++) await nextTurn();
+    expect(store.commits).toHaveLength(tries);
+  });
+});
+
+describe('EventLog.findDecision', () => {
+  const life: GatewayEvent[] = [decided('d'), completed('d', { completionId: 'chatcmpl-7' }), rated('d', 'fb', 1)];
+
+  it('finds what was recorded the moment before, by either id', async () => {
+    const { eventLog } = setUp();
+    for (const event of [...life, decided('other')]) eventLog.record(event);
+    for (const id of ['d', 'chatcmpl-7']) {
+      expect((await eventLog.findDecision(id)).map(({ type }) => type)).toEqual(['decided', 'completed', 'rated']);
+    }
+    expect(await eventLog.findDecision('nobody')).toEqual([]);
+  });
+
+  it('finds what waits while the store takes nothing, together with what it has', async () => {
+    const { store, eventLog } = setUp();
+    store.append = () => Promise.reject(new Error('read-only'));
+    for (const event of life.slice(0, 2)) eventLog.record(event);
+    for (const id of ['d', 'chatcmpl-7']) {
+      expect((await eventLog.findDecision(id)).map(({ type }) => type)).toEqual(['decided', 'completed']);
+    }
+    const half = setUp();
+    half.eventLog.record(life[0]);
+    await half.eventLog.flush();
+    half.store.append = () => Promise.reject(new Error('read-only'));
+    half.eventLog.record(life[1]);
+    half.eventLog.record(withdrawn('e', 'fb'));
+    for (const id of ['d', 'chatcmpl-7']) {
+      expect(
+        (await half.eventLog.findDecision(id)).map(({ type }) => type),
+        id,
+      ).toEqual(['decided', 'completed']);
+    }
+  });
+
+  it('rejects when the store cannot be read', async () => {
+    const { store, eventLog } = setUp();
+    store.failing = true;
+    await expect(eventLog.findDecision('d')).rejects.toThrow('disk');
+  });
+});

@@ -1,0 +1,61 @@
+import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
+import type { EventStore, Snapshot } from '../../../src/store/event-store.ts';
+
+/** An event store in memory that fails when told to, and can be held up. Keeps no idempotency keys. */
+export class FakeStore implements EventStore {
+  readonly events: StoredEvent[] = [];
+  readonly snapshots = new Map<string, Snapshot>();
+  /** The events of every commit that was tried, failed ones too. */
+  readonly commits: GatewayEvent[][] = [];
+  /** Starting points of all reads. */
+  readonly reads: number[] = [];
+  lookUps = 0;
+  failing = false;
+  /** While set, appends wait for it. */
+  gate: Promise<void> | null = null;
+
+  async append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
+    this.commits.push([...events]);
+    await this.gate;
+    this.#check();
+    const stored = events.map((event, i) => ({ ...event, sequence: this.events.length + 1 + i }));
+    this.events.push(...stored);
+    return stored;
+  }
+
+  async readAfter(sequence: number, limit: number): Promise<StoredEvent[]> {
+    this.#check();
+    this.reads.push(sequence);
+    return this.events.filter((event) => event.sequence > sequence).slice(0, limit);
+  }
+
+  async findDecision(id: string): Promise<StoredEvent[]> {
+    this.#check();
+    this.lookUps++;
+    const named = this.events.findLast(
+      (event) => event.decisionId === id || ('completionId' in event && event.completionId === id),
+    );
+    return named ? this.events.filter(({ decisionId }) => decisionId === named.decisionId) : [];
+  }
+
+  async lastSequence(): Promise<number> {
+    this.#check();
+    return this.events.at(-1)?.sequence ?? 0;
+  }
+
+  async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
+    this.#check();
+    this.snapshots.set(name, snapshot);
+  }
+
+  async loadSnapshot(name: string): Promise<Snapshot | null> {
+    this.#check();
+    return this.snapshots.get(name) ?? null;
+  }
+
+  async close(): Promise<void> {}
+
+  #check(): void {
+    if (this.failing) throw new Error('the disk is full');
+  }
+}

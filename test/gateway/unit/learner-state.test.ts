@@ -1,0 +1,230 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
+import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { seededRandom } from '../../../src/util/random.ts';
+import {
+  ARMS,
+  completed,
+  DIMENSIONS,
+  decided,
+  FEATURE_MAP,
+  interleaved,
+  numbered,
+  randomLife,
+  randomStream,
+  rated,
+  withdrawn,
+} from './support.ts';
+
+/** @returns the state, and how many events it refused a part of */
+function foldAll(events: readonly GatewayEvent[], state = new LearnerState(FEATURE_MAP, DIMENSIONS)) {
+  let refused = 0;
+  const stored = numbered(events);
+  stored.forEach((event, i) => {
+    const history = stored.slice(0, i).filter(({ decisionId }) => decisionId === event.decisionId);
+    try {
+      state.fold(event, history);
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError);
+      refused++;
+    }
+  });
+  return { state, refused };
+}
+
+/** Every figure that a decision rests on. */
+function figures({ policy, statistics }: LearnerState): number[] {
+  const random = seededRandom(77);
+  const contexts = Array.from({ length: 3 }, () =>
+    Float64Array.of(1, random.normal(), random.normal(), random.normal()),
+  );
+  const offers = ARMS.map((arm) => ({ arm, penalty: 0, cost: (tokens: number) => tokens / 1e6 }));
+  const assessments = contexts.flatMap(
+    (context) =>
+      policy.decide({
+        context,
+        offers,
+        weight: 0.5,
+        reference: 'big',
+        referenceCost: () => 1,
+        exploration: 'none',
+        random,
+      }).assessments,
+  );
+  return [
+    ...assessments.flatMap(({ quality, qualitySd, modelOutputTokens, outputTokens }) => [
+      quality,
+      qualitySd,
+      Math.log(modelOutputTokens),
+      Math.log(outputTokens),
+    ]),
+    ...ARMS.flatMap((arm) => [
+      policy.ratingsOf(arm),
+      statistics.tokensPerCharacter(arm),
+      statistics.referenceCost(arm, null),
+    ]),
+  ];
+}
+
+function expectClose(one: LearnerState, other: LearnerState, tolerance = 1e-9): void {
+  const expected = figures(other);
+  figures(one).forEach((figure, i) => {
+    expect(Math.abs(figure - expected[i]), `figure ${i}`).toBeLessThan(tolerance);
+  });
+}
+
+describe('LearnerState.fold', () => {
+  it('ends in the same figures whatever order the events of different decisions come in', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1, max: 25 }), (seed, count) => {
+        const random = seededRandom(seed);
+        const lives = Array.from({ length: count }, (_, i) => randomLife(`d${i}`, random));
+        const [oneByOne, mixed] = [interleaved(lives, random, 1), interleaved(lives, random, count)];
+        // Mean service time is not among the figures: a running mean that forgets depends on the order by its nature.
+        expectClose(foldAll(mixed).state, foldAll(oneByOne).state);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('ends in the same figures when ratings overtake the completion', () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const lives = Array.from({ length: 15 }, (_, i) => randomLife(`d${i}`, seededRandom(seed + i)));
+        const late = lives.map(([first, answer, ...rest]) => [first, ...rest, answer]);
+        expectClose(foldAll(late.flat()).state, foldAll(lives.flat()).state);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is where it would be without a rating that was withdrawn or replaced', () => {
+    const others = randomStream(20, 4);
+    const life = [decided('d'), completed('d')];
+    const without = foldAll([...others, ...life, rated('d', 'kept', 0.3)]).state;
+    const replaced = foldAll([...life, rated('d', 'old', 1), ...others, rated('d', 'kept', 0.3)]).state;
+    expectClose(replaced, without);
+    const revived = foldAll([
+      ...life,
+      rated('d', 'kept', 0.3),
+      ...others,
+      rated('d', 'new', 1),
+      withdrawn('d', 'new'),
+    ]).state;
+    expectClose(revived, without);
+    expect(without.policy.ratingsOf('big')).toBeCloseTo(foldAll(others).state.policy.ratingsOf('big') + 1, 12);
+  });
+
+  it('teaches the arm that answered after a fallback, and no other', () => {
+    const { state } = foldAll([decided('d', { arm: 'big' }), completed('d', { arm: 'small' }), rated('d', 'fb', 1)]);
+    expect(ARMS.map((arm) => state.policy.ratingsOf(arm))).toEqual([0, 0, 1]);
+    expect(state.statistics.serviceSeconds('small')).toBe(1.5);
+    expect(state.statistics.serviceSeconds('big')).toBe(2);
+  });
+
+  it('learns the reference cost of every decision, and the tokeniser from whole answers without images', () => {
+    const { state } = foldAll([
+      decided('a', { referenceCostUsd: 0.2 }),
+      decided('b', { referenceCostUsd: null }),
+      decided('c', { referenceCostUsd: 0.4, images: 1 }),
+      completed('a'),
+      completed('b', { outcome: 'interrupted' }),
+      completed('c'),
+    ]);
+    expect(state.statistics.referenceCost('big', null)).toBeCloseTo(0.3, 12);
+    expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 400));
+    expect(state.sequence).toBe(6);
+  });
+
+  it('leaves out what is not finite, and nothing else of the same event or the same decision', () => {
+    const life = [decided('d'), rated('d', 'good', 0.9, 'judge'), completed('d')];
+    const clean = foldAll(life).state;
+    const poison = { ...rated('d', 'bad', Number.NaN), comment: 'poison' };
+    for (const events of [
+      [...life, poison],
+      [life[0], poison, life[1], life[2]],
+      [...life, poison, withdrawn('d', 'bad')],
+    ]) {
+      const { state, refused } = foldAll(events);
+      expect(refused).toBeGreaterThan(0);
+      expectClose(state, clean);
+    }
+    const recovered = foldAll([...life, poison, rated('d', 'better', 0.4)]).state;
+    expectClose(recovered, foldAll([...life, rated('d', 'better', 0.4)]).state);
+    const withdrawnAll = foldAll([life[0], poison, life[1], life[2], withdrawn('d', 'good')]).state;
+    expectClose(withdrawnAll, foldAll([life[0], life[2]]).state);
+  });
+
+  it('keeps its statistics finite whatever an upstream reports', () => {
+    const usage = {
+      inputTokens: Number.NaN,
+      cachedInputTokens: 0,
+      cacheWriteTokens: 0,
+      outputTokens: Number.POSITIVE_INFINITY,
+    };
+    const { state } = foldAll([
+      decided('d', { referenceCostUsd: Number.NaN }),
+      completed('d', { usage, serviceMs: Number.NaN, costUsd: Number.NaN }),
+    ]);
+    expect(figures(state).every(Number.isFinite)).toBe(true);
+    expect(state.statistics.serviceSeconds('big')).toBe(2);
+  });
+});
+
+describe('LearnerState.serialise', () => {
+  it('comes back to the bit, and goes on the same', () => {
+    const { state } = foldAll(randomStream(60, 1));
+    state.policy.setPriorQualities(new Map([['big', 0.93]]));
+    const copy = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    expect(copy.deserialise(state.serialise(), state.sequence)).toBe(true);
+    expect(copy.sequence).toBe(state.sequence);
+    expect(figures(copy)).toEqual(figures(state));
+    expect(copy.serialise()).toBe(state.serialise());
+    const more = randomStream(60, 2);
+    foldAll(more, state);
+    foldAll(more, copy);
+    expect(figures(copy)).toEqual(figures(state));
+    expect(copy.serialise()).toBe(state.serialise());
+  });
+
+  it('is refused, not misread, for another feature map or other dimensions', () => {
+    const text = foldAll(randomStream(5, 1)).state.serialise();
+    const fresh = figures(new LearnerState(FEATURE_MAP, DIMENSIONS));
+    const other = new LearnerState('map-2', DIMENSIONS);
+    expect(other.deserialise(text, 9)).toBe(false);
+    expect(other.sequence).toBe(0);
+    expect(figures(other)).toEqual(fresh);
+    expect(new LearnerState(FEATURE_MAP, DIMENSIONS + 1).deserialise(text, 9)).toBe(false);
+  });
+
+  it('throws for damage anywhere', () => {
+    const text = foldAll(randomStream(10, 1)).state.serialise();
+    const at = fc.integer({ min: 0, max: text.length - 1 });
+    fc.assert(
+      fc.property(at, fc.constantFrom('x', '0', '{', '"', ' '), (position, character) => {
+        fc.pre(text[position] !== character);
+        const damaged = text.slice(0, position) + character + text.slice(position + 1);
+        const target = new LearnerState(FEATURE_MAP, DIMENSIONS);
+        let accepted = false;
+        try {
+          accepted = target.deserialise(damaged, 1);
+        } catch {
+          // As it should.
+        }
+        expect(accepted).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+    for (const damaged of ['', 'null', '[]', '{}', text.slice(0, -1), text.slice(1)]) {
+      const target = new LearnerState(FEATURE_MAP, DIMENSIONS);
+      let accepted = false;
+      try {
+        accepted = target.deserialise(damaged, 1);
+      } catch {
+        // As it should.
+      }
+      expect(accepted, damaged.slice(0, 20)).toBe(false);
+    }
+  });
+});

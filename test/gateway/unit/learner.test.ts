@@ -1,0 +1,297 @@
+import { describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
+import { Learner } from '../../../src/gateway/learner.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { spoilModels } from '../../bandit/support.ts';
+import { FakeStore } from './fake-store.ts';
+import {
+  completed,
+  DIMENSIONS,
+  decided,
+  FEATURE_MAP,
+  metricValue,
+  RecordingLogger,
+  randomStream,
+  rated,
+} from './support.ts';
+
+const PRIORS = new Map([
+  ['big', 0.9],
+  ['small', 0.7],
+]);
+
+interface SetUp {
+  learner: Learner;
+  clock: ManualClock;
+  metrics: Metrics;
+  log: RecordingLogger;
+  store: FakeStore;
+}
+
+function learnerOn(store: FakeStore, featureMap = FEATURE_MAP): SetUp {
+  const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
+  const learner = new Learner({ featureMap, dimensions: DIMENSIONS, store, clock, metrics, log });
+  learner.setPriors(PRIORS);
+  return { learner, clock, metrics, log, store };
+}
+
+/** Everything that was learned, as text: equal texts are equal to the bit. */
+const knowledgeOf = ({ learner }: SetUp) => learner.knowledge.serialise();
+
+async function storeWith(events: readonly GatewayEvent[]): Promise<FakeStore> {
+  const store = new FakeStore();
+  await store.append(events);
+  return store;
+}
+
+/** What a learner without any snapshot makes of the events. */
+async function replayed(events: readonly GatewayEvent[]): Promise<string> {
+  const setUp = learnerOn(await storeWith(events));
+  await setUp.learner.start();
+  return knowledgeOf(setUp);
+}
+
+/** A store with the events, and the snapshot of a learner that was closed after the first of them. */
+async function storeWithSnapshot(events: readonly GatewayEvent[], after: number): Promise<FakeStore> {
+  const store = await storeWith(events.slice(0, after));
+  const { learner } = learnerOn(store);
+  await learner.start();
+  await learner.close();
+  expect(store.snapshots.get('learner')?.sequence).toBe(after);
+  await store.append(events.slice(after));
+  store.reads.length = 0;
+  return store;
+}
+
+describe('Learner.start', () => {
+  const stream = randomStream(300, 1);
+
+  it.each([1, 137, 500, stream.length])(
+    'ends to the bit where a replay of all ends: snapshot after %i',
+    async (after) => {
+      const restarted = learnerOn(await storeWithSnapshot(stream, after));
+      await restarted.learner.start();
+      expect(restarted.store.reads[0]).toBe(after);
+      expect(knowledgeOf(restarted)).toBe(await replayed(stream));
+      expect(restarted.learner.lag).toBe(0);
+    },
+  );
+
+  it('ends there over many restarts, and without the snapshot', async () => {
+    const store = new FakeStore();
+    for (let from = 0; from < stream.length; from += 90) {
+      const { learner } = learnerOn(store);
+      await store.append(stream.slice(from, from + 90));
+      await learner.start();
+      await learner.close();
+    }
+    const last = learnerOn(store);
+    await last.learner.start();
+    expect(knowledgeOf(last)).toBe(await replayed(stream));
+    store.snapshots.clear();
+    const without = learnerOn(store);
+    await without.learner.start();
+    expect(knowledgeOf(without)).toBe(knowledgeOf(last));
+  });
+
+  it.each([
+    ['another last bit', (body: string) => body.replace(/[A-Za-z](?==*\\"})/, (c) => (c === 'A' ? 'B' : 'A'))],
+    ['half of it', (body: string) => body.slice(0, body.length / 2)],
+    ['nothing', () => ''],
+    ['null', () => 'null'],
+  ])('folds the log anew when the snapshot is damaged: %s', async (_, damage) => {
+    const store = await storeWithSnapshot(stream, 200);
+    const { sequence, body } = store.snapshots.get('learner') ?? expect.unreachable();
+    expect(damage(body)).not.toBe(body);
+    store.snapshots.set('learner', { sequence, body: damage(body) });
+    const restarted = learnerOn(store);
+    await restarted.learner.start();
+    expect(knowledgeOf(restarted)).toBe(await replayed(stream));
+    expect(store.reads[0]).toBe(0);
+    expect(await metricValue(restarted.metrics.snapshotsRejected)).toBe(1);
+    expect(restarted.log.lines.filter((line) => /^error:.*damaged/.test(line))).toHaveLength(1);
+    await restarted.learner.close();
+    const again = learnerOn(store);
+    await again.learner.start();
+    expect(await metricValue(again.metrics.snapshotsRejected)).toBe(0);
+    expect(knowledgeOf(again)).toBe(knowledgeOf(restarted));
+  });
+
+  it('folds the log anew for another feature map, which is no damage', async () => {
+    const restarted = learnerOn(await storeWithSnapshot(stream, 200), 'map-2');
+    await restarted.learner.start();
+    expect(restarted.store.reads[0]).toBe(0);
+    expect(await metricValue(restarted.metrics.snapshotsRejected)).toBe(0);
+    expect(restarted.log.lines.some((line) => line.startsWith('error'))).toBe(false);
+    expect(restarted.learner.knowledge.sequence).toBe(stream.length);
+  });
+
+  it('rejects while the store cannot be read; what comes later is learned all the same', async () => {
+    const setUp = learnerOn(await storeWith(stream));
+    setUp.store.failing = true;
+    await expect(setUp.learner.start()).rejects.toThrow('disk');
+    setUp.store.failing = false;
+    setUp.learner.wake(stream.length);
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(stream));
+  });
+});
+
+describe('Learner.wake', () => {
+  it('learns what is new, also what comes while it is learning', async () => {
+    const stream = randomStream(200, 2);
+    const setUp = learnerOn(new FakeStore());
+    await setUp.learner.start();
+    for (let from = 0; from < stream.length; from += 7) {
+      const stored = await setUp.store.append(stream.slice(from, from + 7));
+      setUp.learner.wake(stored[stored.length - 1].sequence);
+      if (from % 3 === 0) await Promise.resolve();
+    }
+    expect(setUp.learner.lag).toBeGreaterThan(0);
+    await setUp.learner.idle();
+    expect(setUp.learner.lag).toBe(0);
+    expect(await metricValue(setUp.metrics.learnerLag)).toBe(0);
+    expect(knowledgeOf(setUp)).toBe(await replayed(stream));
+  });
+
+  it('tries again a second after the store failed', async () => {
+    const stream = randomStream(20, 3);
+    const setUp = learnerOn(await storeWith(stream));
+    setUp.store.failing = true;
+    setUp.learner.wake(stream.length);
+    await setUp.learner.idle();
+    expect(await metricValue({ get: () => degraded(setUp) })).toBe(1);
+    expect(setUp.learner.lag).toBe(stream.length);
+    setUp.store.failing = false;
+    setUp.clock.advance(999);
+    await setUp.learner.idle();
+    expect(setUp.learner.lag).toBe(stream.length);
+    setUp.clock.advance(1);
+    await setUp.learner.idle();
+    expect(setUp.learner.lag).toBe(0);
+    expect(await metricValue({ get: () => degraded(setUp) })).toBe(0);
+  });
+
+  it('skips and counts what it cannot learn from, and learns the rest', async () => {
+    const [before, after] = [randomStream(30, 4), randomStream(30, 5)];
+    const poison = [decided('bad'), rated('bad', 'fb', Number.NaN), completed('bad')];
+    const setUp = learnerOn(await storeWith([...before, ...poison, ...after]));
+    await setUp.learner.start();
+    expect(await metricValue(setUp.metrics.learnerSkipped)).toBe(1);
+    expect(setUp.log.lines.filter((line) => /^warn:.*skipped/.test(line))).toHaveLength(1);
+    expect(knowledgeOf(setUp)).toBe(await replayed([...before, poison[0], poison[2], ...after]));
+  });
+
+  it('saves a snapshot after 500 events and a minute, not before', async () => {
+    const stream = randomStream(400, 6);
+    const setUp = learnerOn(new FakeStore());
+    await setUp.learner.start();
+    const append = async (from: number, to: number) => {
+      await setUp.store.append(stream.slice(from, to));
+      setUp.learner.wake(to);
+      await setUp.learner.idle();
+      return setUp.store.snapshots.get('learner')?.sequence;
+    };
+    expect(await append(0, 600)).toBeUndefined();
+    setUp.clock.advance(60_000);
+    expect(await append(600, 601)).toBe(601);
+    setUp.clock.advance(60_000);
+    expect(await append(601, 1000)).toBe(601);
+    setUp.store.snapshots.clear();
+    expect(await append(1000, 1101)).toBe(1101);
+  });
+});
+
+describe('Learner.distrust', () => {
+  const spoil = ({ learner }: SetUp) => spoilModels(learner.knowledge.policy);
+
+  it('folds the log anew beside the running state, once a minute', async () => {
+    const stream = randomStream(80, 7);
+    const setUp = learnerOn(await storeWith(stream));
+    await setUp.learner.start();
+    const good = knowledgeOf(setUp);
+    spoil(setUp);
+    await setUp.learner.distrust();
+    expect(knowledgeOf(setUp)).toBe(good);
+    expect(setUp.log.lines.at(-1)).toMatch(/info:.*anew/);
+
+    spoil(setUp);
+    setUp.clock.advance(59_999);
+    await setUp.learner.distrust();
+    expect(knowledgeOf(setUp)).not.toBe(good);
+    setUp.clock.advance(1);
+    await setUp.learner.distrust();
+    expect(knowledgeOf(setUp)).toBe(good);
+  });
+
+  it('misses nothing of what comes in the meantime', async () => {
+    const stream = randomStream(150, 8);
+    const setUp = learnerOn(await storeWith(stream.slice(0, 200)));
+    await setUp.learner.start();
+    spoil(setUp);
+    const done = setUp.learner.distrust();
+    for (let from = 200; from < stream.length; from += 10) {
+      const stored = await setUp.store.append(stream.slice(from, from + 10));
+      setUp.learner.wake(stored[stored.length - 1].sequence);
+    }
+    await done;
+    await setUp.learner.idle();
+    expect(setUp.learner.lag).toBe(0);
+    expect(knowledgeOf(setUp)).toBe(await replayed(stream));
+  });
+
+  it('survives a store that fails, and is degraded meanwhile', async () => {
+    const stream = randomStream(20, 9);
+    const setUp = learnerOn(await storeWith(stream));
+    await setUp.learner.start();
+    const good = knowledgeOf(setUp);
+    spoil(setUp);
+    setUp.store.failing = true;
+    await setUp.learner.distrust();
+    expect(await metricValue({ get: () => degraded(setUp) })).toBe(1);
+    setUp.store.failing = false;
+    setUp.clock.advance(60_000);
+    await setUp.learner.distrust();
+    expect(knowledgeOf(setUp)).toBe(good);
+    expect(await metricValue({ get: () => degraded(setUp) })).toBe(0);
+  });
+});
+
+describe('Learner.setPriors', () => {
+  it('moves what few ratings have not, to the same figures live and after a restart', async () => {
+    const stream = randomStream(60, 10);
+    const live = learnerOn(await storeWith(stream));
+    await live.learner.start();
+    const before = knowledgeOf(live);
+    live.learner.setPriors(new Map(PRIORS));
+    expect(knowledgeOf(live)).toBe(before);
+    live.learner.setPriors(new Map([...PRIORS, ['new', 0.5]]));
+    expect(knowledgeOf(live)).not.toBe(before);
+    await live.learner.close();
+    const restarted = learnerOn(live.store);
+    restarted.learner.setPriors(new Map([...PRIORS, ['new', 0.5]]));
+    await restarted.learner.start();
+    expect(knowledgeOf(restarted)).toBe(knowledgeOf(live));
+  });
+
+  it('writes a last snapshot on closing only if there is something new, and learns no more', async () => {
+    const stream = randomStream(10, 11);
+    const { learner, store } = learnerOn(await storeWith(stream));
+    await learner.start();
+    await learner.close();
+    const saved = store.snapshots.get('learner');
+    await store.append(randomStream(5, 12));
+    learner.wake(1000);
+    await learner.close();
+    expect(store.snapshots.get('learner')).toBe(saved);
+    expect(learner.knowledge.sequence).toBe(stream.length);
+  });
+});
+
+/** The learner's own part of the gauge of degraded parts. */
+async function degraded({ metrics }: SetUp) {
+  const text = await metrics.registry.metrics();
+  const line = /^mixllm_degraded\{part="learner"\} (\d)$/m.exec(text);
+  return { values: [{ value: Number(line?.[1]), labels: {} }] };
+}

@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { allowedArms, chooseModel } from '../../../src/gateway/model-choice.ts';
+import type { KeyLimits, Runtime } from '../../../src/gateway/runtime.ts';
+import { armOf } from '../../routing/support.ts';
+
+const RUNTIME = {
+  arms: [armOf('big'), armOf('small'), armOf('org/model:7b')],
+  defaultWeight: 0.5,
+  namedWeights: new Map([
+    ['economy', 0.2],
+    ['quality', 0.95],
+    ['v2', 0.6],
+  ]),
+} as unknown as Runtime;
+
+const keyOf = (fields: Partial<KeyLimits> = {}): KeyLimits => ({
+  name: 'team',
+  weight: { min: 0, max: 1 },
+  models: null,
+  ...fields,
+});
+const choose = (model: string, header: number | null = null, key: KeyLimits | null = null) =>
+  chooseModel(model, header, key, RUNTIME);
+
+describe('chooseModel', () => {
+  it('takes the weight of the suffix before the header, the header before the config', () => {
+    expect(choose('auto')).toEqual({ requested: null, weight: 0.5, weightFrom: 'config' });
+    expect(choose('auto', 0.3)).toEqual({ requested: null, weight: 0.3, weightFrom: 'header' });
+    expect(choose('auto:0.7', 0.3)).toEqual({ requested: null, weight: 0.7, weightFrom: 'model' });
+    expect(choose('auto:economy', 0.3)).toEqual({ requested: null, weight: 0.2, weightFrom: 'model' });
+    expect(choose('auto:v2')).toMatchObject({ weight: 0.6 });
+    expect(choose('auto', 0)).toMatchObject({ weight: 0, weightFrom: 'header' });
+  });
+
+  it.each(['0', '1', '0.25', '.5', '1.', '1.0', '+0.5'])('reads auto:%s', (suffix) => {
+    expect(choose(`auto:${suffix}`).weight).toBe(Number(suffix));
+  });
+
+  it.each(['1.5', '-0.1', '2', '-1', '1.0000001', '99999999999999999999'])('refuses auto:%s with 400', (suffix) => {
+    expect(() => choose(`auto:${suffix}`)).toThrow(
+      expect.objectContaining({ status: 400, code: 'invalid_weight', param: 'model' }),
+    );
+  });
+
+  it.each([
+    'auto:x',
+    'auto:',
+    'auto:0.5x',
+    'auto: 0.5',
+    'auto:0,5',
+    'auto:NaN',
+    'auto:1e-1',
+    'auto:0x1',
+    'auto:Infinity',
+    'AUTO',
+    'Big',
+    '',
+    'autos',
+    'constructor',
+  ])('knows no model "%s"', (model) => {
+    expect(() => choose(model)).toThrow(
+      expect.objectContaining({ status: 404, code: 'model_not_found', message: expect.stringContaining(`"${model}"`) }),
+    );
+  });
+
+  it('finds a registered model by its id, colons and all', () => {
+    expect(choose('org/model:7b', 0.3)).toMatchObject({ requested: { id: 'org/model:7b' }, weight: 0.3 });
+    expect(choose('big').requested?.id).toBe('big');
+  });
+
+  it("clamps whichever weight it was to the key's bounds, and says so", () => {
+    const key = keyOf({ weight: { min: 0.3, max: 0.8 } });
+    expect(choose('auto:0.9', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'key' });
+    expect(choose('auto', 0.1, key)).toMatchObject({ weight: 0.3, weightFrom: 'key' });
+    expect(choose('auto:quality', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'key' });
+    expect(choose('auto', null, key)).toMatchObject({ weight: 0.5, weightFrom: 'config' });
+    expect(choose('auto:0.8', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'model' });
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (header) => {
+        const { weight } = choose('auto', header, key);
+        expect(weight).toBe(Math.max(0.3, Math.min(0.8, header)));
+      }),
+    );
+  });
+
+  it('hides the models that a key may not use', () => {
+    const key = keyOf({ models: new Set(['small']) });
+    expect(choose('small', null, key).requested?.id).toBe('small');
+    expect(() => choose('big', null, key)).toThrow(expect.objectContaining({ status: 404, code: 'model_not_found' }));
+    expect(choose('auto', null, key).requested).toBeNull();
+  });
+});
+
+describe('allowedArms', () => {
+  const allowed = (names: string[] | null, key: KeyLimits | null = null) => {
+    const ids = allowedArms(names, key, RUNTIME);
+    return ids && [...ids];
+  };
+
+  it('allows what the request names, within what the key may', () => {
+    const key = keyOf({ models: new Set(['small', 'org/model:7b']) });
+    expect(allowed(null)).toBeNull();
+    expect(allowed(['big', 'small'])).toEqual(['big', 'small']);
+    expect(allowed(null, keyOf())).toBeNull();
+    expect(allowed(null, key)).toEqual(['small', 'org/model:7b']);
+    expect(allowed(['big', 'small'], key)).toEqual(['small']);
+    expect(allowed(['big'], key)).toEqual([]);
+    expect(allowed(['big'], keyOf())).toEqual(['big']);
+  });
+
+  it('refuses names that are not registered, all of them named', () => {
+    expect(() => allowed(['big', 'nope', 'auto'])).toThrow(
+      expect.objectContaining({ status: 400, message: expect.stringContaining('nope, auto') }),
+    );
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { activeRatings, observationsOf } from '../../../src/gateway/observations.ts';
+import { completed, DIMENSIONS, decided, explanationOf, FEATURE_MAP, rated, withdrawn } from './support.ts';
+
+const lessonsOf = (...events: Parameters<typeof observationsOf>[0]) => {
+  const lessons = observationsOf(events, FEATURE_MAP, DIMENSIONS);
+  return Object.fromEntries(lessons);
+};
+const scores = (...events: Parameters<typeof activeRatings>[0]) => activeRatings(events).map(({ score }) => score);
+
+describe('activeRatings', () => {
+  const [first, second] = [rated('d', 'fb1', 0.1), rated('d', 'fb2', 0.9)];
+
+  it('takes the latest of a source', () => {
+    expect(scores(first)).toEqual([0.1]);
+    expect(scores(first, second)).toEqual([0.9]);
+    expect(scores(second, first)).toEqual([0.1]);
+  });
+
+  it('takes one of each source', () => {
+    expect(scores(first, rated('d', 'fb3', 0.5, 'judge')).sort()).toEqual([0.1, 0.5]);
+    expect(scores(first, rated('d', 'fb3', 0.5, 'judge'), second).sort()).toEqual([0.5, 0.9]);
+  });
+
+  it('leaves out what was withdrawn, and an earlier one of the source counts again', () => {
+    expect(scores(first, withdrawn('d', 'fb1'))).toEqual([]);
+    expect(scores(first, second, withdrawn('d', 'fb2'))).toEqual([0.1]);
+    expect(scores(first, second, withdrawn('d', 'fb1'))).toEqual([0.9]);
+    expect(scores(first, second, withdrawn('d', 'fb2'), withdrawn('d', 'fb1'))).toEqual([]);
+    expect(scores(first, withdrawn('d', 'fb1'), second)).toEqual([0.9]);
+    expect(scores(first, withdrawn('d', 'unknown'))).toEqual([0.1]);
+  });
+});
+
+describe('observationsOf', () => {
+  const quality = { kind: 'quality', arm: 'big', reward: 0.7, weight: 1 };
+
+  it('teaches nothing before an arm has answered', () => {
+    expect(lessonsOf()).toEqual({});
+    expect(lessonsOf(decided('d'), rated('d', 'fb', 0.7))).toEqual({});
+    expect(lessonsOf(decided('d'), completed('d', { arm: null, outcome: 'failed' }), rated('d', 'fb', 0.7))).toEqual(
+      {},
+    );
+    expect(lessonsOf(completed('d'), rated('d', 'fb', 0.7))).toEqual({});
+  });
+
+  it('teaches the length of the answer and each rating, with the context as it was decided on', () => {
+    const values = [1, 0.1, 0.2, -0.3];
+    const lessons = lessonsOf(decided('d', {}, values), completed('d'), rated('d', 'fb', 0.7));
+    const context = Float64Array.from(Float32Array.from(values));
+    expect(lessons).toEqual({
+      length: { kind: 'length', arm: 'big', context, outputTokens: 250, predictedTokens: 300, weight: 1 },
+      fb: { ...quality, context },
+    });
+  });
+
+  it('teaches the same when a rating overtakes the completion', () => {
+    const events = [decided('d'), rated('d', 'fb', 0.7), completed('d')];
+    expect(lessonsOf(...events)).toEqual(lessonsOf(events[0], events[2], events[1]));
+    expect(lessonsOf(...events).fb).toMatchObject(quality);
+  });
+
+  it('teaches the arm that answered, not the one that was chosen', () => {
+    const arms = [explanationOf('big', { modelOutputTokens: 111 }), explanationOf('small', { modelOutputTokens: 222 })];
+    const lessons = lessonsOf(
+      decided('d', { arm: 'big', arms }),
+      completed('d', { arm: 'small' }),
+      rated('d', 'fb', 0.7),
+    );
+    expect(lessons.fb).toMatchObject({ ...quality, arm: 'small' });
+    expect(lessons.length).toMatchObject({ arm: 'small', predictedTokens: 222 });
+  });
+
+  it('knows no prediction for an arm that had none', () => {
+    const excluded = explanationOf('small', { excluded: 'no vision', modelOutputTokens: null });
+    for (const arms of [[excluded], []]) {
+      const lessons = lessonsOf(decided('d', { arms }), completed('d', { arm: 'small' }));
+      expect(lessons.length).toMatchObject({ arm: 'small', predictedTokens: null });
+    }
+  });
+
+  it('takes a broken answer for no length, but its rating counts', () => {
+    for (const outcome of ['interrupted', 'aborted'] as const) {
+      const lessons = lessonsOf(decided('d'), completed('d', { outcome }), rated('d', 'fb', 0.7));
+      expect(Object.keys(lessons)).toEqual(['fb']);
+    }
+    const usage = { inputTokens: 9, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 0 };
+    expect(lessonsOf(decided('d'), completed('d', { usage }))).toEqual({});
+    expect(lessonsOf(decided('d'), completed('d', { usage: null }))).toEqual({});
+  });
+
+  it('keeps only the constant of a context that another feature map made, or of another length', () => {
+    const constant = Float64Array.of(1, 0, 0, 0);
+    for (const event of [
+      decided('d', {}, [1, 2, 3, 4], 'map-0'),
+      decided('d', {}, [1, 2, 3]),
+      decided('d', {}, [1, 2, 3, 4, 5]),
+    ]) {
+      const lessons = lessonsOf(event, completed('d'), rated('d', 'fb', 0.7));
+      expect(lessons.fb.context).toEqual(constant);
+      expect(lessons.length.context).toEqual(constant);
+    }
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+
+describe('ArmStatistics', () => {
+  it('moves from a quarter token per character to what the upstream reports', () => {
+    const statistics = new ArmStatistics();
+    expect(statistics.tokensPerCharacter('a')).toBe(0.25);
+    statistics.learnInput('a', 2000, 1500);
+    expect(statistics.tokensPerCharacter('a')).toBe((500 + 1500) / 4000);
+    for (let i = 0; i < 1000; i++) statistics.learnInput('a', 2000, 1500);
+    expect(statistics.tokensPerCharacter('a')).toBeCloseTo(0.75, 3);
+    expect(statistics.tokensPerCharacter('b')).toBe(0.25);
+  });
+
+  it('knows a service time from the first answer on, and forgets old ones bit by bit', () => {
+    const statistics = new ArmStatistics();
+    expect(statistics.serviceSeconds('a')).toBe(2);
+    statistics.learnService('a', 10);
+    expect(statistics.serviceSeconds('a')).toBe(10);
+    let expected = 10;
+    for (const seconds of [4, 6, 0]) {
+      statistics.learnService('a', seconds);
+      expected = 0.95 * expected + 0.05 * seconds;
+      expect(statistics.serviceSeconds('a')).toBeCloseTo(expected, 12);
+    }
+    expect(statistics.serviceSeconds('b')).toBe(2);
+  });
+
+  it('averages the reference cost over all decisions, the one at hand included', () => {
+    const statistics = new ArmStatistics();
+    expect(statistics.referenceCost('a', null)).toBe(0);
+    expect(statistics.referenceCost('a', 0.5)).toBe(0.5);
+    expect(statistics.referenceCost('a', null)).toBe(0);
+    statistics.learnReferenceCost('a', 0.1);
+    statistics.learnReferenceCost('a', 0.2);
+    expect(statistics.referenceCost('a', null)).toBeCloseTo(0.15, 12);
+    expect(statistics.referenceCost('a', 0.6)).toBeCloseTo(0.3, 12);
+    expect(statistics.referenceCost('b', null)).toBe(0);
+  });
+
+  it('comes back the same from JSON, and goes on the same', () => {
+    const statistics = new ArmStatistics();
+    statistics.learnInput('a', 1 / 3, 1e-7);
+    statistics.learnService('a', 0.1 + 0.2);
+    statistics.learnReferenceCost('b', 1e-9);
+    const copy = new ArmStatistics();
+    copy.learnService('gone', 5);
+    copy.restore(JSON.parse(JSON.stringify(statistics.state())));
+    expect(copy.state()).toEqual(statistics.state());
+    for (const each of [statistics, copy]) each.learnService('a', Math.PI);
+    expect(copy.serviceSeconds('a')).toBe(statistics.serviceSeconds('a'));
+    expect(copy.serviceSeconds('gone')).toBe(2);
+  });
+});

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { estimatedInputTokens, exclusionReason } from '../../src/routing/eligibility.ts';
+import { armOf, profileOf } from './support.ts';
+
+describe('estimatedInputTokens', () => {
+  it('is characters times the ratio, rounded up, and 800 an image', () => {
+    expect(estimatedInputTokens(profileOf({ inputCharacters: 0 }), 0.25)).toBe(0);
+    expect(estimatedInputTokens(profileOf({ inputCharacters: 401 }), 0.25)).toBe(101);
+    expect(estimatedInputTokens(profileOf({ inputCharacters: 400, images: 3 }), 0.25)).toBe(100 + 2400);
+  });
+});
+
+describe('exclusionReason', () => {
+  const arm = armOf('a', { contextWindow: 1000, maxOutputTokens: 300, capabilities: ['tools', 'json'] });
+
+  it('has none for an arm that can serve, up to the very limits', () => {
+    expect(exclusionReason(arm, profileOf({ needs: ['json', 'tools'] }), 1000, null)).toBeNull();
+    expect(exclusionReason(arm, profileOf({ maxOutputTokens: 300 }), 700, new Set(['a']))).toBeNull();
+    const unlimited = armOf('u');
+    expect(exclusionReason(unlimited, profileOf({ maxOutputTokens: 1e9 }), 1e9, null)).toBeNull();
+  });
+
+  it('names what the request needs and the model lacks, all of it', () => {
+    const reason = exclusionReason(arm, profileOf({ needs: ['vision', 'tools', 'audio'] }), 10, null);
+    expect(reason).toContain('vision, audio');
+    expect(reason).not.toContain('tools');
+  });
+
+  it('names the tokens that do not fit, and the window', () => {
+    expect(exclusionReason(arm, profileOf(), 1001, null)).toMatch(/1001 tokens.*1000/);
+    expect(exclusionReason(arm, profileOf({ maxOutputTokens: 300 }), 701, null)).toMatch(/1001 tokens.*1000/);
+  });
+
+  it('names an output limit that max_tokens exceeds', () => {
+    expect(exclusionReason(arm, profileOf({ maxOutputTokens: 301 }), 10, null)).toMatch(/301.*300/);
+  });
+
+  it('says first that a request may not use it', () => {
+    const reason = exclusionReason(arm, profileOf({ needs: ['vision'] }), 1e9, new Set(['b']));
+    expect(reason).toMatch(/not among the models/);
+    expect(exclusionReason(arm, profileOf(), 10, new Set())).toMatch(/not among the models/);
+  });
+});

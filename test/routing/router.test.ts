@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
+import type { ExplorationKind } from '../../src/bandit/policy.ts';
+import type { Arm } from '../../src/domain/arm.ts';
+import { GatewayError } from '../../src/domain/errors.ts';
+import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+import { Load } from '../../src/routing/load.ts';
+import { type RouteQuery, Router, type RoutingKnowledge } from '../../src/routing/router.ts';
+import { seededRandom } from '../../src/util/random.ts';
+import { spoilModels } from '../bandit/support.ts';
+import { armOf, profileOf } from './support.ts';
+
+const BIG = armOf('big', { usd: 10 });
+const SMALL = armOf('small', { usd: 1 });
+const BLIND = armOf('blind', { usd: 2, capabilities: [], contextWindow: 2000 });
+
+function setUp(options: { arms?: Arm[]; exploration?: ExplorationKind; knowledge?: RoutingKnowledge } = {}) {
+  const policy = new LinearPolicy(3);
+  policy.setPriorQualities(
+    new Map([
+      ['big', 0.95],
+      ['small', 0.7],
+      ['blind', 0.6],
+    ]),
+  );
+  const knowledge = options.knowledge ?? { policy, statistics: new ArmStatistics() };
+  const load = new Load();
+  const router = new Router(
+    {
+      arms: options.arms ?? [SMALL, BIG, BLIND],
+      reference: 'big',
+      exploration: options.exploration ?? 'none',
+      latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
+    },
+    () => knowledge,
+    load,
+    seededRandom(1),
+  );
+  return { router, load, knowledge, policy };
+}
+
+function query(fields: Partial<RouteQuery> = {}): RouteQuery {
+  return {
+    context: { featureMap: 'map-1', values: Float32Array.of(1, 0, 0) },
+    profile: profileOf(),
+    requested: null,
+    allowed: null,
+    weight: 0.9,
+    weightFrom: 'config',
+    ...fields,
+  };
+}
+
+const explained = (router: Router, fields: Partial<RouteQuery>, arm: string) =>
+  router.decide(query(fields)).arms.find((explanation) => explanation.arm === arm);
+
+describe('Router.decide', () => {
+  it('explains a decision in figures that follow from each other', () => {
+    const decision = setUp().router.decide(query());
+    const costs = { small: (100 + 300) / 1e6, big: ((100 + 300) * 10) / 1e6, blind: ((100 + 300) * 2) / 1e6 };
+    // 0.9·0.7 − 0.1·0.1 = 0.62, 0.9·0.95 − 0.1 = 0.755, 0.9·0.6 − 0.1·0.2 = 0.52
+    expect(decision).toMatchObject({
+      arm: 'big',
+      chosenBy: 'score',
+      propensity: 1,
+      degraded: null,
+      weight: 0.9,
+      weightFrom: 'config',
+      exploration: 'none',
+      reference: 'big',
+      featureMap: 'map-1',
+      inputCharacters: 400,
+      images: 0,
+      runnerUp: { arm: 'small', score: expect.closeTo(0.62, 9) },
+      referenceCostUsd: expect.closeTo(costs.big, 12),
+      referenceMeanCostUsd: expect.closeTo(costs.big, 12),
+    });
+    for (const { arm, costUsd, inputTokens, outputTokens, excluded, waitS, penalty } of decision.arms) {
+      expect({ arm, inputTokens, excluded, waitS, penalty }).toMatchObject({
+        inputTokens: 100,
+        excluded: null,
+        waitS: 0,
+        penalty: 0,
+      });
+      expect(outputTokens).toBeCloseTo(300, 9);
+      expect(costUsd).toBeCloseTo(costs[arm as keyof typeof costs], 12);
+    }
+    // 0.95 w − (1 − w) = 0.7 w − 0.1 (1 − w)
+    expect(decision.flipBelow).toEqual({ arm: 'small', weight: expect.closeTo(0.9 / 1.15, 9) });
+    expect(decision.flipAbove).toBeNull();
+  });
+
+  it('changes its mind where it says it would', () => {
+    const { router } = setUp();
+    const flip = router.decide(query()).flipBelow;
+    if (!flip) return expect.unreachable();
+    expect(router.decide(query({ weight: flip.weight - 1e-6 })).arm).toBe(flip.arm);
+    expect(router.decide(query({ weight: flip.weight + 1e-6 })).arm).toBe('big');
+  });
+
+  it('leaves out who cannot serve, with the reason and without predictions', () => {
+    const { router } = setUp();
+    const decision = router.decide(query({ profile: profileOf({ needs: ['vision'] }), weight: 0 }));
+    expect(decision.arm).toBe('small');
+    expect(decision.needs).toEqual(['vision']);
+    const blind = decision.arms.find(({ arm }) => arm === 'blind');
+    expect(blind).toMatchObject({
+      excluded: expect.stringContaining('vision'),
+      quality: null,
+      score: null,
+      propensity: null,
+    });
+    expect(explained(router, { profile: profileOf({ inputCharacters: 8001 }) }, 'blind')?.excluded).toContain('2001');
+    expect(explained(router, { profile: profileOf({ inputCharacters: 8000 }) }, 'blind')?.excluded).toBeNull();
+    expect(explained(router, { allowed: new Set(['small']) }, 'big')?.excluded).toContain('not among');
+  });
+
+  it("measures input in each arm's own tokens", () => {
+    const { router, knowledge } = setUp();
+    knowledge.statistics.learnInput('blind', 1e9, 1e9);
+    expect(explained(router, {}, 'blind')?.inputTokens).toBe(400);
+    expect(explained(router, {}, 'small')?.inputTokens).toBe(100);
+    expect(explained(router, { profile: profileOf({ inputCharacters: 2100 }) }, 'blind')?.excluded).toContain('2100');
+  });
+
+  it('names the reason of every arm when none is left', () => {
+    const { router } = setUp({ arms: [BLIND, armOf('tiny', { contextWindow: 50 })] });
+    let error: unknown;
+    try {
+      router.decide(query({ profile: profileOf({ needs: ['tools'], maxOutputTokens: 10 }) }));
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(GatewayError);
+    expect(error).toMatchObject({ status: 400, param: 'model', code: 'no_eligible_model' });
+    expect(String(error)).toMatch(/blind: .*tools/);
+    expect(String(error)).toMatch(/tiny: .*110 tokens.*50/);
+  });
+
+  it('sends a request to the arm that it names, which knows best what it can do', () => {
+    const { router } = setUp({ exploration: 'thompson' });
+    const decision = router.decide(query({ requested: BLIND, profile: profileOf({ needs: ['vision'] }) }));
+    expect(decision).toMatchObject({ arm: 'blind', chosenBy: 'request', propensity: 1, runnerUp: null });
+    expect(decision.arms.find(({ arm }) => arm === 'big')?.excluded).toMatch(/names another model/);
+    expect(decision.referenceCostUsd).toBeNull();
+  });
+
+  it('expects no more output than the request and the model allow', () => {
+    const capped = setUp({ arms: [BIG, armOf('short', { maxOutputTokens: 20 })] }).router;
+    const profile = profileOf({ maxOutputTokens: 10 });
+    expect(explained(capped, {}, 'short')?.costUsd).toBeCloseTo((120 * 10) / 1e6, 12);
+    expect(explained(capped, { profile }, 'short')?.costUsd).toBeCloseTo((110 * 10) / 1e6, 12);
+    expect(explained(capped, { profile }, 'big')?.costUsd).toBeCloseTo((110 * 10) / 1e6, 12);
+  });
+
+  it('counts the queue against an arm, by its slots and its service time', () => {
+    const { router, load, knowledge } = setUp();
+    knowledge.statistics.learnService('big', 60);
+    for (let i = 0; i < 3; i++) load.enter('big');
+    expect(router.decide(query()).arm).toBe('big');
+    const leave = load.enter('big');
+    const waiting = explained(router, {}, 'big');
+    expect(waiting?.waitS).toBe(15);
+    expect(waiting?.penalty).toBeCloseTo(0.25 * (Math.exp(-2) - Math.exp(-4)), 12);
+    expect(waiting?.score).toBeCloseTo(0.755 - (waiting?.penalty ?? 0), 9);
+    for (let i = 0; i < 4; i++) load.enter('big');
+    expect(router.decide(query()).arm).toBe('small');
+    leave();
+  });
+
+  it('tells costs in units of the mean that the reference was predicted to cost', () => {
+    const { router, knowledge } = setUp();
+    knowledge.statistics.learnReferenceCost('big', 0.036);
+    const decision = router.decide(query());
+    expect(decision.referenceMeanCostUsd).toBeCloseTo(0.02, 12);
+    expect(decision.referenceCostUsd).toBeCloseTo(0.004, 12);
+  });
+});
+
+describe('Router.decide without a usable learner', () => {
+  const degradedBy = (spoil: (knowledge: RoutingKnowledge) => void) => {
+    const { router, knowledge } = setUp({ exploration: 'thompson' });
+    spoil(knowledge);
+    return router;
+  };
+
+  it('lets the reference answer when the policy throws', () => {
+    const router = degradedBy(({ policy }) => {
+      policy.decide = () => {
+        throw new Error('out of sorts');
+      };
+    });
+    expect(router.decide(query({ weight: 0 }))).toMatchObject({
+      arm: 'big',
+      chosenBy: 'reference',
+      propensity: 1,
+      degraded: 'learner: out of sorts',
+      runnerUp: null,
+      flipBelow: null,
+      flipAbove: null,
+    });
+    const other = router.decide(query({ allowed: new Set(['blind', 'small']) }));
+    expect(other).toMatchObject({ arm: 'small', chosenBy: 'reference' });
+    expect(router.decide(query({ requested: BLIND }))).toMatchObject({ arm: 'blind', chosenBy: 'request' });
+    expect(() => router.decide(query({ allowed: new Set() }))).toThrow(GatewayError);
+  });
+
+  it('does so for any number that is not finite: in a context, in the statistics, in the sums', () => {
+    const spoilt: [string, (knowledge: RoutingKnowledge) => void, Partial<RouteQuery>][] = [
+      ['context', () => {}, { context: { featureMap: 'map-1', values: Float32Array.of(1, Number.NaN, 0) } }],
+      ['tokens', ({ statistics }) => statistics.learnInput('small', 1, Number.NaN), {}],
+      ['service', ({ statistics }) => statistics.learnService('small', Number.NaN), {}],
+      ['sums', ({ policy }) => spoilModels(policy as LinearPolicy), {}],
+    ];
+    for (const [name, spoil, fields] of spoilt) {
+      const decision = degradedBy(spoil).decide(query(fields));
+      expect(decision, name).toMatchObject({ arm: 'big', chosenBy: 'reference' });
+      expect(decision.degraded, name).toContain('not a finite number');
+    }
+  });
+});

@@ -1,0 +1,226 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../src/domain/events.ts';
+import type { EventStore } from '../../src/store/event-store.ts';
+import { completed, decided, randomStream, rated, withdrawn } from '../gateway/unit/support.ts';
+
+export interface EventStoreFixture {
+  /** An empty store in a place of its own. */
+  open(): Promise<EventStore>;
+  /** Another store on the same place, once the given one is closed; null for a place that ends with its store. */
+  reopen: (() => Promise<EventStore>) | null;
+  /** Removes the place. */
+  dispose(): Promise<void>;
+}
+
+/** What every `EventStore` promises, on the real thing. */
+export function describeEventStoreContract(name: string, fixture: EventStoreFixture): void {
+  describe(`EventStore contract: ${name}`, () => {
+    let store: EventStore;
+
+    beforeEach(async () => {
+      store = await fixture.open();
+    });
+    afterEach(async () => {
+      await store.close();
+      await fixture.dispose();
+    });
+
+    const all = () => store.readAfter(0, 100_000);
+    const withoutNumbers = (events: readonly GatewayEvent[]) =>
+      events.map((event) => ({ ...event, sequence: undefined }));
+    const ids = (events: readonly GatewayEvent[]) => events.map(({ decisionId }) => decisionId);
+
+    it('is empty at first', async () => {
+      expect(await all()).toEqual([]);
+      expect(await store.lastSequence()).toBe(0);
+      expect(await store.findDecision('d')).toEqual([]);
+      expect(await store.loadSnapshot('learner')).toBeNull();
+      expect(await store.append([])).toEqual([]);
+    });
+
+    it('keeps events as they were and in their order, numbered upwards', async () => {
+      const stream = randomStream(60, 1);
+      const returned = [...(await store.append(stream.slice(0, 50))), ...(await store.append(stream.slice(50)))];
+      const read = await all();
+      expect(withoutNumbers(read)).toEqual(withoutNumbers(stream));
+      expect(read).toEqual(returned);
+      const numbers = read.map(({ sequence }) => sequence);
+      expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+      expect(await store.lastSequence()).toBe(numbers.at(-1));
+    });
+
+    it('pages through the log', async () => {
+      await store.append(randomStream(30, 2));
+      const whole = await all();
+      for (const limit of [1, 7, whole.length, whole.length + 1]) {
+        const paged = [];
+        for (let page = await store.readAfter(0, limit); page.length > 0; ) {
+          expect(page.length).toBeLessThanOrEqual(limit);
+          paged.push(...page);
+          page = await store.readAfter(page[page.length - 1].sequence, limit);
+        }
+        expect(paged).toEqual(whole);
+      }
+      expect(await store.readAfter(whole[whole.length - 1].sequence, 10)).toEqual([]);
+      expect(await store.readAfter(1e9, 10)).toEqual([]);
+    });
+
+    it('appends all of a batch or none', async () => {
+      await store.append([decided('before')]);
+      const broken = { ...decided('broken'), time: Number.NaN };
+      await expect(store.append([decided('first'), completed('first'), broken, decided('last')])).rejects.toThrow();
+      expect(ids(await all())).toEqual(['before']);
+      expect(await store.findDecision('chatcmpl-first')).toEqual([]);
+      await store.append([decided('after')]);
+      expect(ids(await all())).toEqual(['before', 'after']);
+    });
+
+    it('finds a decision by its own id, its completion, and its ratings', async () => {
+      const other = [decided('other'), completed('other'), rated('other', 'fb-other', 0)];
+      const life = [
+        decided('d'),
+        completed('d'),
+        rated('d', 'fb-1', 1),
+        rated('d', 'fb-2', 0.5),
+        withdrawn('d', 'fb-1'),
+      ];
+      await store.append([life[0], other[0], life[1], other[1], life[2]]);
+      await store.append([other[2], life[3], life[4]]);
+      for (const id of ['d', 'chatcmpl-d', 'fb-1', 'fb-2']) {
+        expect(withoutNumbers(await store.findDecision(id)), id).toEqual(withoutNumbers(life));
+      }
+      for (const id of ['', 'D', 'd ', 'chatcmpl-', '%', "' OR 1=1 --"])
+        expect(await store.findDecision(id)).toEqual([]);
+    });
+
+    it('leads from a completion id that several share to the newest; a decision id goes before any', async () => {
+      for (const id of ['d1', 'd2'])
+        await store.append([decided(id), completed(id, { completionId: 'always-the-same' })]);
+      expect(ids(await store.findDecision('always-the-same'))).toEqual(['d2', 'd2']);
+      await store.append([
+        decided('d3'),
+        completed('d3', { completionId: 'd1' }),
+        completed('d4', { completionId: null }),
+      ]);
+      expect(ids(await store.findDecision('d1'))).toEqual(['d1', 'd1']);
+    });
+
+    it('takes an idempotency key once per decision, and gives back the earlier rating', async () => {
+      const rating = (decisionId: string, feedbackId: string, idempotencyKey: string | null, score = 1) => ({
+        ...rated(decisionId, feedbackId, score),
+        idempotencyKey,
+      });
+      const [first] = await store.append([rating('d', 'fb-1', 'key')]);
+      expect(await store.append([rating('d', 'fb-2', 'key', 0)])).toEqual([first]);
+      expect(await store.findDecision('fb-2')).toEqual([]);
+      const batch = await store.append([
+        rating('e', 'fb-3', 'key'),
+        rating('d', 'fb-4', 'other'),
+        rating('e', 'fb-5', 'key'),
+        rating('d', 'fb-6', null),
+        rating('d', 'fb-7', null),
+      ]);
+      expect(batch.map((event) => 'feedbackId' in event && event.feedbackId)).toEqual([
+        'fb-3',
+        'fb-4',
+        'fb-3',
+        'fb-6',
+        'fb-7',
+      ]);
+      expect(await all()).toHaveLength(5);
+    });
+
+    it('keeps contexts to the bit, also those that are a window on a larger buffer', async () => {
+      const odd = Float32Array.of(1, -0, 1e-45, 3.4e38, Math.PI, Number.NaN, Number.NEGATIVE_INFINITY);
+      const larger = Float32Array.from({ length: 40 }, (_, i) => Math.sqrt(i));
+      const bytes = new Uint8Array(larger.buffer);
+      for (const values of [odd, larger.subarray(3, 20), new Float32Array(bytes.buffer, 8, 5), new Float32Array(0)]) {
+        const event = decided(`d${values.length}`);
+        event.context.values = values;
+        const [returned] = await store.append([event]);
+        const [found] = await store.findDecision(event.decisionId);
+        for (const each of [returned, found]) {
+          if (each.type !== 'decided') return expect.unreachable();
+          const { values: kept } = each.context;
+          expect(kept).toBeInstanceOf(Float32Array);
+          expect(Buffer.from(kept.buffer, kept.byteOffset, kept.byteLength)).toEqual(
+            Buffer.from(values.buffer, values.byteOffset, values.byteLength),
+          );
+        }
+      }
+    });
+
+    it('keeps any text, unpaired surrogates and NULs too', async () => {
+      const text = fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.constantFrom('\ud800', 'x\udfff', '\0', 'a\0b', '😀', '\u2028', "'; --"),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 30 }), async (texts) => {
+          const events = texts.map(([comment, source]) => ({ ...rated('d', 'fb', 0.5, source), comment }));
+          const before = await store.lastSequence();
+          const stored = await store.append(events);
+          expect(withoutNumbers(stored)).toEqual(withoutNumbers(events));
+          expect(await store.readAfter(before, 100)).toEqual(stored);
+        }),
+        { numRuns: 15 },
+      );
+      for (const id of ['\ud83d', 'chatcmpl-é😀', 'a\0b', 'a']) {
+        await store.append([decided(`d-${id.length}`), completed(`of ${id}`, { completionId: id })]);
+        expect(ids(await store.findDecision(id)), JSON.stringify(id)).toEqual([`of ${id}`]);
+      }
+    });
+
+    it('keeps the newest snapshot of each name', async () => {
+      await store.saveSnapshot('learner', { sequence: 3, body: 'old' });
+      await store.saveSnapshot('learner', { sequence: 7, body: '{"é😀": "\\ud800"}' });
+      await store.saveSnapshot('other', { sequence: 1, body: '' });
+      expect(await store.loadSnapshot('learner')).toEqual({ sequence: 7, body: '{"é😀": "\\ud800"}' });
+      expect(await store.loadSnapshot('other')).toEqual({ sequence: 1, body: '' });
+      const large = 'x'.repeat(3_000_000);
+      await store.saveSnapshot('learner', { sequence: 8, body: large });
+      expect((await store.loadSnapshot('learner'))?.body === large).toBe(true);
+    });
+
+    it('takes many appends at once without mixing them up', async () => {
+      const batches = Array.from({ length: 100 }, (_, i) => [
+        decided(`d${i}`),
+        completed(`d${i}`),
+        rated(`d${i}`, `fb${i}`, 1),
+      ]);
+      const [stored] = await Promise.all([
+        Promise.all(batches.map((batch) => store.append(batch))),
+        Promise.all(batches.map((_, i) => store.findDecision(`d${i}`))),
+      ]);
+      stored.forEach((batch, i) => {
+        expect(ids(batch)).toEqual([`d${i}`, `d${i}`, `d${i}`]);
+        expect(batch.map(({ sequence }) => sequence - batch[0].sequence)).toEqual([0, 1, 2]);
+      });
+      expect(await all()).toEqual(stored.flat().sort((a, b) => a.sequence - b.sequence));
+    });
+
+    it('finishes what is under way before it closes, and closes twice without harm', async () => {
+      const appending = store.append(randomStream(20, 3));
+      const closing = store.close();
+      await expect(appending).resolves.not.toHaveLength(0);
+      await closing;
+      await store.close();
+    });
+
+    it.skipIf(!fixture.reopen)('still has everything after it was closed and opened again', async () => {
+      await store.append(randomStream(20, 4));
+      await store.append([{ ...rated('d', 'fb-1', 1), idempotencyKey: 'key' }]);
+      await store.saveSnapshot('learner', { sequence: 5, body: 'body' });
+      const before = await all();
+      await store.close();
+      store = (await fixture.reopen?.()) as EventStore;
+      expect(await all()).toEqual(before);
+      expect(await store.loadSnapshot('learner')).toEqual({ sequence: 5, body: 'body' });
+      expect(ids(await store.findDecision('fb-1'))).toEqual(['d']);
+      expect(await store.append([{ ...rated('d', 'fb-2', 0), idempotencyKey: 'key' }])).toEqual([before.at(-1)]);
+      const [next] = await store.append([decided('next')]);
+      expect(next.sequence).toBeGreaterThan(before[before.length - 1].sequence);
+    });
+  });
+}

@@ -1,0 +1,130 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { completed, decided, randomStream, rated } from '../gateway/unit/support.ts';
+import { describeEventStoreContract } from './event-store-contract.ts';
+
+let folder = '';
+const makeFolder = async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mixllm-store-'));
+};
+const removeFolder = () => rm(folder, { recursive: true, force: true });
+const file = () => join(folder, 'not', 'yet', 'there', 'log.db');
+
+describeEventStoreContract('SQLite file', {
+  async open() {
+    await makeFolder();
+    return new SqliteEventStore(file());
+  },
+  reopen: async () => new SqliteEventStore(file()),
+  dispose: removeFolder,
+});
+
+describeEventStoreContract('SQLite in memory', {
+  open: async () => new SqliteEventStore(':memory:'),
+  reopen: null,
+  dispose: async () => {},
+});
+
+describe('SqliteEventStore', () => {
+  let path = '';
+  const stores: SqliteEventStore[] = [];
+  const open = () => {
+    const store = new SqliteEventStore(path);
+    stores.push(store);
+    return store;
+  };
+  beforeEach(async () => {
+    await makeFolder();
+    path = join(folder, 'log.db');
+  });
+  afterEach(async () => {
+    for (const store of stores.splice(0)) await store.close();
+    await removeFolder();
+  });
+
+  it('has a commit on disk before it says so: another connection sees it, without any closing', async () => {
+    const store = open();
+    const stream = randomStream(10, 1);
+    await store.append(stream);
+    const other = new DatabaseSync(path, { readOnly: true });
+    expect(other.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: stream.length });
+    expect(other.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    other.close();
+  });
+
+  it('serves several connections to one file, also when all of them find it new', async () => {
+    const [one, two, ...more] = Array.from({ length: 5 }, open);
+    await Promise.all([one, two, ...more].map((store) => store.lastSequence()));
+    await Promise.all(
+      Array.from({ length: 40 }, (_, i) => (i % 2 ? one : two).append([decided(`d${i}`), completed(`d${i}`)])),
+    );
+    const read = await one.readAfter(0, 1000);
+    expect(read).toEqual(await two.readAfter(0, 1000));
+    expect(read).toHaveLength(80);
+    await one.append([{ ...rated('d0', 'fb-1', 1), idempotencyKey: 'key' }]);
+    expect(await two.append([{ ...rated('d0', 'fb-2', 1), idempotencyKey: 'key' }])).toMatchObject([
+      { feedbackId: 'fb-1' },
+    ]);
+  });
+
+  it('refuses a file of a newer schema, in words, and leaves it as it is', async () => {
+    await open().append([decided('d')]);
+    await stores.pop()?.close();
+    const database = new DatabaseSync(path);
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    const before = await readFile(path);
+    const store = open();
+    await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 1/);
+    await expect(store.readAfter(0, 10)).rejects.toThrow(path);
+    await expect(store.close()).resolves.toBeUndefined();
+    expect(await readFile(path)).toEqual(before);
+  });
+
+  it('rejects every call on a file that is no database, without taking the process down', async () => {
+    await writeFile(path, 'This is a shopping list, not a database. '.repeat(200));
+    const store = open();
+    const calls = [
+      store.append([decided('d')]),
+      store.readAfter(0, 1),
+      store.findDecision('d'),
+      store.lastSequence(),
+      store.saveSnapshot('s', { sequence: 0, body: '' }),
+      store.loadSnapshot('s'),
+    ];
+    for (const result of await Promise.allSettled(calls)) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining(path) } });
+    }
+    await expect(store.close()).resolves.toBeUndefined();
+  });
+
+  it('rejects what it cannot read of a file that was damaged in the middle', async () => {
+    await open().append(randomStream(400, 2));
+    await stores.pop()?.close();
+    const bytes = await readFile(path);
+    bytes.fill(0xa5, 4096 * 2, bytes.length - 4096);
+    await writeFile(path, bytes);
+    const store = open();
+    await expect(store.readAfter(0, 10_000)).rejects.toThrow(/SQLite/);
+    await expect(store.append(randomStream(50, 3))).rejects.toThrow(/SQLite/);
+  });
+
+  it('works again, without a restart, once a file can be opened', async () => {
+    await writeFile(path, 'no database '.repeat(500));
+    const store = open();
+    await expect(store.append([decided('d')])).rejects.toThrow();
+    await rm(path);
+    await expect(store.append([decided('d')])).resolves.toHaveLength(1);
+    expect(await store.lastSequence()).toBe(1);
+  });
+
+  it('rejects where the folder cannot be made', async () => {
+    await writeFile(join(folder, 'a-file'), '');
+    path = join(folder, 'a-file', 'log.db');
+    await expect(open().append([decided('d')])).rejects.toThrow(path);
+  });
+});
