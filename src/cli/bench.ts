@@ -1,116 +1,37 @@
-import { bestSingle } from '../demo/baselines.ts';
-import { drive } from '../demo/drive.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
-import { QueryBook } from '../demo/query-book.ts';
-import { loadRecordedOutcomes, type RecordedData, type RecordedQuery } from '../demo/recorded.ts';
-import {
-  type RecordedPrice,
-  recordedOutcomes,
-  recordedOutputTokens,
-  recordedPrices,
-  shuffledQueries,
-} from '../demo/recorded-prices.ts';
-import { reportRun } from '../demo/standing.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { singleModels } from '../demo/baselines.ts';
+import { loadRecordedOutcomes, type RecordedData } from '../demo/recorded.ts';
+import { recordedOutcomes } from '../demo/recorded-prices.ts';
 import { renderTable } from '../demo/table.ts';
-import { startSimulatedUpstream } from '../demo/upstream.ts';
-import { systemClock } from '../util/clock.ts';
-import { seededRandom } from '../util/random.ts';
-import { startLoopbackGateway } from './loopback-gateway.ts';
+import { drawQualityCost } from '../offline/quality-cost-plot.ts';
+import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
 import { percent, renderRun } from './run-table.ts';
 
-export interface BenchOptions {
-  data: string;
-  limit?: number;
-  weight: number;
-  seed: number;
+export interface BenchOptions extends BenchRunOptions {
   json?: boolean;
+  sweep?: boolean;
+  out?: string;
 }
 
-/** Output tokens of an answer of usual length: what the length model expects of a model that it knows nothing of. */
-const TOKENS_PER_ANSWER = 300;
+/** From thrifty to exacting; the steps shrink where a little weight changes much. */
+const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 
-/**
- * Recorded outcomes through the real gateway: every model's upstream answers what that model really scored, at its
- * recorded cost, and every answer is rated with its recorded quality. One query at a time, so that equal seeds give
- * equal results.
- */
+/** `mixllm bench`: recorded outcomes through the real gateway, at one weight or at a sweep of them. */
 export async function bench(options: BenchOptions): Promise<void> {
-  const startedAt = systemClock.monotonic();
   const data = await loadRecordedOutcomes(options.data);
-  const queries = shuffledQueries(data, seededRandom(options.seed), options.limit);
-  const prices = recordedPrices(data, options.seed, TOKENS_PER_ANSWER);
-  // As an operator would: the model that all queries would go to if there were no gateway.
-  const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
-  const upstream = await startRecordedUpstream(data, queries, prices);
-  const { gateway, url } = await startLoopbackGateway(
-    prices.map(({ model, input, output }) => ({
-      id: model,
-      format: 'openai' as const,
-      url: upstream.url,
-      upstreamModel: model,
-      price: { input, output },
-    })),
-    reference,
-    options.seed,
-  );
-  const progress = new ProgressLine(process.stderr, systemClock);
-  try {
-    const columnOf = (arm: string) => data.models.indexOf(arm);
-    let answered = 0;
-    const arms = await drive({
-      url,
-      queries: queries.map(({ text }) => ({ messages: [{ role: 'user', content: text }], stream: false })),
-      model: `auto:${options.weight}`,
-      concurrency: 1,
-      rate: (query, arm) => ({ score: queries[query].quality[columnOf(arm)] }),
-      async onAnswer() {
-        progress.update(`${++answered}/${queries.length} queries answered`);
-        await gateway.eventLog.flush();
-        await gateway.learner.idle();
-      },
-    });
-    progress.done(`${answered}/${queries.length} queries answered`);
-    const report = {
-      data: options.data,
-      weight: options.weight,
-      seed: options.seed,
-      seconds: (systemClock.monotonic() - startedAt) / 1000,
-      requests_lost: queries.length - answered,
-      left_out: data.leftOut,
-      ...reportRun(data.models, recordedOutcomes(queries), arms.map(columnOf)),
-    };
+  if (!options.sweep) {
+    const report = await runBench(options, data);
     console.log(options.json ? JSON.stringify(report) : renderBench(report));
-  } finally {
-    await gateway.close();
-    await upstream.close();
+    return;
   }
+  const reports: BenchReport[] = [];
+  for (const weight of SWEEP) reports.push(await runBench({ ...options, weight }, data));
+  console.log(options.json ? JSON.stringify({ data: options.data, runs: reports }) : renderSweep(reports));
+  if (options.out) await writeSweep(options.out, reports, data);
 }
 
-function startRecordedUpstream(
-  data: RecordedData,
-  queries: readonly RecordedQuery[],
-  prices: readonly RecordedPrice[],
-) {
-  const book = new QueryBook<RecordedQuery>();
-  for (const query of queries) book.add(query.text, query);
-  return startSimulatedUpstream({
-    format: 'openai',
-    answer({ lastUserText, model }) {
-      const query = book.find(lastUserText);
-      const column = data.models.indexOf(model);
-      if (!query || column < 0) throw new Error('The query or the model is not one of the recorded ones.');
-      return {
-        model,
-        text: `Recorded answer of ${model}, scored ${query.quality[column]}.`,
-        inputTokens: Math.ceil(query.text.length / 4),
-        outputTokens: recordedOutputTokens(prices[column], query.cost[column]),
-        delayMs: 0,
-      };
-    },
-  });
-}
-
-function renderBench(report: ReturnType<typeof reportRun> & { data: string; weight: number; seconds: number }): string {
+function renderBench(report: BenchReport): string {
   return [
     '',
     `${report.queries} recorded queries of ${report.data} at weight ${report.weight}, ${report.seconds.toFixed(0)} s.`,
@@ -121,4 +42,67 @@ function renderBench(report: ReturnType<typeof reportRun> & { data: string; weig
       Object.entries(report.shares).map(([model, share]) => [model, percent(share)]),
     ),
   ].join('\n');
+}
+
+const SWEEP_HEADERS = ['weight', 'quality', 'cost', 'last third: quality', 'cost', 'best mix by lot at the same cost'];
+
+function sweepRows(reports: readonly BenchReport[]): string[][] {
+  return reports.map((report) => [
+    String(report.weight),
+    percent(report.quality_ratio),
+    percent(report.cost_ratio),
+    percent(report.thirds[2].quality_ratio),
+    percent(report.thirds[2].cost_ratio),
+    report.baselines.static_mix ? percent(report.baselines.static_mix.quality_ratio) : '-',
+  ]);
+}
+
+function renderSweep(reports: readonly BenchReport[]): string {
+  return `\n${describe(reports[0])}\n\n${renderTable(SWEEP_HEADERS, sweepRows(reports))}`;
+}
+
+function describe({ queries, data, best_single_model, seed }: BenchReport): string {
+  return `${queries} recorded queries of ${basename(data)} through the gateway, nothing known at the start, seed ${seed}; shares of always ${best_single_model}.`;
+}
+
+async function writeSweep(folder: string, reports: readonly BenchReport[], data: RecordedData): Promise<void> {
+  const name = basename(data.file).replace(/\.jsonl(\.gz)?$/, '');
+  const { baselines } = reports[0];
+  const best = baselines.best_single;
+  const share = ({ quality, cost }: { quality: number; cost: number }) => ({
+    quality: quality / best.quality,
+    cost: cost / best.cost_usd,
+  });
+  const markdown = [
+    describe(reports[0]),
+    '',
+    `| ${SWEEP_HEADERS.join(' | ')} |`,
+    `|${'---:|'.repeat(SWEEP_HEADERS.length)}`,
+    ...sweepRows(reports).map((row) => `| ${row.join(' | ')} |`),
+    '',
+  ].join('\n');
+  const svg = await drawQualityCost({
+    title: name,
+    curves: [
+      {
+        name: 'MixLLM Gateway, last third',
+        points: reports.map(({ thirds, weight }) => ({
+          quality: thirds[2].quality_ratio,
+          cost: thirds[2].cost_ratio,
+          label: String(weight),
+        })),
+      },
+    ],
+    references: [
+      ...singleModels(recordedOutcomes(data.queries)).map((single) => ({
+        ...share(single),
+        label: data.models[single.model].replace(/^.*\//, ''),
+      })),
+      { quality: baselines.random.quality_ratio, cost: baselines.random.cost_ratio, label: 'random' },
+    ],
+  });
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, `${name}.md`), markdown);
+  await writeFile(join(folder, `${name}.svg`), svg);
+  console.error(`Written: ${join(folder, name)}.md and .svg`);
 }

@@ -41,6 +41,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
+    .option('--sweep', 'run at nine weights instead of one')
+    .option('--out <folder>', 'with --sweep: where to write a table (Markdown) and a plot (SVG)')
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./bench.ts')).bench(options));
 

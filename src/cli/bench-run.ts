@@ -1,0 +1,115 @@
+import { bestSingle } from '../demo/baselines.ts';
+import { drive } from '../demo/drive.ts';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { QueryBook } from '../demo/query-book.ts';
+import type { RecordedData, RecordedQuery } from '../demo/recorded.ts';
+import {
+  type RecordedPrice,
+  recordedOutcomes,
+  recordedOutputTokens,
+  recordedPrices,
+  shuffledQueries,
+} from '../demo/recorded-prices.ts';
+import { type RunReport, reportRun } from '../demo/standing.ts';
+import { startSimulatedUpstream } from '../demo/upstream.ts';
+import { systemClock } from '../util/clock.ts';
+import { seededRandom } from '../util/random.ts';
+import { startLoopbackGateway } from './loopback-gateway.ts';
+
+export interface BenchRunOptions {
+  data: string;
+  limit?: number;
+  weight: number;
+  seed: number;
+}
+
+export interface BenchReport extends RunReport {
+  data: string;
+  weight: number;
+  seed: number;
+  seconds: number;
+  requests_lost: number;
+  left_out: RecordedData['leftOut'];
+}
+
+/** Output tokens of an answer of usual length: what the length model expects of a model that it knows nothing of. */
+const TOKENS_PER_ANSWER = 300;
+
+/**
+ * Recorded outcomes through the real gateway: every model's upstream answers what that model really scored, at its
+ * recorded cost, and every answer is rated with its recorded quality. One query at a time, so that equal seeds give
+ * equal results.
+ */
+export async function runBench(options: BenchRunOptions, data: RecordedData): Promise<BenchReport> {
+  const startedAt = systemClock.monotonic();
+  const queries = shuffledQueries(data, seededRandom(options.seed), options.limit);
+  const prices = recordedPrices(data, options.seed, TOKENS_PER_ANSWER);
+  // As an operator would: the model that all queries would go to if there were no gateway.
+  const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
+  const upstream = await startRecordedUpstream(data, queries, prices);
+  const { gateway, url } = await startLoopbackGateway(
+    prices.map(({ model, input, output }) => ({
+      id: model,
+      format: 'openai' as const,
+      url: upstream.url,
+      upstreamModel: model,
+      price: { input, output },
+    })),
+    reference,
+    options.seed,
+  );
+  const progress = new ProgressLine(process.stderr, systemClock);
+  try {
+    const columnOf = (arm: string) => data.models.indexOf(arm);
+    let answered = 0;
+    const arms = await drive({
+      url,
+      queries: queries.map(({ text }) => ({ messages: [{ role: 'user', content: text }], stream: false })),
+      model: `auto:${options.weight}`,
+      concurrency: 1,
+      rate: (query, arm) => ({ score: queries[query].quality[columnOf(arm)] }),
+      async onAnswer() {
+        progress.update(`weight ${options.weight}: ${++answered}/${queries.length} queries answered`);
+        await gateway.eventLog.flush();
+        await gateway.learner.idle();
+      },
+    });
+    progress.done(`weight ${options.weight}: ${answered}/${queries.length} queries answered`);
+    return {
+      data: options.data,
+      weight: options.weight,
+      seed: options.seed,
+      seconds: (systemClock.monotonic() - startedAt) / 1000,
+      requests_lost: queries.length - answered,
+      left_out: data.leftOut,
+      ...reportRun(data.models, recordedOutcomes(queries), arms.map(columnOf)),
+    };
+  } finally {
+    await gateway.close();
+    await upstream.close();
+  }
+}
+
+function startRecordedUpstream(
+  data: RecordedData,
+  queries: readonly RecordedQuery[],
+  prices: readonly RecordedPrice[],
+) {
+  const book = new QueryBook<RecordedQuery>();
+  for (const query of queries) book.add(query.text, query);
+  return startSimulatedUpstream({
+    format: 'openai',
+    answer({ lastUserText, model }) {
+      const query = book.find(lastUserText);
+      const column = data.models.indexOf(model);
+      if (!query || column < 0) throw new Error('The query or the model is not one of the recorded ones.');
+      return {
+        model,
+        text: `Recorded answer of ${model}, scored ${query.quality[column]}.`,
+        inputTokens: Math.ceil(query.text.length / 4),
+        outputTokens: recordedOutputTokens(prices[column], query.cost[column]),
+        delayMs: 0,
+      };
+    },
+  });
+}

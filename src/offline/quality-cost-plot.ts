@@ -1,0 +1,60 @@
+/** A point of the plane that routing is judged in: cost and quality as shares of the best single model's. */
+export interface PlottedPoint {
+  cost: number;
+  quality: number;
+  label?: string;
+}
+
+export interface QualityCostPlot {
+  title: string;
+  /** What is judged: a curve through its points, in order of cost. */
+  curves: { name: string; points: PlottedPoint[] }[];
+  /** What it is judged against: single points. */
+  references: PlottedPoint[];
+}
+
+/**
+ * Draws quality over cost as an SVG document.
+ * @throws Error that says what to install where the optional drawing library is absent
+ */
+export async function drawQualityCost({ title, curves, references }: QualityCostPlot): Promise<string> {
+  const { Plot, document } = await drawingLibrary();
+  const points = curves.flatMap(({ name, points }) => points.map((point) => ({ ...point, name })));
+  const figure = Plot.plot({
+    document,
+    width: 760,
+    height: 460,
+    marginLeft: 55,
+    marginBottom: 42,
+    marginRight: 30,
+    style: { background: 'white', color: '#222', fontSize: '12px' },
+    title,
+    x: { label: "cost, share of the best single model's →", tickFormat: '.0%', grid: true },
+    y: { label: "↑ quality, share of the best single model's", tickFormat: '.0%', grid: true },
+    color: { legend: false, domain: curves.map(({ name }) => name), scheme: 'Category10' },
+    marks: [
+      Plot.dot(references, { x: 'cost', y: 'quality', r: 3, fill: '#888' }),
+      Plot.text(references, { x: 'cost', y: 'quality', text: 'label', dy: -9, fill: '#666', fontSize: 10 }),
+      Plot.line(points, { x: 'cost', y: 'quality', stroke: 'name', strokeWidth: 2, sort: 'cost' }),
+      Plot.dot(points, { x: 'cost', y: 'quality', fill: 'name', r: 4 }),
+      Plot.text(points, { x: 'cost', y: 'quality', text: 'label', dy: 14, fontSize: 10 }),
+      Plot.text(
+        curves.map(({ name, points }) => ({ name, ...points[points.length - 1] })),
+        { x: 'cost', y: 'quality', text: 'name', fill: 'name', dy: -14, textAnchor: 'end', fontWeight: 'bold' },
+      ),
+    ],
+  });
+  const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');
+  svg?.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  return svg?.outerHTML ?? '';
+}
+
+async function drawingLibrary() {
+  try {
+    const Plot = await import('@observablehq/plot');
+    const { parseHTML } = await import('linkedom');
+    return { Plot, document: parseHTML('<!doctype html><html><body></body></html>').document as unknown as Document };
+  } catch {
+    throw new Error('Plots need two optional packages: npm install @observablehq/plot linkedom');
+  }
+}
