@@ -10,7 +10,14 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   process.exitCode = 1;
 } else {
   const { run } = await import('./cli/program.ts');
-  await run(process.argv);
+  try {
+    await run(process.argv);
+  } catch (error) {
+    // A message for people; the stack for whoever asks for it.
+    const stack = process.env.DEBUG && error instanceof Error ? error.stack : null;
+    console.error(stack ?? (error instanceof Error ? error.message : String(error)));
+    process.exitCode = 1;
+  }
 }
 
 export {};

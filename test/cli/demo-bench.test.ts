@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../src/util/random.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-bench-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const mixllm = (...args: string[]) =>
+  promisify(execFile)(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+
+/** Two kinds of queries, each with the model that is good at it; the third is dear and good at both. */
+function recordedFile(): string {
+  const random = seededRandom(5);
+  const rows = Array.from({ length: 120 }, (_, i) => {
+    const code = i % 2 === 0;
+    const noise = () => 0.1 * random.uniform();
+    return {
+      id: `q${i}`,
+      task: code ? 'code' : 'prose',
+      prompt: code ? `def f${i}(x): return x + ${i}  # fix this function` : `Tell a story number ${i} about a river`,
+      models: {
+        'maker/coder': { quality: code ? 0.9 + noise() : 0.1, cost: 0.0001 },
+        writer: { quality: code ? 0.1 : 0.9 + noise(), cost: 0.0001 },
+        dear: { quality: 0.9 + noise(), cost: 0.01 },
+      },
+    };
+  });
+  const file = join(folder, 'recorded.jsonl.gz');
+  writeFileSync(file, gzipSync(rows.map((row) => JSON.stringify(row)).join('\n')));
+  return file;
+}
+
+describe('mixllm demo', () => {
+  it('routes simulated queries through the real gateway, loses none, and prints one JSON object', async () => {
+    const { stdout } = await mixllm('demo', '--queries', '80', '--json');
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ simulated: true, queries: 80, requests_lost: 0, best_single_model: 'sim-frontier' });
+    expect(report.ratings).toBeGreaterThan(20);
+    expect(report.thirds).toHaveLength(3);
+    const shares: number[] = Object.values(report.shares);
+    expect(shares.length).toBeGreaterThanOrEqual(4);
+    expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
+    expect(Object.keys(report.shares_by_kind).length).toBeGreaterThanOrEqual(8);
+    expect(report.cost_ratio).toBeCloseTo(report.cost_usd / report.baselines.best_single.cost_usd, 9);
+  });
+
+  it('prints a table and what to do next', async () => {
+    const { stdout, stderr } = await mixllm('demo', '--queries', '12');
+    expect(stdout).toMatch(/MixLLM Gateway {2,}\d/);
+    expect(stdout).toContain('simulated');
+    expect(stdout.trim().split('\n').at(-1)).toContain('OPENAI_API_KEY');
+    expect(stderr).toContain('12/12 queries answered');
+  });
+});
+
+describe('mixllm bench', () => {
+  it('replays recorded outcomes, learns who is good at what, and repeats itself for a seed', async () => {
+    const file = recordedFile();
+    const run = async () =>
+      JSON.parse((await mixllm('bench', '--data', file, '--weight', '0.6', '--seed', '3', '--json')).stdout);
+    const [report, again] = [await run(), await run()];
+    expect(report).toMatchObject({ queries: 120, requests_lost: 0, weight: 0.6, seed: 3 });
+    expect({ ...again, seconds: 0 }).toEqual({ ...report, seconds: 0 });
+    expect(report.baselines.best_single.model).toBe('dear');
+    expect(report.baselines.cheapest.cost_ratio).toBeCloseTo(0.01, 9);
+    expect(report.baselines.oracle.quality_ratio).toBeGreaterThan(1);
+    // Cheap either way; what it learns is which of the two cheap ones to ask.
+    expect(report.cost_ratio).toBeLessThan(0.1);
+    expect(report.thirds[2].quality_ratio).toBeGreaterThan(report.baselines.static_mix.quality_ratio + 0.1);
+  });
+
+  it('sweeps weights into a table and a plot', async () => {
+    const out = join(folder, 'out');
+    const { stdout } = await mixllm('bench', '--data', recordedFile(), '--limit', '9', '--sweep', '--out', out);
+    expect(stdout.match(/^ *0\.\d+ /gm)).toHaveLength(9);
+    expect(readFileSync(join(out, 'recorded.md'), 'utf8')).toContain('| 0.99 |');
+    expect(readFileSync(join(out, 'recorded.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
+  });
+
+  it('says what is wrong with a file that it cannot use', async () => {
+    const file = join(folder, 'costless.jsonl');
+    writeFileSync(file, '{"id":"a","prompt":"p","models":{"m":{"quality":1,"cost":null}}}\n');
+    await expect(mixllm('bench', '--data', file)).rejects.toThrow(/records no costs/);
+    await expect(mixllm('bench', '--data', join(folder, 'none.jsonl'))).rejects.toThrow(/Cannot read .*none\.jsonl/);
+    await expect(mixllm('bench', '--data', file, '--weight', '2')).rejects.toThrow(/number from 0 to 1/);
+  });
+});
