@@ -242,6 +242,20 @@ describe('a decision', () => {
   });
 });
 
+describe('an Anthropic upstream', () => {
+  it('is told what it can be told; the rest is named, also names that no header could carry', async () => {
+    const gateway = kept(await startTestGateway({ answers: { big: plainAnswer() }, formats: { big: 'anthropic' } }));
+    const fields = { seed: 7, temperature: 1.5, stop: ['END'], max_completion_tokens: 50, 'größe, \r\n😀\ud800': 1 };
+    for (const stream of [false, true]) {
+      const { status, headers } = await send(completions(gateway), ask('Hello', { ...fields, stream }));
+      expect(status).toBe(200);
+      const dropped = String(headers.get('x-mixllm-dropped-params'));
+      expect(dropped.split(', ')).toEqual(expect.arrayContaining(['seed', 'temperature']));
+      expect(dropped).toContain('gr%C3%B6%C3%9Fe%2C');
+    }
+  });
+});
+
 describe('what the operator sees', () => {
   it('has probes, metrics and a log line per request, and neither prompts nor keys anywhere', async () => {
     const gateway = kept(

@@ -120,6 +120,9 @@ describe('ratings', () => {
     const unknown = await rate(gateway, { id: 'dec_nope', score: 1 });
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
     expect((await send(`${gateway.url}/feedback/fb_nope`, null, { method: 'DELETE' })).status).toBe(404);
+    // Some clients name a content type with no content.
+    const named = { method: 'DELETE', headers: { 'content-type': 'application/json' } };
+    expect((await send(`${gateway.url}/feedback/fb_nope`, null, named)).status).toBe(404);
     expect((await get(`${gateway.url}/v1/decisions/dec_nope`)).status).toBe(404);
   });
 
