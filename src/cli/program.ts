@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { configFile, DEFAULT_CONFIG } from './config-file.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-const DEFAULT_CONFIG = 'config/mixllm.yaml';
+const CONFIG_HELP = `the config file (default: ${DEFAULT_CONFIG}, else the one that ships)`;
 
 /** Command line in, command out. Each command's code is loaded when it is called, so that `check` starts at once. */
 export async function run(argv: readonly string[]): Promise<void> {
@@ -15,15 +16,15 @@ export async function run(argv: readonly string[]): Promise<void> {
   program
     .command('serve')
     .description('run the gateway')
-    .option('-c, --config <file>', 'the config file', DEFAULT_CONFIG)
-    .action(async (options) => (await import('./serve.ts')).serve(options));
+    .option('-c, --config <file>', CONFIG_HELP)
+    .action(async (options) => (await import('./serve.ts')).serve(configFile(options.config)));
 
   program
     .command('check')
     .description('say whether a config can be used, and what it means')
     .argument('[file]', 'the config file')
-    .option('-c, --config <file>', 'the config file', DEFAULT_CONFIG)
-    .action(async (file, options) => (await import('./check.ts')).check(file ?? options.config));
+    .option('-c, --config <file>', CONFIG_HELP)
+    .action(async (file, options) => (await import('./check.ts')).check(configFile(file ?? options.config)));
 
   program
     .command('demo')

@@ -1,16 +1,12 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { Gateway, StartError } from '../app.ts';
 import { ConfigError, type Environment, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf } from '../domain/errors.ts';
 import { watchFile } from './watch-file.ts';
 
-/** Ships with the package. */
-const EXAMPLE = fileURLToPath(new URL('../../config/mixllm.yaml', import.meta.url));
-
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
-export async function serve({ config: file }: { config: string }): Promise<void> {
+export async function serve(file: string): Promise<void> {
   let gateway: Gateway;
   try {
     const loaded = loadWithOverrides(file, process.env);
@@ -22,7 +18,7 @@ export async function serve({ config: file }: { config: string }): Promise<void>
     keepUpToDate(gateway, file, log);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
-    const hint = existsSync(file) ? '' : `\nName a file with --config FILE. An example to copy: ${EXAMPLE}`;
+    const hint = existsSync(file) ? '' : '\nName another file with --config FILE.';
     console.error(`${messageOf(error)}${hint}`);
     // Not by exit code alone: a half-started gateway may hold timers.
     process.exit(1);

@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const DEFAULT_CONFIG = 'config/mixllm.yaml';
+
+/** Ships with the package. */
+const EXAMPLE = fileURLToPath(new URL(`../../${DEFAULT_CONFIG}`, import.meta.url));
+
+/** The file that was named, else the one of this folder, else the one that ships, saying so. */
+export function configFile(named: string | undefined): string {
+  if (named !== undefined) return named;
+  if (existsSync(DEFAULT_CONFIG)) return DEFAULT_CONFIG;
+  console.error(`There is no ${DEFAULT_CONFIG} here; taking the one that ships with mixllm: ${EXAMPLE}`);
+  return EXAMPLE;
+}
