@@ -40,6 +40,14 @@ export function invalidRequest(message: string, param: string | null = null, cod
   return new GatewayError(400, message, { param, code });
 }
 
+/** The client closed its connection before its answer was through: nobody is left to be told anything. */
+export class ClientGoneError extends Error {
+  constructor() {
+    super('The client has left.');
+    this.name = 'ClientGoneError';
+  }
+}
+
 /**
  * How an upstream call failed:
  * `status`: it answered with an error status; `connection`: no answer could be had; `timeout`: not in time;

@@ -10,8 +10,8 @@ import type { Metrics } from './metrics.ts';
 
 const SNAPSHOT = 'learner';
 const READ_BATCH = 500;
-/** Events folded before the event loop gets its turn: about a millisecond's worth. */
-const FOLDS_PER_TURN = 20;
+/** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
+const FOLD_MS_PER_TURN = 3;
 /** Decisions whose events are kept at hand; ratings of older ones are looked up. */
 const RECENT_DECISIONS = 2000;
 const SNAPSHOT_EVERY = { events: 500, ms: 60_000 };
@@ -145,11 +145,15 @@ export class Learner {
   }
 
   async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
+    const { clock } = this.#options;
     for (;;) {
       const events = await this.#options.store.readAfter(state.sequence, READ_BATCH);
-      for (const [i, event] of events.entries()) {
+      let turnBegan = clock.monotonic();
+      for (const event of events) {
         await this.#fold(state, recent, event);
-        if (i % FOLDS_PER_TURN === FOLDS_PER_TURN - 1) await nextTurn();
+        if (clock.monotonic() - turnBegan < FOLD_MS_PER_TURN) continue;
+        await nextTurn();
+        turnBegan = clock.monotonic();
       }
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length < READ_BATCH) break;

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ChatBody, isJsonObject } from '../domain/chat.ts';
-import { invalidRequest } from '../domain/errors.ts';
+import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat.ts';
 import type { Clock } from '../util/clock.ts';
 import type { JsonDocument } from './json-body.ts';
@@ -64,7 +64,7 @@ function flagHeader(value: string | string[] | undefined): boolean {
 function clientGone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new Error('The client has left.'));
+    if (!reply.raw.writableFinished) controller.abort(new ClientGoneError());
   });
   return controller.signal;
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
-import { GatewayError, openAIError } from '../domain/errors.ts';
+import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 
 /** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
@@ -10,6 +10,8 @@ export function registerErrorHandlers(server: FastifyInstance): void {
   });
   server.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof GatewayError) return send(reply, error);
+    // Recorded as aborted by the use case; this status, nginx's, is seen by no one.
+    if (error instanceof ClientGoneError) return void reply.code(499).send();
     const status = error.statusCode ?? 500;
     if (status < 500) return send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
     request.log.error({ err: error }, 'A request failed inside the gateway.');
