@@ -34,6 +34,9 @@ export interface GatewayOptions {
 }
 
 const IDLE_SWEEP_MS = 50;
+const LAST_RECORDS_MS = 1000;
+/** Read by the SDKs behind the config's back: they would send their headers to every upstream. */
+const SDK_VARIABLES = ['OPENAI_CUSTOM_HEADERS', 'ANTHROPIC_CUSTOM_HEADERS'];
 
 /** A start that cannot succeed; the message says what to do. */
 export class StartError extends Error {}
@@ -44,6 +47,7 @@ export class Gateway {
   readonly metrics = new Metrics();
   readonly learner: Learner;
   readonly eventLog: EventLog;
+  readonly #chat: Chat;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: PinoLogger;
@@ -62,6 +66,11 @@ export class Gateway {
     this.#log = options.log;
     this.#loaded = loaded;
     refuseOpenHost(config);
+    for (const name of SDK_VARIABLES) {
+      if (process.env[name] === undefined) continue;
+      delete process.env[name];
+      this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
+    }
     this.store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     const featurizer = new Featurizer(new LexicalEmbedder());
@@ -72,18 +81,19 @@ export class Gateway {
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
     const runtime = () => this.#runtime;
+    this.#chat = new Chat({
+      ...parts,
+      runtime,
+      featurizer,
+      eventLog: this.eventLog,
+      learner: this.learner,
+      load: this.#load,
+      random: this.#random,
+    });
     this.server = buildServer({
       ...parts,
       runtime,
-      chat: new Chat({
-        ...parts,
-        runtime,
-        featurizer,
-        eventLog: this.eventLog,
-        learner: this.learner,
-        load: this.#load,
-        random: this.#random,
-      }),
+      chat: this.#chat,
       feedback: new Feedback({ ...parts, eventLog: this.eventLog }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
@@ -145,6 +155,8 @@ export class Gateway {
     await this.server.close();
     clearInterval(sweep);
     cancel();
+    // A connection that was cut ends its request a moment later; that end is to be in the log.
+    await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.eventLog.close();
     await this.learner.close();
     await this.store.close();
@@ -220,16 +232,11 @@ function buildProviders(
 }
 
 function buildProvider(name: string, provider: ProviderConfig, config: Config): Provider {
-  const longest = Math.max(
-    config.resilience.timeouts.total_s,
-    ...config.models.map(({ timeouts }) => timeouts?.total_s ?? 0),
-  );
   const options = {
     name,
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
     connectTimeoutMs: config.resilience.timeouts.connect_s * 1000,
-    totalTimeoutMs: longest * 1000,
   };
   return provider.type === 'anthropic'
     ? new AnthropicProvider(options)

@@ -44,7 +44,7 @@ function loadWithOverrides(file: string, environment: Environment): LoadedConfig
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
   const reload = () => {
     try {
-      gateway.reload(loadConfig(file, process.env));
+      gateway.reload(loadWithOverrides(file, process.env));
       log.info({ config: file }, 'The config was reloaded.');
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof StartError)) throw error;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Document, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isAlias, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { crossCheck, type Problem } from './cross-check.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -17,7 +17,7 @@ export class ConfigError extends Error {
 
 export interface LoadedConfig {
   config: Config;
-  /** Providers whose `api_key` names an environment variable that is not set, with that variable. */
+  /** Providers without a key, with what to set: the environment variable, or the setting itself. */
   missingKeys: ReadonlyMap<string, string>;
 }
 
@@ -41,12 +41,18 @@ export function parseConfig(text: string, source: string, environment: Environme
       source,
       problems.map((problem) => unmarked(problem, variables)),
     );
-  const document = parseDocument(safeText, { lineCounter: lines, prettyErrors: false });
+  // 'error': a warning would go to the console, and quotes what may be a key.
+  const document = parseDocument(safeText, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   if (document.errors.length > 0) {
     // The first mistake in YAML causes the rest.
     const [{ pos, message }] = document.errors;
     throw refuse([`line ${lines.linePos(pos[0]).line}: ${withoutQuote(message)}`]);
   }
+  refuseOddKeys(
+    document,
+    (line) => refuse([`line ${line}: a mapping stands where a name should; are there two braces?`]),
+    lines,
+  );
   const missing = fillEnvironment(document, variables, environment);
   let value: unknown;
   try {
@@ -65,10 +71,24 @@ export function parseConfig(text: string, source: string, environment: Environme
     if (path[0] === 'providers' && path[2] === 'api_key') missingKeys.set(String(path[1]), variable);
     else problems.push({ path, message: `the environment variable ${variable} is not set` });
   }
+  for (const [name, { api_key, base_url }] of Object.entries(parsed.data.providers)) {
+    // Only a server of one's own may ask for no key.
+    if (!api_key && !base_url && !missingKeys.has(name)) missingKeys.set(name, `providers.${name}.api_key`);
+  }
   if (problems.length > 0) {
     throw refuse(problems.map(({ path, message }) => `${where(path)}: ${message}`));
   }
   return { config: parsed.data, missingKeys };
+}
+
+/** `{{ … }}`, say of a template that was not filled in, is a mapping as the name of a setting. */
+function refuseOddKeys(document: Document, refusal: (line: number) => Error, lines: LineCounter): void {
+  visit(document, {
+    Pair(_, pair) {
+      if (isScalar(pair.key) || isAlias(pair.key) || !isNode(pair.key)) return;
+      throw refusal(lines.linePos(pair.key.range?.[0] ?? 0).line);
+    },
+  });
 }
 
 interface MissingVariable {

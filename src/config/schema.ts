@@ -32,10 +32,16 @@ const model = z.strictObject({
     .optional(),
 });
 
+const secret = z.string().trim();
+
 const provider = z.strictObject({
   type: z.enum(['openai', 'anthropic']),
-  api_key: z.string().optional(),
-  base_url: z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' }).optional(),
+  // Secrets mounted as files often end in a line break.
+  api_key: secret.optional(),
+  base_url: z
+    .url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' })
+    .refine((url) => !/^\w+:\/\/[^/]*@/.test(url), 'no user name or password in it: fetch refuses such a URL')
+    .optional(),
   stream_usage: z.boolean().default(true),
 });
 
@@ -43,7 +49,7 @@ const share = z.number().min(0).max(1);
 
 const key = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
-  key: z.string().min(1),
+  key: secret.min(1),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),

@@ -68,11 +68,20 @@ export class UpstreamError extends Error {
   readonly contentType: string;
   /** The upstream's `retry-after` header, unchanged. */
   readonly retryAfter: string | null;
+  /** The request is sound, but this model does not take one of its fields or values: another model may. */
+  readonly modelSpecific: boolean;
 
   constructor(
     failure: UpstreamFailure,
     message: string,
-    answer: { status?: number; body?: string; contentType?: string; retryAfter?: string | null; cause?: unknown } = {},
+    answer: {
+      status?: number;
+      body?: string;
+      contentType?: string;
+      retryAfter?: string | null;
+      modelSpecific?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, { cause: answer.cause });
     this.name = 'UpstreamError';
@@ -82,6 +91,7 @@ export class UpstreamError extends Error {
       answer.body ?? JSON.stringify(openAIError(message, { type: 'upstream_error', code: `upstream_${failure}` }));
     this.contentType = answer.contentType ?? 'application/json; charset=utf-8';
     this.retryAfter = answer.retryAfter ?? null;
+    this.modelSpecific = answer.modelSpecific ?? false;
   }
 }
 

@@ -3,6 +3,7 @@ import { GatewayError, UpstreamError } from '../domain/errors.ts';
 import type { AttemptRecord } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
+import { Deadline } from './deadline.ts';
 import type { Resilience } from './runtime.ts';
 
 const BACKOFF_MS = 250;
@@ -16,8 +17,8 @@ export interface Attempt<T> {
   value: T;
   /** Monotonic time of the call. */
   startedAt: number;
-  /** Aborts the call while its answer is still being read. */
-  limit: AbortController;
+  /** Still running: the answer may be yet to be read. */
+  deadline: Deadline;
 }
 
 export interface AttemptPlan<T> {
@@ -28,8 +29,8 @@ export interface AttemptPlan<T> {
   random: Random;
   /** Aborted when the client has left. */
   clientGone: AbortSignal;
-  /** Makes one call; `signal` aborts it. Throws `UpstreamError` for a failure upstream. */
-  call(arm: Arm, signal: AbortSignal): Promise<T>;
+  /** Makes one call; `signal` aborts it, `onActivity` is told of signs of life. Throws `UpstreamError`. */
+  call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
   /** Told of every failed call. */
   onFailure(record: AttemptRecord): void;
 }
@@ -44,14 +45,18 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   for (const arm of plan.arms) {
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
       const startedAt = plan.clock.monotonic();
-      const limit = new AbortController();
+      const deadline = new Deadline(plan.clock, arm.timeouts);
+      const signal = AbortSignal.any([plan.clientGone, deadline.limit.signal]);
       try {
-        return { arm, value: await callWithin(plan, arm, limit), startedAt, limit };
+        return { arm, value: await plan.call(arm, signal, () => deadline.alive()), startedAt, deadline };
       } catch (error) {
-        limit.abort(error);
+        deadline.stop();
+        deadline.limit.abort(error);
         plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt));
         if (plan.clientGone.aborted || isFinal(error)) throw error;
-        last = error;
+        // That one provider's form has no words for the request says less than an upstream's own answer.
+        if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
+        if (error !== last) break;
       }
       const delay = retry < plan.resilience.retries ? retryDelay(last, retry, plan) : null;
       if (delay === null) break;
@@ -61,22 +66,11 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   throw last;
 }
 
-/** One call, given up when its first byte takes longer than the arm may. */
-async function callWithin<T>(plan: AttemptPlan<T>, arm: Arm, limit: AbortController): Promise<T> {
-  const { firstByteMs } = arm.timeouts;
-  const cancel = plan.clock.after(firstByteMs, () => {
-    limit.abort(new UpstreamError('timeout', `The upstream sent nothing within ${firstByteMs / 1000} s.`));
-  });
-  try {
-    return await plan.call(arm, AbortSignal.any([plan.clientGone, limit.signal]));
-  } finally {
-    cancel();
-  }
-}
-
 /** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof UpstreamError) return error.failure === 'status' && FINAL_STATUSES.has(error.status);
+  if (error instanceof UpstreamError) {
+    return error.failure === 'status' && FINAL_STATUSES.has(error.status) && !error.modelSpecific;
+  }
   return !(error instanceof GatewayError);
 }
 

@@ -1,7 +1,7 @@
 import type { Arm } from '../domain/arm.ts';
 import type { ChatRequest } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
-import { GatewayError, UpstreamError } from '../domain/errors.ts';
+import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderAnswer, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
@@ -14,6 +14,9 @@ import type { Logger } from './logger.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import { addFacts, type OpenedStream, openStream } from './open-stream.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
+
+/** How long a connection may stay open after [DONE]. */
+const LINGER_MS = 1000;
 
 /** A chat request as it came in, validated as far as the gateway reads it. */
 export interface ChatInput {
@@ -36,6 +39,8 @@ export interface ChatReply {
   headers: Record<string, string>;
   contentType: string;
   body: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** Of a stream: aborted when its time is up. Whoever has not read it by then may be cut off. */
+  expired?: AbortSignal;
 }
 
 export interface ChatParts extends ExchangeParts {
@@ -55,6 +60,7 @@ interface Routed {
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
+  readonly #open = new Set<Exchange>();
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
@@ -73,6 +79,8 @@ export class Chat {
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
+    this.#open.add(exchange);
+    void exchange.finished.then(() => this.#open.delete(exchange));
     this.#parts.eventLog.record({
       type: 'decided',
       decisionId: exchange.decisionId,
@@ -93,10 +101,18 @@ export class Chat {
     }
   }
 
+  /** Resolves once every request that has begun is recorded. */
+  async idle(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all([...this.#open].map((exchange) => exchange.finished));
+  }
+
   async #decide(input: ChatInput, runtime: Runtime): Promise<Routed> {
     const { body } = input.request;
     const choice = chooseModel(body.model, input.weightHeader, input.key, runtime);
     const allowed = allowedArms(input.models, input.key, runtime);
+    if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
+      throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
+    }
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile } = features;
     const decision = runtime.router.decide({ context, profile, allowed, ...choice });
@@ -125,6 +141,7 @@ export class Chat {
   async #answerWhole(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const answered = await this.#attempt(input, runtime, exchange, (provider, call) => provider.complete(call));
     const { value } = answered;
+    answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
     exchange.facts = value;
     exchange.firstToken();
@@ -146,24 +163,30 @@ export class Chat {
       headers,
       contentType: 'text/event-stream; charset=utf-8',
       body: this.#streamBody(input, exchange, opened),
+      expired: opened.deadline.expired.signal,
     };
   }
 
   async *#streamBody(input: ChatInput, exchange: Exchange, opened: Attempt<OpenedStream>): AsyncGenerator<Uint8Array> {
-    const watch = this.#watchTimeouts(opened);
+    const { deadline } = opened;
     let outcome: 'ok' | 'aborted' = 'aborted';
+    // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
+    deadline.expired.signal.addEventListener('abort', () => exchange.finish('interrupted', 200, 'timeout'));
     try {
       for await (const piece of joined(opened.value)) {
-        watch.alive();
         if (piece.content) exchange.firstToken();
         exchange.facts = addFacts(exchange.facts, piece);
-        // Clients leave at [DONE], without waiting for the end of the connection: the answer is complete then.
+        // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
+        // Read on for a moment all the same, so that it can be used again.
         if (piece.done) outcome = 'ok';
+        deadline.pause();
         if (piece.bytes.length > 0) yield piece.bytes;
+        if (piece.done) deadline.linger(LINGER_MS);
+        else if (outcome !== 'ok') deadline.alive();
       }
       outcome = 'ok';
     } catch (error) {
-      if (input.clientGone.aborted) return;
+      if (input.clientGone.aborted || outcome === 'ok') return;
       // Never a clean end after half an answer: the event makes the client library throw.
       const failure =
         error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
@@ -175,34 +198,11 @@ export class Chat {
       exchange.finish('interrupted', 200, failure.failure);
       yield sseData(JSON.parse(failure.body));
     } finally {
-      watch.stop();
+      deadline.stop();
       exchange.finish(outcome, outcome === 'ok' ? 200 : null);
       // Harmless after the end; before it, this closes the upstream's connection.
-      opened.limit.abort(new Error('The answer is no longer read.'));
+      deadline.limit.abort(new Error('The answer is no longer read.'));
     }
-  }
-
-  /** Gives up an answer that has begun when nothing comes for too long, or when it takes too long as a whole. */
-  #watchTimeouts(opened: Attempt<OpenedStream>) {
-    const { clock } = this.#parts;
-    const { idleMs, totalMs } = opened.arm.timeouts;
-    const giveUp = (what: string) => opened.limit.abort(new UpstreamError('timeout', what));
-    const elapsed = clock.monotonic() - opened.startedAt;
-    const cancelTotal = clock.after(Math.max(0, totalMs - elapsed), () =>
-      giveUp(`The answer took longer than ${totalMs / 1000} s.`),
-    );
-    const startIdle = () => clock.after(idleMs, () => giveUp(`The upstream sent nothing for ${idleMs / 1000} s.`));
-    let cancelIdle = startIdle();
-    return {
-      alive() {
-        cancelIdle();
-        cancelIdle = startIdle();
-      },
-      stop() {
-        cancelIdle();
-        cancelTotal();
-      },
-    };
   }
 
   /** All candidates failed, or the client left. */
@@ -234,13 +234,14 @@ export class Chat {
       random: this.#parts.random,
       clientGone: input.clientGone,
       onFailure: (record) => exchange.callFailed(record),
-      call: (arm, signal) => {
+      call: (arm, signal, onActivity) => {
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
           signal,
+          onActivity,
         });
       },
     });

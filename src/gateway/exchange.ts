@@ -29,6 +29,11 @@ export class Exchange {
   #overheadMs: number | null = null;
   #leave: (() => void) | null = null;
   #finished = false;
+  #resolveFinished: () => void = () => {};
+  /** Resolves when the end is recorded. */
+  readonly finished = new Promise<void>((resolve) => {
+    this.#resolveFinished = resolve;
+  });
   readonly #requestId: string;
   readonly #arrivedAt: number;
   readonly #parts: ExchangeParts;
@@ -85,6 +90,7 @@ export class Exchange {
   finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#resolveFinished();
     const { clock, eventLog } = this.#parts;
     const now = clock.monotonic();
     const answering = this.#answering;

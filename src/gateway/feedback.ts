@@ -37,15 +37,12 @@ export class Feedback {
   async rate(rating: Rating, keyName: string | null): Promise<string> {
     const { decisionId } = await this.#decision(rating.id, keyName);
     const { id: _, ...fields } = rating;
-    const stored = await this.#append({
-      type: 'rated',
-      decisionId,
-      time: this.#parts.clock.now(),
-      feedbackId: newId('fb'),
-      ...fields,
-    });
-    this.#parts.metrics.ratings.inc({ source: rating.source });
-    return (stored as { feedbackId: string }).feedbackId;
+    const feedbackId = newId('fb');
+    const time = this.#parts.clock.now();
+    const stored = await this.#append({ type: 'rated', decisionId, time, feedbackId, ...fields });
+    const taken = (stored as { feedbackId: string }).feedbackId;
+    if (taken === feedbackId) this.#parts.metrics.ratings.inc();
+    return taken;
   }
 
   /** Takes a rating back; once more changes nothing. @throws GatewayError 404, 503 as `rate` */

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
 import type { Observation } from '../bandit/policy.ts';
+import type { Decision } from '../domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { observationsOf } from './observations.ts';
 
+const MIN_CHARACTERS = 500;
+
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 1;
+const FOLD_VERSION = 2;
 
 interface SerialisedState {
   policy: LinearPolicyState;
@@ -73,10 +76,9 @@ export class LearnerState {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
     const decided = history.find((earlier) => earlier.type === 'decided');
-    // Images have tokens but no characters: such a request says nothing of the tokeniser.
-    if (event.usage && Number.isFinite(event.usage.inputTokens) && decided?.decision.images === 0) {
-      this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
-    }
+    if (!event.usage || !Number.isFinite(event.usage.inputTokens) || !decided) return;
+    if (!tellsOfTokeniser(decided.decision)) return;
+    this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
   }
 
   /** The whole state as text; `deserialise` gives it back to the bit. */
@@ -104,6 +106,14 @@ export class LearnerState {
   #foldKey(): string {
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}`;
   }
+}
+
+/**
+ * Images, files and sound have tokens but no characters, and in a short prompt the tokens of the chat template count
+ * for more than the text.
+ */
+function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {
+  return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputCharacters >= MIN_CHARACTERS;
 }
 
 function checksum(text: string): string {

@@ -41,6 +41,8 @@ export class Learner {
   #wokenWhileRunning = false;
   #closed = false;
   #snapshot = { sequence: 0, at: 0 };
+  /** Decisions failed on this state, and it was not replaced yet. */
+  #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LearnerOptions) {
@@ -92,6 +94,7 @@ export class Learner {
     const now = this.#options.clock.monotonic();
     if (now - this.#refoldedAt < REFOLD_AT_MOST_EVERY_MS || this.#closed) return;
     this.#refoldedAt = now;
+    this.#distrusted = true;
     this.#options.metrics.degraded('learner', true);
     try {
       const state = this.#freshState();
@@ -100,6 +103,7 @@ export class Learner {
       await this.idle();
       this.#state = state;
       this.#recent = recent;
+      this.#distrusted = false;
       this.#run();
       this.#options.metrics.degraded('learner', false);
       this.#options.log.info('The learner was folded anew from the event log.');
@@ -128,7 +132,7 @@ export class Learner {
     }
     this.#running = this.#catchUp(this.#state, this.#recent)
       .then(() => {
-        this.#options.metrics.degraded('learner', false);
+        if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
       })
       .catch((error: unknown) => {
         this.#options.metrics.degraded('learner', true);

@@ -55,7 +55,7 @@ export class Metrics {
     'to',
   ]);
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
-  readonly ratings = this.#counter('ratings_total', 'Ratings taken, by source.', ['source']);
+  readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);

@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ChatBody, isJsonObject } from '../domain/chat.ts';
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat.ts';
-import type { Clock } from '../util/clock.ts';
 import type { JsonDocument } from './json-body.ts';
 
 /** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
-export function chatInput(request: FastifyRequest, reply: FastifyReply, clock: Clock): ChatInput {
-  const { text, value } = request.body as JsonDocument;
+export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
+  if (!request.body) throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
+  const { text, value, receivedAt } = request.body as JsonDocument;
   return {
     request: { text, body: chatBody(value) },
     requestId: request.id,
@@ -15,7 +15,7 @@ export function chatInput(request: FastifyRequest, reply: FastifyReply, clock: C
     weightHeader: weightHeader(request.headers['x-mixllm-weight']),
     models: modelsHeader(request.headers['x-mixllm-models']),
     noFallback: flagHeader(request.headers['x-mixllm-no-fallback']),
-    arrivedAt: clock.monotonic() - reply.elapsedTime,
+    arrivedAt: receivedAt,
     clientGone: clientGone(reply),
   };
 }
@@ -57,7 +57,7 @@ function modelsHeader(value: string | string[] | undefined): string[] | null {
 }
 
 function flagHeader(value: string | string[] | undefined): boolean {
-  return value !== undefined && !['', '0', 'false'].includes(String(value).trim().toLowerCase());
+  return value !== undefined && !['', '0', 'false', 'no', 'off'].includes(String(value).trim().toLowerCase());
 }
 
 /** Aborted when the connection closes before the answer is through. */

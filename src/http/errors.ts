@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 
 /** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
@@ -8,27 +8,39 @@ export function registerErrorHandlers(server: FastifyInstance): void {
     const path = request.url.split('?')[0];
     send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
   });
-  server.setErrorHandler((error: FastifyError, request, reply) => {
-    if (error instanceof GatewayError) return send(reply, error);
-    // Recorded as aborted by the use case; this status, nginx's, is seen by no one.
-    if (error instanceof ClientGoneError) return void reply.code(499).send();
-    const status = error.statusCode ?? 500;
-    if (status < 500) return send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
-    request.log.error({ err: error }, 'A request failed inside the gateway.');
-    send(
-      reply,
-      new GatewayError(500, `The gateway failed; its log has the reason under request id ${request.id}.`, {
-        code: 'internal_error',
-      }),
-    );
-  });
+  server.setErrorHandler(answerError);
+}
+
+export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+  if (error instanceof GatewayError) {
+    send(reply, error);
+    return;
+  }
+  // Recorded as aborted by the use case; this status, nginx's, is seen by no one.
+  if (error instanceof ClientGoneError) {
+    void reply.code(499).send();
+    return;
+  }
+  const status = ('statusCode' in error && error.statusCode) || 500;
+  if (status < 500) {
+    send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
+    return;
+  }
+  request.log.error({ err: error }, 'A request failed inside the gateway.');
+  send(
+    reply,
+    new GatewayError(500, `The gateway failed; its log has the reason under request id ${request.id}.`, {
+      code: 'internal_error',
+    }),
+  );
 }
 
 function send(reply: FastifyReply, error: GatewayError): void {
   void reply.code(error.status).type('application/json; charset=utf-8').send(error.toBody());
 }
 
-function codeOf(error: FastifyError): string {
+function codeOf(error: FastifyError | Error): string {
+  if (!('code' in error)) return 'invalid_request';
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'request_too_large';
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 'unsupported_media_type';
   return 'invalid_request';
@@ -36,7 +48,9 @@ function codeOf(error: FastifyError): string {
 
 /** What Node's HTTP parser refuses never reaches a route; it is answered on the bare socket. */
 export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // An answer that has begun must not have another written into it.
+  const { _httpMessage: answering } = socket as Socket & { _httpMessage?: { headersSent: boolean } };
+  if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
     socket.destroy();
     return;
   }

@@ -1,10 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
+import type { Clock } from '../util/clock.ts';
+import { endOfString } from '../util/json-edit.ts';
 
 /** A request body: its text as received, and what it says. */
 export interface JsonDocument {
   text: string;
   value: unknown;
+  /** Monotonic milliseconds at which the last byte was there: what came before is the client's time. */
+  receivedAt: number;
 }
 
 const MAX_NESTING = 200;
@@ -13,15 +17,17 @@ const MAX_NESTING = 200;
  * JSON bodies are kept as text beside their value, because the text is what goes upstream. Invalid UTF-8 is refused
  * rather than replaced: a prompt must not be changed on its way.
  */
-export function registerJsonBody(server: FastifyInstance): void {
+export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
   server.removeAllContentTypeParsers();
   const parse = async (request: FastifyRequest, body: Buffer): Promise<JsonDocument> =>
     // No DELETE here has a body, but some clients name its type all the same.
-    request.method === 'DELETE' ? { text: '', value: null } : parseJson(body);
+    request.method === 'DELETE'
+      ? { text: '', value: null, receivedAt: clock.monotonic() }
+      : { receivedAt: clock.monotonic(), ...parseJson(body) };
   server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, parse);
 }
 
-export function parseJson(bytes: Buffer): JsonDocument {
+function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   const text = decode(bytes);
   if (text.trim() === '') throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
   let value: unknown;
@@ -55,13 +61,4 @@ function nesting(text: string): number {
     else if (unit === '}' || unit === ']') depth--;
   }
   return deepest;
-}
-
-/** Index of the closing quote. Searches for quotes instead of walking: an image is a string of megabytes. */
-function endOfString(text: string, open: number): number {
-  for (let at = text.indexOf('"', open + 1); ; at = text.indexOf('"', at + 1)) {
-    let backslashes = 0;
-    while (text[at - 1 - backslashes] === '\\') backslashes++;
-    if (backslashes % 2 === 0) return at;
-  }
 }

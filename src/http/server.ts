@@ -1,13 +1,16 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { newId } from '../util/ids.ts';
 import { authenticate } from './auth.ts';
-import { answerParserError, registerErrorHandlers } from './errors.ts';
+import { answerError, answerParserError, registerErrorHandlers } from './errors.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
+
+/** A request must have arrived by then; the answer may take as long as it likes. */
+const UPLOAD_TIMEOUT_MS = 300_000;
 
 /** The HTTP face of the gateway. Does not listen yet: tests may inject, `app` listens. */
 export function buildServer(parts: ServerParts): FastifyInstance {
@@ -20,13 +23,19 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     clientErrorHandler: answerParserError,
     // At shutdown idle connections close at once, and running streams get the time that `app` allows.
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 512 },
+    // Requests on connections that were open before are served to the end.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    requestTimeout: UPLOAD_TIMEOUT_MS,
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
   registerErrorHandlers(server);
-  registerJsonBody(server);
+  registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
   server.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
+    // A pooled client must not send its next request into a closing connection.
+    if (parts.notReady() !== null) void reply.header('connection', 'close');
   });
   healthRoutes(server, parts);
   server.register(async (guarded) => {

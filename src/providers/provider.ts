@@ -7,8 +7,10 @@ export interface ProviderCall {
   model: string;
   /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
   maxOutputTokens: number | null;
-  /** Aborts the call and closes its connection. */
+  /** Aborts the call and closes its connection. The only time limits are its owner's. */
   signal: AbortSignal;
+  /** Told of every sign of life: the headers, and each chunk of a stream. */
+  onActivity?(): void;
 }
 
 /** What an answer tells about itself, gathered from the body or along the stream. */

@@ -8,6 +8,11 @@ export interface UpstreamHttpOptions {
   secrets: readonly string[];
 }
 
+const SHORTEST_SECRET = 8;
+
+/** For the SDKs' own time limit, which would act behind the gateway's: the longest that a timer can hold. */
+export const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** Shape that the typed errors of both official SDKs share. */
 interface SdkStatusError extends Error {
   status: number;
@@ -29,7 +34,8 @@ export class UpstreamHttp {
   readonly #errorBodies = new WeakMap<object, string>();
 
   constructor(options: UpstreamHttpOptions) {
-    this.#secrets = options.secrets.filter((secret) => secret !== '');
+    // Shorter ones are dummies for servers that ask for none, and words of the language besides.
+    this.#secrets = options.secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
     // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
     this.#agent = new Agent({
       connect: { timeout: options.connectTimeoutMs },

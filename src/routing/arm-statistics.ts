@@ -1,6 +1,8 @@
 /** Tokens per character before anything is known, worth this many characters of evidence. */
 const PRIOR_TOKENS_PER_CHARACTER = 0.25;
 const PRIOR_CHARACTERS = 2000;
+/** Whatever an upstream reports: the figure decides which prompts fit a context window. */
+const MOST_TOKENS_PER_CHARACTER = 1.5;
 /** Share of the newest answer in the mean service time: about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
 /** Seconds an answer is taken to need before the first was seen. */
@@ -24,7 +26,8 @@ export class ArmStatistics {
   /** Tokenisers differ: each arm's own ratio, learned from the usage that its upstream reports. */
   tokensPerCharacter(arm: string): number {
     const { inputTokens, inputCharacters } = this.#sums(arm);
-    return (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters);
+    const ratio = (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters);
+    return Math.min(MOST_TOKENS_PER_CHARACTER, ratio);
   }
 
   learnInput(arm: string, characters: number, tokens: number): void {

@@ -63,8 +63,12 @@ function aliasOf(event: GatewayEvent): string | null {
   return event.type === 'rated' ? event.feedbackId : null;
 }
 
-/** Clients choose idempotency keys freely, so a key holds for its decision only. */
+/**
+ * A decision is made once and ends once: a commit that is tried again, because its answer was lost, writes nothing
+ * twice. Clients choose idempotency keys freely, so a key holds for its decision only.
+ */
 function uniqueKeyOf(event: GatewayEvent): string | null {
+  if (event.type === 'decided' || event.type === 'completed') return `${event.type}:${event.decisionId}`;
   if (event.type !== 'rated' || event.idempotencyKey === null) return null;
   return `rated:${event.decisionId}:${event.idempotencyKey}`;
 }

@@ -139,7 +139,7 @@ describe('defaults', () => {
 
   it("lets a model's own timeouts and cache prices go first, and knows what Anthropic charges", () => {
     const loaded = parse(`
-providers: { o: { type: openai }, a: { type: anthropic } }
+providers: { o: { type: openai, api_key: k }, a: { type: anthropic, api_key: k } }
 models:
   - { id: own, provider: o, price: { input: 2, output: 1, cached_input: 0.5, cache_write: 3 }, timeouts: { idle_s: 0.5 } }
   - { id: claude, provider: a, price: { input: 4, output: 1 }, max_output_tokens: 8192 }

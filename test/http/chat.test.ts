@@ -316,6 +316,7 @@ describe('a client that leaves', () => {
         completed = gateway.logged.find((line) => line.includes('"chat completion"'));
       }
       expect(JSON.parse(completed)).toMatchObject({ outcome: 'aborted', status: null });
+      expect(gateway.logged.map((line) => JSON.parse(line)).filter(({ level }) => level >= 40)).toEqual([]);
       await gateway.close();
       await upstream.close();
     }

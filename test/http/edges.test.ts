@@ -285,7 +285,7 @@ describe('what the operator sees', () => {
       'mixllm_requests_total{model="big",provider="big",status="200"} 2',
       'mixllm_requests_total{model="small",provider="",status="401"} 1',
       'mixllm_fallbacks_total{from="small",to="big"} 1',
-      'mixllm_ratings_total{source="user"} 3',
+      'mixllm_ratings_total 3',
       'mixllm_tokens_total{model="big",kind="output"} 20',
       'mixllm_learner_lag_events 0',
       'mixllm_degraded{part="store"} 0',

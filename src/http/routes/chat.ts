@@ -1,24 +1,28 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { ChatReply } from '../../gateway/chat.ts';
+import type { Clock } from '../../util/clock.ts';
 import { chatInput } from '../chat-input.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecision } from '../render-decision.ts';
 
+/** Time that a client has to take the closing error event of a stream that took too long. */
+const LAST_WORDS_MS = 5000;
+
 export function chatRoutes(server: FastifyInstance, { chat, clock }: ServerParts): void {
   server.post('/v1/chat/completions', async (request, reply) => {
-    const answer = await chat.complete(chatInput(request, reply, clock));
+    const answer = await chat.complete(chatInput(request, reply));
     void reply.code(answer.status).headers(answer.headers).type(answer.contentType);
-    return reply.send(sendable(answer));
+    return reply.send(sendable(answer, clock));
   });
 
-  server.post('/v1/route', async (request, reply) =>
-    renderDecision(await chat.route(chatInput(request, reply, clock))),
-  );
+  server.post('/v1/route', async (request, reply) => renderDecision(await chat.route(chatInput(request, reply))));
 }
 
-function sendable({ body }: ChatReply): string | Buffer | Readable {
+function sendable({ body, expired }: ChatReply, clock: Clock): string | Buffer | Readable {
   if (typeof body === 'string') return body;
   if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return Readable.from(body, { objectMode: false });
+  const stream = Readable.from(body, { objectMode: false });
+  expired?.addEventListener('abort', () => clock.after(LAST_WORDS_MS, () => stream.destroy()));
+  return stream;
 }

@@ -69,6 +69,10 @@ function turnOf(turns: Turn[], role: Turn['role'], blocks: Anthropic.ContentBloc
 function assistantBlocks(message: JsonObject, where: string): Anthropic.ContentBlockParam[] {
   // `reasoning_content` stays behind: Anthropic takes thinking back only with its signature, which OpenAI's form lacks.
   const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
+  if (message.function_call) {
+    // Left out, the model would not know what it had asked for.
+    throw invalidRequest(`${where}.function_call is not known to Anthropic: use tool_calls.`, `${where}.function_call`);
+  }
   if (typeof message.refusal === 'string') blocks.push(...textOnly({ content: message.refusal }, where));
   if (message.tool_calls === null || message.tool_calls === undefined) return blocks;
   if (!Array.isArray(message.tool_calls)) {

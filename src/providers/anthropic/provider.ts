@@ -3,7 +3,7 @@ import { isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
-import { isStatusError, UpstreamHttp } from '../upstream-http.ts';
+import { isStatusError, NO_TIMEOUT_MS, UpstreamHttp } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { toOpenAIErrorBody } from './error.ts';
 import { isLastingRefusal, refusedFields } from './refusal.ts';
@@ -15,7 +15,6 @@ export interface AnthropicProviderOptions {
   apiKey: string;
   baseUrl: string | null;
   connectTimeoutMs: number;
-  totalTimeoutMs: number;
 }
 
 interface Accepted {
@@ -45,7 +44,7 @@ export class AnthropicProvider implements Provider {
       defaultHeaders: { 'x-api-key': apiKey },
       fetch: this.#http.fetch,
       maxRetries: 0,
-      timeout: options.totalTimeoutMs,
+      timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
     });
   }
@@ -91,6 +90,7 @@ export class AnthropicProvider implements Provider {
       try {
         // The method below `messages.create`, which adds a time limit by guess and warnings on the console.
         const response = await this.#client.post('/v1/messages', { body, headers, signal }).asResponse();
+        call.onActivity?.();
         return { response, droppedParams };
       } catch (error) {
         const refused = this.#learnRefusal(error, call, without);
@@ -117,6 +117,7 @@ export class AnthropicProvider implements Provider {
     const splitter = new SseSplitter();
     try {
       for await (const chunk of body) {
+        call.onActivity?.();
         for (const event of splitter.push(chunk)) yield* translator.push(event);
       }
       const rest = splitter.flush();

@@ -78,7 +78,12 @@ export class StreamTranslator {
     this.#id = stringOf(message.id);
     this.#model = stringOf(message.model);
     this.#addUsage(message.usage);
-    const facts: Partial<AnswerFacts> = { completionId: this.#id || null, servedModel: this.#model || null };
+    // The input is paid for from here on, whether or not the client stays to the end.
+    const facts: Partial<AnswerFacts> = {
+      completionId: this.#id || null,
+      servedModel: this.#model || null,
+      usage: readUsage(this.#usage),
+    };
     return [{ ...this.#chunk({ role: 'assistant', content: '' }), content: false, ...facts }];
   }
 

@@ -2,7 +2,7 @@ import OpenAI from 'openai';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
-import { isStatusError, UpstreamHttp } from '../upstream-http.ts';
+import { isStatusError, NO_TIMEOUT_MS, UpstreamHttp } from '../upstream-http.ts';
 import { readCompletion, readStreamEvent } from './answer.ts';
 import { toUpstreamRequest } from './request.ts';
 
@@ -12,7 +12,6 @@ export interface OpenAIProviderOptions {
   apiKey: string;
   baseUrl: string | null;
   connectTimeoutMs: number;
-  totalTimeoutMs: number;
   /** False for servers that refuse `stream_options`; their streams then tell no usage. */
   streamUsage: boolean;
 }
@@ -37,7 +36,7 @@ export class OpenAIProvider implements Provider {
       project: null,
       fetch: this.#http.fetch,
       maxRetries: 0,
-      timeout: options.totalTimeoutMs,
+      timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
     });
   }
@@ -58,7 +57,7 @@ export class OpenAIProvider implements Provider {
       const { response, usageAdded } = await this.#post(call);
       if (!response.body) throw new UpstreamError('unreadable', 'The upstream answered a stream request with no body.');
       return {
-        pieces: this.#pieces(response.body, usageAdded, call.signal),
+        pieces: this.#pieces(response.body, usageAdded, call),
         droppedParams: [],
         upstreamRequestId: response.headers.get('x-request-id'),
       };
@@ -76,13 +75,14 @@ export class OpenAIProvider implements Provider {
     const response = await this.#client
       .post('/chat/completions', { body: text, headers: { 'content-type': 'application/json' }, signal: call.signal })
       .asResponse();
+    call.onActivity?.();
     return { response, usageAdded };
   }
 
   async *#pieces(
     body: ReadableStream<Uint8Array>,
     hideUsage: boolean,
-    signal: AbortSignal,
+    call: ProviderCall,
   ): AsyncGenerator<StreamPiece> {
     const splitter = new SseSplitter();
     let finished = false;
@@ -93,12 +93,13 @@ export class OpenAIProvider implements Provider {
     };
     try {
       for await (const chunk of body) {
+        call.onActivity?.();
         for (const event of splitter.push(chunk)) yield read(event);
       }
       const rest = splitter.flush();
       if (rest) yield read(rest);
     } catch (error) {
-      throw this.#http.toUpstreamError(error, signal, 'interrupted');
+      throw this.#http.toUpstreamError(error, call.signal, 'interrupted');
     }
     if (!finished) throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
   }
@@ -106,11 +107,13 @@ export class OpenAIProvider implements Provider {
   #translate(error: unknown, signal: AbortSignal): unknown {
     if (!isStatusError(error) || signal.aborted) return this.#http.toUpstreamError(error, signal);
     const body = this.#http.errorBody(error);
+    const modelSpecific = /"code":\s*"unsupported_(parameter|value)"/.test(body ?? '');
     return new UpstreamError('status', `The upstream answered ${error.status}.`, {
       status: error.status,
       ...(body ? { body } : {}),
       contentType: error.headers.get('content-type') ?? 'application/json; charset=utf-8',
       retryAfter: error.headers.get('retry-after'),
+      modelSpecific,
     });
   }
 }

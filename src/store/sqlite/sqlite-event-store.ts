@@ -5,6 +5,7 @@ import type { EventStore, Snapshot } from '../event-store.ts';
 import type { SqliteDatabase, StoredRow } from './database.ts';
 
 interface Call {
+  worker: Worker;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -63,7 +64,7 @@ export class SqliteEventStore implements EventStore {
     const worker = this.#startedWorker();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#calls.set(id, { resolve: resolve as Call['resolve'], reject });
+      this.#calls.set(id, { worker, resolve: resolve as Call['resolve'], reject });
       // The thread keeps the process alive exactly as long as somebody waits for it.
       worker.ref();
       worker.postMessage({ id, method, args });
@@ -90,9 +91,11 @@ export class SqliteEventStore implements EventStore {
   /** The next call starts a new thread. */
   #lose(worker: Worker, reason: Error): void {
     if (this.#worker === worker) this.#worker = null;
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
-    for (const call of calls) call.reject(new Error(`SQLite (${this.#path}): ${reason.message}`));
+    for (const [id, call] of this.#calls) {
+      if (call.worker !== worker) continue;
+      this.#calls.delete(id);
+      call.reject(new Error(`SQLite (${this.#path}): ${reason.message}`));
+    }
   }
 }
 

@@ -123,18 +123,21 @@ describe('LearnerState.fold', () => {
     expect(state.statistics.serviceSeconds('big')).toBe(2);
   });
 
-  it('learns the reference cost of every decision, and the tokeniser from whole answers without images', () => {
+  it('learns the reference cost of every decision, and the tokeniser from whole answers to long texts alone', () => {
     const { state } = foldAll([
-      decided('a', { referenceCostUsd: 0.2 }),
-      decided('b', { referenceCostUsd: null }),
-      decided('c', { referenceCostUsd: 0.4, images: 1 }),
+      decided('a', { referenceCostUsd: 0.2, inputCharacters: 600 }),
+      decided('b', { referenceCostUsd: null, inputCharacters: 600 }),
+      decided('c', { referenceCostUsd: 0.4, inputCharacters: 600, images: 1 }),
+      decided('d', { referenceCostUsd: null, inputCharacters: 600, needs: ['files'] }),
+      // Short: what the chat template adds would count for more than the text.
+      decided('e', { referenceCostUsd: null, inputCharacters: 10 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
-      completed('c'),
+      ...['c', 'd', 'e'].map((id) => completed(id)),
     ]);
     expect(state.statistics.referenceCost('big', null)).toBeCloseTo(0.3, 12);
-    expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 400));
-    expect(state.sequence).toBe(6);
+    expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 600));
+    expect(state.sequence).toBe(10);
   });
 
   it('leaves out what is not finite, and nothing else of the same event or the same decision', () => {

@@ -1,0 +1,59 @@
+import type { Timeouts } from '../domain/arm.ts';
+import { UpstreamError } from '../domain/errors.ts';
+import type { Clock } from '../util/clock.ts';
+
+/**
+ * The time limits of one upstream call, from its start to the last byte: until anything comes at all, from one sign
+ * of life to the next, and in all. Whichever passes first aborts the call.
+ */
+export class Deadline {
+  /** Aborts the call; also for others who want it to end. */
+  readonly limit = new AbortController();
+  /** Aborted when a limit has passed, and by nothing else. */
+  readonly expired = new AbortController();
+  #over = false;
+  readonly #clock: Clock;
+  readonly #timeouts: Timeouts;
+  #cancelWait: () => void;
+  readonly #cancelTotal: () => void;
+
+  constructor(clock: Clock, timeouts: Timeouts) {
+    this.#clock = clock;
+    this.#timeouts = timeouts;
+    this.#cancelWait = this.#after(timeouts.firstByteMs, 'The upstream sent nothing within');
+    this.#cancelTotal = this.#after(timeouts.totalMs, 'The answer took longer than');
+  }
+
+  /** The upstream gave a sign of life: headers, a chunk, a ping. */
+  alive(): void {
+    if (this.#over) return;
+    this.pause();
+    this.#cancelWait = this.#after(this.#timeouts.idleMs, 'The upstream sent nothing for');
+  }
+
+  /** The next sign of life is not the upstream's to give: a slow client is reading. */
+  pause(): void {
+    this.#cancelWait();
+  }
+
+  /** The answer is complete; what is still open may take this long to close. */
+  linger(milliseconds: number): void {
+    this.stop();
+    this.#cancelWait = this.#clock.after(milliseconds, () => this.limit.abort(new Error('The answer is complete.')));
+  }
+
+  stop(): void {
+    this.#over = true;
+    this.#cancelWait();
+    this.#cancelTotal();
+  }
+
+  #after(milliseconds: number, what: string): () => void {
+    return this.#clock.after(milliseconds, () => {
+      this.stop();
+      const error = new UpstreamError('timeout', `${what} ${milliseconds / 1000} s.`);
+      this.limit.abort(error);
+      this.expired.abort(error);
+    });
+  }
+}
