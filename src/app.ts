@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { priorQualities } from './bandit/priors.ts';
@@ -7,6 +8,7 @@ import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
+import { loadLexicalMap } from './features/lexical-map.ts';
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
@@ -35,6 +37,8 @@ export interface GatewayOptions {
 
 const IDLE_SWEEP_MS = 50;
 const LAST_RECORDS_MS = 1000;
+/** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
+const START_MS = 120_000;
 /** Read by the SDKs behind the config's back: they would send their headers to every upstream. */
 const SDK_VARIABLES = ['OPENAI_CUSTOM_HEADERS', 'ANTHROPIC_CUSTOM_HEADERS'];
 
@@ -73,7 +77,7 @@ export class Gateway {
     }
     this.store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
-    const featurizer = new Featurizer(new LexicalEmbedder());
+    const featurizer = new Featurizer(buildEmbedder(config));
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
@@ -94,7 +98,7 @@ export class Gateway {
       ...parts,
       runtime,
       chat: this.#chat,
-      feedback: new Feedback({ ...parts, eventLog: this.eventLog }),
+      feedback: new Feedback({ ...parts, eventLog: this.eventLog, learner: this.learner }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
@@ -110,7 +114,7 @@ export class Gateway {
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
     for (const line of notInForce(this.config)) this.#log.warn(line);
     try {
-      await this.learner.start();
+      await within(START_MS, this.learner.start());
     } catch (error) {
       this.metrics.degraded('learner', true);
       this.#log.error(
@@ -139,7 +143,9 @@ export class Gateway {
       }
     }
     for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) this.#log.warn(line);
-    this.#loaded = { ...loaded, config: { ...loaded.config, server: this.config.server } };
+    // What is fixed at the start stays as it was then.
+    const { server, storage, embedding, logging } = this.config;
+    this.#loaded = { ...loaded, config: { ...loaded.config, server, storage, embedding, logging } };
     this.#retireProviders(previous);
   }
 
@@ -243,6 +249,18 @@ function buildProvider(name: string, provider: ProviderConfig, config: Config): 
     : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
 }
 
+function buildEmbedder({ embedding }: Config): LexicalEmbedder {
+  return new LexicalEmbedder(embedding.map ? loadLexicalMap(pathToFileURL(embedding.map)) : undefined);
+}
+
+async function within(milliseconds: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${milliseconds / 1000} s`)), milliseconds);
+  });
+  await Promise.race([work, patience]).finally(() => clearTimeout(timer));
+}
+
 function hashedKeys(config: Config): HashedKey[] {
   return config.auth.keys.map(({ name, key, weight, models }) => ({
     hash: hashKey(key),
@@ -250,7 +268,8 @@ function hashedKeys(config: Config): HashedKey[] {
   }));
 }
 
-function refuseOpenHost(config: Config): void {
+/** @throws StartError */
+export function refuseOpenHost(config: Config): void {
   const { host } = config.server;
   const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
   if (loopback || config.auth.keys.length > 0) return;

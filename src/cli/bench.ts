@@ -19,6 +19,7 @@ const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 
 /** `mixllm bench`: recorded outcomes through the real gateway, at one weight or at a sweep of them. */
 export async function bench(options: BenchOptions): Promise<void> {
+  if (options.out && !options.sweep) throw new Error('--out goes with --sweep: one run makes no curve.');
   const data = await loadRecordedOutcomes(options.data);
   if (!options.sweep) {
     const report = await runBench(options, data);

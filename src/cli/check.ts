@@ -1,3 +1,4 @@
+import { refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { notInForce } from '../config/cross-check.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
@@ -6,6 +7,7 @@ import { ConfigError, loadConfig } from '../config/load.ts';
 export function check(file: string): void {
   try {
     const loaded = loadConfig(file, process.env);
+    refuseOpenHost(loaded.config);
     const arms = enabledArms(loaded);
     console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);
     for (const arm of arms) {
@@ -14,9 +16,10 @@ export function check(file: string): void {
         `  ${arm.id}: ${arm.provider} ${arm.upstreamModel}, $${arm.price.input} in / $${arm.price.output} out per million tokens, ${able}`,
       );
     }
+    if (arms.length === 0) console.log('  note: the gateway does not start without a model that can be called');
     for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) console.log(`  note: ${line}`);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
     console.error(error.message);
     process.exitCode = 1;
   }

@@ -110,7 +110,9 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),
-  embedding: z.strictObject({ kind: z.literal('lexical').default('lexical') }).prefault({}),
+  embedding: z
+    .strictObject({ kind: z.literal('lexical').default('lexical'), map: z.string().min(1).optional() })
+    .prefault({}),
   storage: z
     .strictObject({
       url: z

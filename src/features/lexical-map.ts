@@ -114,7 +114,7 @@ export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `The feature map ${file.pathname} cannot be used: ${reason}. Install the package anew, or make a map: mixllm train features`,
+      `The feature map ${file.pathname} cannot be used: ${reason}. Install the package anew, or name another map as embedding.map in the config`,
     );
   }
 }

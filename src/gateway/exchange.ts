@@ -144,7 +144,8 @@ export class Exchange {
     const arm = this.#answering?.arm;
     const model = arm?.id ?? this.decision.arm;
     const shown = outcome === 'aborted' ? 'aborted' : outcome === 'interrupted' ? 'interrupted' : String(status);
-    metrics.requests.inc({ model, provider: arm?.provider ?? '', status: shown });
+    const provider = this.decision.arms.find((explanation) => explanation.arm === model)?.provider ?? '';
+    metrics.requests.inc({ model, provider, status: shown });
     if (this.#overheadMs !== null) metrics.overheadSeconds.observe(this.#overheadMs / 1000);
     if (firstTokenMs !== null) metrics.timeToFirstTokenSeconds.observe({ model }, firstTokenMs / 1000);
     if (outcome === 'ok' && serviceMs !== null) metrics.upstreamSeconds.observe({ model }, serviceMs / 1000);

@@ -3,6 +3,7 @@ import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.t
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
+import type { Learner } from './learner.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Rating {
@@ -19,7 +20,14 @@ export interface FeedbackParts {
   eventLog: EventLog;
   clock: Clock;
   metrics: Metrics;
+  learner: Learner;
 }
+
+/**
+ * A rating is acknowledged when it is durable; this much longer the answer waits for the learner, so that as a rule the
+ * next decision already knows it.
+ */
+const LEARNED_WITHIN_MS = 200;
 
 /** The use cases of ratings. A rating is taken only once it is durable. */
 export class Feedback {
@@ -80,7 +88,9 @@ export class Feedback {
 
   async #append(event: GatewayEvent): Promise<StoredEvent> {
     try {
-      return await this.#parts.eventLog.recordDurably(event);
+      const stored = await this.#parts.eventLog.recordDurably(event);
+      await this.#parts.learner.learned(stored.sequence, LEARNED_WITHIN_MS);
+      return stored;
     } catch {
       throw unavailable();
     }

@@ -81,6 +81,20 @@ export class Learner {
     this.#run();
   }
 
+  /** Resolves once the event of that number is learned, or after `withinMs`: whichever comes first. */
+  async learned(sequence: number, withinMs: number): Promise<void> {
+    let late = false;
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.after(withinMs, () => {
+        late = true;
+        resolve();
+      });
+    });
+    while (this.#state.sequence < sequence && this.#running && !late) await Promise.race([this.#running, patience]);
+    cancel();
+  }
+
   /** Resolves when everything that was in the log at the call has been learned. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;

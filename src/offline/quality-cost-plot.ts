@@ -48,6 +48,9 @@ export async function drawQualityCost({ title, curves, references }: QualityCost
   });
   const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');
   svg?.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const heading = document.createElementNS('http://www.w3.org/2000/svg', 'title');
+  heading.textContent = title;
+  svg?.prepend(heading);
   return svg?.outerHTML ?? '';
 }
 

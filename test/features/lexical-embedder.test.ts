@@ -60,7 +60,7 @@ describe('loadLexicalMap', () => {
 
   it('names the file and the way out when it is missing', () => {
     rmSync(file);
-    expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*mixllm train features/s);
+    expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*embedding\.map/s);
   });
 
   it('refuses a map with a flipped bit', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import {
   ask,
@@ -136,6 +137,35 @@ describe('a streamed answer of an OpenAI upstream', () => {
     expect(record.json.outcome.cost_usd).toBeCloseTo((11 * 10 + 7 * 40) / 1e6, 12);
   });
 
+  for (const end of ['stays open', 'is reset'] as const) {
+    it(`is complete at [DONE], also when the upstream's connection ${end} behind it`, async () => {
+      const clock = new ManualClock();
+      const upstream = kept(
+        await startRawUpstream((response) => {
+          response.write(sse(...events, USAGE_CHUNK, '[DONE]'), () => {
+            if (end === 'is reset') response.destroy();
+          });
+        }),
+      );
+      const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, clock }));
+      const response = await fetch(completions(gateway), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(ask('Hello', { stream: true })),
+      });
+      let text = '';
+      for await (const bytes of response.body ?? []) {
+        text += Buffer.from(bytes).toString('utf8');
+        // Behind the last byte only: the gateway waits a second for the connection to end by itself.
+        if (text.includes('[DONE]'))
+          for (let turn = 0; turn < 20; turn++) await settled(gateway).then(() => clock.advance(100));
+      }
+      expect(text).toBe(sse(...events, '[DONE]'));
+      const line = gateway.logged.map((entry) => JSON.parse(entry)).find(({ msg }) => msg === 'chat completion');
+      expect(line).toMatchObject({ outcome: 'ok', status: 200 });
+    });
+  }
+
   it('ends in an error event, never cleanly, when it breaks off', async () => {
     const upstream = kept(
       await startRawUpstream((response) => {
@@ -269,6 +299,25 @@ describe('failures upstream', () => {
     expect(alone.status).toBe(503);
     expect((await send(completions(gateway), ask('busy', { model: 'small' }))).status).toBe(503);
     expect(gateway.upstreams.big.requests).toBe(0);
+  });
+
+  it('asks another model when one says that it does not take a field', async () => {
+    const body = {
+      error: { message: 'Use max_completion_tokens.', param: 'max_tokens', code: 'unsupported_parameter' },
+    };
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        response.writeHead(400, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(body));
+      }),
+    );
+    const other = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const gateway = kept(await startTestGateway({ urls: { other: other.url, picky: upstream.url } }));
+    const cheap = { 'x-mixllm-weight': '0' };
+    const answered = await send(completions(gateway), ask('Hello', { max_tokens: 5 }), { headers: cheap });
+    expect([answered.status, answered.headers.get('x-mixllm-model')]).toEqual([200, 'other']);
+    const alone = await send(completions(gateway), ask('Hello', { model: 'picky', max_tokens: 5 }));
+    expect([alone.status, alone.json]).toEqual([400, body]);
   });
 
   it("turns an unreadable answer into a 502 in OpenAI's shape", async () => {

@@ -78,6 +78,16 @@ describe('bad input', () => {
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
     const method = await send(completions(gateway), null, { method: 'GET' });
     expect([method.status, method.json.error.type]).toEqual([404, 'invalid_request_error']);
+    for (const path of ['/v1/chat/completions', '/v1/route', '/feedback']) {
+      expect((await send(gateway.url + path, null)).status).toBe(400);
+    }
+    const odd = await get(`${gateway.url}/v1/models/%zz`);
+    expect([odd.status, odd.json.error.type]).toEqual([400, 'invalid_request_error']);
+    expect((await get(`${gateway.url}/v1/models/`)).json.object).toBe('list');
+    const other = await send(completions(gateway), ask('x', { model: 'big' }), {
+      headers: { 'x-mixllm-models': 'small' },
+    });
+    expect([other.status, other.json.error.code]).toEqual([400, 'no_eligible_model']);
     const xml = await send(completions(gateway), '<a/>', { headers: { 'content-type': 'text/xml' } });
     expect([xml.status, xml.json.error.code]).toEqual([415, 'unsupported_media_type']);
     const large = await send(completions(gateway), ask('x'.repeat(20_000)));
@@ -283,7 +293,7 @@ describe('what the operator sees', () => {
     const metrics = (await get(`${gateway.url}/metrics`)).text;
     for (const line of [
       'mixllm_requests_total{model="big",provider="big",status="200"} 2',
-      'mixllm_requests_total{model="small",provider="",status="401"} 1',
+      'mixllm_requests_total{model="small",provider="small",status="401"} 1',
       'mixllm_fallbacks_total{from="small",to="big"} 1',
       'mixllm_ratings_total 3',
       'mixllm_tokens_total{model="big",kind="output"} 20',

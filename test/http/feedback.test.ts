@@ -51,6 +51,16 @@ describe('ratings', () => {
     expect(ratings(gateway, 'big')).toBe(2);
   });
 
+  it('are known to the decision that follows their 202', async () => {
+    const gateway = kept(await startTestGateway());
+    for (let i = 1; i <= 20; i++) {
+      const reply = await answer(gateway, `question ${i}`, { model: 'big' });
+      await rate(gateway, { id: decisionOf(reply), score: 1 });
+      const { json } = await send(`${gateway.url}/v1/route`, ask('What now?'));
+      expect(json.models[0].ratings).toBe(i);
+    }
+  });
+
   it('of one source replace each other; an idempotency key counts once; two sources count twice', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/domain/errors.ts';
+import { Deadline } from '../../../src/gateway/deadline.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+
+function start() {
+  const clock = new ManualClock();
+  return { clock, deadline: new Deadline(clock, { firstByteMs: 1000, idleMs: 300, totalMs: 5000 }) };
+}
+
+function reason(deadline: Deadline): string {
+  const { aborted, reason } = deadline.limit.signal;
+  if (!aborted) return 'running';
+  return reason instanceof UpstreamError ? `${reason.status} ${reason.message}` : reason.message;
+}
+
+describe('Deadline', () => {
+  it('waits for the first sign of life as long as the first byte may take', () => {
+    const { clock, deadline } = start();
+    clock.advance(999);
+    expect(reason(deadline)).toBe('running');
+    clock.advance(1);
+    expect(reason(deadline)).toBe('504 The upstream sent nothing within 1 s.');
+    expect(deadline.expired.signal.aborted).toBe(true);
+  });
+
+  it('waits from one sign of life to the next no longer than the idle time', () => {
+    const { clock, deadline } = start();
+    for (let i = 0; i < 10; i++) {
+      clock.advance(299);
+      deadline.alive();
+    }
+    expect(reason(deadline)).toBe('running');
+    clock.advance(300);
+    expect(reason(deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
+  });
+
+  it('ends a lively answer at its total time', () => {
+    const { clock, deadline } = start();
+    for (let i = 0; i < 50; i++) {
+      clock.advance(100);
+      deadline.alive();
+    }
+    expect(reason(deadline)).toBe('504 The answer took longer than 5 s.');
+  });
+
+  it('does not hold a slow client against the upstream, but the total time against both', () => {
+    const { clock, deadline } = start();
+    deadline.alive();
+    deadline.pause();
+    clock.advance(4999);
+    expect(reason(deadline)).toBe('running');
+    clock.advance(1);
+    expect(reason(deadline)).toContain('longer than 5 s');
+  });
+
+  it('closes what lingers after the end, which is no expiry, whatever still comes', () => {
+    const { clock, deadline } = start();
+    deadline.linger(50);
+    deadline.alive();
+    clock.advance(50);
+    expect(reason(deadline)).toBe('The answer is complete.');
+    expect(deadline.expired.signal.aborted).toBe(false);
+  });
+
+  it('is over when stopped', () => {
+    const { clock, deadline } = start();
+    deadline.stop();
+    deadline.alive();
+    clock.advance(1e6);
+    expect(reason(deadline)).toBe('running');
+  });
+});
