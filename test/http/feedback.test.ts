@@ -173,6 +173,23 @@ async function firstDecision({ gateway }: TestGateway): Promise<string> {
   return event.decisionId;
 }
 
+describe('a shutdown', () => {
+  it('that runs out of time cuts what is still open, and the log has how it ended', async () => {
+    const file = join(folder, 'shutdown.db');
+    const server = { port: 0, shutdown_s: 0.05 };
+    const options = { config: { storage: { url: `sqlite:${file}` }, server } };
+    const gateway = await startTestGateway({ ...options, answers: { big: () => new Promise<never>(() => {}) } });
+    const running = [false, true].map((stream) => answer(gateway, 'x', { stream }).catch((error) => error));
+    while (gateway.upstreams.big.requests < 2) await settled(gateway);
+    await gateway.close();
+    for (const end of await Promise.all(running)) expect(end).toBeInstanceOf(Error);
+    const again = kept(await startTestGateway(options));
+    const events = await again.gateway.store.readAfter(0, 10);
+    expect(events.map(({ type }) => type).sort()).toEqual(['completed', 'completed', 'decided', 'decided']);
+    for (const event of events) if (event.type === 'completed') expect(event.outcome).toBe('aborted');
+  });
+});
+
 describe('a restart', () => {
   it('ends in the same numbers to the bit, with the snapshot and after deleting it', async () => {
     const file = join(folder, 'restart.db');

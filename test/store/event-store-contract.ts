@@ -106,6 +106,14 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(ids(await store.findDecision('d1'))).toEqual(['d1', 'd1']);
     });
 
+    it('writes a decision and its end once, however often a commit is tried again', async () => {
+      const events = [decided('twice'), completed('twice')];
+      const first = await store.append(events);
+      const again = await store.append(events);
+      expect(again.map(({ sequence }) => sequence)).toEqual(first.map(({ sequence }) => sequence));
+      expect(await all()).toHaveLength(2);
+    });
+
     it('takes an idempotency key once per decision, and gives back the earlier rating', async () => {
       const rating = (decisionId: string, feedbackId: string, idempotencyKey: string | null, score = 1) => ({
         ...rated(decisionId, feedbackId, score),
