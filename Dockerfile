@@ -11,7 +11,8 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
+# The optional packages draw the plots of `mixllm bench`.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM node:24-slim
 ENV NODE_ENV=production
