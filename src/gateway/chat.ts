@@ -12,7 +12,7 @@ import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
-import { addFacts, type OpenedStream, openStream } from './open-stream.ts';
+import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
 
 /** How long a connection may stay open after [DONE]. */
@@ -143,7 +143,7 @@ export class Chat {
     const { value } = answered;
     answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
-    exchange.facts = value;
+    exchange.facts = addFacts(NO_FACTS, value);
     exchange.firstToken();
     const headers = this.#headers(input, exchange, answered.arm, value);
     if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);

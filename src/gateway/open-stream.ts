@@ -2,8 +2,11 @@ import type { AnswerFacts, Provider, ProviderCall, StreamPiece } from '../provid
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
 
-/** What the pieces tell, later ones overriding earlier ones. */
-export function addFacts(facts: AnswerFacts, piece: StreamPiece): AnswerFacts {
+/**
+ * What the pieces tell, later ones overriding earlier ones; a whole answer may stand for a piece. The facts and nothing
+ * else: they go into the event log, where no answer's text belongs.
+ */
+export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): AnswerFacts {
   return {
     completionId: piece.completionId ?? facts.completionId,
     servedModel: piece.servedModel ?? facts.servedModel,
