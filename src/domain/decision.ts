@@ -30,9 +30,10 @@ export interface Flip {
 
 /**
  * `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
+ * `session`: the arm that answered this session before;
  * `reference`: the learner could not tell, so the reference arm answers.
  */
-export type ChosenBy = 'score' | 'floor' | 'request' | 'reference';
+export type ChosenBy = 'score' | 'floor' | 'request' | 'session' | 'reference';
 
 export interface Decision {
   arm: string;

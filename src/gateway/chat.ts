@@ -5,6 +5,7 @@ import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderAnswer, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
+import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt } from './attempt.ts';
@@ -14,6 +15,8 @@ import type { Logger } from './logger.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
+
+const MAX_SESSIONS = 20_000;
 
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
@@ -27,6 +30,8 @@ export interface ChatInput {
   weightHeader: number | null;
   models: readonly string[] | null;
   noFallback: boolean;
+  /** `x-session-id`: requests of one session stay with the model that answered it. */
+  sessionId: string | null;
   /** Monotonic milliseconds. */
   arrivedAt: number;
   /** Aborted when the client has left. */
@@ -61,6 +66,8 @@ interface Routed {
 export class Chat {
   readonly #parts: ChatParts;
   readonly #open = new Set<Exchange>();
+  /** Who answered a session last. In this process only: after a restart the next answer settles it anew. */
+  readonly #sessions = new LruMap<string, string>(MAX_SESSIONS);
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
@@ -115,7 +122,8 @@ export class Chat {
     }
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile } = features;
-    const decision = runtime.router.decide({ context, profile, allowed, ...choice });
+    const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
+    const decision = runtime.router.decide({ context, profile, allowed, sessionArm, ...choice });
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
@@ -143,6 +151,7 @@ export class Chat {
     const { value } = answered;
     answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
+    this.#remember(input, answered.arm);
     exchange.facts = addFacts(NO_FACTS, value);
     exchange.firstToken();
     const headers = this.#headers(input, exchange, answered.arm, value);
@@ -154,6 +163,7 @@ export class Chat {
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
+    this.#remember(input, opened.arm);
     const headers = this.#headers(input, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.
@@ -165,6 +175,10 @@ export class Chat {
       body: this.#streamBody(input, exchange, opened),
       expired: opened.deadline.expired.signal,
     };
+  }
+
+  #remember(input: ChatInput, arm: Arm): void {
+    if (input.sessionId !== null) this.#sessions.set(sessionKey(input), arm.id);
   }
 
   async *#streamBody(input: ChatInput, exchange: Exchange, opened: Attempt<OpenedStream>): AsyncGenerator<Uint8Array> {
@@ -282,6 +296,11 @@ function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boo
           .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
           .map((candidate) => candidate.arm);
   return [decision.arm, ...others].map((id) => byId.get(id) as Arm);
+}
+
+/** Clients choose their session ids; those of another key are another's. */
+function sessionKey({ key, sessionId }: ChatInput): string {
+  return JSON.stringify([key?.name ?? null, sessionId]);
 }
 
 async function* joined({ head, rest }: OpenedStream) {

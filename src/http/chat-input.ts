@@ -14,6 +14,7 @@ export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInp
     key: request.gatewayKey,
     weightHeader: weightHeader(request.headers['x-mixllm-weight']),
     models: modelsHeader(request.headers['x-mixllm-models']),
+    sessionId: sessionHeader(request.headers['x-session-id']),
     noFallback: flagHeader(request.headers['x-mixllm-no-fallback']),
     arrivedAt: receivedAt,
     clientGone: clientGone(reply),
@@ -54,6 +55,12 @@ function modelsHeader(value: string | string[] | undefined): string[] | null {
     .filter((name) => name !== '');
   if (names.length === 0) throw invalidRequest('x-mixllm-models names no model.', 'x-mixllm-models');
   return names;
+}
+
+function sessionHeader(value: string | string[] | undefined): string | null {
+  if (value === undefined || value === '') return null;
+  if (String(value).length > 256) throw invalidRequest('x-session-id is longer than 256 characters.', 'x-session-id');
+  return String(value);
 }
 
 function flagHeader(value: string | string[] | undefined): boolean {

@@ -28,6 +28,8 @@ export interface RouteQuery {
   /** The arm that the client named, or null to choose. */
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
+  /** The arm that answered this session before, or null: it answers again where it can. */
+  sessionArm: string | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
 }
@@ -106,15 +108,16 @@ export class Router {
       random: this.#random,
     });
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
-    const chosen = made.assessments[made.chosen];
+    const before = made.assessments.find(({ arm }) => arm === query.sessionArm);
+    const chosen = before ?? made.assessments[made.chosen];
     return {
       ...this.#common(
         query,
         explanations.map((explanation) => withAssessment(explanation, made)),
       ),
       arm: chosen.arm,
-      chosenBy: query.requested ? 'request' : made.chosenBy,
-      propensity: chosen.propensity,
+      chosenBy: query.requested ? 'request' : before ? 'session' : made.chosenBy,
+      propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
       referenceCostUsd,
       runnerUp: runnerUp(made.assessments),

@@ -223,6 +223,29 @@ describe('a decision', () => {
     }
   });
 
+  it('stays with the arm that answered the session, as long as it can serve', async () => {
+    const gateway = kept(await startTestGateway({ models: { small: { capabilities: [] } } }));
+    const headers = { 'x-session-id': 'session-1' };
+    expect((await send(completions(gateway), ask('x', { model: 'big' }), { headers })).status).toBe(200);
+    for (let i = 0; i < 5; i++) {
+      const { json } = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:0' }), { headers });
+      expect([json.model, json.chosen_by, json.propensity]).toEqual(['big', 'session', 1]);
+    }
+    const stranger = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:0' }), {
+      headers: { 'x-session-id': 'other' },
+    });
+    expect([stranger.json.model, stranger.json.chosen_by]).toEqual(['small', 'score']);
+    await send(completions(gateway), ask('x', { model: 'small', stream: true }), { headers });
+    const moved = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:1' }), { headers });
+    expect([moved.json.model, moved.json.chosen_by]).toEqual(['small', 'session']);
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const unable = await send(`${gateway.url}/v1/route`, ask('x', { tools }), { headers });
+    expect([unable.json.model, unable.json.chosen_by]).toEqual(['big', 'score']);
+    expect((await send(completions(gateway), ask('x'), { headers: { 'x-session-id': 'x'.repeat(300) } })).status).toBe(
+      400,
+    );
+  });
+
   it('avoids an arm whose queue is long', async () => {
     const gates: (() => void)[] = [];
     const gateway = kept(

@@ -44,6 +44,7 @@ function query(fields: Partial<RouteQuery> = {}): RouteQuery {
     context: { featureMap: 'map-1', values: Float32Array.of(1, 0, 0) },
     profile: profileOf(),
     requested: null,
+    sessionArm: null,
     allowed: null,
     weight: 0.9,
     weightFrom: 'config',
