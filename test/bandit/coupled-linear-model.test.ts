@@ -150,9 +150,9 @@ describe('CoupledLinearModel', () => {
         const items = lessons(seededRandom(seed), count);
         const model = taught(items, options);
         const exact = bruteForce(items, options);
-        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-8);
+        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-9);
         model.rebuild();
-        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-8);
+        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-9);
       }),
       { numRuns: 60 },
     );
