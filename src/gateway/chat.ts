@@ -3,7 +3,7 @@ import type { ChatRequest } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
-import type { Provider, ProviderAnswer, ProviderCall } from '../providers/provider.ts';
+import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
 import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
@@ -14,6 +14,7 @@ import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
+import { formatUsd, replyHeaders } from './reply-headers.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
 
 const MAX_SESSIONS = 20_000;
@@ -154,7 +155,7 @@ export class Chat {
     this.#remember(input, answered.arm);
     exchange.facts = addFacts(NO_FACTS, value);
     exchange.firstToken();
-    const headers = this.#headers(input, exchange, answered.arm, value);
+    const headers = replyHeaders(input.requestId, exchange, answered.arm, value);
     if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);
     exchange.finish('ok', 200);
     return { status: 200, headers, contentType: 'application/json; charset=utf-8', body: value.body };
@@ -164,7 +165,7 @@ export class Chat {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
     this.#remember(input, opened.arm);
-    const headers = this.#headers(input, exchange, opened.arm, opened.value);
+    const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.
     headers['x-accel-buffering'] = 'no';
@@ -230,7 +231,7 @@ export class Chat {
       throw error;
     }
     exchange.finish('failed', error.status);
-    const headers = this.#headers(input, exchange, null, null);
+    const headers = replyHeaders(input.requestId, exchange, null, null);
     if (error.retryAfter !== null) headers['retry-after'] = error.retryAfter;
     return { status: error.status, headers, contentType: error.contentType, body: error.body };
   }
@@ -260,29 +261,6 @@ export class Chat {
       },
     });
   }
-
-  #headers(
-    input: ChatInput,
-    exchange: Exchange,
-    arm: Arm | null,
-    answer: Pick<ProviderAnswer, 'droppedParams' | 'upstreamRequestId'> | null,
-  ): Record<string, string> {
-    const headers: Record<string, string> = {
-      'x-request-id': input.requestId,
-      'x-mixllm-decision-id': exchange.decisionId,
-      'x-mixllm-attempts': String(exchange.attempts.length + (arm ? 1 : 0)),
-    };
-    const asked = arm?.id ?? exchange.attempts.at(-1)?.arm ?? exchange.decision.arm;
-    const provider = exchange.decision.arms.find((explanation) => explanation.arm === asked)?.provider;
-    headers['x-mixllm-model'] = asked;
-    if (provider) headers['x-mixllm-provider'] = provider;
-    if (exchange.overheadMs !== null) headers['x-mixllm-overhead-ms'] = exchange.overheadMs.toFixed(2);
-    if (answer?.upstreamRequestId) headers['x-mixllm-upstream-request-id'] = headerSafe(answer.upstreamRequestId);
-    if (answer && answer.droppedParams.length > 0) {
-      headers['x-mixllm-dropped-params'] = answer.droppedParams.map(headerSafe).join(', ');
-    }
-    return headers;
-  }
 }
 
 /** The chosen arm, then the other candidates by score. A client that named its model, or wants none other, gets none. */
@@ -306,14 +284,4 @@ function sessionKey({ key, sessionId }: ChatInput): string {
 async function* joined({ head, rest }: OpenedStream) {
   yield* head;
   yield* { [Symbol.asyncIterator]: () => rest };
-}
-
-/** Field names come from the client: whatever a header cannot carry is percent-encoded. */
-function headerSafe(text: string): string {
-  return text.toWellFormed().replace(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent);
-}
-
-/** Plain decimals: clients parse it as a number, people read it. */
-export function formatUsd(usd: number): string {
-  return usd.toFixed(12).replace(/\.?0+$/, '') || '0';
 }

@@ -1,0 +1,40 @@
+import type { Arm } from '../domain/arm.ts';
+import type { ProviderAnswer } from '../providers/provider.ts';
+import type { Exchange } from './exchange.ts';
+
+/**
+ * What every reply says of itself in its headers.
+ * @param arm that answered, or null when none did @param answer what its provider told, or null
+ */
+export function replyHeaders(
+  requestId: string,
+  exchange: Exchange,
+  arm: Arm | null,
+  answer: Pick<ProviderAnswer, 'droppedParams' | 'upstreamRequestId'> | null,
+): Record<string, string> {
+  const asked = arm?.id ?? exchange.attempts.at(-1)?.arm ?? exchange.decision.arm;
+  const headers: Record<string, string> = {
+    'x-request-id': requestId,
+    'x-mixllm-decision-id': exchange.decisionId,
+    'x-mixllm-attempts': String(exchange.attempts.length + (arm ? 1 : 0)),
+    'x-mixllm-model': asked,
+  };
+  const provider = exchange.decision.arms.find((explanation) => explanation.arm === asked)?.provider;
+  if (provider) headers['x-mixllm-provider'] = provider;
+  if (exchange.overheadMs !== null) headers['x-mixllm-overhead-ms'] = exchange.overheadMs.toFixed(2);
+  if (answer?.upstreamRequestId) headers['x-mixllm-upstream-request-id'] = headerSafe(answer.upstreamRequestId);
+  if (answer && answer.droppedParams.length > 0) {
+    headers['x-mixllm-dropped-params'] = answer.droppedParams.map(headerSafe).join(', ');
+  }
+  return headers;
+}
+
+/** Field names come from the client: whatever a header cannot carry is percent-encoded. */
+function headerSafe(text: string): string {
+  return text.toWellFormed().replace(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent);
+}
+
+/** Plain decimals: clients parse it as a number, people read it. */
+export function formatUsd(usd: number): string {
+  return usd.toFixed(12).replace(/\.?0+$/, '') || '0';
+}
