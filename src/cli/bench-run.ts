@@ -1,17 +1,17 @@
-import { bestSingle } from '../demo/baselines.ts';
 import { drive } from '../demo/drive.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { QueryBook } from '../demo/query-book.ts';
-import type { RecordedData, RecordedQuery } from '../demo/recorded.ts';
+import { type RunReport, reportRun } from '../demo/standing.ts';
+import { startSimulatedUpstream } from '../demo/upstream.ts';
+import { bestSingle } from '../recorded/baselines.ts';
+import type { RecordedData, RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import {
   type RecordedPrice,
   recordedOutcomes,
   recordedOutputTokens,
   recordedPrices,
   shuffledQueries,
-} from '../demo/recorded-prices.ts';
-import { type RunReport, reportRun } from '../demo/standing.ts';
-import { startSimulatedUpstream } from '../demo/upstream.ts';
+} from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { seededRandom } from '../util/random.ts';
 import { startLoopbackGateway } from './loopback-gateway.ts';

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { singleModels } from '../demo/baselines.ts';
-import { loadRecordedOutcomes, type RecordedData } from '../demo/recorded.ts';
-import { recordedOutcomes } from '../demo/recorded-prices.ts';
 import { renderTable } from '../demo/table.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
+import { singleModels } from '../recorded/baselines.ts';
+import { loadRecordedOutcomes, type RecordedData } from '../recorded/recorded-outcomes.ts';
+import { recordedOutcomes } from '../recorded/recorded-prices.ts';
 import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
 import { percent, renderRun } from './run-table.ts';
 

@@ -1,13 +1,14 @@
-import { bestSingle } from '../demo/baselines.ts';
 import { type DrivenQuery, drive } from '../demo/drive.ts';
 import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
 import { SIMULATED_MODELS } from '../demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, type SimulatedOutcome, simulateOutcomes } from '../demo/outcomes.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { type DemoQuery, generateQueries } from '../demo/queries.ts';
-import { keyOf, QueryBook } from '../demo/query-book.ts';
+import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
 import { type SimulatedUpstream, startSimulatedUpstream } from '../demo/upstream.ts';
+import { keyOf } from '../domain/query-key.ts';
+import { bestSingle } from '../recorded/baselines.ts';
 import { systemClock } from '../util/clock.ts';
 import { type Random, seededRandom } from '../util/random.ts';
 import { renderDemo } from './demo-table.ts';

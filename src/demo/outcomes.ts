@@ -1,5 +1,5 @@
+import type { Outcomes } from '../recorded/baselines.ts';
 import type { Random } from '../util/random.ts';
-import type { Outcomes } from './baselines.ts';
 import { answerCost, drawOutputTokens, promptTokens, type SimulatedModel, trueQuality } from './models.ts';
 import type { DemoQuery } from './queries.ts';
 import type { SimulatedAnswer } from './upstream.ts';

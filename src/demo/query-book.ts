@@ -1,3 +1,5 @@
+import { keyOf } from '../domain/query-key.ts';
+
 /**
  * Finds what belongs to a request by the text of its last user message, since that is all an upstream sees: nothing is
  * smuggled into the prompts. Line endings, outer blanks and broken surrogate pairs make no difference, because a wire
@@ -17,9 +19,4 @@ export class QueryBook<T> {
   find(text: string): T | undefined {
     return this.#entries.get(keyOf(text));
   }
-}
-
-/** What `QueryBook` compares: two texts with the same key are the same query to it. */
-export function keyOf(text: string): string {
-  return text.toWellFormed().replaceAll('\r\n', '\n').trim();
 }

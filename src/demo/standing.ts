@@ -8,7 +8,7 @@ import {
   resultOf,
   sliceOutcomes,
   staticMix,
-} from './baselines.ts';
+} from '../recorded/baselines.ts';
 
 /** A result against the best single model of the whole run, on the same queries. */
 export interface Standing {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { bestSingle, resultOf, singleModels, staticMix } from '../../src/demo/baselines.ts';
 import { KIND_IDS } from '../../src/demo/kinds/kind-ids.ts';
 import { expectedQuality, SIMULATED_MODELS, trueQuality } from '../../src/demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, simulateOutcomes } from '../../src/demo/outcomes.ts';
 import { generateQueries } from '../../src/demo/queries.ts';
 import { QueryBook } from '../../src/demo/query-book.ts';
+import { bestSingle, resultOf, singleModels, staticMix } from '../../src/recorded/baselines.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 const queries = generateQueries(seededRandom(5), 1500);

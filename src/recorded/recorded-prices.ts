@@ -1,7 +1,7 @@
 import type { Random } from '../util/random.ts';
 import { seededRandom, shuffled } from '../util/random.ts';
 import type { Outcomes } from './baselines.ts';
-import type { RecordedData, RecordedQuery } from './recorded.ts';
+import type { RecordedData, RecordedQuery } from './recorded-outcomes.ts';
 
 /** What the gateway is told a recorded model costs. */
 export interface RecordedPrice {

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadRecordedOutcomes } from '../../src/demo/recorded.ts';
+import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 import {
   recordedOutcomes,
   recordedOutputTokens,
   recordedPrices,
   shuffledQueries,
-} from '../../src/demo/recorded-prices.ts';
+} from '../../src/recorded/recorded-prices.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-recorded-'));
@@ -59,6 +59,13 @@ describe('loadRecordedOutcomes', () => {
     expect(data.queries.map((query) => query.id)).toEqual(['a', 'c']);
   });
 
+  it('takes rows without costs and repeated ones when asked to', async () => {
+    const data = await loadRecordedOutcomes(write('all.jsonl', ROWS), { withoutCosts: true, withRepeats: true });
+    expect(data.queries.map((query) => query.id)).toEqual(['a', 'c', 'e', 'f', 'g']);
+    expect(data.queries[2].cost).toEqual([0.2, Number.NaN]);
+    expect(data.leftOut).toEqual({ incomplete: 2, costless: 0, repeated: 0 });
+  });
+
   it('says where a file is wrong', async () => {
     const broken = write('broken.jsonl', [ROWS[0], '', '{"id": ']);
     await expect(loadRecordedOutcomes(broken)).rejects.toThrow(`${broken}, line 3 is not JSON`);
@@ -77,7 +84,7 @@ describe('loadRecordedOutcomes', () => {
   it('asks for costs', async () => {
     const file = write('costless.jsonl.gz', [{ ...ROWS[0], models: { x: score(1, null) } }]);
     await expect(loadRecordedOutcomes(file)).rejects.toThrow(
-      `${file} records no costs (they are null), and bench needs costs`,
+      `${file} records no costs (they are null), and costs are needed`,
     );
   });
 });
@@ -133,6 +140,6 @@ describe('recorded prices', () => {
   );
 
   it.skipIf(!existsSync(shared))(`refuse files without costs (skipped where ${shared} is absent)`, async () => {
-    await expect(loadRecordedOutcomes(`${shared}ulab_llmrouter9.jsonl.gz`)).rejects.toThrow('bench needs costs');
+    await expect(loadRecordedOutcomes(`${shared}ulab_llmrouter9.jsonl.gz`)).rejects.toThrow('costs are needed');
   });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { keyOf } from '../domain/query-key.ts';
 import { readJsonLines } from '../util/json-lines.ts';
-import { keyOf } from './query-book.ts';
 
 /** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
 export interface RecordedQuery {
@@ -11,8 +11,17 @@ export interface RecordedQuery {
   text: string;
   /** 0..1 */
   quality: number[];
-  /** USD */
+  /** USD; NaN where the file has none, which is read only on request. */
   cost: number[];
+}
+
+export interface ReadOptions {
+  /** Stop after so many usable queries. */
+  limit?: number;
+  /** Take rows without costs too, for what needs qualities alone. */
+  withoutCosts?: boolean;
+  /** Take rows too whose text stands in an earlier row: nobody has to tell their answers apart. */
+  withRepeats?: boolean;
 }
 
 export interface RecordedData {
@@ -50,29 +59,28 @@ type Row = z.infer<typeof rowSchema>;
 /**
  * Reads recorded outcomes (JSON lines, gzipped when the name ends in `.gz`). The models are those of the first row;
  * rows that lack one of them, its quality or its cost are left out and counted.
- * @param options.limit stop after so many usable queries
  * @throws Error that names the file, and the line and field where one is wrong
  */
-export async function loadRecordedOutcomes(file: string, options: { limit?: number } = {}): Promise<RecordedData> {
+export async function loadRecordedOutcomes(file: string, options: ReadOptions = {}): Promise<RecordedData> {
   const data: RecordedData = { file, models: [], queries: [], leftOut: { incomplete: 0, costless: 0, repeated: 0 } };
   const seen = new Set<string>();
   for await (const { value, where } of readJsonLines(file)) {
     if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
-    addRow(data, parseRow(value, where), seen);
+    addRow(data, parseRow(value, where), seen, options);
   }
   if (data.queries.length === 0) throw new Error(explainEmptiness(data));
   return data;
 }
 
-function addRow(data: RecordedData, row: Row, seen: Set<string>): void {
+function addRow(data: RecordedData, row: Row, seen: Set<string>, options: ReadOptions): void {
   if (data.models.length === 0) data.models = Object.keys(row.models).sort();
   const outcomes = data.models.map((model) => row.models[model]);
   const quality = outcomes.flatMap((outcome) => outcome?.quality ?? []);
-  const cost = outcomes.flatMap((outcome) => outcome?.cost ?? []);
+  const cost = outcomes.flatMap((outcome) => outcome?.cost ?? (options.withoutCosts ? Number.NaN : []));
   const text = row.question ?? row.prompt;
   if (quality.length < outcomes.length) data.leftOut.incomplete++;
   else if (cost.length < outcomes.length) data.leftOut.costless++;
-  else if (seen.has(keyOf(text))) data.leftOut.repeated++;
+  else if (seen.has(keyOf(text)) && !options.withRepeats) data.leftOut.repeated++;
   else {
     seen.add(keyOf(text));
     data.queries.push({ id: row.id, task: row.task ?? '', text, quality, cost });
@@ -81,7 +89,7 @@ function addRow(data: RecordedData, row: Row, seen: Set<string>): void {
 
 function explainEmptiness({ file, leftOut }: RecordedData): string {
   if (leftOut.costless > 0) {
-    return `${file} records no costs (they are null), and bench needs costs: it compares quality per dollar. Use a file whose models have a "cost" in USD.`;
+    return `${file} records no costs (they are null), and costs are needed: quality is compared per dollar. Use a file whose models have a "cost" in USD.`;
   }
   if (leftOut.incomplete > 0) return `${file}: no row has a quality for every model of its first row.`;
   return `${file} holds no queries.`;

@@ -10,7 +10,7 @@ import {
   sliceOutcomes,
   staticMix,
   utilityOracle,
-} from '../../src/demo/baselines.ts';
+} from '../../src/recorded/baselines.ts';
 
 // Coarse values, so that ties happen.
 const coarse = (top: number) => fc.integer({ min: 0, max: 8 }).map((value) => (value * top) / 8);
