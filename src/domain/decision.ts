@@ -50,6 +50,8 @@ export interface Decision {
   referenceMeanCostUsd: number;
   referenceCostUsd: number | null;
   featureMap: string;
+  /** What people call the kind of query that this one is most like; null when it is unknown. */
+  tag: string | null;
   needs: string[];
   inputCharacters: number;
   images: number;

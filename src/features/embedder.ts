@@ -5,4 +5,6 @@ export interface Embedder {
   readonly dimensions: number;
   /** @returns `dimensions` finite numbers, each of about unit variance over ordinary queries */
   embed(text: string): Promise<Float32Array>;
+  /** @param vector as `embed` gave it @returns what people call the kind of text that it is most like */
+  tagOf(vector: Float32Array): string;
 }

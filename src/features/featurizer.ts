@@ -10,6 +10,8 @@ const PRECEDING_WEIGHT = 0.25;
 export interface Features {
   context: Context;
   profile: RequestProfile;
+  /** Name of the kind of query that the last user turn is most like; null when the embedder failed. */
+  tag: string | null;
   /** What went wrong with the embedder; null when all went well. The context then holds the constant alone. */
   failure: Error | null;
 }
@@ -35,7 +37,9 @@ export class Featurizer {
     const context = { featureMap: this.featureMap, values };
     try {
       const { current, preceding } = queryText(body);
-      values.set(await this.#embed(current, preceding), 1);
+      const vector = await this.#embedder.embed(current);
+      const tag = this.#embedder.tagOf(vector);
+      values.set(await this.#withPreceding(vector, preceding), 1);
       const shape = {
         profile,
         turns: body.messages.length,
@@ -43,15 +47,14 @@ export class Featurizer {
       };
       values.set(structureFeatures(current, shape), 1 + this.#embedder.dimensions);
       if (!values.every(Number.isFinite)) throw new Error('The embedder gave a number that is not finite.');
-      return { context, profile, failure: null };
+      return { context, profile, tag, failure: null };
     } catch (error) {
       values.fill(0, 1);
-      return { context, profile, failure: error instanceof Error ? error : new Error(String(error)) };
+      return { context, profile, tag: null, failure: error instanceof Error ? error : new Error(String(error)) };
     }
   }
 
-  async #embed(current: string, preceding: string): Promise<number[]> {
-    const vector = await this.#embedder.embed(current);
+  async #withPreceding(vector: Float32Array, preceding: string): Promise<number[]> {
     if (preceding === '') return Array.from(vector, clip);
     const before = await this.#embedder.embed(preceding);
     const total = 1 + PRECEDING_WEIGHT;

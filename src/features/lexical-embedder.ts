@@ -2,6 +2,7 @@ import type { Embedder } from './embedder.ts';
 import { type LexicalMap, loadLexicalMap } from './lexical-map.ts';
 import { NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
 import { textFeatures } from './structure.ts';
+import { Tagger } from './tagger.ts';
 
 /** Logarithms of small counts, which are nearly all. */
 const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log(count));
@@ -15,18 +16,24 @@ export class LexicalEmbedder implements Embedder {
   readonly id: string;
   readonly dimensions: number;
   readonly #map: LexicalMap;
+  readonly #tagger: Tagger;
   readonly #counter = new NgramCounter();
   readonly #values = new Float64Array(NGRAM_BUCKETS);
 
   /** @throws Error when no map is given and the one that ships with the project cannot be read */
   constructor(map: LexicalMap = loadLexicalMap()) {
     this.#map = map;
+    this.#tagger = new Tagger(map);
     this.dimensions = map.dimensions;
     this.id = `lexical-${map.hash.slice(0, 8)}`;
   }
 
   async embed(text: string): Promise<Float32Array> {
     return this.embedNow(text);
+  }
+
+  tagOf(vector: Float32Array): string {
+    return this.#tagger.tag(vector).name;
   }
 
   /** `embed` without waiting; takes about 0.15 µs per character. */

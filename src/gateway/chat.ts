@@ -12,6 +12,7 @@ import { type Attempt, attempt } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
+import { UNTAGGED } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
@@ -86,6 +87,7 @@ export class Chat {
     const { decision, features } = await this.#decide(input, runtime);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
+    this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
     const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
     this.#open.add(exchange);
     void exchange.finished.then(() => this.#open.delete(exchange));
@@ -122,9 +124,9 @@ export class Chat {
       throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
     }
     const features = await this.#parts.featurizer.featurize(body);
-    const { context, profile } = features;
+    const { context, profile, tag } = features;
     const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
-    const decision = runtime.router.decide({ context, profile, allowed, sessionArm, ...choice });
+    const decision = runtime.router.decide({ context, profile, tag, allowed, sessionArm, ...choice });
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);

@@ -6,6 +6,9 @@ const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
 /** Parts of the gateway that may work worse than they should while requests are still served. */
 export type DegradablePart = 'store' | 'learner' | 'embedder';
 
+/** Label of decisions on queries whose kind is unknown, because the embedder failed. */
+export const UNTAGGED = 'unknown';
+
 /** Everything that /metrics tells. One registry per gateway, so that several can live in one process. */
 export class Metrics {
   readonly registry = new Registry();
@@ -17,6 +20,11 @@ export class Metrics {
   readonly decisions = this.#counter('decisions_total', 'Decisions by chosen model and by what chose it.', [
     'model',
     'chosen_by',
+  ]);
+  // A counter of its own: tags times models times what chose would be thousands of series.
+  readonly tagDecisions = this.#counter('tag_decisions_total', 'Decisions by kind of query and by chosen model.', [
+    'tag',
+    'model',
   ]);
   readonly decisionSeconds = this.#histogram('decision_seconds', 'Features, scores and choice.', [], SECONDS_FAST);
   readonly overheadSeconds = this.#histogram(

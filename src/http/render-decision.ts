@@ -19,6 +19,7 @@ export function renderDecision(decision: Decision) {
       cost_usd: decision.referenceCostUsd,
     },
     query: {
+      tag: decision.tag,
       needs: decision.needs,
       input_characters: decision.inputCharacters,
       images: decision.images,

@@ -25,6 +25,8 @@ export interface RouterOptions {
 export interface RouteQuery {
   context: Context;
   profile: RequestProfile;
+  /** The kind of query; null when the embedder failed. Explains the decision, and has no part in it. */
+  tag: string | null;
   /** The arm that the client named, or null to choose. */
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
@@ -156,6 +158,7 @@ export class Router {
       exploration: this.#options.exploration,
       reference: this.#options.reference,
       featureMap: query.context.featureMap,
+      tag: query.tag,
       needs,
       inputCharacters,
       images,

@@ -30,6 +30,8 @@ export function fromRow(sequence: number, body: string): StoredEvent {
   if (event.type === 'decided') {
     event.context.values = fromBase64(event.context.values);
     event.decision.arms = rowsOf(event.decision.arms);
+    // Rows of before there were tags have none.
+    event.decision.tag ??= null;
   }
   event.sequence = sequence;
   return event;

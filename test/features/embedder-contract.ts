@@ -48,6 +48,14 @@ export function embedderContract(name: string, make: () => Promise<Embedder> | E
       expect(first).toEqual(copy);
     });
 
+    it('tags what it embeds, the same text always alike', async () => {
+      for (const text of [...Object.values(ODD_TEXTS), 'Write a python function to reverse a list.']) {
+        const tag = embedder.tagOf(await embedder.embed(text));
+        expect(tag).toMatch(/\S/);
+        expect(embedder.tagOf(await embedder.embed(text))).toBe(tag);
+      }
+    });
+
     it('puts a text nearer to a rewording than to another matter', async () => {
       const [python, reworded, history] = await Promise.all([
         embedder.embed('Write a python function to find the largest number in a list.'),

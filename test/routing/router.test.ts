@@ -43,6 +43,7 @@ function query(fields: Partial<RouteQuery> = {}): RouteQuery {
   return {
     context: { featureMap: 'map-1', values: Float32Array.of(1, 0, 0) },
     profile: profileOf(),
+    tag: 'small talk',
     requested: null,
     sessionArm: null,
     allowed: null,

@@ -62,6 +62,7 @@ export function decided(
       referenceMeanCostUsd: 0.01,
       referenceCostUsd: 0.012,
       featureMap,
+      tag: 'small talk',
       needs: [],
       inputCharacters: 400,
       images: 0,

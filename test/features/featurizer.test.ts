@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatBody } from '../../src/domain/chat.ts';
+import type { Embedder } from '../../src/features/embedder.ts';
+import { Featurizer } from '../../src/features/featurizer.ts';
+
+/** One number: how long the text is. Long texts are tagged so. */
+class LengthEmbedder implements Embedder {
+  readonly id = 'length-1';
+  readonly dimensions = 1;
+  async embed(text: string): Promise<Float32Array> {
+    if (text.includes('break')) throw new Error('broken');
+    return Float32Array.of(text.length / 100);
+  }
+  tagOf([length]: Float32Array): string {
+    if (length > 3) throw new Error('no tag');
+    return length > 1 ? 'long' : 'short';
+  }
+}
+
+const featurizer = new Featurizer(new LengthEmbedder());
+const user = (content: string) => ({ role: 'user', content });
+const body = (...messages: ChatBody['messages']): ChatBody => ({ model: 'auto', messages });
+const constantAlone = Float32Array.from({ length: featurizer.dimensions }, (_, i) => Number(i === 0));
+
+describe('Featurizer', () => {
+  it('tags the last user turn, whatever went before', async () => {
+    const long = 'x'.repeat(150);
+    const before = [user(long), { role: 'assistant', content: long }];
+    expect((await featurizer.featurize(body(user('Hi')))).tag).toBe('short');
+    expect((await featurizer.featurize(body(user(long)))).tag).toBe('long');
+    const { tag, context } = await featurizer.featurize(body(...before, user('Hi')));
+    expect(tag).toBe('short');
+    // The context is of both.
+    expect(context.values[1]).toBeGreaterThan(0.1);
+    expect((await featurizer.featurize(body(user('Hi'), { role: 'assistant', content: 'Hi' }, user(long)))).tag).toBe(
+      'long',
+    );
+  });
+
+  it.each([
+    ['the turn cannot be embedded', [user('break')]],
+    ['what went before cannot', [user('break'), user('Hi')]],
+    ['it cannot be tagged', [user('x'.repeat(301))]],
+  ])('gives the constant alone and no tag when %s', async (_, messages) => {
+    const { tag, context, failure } = await featurizer.featurize(body(...messages));
+    expect(failure).toBeInstanceOf(Error);
+    expect(tag).toBeNull();
+    expect(context).toEqual({ featureMap: featurizer.featureMap, values: constantAlone });
+  });
+});
