@@ -1,18 +1,23 @@
 import type { RunReport } from '../demo/standing.ts';
 import { renderTable } from '../demo/table.ts';
+import { type TagShares, topTags } from '../demo/tag-shares.ts';
 import { percent, renderRun } from './run-table.ts';
 
-interface ShownReport extends RunReport {
+/** Rows of the table of tags. */
+const SHOWN_TAGS = 12;
+
+interface ShownReport extends RunReport, TagShares {
   seconds: number;
   ratings: number;
-  shares_by_kind: Record<string, Record<string, number>>;
 }
 
 /** The demo's closing words: how it did, who answered what, and how to do the same for real. */
 export function renderDemo(report: ShownReport): string {
   const models = Object.keys(report.shares);
-  const row = (name: string, shares: Record<string, number>) => [
+  const shown = topTags(report, SHOWN_TAGS);
+  const row = (name: string, queries: number, shares: Record<string, number>) => [
     name,
+    String(queries),
     ...models.map((model) => (shares[model] === 0 ? '-' : `${(100 * shares[model]).toFixed(0)} %`)),
   ];
   return [
@@ -20,11 +25,14 @@ export function renderDemo(report: ShownReport): string {
     `${report.queries} queries, ${report.ratings} ratings, ${report.seconds.toFixed(0)} s. All models, prices, answers and readers are simulated.`,
     '',
     renderRun(report),
-    'Who answered which kind of query:',
+    'Who got which kind of query, by the tag that the gateway gave it:',
     '',
     renderTable(
-      ['kind', ...models],
-      [...Object.entries(report.shares_by_kind).map(([kind, shares]) => row(kind, shares)), row('all', report.shares)],
+      ['tag', 'queries', ...models],
+      [
+        ...Object.entries(shown.shares_by_tag).map(([tag, shares]) => row(tag, shown.queries_by_tag[tag], shares)),
+        row('all', report.queries, report.shares),
+      ],
     ),
     `Quality ${percent(report.quality_ratio)} and cost ${percent(report.cost_ratio)} of always ${report.best_single_model}.`,
     'With your own keys: export OPENAI_API_KEY=… (or ANTHROPIC_API_KEY=…), npm start, and point your client at http://127.0.0.1:8080/v1',

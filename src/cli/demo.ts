@@ -1,3 +1,4 @@
+import type { Gateway } from '../app.ts';
 import { type DrivenQuery, drive } from '../demo/drive.ts';
 import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
 import { SIMULATED_MODELS } from '../demo/models.ts';
@@ -6,6 +7,7 @@ import { ProgressLine } from '../demo/progress-line.ts';
 import { type DemoQuery, generateQueries } from '../demo/queries.ts';
 import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
+import { sharesByTag, type TagCount, type TagShares } from '../demo/tag-shares.ts';
 import { type SimulatedUpstream, startSimulatedUpstream } from '../demo/upstream.ts';
 import { keyOf } from '../domain/query-key.ts';
 import { bestSingle } from '../recorded/baselines.ts';
@@ -21,13 +23,14 @@ export interface DemoOptions {
   json?: boolean;
 }
 
-export interface DemoReport extends RunReport {
+export interface DemoReport extends RunReport, TagShares {
   simulated: true;
   weight: number;
   seed: number;
   seconds: number;
   ratings: number;
   requests_lost: number;
+  /** By the kind that a query was invented as, which the gateway is not told. */
   shares_by_kind: Record<string, Record<string, number>>;
 }
 
@@ -84,6 +87,7 @@ export async function demo(options: DemoOptions): Promise<void> {
       requests_lost: queries.length - tally.answered,
       ...reportRun(NAMES, outcomeMatrix(outcomes), chosen),
       shares_by_kind: sharesByKind(queries, chosen),
+      ...sharesByTag(NAMES, await tagCounts(gateway)),
     };
     console.log(options.json ? JSON.stringify(report) : renderDemo(report));
   } finally {
@@ -158,6 +162,15 @@ function sharesByKind(queries: readonly DemoQuery[], chosen: readonly number[]):
       ),
     ]),
   );
+}
+
+async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
+  const { values } = await gateway.metrics.tagDecisions.get();
+  return values.map(({ labels, value }) => ({
+    tag: String(labels.tag),
+    model: String(labels.model),
+    decisions: value,
+  }));
 }
 
 function introduction(url: string, queries: number): string {

@@ -48,6 +48,14 @@ describe('mixllm demo', () => {
     expect(shares.length).toBeGreaterThanOrEqual(4);
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
     expect(Object.keys(report.shares_by_kind).length).toBeGreaterThanOrEqual(8);
+    // The tags are the gateway's own: together they hold every query, and what each model got.
+    const tags = Object.entries<number>(report.queries_by_tag);
+    expect(tags.length).toBeGreaterThanOrEqual(5);
+    expect(tags.reduce((sum, [, queries]) => sum + queries, 0)).toBe(80);
+    for (const [model, share] of Object.entries<number>(report.shares)) {
+      const got = tags.reduce((sum, [tag, queries]) => sum + queries * report.shares_by_tag[tag][model], 0);
+      expect(got / 80).toBeCloseTo(share, 9);
+    }
     expect(report.cost_ratio).toBeCloseTo(report.cost_usd / report.baselines.best_single.cost_usd, 9);
   });
 
@@ -55,6 +63,7 @@ describe('mixllm demo', () => {
     const { stdout, stderr } = await mixllm('demo', '--queries', '12');
     expect(stdout).toMatch(/MixLLM Gateway {2,}\d/);
     expect(stdout).toContain('simulated');
+    expect(stdout).toMatch(/tag +queries +sim-frontier/);
     expect(stdout.trim().split('\n').at(-1)).toContain('OPENAI_API_KEY');
     expect(stderr).toContain('12/12 queries answered');
   });
