@@ -1,6 +1,6 @@
 /** The feature vector of a query. Values are rounded to 32 bits once, so that what is stored is what was decided on. */
 export interface Context {
-  /** Id of the feature map that made it. Contexts of different maps do not compare. */
+  /** Id of the feature map that made it. Of different maps at most the structural features compare. */
   featureMap: string;
   /** Length d; values[0] = 1, the rest roughly standardised. */
   values: Float32Array;

@@ -1,8 +1,9 @@
 import type { ChatBody } from '../domain/chat.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
 import type { Embedder } from './embedder.ts';
+import { featureMapId } from './feature-map.ts';
 import { queryText, requestProfile } from './query.ts';
-import { clip, STRUCTURE_DIMENSIONS, structureFeatures } from './structure.ts';
+import { clip, STRUCTURE_DIMENSIONS, STRUCTURE_VERSION, structureFeatures } from './structure.ts';
 
 /** Weight of what precedes the last user turn, against 1 for that turn. */
 const PRECEDING_WEIGHT = 0.25;
@@ -26,7 +27,7 @@ export class Featurizer {
   constructor(embedder: Embedder) {
     this.#embedder = embedder;
     this.dimensions = 1 + embedder.dimensions + STRUCTURE_DIMENSIONS;
-    this.featureMap = `${embedder.id}/structure-1`;
+    this.featureMap = featureMapId({ embedder: embedder.id, structure: STRUCTURE_VERSION });
   }
 
   /** Never rejects: a failing embedder costs the query its features, not its answer. */

@@ -44,6 +44,12 @@ const TEXT_FEATURES: readonly TextFeature[] = [
 
 export const TEXT_DIMENSIONS = TEXT_FEATURES.length;
 
+/**
+ * Names the structural features. Raise it when one of them comes to mean something else, or another place: stored ones
+ * of another version are then left out when the learner is refitted.
+ */
+export const STRUCTURE_VERSION = 'structure-1';
+
 /** Standardised features are clipped to ± this, so that no odd query outweighs a hundred ordinary ones. */
 const CLIP = 4;
 

@@ -4,22 +4,26 @@ import type { Observation } from '../bandit/policy.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
+import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
 
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 2;
+const FOLD_VERSION = 3;
 
 interface SerialisedState {
   policy: LinearPolicyState;
   statistics: ArmStatisticsState;
+  foreign: ForeignContextsState;
 }
 
 /** What the learner knows: a deterministic fold over the event log. */
 export class LearnerState {
   readonly policy: LinearPolicy;
   readonly statistics = new ArmStatistics();
+  /** What was learned from that another feature map made. */
+  readonly foreign = new ForeignContexts();
   /** Number of the last event folded. */
   sequence = 0;
   readonly #featureMap: string;
@@ -39,6 +43,7 @@ export class LearnerState {
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
     if (event.type === 'decided') {
+      this.foreign.count(event.context, this.#featureMap, this.#dimensions);
       const { reference, referenceCostUsd } = event.decision;
       if (referenceCostUsd !== null && Number.isFinite(referenceCostUsd)) {
         this.statistics.learnReferenceCost(reference, referenceCostUsd);
@@ -83,7 +88,11 @@ export class LearnerState {
 
   /** The whole state as text; `deserialise` gives it back to the bit. */
   serialise(): string {
-    const state: SerialisedState = { policy: this.policy.state(), statistics: this.statistics.state() };
+    const state: SerialisedState = {
+      policy: this.policy.state(),
+      statistics: this.statistics.state(),
+      foreign: this.foreign.state(),
+    };
     const body = JSON.stringify(state, floatsToBase64);
     return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
   }
@@ -99,6 +108,7 @@ export class LearnerState {
     const state: SerialisedState = JSON.parse(body, floatsFromBase64);
     this.policy.restore(state.policy);
     this.statistics.restore(state.statistics);
+    this.foreign.restore(state.foreign);
     this.sequence = sequence;
     return true;
   }

@@ -72,6 +72,7 @@ export class Learner {
     await this.#loadSnapshot();
     this.#newestSequence = await this.#options.store.lastSequence();
     await this.#catchUp(this.#state, this.#recent);
+    this.#sayWhatWasCarriedOver();
   }
 
   /** There is something new in the log, up to this number. */
@@ -121,6 +122,7 @@ export class Learner {
       this.#run();
       this.#options.metrics.degraded('learner', false);
       this.#options.log.info('The learner was folded anew from the event log.');
+      this.#sayWhatWasCarriedOver();
     } catch (error) {
       this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
     }
@@ -176,6 +178,7 @@ export class Learner {
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length < READ_BATCH) break;
     }
+    if (state === this.#state) this.#showForeignContexts();
     if (state === this.#state && this.#snapshotIsDue()) await this.#saveSnapshot();
   }
 
@@ -209,7 +212,7 @@ export class Learner {
         this.#snapshot.sequence = snapshot.sequence;
         return;
       }
-      log.info("The learner's snapshot was made with other features; the log is folded anew.");
+      log.info("The learner's snapshot was made with other features or by another version; the log is folded anew.");
     } catch (error) {
       metrics.snapshotsRejected.inc();
       log.error(
@@ -218,6 +221,17 @@ export class Learner {
       );
     }
     this.#state = this.#freshState();
+  }
+
+  #sayWhatWasCarriedOver(): void {
+    const carriedOver = this.#state.foreign.describe();
+    if (carriedOver) this.#options.log.info(carriedOver);
+  }
+
+  #showForeignContexts(): void {
+    for (const kept of ['structure', 'intercept'] as const) {
+      this.#options.metrics.foreignContexts.set({ kept }, this.#state.foreign.total(kept));
+    }
   }
 
   #snapshotIsDue(): boolean {

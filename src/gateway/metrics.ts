@@ -67,6 +67,11 @@ export class Metrics {
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
+  readonly foreignContexts = this.#gauge(
+    'learner_foreign_contexts',
+    'Decisions of another feature map that are learned from, by what is kept: the intercept alone, or structural features too.',
+    ['kept'],
+  );
   readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots put aside.', []);
   readonly eventsLost = this.#counter('events_lost_total', 'Events given up while the store was down.', []);
   readonly storeErrors = this.#counter('store_errors_total', 'Failed commits of the event store.', []);

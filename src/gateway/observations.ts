@@ -1,6 +1,6 @@
 import type { Observation } from '../bandit/policy.ts';
-import type { Context } from '../domain/context.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent } from '../domain/events.ts';
+import { contextUnder } from '../features/feature-map.ts';
 
 /**
  * All that the events of one decision teach, by a key that names each lesson. Pure, and the only place that says
@@ -19,7 +19,7 @@ export function observationsOf(
   const arm = completed?.arm;
   if (!decided || !completed || !arm) return lessons;
 
-  const context = comparableContext(decided.context, featureMap, dimensions);
+  const context = contextUnder(decided.context, featureMap, dimensions);
   if (completed.outcome === 'ok' && completed.usage && completed.usage.outputTokens > 0) {
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
     lessons.set('length', {
@@ -45,14 +45,4 @@ export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
     if (event.type === 'rated' && !withdrawn.has(event.feedbackId)) bySource.set(event.source, event);
   }
   return [...bySource.values()];
-}
-
-/** Features of another map do not compare; what the decision says of the arm's level still counts. */
-function comparableContext(context: Context, featureMap: string, dimensions: number): Float64Array {
-  if (context.featureMap === featureMap && context.values.length === dimensions) {
-    return Float64Array.from(context.values);
-  }
-  const constant = new Float64Array(dimensions);
-  constant[0] = 1;
-  return constant;
 }

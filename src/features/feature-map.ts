@@ -1,0 +1,49 @@
+import type { Context } from '../domain/context.ts';
+import { STRUCTURE_DIMENSIONS, STRUCTURE_VERSION } from './structure.ts';
+
+/** What makes contexts: x = [1, embedding of the query, structure of the request]. */
+export interface FeatureMap {
+  /** Id of the embedder, which may hold slashes. */
+  embedder: string;
+  /** Version of the structural features, which no embedder has a part in. */
+  structure: string;
+}
+
+/** The name that a stored context bears. */
+export function featureMapId({ embedder, structure }: FeatureMap): string {
+  return `${embedder}/${structure}`;
+}
+
+/** @returns null for an id that no featurizer gave */
+export function parseFeatureMapId(id: string): FeatureMap | null {
+  const [, embedder, structure] = /^(.+)\/(structure-\d+)$/s.exec(id) ?? [];
+  return embedder && structure ? { embedder, structure } : null;
+}
+
+/** What is left of a context under another feature map: `structure` keeps the intercept too. */
+export type Kept = 'all' | 'structure' | 'intercept';
+
+/**
+ * The features that count the same under both maps. An embedding is kept by its own map alone: two embedders are
+ * maps of the text, which no context holds, and neither's numbers tell the other's.
+ */
+export function keptFeatures(context: Context, featureMap: string, dimensions: number): Kept {
+  if (context.featureMap === featureMap) return context.values.length === dimensions ? 'all' : 'intercept';
+  const [theirs, ours] = [parseFeatureMapId(context.featureMap), parseFeatureMapId(featureMap)];
+  const sameStructure = theirs?.structure === STRUCTURE_VERSION && ours?.structure === STRUCTURE_VERSION;
+  const longEnough = Math.min(context.values.length, dimensions) > STRUCTURE_DIMENSIONS;
+  return sameStructure && longEnough ? 'structure' : 'intercept';
+}
+
+/**
+ * A context as one of another map: what cannot be kept is zero, which is an ordinary query's value.
+ * @param dimensions of the contexts that `featureMap` makes, the constant included @returns so many numbers
+ */
+export function contextUnder(context: Context, featureMap: string, dimensions: number): Float64Array {
+  const kept = keptFeatures(context, featureMap, dimensions);
+  if (kept === 'all') return Float64Array.from(context.values);
+  const values = new Float64Array(dimensions);
+  values[0] = 1;
+  if (kept === 'structure') values.set(context.values.slice(-STRUCTURE_DIMENSIONS), dimensions - STRUCTURE_DIMENSIONS);
+  return values;
+}
