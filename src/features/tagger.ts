@@ -2,7 +2,7 @@
 export interface Tag {
   /** 0 … tags − 1; means nothing across feature maps. */
   id: number;
-  /** What people call it, e.g. "grade-school maths". */
+  /** What people call it, e.g. "grade-school maths". Tags that people would not tell apart may share a name. */
   name: string;
 }
 
