@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { LexicalEmbedder } from '../../src/features/lexical-embedder.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send, settled, startTestGateway } from '../support/gateway.ts';
 
@@ -41,6 +42,20 @@ describe('the tag of a query', () => {
         `mixllm_tag_decisions_total{tag="${python.json.query.tag}",model="big"} 1`,
       ].sort(),
     );
+  });
+
+  it('is null while the embedder fails, and the query is answered all the same', async () => {
+    const gateway = kept(await startTestGateway());
+    const embed = vi.spyOn(LexicalEmbedder.prototype, 'embed').mockRejectedValue(new Error('no vector today'));
+    const reply = await send(`${gateway.url}/v1/chat/completions`, ask(MATHS, { model: 'small' }));
+    embed.mockRestore();
+    expect(reply.status).toBe(200);
+    await settled(gateway);
+    const { json } = await get(`${gateway.url}/v1/decisions/${reply.headers.get('x-mixllm-decision-id')}`);
+    expect([json.query.tag, json.degraded]).toEqual([null, 'embedder: no vector today']);
+    const { text } = await get(`${gateway.url}/metrics`);
+    expect(text).toContain('mixllm_tag_decisions_total{tag="unknown",model="small"} 1');
+    expect((await send(`${gateway.url}/v1/route`, ask(MATHS))).json.query.tag).toMatch(/maths/);
   });
 
   it('is null for decisions of before there were tags', async () => {
