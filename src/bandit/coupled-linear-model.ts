@@ -10,7 +10,7 @@ import {
   type SquareMatrix,
   type Vector,
 } from '../util/linear-algebra.ts';
-import type { CoupledModelOptions } from './defaults.ts';
+import { type CoupledModelOptions, LEVEL_LOADING } from './defaults.ts';
 
 /** What is kept per arm: the sums, and what follows from them. */
 interface Arm {
@@ -24,11 +24,13 @@ interface Arm {
   weight: number;
   /** m0, the arm's own prior mean. */
   priorMean: Vector;
+  /** ℓ: how much of the shared slopes the arm takes. */
+  loading: number;
   /** G = (A + P1)⁻¹ */
   covariance: SquareMatrix;
   /** b − A m0 */
   centred: Vector;
-  /** h = P1 G (b − A m0): the arm's say in the shared mean. */
+  /** h = L P1 G (b − A m0): the arm's say in the shared mean. */
   vote: Vector;
   /** Σ w (y − xᵀm0)² − (b − A m0)ᵀ G (b − A m0): what the arm's own coefficients leave unexplained. */
   residual: number;
@@ -55,20 +57,29 @@ export interface CoupledLinearModelState {
 /** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
 
+/** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */
+const LOADING_STEP = 0.05;
+
 /**
  * Bayesian linear regression of several arms that share a part of their coefficients:
- * y = xᵀθ_a + noise, θ_a = m0_a + m + δ_a, m ~ N(0, V0) common to all arms, δ_a ~ N(0, V1) each arm's own.
+ * y = xᵀθ_a + noise, θ_a = m0_a + L_a m + δ_a, m ~ N(0, V0) common to all arms, δ_a ~ N(0, V1) each arm's own.
  *
- * The posterior is exact for this joint prior. With P0 = σ²V0⁻¹ and P1 = σ²V1⁻¹ (both diagonal):
- * G_a = (A_a + P1)⁻¹, V = (P0 + Σ_a (P1 − P1 G_a P1))⁻¹, m = V Σ_a P1 G_a b_a,
- * E[xᵀθ_a] = xᵀm0_a + xᵀG_a (b_a + P1 m), Var[xᵀθ_a] = σ² (xᵀG_a x + gᵀV g) with g = P1 G_a x.
- * One observation changes G_a and V⁻¹ by rank one each, so both stay exact at O(d²) without a solve.
+ * L_a = diag(1, ℓ_a, ℓ_a, …). With `levelLoadings`, ℓ_a follows the arm's level p as item response theory has it: a
+ * query's difficulty moves the logit of every model alike, so it moves the expectation by p (1 − p) (the derivative of
+ * the logistic curve; Rasch 1960). Models that are nearly always right hardly differ between queries. Otherwise ℓ_a = 1.
+ *
+ * The posterior is exact for this joint prior. With P0 = σ²V0⁻¹ and P1 = σ²V1⁻¹ (both diagonal), b_a less A_a m0_a:
+ * G_a = (A_a + P1)⁻¹, V = (P0 + Σ_a L_a (P1 − P1 G_a P1) L_a)⁻¹, m = V Σ_a L_a P1 G_a b_a,
+ * E[xᵀθ_a] = xᵀm0_a + xᵀG_a (b_a + P1 L_a m), Var[xᵀθ_a] = σ² (xᵀG_a x + gᵀV g) with g = L_a P1 G_a x.
+ * One observation changes G_a and V⁻¹ by rank one each, so both stay exact at O(d²) without a solve, as long as no
+ * loading takes another step.
  */
 export class CoupledLinearModel {
   readonly dimensions: number;
   readonly noiseVariance: number;
   readonly #sharedPrecision: Vector;
   readonly #ownPrecision: Vector;
+  readonly #levelLoadings: boolean;
   readonly #defaultPriorMean: Vector;
   readonly #arms = new Map<string, Arm>();
   /** V⁻¹ and V */
@@ -88,6 +99,7 @@ export class CoupledLinearModel {
     this.noiseVariance = options.noiseVariance;
     this.#sharedPrecision = precisions(dimensions, options.noiseVariance, options.sharedVariance);
     this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
+    this.#levelLoadings = options.levelLoadings ?? false;
     this.#defaultPriorMean = defaultPriorMean;
     this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
     this.#shared = diagonalMatrix(this.#sharedPrecision.map((p) => 1 / p));
@@ -134,10 +146,10 @@ export class CoupledLinearModel {
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(arm: string, x: Vector): Prediction {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    const { covariance, priorMean, centred } = this.#arm(arm);
+    const { covariance, priorMean, centred, loading } = this.#arm(arm);
     const { a: gx, b: coupled, c: vg } = this.#scratch;
     multiply(covariance, x, gx);
-    for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
+    this.#couple(gx, loading, coupled);
     multiply(this.#shared, coupled, vg);
     const mean = dot(x, priorMean) + dot(gx, centred) + dot(coupled, this.#sharedMean);
     const variance = this.noiseVariance * (dot(x, gx) + dot(coupled, vg));
@@ -171,7 +183,7 @@ export class CoupledLinearModel {
     const factor = weight / own;
     addOuterProduct(arm.covariance, gx, -factor);
     arm.logDeterminant += Math.log(own);
-    for (let i = 0; i < gx.length; i++) coupled[i] = this.#ownPrecision[i] * gx[i];
+    this.#couple(gx, arm.loading, coupled);
     multiply(this.#shared, coupled, vu);
     const common = 1 + factor * dot(coupled, vu);
     if (!(common > 1e-6)) return false;
@@ -179,15 +191,60 @@ export class CoupledLinearModel {
     addOuterProduct(this.#shared, vu, -factor / common);
     this.#logDeterminant += Math.log(common);
     this.#replaceVote(arm);
+    const loading = this.#loadingOf(arm);
+    if (loading !== arm.loading) this.#reload(arm, loading);
     multiply(this.#shared, this.#votes, this.#sharedMean);
     return true;
+  }
+
+  /** out = L P1 v */
+  #couple(vector: Vector, loading: number, out: Vector): void {
+    out[0] = this.#ownPrecision[0] * vector[0];
+    for (let i = 1; i < vector.length; i++) out[i] = loading * this.#ownPrecision[i] * vector[i];
+  }
+
+  /** A function of the arm's sums alone, so that what is taken back leaves no trace in it. */
+  #loadingOf({ priorMean, response, weight }: Arm): number {
+    if (!this.#levelLoadings) return 1;
+    const pseudo = this.#ownPrecision[0];
+    const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, weight));
+    const exact = (level * (1 - level)) / LEVEL_LOADING.typical;
+    const bounded = Math.min(LEVEL_LOADING.most, Math.max(LEVEL_LOADING.least, exact));
+    return Math.round(bounded / LOADING_STEP) * LOADING_STEP;
+  }
+
+  /** Gives the arm another loading: its part of V⁻¹ and its vote are exchanged. */
+  #reload(arm: Arm, loading: number): void {
+    this.#addCoupling(arm, -1);
+    arm.loading = loading;
+    this.#addCoupling(arm, 1);
+    this.#replaceVote(arm);
+    this.#invertShared();
+  }
+
+  /** V⁻¹ += sign · L (P1 − P1 G P1) L */
+  #addCoupling({ covariance, loading }: Arm, sign: 1 | -1): void {
+    const d = this.dimensions;
+    for (let i = 0; i < d; i++) {
+      const left = sign * (i === 0 ? 1 : loading);
+      for (let j = 0; j < d; j++) {
+        const own = i === j ? this.#ownPrecision[i] : 0;
+        const value = own - this.#ownPrecision[i] * covariance[i * d + j] * this.#ownPrecision[j];
+        this.#sharedInverse[i * d + j] += left * value * (j === 0 ? 1 : loading);
+      }
+    }
+  }
+
+  #invertShared(): void {
+    this.#shared = inverseOfPositiveDefinite(this.#sharedInverse, this.dimensions);
+    this.#logDeterminant = logDeterminant(this.#sharedInverse, this.dimensions) - sumOfLogs(this.#sharedPrecision);
   }
 
   #replaceVote(arm: Arm): void {
     addScaled(this.#votes, arm.vote, -1);
     multiply(arm.covariance, arm.centred, arm.vote);
     arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
-    for (let i = 0; i < arm.vote.length; i++) arm.vote[i] *= this.#ownPrecision[i];
+    this.#couple(arm.vote, arm.loading, arm.vote);
     addScaled(this.#votes, arm.vote, 1);
   }
 
@@ -206,17 +263,11 @@ export class CoupledLinearModel {
       multiply(arm.precision, arm.priorMean, arm.centred);
       for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
       arm.vote = new Float64Array(d);
+      arm.loading = this.#loadingOf(arm);
       this.#replaceVote(arm);
-      for (let i = 0; i < d; i++) {
-        for (let j = 0; j < d; j++) {
-          const own = i === j ? this.#ownPrecision[i] : 0;
-          this.#sharedInverse[i * d + j] +=
-            own - this.#ownPrecision[i] * arm.covariance[i * d + j] * this.#ownPrecision[j];
-        }
-      }
+      this.#addCoupling(arm, 1);
     }
-    this.#shared = inverseOfPositiveDefinite(this.#sharedInverse, d);
-    this.#logDeterminant = logDeterminant(this.#sharedInverse, d) - sumOfLogs(this.#sharedPrecision);
+    this.#invertShared();
     multiply(this.#shared, this.#votes, this.#sharedMean);
   }
 
@@ -244,7 +295,7 @@ export class CoupledLinearModel {
     for (const arm of Object.values(state.arms)) {
       for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
       for (const vector of [arm.response, arm.priorMean, arm.centred, arm.vote]) check(vector, d);
-      check([arm.weight, arm.squares, arm.residual, arm.logDeterminant], 4);
+      check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
     }
     this.#arms.clear();
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
@@ -266,12 +317,14 @@ export class CoupledLinearModel {
         squares: 0,
         weight: 0,
         priorMean: Float64Array.from(this.#defaultPriorMean),
+        loading: 1,
         covariance: diagonalMatrix(this.#ownPrecision.map((p) => 1 / p)),
         centred: new Float64Array(d),
         vote: new Float64Array(d),
         residual: 0,
         logDeterminant: 0,
       };
+      arm.loading = this.#loadingOf(arm);
       this.#arms.set(id, arm);
     }
     return arm;

@@ -10,12 +10,18 @@ export interface CoupledModelOptions {
   sharedVariance: { intercept: number; slope: number };
   /** Prior variance of each arm's own part. */
   ownVariance: { intercept: number; slope: number };
+  /** Whether an arm takes the shared slopes by its level p, in proportion to p (1 − p), instead of whole. */
+  levelLoadings?: boolean;
 }
+
+/** ℓ = p (1 − p) / typical, within these bounds; 0.2 is p = 0.72, where most models of the public benchmarks lie. */
+export const LEVEL_LOADING = { typical: 0.2, least: 0.3, most: 1.3 };
 
 const QUALITY_MODEL: CoupledModelOptions = {
   noiseVariance: 0.16,
-  sharedVariance: { intercept: 0.01, slope: 5e-4 },
+  sharedVariance: { intercept: 0.01, slope: 1e-3 },
   ownVariance: { intercept: 0.01, slope: 1e-4 },
+  levelLoadings: true,
 };
 
 /** Slopes for a fleet whose models differ in what they are good at. */

@@ -1,4 +1,5 @@
 import type { RequestProfile } from '../domain/context.ts';
+import { answerCues, CUE_DIMENSIONS } from './answer-cues.ts';
 import { CODE_SYMBOL, classOf, DIGIT, SPACE } from './characters.ts';
 
 const LINE_FEED = 10;
@@ -48,10 +49,20 @@ export const TEXT_DIMENSIONS = TEXT_FEATURES.length;
  * Names the structural features. Raise it when one of them comes to mean something else, or another place: stored ones
  * of another version are then left out when the learner is refitted.
  */
-export const STRUCTURE_VERSION = 'structure-1';
+export const STRUCTURE_VERSION = 'structure-2';
 
 /** Standardised features are clipped to ± this, so that no odd query outweighs a hundred ordinary ones. */
 const CLIP = 4;
+
+/** Mean and standard deviation of `answerCues` over the same prompts. The trained feature maps do not take them in. */
+const CUE_SCALES = [
+  { mean: 0.0296, sd: 0.1543 },
+  { mean: 0.0471, sd: 0.2061 },
+  { mean: 0.3627, sd: 0.5432 },
+  { mean: 0.0681, sd: 0.2583 },
+  { mean: 0.8717, sd: 0.8039 },
+  { mean: 0.1599, sd: 0.3666 },
+];
 
 export interface RequestShape {
   profile: RequestProfile;
@@ -73,11 +84,12 @@ const SHAPE_FEATURES: readonly ((shape: RequestShape) => number)[] = [
   ({ profile }) => (Math.log1p(profile.inputCharacters) - TEXT_FEATURES[0].mean) / (2 * TEXT_FEATURES[0].sd),
 ];
 
-export const STRUCTURE_DIMENSIONS = TEXT_FEATURES.length + SHAPE_FEATURES.length;
+export const STRUCTURE_DIMENSIONS = TEXT_FEATURES.length + CUE_DIMENSIONS + SHAPE_FEATURES.length;
 
 /** @param text the query, already cut to its embedding length @returns STRUCTURE_DIMENSIONS numbers within ±4 */
 export function structureFeatures(text: string, shape: RequestShape): number[] {
-  return [...textFeatures(text), ...SHAPE_FEATURES.map((measure) => clip(measure(shape)))];
+  const cues = answerCues(text).map((value, i) => clip((value - CUE_SCALES[i].mean) / CUE_SCALES[i].sd));
+  return [...textFeatures(text), ...cues, ...SHAPE_FEATURES.map((measure) => clip(measure(shape)))];
 }
 
 /** The features of the text alone. @returns TEXT_DIMENSIONS numbers within ±4, standardised */

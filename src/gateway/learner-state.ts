@@ -10,7 +10,7 @@ import { observationsOf } from './observations.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 3;
+const FOLD_VERSION = 4;
 
 interface SerialisedState {
   policy: LinearPolicyState;

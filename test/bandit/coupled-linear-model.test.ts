@@ -52,14 +52,31 @@ function taught(items: readonly Lesson[], options?: CoupledModelOptions): Couple
   return model;
 }
 
+/** How much of the shared slopes each arm takes, by the level that its observations and its prior speak for. */
+function loadings(items: readonly Lesson[], options: CoupledModelOptions): Map<string, number> {
+  const pseudo = options.noiseVariance / options.ownVariance.intercept;
+  return new Map(
+    ARMS.map((arm) => {
+      if (!options.levelLoadings) return [arm, 1];
+      const own = items.filter((item) => item.arm === arm);
+      const rewards = own.reduce((sum, { y, weight }) => sum + weight * y, 0);
+      const weights = own.reduce((sum, { weight }) => sum + weight, 0);
+      const level = (pseudo * (PRIOR_MEANS.get(arm) ?? DEFAULT_MEAN)[0] + rewards) / (pseudo + weights);
+      const loading = Math.min(1.3, Math.max(0.3, (level * (1 - level)) / 0.2));
+      return [arm, Math.round(loading * 20) / 20];
+    }),
+  );
+}
+
 /** The same prior written out over all (m, δ_a, δ_b, δ_c) at once, and solved densely. */
 function bruteForce(items: readonly Lesson[], options: CoupledModelOptions) {
   const { noiseVariance, sharedVariance, ownVariance } = options;
   const size = D * (ARMS.length + 1);
+  const loading = loadings(items, options);
   const design = (arm: string, x: Float64Array) => {
     const row = Matrix.zeros(size, 1);
     x.forEach((value, i) => {
-      row.set(i, 0, value);
+      row.set(i, 0, i === 0 ? value : value * (loading.get(arm) ?? 1));
       row.set(D * (1 + ARMS.indexOf(arm)) + i, 0, value);
     });
     return row;
@@ -92,16 +109,19 @@ function bruteForce(items: readonly Lesson[], options: CoupledModelOptions) {
  * Log density of all observations at once, a joint normal with covariance σ²W⁻¹ + XΣXᵀ; less the parts that do not
  * depend on the variances (the power of 2π, the weights), and with an observation of weight w counted as w of them.
  */
-function bruteForceEvidence(
-  items: readonly Lesson[],
-  { noiseVariance, sharedVariance, ownVariance }: CoupledModelOptions,
-) {
+function bruteForceEvidence(items: readonly Lesson[], options: CoupledModelOptions) {
   if (items.length === 0) return 0;
+  const { noiseVariance, sharedVariance, ownVariance } = options;
+  const loading = loadings(items, options);
+  const loaded = ({ arm, x }: Lesson, k: number) => (k === 0 ? 1 : (loading.get(arm) ?? 1)) * x[k];
   const variance = (of: { intercept: number; slope: number }, i: number) => (i === 0 ? of.intercept : of.slope);
   const covariance = Matrix.zeros(items.length, items.length);
   items.forEach((one, i) => {
     items.forEach((other, j) => {
-      const shared = one.x.reduce((sum, value, k) => sum + variance(sharedVariance, k) * (value * other.x[k]), 0);
+      const shared = one.x.reduce(
+        (sum, _, k) => sum + variance(sharedVariance, k) * (loaded(one, k) * loaded(other, k)),
+        0,
+      );
       const own = one.x.reduce((sum, value, k) => sum + variance(ownVariance, k) * (value * other.x[k]), 0);
       covariance.set(i, j, shared + (one.arm === other.arm ? own : 0) + (i === j ? noiseVariance / one.weight : 0));
     });
@@ -139,7 +159,8 @@ describe('CoupledLinearModel', () => {
     const x = Float64Array.of(1, 2, 0, -1);
     const { mean, sd } = freshModel().predict('b', x);
     expect(mean).toBeCloseTo(0.9 + 0.2, 12);
-    expect(sd ** 2).toBeCloseTo(0.01 + 0.01 + (4 + 1) * (5e-4 + 1e-4), 12);
+    // A level of 0.9 takes 0.09 / 0.2 of the shared slopes, which is 0.45.
+    expect(sd ** 2).toBeCloseTo(0.01 + 0.01 + (4 + 1) * (0.45 ** 2 * 1e-3 + 1e-4), 12);
     expect(freshModel().predict('never heard of', x).mean).toBeCloseTo(0.85 + 0.02 + 0.02, 12);
   });
 
@@ -172,6 +193,20 @@ describe('CoupledLinearModel', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('moves arms of the middle most by what is learned of the difficulty of a query', () => {
+    const model = new CoupledLinearModel(D, QUALITY_MODEL, Float64Array.of(0.5, 0, 0, 0));
+    model.setPriorMeans(new Map([['sure', Float64Array.of(0.97, 0, 0, 0)]]));
+    const random = seededRandom(11);
+    for (let i = 0; i < 400; i++) {
+      const hard = random.normal();
+      model.learn('a', Float64Array.of(1, hard, 0, 0), 0.5 - 0.2 * hard, 1);
+    }
+    const slope = (arm: string) =>
+      model.predict(arm, Float64Array.of(1, 1, 0, 0)).mean - model.predict(arm, Float64Array.of(1, 0, 0, 0)).mean;
+    expect(slope('b')).toBeLessThan(-0.05);
+    expect(slope('sure') / slope('b')).toBeCloseTo(0.3 / 1.25, 6);
   });
 
   it('lets arms learn from each other', () => {
@@ -315,6 +350,9 @@ describe('CoupledLinearModel.restore', () => {
       },
       (state) => {
         state.arms.c.weight = Number.NaN;
+      },
+      (state) => {
+        state.arms.a.loading = Number.NaN;
       },
       (state) => {
         state.updates = Number.NaN;
