@@ -73,7 +73,7 @@ describe('a restart with another feature map', () => {
       'mixllm_learner_foreign_contexts{kept="structure"} 20',
       'mixllm_learner_foreign_contexts{kept="intercept"} 0',
     ]);
-    expect(gateway.logged.join('')).toMatch(/20 decisions of feature map lexical-\w+\/structure-1: .* structural/);
+    expect(gateway.logged.join('')).toMatch(/20 decisions of feature map lexical-\w+\/structure-2: .* structural/);
 
     // New contexts beside the old ones; then an old decision is rated, and the rating taken back after a restart.
     await send(`${gateway.url}/feedback`, { id: await answered(gateway, {}), score: 0.9 });

@@ -10,8 +10,8 @@ import { FakeStore } from './fake-store.ts';
 import { completed, decided, interleaved, numbered, RecordingLogger, rated, withdrawn } from './support.ts';
 
 /** Two maps whose embedders differ in everything, one whose structural features mean something else, and their embeddings' dimensions. */
-const OLD = { id: 'lexical-old/structure-1', embedding: 3 };
-const NEW = { id: 'hub/new/structure-1', embedding: 5 };
+const OLD = { id: 'lexical-old/structure-2', embedding: 3 };
+const NEW = { id: 'hub/new/structure-2', embedding: 5 };
 const STRANGE = { id: 'lexical-old/structure-0', embedding: 3 };
 type TestMap = typeof OLD;
 
@@ -169,7 +169,7 @@ describe('a learner on a log of another feature map', () => {
     await before.learner.close();
 
     const sentence =
-      "info: The event log holds 30 decisions of feature map lexical-old/structure-1: the arms' intercepts and the structural features are carried over; 7 decisions of feature map lexical-old/structure-0: the arms' intercepts alone are carried over.";
+      "info: The event log holds 30 decisions of feature map lexical-old/structure-2: the arms' intercepts and the structural features are carried over; 7 decisions of feature map lexical-old/structure-0: the arms' intercepts alone are carried over.";
     const first = await learnerOn(store, NEW);
     expect([first.kept, first.said]).toEqual([{ structure: 30, intercept: 7 }, [sentence]]);
     await first.learner.close();
