@@ -58,6 +58,16 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--seed <number>', 'seed of the fit', integer, 0)
     .action(async (options) => (await import('./train.ts')).trainFeatures(options));
 
+  program
+    .command('convert')
+    .description('turn published data into recorded outcomes that bench reads')
+    .command('routerbench')
+    .description("RouterBench's wide table, CSV or Parquet")
+    .argument('<file>', 'e.g. routerbench_0shot.parquet')
+    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: beside the table, .jsonl.gz)')
+    .option('--force', 'overwrite the file if it is there')
+    .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
+
   await program.parseAsync([...argv]);
 }
 
