@@ -68,6 +68,22 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--force', 'overwrite the file if it is there')
     .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
 
+  const log = program.command('log').description('look at what the gateway has recorded; safe beside a running one');
+  const period = (command: Command) =>
+    command
+      .option('-c, --config <file>', CONFIG_HELP)
+      .option('--since <time>', 'decisions from then on: 2026-11-25, or 2026-11-25T14:30:00Z', time)
+      .option('--until <time>', 'decisions before then', time);
+  period(log.command('export'))
+    .description('answered decisions with outcomes and ratings as JSON lines, for training; no prompts, no answers')
+    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: standard output)')
+    .option('--force', 'overwrite the file if it is there')
+    .action(async (options) => (await import('./log.ts')).exportLog(options));
+  period(log.command('stats'))
+    .description('decisions, answers and ratings, by model')
+    .option('--json', 'print one JSON object instead of the table')
+    .action(async (options) => (await import('./log.ts')).logStats(options));
+
   await program.parseAsync([...argv]);
 }
 
@@ -87,4 +103,14 @@ function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return value;
+}
+
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** A date is its midnight in UTC. @returns milliseconds since the Unix epoch */
+function time(text: string): number {
+  const [value, day] = [Date.parse(text), text.slice(0, 10)];
+  // JavaScript takes 30 February for 2 March.
+  if (TIME.test(text) && !Number.isNaN(value) && new Date(day).toISOString().startsWith(day)) return value;
+  throw new InvalidArgumentError('It must be a date (2026-11-25) or a time (2026-11-25T14:30:00Z).');
 }

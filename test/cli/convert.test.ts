@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type ConvertOptions, convertRouterBenchFile } from '../../src/cli/convert.ts';
+import { run } from '../../src/cli/program.ts';
 import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-convert-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -117,7 +114,7 @@ describe('mixllm convert routerbench', () => {
   it('refuses a pickle and says how to turn it into Parquet', async () => {
     const file = join(folder, 'routerbench_0shot.pkl');
     writeFileSync(file, Buffer.from([0x80, 5, 0x95, 0]));
-    const refused = promisify(execFile)(process.execPath, [MAIN, 'convert', 'routerbench', file]);
+    const refused = run(['node', 'mixllm', 'convert', 'routerbench', file]);
     await expect(refused).rejects.toThrow(/is a Python pickle/);
     await expect(refused).rejects.toThrow(
       `import sys, pandas; table = pandas.read_pickle(sys.argv[1]); table[[c for c in table if not c.endswith('|model_response')]].to_parquet(sys.argv[2])" ${file} ${join(folder, 'routerbench_0shot.parquet')}`,
