@@ -1,4 +1,3 @@
-import type { Decision } from '../../domain/decision.ts';
 import type { RatedEvent } from '../../domain/events.ts';
 import type { RecordedRow } from '../../recorded/recorded-row.ts';
 import type { DecisionRecord } from './decision-records.ts';
@@ -13,7 +12,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
   if (!completed || completed.arm === null) return null;
   return {
     id: decided.decisionId,
-    task: tagOf(decision),
+    task: decision.tag,
     prompt: null,
     models: {
       [completed.arm]: {
@@ -39,10 +38,6 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
 export function meanScore(ratings: readonly RatedEvent[]): number | null {
   if (ratings.length === 0) return null;
   return ratings.reduce((sum, { score }) => sum + score, 0) / ratings.length;
-}
-
-function tagOf(decision: Decision): string | null {
-  return 'tag' in decision && typeof decision.tag === 'string' ? decision.tag : null;
 }
 
 function isoTime(milliseconds: number): string {

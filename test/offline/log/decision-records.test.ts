@@ -84,7 +84,7 @@ describe('exportRow', () => {
     const time = '2023-11-14T22:13:22.000Z';
     expect(row).toEqual({
       id: 'd',
-      task: null,
+      task: 'small talk',
       prompt: null,
       models: { big: { quality: 0.75, cost: 0.002, inTokens: 120, outTokens: 250, latencyS: 1.5 } },
       time: '2026-11-25T14:00:00.000Z',
@@ -109,8 +109,7 @@ describe('exportRow', () => {
   });
 
   it('takes the tag for the task', async () => {
-    const tagged = decided('d');
-    Object.assign(tagged.decision, { tag: 'grade-school maths' });
+    const tagged = decided('d', { tag: 'grade-school maths' });
     expect(exportRow(await record(tagged, completed('d')))?.task).toBe('grade-school maths');
   });
 
