@@ -11,7 +11,7 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The optional packages draw the plots of `mixllm bench`.
+# The optional packages draw the plots of `mixllm bench` and read the tables of `mixllm convert`.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM node:24-slim

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
@@ -22,7 +23,8 @@ import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
 import { Load } from './routing/load.ts';
 import { Router } from './routing/router.ts';
-import type { EventStore } from './store/event-store.ts';
+import type { EventReader, EventStore } from './store/event-store.ts';
+import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { type Random, systemRandom } from './util/random.ts';
@@ -75,7 +77,7 @@ export class Gateway {
       delete process.env[name];
       this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
     }
-    this.store = options.store ?? new SqliteEventStore(config.storage.url.replace(/^sqlite:/, ''));
+    this.store = options.store ?? new SqliteEventStore(databasePath(config));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     const featurizer = new Featurizer(buildEmbedder(config));
     const { featureMap, dimensions } = featurizer;
@@ -218,6 +220,19 @@ export class Gateway {
       this.#clock.after(2 * longest, () => void provider.close());
     }
   }
+}
+
+/** The event log that a config names, to look at only: safe beside the gateway that writes it. @throws StartError */
+export function openEventLog(config: Config): EventReader {
+  const path = databasePath(config);
+  if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');
+  if (!existsSync(path))
+    throw new StartError(`There is no event log at ${path}: no gateway has run with this config here.`);
+  return new SqliteEventReader(path);
+}
+
+function databasePath({ storage }: Config): string {
+  return storage.url.replace(/^sqlite:/, '');
 }
 
 function buildProviders(

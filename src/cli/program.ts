@@ -58,6 +58,32 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--seed <number>', 'seed of the fit', integer, 0)
     .action(async (options) => (await import('./train.ts')).trainFeatures(options));
 
+  program
+    .command('convert')
+    .description('turn published data into recorded outcomes that bench reads')
+    .command('routerbench')
+    .description("RouterBench's wide table, CSV or Parquet")
+    .argument('<file>', 'e.g. routerbench_0shot.parquet')
+    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: beside the table, .jsonl.gz)')
+    .option('--force', 'overwrite the file if it is there')
+    .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
+
+  const log = program.command('log').description('look at what the gateway has recorded; safe beside a running one');
+  const period = (command: Command) =>
+    command
+      .option('-c, --config <file>', CONFIG_HELP)
+      .option('--since <time>', 'decisions from then on: 2026-11-25, or 2026-11-25T14:30:00Z', time)
+      .option('--until <time>', 'decisions before then', time);
+  period(log.command('export'))
+    .description('answered decisions with outcomes and ratings as JSON lines, for training; no prompts, no answers')
+    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: standard output)')
+    .option('--force', 'overwrite the file if it is there')
+    .action(async (options) => (await import('./log.ts')).exportLog(options));
+  period(log.command('stats'))
+    .description('decisions, answers and ratings, by model')
+    .option('--json', 'print one JSON object instead of the table')
+    .action(async (options) => (await import('./log.ts')).logStats(options));
+
   await program.parseAsync([...argv]);
 }
 
@@ -77,4 +103,14 @@ function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
   return value;
+}
+
+const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** A date is its midnight in UTC. @returns milliseconds since the Unix epoch */
+function time(text: string): number {
+  const [value, day] = [Date.parse(text), text.slice(0, 10)];
+  // JavaScript takes 30 February for 2 March.
+  if (TIME.test(text) && !Number.isNaN(value) && new Date(day).toISOString().startsWith(day)) return value;
+  throw new InvalidArgumentError('It must be a date (2026-11-25) or a time (2026-11-25T14:30:00Z).');
 }

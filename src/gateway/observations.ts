@@ -1,5 +1,6 @@
 import type { Observation } from '../bandit/policy.ts';
-import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent } from '../domain/events.ts';
+import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
+import { activeRatings } from '../domain/ratings.ts';
 import { contextUnder } from '../features/feature-map.ts';
 
 /**
@@ -35,14 +36,4 @@ export function observationsOf(
     lessons.set(rating.feedbackId, { kind: 'quality', arm, context, reward: rating.score, weight: 1 });
   }
   return lessons;
-}
-
-/** Per source the latest rating that was not withdrawn. */
-export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
-  const withdrawn = new Set(events.filter((event) => event.type === 'withdrawn').map((event) => event.feedbackId));
-  const bySource = new Map<string, RatedEvent>();
-  for (const event of events) {
-    if (event.type === 'rated' && !withdrawn.has(event.feedbackId)) bySource.set(event.source, event);
-  }
-  return [...bySource.values()];
 }

@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { keyOf } from '../domain/query-key.ts';
-import { readJsonLines } from '../util/json-lines.ts';
+import { type RecordedRow, readRecordedRows } from './recorded-row.ts';
 
 /** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
 export interface RecordedQuery {
@@ -41,20 +40,8 @@ export interface RecordedData {
   };
 }
 
-const outcomeSchema = z.object({
-  quality: z.number().min(0).max(1).nullish(),
-  cost: z.number().nonnegative().nullish(),
-});
-
-const rowSchema = z.object({
-  id: z.string(),
-  task: z.string().nullish(),
-  prompt: z.string(),
-  question: z.string().nullish(),
-  models: z.record(z.string(), outcomeSchema).refine((models) => Object.keys(models).length > 0, 'names no model'),
-});
-
-type Row = z.infer<typeof rowSchema>;
+const NO_PROMPT =
+  'it is absent. What the gateway has logged holds no prompts and one model per query, so models cannot be compared on it.';
 
 /**
  * Reads recorded outcomes (JSON lines, gzipped when the name ends in `.gz`). The models are those of the first row;
@@ -64,20 +51,21 @@ type Row = z.infer<typeof rowSchema>;
 export async function loadRecordedOutcomes(file: string, options: ReadOptions = {}): Promise<RecordedData> {
   const data: RecordedData = { file, models: [], queries: [], leftOut: { incomplete: 0, costless: 0, repeated: 0 } };
   const seen = new Set<string>();
-  for await (const { value, where } of readJsonLines(file)) {
+  for await (const { row, where } of readRecordedRows(file)) {
     if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
-    addRow(data, parseRow(value, where), seen, options);
+    const text = row.question ?? row.prompt;
+    if (typeof text !== 'string') throw new Error(`${where}, prompt: ${NO_PROMPT}`);
+    addRow(data, row, text, seen, options);
   }
   if (data.queries.length === 0) throw new Error(explainEmptiness(data));
   return data;
 }
 
-function addRow(data: RecordedData, row: Row, seen: Set<string>, options: ReadOptions): void {
+function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<string>, options: ReadOptions): void {
   if (data.models.length === 0) data.models = Object.keys(row.models).sort();
   const outcomes = data.models.map((model) => row.models[model]);
   const quality = outcomes.flatMap((outcome) => outcome?.quality ?? []);
   const cost = outcomes.flatMap((outcome) => outcome?.cost ?? (options.withoutCosts ? Number.NaN : []));
-  const text = row.question ?? row.prompt;
   if (quality.length < outcomes.length) data.leftOut.incomplete++;
   else if (cost.length < outcomes.length) data.leftOut.costless++;
   else if (seen.has(keyOf(text)) && !options.withRepeats) data.leftOut.repeated++;
@@ -93,11 +81,4 @@ function explainEmptiness({ file, leftOut }: RecordedData): string {
   }
   if (leftOut.incomplete > 0) return `${file}: no row has a quality for every model of its first row.`;
   return `${file} holds no queries.`;
-}
-
-function parseRow(value: unknown, where: string): Row {
-  const parsed = rowSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new Error(`${where}${issue.path.length > 0 ? `, ${issue.path.join('.')}` : ''}: ${issue.message}`);
 }

@@ -31,3 +31,6 @@ export interface EventStore {
   /** Waits for what is under way, then closes. */
   close(): Promise<void>;
 }
+
+/** The log for those who only look at it. */
+export type EventReader = Pick<EventStore, 'readAfter' | 'lastSequence' | 'close'>;

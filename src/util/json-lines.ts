@@ -45,7 +45,8 @@ async function* readLines(file: string): AsyncGenerator<string> {
   yield rest + decoder.end();
 }
 
-function openFile(file: string): Readable {
+/** The bytes of a file, unzipped when its name ends in `.gz`. */
+export function openFile(file: string): Readable {
   const bytes = createReadStream(file);
   if (!file.endsWith('.gz')) return bytes;
   const unzipped = createGunzip();

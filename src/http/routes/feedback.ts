@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalidRequest } from '../../domain/errors.ts';
-import { activeRatings } from '../../gateway/observations.ts';
+import { activeRatings } from '../../domain/ratings.ts';
 import type { JsonDocument } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';

@@ -19,6 +19,8 @@ const MIGRATIONS = [
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
 ];
 
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
 export interface StoredRow {
   sequence: number;
   body: string;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { activeRatings, observationsOf } from '../../../src/gateway/observations.ts';
+import { activeRatings } from '../../../src/domain/ratings.ts';
+import { observationsOf } from '../../../src/gateway/observations.ts';
 import { completed, DIMENSIONS, decided, explanationOf, FEATURE_MAP, rated, withdrawn } from './support.ts';
 
 const lessonsOf = (...events: Parameters<typeof observationsOf>[0]) => {

@@ -1,0 +1,48 @@
+import { statSync } from 'node:fs';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { ConversionReport } from '../offline/convert/conversion-report.ts';
+import { convertRouterBench } from '../offline/convert/convert.ts';
+import { openTable } from '../offline/convert/open-table.ts';
+import { routerBenchLayout } from '../offline/convert/routerbench.ts';
+import { systemClock } from '../util/clock.ts';
+import { refuseToOverwrite, writeJsonLines } from '../util/write-json-lines.ts';
+
+export interface ConvertOptions {
+  /** Beside the table when absent. */
+  out?: string;
+  force?: boolean;
+}
+
+/** `mixllm convert routerbench`: RouterBench's wide table as recorded outcomes that evaluation and bench read. */
+export async function convertRouterBenchFile(file: string, options: ConvertOptions): Promise<void> {
+  const out = options.out ?? `${file.replace(/(\.(csv|parquet))?(\.gz)?$/i, '')}.jsonl.gz`;
+  refuseToOverwrite(out, options.force ?? false);
+  const table = await openTable(file);
+  const { models } = layoutOf(file, table.columns);
+  const progress = new ProgressLine(process.stderr, systemClock);
+  const report = new ConversionReport();
+  const total = table.rowCount === null ? '' : ` of ${table.rowCount.toLocaleString('en')}`;
+  await writeJsonLines(out, shown(convertRouterBench(table, report)));
+  progress.done();
+
+  async function* shown(rows: AsyncIterable<unknown>) {
+    for await (const row of rows) {
+      progress.update(`converting: ${report.rows.toLocaleString('en')}${total} rows`);
+      yield row;
+    }
+  }
+
+  for (const note of report.notes()) console.error(`note: ${note}`);
+  if (report.rows === 0) console.error(`note: ${file} holds no rows`);
+  const size = (statSync(out).size / 2 ** 20).toFixed(1);
+  console.log(`${out}: ${report.rows} queries of ${report.tasks.size} tasks, ${models.length} models, ${size} MB`);
+  console.log(`models: ${models.join(', ')}`);
+}
+
+function layoutOf(file: string, columns: readonly string[]) {
+  try {
+    return routerBenchLayout(columns);
+  } catch (error) {
+    throw new Error(`${file} is not RouterBench's wide table. ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,68 @@
+import { openEventLog } from '../app.ts';
+import { loadConfig } from '../config/load.ts';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { type DecisionRecord, type Period, readDecisions } from '../offline/log/decision-records.ts';
+import { exportRow } from '../offline/log/export-row.ts';
+import { LogSummarizer } from '../offline/log/log-summary.ts';
+import { systemClock } from '../util/clock.ts';
+import { refuseToOverwrite, streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
+import { configFile } from './config-file.ts';
+import { renderLogSummary } from './log-table.ts';
+
+/** The decisions to read: of the log that the config names, in a period. */
+export interface LogOptions extends Period {
+  config?: string;
+}
+
+export interface ExportOptions extends LogOptions {
+  /** Standard output when absent. */
+  out?: string;
+  force?: boolean;
+}
+
+/** `mixllm log export`: answered decisions with their outcomes and ratings as JSON lines, for training and analysis. */
+export async function exportLog({ out, force, ...options }: ExportOptions): Promise<void> {
+  if (out !== undefined) refuseToOverwrite(out, force ?? false);
+  const counts = { written: 0, rated: 0, unanswered: 0 };
+  await withDecisions(options, async (decisions) => {
+    async function* rows() {
+      for await (const decision of decisions) {
+        const row = exportRow(decision);
+        if (!row) counts.unanswered++;
+        else {
+          counts.written++;
+          if (decision.ratings.length > 0) counts.rated++;
+          yield row;
+        }
+      }
+    }
+    await (out === undefined ? streamJsonLines(process.stdout, rows()) : writeJsonLines(out, rows()));
+  });
+  const unanswered = counts.unanswered > 0 ? `; ${counts.unanswered} that no model answered are left out` : '';
+  console.error(`${out ?? 'log'}: ${counts.written} decisions, ${counts.rated} of them rated${unanswered}`);
+}
+
+/** `mixllm log stats`: what the log holds, by model. */
+export async function logStats({ json, ...options }: LogOptions & { json?: boolean }): Promise<void> {
+  const summarizer = new LogSummarizer();
+  await withDecisions(options, async (decisions) => {
+    for await (const decision of decisions) summarizer.add(decision);
+  });
+  const summary = summarizer.summary();
+  console.log(json ? JSON.stringify(summary, null, 2) : renderLogSummary(summary));
+}
+
+async function withDecisions(
+  { config, since, until }: LogOptions,
+  use: (decisions: AsyncIterable<DecisionRecord>) => Promise<void>,
+): Promise<void> {
+  const log = openEventLog(loadConfig(configFile(config), process.env).config);
+  const progress = new ProgressLine(process.stderr, systemClock);
+  try {
+    const onBatch = (share: number) => progress.update(`reading the log … ${Math.round(100 * share)} %`);
+    await use(readDecisions(log, { since, until }, onBatch));
+  } finally {
+    progress.done();
+    await log.close();
+  }
+}

@@ -1,0 +1,55 @@
+import { pipeline } from 'node:stream';
+import type { Parser } from 'csv-parse';
+import { openFile } from '../../util/json-lines.ts';
+import type { WideTable } from './wide-table.ts';
+
+/**
+ * A file of comma-separated values with a header, gzipped when its name ends in `.gz`. Every cell is text.
+ * @throws Error that says what to install where the optional parser is absent; while reading, one that names the file
+ */
+export async function openCsv(file: string): Promise<WideTable> {
+  let columns: readonly string[] = [];
+  for await (const record of readRecords(file)) {
+    columns = record;
+    break;
+  }
+  return {
+    columns,
+    rowCount: null,
+    async *rows(wanted) {
+      const places = wanted.map((column) => columns.indexOf(column));
+      let header = true;
+      for await (const record of readRecords(file)) {
+        if (!header) yield places.map((place) => record[place]);
+        header = false;
+      }
+    },
+  };
+}
+
+async function* readRecords(file: string): AsyncGenerator<string[]> {
+  const parser = await csvParser();
+  // Errors of the file arrive where the records are read: `pipeline` hands them on.
+  pipeline(openFile(file), parser, () => {});
+  const records: AsyncIterator<string[]> = parser[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = await records.next().catch((error) => {
+        throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+      });
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    parser.destroy();
+  }
+}
+
+async function csvParser(): Promise<Parser> {
+  try {
+    const { parse } = await import('csv-parse');
+    return parse({ bom: true });
+  } catch {
+    throw new Error('Reading CSV needs an optional package: npm install csv-parse');
+  }
+}

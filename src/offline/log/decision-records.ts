@@ -1,0 +1,78 @@
+import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent, StoredEvent } from '../../domain/events.ts';
+import { activeRatings } from '../../domain/ratings.ts';
+import type { EventReader } from '../../store/event-store.ts';
+
+/** All that the log holds of one decision. */
+export interface DecisionRecord {
+  decided: DecidedEvent;
+  /** Null while the request runs, or when the gateway ended before it did. */
+  completed: CompletedEvent | null;
+  /** Of each source the rating that counts. */
+  ratings: RatedEvent[];
+}
+
+/** When decisions were made, in milliseconds since the Unix epoch. */
+export interface Period {
+  /** This moment included. */
+  since?: number;
+  /** This moment excluded. */
+  until?: number;
+}
+
+const BATCH = 1000;
+
+/**
+ * The decisions of a period with all that came of them, whenever it came; in the order in which they were completed, at
+ * the end those that were not. What is logged after the reading has begun is left alone. Ratings come late, so they
+ * are read first, in a pass of their own: only they and the requests under way are held in memory.
+ * @param onBatch is told after each 1,000 events how much of the reading is done, 0..1
+ */
+export async function* readDecisions(
+  log: EventReader,
+  period: Period = {},
+  onBatch: (share: number) => void = () => {},
+): AsyncGenerator<DecisionRecord> {
+  const last = await log.lastSequence();
+  const ratingEvents = new Map<string, GatewayEvent[]>();
+  for await (const event of readEvents(log, last, (share) => onBatch(share / 2))) {
+    if (event.type !== 'rated' && event.type !== 'withdrawn') continue;
+    const known = ratingEvents.get(event.decisionId);
+    if (known) known.push(event);
+    else ratingEvents.set(event.decisionId, [event]);
+  }
+  const pending = new Map<string, DecidedEvent>();
+  const recordOf = (decided: DecidedEvent, completed: CompletedEvent | null) => ({
+    decided,
+    completed,
+    ratings: activeRatings(ratingEvents.get(decided.decisionId) ?? []),
+  });
+  for await (const event of readEvents(log, last, (share) => onBatch(0.5 + share / 2))) {
+    if (event.type === 'decided' && isWithin(event.time, period)) pending.set(event.decisionId, event);
+    const decided = pending.get(event.decisionId);
+    if (event.type !== 'completed' || !decided) continue;
+    pending.delete(event.decisionId);
+    yield recordOf(decided, event);
+  }
+  for (const decided of pending.values()) yield recordOf(decided, null);
+}
+
+async function* readEvents(
+  log: EventReader,
+  last: number,
+  onBatch: (share: number) => void,
+): AsyncGenerator<StoredEvent> {
+  let sequence = 0;
+  while (sequence < last) {
+    const events = await log.readAfter(sequence, BATCH);
+    if (events.length === 0) return;
+    for (const event of events) {
+      if (event.sequence <= last) yield event;
+    }
+    sequence = events[events.length - 1].sequence;
+    if (events.length === BATCH) onBatch(Math.min(1, sequence / last));
+  }
+}
+
+function isWithin(time: number, { since, until }: Period): boolean {
+  return time >= (since ?? Number.NEGATIVE_INFINITY) && time < (until ?? Number.POSITIVE_INFINITY);
+}

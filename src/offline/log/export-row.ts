@@ -1,0 +1,45 @@
+import type { RatedEvent } from '../../domain/events.ts';
+import type { RecordedRow } from '../../recorded/recorded-row.ts';
+import type { DecisionRecord } from './decision-records.ts';
+
+/**
+ * A decision as a line of recorded outcomes, with one model: the one that answered. The log keeps no prompts, so the
+ * features stand in the line instead. Comments of ratings stay behind: people write all sorts of things into them.
+ * @returns null when no model answered
+ */
+export function exportRow({ decided, completed, ratings }: DecisionRecord): RecordedRow | null {
+  const { decision, context } = decided;
+  if (!completed || completed.arm === null) return null;
+  return {
+    id: decided.decisionId,
+    task: decision.tag,
+    prompt: null,
+    models: {
+      [completed.arm]: {
+        quality: meanScore(ratings),
+        cost: completed.costUsd,
+        inTokens: completed.usage?.inputTokens ?? null,
+        outTokens: completed.usage?.outputTokens ?? null,
+        latencyS: completed.serviceMs === null ? null : completed.serviceMs / 1000,
+      },
+    },
+    time: isoTime(decided.time),
+    context: { featureMap: context.featureMap, values: Array.from(context.values) },
+    weight: decision.weight,
+    chosenBy: decision.chosenBy,
+    // Where another model stood in, its own propensity does not say how probable its answer was.
+    propensity: completed.arm === decision.arm ? decision.propensity : null,
+    outcome: completed.outcome,
+    ratings: ratings.map(({ source, score, time }) => ({ source, score, time: isoTime(time) })),
+  };
+}
+
+/** 0..1, or null where nobody rated. */
+export function meanScore(ratings: readonly RatedEvent[]): number | null {
+  if (ratings.length === 0) return null;
+  return ratings.reduce((sum, { score }) => sum + score, 0) / ratings.length;
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

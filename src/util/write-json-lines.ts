@@ -1,0 +1,46 @@
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+
+/** @throws Error when there is such a file, unless it may be overwritten */
+export function refuseToOverwrite(file: string, force: boolean): void {
+  if (!force && existsSync(file)) throw new Error(`${file} is there already: add --force to overwrite it.`);
+}
+
+/**
+ * Writes a file of JSON lines, gzipped when its name ends in `.gz`. It stands there once it is whole: until then, and
+ * where writing fails, what stood there before is untouched.
+ */
+export async function writeJsonLines(file: string, values: AsyncIterable<unknown>): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const unfinished = `${file}.${process.pid}.tmp`;
+  const bytes = createWriteStream(unfinished);
+  try {
+    if (file.endsWith('.gz')) await pipeline(lines(values), createGzip(), bytes);
+    else await pipeline(lines(values), bytes);
+    await rename(unfinished, file);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+}
+
+/** Writes JSON lines to a stream that stays open, e.g. standard output. A reader that has had enough is no error. */
+export async function streamJsonLines(output: Writable, values: AsyncIterable<unknown>): Promise<void> {
+  try {
+    await pipeline(lines(values), output, { end: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  }
+}
+
+function lines(values: AsyncIterable<unknown>): Readable {
+  return Readable.from(
+    (async function* () {
+      for await (const value of values) yield `${JSON.stringify(value)}\n`;
+    })(),
+  );
+}

@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { exportLog, logStats } from '../../src/cli/log.ts';
+import { run } from '../../src/cli/program.ts';
+import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
+import { type RecordedRow, readRecordedRows } from '../../src/recorded/recorded-row.ts';
+import { ask, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-log-'));
+const config = join(folder, 'mixllm.yaml');
+const storage = { url: `sqlite:${join(folder, 'log.db')}` };
+writeFileSync(
+  config,
+  stringify({
+    providers: { p: { type: 'openai', api_key: 'sk-x' } },
+    models: [{ id: 'm', provider: 'p', price: { input: 1, output: 1 } }],
+    storage,
+  }),
+);
+let test: TestGateway;
+beforeAll(async () => {
+  test = await usedGateway();
+});
+afterAll(async () => {
+  await test.close();
+  rmSync(folder, { recursive: true });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+/** A gateway that has answered four queries, one of them rated twice, and failed one. */
+async function usedGateway() {
+  const refuse = () => {
+    throw new Error('down');
+  };
+  const test = await startTestGateway({
+    answers: { big: plainAnswer(), small: plainAnswer(), broken: refuse },
+    config: { storage },
+  });
+  for (const model of ['big', 'big', 'big', 'small']) {
+    const answer = await send(`${test.url}/v1/chat/completions`, ask('A secret question', { model }));
+    expect(answer.status).toBe(200);
+    if (model === 'big') continue;
+    await send(`${test.url}/feedback`, { id: answer.json.id, score: 0.5, comment: 'a secret comment' });
+    await send(`${test.url}/feedback`, { id: answer.json.id, score: 1, source: 'judge' });
+  }
+  const headers = { 'x-mixllm-no-fallback': 'true' };
+  const failed = await send(`${test.url}/v1/chat/completions`, ask('?', { model: 'broken' }), { headers });
+  expect(failed.status).toBeGreaterThanOrEqual(500);
+  await settled(test);
+  return test;
+}
+
+describe('mixllm log', () => {
+  it('exports what a running gateway has recorded, and sums it up', async () => {
+    const printed: string[] = [];
+    vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));
+    vi.spyOn(console, 'log').mockImplementation((line) => printed.push(line));
+
+    const out = join(folder, 'export.jsonl.gz');
+    await exportLog({ config, out });
+    expect(printed.pop()).toBe(`${out}: 4 decisions, 1 of them rated; 1 that no model answered are left out`);
+    const rows: RecordedRow[] = [];
+    for await (const { row } of readRecordedRows(out)) rows.push(row);
+    expect(rows.map(({ models }) => Object.keys(models))).toEqual([['big'], ['big'], ['big'], ['small']]);
+    expect(rows[3]).toMatchObject({
+      prompt: null,
+      models: { small: { quality: 0.75, inTokens: 20, outTokens: 10 } },
+      context: { featureMap: expect.stringMatching(/^lexical-/) },
+      chosenBy: 'request',
+      propensity: 1,
+      outcome: 'ok',
+      ratings: [
+        { source: 'user', score: 0.5 },
+        { source: 'judge', score: 1 },
+      ],
+    });
+    expect(rows[0].models.big).toMatchObject({ quality: null, cost: expect.any(Number), latencyS: expect.any(Number) });
+    expect(JSON.stringify(rows)).not.toMatch(/secret/);
+    await expect(loadRecordedOutcomes(out)).rejects.toThrow(/export\.jsonl\.gz, line 1, prompt: it is absent/);
+    await expect(exportLog({ config, out })).rejects.toThrow(/--force/);
+
+    await logStats({ config, json: true });
+    expect(JSON.parse(printed.pop() ?? '')).toMatchObject({
+      decisions: 5,
+      answered: 4,
+      rated: 1,
+      models: [
+        { model: 'big', answers: 3, share: 0.75, mean_rating: null },
+        { model: 'small', answers: 1, rated: 1, mean_rating: 0.75, mean_output_tokens: 10 },
+      ],
+    });
+    await logStats({ config });
+    expect(printed.at(-1)).toMatch(
+      /5 decisions, 4 answered, 1 rated, [\d.]+ USD\n.*\n\nmodel .*\n-.*\nbig +3 +75\.0 %/,
+    );
+    await logStats({ config, since: Date.now() + 1000 });
+    expect(printed.at(-1)).toMatch(/no decisions/);
+
+    // The gateway has not noticed.
+    expect((await send(`${test.url}/v1/chat/completions`, ask('?'))).status).toBe(200);
+  });
+
+  it('prints lines alone on standard output', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'log', 'export', '-c', config]);
+    const lines = stdout.trim().split('\n');
+    expect(lines.length).toBeGreaterThanOrEqual(4);
+    for (const line of lines) expect(JSON.parse(line)).toHaveProperty('context');
+  });
+
+  it('takes dates and times, and no others', async () => {
+    const [printed, complaints]: string[][] = [[], []];
+    vi.spyOn(console, 'log').mockImplementation((text) => printed.push(text));
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => complaints.push(String(text)) > 0);
+    vi.spyOn(process, 'exit').mockImplementation(() => {
+      throw new Error('exit');
+    });
+    const stats = (...options: string[]) => run(['node', 'mixllm', 'log', 'stats', '-c', config, ...options]);
+    await stats('--since', '2020-02-29', '--json');
+    expect(JSON.parse(printed[0]).answered).toBeGreaterThanOrEqual(4);
+    await stats('--until', '2020-01-01T00:00:00.5+01:00', '--json');
+    expect(JSON.parse(printed[1])).toMatchObject({ decisions: 0 });
+    for (const wrong of ['2026-02-30', '2026-13-01', '2026-01-01T10:00', 'yesterday', '']) {
+      await expect(stats('--since', wrong)).rejects.toThrow('exit');
+      expect(complaints.join('')).toContain('must be a date');
+      complaints.length = 0;
+    }
+  });
+
+  it('says when there is no log', async () => {
+    const other = join(folder, 'other.yaml');
+    writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'none.db'));
+    await expect(logStats({ config: other })).rejects.toThrow(/no event log at .*none\.db/);
+  });
+});

@@ -1,0 +1,180 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
+import { activeRatings } from '../../../src/domain/ratings.ts';
+import { type DecisionRecord, type Period, readDecisions } from '../../../src/offline/log/decision-records.ts';
+import { exportRow } from '../../../src/offline/log/export-row.ts';
+import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
+import { FakeStore } from '../../gateway/unit/fake-store.ts';
+import { completed, decided, randomStream, rated, withdrawn } from '../../gateway/unit/support.ts';
+
+let store: FakeStore;
+beforeEach(() => {
+  store = new FakeStore();
+});
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
+const read = (period?: Period, onBatch?: (share: number) => void) => collect(readDecisions(store, period, onBatch));
+
+const at = <E extends GatewayEvent>(time: number, event: E): E => ({ ...event, time });
+
+describe('readDecisions', () => {
+  it('puts together what belongs together, over many batches', async () => {
+    const events = randomStream(700, 3);
+    expect(events.length).toBeGreaterThan(2000);
+    await store.append(events);
+    const shares: number[] = [];
+    const records = await read({}, (share) => shares.push(share));
+    expect(records).toHaveLength(700);
+    const byId = Map.groupBy(events, ({ decisionId }) => decisionId);
+    for (const { decided, completed, ratings } of records) {
+      const own = byId.get(decided.decisionId) ?? [];
+      expect(decided).toMatchObject(own.find(({ type }) => type === 'decided') ?? {});
+      expect(completed).toMatchObject(own.find(({ type }) => type === 'completed') ?? {});
+      expect(ratings).toMatchObject(activeRatings(own));
+    }
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(shares.length).toBeGreaterThanOrEqual(4);
+    expect(Math.max(...shares)).toBeLessThanOrEqual(1);
+  });
+
+  it('goes by the time of the decision, whenever the rest came', async () => {
+    await store.append([at(100, decided('a')), at(200, decided('b')), at(300, decided('c'))]);
+    await store.append(['a', 'b', 'c'].map((id) => at(900, completed(id))));
+    await store.append([at(5000, rated('b', 'fb', 1))]);
+    const ids = async (period: Period) => (await read(period)).map(({ decided }) => decided.decisionId);
+    expect(await ids({ since: 200, until: 300 })).toEqual(['b']);
+    expect(await ids({ since: 201 })).toEqual(['c']);
+    expect(await ids({ until: 201 })).toEqual(['a', 'b']);
+    expect((await read({ since: 200, until: 300 }))[0].ratings).toMatchObject([{ score: 1 }]);
+  });
+
+  it('tells decisions that are not completed last, and leaves alone what came while it read', async () => {
+    await store.append([decided('open'), decided('done'), completed('done')]);
+    const reading = readDecisions(store);
+    const first = await reading.next();
+    await store.append([completed('open'), decided('later'), completed('later')]);
+    expect(first.value).toMatchObject({ decided: { decisionId: 'done' } });
+    expect(await collect(reading)).toMatchObject([{ decided: { decisionId: 'open' }, completed: null }]);
+  });
+
+  it('reads nothing of an empty log', async () => {
+    expect(await read()).toEqual([]);
+  });
+});
+
+describe('exportRow', () => {
+  const record = async (...events: GatewayEvent[]) => {
+    await store.append(events);
+    return (await read())[0];
+  };
+
+  it('is a line with the one model that answered', async () => {
+    const decision = {
+      ...decided('d', { arm: 'big', propensity: 0.25, weight: 0.8 }),
+      time: Date.UTC(2026, 10, 25, 14),
+    };
+    const ratings = [rated('d', 'a', 0), rated('d', 'b', 0.5), rated('d', 'c', 1, 'judge'), rated('d', 'x', 0, 'test')];
+    ratings[2].comment = 'private';
+    const row = exportRow(await record(decision, completed('d'), ...ratings, withdrawn('d', 'x')));
+    const time = '2023-11-14T22:13:22.000Z';
+    expect(row).toEqual({
+      id: 'd',
+      task: 'small talk',
+      prompt: null,
+      models: { big: { quality: 0.75, cost: 0.002, inTokens: 120, outTokens: 250, latencyS: 1.5 } },
+      time: '2026-11-25T14:00:00.000Z',
+      context: { featureMap: 'map-1', values: [1, 0.5, -1, 2] },
+      weight: 0.8,
+      chosenBy: 'score',
+      propensity: 0.25,
+      outcome: 'ok',
+      ratings: [
+        { source: 'user', score: 0.5, time },
+        { source: 'judge', score: 1, time },
+      ],
+    });
+  });
+
+  it('has no propensity where another model stood in, and no quality where nobody rated', async () => {
+    const row = exportRow(await record(decided('d'), completed('d', { arm: 'small', usage: null, serviceMs: null })));
+    expect(row).toMatchObject({ propensity: null, ratings: [] });
+    expect(row?.models).toEqual({
+      small: { quality: null, cost: 0.002, inTokens: null, outTokens: null, latencyS: null },
+    });
+  });
+
+  it('takes the tag for the task', async () => {
+    const tagged = decided('d', { tag: 'grade-school maths' });
+    expect(exportRow(await record(tagged, completed('d')))?.task).toBe('grade-school maths');
+  });
+
+  it.each([completed('d', { arm: null, outcome: 'failed' }), null])('is nothing without an answer', async (end) => {
+    expect(exportRow(await record(decided('d'), ...(end ? [end] : [])))).toBeNull();
+  });
+});
+
+describe('LogSummarizer', () => {
+  const summarize = (records: readonly DecisionRecord[]): LogSummary => {
+    const summarizer = new LogSummarizer();
+    for (const record of records) summarizer.add(record);
+    return summarizer.summary();
+  };
+
+  it('agrees with the exported lines', async () => {
+    await store.append(randomStream(200, 5));
+    const records = await read();
+    const rows = records.flatMap((record) => exportRow(record) ?? []);
+    const summary = summarize(records);
+    expect(summary).toMatchObject({ decisions: 200, answered: rows.length, feature_maps: { 'map-1': 200 } });
+    expect(summary.rated).toBe(rows.filter(({ ratings }) => (ratings ?? []).length > 0).length);
+    expect(summary.models.map(({ model }) => model).sort()).toEqual(['big', 'mid', 'small']);
+    for (const of of summary.models) {
+      const own = rows.flatMap(({ models }) => models[of.model] ?? []);
+      const mean = (values: (number | null | undefined)[]) => {
+        const known = values.filter((value) => typeof value === 'number');
+        return known.reduce((sum, value) => sum + value, 0) / known.length;
+      };
+      expect(of.answers).toBe(own.length);
+      expect(of.share).toBeCloseTo(own.length / rows.length, 12);
+      expect(of.rated).toBe(own.filter(({ quality }) => quality !== null).length);
+      expect(of.mean_rating).toBeCloseTo(mean(own.map(({ quality }) => quality)), 12);
+      expect(of.cost_usd).toBeCloseTo(0.002 * own.length, 9);
+      expect(of.mean_cost_usd).toBeCloseTo(0.002, 12);
+      expect(of.mean_input_tokens).toBe(100);
+      expect(of.mean_output_tokens).toBeCloseTo(mean(own.map(({ outTokens }) => outTokens)), 9);
+      expect(of.mean_latency_s).toBeCloseTo(mean(own.map(({ latencyS }) => latencyS)), 9);
+    }
+    expect(summary.models.map(({ answers }) => answers)).toEqual(
+      summary.models.map(({ answers }) => answers).sort((a, b) => b - a),
+    );
+  });
+
+  it('knows the period, the feature maps, and what is not known', async () => {
+    await store.append([at(1000, decided('a')), at(0, decided('b', {}, [1, 2], 'map-0')), at(500, decided('c'))]);
+    await store.append([
+      completed('a', { usage: null, costUsd: null, serviceMs: null }),
+      completed('b', { arm: null }),
+    ]);
+    expect(summarize(await read())).toEqual({
+      decisions: 3,
+      answered: 1,
+      rated: 0,
+      cost_usd: 0,
+      first: '1970-01-01T00:00:00.000Z',
+      last: '1970-01-01T00:00:01.000Z',
+      feature_maps: { 'map-1': 2, 'map-0': 1 },
+      models: [
+        {
+          ...{ model: 'big', answers: 1, share: 1, rated: 0, mean_rating: null, cost_usd: 0, mean_cost_usd: null },
+          ...{ mean_input_tokens: null, mean_output_tokens: null, mean_latency_s: null },
+        },
+      ],
+    });
+    expect(summarize([])).toMatchObject({ decisions: 0, first: null, last: null, models: [] });
+  });
+});
