@@ -1,6 +1,13 @@
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
-import { EVIDENCE_MARGIN, LENGTH_MODEL, PRIOR_LOG_LENGTH, PRIOR_QUALITY, QUALITY_MODELS } from './defaults.ts';
+import {
+  type CoupledModelOptions,
+  EVIDENCE_MARGIN,
+  LENGTH_MODEL,
+  PRIOR_LOG_LENGTH,
+  PRIOR_QUALITY,
+  QUALITY_MODELS,
+} from './defaults.ts';
 import { EXPLORATIONS, type Prospect } from './exploration.ts';
 import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
 import type { DecisionInput, Observation, Offer, OfferAssessment, Policy, PolicyDecision } from './policy.ts';
@@ -10,6 +17,15 @@ export interface LinearPolicyState {
   length: CoupledLinearModelState;
   correction: LengthCorrectionState;
 }
+
+export interface LinearPolicyOptions {
+  /** Candidates for the variances of the quality model, the default first; at least one. */
+  qualityModels: readonly CoupledModelOptions[];
+  /** Prior mean quality on [0, 1] of arms that were given none. */
+  priorQuality: number;
+}
+
+const DEFAULTS: LinearPolicyOptions = { qualityModels: QUALITY_MODELS, priorQuality: PRIOR_QUALITY.level };
 
 /** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */
 const MAX_OUTPUT_TOKENS = 1e6;
@@ -21,11 +37,12 @@ export class LinearPolicy implements Policy {
   readonly #length: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
 
-  /** @param dimensions d, the leading constant included */
-  constructor(dimensions: number) {
+  /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
+  constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
+    const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
-    const priorMean = interceptOnly(dimensions, PRIOR_QUALITY.level);
-    this.#quality = new AdaptiveLinearModel(dimensions, QUALITY_MODELS, EVIDENCE_MARGIN, priorMean);
+    const priorMean = interceptOnly(dimensions, priorQuality);
+    this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
   }
 

@@ -38,14 +38,24 @@ export async function run(argv: readonly string[]): Promise<void> {
   program
     .command('bench')
     .description('the same on recorded outcomes: each upstream answers what its model really scored')
-    .requiredOption('--data <file>', 'recorded outcomes, JSONL or JSONL.gz')
+    .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz; several with --online')
+    .option('--online', 'in this process instead of through HTTP: many random orders, all learners side by side')
+    .option('--seeds <number>', 'with --online: random orders per file', positiveInteger, 24)
+    .option('--scenarios <names>', 'with --online: a comma-separated list, all or none', 'all')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
     .option('--sweep', 'run at nine weights instead of one')
-    .option('--out <folder>', 'with --sweep: where to write a table (Markdown) and a plot (SVG)')
+    .option(
+      '--out <folder>',
+      'with --sweep: where to write a table (Markdown) and a plot (SVG); with --online: a learning curve (SVG)',
+    )
     .option('--json', 'print one JSON object instead of the table')
-    .action(async (options) => (await import('./bench.ts')).bench(options));
+    .action(async (options) => {
+      if (options.online) await (await import('./bench-online.ts')).benchOnline(options);
+      else if (options.data.length > 1) throw new Error('Several files go with --online.');
+      else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
+    });
 
   program
     .command('train')

@@ -1,3 +1,5 @@
+import { drawingLibrary, svgDocument } from './drawing.ts';
+
 /** A point of the plane that routing is judged in: cost and quality as shares of the best single model's. */
 export interface PlottedPoint {
   cost: number;
@@ -46,20 +48,5 @@ export async function drawQualityCost({ title, curves, references }: QualityCost
       ),
     ],
   });
-  const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');
-  svg?.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  const heading = document.createElementNS('http://www.w3.org/2000/svg', 'title');
-  heading.textContent = title;
-  svg?.prepend(heading);
-  return svg?.outerHTML ?? '';
-}
-
-async function drawingLibrary() {
-  try {
-    const Plot = await import('@observablehq/plot');
-    const { parseHTML } = await import('linkedom');
-    return { Plot, document: parseHTML('<!doctype html><html><body></body></html>').document as unknown as Document };
-  } catch {
-    throw new Error('Plots need two optional packages: npm install @observablehq/plot linkedom');
-  }
+  return svgDocument(figure, title, document);
 }

@@ -21,6 +21,18 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/**
+ * Seed of an independent stream: one per purpose, so that what happens in one does not shift the others. Small seeds as
+ * they are would also give streams whose first numbers resemble each other (all near 1).
+ * The mixing is the finaliser of MurmurHash3.
+ */
+export function derivedSeed(seed: number, purpose: number): number {
+  let mixed = Math.imul(seed ^ Math.imul(purpose + 1, 0x9e3779b1), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) | 0;
+}
+
 /** A stream seeded from the operating system. */
 export function systemRandom(): Random {
   return seededRandom(randomBytes(4).readInt32LE());

@@ -93,6 +93,19 @@ describe('mixllm bench', () => {
     expect(readFileSync(join(out, 'recorded.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
   });
 
+  it('sends many random orders through the policy in this process, and draws the learning curve', async () => {
+    const out = join(folder, 'online');
+    const online = (...args: string[]) =>
+      mixllm('bench', '--online', '--data', recordedFile(), '--seeds', '2', ...args);
+    const { stdout } = await online('--scenarios', 'rated10', '--json', '--out', out);
+    const [dataset] = JSON.parse(stdout).datasets;
+    expect(dataset).toMatchObject({ name: 'recorded', seeds: 2 });
+    expect(dataset.u.full.mean).toBeGreaterThan(dataset.u.best_single.mean);
+    expect(dataset.scenarios.rated10.mean).toBe(dataset.scenarios.rated10.warm50.mean);
+    expect(readFileSync(join(out, 'recorded-learning.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
+    await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; there are: delay300/);
+  });
+
   it('says what is wrong with a file that it cannot use', async () => {
     const file = join(folder, 'costless.jsonl');
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"m":{"quality":1,"cost":null}}}\n');

@@ -1,0 +1,48 @@
+import { mean } from '../../util/statistics.ts';
+import { alwaysBest, anyAtRandom, LABELLED, PLAIN, runStream, type StreamSettings } from './run-stream.ts';
+import { SCENARIOS, type ScenarioName } from './scenarios.ts';
+import type { Stream } from './stream.ts';
+
+export const WAYS = ['cold', 'warm50', 'full', 'flat', 'best_single', 'random'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** What one random order of a data set gave. */
+export interface SeedMeasurement {
+  /** Mean utility in percent. */
+  u: Record<Way, number>;
+  /** Mean utility of each successive hundred queries. */
+  curves: Record<Way, number[]>;
+  /** Per scenario its figures by name. */
+  scenarios: Partial<Record<ScenarioName, Record<string, number>>>;
+}
+
+/** Queries of one point of a learning curve. */
+export const BLOCK = 100;
+
+const LEARNERS: Record<Exclude<Way, 'best_single' | 'random'>, StreamSettings> = {
+  cold: PLAIN,
+  warm50: { ...PLAIN, labelled: LABELLED },
+  full: { ...PLAIN, seesAll: true },
+  flat: { ...PLAIN, learner: 'flat' },
+};
+
+/** Runs every learner and the asked scenarios on one stream. Equal streams give equal figures. */
+export function measureSeed(stream: Stream, scenarios: readonly ScenarioName[]): SeedMeasurement {
+  const utilities = (way: Way): number[] => {
+    if (way === 'best_single') return alwaysBest(stream);
+    if (way === 'random') return anyAtRandom(stream);
+    return runStream(stream, LEARNERS[way]).utilities;
+  };
+  const runs = WAYS.map((way) => [way, utilities(way)] as const);
+  return {
+    u: Object.fromEntries(runs.map(([way, values]) => [way, mean(values)])) as Record<Way, number>,
+    curves: Object.fromEntries(runs.map(([way, values]) => [way, blocks(values)])) as Record<Way, number[]>,
+    scenarios: Object.fromEntries(scenarios.map((name) => [name, SCENARIOS[name].measure(stream)])),
+  };
+}
+
+function blocks(values: readonly number[]): number[] {
+  // What is left over at the end is too little for a point of its own, unless it is all there is.
+  const count = Math.max(1, Math.floor(values.length / BLOCK));
+  return Array.from({ length: count }, (_, i) => mean(values.slice(i * BLOCK, (i + 1) * BLOCK)));
+}

@@ -1,0 +1,114 @@
+import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
+import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
+import { type LearnerKind, StreamLearner } from './stream-learner.ts';
+
+/** How ratings come back. */
+export interface Ratings {
+  /** Requests between an answer and its rating. */
+  delay: number;
+  /** Share of the answers that are rated. */
+  share: number;
+  /** `grades`: the recorded quality; `thumbs`: up with that probability. */
+  kind: 'grades' | 'thumbs';
+  /** Share of the thumbs that say the opposite. */
+  flipped: number;
+}
+
+export interface StreamSettings {
+  learner: LearnerKind;
+  /** So many queries at the start are answered and graded by all models, and not scored. */
+  labelled: number;
+  /** Every model's outcome is seen on every query. */
+  seesAll: boolean;
+  ratings: Ratings;
+}
+
+export const PLAIN: StreamSettings = {
+  learner: 'production',
+  labelled: 0,
+  seesAll: false,
+  ratings: { delay: 0, share: 1, kind: 'grades', flipped: 0 },
+};
+
+/** A warm start: so many queries at the start are answered and graded by all models. */
+export const LABELLED = 50;
+
+export interface StreamResult {
+  /** Position of the model that answered each scored query, and the utility that it brought in percent. */
+  models: number[];
+  utilities: number[];
+}
+
+/** Sends a stream through a learner, by the protocol of the settings. */
+export function runStream(stream: Stream, settings: StreamSettings): StreamResult {
+  const randomFor = (purpose: number) => seededRandom(derivedSeed(stream.seed, purpose));
+  const learner = new StreamLearner(settings.learner, stream, randomFor(PURPOSE.choices));
+  const rater = new Rater(settings.ratings, learner, randomFor(PURPOSE.raters));
+  const all = [...stream.models.keys()];
+  const result: StreamResult = { models: [], utilities: [] };
+  stream.queries.forEach((query, position) => {
+    rater.deliver(position);
+    const made = learner.decide(query, query.nu, all);
+    if (position < settings.labelled || settings.seesAll) {
+      for (const model of all) {
+        learner.learnAnswer(query, model, made);
+        learner.learnRating(query, model, query.quality[model]);
+      }
+    }
+    if (position < settings.labelled) return;
+    const model = stream.models.indexOf(made.assessments[made.chosen].arm);
+    result.models.push(model);
+    result.utilities.push(utility(stream, query, model));
+    if (settings.seesAll) return;
+    learner.learnAnswer(query, model, made);
+    rater.answered(position, query, model);
+  });
+  return result;
+}
+
+/** Always the same model, and the expectation of any at random. */
+export function alwaysBest(stream: Stream): number[] {
+  return stream.queries.map((query) => utility(stream, query, stream.reference));
+}
+
+export function anyAtRandom(stream: Stream): number[] {
+  return stream.queries.map((query) => {
+    const sum = query.quality.reduce((total, _, model) => total + utility(stream, query, model), 0);
+    return sum / query.quality.length;
+  });
+}
+
+/** The people who rate: late, seldom, coarsely or wrongly, as the settings say. */
+class Rater {
+  readonly #ratings: Ratings;
+  readonly #learner: StreamLearner;
+  readonly #random: Random;
+  readonly #waiting: { due: number; query: StreamQuery; model: number; reward: number }[] = [];
+
+  constructor(ratings: Ratings, learner: StreamLearner, random: Random) {
+    this.#ratings = ratings;
+    this.#learner = learner;
+    this.#random = random;
+  }
+
+  answered(position: number, query: StreamQuery, model: number): void {
+    const { delay, share } = this.#ratings;
+    if (this.#random.uniform() >= share) return;
+    this.#waiting.push({ due: position + 1 + delay, query, model, reward: this.#reward(query.quality[model]) });
+  }
+
+  /** Hands on what is due before the query at this position. */
+  deliver(position: number): void {
+    for (let next = this.#waiting[0]; next && next.due <= position; next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#learner.learnRating(next.query, next.model, next.reward);
+    }
+  }
+
+  #reward(quality: number): number {
+    const { kind, flipped } = this.#ratings;
+    if (kind === 'grades') return quality;
+    const thumb = drawIndex([1 - quality, quality], this.#random);
+    return drawIndex([1 - flipped, flipped], this.#random) === 1 ? 1 - thumb : thumb;
+  }
+}

@@ -1,0 +1,98 @@
+import { Featurizer } from '../../features/featurizer.ts';
+import { LexicalEmbedder } from '../../features/lexical-embedder.ts';
+import { bestSingle } from '../../recorded/baselines.ts';
+import { loadRecordedOutcomes, type RecordedQuery } from '../../recorded/recorded-outcomes.ts';
+import { type RecordedPrice, recordedOutcomes, recordedPrices } from '../../recorded/recorded-prices.ts';
+import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
+
+/** Recorded outcomes with the context of every query. */
+export interface OnlineData {
+  file: string;
+  models: string[];
+  queries: RecordedQuery[];
+  /** Per query x: length d, x[0] = 1. */
+  contexts: Float64Array[];
+  dimensions: number;
+}
+
+export interface StreamQuery {
+  context: Float64Array;
+  /** Per model, 0..1 and USD. */
+  quality: readonly number[];
+  cost: readonly number[];
+  /** Price of money in quality; the query's weight is 1 / (1 + ν). */
+  nu: number;
+}
+
+/** One random order of a data set: what the learner meets, and what its results are measured in. */
+export interface Stream {
+  models: readonly string[];
+  dimensions: number;
+  queries: readonly StreamQuery[];
+  /** List prices that the learner is told. */
+  prices: readonly RecordedPrice[];
+  /** Position of the model with the best mean quality, that mean, and its mean cost in USD. */
+  reference: number;
+  bestQuality: number;
+  referenceCost: number;
+  seed: number;
+}
+
+/** The first part of the shuffled queries is the stream; the rest is held out. */
+const STREAM_SHARE = 0.8;
+const NU = { least: 0.02, most: 0.5 };
+/** Output tokens of an answer that costs the list price: what the length model expects of an unknown model. */
+const TOKENS_PER_ANSWER = 300;
+
+/** What the streams of random numbers are for. */
+export const PURPOSE = { order: 0, prices: 1, choices: 2, raters: 3 };
+
+/** Reads the file and makes every query's context, as the gateway would of a chat of one turn. */
+export async function loadOnlineData(file: string): Promise<OnlineData> {
+  const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
+  const featurizer = new Featurizer(new LexicalEmbedder());
+  const contexts: Float64Array[] = [];
+  for (const { text } of queries) {
+    const { context, failure } = await featurizer.featurize({
+      model: 'auto',
+      messages: [{ role: 'user', content: text }],
+    });
+    if (failure) throw failure;
+    contexts.push(Float64Array.from(context.values));
+  }
+  return { file, models, queries, contexts, dimensions: featurizer.dimensions };
+}
+
+/** A random permutation, its first 80 %, ν log-uniform in [0.02, 0.5] per query. @param seed any 32-bit integer */
+export function streamOf(data: OnlineData, seed: number): Stream {
+  const random = seededRandom(derivedSeed(seed, PURPOSE.order));
+  const order = shuffled([...data.queries.keys()], random).slice(0, Math.floor(STREAM_SHARE * data.queries.length));
+  const recorded = order.map((index) => data.queries[index]);
+  const best = bestSingle(recordedOutcomes(recorded));
+  const spread = Math.log(NU.most / NU.least);
+  return {
+    models: data.models,
+    dimensions: data.dimensions,
+    queries: order.map((index) => ({
+      context: data.contexts[index],
+      quality: data.queries[index].quality,
+      cost: data.queries[index].cost,
+      nu: NU.least * Math.exp(spread * random.uniform()),
+    })),
+    prices: recordedPrices(
+      { file: data.file, models: data.models, queries: recorded },
+      derivedSeed(seed, PURPOSE.prices),
+      TOKENS_PER_ANSWER,
+    ),
+    reference: best.model,
+    bestQuality: best.quality,
+    referenceCost: best.cost,
+    seed,
+  };
+}
+
+/** q − ν c / c_ref in percent of the best model's mean quality. */
+export function utility(stream: Stream, query: StreamQuery, model: number): number {
+  const { quality, cost, nu } = query;
+  return (100 * (quality[model] - (nu * cost[model]) / stream.referenceCost)) / stream.bestQuality;
+}

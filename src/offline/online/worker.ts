@@ -1,0 +1,23 @@
+import { parentPort } from 'node:worker_threads';
+import { measureSeed } from './measure-seed.ts';
+import type { ScenarioName } from './scenarios.ts';
+import { loadOnlineData, type OnlineData, streamOf } from './stream.ts';
+
+/** One seed of one file. */
+export interface Job {
+  file: string;
+  seed: number;
+  scenarios: readonly ScenarioName[];
+}
+
+/** The file at hand, so that its contexts are made once. */
+let data: OnlineData | null = null;
+
+parentPort?.on('message', async ({ file, seed, scenarios }: Job) => {
+  try {
+    if (data?.file !== file) data = await loadOnlineData(file);
+    parentPort?.postMessage({ measurement: measureSeed(streamOf(data, seed), scenarios) });
+  } catch (error) {
+    parentPort?.postMessage({ failure: error instanceof Error ? error.message : String(error) });
+  }
+});
