@@ -1,4 +1,9 @@
-import { CoupledLinearModel, type CoupledLinearModelState, type Prediction } from './coupled-linear-model.ts';
+import {
+  CoupledLinearModel,
+  type CoupledLinearModelState,
+  type Lesson,
+  type Prediction,
+} from './coupled-linear-model.ts';
 import type { CoupledModelOptions } from './defaults.ts';
 
 export interface AdaptiveModelState {
@@ -52,6 +57,12 @@ export class AdaptiveLinearModel {
   /** @throws RangeError as CoupledLinearModel */
   learn(arm: string, x: Float64Array, y: number, weight: number): void {
     for (const candidate of this.#candidates) candidate.learn(arm, x, y, weight);
+    this.#choose();
+  }
+
+  /** @throws RangeError as CoupledLinearModel */
+  learnAll(lessons: readonly Lesson[]): void {
+    for (const candidate of this.#candidates) candidate.learnAll(lessons);
     this.#choose();
   }
 

@@ -38,6 +38,15 @@ interface Arm {
   logDeterminant: number;
 }
 
+/** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
+export interface Lesson {
+  arm: string;
+  /** Length d, x[0] = 1. */
+  x: Vector;
+  y: number;
+  weight: number;
+}
+
 export interface Prediction {
   mean: number;
   /** Standard deviation of the expectation (not of one noisy observation). */
@@ -161,6 +170,21 @@ export class CoupledLinearModel {
    * @throws RangeError for anything not finite: one such number would spoil every sum for good
    */
   learn(id: string, x: Vector, y: number, weight: number): void {
+    const arm = this.#addToSums(id, x, y, weight);
+    this.#updates++;
+    if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
+  }
+
+  /** As `learn` for each, but solved once at the end: what many cost together. @throws RangeError as `learn` */
+  learnAll(lessons: Iterable<Lesson>): void {
+    try {
+      for (const { arm, x, y, weight } of lessons) this.#addToSums(arm, x, y, weight);
+    } finally {
+      this.rebuild();
+    }
+  }
+
+  #addToSums(id: string, x: Vector, y: number, weight: number): Arm {
     if (x.length !== this.dimensions || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
       throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
     }
@@ -170,8 +194,7 @@ export class CoupledLinearModel {
     arm.squares += weight * y * y;
     addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
     arm.weight += weight;
-    this.#updates++;
-    if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
+    return arm;
   }
 
   /** Sherman–Morrison on G and on V; false when rounding left no safe denominator. */

@@ -1,5 +1,5 @@
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
+import { CoupledLinearModel, type CoupledLinearModelState, type Lesson } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
@@ -89,14 +89,28 @@ export class LinearPolicy implements Policy {
   }
 
   learn(observation: Observation): void {
-    const { arm, context, weight } = observation;
+    const { arm, x, y, weight } = lessonOf(observation);
     if (observation.kind === 'quality') {
-      this.#quality.learn(arm, context, observation.reward, weight);
+      this.#quality.learn(arm, x, y, weight);
       return;
     }
-    this.#length.learn(arm, context, Math.log(Math.max(1, observation.outputTokens)), weight);
-    const { predictedTokens } = observation;
-    if (predictedTokens) this.#correction.learn(arm, observation.outputTokens / predictedTokens, weight);
+    this.#length.learn(arm, x, y, weight);
+    this.#correct(observation);
+  }
+
+  #correct({ arm, outputTokens, predictedTokens, weight }: Extract<Observation, { kind: 'length' }>): void {
+    if (predictedTokens) this.#correction.learn(arm, outputTokens / predictedTokens, weight);
+  }
+
+  /** As `learn` for each, solved once at the end: for thousands of recorded outcomes. @throws RangeError as `learn` */
+  learnAll(observations: readonly Observation[]): void {
+    const lessons = (kind: Observation['kind']) =>
+      observations.filter((observation) => observation.kind === kind).map(lessonOf);
+    this.#quality.learnAll(lessons('quality'));
+    this.#length.learnAll(lessons('length'));
+    for (const observation of observations) {
+      if (observation.kind === 'length') this.#correct(observation);
+    }
   }
 
   state(): LinearPolicyState {
@@ -130,6 +144,13 @@ export class LinearPolicy implements Policy {
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
+}
+
+/** What the model of its kind takes in. */
+function lessonOf(observation: Observation): Lesson {
+  const { arm, context: x, weight } = observation;
+  const y = observation.kind === 'quality' ? observation.reward : Math.log(Math.max(1, observation.outputTokens));
+  return { arm, x, y, weight };
 }
 
 function interceptOnly(dimensions: number, level: number): Float64Array {

@@ -179,6 +179,15 @@ describe('CoupledLinearModel', () => {
     );
   });
 
+  it('learns all at once what it learns one by one, and goes on from there', () => {
+    const items = lessons(seededRandom(21), 60);
+    const together = freshModel();
+    together.learnAll(items.slice(0, 50));
+    for (const { arm, x, y, weight } of items.slice(50)) together.learn(arm, x, y, weight);
+    expect(distance(predictorOf(together), predictorOf(taught(items)))).toBeLessThan(1e-9);
+    expect(together.logEvidence).toBeCloseTo(taught(items).logEvidence, 8);
+  });
+
   it('knows the marginal likelihood of what it has learned, as a joint normal of all observations has it', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 30 }), fc.boolean(), (seed, count, isWide) => {
