@@ -1,0 +1,68 @@
+import { Worker } from 'node:worker_threads';
+import type { ModelFacts, NumberedText, ThreadData, ThreadReply } from './protocol.ts';
+
+// The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** Of the environment, what the hub's client reads: a thread that needs no provider key gets none. */
+const VARIABLES = ['HF_ENDPOINT', 'HF_TOKEN', 'PATH', 'HOME', 'TMPDIR'];
+
+export type StartWorker = (data: ThreadData) => Worker;
+
+export const startWorker: StartWorker = (workerData) =>
+  new Worker(WORKER, {
+    workerData,
+    env: Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]])),
+  });
+
+export interface ThreadEvents {
+  /** @param outcome the vector, or why there is none */
+  onAnswer(id: number, outcome: Float32Array | Error): void;
+  /** The thread has ended; called once. Whatever it was asked is lost. */
+  onLost(reason: string): void;
+}
+
+/** One thread with a model in it, from its start to its end. */
+export class ModelThread {
+  readonly #worker: Worker;
+  readonly #events: ThreadEvents;
+  #lost = false;
+  #unusable: string | null = null;
+  /** Rejects when the model cannot be loaded, or when the thread ends before it is. */
+  readonly ready: Promise<ModelFacts>;
+
+  constructor(worker: Worker, events: ThreadEvents) {
+    this.#worker = worker;
+    this.#events = events;
+    this.ready = new Promise((resolve, reject) => {
+      worker.on('message', (reply: ThreadReply) => {
+        if (reply.kind === 'ready') resolve({ width: reply.width, fingerprint: reply.fingerprint });
+        else if (reply.kind === 'vector') events.onAnswer(reply.id, reply.vector);
+        else if (reply.kind === 'failed') events.onAnswer(reply.id, new Error(reply.reason));
+        else this.#unusable = reply.reason;
+      });
+      const lose = (reason: string) => {
+        reject(new Error(this.#unusable ?? reason));
+        this.#lose(this.#unusable ?? reason);
+      };
+      worker.on('error', (error) => lose(error instanceof Error ? error.message : String(error)));
+      worker.on('exit', (code) => lose(`its thread ended with code ${code}`));
+    });
+    this.ready.catch(() => {});
+  }
+
+  send(texts: readonly NumberedText[]): void {
+    this.#worker.postMessage(texts);
+  }
+
+  /** Ends the thread, whatever it is at. */
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #lose(reason: string): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#events.onLost(reason);
+  }
+}

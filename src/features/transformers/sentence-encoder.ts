@@ -1,0 +1,153 @@
+import type { Clock } from '../../util/clock.ts';
+import { ModelThread, type StartWorker, startWorker } from './model-thread.ts';
+import type { ModelFacts, ModelSettings } from './protocol.ts';
+import { WaitingTexts } from './waiting-texts.ts';
+
+/** Texts that are sent to the thread together; the next ones go when these are answered. */
+const BATCH = 4;
+/** More than a thread can embed within any sensible budget. */
+const MOST_WAITING = 256;
+/** A thread that answers nothing for so long, though asked, is taken for lost. */
+const STUCK_MS = 10_000;
+/** A model of a hundred megabytes over a slow line. */
+const LOAD_MS = 600_000;
+const FIRST_RESTART_MS = 1000;
+const LONGEST_RESTART_MS = 60_000;
+
+export interface EncoderOptions extends ModelSettings {
+  clock: Clock;
+  /** Where models of the hub are kept once fetched. */
+  cacheFolder: string;
+  /** Time that a text may take, waiting included; null for as long as it takes. */
+  budgetMs: number | null;
+  /** The thread was lost and will be started again (`false`, with the reason), or works again (`true`). */
+  onHealth?: (healthy: boolean, reason: string) => void;
+  /** In place of the thread that is started otherwise. */
+  startWorker?: StartWorker;
+}
+
+/** Sentence vectors from a model in one thread of its own, which is started again when it is lost. */
+export class SentenceEncoder {
+  readonly #options: EncoderOptions;
+  readonly #texts: WaitingTexts;
+  /** The thread that has the model loaded. */
+  #thread: ModelThread | null = null;
+  /** A thread that is loading it. */
+  #loading: ModelThread | null = null;
+  #facts: ModelFacts | null = null;
+  #restartMs = FIRST_RESTART_MS;
+  #cancelRestart = () => {};
+  #cancelWatch = () => {};
+  #closed = false;
+  #ending: Promise<unknown> = Promise.resolve();
+
+  constructor(options: EncoderOptions) {
+    this.#options = options;
+    this.#texts = new WaitingTexts(options.clock, MOST_WAITING);
+  }
+
+  /** Loads the model. @throws Error that says why it cannot be loaded; nothing is left running then */
+  async start(): Promise<ModelFacts> {
+    this.#facts = await this.#load();
+    return this.#facts;
+  }
+
+  /** @returns `width` numbers, as a vector of length 1; rejects when there is none in time, at once while there is no thread */
+  encode(text: string): Promise<Float32Array> {
+    if (!this.#thread) return Promise.reject(new Error('the embedding model is not loaded'));
+    const vector = this.#texts.add(text, this.#options.budgetMs);
+    this.#sendNext();
+    return vector;
+  }
+
+  /** Leaves no thread and no timer. What is still waited for fails. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRestart();
+    this.#cancelWatch();
+    this.#texts.abandon('the embedding model is being closed');
+    await Promise.all([this.#thread?.stop(), this.#loading?.stop(), this.#ending]);
+  }
+
+  async #load(): Promise<ModelFacts> {
+    const { clock, model, dtype, maxTokens, cacheFolder } = this.#options;
+    const worker = (this.#options.startWorker ?? startWorker)({ model, dtype, maxTokens, cacheFolder });
+    const thread: ModelThread = new ModelThread(worker, {
+      onAnswer: (id, outcome) => this.#answered(id, outcome),
+      onLost: (reason) => this.#lost(thread, reason),
+    });
+    this.#loading = thread;
+    const cancel = clock.after(LOAD_MS, () => this.#end(thread));
+    try {
+      const facts = await thread.ready;
+      if (this.#closed) throw new Error('the embedding model is being closed');
+      this.#thread = thread;
+      return facts;
+    } finally {
+      cancel();
+      this.#loading = null;
+    }
+  }
+
+  #sendNext(): void {
+    if (!this.#thread || this.#texts.running > 0) return;
+    const batch = this.#texts.take(BATCH);
+    if (batch.length === 0) return;
+    this.#thread.send(batch);
+    this.#watch(this.#thread);
+  }
+
+  #watch(thread: ModelThread): void {
+    this.#cancelWatch();
+    this.#cancelWatch = this.#options.clock.after(STUCK_MS, () => this.#end(thread));
+  }
+
+  #answered(id: number, outcome: Float32Array | Error): void {
+    this.#texts.answer(id, outcome);
+    this.#restartMs = FIRST_RESTART_MS;
+    this.#cancelWatch();
+    if (this.#texts.running === 0) this.#sendNext();
+    else if (this.#thread) this.#watch(this.#thread);
+  }
+
+  /** Its end is told by `onLost`. */
+  #end(thread: ModelThread): void {
+    this.#ending = thread.stop();
+  }
+
+  #lost(thread: ModelThread, reason: string): void {
+    // A thread that never had the model is the business of whoever is loading it.
+    if (thread !== this.#thread) return;
+    this.#thread = null;
+    this.#cancelWatch();
+    if (this.#closed) return;
+    this.#texts.abandon(`the embedding model was lost: ${reason}`);
+    this.#options.onHealth?.(false, reason);
+    this.#restartLater();
+  }
+
+  #restartLater(): void {
+    this.#cancelRestart = this.#options.clock.after(this.#restartMs, () => void this.#restart());
+    this.#restartMs = Math.min(2 * this.#restartMs, LONGEST_RESTART_MS);
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      const { fingerprint } = await this.#load();
+      if (fingerprint !== this.#facts?.fingerprint) throw new Error('the files of the model have changed');
+      this.#options.onHealth?.(true, 'the embedding model works again');
+    } catch (error) {
+      if (this.#closed) return;
+      await this.#discard();
+      this.#options.onHealth?.(false, error instanceof Error ? error.message : String(error));
+      this.#restartLater();
+    }
+  }
+
+  /** A thread with another model than the one that the map is for. */
+  async #discard(): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = null;
+    await thread?.stop();
+  }
+}

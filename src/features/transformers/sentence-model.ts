@@ -1,0 +1,90 @@
+import type { PreTrainedModel, PreTrainedTokenizer, Tensor } from '@huggingface/transformers';
+import { fingerprintOf, missingFiles, placeOfModel } from './model-files.ts';
+import type { ModelFacts, ThreadData } from './protocol.ts';
+
+type Library = typeof import('@huggingface/transformers');
+
+/** One core for the model: the gateway itself needs the others. */
+const SESSION_OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 };
+
+const HUB = 'https://huggingface.co/';
+
+/**
+ * A sentence-embedding model: the mean of the last layer's token vectors, brought to length 1. Inference blocks the
+ * thread that it runs on.
+ */
+export class SentenceModel {
+  readonly #library: Library;
+  readonly #tokenizer: PreTrainedTokenizer;
+  readonly #model: PreTrainedModel;
+  readonly #maxTokens: number;
+  readonly facts: ModelFacts;
+
+  private constructor(
+    library: Library,
+    tokenizer: PreTrainedTokenizer,
+    model: PreTrainedModel,
+    maxTokens: number,
+    facts: ModelFacts,
+  ) {
+    this.#library = library;
+    this.#tokenizer = tokenizer;
+    this.#model = model;
+    this.#maxTokens = maxTokens;
+    this.facts = facts;
+  }
+
+  /** Reads the model from its folder, or fetches it from the hub at its first use. @throws Error that says what is missing */
+  static async load({ model: name, dtype, maxTokens, cacheFolder }: ThreadData): Promise<SentenceModel> {
+    const library = await loadLibrary();
+    const { folder, hubName } = placeOfModel(name, cacheFolder);
+    const { env, AutoModel, AutoTokenizer } = library;
+    env.logLevel = library.LogLevel.ERROR;
+    env.allowRemoteModels = hubName !== null;
+    env.allowLocalModels = hubName === null;
+    env.localModelPath = '';
+    env.cacheDir = cacheFolder;
+    // The variable that Hugging Face's own tools read for a mirror.
+    env.remoteHost = `${process.env.HF_ENDPOINT ?? HUB}/`.replace(/\/+$/, '/');
+    if (hubName === null) {
+      const missing = missingFiles(folder, dtype);
+      if (missing.length > 0) throw new Error(`${folder} lacks ${missing.join(', ')}`);
+    }
+    const tokenizer = await AutoTokenizer.from_pretrained(hubName ?? folder);
+    const model = await AutoModel.from_pretrained(hubName ?? folder, { dtype, session_options: SESSION_OPTIONS });
+    const longest = Math.min(maxTokens, tokenizer.model_max_length || maxTokens);
+    const facts = { width: 0, fingerprint: fingerprintOf(folder, dtype) };
+    const loaded = new SentenceModel(library, tokenizer, model, longest, facts);
+    facts.width = (await loaded.embed('a text')).length;
+    return loaded;
+  }
+
+  async embed(text: string): Promise<Float32Array> {
+    const ids = BigInt64Array.from(headAndTail(this.#tokenizer.encode(text), this.#maxTokens), BigInt);
+    const tensor = (values: BigInt64Array) => new this.#library.Tensor('int64', values, [1, ids.length]);
+    const mask = tensor(ids.map(() => 1n));
+    const inputs = { input_ids: tensor(ids), attention_mask: mask, token_type_ids: tensor(new BigInt64Array(ids.length)) };
+    const outputs: Record<string, Tensor | undefined> = await this.#model(inputs);
+    const tokens = outputs.last_hidden_state ?? outputs.token_embeddings;
+    if (!tokens) throw new Error('the model gives no vectors of tokens: it is no sentence-embedding model');
+    return Float32Array.from(this.#library.mean_pooling(tokens, mask).normalize(2, -1).data as Float32Array);
+  }
+}
+
+async function loadLibrary(): Promise<Library> {
+  try {
+    return await import('@huggingface/transformers');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new Error(
+      'the optional package @huggingface/transformers is not installed (npm install @huggingface/transformers)',
+    );
+  }
+}
+
+/** What is asked stands at the head or at the tail; the special tokens are the first and the last. */
+function headAndTail(ids: readonly number[], longest: number): readonly number[] {
+  if (ids.length <= longest) return ids;
+  const head = Math.ceil(longest / 2);
+  return [...ids.slice(0, head), ...ids.slice(ids.length - (longest - head))];
+}

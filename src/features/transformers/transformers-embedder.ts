@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../util/clock.ts';
+import { LruMap } from '../../util/lru-map.ts';
+import type { Embedder } from '../embedder.ts';
+import { embeddedPart } from '../query.ts';
+import type { StartWorker } from './model-thread.ts';
+import { type Projection, project } from './projection.ts';
+import { SentenceEncoder } from './sentence-encoder.ts';
+
+/** A hundred bytes each. */
+const CACHED_TEXTS = 20_000;
+
+export interface TransformersOptions {
+  /** A folder with the model's files, or the name of a model on the Hugging Face hub. */
+  model: string;
+  map: Projection;
+  clock: Clock;
+  /** Where models of the hub are kept once fetched. */
+  cacheFolder: string;
+  /** Time that a text may take, waiting included. */
+  budgetMs: number;
+  /** The model's thread was lost (`false`, with the reason), or works again (`true`). */
+  onHealth: (healthy: boolean, reason: string) => void;
+  /** In place of the thread that is started otherwise. */
+  startWorker?: StartWorker;
+}
+
+/**
+ * A sentence-embedding model behind the directions of a trained map. To be started before it is used. A text that was
+ * embedded lately, or is being embedded, costs nothing.
+ */
+export class TransformersEmbedder implements Embedder {
+  readonly id: string;
+  readonly dimensions: number;
+  readonly #model: string;
+  readonly #map: Projection;
+  readonly #encoder: SentenceEncoder;
+  /** By hash of the text: prompts are not kept. */
+  readonly #known = new LruMap<string, Float32Array>(CACHED_TEXTS);
+  readonly #coming = new Map<string, Promise<Float32Array>>();
+
+  constructor({ model, map, ...options }: TransformersOptions) {
+    const { fingerprint, dtype, maxTokens } = map.model;
+    this.#model = model;
+    this.#map = map;
+    this.dimensions = map.dimensions;
+    this.id = `transformers-${sha256(JSON.stringify([map.hash, fingerprint, dtype, maxTokens]), 'hex').slice(0, 12)}`;
+    this.#encoder = new SentenceEncoder({ ...options, model, dtype, maxTokens });
+  }
+
+  /** Loads the model. @throws Error when it cannot be loaded, or is not the one that the map was fitted on */
+  async start(): Promise<void> {
+    const { width, fingerprint } = await this.#encoder.start().catch((error: Error) => {
+      throw new Error(cannotLoad(this.#model, error.message));
+    });
+    const { model } = this.#map;
+    if (fingerprint === model.fingerprint && width === this.#map.width) return;
+    await this.close();
+    throw new Error(
+      `The map was fitted on the vectors of ${model.name} as its files were then, and ${this.#model} has others. Fit one: ${trainCommand(this.#model)}`,
+    );
+  }
+
+  async embed(text: string): Promise<Float32Array> {
+    const part = embeddedPart(text);
+    const key = sha256(part, 'base64');
+    const known = this.#known.get(key);
+    if (known) return known.slice();
+    const coming = this.#coming.get(key) ?? this.#embedNew(part, key);
+    return (await coming).slice();
+  }
+
+  async close(): Promise<void> {
+    await this.#encoder.close();
+  }
+
+  #embedNew(text: string, key: string): Promise<Float32Array> {
+    const coming = this.#encoder
+      .encode(text)
+      .then((vector) => {
+        const projected = project(this.#map, vector, text);
+        this.#known.set(key, projected);
+        return projected;
+      })
+      .finally(() => this.#coming.delete(key));
+    this.#coming.set(key, coming);
+    return coming;
+  }
+}
+
+function sha256(text: string, encoding: 'hex' | 'base64'): string {
+  return createHash('sha256').update(text).digest(encoding);
+}
+
+/** The command that fits a map on a model's vectors. */
+export function trainCommand(model: string): string {
+  return `npm run mixllm -- train features --embedder transformers --model ${model} --corpus FILE…`;
+}
+
+/** What to do when a model cannot be loaded. */
+export function cannotLoad(model: string, reason: string): string {
+  return [
+    `The embedding model ${model} cannot be loaded: ${reason}.`,
+    'Fetch it into a folder and name that folder as embedding.model (hf download Xenova/all-MiniLM-L6-v2 --local-dir models/all-MiniLM-L6-v2),',
+    'or name a model of the Hugging Face hub that has ONNX files, such as Xenova/all-MiniLM-L6-v2, where the hub can be reached,',
+    'or use embedding: { kind: lexical }, which needs no model.',
+  ].join(' ');
+}

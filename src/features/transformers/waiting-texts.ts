@@ -1,0 +1,75 @@
+import type { Clock } from '../../util/clock.ts';
+import type { NumberedText } from './protocol.ts';
+
+interface Waiting extends NumberedText {
+  settle(outcome: Float32Array | Error): void;
+}
+
+/**
+ * Texts that wait for their vectors, first come first served: at most so many, and each for so long. One that is no
+ * longer waited for is not begun.
+ */
+export class WaitingTexts {
+  readonly #clock: Clock;
+  readonly #limit: number;
+  readonly #waiting: Waiting[] = [];
+  readonly #running = new Map<number, Waiting>();
+  #nextId = 1;
+
+  /** @param limit texts that may wait, those that are being embedded not included */
+  constructor(clock: Clock, limit: number) {
+    this.#clock = clock;
+    this.#limit = limit;
+  }
+
+  /** Texts that the thread is at. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** @param budgetMs null to wait for as long as it takes @returns rejects when there is no vector in time */
+  add(text: string, budgetMs: number | null): Promise<Float32Array> {
+    if (this.#waiting.length >= this.#limit) {
+      return Promise.reject(new Error(`${this.#limit} texts are already waiting for the embedding model`));
+    }
+    return new Promise((resolve, reject) => {
+      let cancel = () => {};
+      const waiting: Waiting = {
+        id: this.#nextId++,
+        text,
+        settle(outcome) {
+          cancel();
+          if (outcome instanceof Error) reject(outcome);
+          else resolve(outcome);
+        },
+      };
+      this.#waiting.push(waiting);
+      if (budgetMs === null) return;
+      cancel = this.#clock.after(budgetMs, () => {
+        const at = this.#waiting.indexOf(waiting);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        reject(new Error(`the embedding model took longer than ${budgetMs} ms`));
+      });
+    });
+  }
+
+  /** The next `count` texts, which are running from now on. */
+  take(count: number): NumberedText[] {
+    const taken = this.#waiting.splice(0, count);
+    for (const waiting of taken) this.#running.set(waiting.id, waiting);
+    return taken.map(({ id, text }) => ({ id, text }));
+  }
+
+  /** Settles a running text; whoever waited too long has left already. */
+  answer(id: number, outcome: Float32Array | Error): void {
+    this.#running.get(id)?.settle(outcome);
+    this.#running.delete(id);
+  }
+
+  /** Rejects all of them. */
+  abandon(reason: string): void {
+    const all = [...this.#running.values(), ...this.#waiting.splice(0)];
+    this.#running.clear();
+    for (const waiting of all) waiting.settle(new Error(reason));
+  }
+}
