@@ -7,9 +7,17 @@ import { disabledProviders, enabledArms } from './config/arms.ts';
 import { notInForce } from './config/cross-check.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
+import { messageOf } from './domain/errors.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
+import { loadProjection, type Projection } from './features/transformers/projection.ts';
+import {
+  cannotUseMap,
+  DEFAULT_PROJECTION,
+  HUB_CACHE,
+  TransformersEmbedder,
+} from './features/transformers/transformers-embedder.ts';
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
@@ -59,6 +67,7 @@ export class Gateway {
   readonly #log: PinoLogger;
   readonly store: EventStore;
   readonly #load = new Load();
+  readonly #embedder: LexicalEmbedder | TransformersEmbedder;
   #loaded: LoadedConfig;
   #runtime: Runtime;
   #keys: HashedKey[];
@@ -79,7 +88,8 @@ export class Gateway {
     }
     this.store = options.store ?? new SqliteEventStore(databasePath(config));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
-    const featurizer = new Featurizer(buildEmbedder(config));
+    this.#embedder = this.#buildEmbedder(config);
+    const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
@@ -111,8 +121,16 @@ export class Gateway {
     return this.#loaded.config;
   }
 
-  /** Reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080` */
+  /**
+   * Loads what must be loaded, reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080`
+   * @throws StartError when the embedding model cannot be loaded
+   */
   async listen(): Promise<string> {
+    if (this.#embedder instanceof TransformersEmbedder) {
+      await this.#embedder.start().catch((error: Error) => {
+        throw new StartError(error.message);
+      });
+    }
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
     for (const line of notInForce(this.config)) this.#log.warn(line);
     try {
@@ -168,7 +186,36 @@ export class Gateway {
     await this.eventLog.close();
     await this.learner.close();
     await this.store.close();
+    if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
+  }
+
+  #buildEmbedder({ embedding }: Config): LexicalEmbedder | TransformersEmbedder {
+    const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
+    if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+    return new TransformersEmbedder({
+      model,
+      map: readProjection(model, map),
+      clock: this.#clock,
+      cacheFolder: HUB_CACHE,
+      budgetMs,
+      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
+    });
+  }
+
+  #embedderHealth(healthy: boolean, reason: string): void {
+    this.metrics.degraded('embedder', !healthy, 'thread');
+    if (healthy) {
+      // Whatever failed in between, it works again, even if no query comes to show it.
+      this.metrics.degraded('embedder', false);
+      this.#log.info('The embedding model works again.');
+    } else {
+      this.metrics.embedderLosses.inc();
+      this.#log.error(
+        { reason },
+        'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
+      );
+    }
   }
 
   #buildRuntime(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
@@ -264,8 +311,13 @@ function buildProvider(name: string, provider: ProviderConfig, config: Config): 
     : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
 }
 
-function buildEmbedder({ embedding }: Config): LexicalEmbedder {
-  return new LexicalEmbedder(embedding.map ? loadLexicalMap(pathToFileURL(embedding.map)) : undefined);
+/** @throws StartError that says how to make one */
+function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
+  try {
+    return loadProjection(pathToFileURL(map));
+  } catch (error) {
+    throw new StartError(cannotUseMap(model, messageOf(error)));
+  }
 }
 
 async function within(milliseconds: number, work: Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { configFile, DEFAULT_CONFIG } from './config-file.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -63,6 +63,14 @@ export async function run(argv: readonly string[]): Promise<void> {
     .command('features')
     .description('fit the map from queries to features on a corpus of prompts')
     .requiredOption('--corpus <file...>', 'prompts, JSONL or JSONL.gz')
+    .addOption(
+      new Option('--embedder <kind>', 'what the map is for').choices(['lexical', 'transformers']).default('lexical'),
+    )
+    .option('--model <model>', 'with transformers: a folder with a sentence-embedding model, or its name on the hub')
+    .addOption(
+      new Option('--dtype <type>', "with transformers: the model's weights").choices(['q8', 'fp32']).default('q8'),
+    )
+    .option('--max-tokens <number>', 'with transformers: longer prompts are cut in the middle', tokens, 128)
     .option('--out <folder>', 'where to write the map', 'data/features')
     .option('--rows <number>', 'prompts to take of each file', positiveInteger)
     .option('--seed <number>', 'seed of the fit', integer, 0)
@@ -106,6 +114,12 @@ function integer(text: string): number {
 function positiveInteger(text: string): number {
   const value = integer(text);
   if (value < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return value;
+}
+
+function tokens(text: string): number {
+  const value = integer(text);
+  if (value < 4 || value > 8192) throw new InvalidArgumentError('It must be from 4 to 8192.');
   return value;
 }
 

@@ -1,18 +1,26 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { DEFAULT_MAP, descriptionFile } from '../features/lexical-map.ts';
+import { SentenceEncoder } from '../features/transformers/sentence-encoder.ts';
+import { cannotLoad, HUB_CACHE } from '../features/transformers/transformers-embedder.ts';
 import { readCorpus } from '../offline/features/corpus.ts';
 import { parseKnownTags } from '../offline/features/describe.ts';
-import { trainLexicalMap } from '../offline/features/train.ts';
+import { type TrainedMap, type TrainingRequest, trainLexicalMap } from '../offline/features/train.ts';
+import { trainProjection } from '../offline/features/train-projection.ts';
 import { systemClock } from '../util/clock.ts';
 
 export interface TrainFeaturesOptions {
+  embedder: 'lexical' | 'transformers';
+  /** With `transformers`: a folder with the model's files, or the name of a model on the Hugging Face hub. */
+  model?: string;
+  dtype: 'q8' | 'fp32';
+  maxTokens: number;
   /** Files of JSON lines `{prompt, question?}`, gzipped when the name ends in `.gz`. */
   corpus: string[];
-  /** Where `lexical-map.bin` and `lexical-map.json` go. */
+  /** Where the map (`.bin`) and its description (`.json`) go. */
   out: string;
   /** Any 32-bit integer. */
   seed: number;
@@ -20,16 +28,17 @@ export interface TrainFeaturesOptions {
   rows?: number;
 }
 
-/** `mixllm train features`: fits the lexical feature map, and writes it with its provenance beside it. */
-export async function trainFeatures({ corpus: paths, out, seed, rows }: TrainFeaturesOptions): Promise<void> {
-  const map = pathToFileURL(join(out, 'lexical-map.bin'));
+/** `mixllm train features`: fits a feature map, and writes it with its provenance beside it. */
+export async function trainFeatures(options: TrainFeaturesOptions): Promise<void> {
+  const { embedder, corpus: paths, out, seed, rows } = options;
+  const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
   const progress = new ProgressLine(process.stderr, systemClock);
-  const { bytes, description } = trainLexicalMap({
+  const { bytes, description } = await train(options, {
     corpus,
     seed,
     knownTags: await knownTags(map),
-    command: commandLine(paths.length, seed, rows),
+    command: commandLine(options),
     date: new Date(systemClock.now()),
     onProgress: (stage, share) => progress.update(`${stage} … ${Math.round(100 * share)} %`),
   });
@@ -44,6 +53,24 @@ export async function trainFeatures({ corpus: paths, out, seed, rows }: TrainFea
   console.log(`Names of tags are yours to change in ${descriptionFile(map).pathname}; they are no part of the map.`);
 }
 
+async function train(options: TrainFeaturesOptions, request: TrainingRequest): Promise<TrainedMap> {
+  if (options.embedder === 'lexical') return trainLexicalMap(request);
+  const { model: name, dtype, maxTokens } = options;
+  if (name === undefined) throw new Error('--embedder transformers needs --model: a folder, or a name on the hub.');
+  const settings = { model: name, dtype, maxTokens };
+  const encoder = new SentenceEncoder({ ...settings, clock: systemClock, cacheFolder: HUB_CACHE, budgetMs: null });
+  try {
+    const { width, fingerprint } = await encoder.start().catch((error: Error) => {
+      throw new Error(cannotLoad(name, error.message));
+    });
+    const encode = (text: string) => encoder.encode(text);
+    const model = { name: shortName(name), fingerprint, dtype, maxTokens };
+    return await trainProjection({ ...request, encode, width, model });
+  } finally {
+    await encoder.close();
+  }
+}
+
 /** Names are taken over from the map that stands where the new one goes, else from the one that ships. */
 async function knownTags(map: URL) {
   const file = existsSync(descriptionFile(map)) ? descriptionFile(map) : descriptionFile(DEFAULT_MAP);
@@ -56,7 +83,16 @@ async function knownTags(map: URL) {
 }
 
 /** Without folders: they are the trainer's own, and the file names say which corpora it was. */
-function commandLine(files: number, seed: number, rows: number | undefined): string {
+function commandLine({ embedder, model, dtype, maxTokens, corpus, seed, rows }: TrainFeaturesOptions): string {
   const limit = rows === undefined ? '' : ` --rows ${rows}`;
-  return `mixllm train features --corpus (the ${files} files below) --seed ${seed}${limit}`;
+  const encoding =
+    embedder === 'lexical'
+      ? ''
+      : ` --embedder transformers --model ${shortName(model ?? '')} --dtype ${dtype} --max-tokens ${maxTokens}`;
+  return `mixllm train features${encoding} --corpus (the ${corpus.length} files below) --seed ${seed}${limit}`;
+}
+
+/** A folder's name without the way to it; of a model on the hub the whole name. */
+function shortName(model: string): string {
+  return existsSync(model) ? basename(resolve(model)) : model;
 }

@@ -36,6 +36,16 @@ export function crossCheck(config: Config): Problem[] {
   if (reference !== undefined && !ids.includes(reference)) {
     problems.push({ path: ['routing', 'reference'], message: unknownModel(reference) });
   }
+  const { kind, model } = config.embedding;
+  if (kind === 'transformers' && model === undefined) {
+    problems.push({
+      path: ['embedding', 'model'],
+      message: 'it is missing; a folder with a sentence-embedding model, or its name on the Hugging Face hub',
+    });
+  }
+  if (kind === 'lexical' && model !== undefined) {
+    problems.push({ path: ['embedding', 'model'], message: 'it belongs to kind: transformers; the kind is lexical' });
+  }
   config.auth.keys.forEach((key, i) => {
     if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
       problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });

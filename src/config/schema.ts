@@ -111,7 +111,12 @@ export const configSchema = z.strictObject({
     .prefault({}),
   learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),
   embedding: z
-    .strictObject({ kind: z.literal('lexical').default('lexical'), map: z.string().min(1).optional() })
+    .strictObject({
+      kind: z.enum(['lexical', 'transformers']).default('lexical'),
+      model: z.string().min(1).optional(),
+      map: z.string().min(1).optional(),
+      timeout_ms: z.number().int().positive().max(60_000).default(250),
+    })
     .prefault({}),
   storage: z
     .strictObject({

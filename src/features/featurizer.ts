@@ -38,9 +38,13 @@ export class Featurizer {
     const context = { featureMap: this.featureMap, values };
     try {
       const { current, preceding } = queryText(body);
-      const vector = await this.#embedder.embed(current);
+      // Together: an embedder that takes its time takes it once.
+      const [vector, before] = await Promise.all([
+        this.#embedder.embed(current),
+        preceding === '' ? null : this.#embedder.embed(preceding),
+      ]);
       const tag = this.#embedder.tagOf(vector);
-      values.set(await this.#withPreceding(vector, preceding), 1);
+      values.set(mixed(vector, before), 1);
       const shape = {
         profile,
         turns: body.messages.length,
@@ -54,11 +58,11 @@ export class Featurizer {
       return { context, profile, tag: null, failure: error instanceof Error ? error : new Error(String(error)) };
     }
   }
+}
 
-  async #withPreceding(vector: Float32Array, preceding: string): Promise<number[]> {
-    if (preceding === '') return Array.from(vector, clip);
-    const before = await this.#embedder.embed(preceding);
-    const total = 1 + PRECEDING_WEIGHT;
-    return Array.from(vector, (value, i) => clip((value + PRECEDING_WEIGHT * before[i]) / total));
-  }
+/** The last user turn, coloured by what precedes it. */
+function mixed(vector: Float32Array, before: Float32Array | null): number[] {
+  if (!before) return Array.from(vector, clip);
+  const total = 1 + PRECEDING_WEIGHT;
+  return Array.from(vector, (value, i) => clip((value + PRECEDING_WEIGHT * before[i]) / total));
 }

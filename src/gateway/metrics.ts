@@ -78,6 +78,12 @@ export class Metrics {
   readonly degradedDecisions = this.#counter('degraded_decisions_total', 'Decisions made on less than all, by cause.', [
     'part',
   ]);
+  readonly embedderLosses = this.#counter(
+    'embedder_losses_total',
+    'Times that the thread of the sentence-embedding model was lost, or could not be started again.',
+    [],
+  );
+  readonly #degradedCauses = new Map<DegradablePart, Set<string>>();
   readonly #degradedParts = this.#gauge('degraded', '1 while a part of the gateway works worse than it should.', [
     'part',
   ]);
@@ -91,8 +97,13 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  degraded(part: DegradablePart, yes: boolean): void {
-    this.#degradedParts.set({ part }, yes ? 1 : 0);
+  /** A part is degraded while it is for any of its causes. */
+  degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
+    const causes = this.#degradedCauses.get(part) ?? new Set();
+    if (yes) causes.add(cause);
+    else causes.delete(cause);
+    this.#degradedCauses.set(part, causes);
+    this.#degradedParts.set({ part }, causes.size > 0 ? 1 : 0);
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {

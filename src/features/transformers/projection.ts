@@ -64,7 +64,9 @@ export function encodeProjection(map: ProjectionWeights): Buffer {
 /** @throws Error that says what is wrong with the bytes */
 export function decodeProjection(bytes: Buffer): ProjectionWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
-    throw new Error(`it does not begin with ${MAGIC}: it is no map for a sentence-embedding model, or of another version`);
+    throw new Error(
+      `it does not begin with ${MAGIC}: it is no map for a sentence-embedding model, or of another version`,
+    );
   }
   const [dimensions, width, textDimensions, tags] = [0, 1, 2, 3].map((i) => bytes.readUInt32LE(MAGIC.length + 4 * i));
   if (textDimensions !== TEXT_DIMENSIONS) throw new Error('it is for other features than this version counts');

@@ -63,7 +63,11 @@ export class SentenceModel {
     const ids = BigInt64Array.from(headAndTail(this.#tokenizer.encode(text), this.#maxTokens), BigInt);
     const tensor = (values: BigInt64Array) => new this.#library.Tensor('int64', values, [1, ids.length]);
     const mask = tensor(ids.map(() => 1n));
-    const inputs = { input_ids: tensor(ids), attention_mask: mask, token_type_ids: tensor(new BigInt64Array(ids.length)) };
+    const inputs = {
+      input_ids: tensor(ids),
+      attention_mask: mask,
+      token_type_ids: tensor(new BigInt64Array(ids.length)),
+    };
     const outputs: Record<string, Tensor | undefined> = await this.#model(inputs);
     const tokens = outputs.last_hidden_state ?? outputs.token_embeddings;
     if (!tokens) throw new Error('the model gives no vectors of tokens: it is no sentence-embedding model');

@@ -7,6 +7,12 @@ import type { StartWorker } from './model-thread.ts';
 import { type Projection, project } from './projection.ts';
 import { SentenceEncoder } from './sentence-encoder.ts';
 
+/** Where models of the hub are kept once fetched, in the working folder. */
+export const HUB_CACHE = 'data/models';
+
+/** Where `mixllm train features` puts a map unless it is told otherwise, in the working folder. */
+export const DEFAULT_PROJECTION = 'data/features/transformers-map.bin';
+
 /** A hundred bytes each. */
 const CACHED_TEXTS = 20_000;
 
@@ -93,16 +99,18 @@ function sha256(text: string, encoding: 'hex' | 'base64'): string {
 }
 
 /** The command that fits a map on a model's vectors. */
-export function trainCommand(model: string): string {
+function trainCommand(model: string): string {
   return `npm run mixllm -- train features --embedder transformers --model ${model} --corpus FILE…`;
 }
 
+const WAYS_OUT = `Fetch a model into a folder and name that folder as embedding.model (hf download Xenova/all-MiniLM-L6-v2 --local-dir models/all-MiniLM-L6-v2); or name one of the Hugging Face hub that has ONNX files, such as Xenova/all-MiniLM-L6-v2, where the hub can be reached; or use embedding: { kind: lexical }, which needs no model.`;
+
 /** What to do when a model cannot be loaded. */
 export function cannotLoad(model: string, reason: string): string {
-  return [
-    `The embedding model ${model} cannot be loaded: ${reason}.`,
-    'Fetch it into a folder and name that folder as embedding.model (hf download Xenova/all-MiniLM-L6-v2 --local-dir models/all-MiniLM-L6-v2),',
-    'or name a model of the Hugging Face hub that has ONNX files, such as Xenova/all-MiniLM-L6-v2, where the hub can be reached,',
-    'or use embedding: { kind: lexical }, which needs no model.',
-  ].join(' ');
+  return `The embedding model ${model} cannot be loaded: ${reason}. ${WAYS_OUT}`;
+}
+
+/** What to do without a map: a sentence vector has hundreds of numbers, too many to learn from a few ratings. */
+export function cannotUseMap(model: string, reason: string): string {
+  return `${reason}. embedding: { kind: transformers } needs a map that was fitted on the vectors of its model, once, on prompts like yours: ${trainCommand(model)}. It is found in ${DEFAULT_PROJECTION}, or where embedding.map says. ${WAYS_OUT}`;
 }

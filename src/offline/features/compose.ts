@@ -2,7 +2,7 @@ import type { MapWeights } from '../../features/lexical-map.ts';
 import { TEXT_DIMENSIONS } from '../../features/structure.ts';
 import type { TallMatrix } from './dense.ts';
 import { times } from './dense.ts';
-import type { Stages } from './pipeline.ts';
+import type { DirectionStages, Stages } from './pipeline.ts';
 
 /** The stages as one map, y = (Σ_k v_k · W[k]) / ‖v‖ + S · s + bias, in full precision. */
 export interface ComposedMap {
@@ -16,21 +16,37 @@ export interface ComposedMap {
 }
 
 export function composeMap(stages: Stages): ComposedMap {
-  const { idf, latent, components, latentScale, discriminants, directions, outputScale } = stages;
+  const { idf, components } = stages;
+  const { dimensions, base, text, bias } = composeDirections(stages);
+  return { dimensions, idf, ngrams: times(components, stages.latent, base, dimensions), text, bias };
+}
+
+/** The last stages as one map from a base vector v, y = vᵀ · base + S · s + bias, in full precision. */
+export interface ComposedDirections {
+  dimensions: number;
+  /** latent × dimensions, row-major. */
+  base: Float64Array;
+  /** S: dimensions × TEXT_DIMENSIONS, row-major. */
+  text: Float64Array;
+  bias: Float64Array;
+}
+
+export function composeDirections(stages: DirectionStages): ComposedDirections {
+  const { latent, latentScale, discriminants, directions, outputScale } = stages;
   const scaled = discriminants.map((value, at) => value / outputScale.sd[at % directions]);
-  const onLatent = scaled.subarray(0, latent * directions).map((value, at) => {
+  const base = scaled.subarray(0, latent * directions).map((value, at) => {
     return value / latentScale.sd[Math.floor(at / directions)];
   });
   const onText = scaled.subarray(latent * directions);
   const bias = outputScale.mean.map((mean, k) => -mean / outputScale.sd[k]);
-  onLatent.forEach((value, at) => {
+  base.forEach((value, at) => {
     bias[at % directions] -= latentScale.mean[Math.floor(at / directions)] * value;
   });
   const text = new Float64Array(directions * TEXT_DIMENSIONS);
   onText.forEach((value, at) => {
     text[(at % directions) * TEXT_DIMENSIONS + Math.floor(at / directions)] = value;
   });
-  return { dimensions: directions, idf, ngrams: times(components, latent, onLatent, directions), text, bias };
+  return { dimensions: directions, base, text, bias };
 }
 
 /**

@@ -27,12 +27,10 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   onProgress: () => {},
 };
 
-/** The stages of the feature map as they were fitted, one after the other; every one but the first is linear. */
-export interface Stages {
-  idf: Float64Array;
+/** The last stages, from base vectors to embeddings: standardised, with the text features beside them, onto directions. */
+export interface DirectionStages {
+  /** Numbers per base vector. */
   latent: number;
-  /** NGRAM_BUCKETS × latent: the right singular vectors. */
-  components: Float64Array;
   latentScale: Standardisation;
   /** (latent + TEXT_DIMENSIONS) × directions. */
   discriminants: Float64Array;
@@ -40,20 +38,27 @@ export interface Stages {
   outputScale: Standardisation;
 }
 
-export interface Fit {
-  stages: Stages;
+/** The stages of the lexical map as they were fitted, one after the other; every one but the first is linear. */
+export interface Stages extends DirectionStages {
+  idf: Float64Array;
+  /** NGRAM_BUCKETS × latent: the right singular vectors. */
+  components: Float64Array;
+}
+
+export interface DirectionFit<S extends DirectionStages> {
+  stages: S;
   /** The tag of each text. */
   labels: Int32Array;
   /** texts × directions: the texts' embeddings. */
   embeddings: TallMatrix;
 }
 
-/** Fits the feature map. @throws Error when there are too few texts for the dimensions wanted */
+export type Fit = DirectionFit<Stages>;
+
+/** Fits the lexical map. @throws Error when there are too few texts for the dimensions wanted */
 export function fitPipeline(texts: readonly string[], options: PipelineOptions): Fit {
-  const { seed, latent, tags, directions, shrinkage, onProgress } = options;
-  if (texts.length < 2 * Math.max(tags, latent)) {
-    throw new Error(`${texts.length} prompts are too few: ${2 * Math.max(tags, latent)} are needed at least.`);
-  }
+  const { seed, latent, onProgress } = options;
+  requireEnough(texts.length, options);
   const random: Random = seededRandom(seed);
   const matrix = logCounts(texts, (rows) => onProgress('counting n-grams', rows / texts.length));
   const idf = inverseDocumentFrequency(matrix);
@@ -62,9 +67,31 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
     onIteration: (done, of) => onProgress('finding latent dimensions', done / of),
   });
   const scores = timesDense(matrix, svd.components, latent);
-  const latentScale = columnStatistics(scores, latent);
+  const { stages, ...found } = fitDirections(scores, latent, texts, random, options);
+  return { stages: { ...stages, idf, components: svd.components }, ...found };
+}
+
+/** @throws Error when there are too few texts for the dimensions wanted */
+export function requireEnough(texts: number, { tags, latent }: Pick<PipelineOptions, 'tags' | 'latent'>): void {
+  const least = 2 * Math.max(tags, latent);
+  if (texts < least) throw new Error(`${texts} prompts are too few: ${least} are needed at least.`);
+}
+
+/**
+ * Finds tags among base vectors, and the directions that tell them apart.
+ * @param base texts × latent, row-major; standardised in place
+ */
+export function fitDirections(
+  base: TallMatrix,
+  latent: number,
+  texts: readonly string[],
+  random: Random,
+  options: Omit<PipelineOptions, 'latent' | 'seed'>,
+): DirectionFit<DirectionStages> {
+  const { tags, directions, shrinkage, onProgress } = options;
+  const latentScale = columnStatistics(base, latent);
   const width = latent + TEXT_DIMENSIONS;
-  const full = appendTextFeatures(standardise(scores, latentScale), latent, texts);
+  const full = appendTextFeatures(standardise(base, latentScale), latent, texts);
   const { labels } = kMeans(full, width, tags, random, {
     // How many iterations it will take is unknown; a hundred per start are usual.
     onIteration: (restart, iteration) => onProgress('finding tags', Math.min(0.99, (restart + iteration / 100) / 2)),
@@ -74,19 +101,19 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
   const embeddings = times(full, width, discriminants, directions);
   const outputScale = columnStatistics(embeddings, directions);
   standardise(embeddings, outputScale);
-  return {
-    stages: { idf, latent, components: svd.components, latentScale, discriminants, directions, outputScale },
-    labels,
-    embeddings,
-  };
+  return { stages: { latent, latentScale, discriminants, directions, outputScale }, labels, embeddings };
 }
 
 /** The stages applied one by one. @returns texts × directions, row-major */
 export function applyStages(stages: Stages, texts: readonly string[]): TallMatrix {
   const matrix = logCounts(texts);
   weightAndNormalise(matrix, stages.idf);
-  const scores = standardise(timesDense(matrix, stages.components, stages.latent), stages.latentScale);
-  const full = appendTextFeatures(scores, stages.latent, texts);
+  return applyDirections(stages, timesDense(matrix, stages.components, stages.latent), texts);
+}
+
+/** @param base texts × latent, row-major; standardised in place @returns texts × directions, row-major */
+export function applyDirections(stages: DirectionStages, base: TallMatrix, texts: readonly string[]): TallMatrix {
+  const full = appendTextFeatures(standardise(base, stages.latentScale), stages.latent, texts);
   const width = stages.latent + TEXT_DIMENSIONS;
   return standardise(times(full, width, stages.discriminants, stages.directions), stages.outputScale);
 }

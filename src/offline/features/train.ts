@@ -40,10 +40,6 @@ export function trainLexicalMap(request: TrainingRequest): TrainedMap {
   onProgress('naming tags', 0);
   const places = placeTags(embeddings, options.directions, labels, options.tags);
   const bytes = encodeMap(quantise(composeMap(stages), places, WEIGHT_BITS));
-  const tellings = tellingNgrams(texts, labels, options.tags, NGRAMS_PER_TAG);
-  const names = nameTags(tellings, knownTags);
-  const prompts = new Array<number>(options.tags).fill(0);
-  for (const label of labels) prompts[label]++;
   return {
     bytes,
     description: {
@@ -53,7 +49,21 @@ export function trainLexicalMap(request: TrainingRequest): TrainedMap {
       seed,
       prompts: texts.length,
       corpus: describeCorpus(corpus.files),
-      tags: tellings.map((ngrams, tag) => ({ name: names[tag], prompts: prompts[tag], ngrams })),
+      tags: describeTags(texts, labels, options.tags, knownTags),
     },
   };
+}
+
+/** What stands of each tag in the description of a map. */
+export function describeTags(
+  texts: readonly string[],
+  labels: Int32Array,
+  tags: number,
+  knownTags: TrainingRequest['knownTags'],
+): DescribedTag[] {
+  const tellings = tellingNgrams(texts, labels, tags, NGRAMS_PER_TAG);
+  const names = nameTags(tellings, knownTags);
+  const prompts = new Array<number>(tags).fill(0);
+  for (const label of labels) prompts[label]++;
+  return tellings.map((ngrams, tag) => ({ name: names[tag], prompts: prompts[tag], ngrams }));
 }

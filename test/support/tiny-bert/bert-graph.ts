@@ -73,7 +73,9 @@ export function bertGraph(shape: BertShape, quantised: boolean): Buffer {
   const types = graph.constant([2, hidden], normal(2 * hidden, 0.02));
   const length = apply('Gather', apply('Shape', 'input_ids'), graph.integers(1));
   const indices = apply('Range', graph.integers(0), length, graph.integers(1));
-  const seen = graph.node('Cast', [apply('Unsqueeze', 'attention_mask', graph.integers([1, 2]))], { to: { int: 1 } })[0];
+  const seen = graph.node('Cast', [apply('Unsqueeze', 'attention_mask', graph.integers([1, 2]))], {
+    to: { int: 1 },
+  })[0];
   const mask = apply('Mul', apply('Sub', scalar(1), seen), scalar(-1e4));
   let state = apply('Add', apply('Gather', words, 'input_ids'), apply('Gather', places, indices));
   state = normalised(apply('Add', state, apply('Gather', types, 'token_type_ids')));
