@@ -11,6 +11,7 @@ import { messageOf } from './domain/errors.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
+import type { StartWorker } from './features/transformers/model-thread.ts';
 import { loadProjection, type Projection } from './features/transformers/projection.ts';
 import {
   cannotUseMap,
@@ -43,6 +44,8 @@ export interface GatewayOptions {
   random?: Random;
   /** In place of the one that the config names. */
   store?: EventStore;
+  /** In place of the thread that a sentence-embedding model runs in otherwise. */
+  startWorker?: StartWorker;
 }
 
 const IDLE_SWEEP_MS = 50;
@@ -88,7 +91,7 @@ export class Gateway {
     }
     this.store = options.store ?? new SqliteEventStore(databasePath(config));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
-    this.#embedder = this.#buildEmbedder(config);
+    this.#embedder = this.#buildEmbedder(config, options.startWorker);
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
@@ -130,6 +133,7 @@ export class Gateway {
       await this.#embedder.start().catch((error: Error) => {
         throw new StartError(error.message);
       });
+      this.#log.info({ model: this.config.embedding.model }, 'The embedding model is loaded.');
     }
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
     for (const line of notInForce(this.config)) this.#log.warn(line);
@@ -190,7 +194,7 @@ export class Gateway {
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
 
-  #buildEmbedder({ embedding }: Config): LexicalEmbedder | TransformersEmbedder {
+  #buildEmbedder({ embedding }: Config, startWorker?: StartWorker): LexicalEmbedder | TransformersEmbedder {
     const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
     if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
     return new TransformersEmbedder({
@@ -200,6 +204,7 @@ export class Gateway {
       cacheFolder: HUB_CACHE,
       budgetMs,
       onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
+      startWorker,
     });
   }
 

@@ -27,7 +27,8 @@ export class ModelThread {
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   #lost = false;
-  #unusable: string | null = null;
+  /** Why it ends, when that is known before it does. */
+  #reason: string | null = null;
   /** Rejects when the model cannot be loaded, or when the thread ends before it is. */
   readonly ready: Promise<ModelFacts>;
 
@@ -39,11 +40,11 @@ export class ModelThread {
         if (reply.kind === 'ready') resolve({ width: reply.width, fingerprint: reply.fingerprint });
         else if (reply.kind === 'vector') events.onAnswer(reply.id, reply.vector);
         else if (reply.kind === 'failed') events.onAnswer(reply.id, new Error(reply.reason));
-        else this.#unusable = reply.reason;
+        else this.#reason = reply.reason;
       });
       const lose = (reason: string) => {
-        reject(new Error(this.#unusable ?? reason));
-        this.#lose(this.#unusable ?? reason);
+        reject(new Error(this.#reason ?? reason));
+        this.#lose(this.#reason ?? reason);
       };
       worker.on('error', (error) => lose(error instanceof Error ? error.message : String(error)));
       worker.on('exit', (code) => lose(`its thread ended with code ${code}`));
@@ -56,7 +57,8 @@ export class ModelThread {
   }
 
   /** Ends the thread, whatever it is at. */
-  async stop(): Promise<void> {
+  async stop(reason: string): Promise<void> {
+    this.#reason ??= reason;
     await this.#worker.terminate();
   }
 

@@ -11,6 +11,7 @@ const MOST_WAITING = 256;
 const STUCK_MS = 10_000;
 /** A model of a hundred megabytes over a slow line. */
 const LOAD_MS = 600_000;
+const CLOSED = 'the embedding model is being closed';
 const FIRST_RESTART_MS = 1000;
 const LONGEST_RESTART_MS = 60_000;
 
@@ -65,8 +66,8 @@ export class SentenceEncoder {
     this.#closed = true;
     this.#cancelRestart();
     this.#cancelWatch();
-    this.#texts.abandon('the embedding model is being closed');
-    await Promise.all([this.#thread?.stop(), this.#loading?.stop(), this.#ending]);
+    this.#texts.abandon(CLOSED);
+    await Promise.all([this.#thread?.stop(CLOSED), this.#loading?.stop(CLOSED), this.#ending]);
   }
 
   async #load(): Promise<ModelFacts> {
@@ -77,10 +78,10 @@ export class SentenceEncoder {
       onLost: (reason) => this.#lost(thread, reason),
     });
     this.#loading = thread;
-    const cancel = clock.after(LOAD_MS, () => this.#end(thread));
+    const cancel = clock.after(LOAD_MS, () => this.#end(thread, `not loaded within ${LOAD_MS / 1000} s`));
     try {
       const facts = await thread.ready;
-      if (this.#closed) throw new Error('the embedding model is being closed');
+      if (this.#closed) throw new Error(CLOSED);
       this.#thread = thread;
       return facts;
     } finally {
@@ -99,7 +100,9 @@ export class SentenceEncoder {
 
   #watch(thread: ModelThread): void {
     this.#cancelWatch();
-    this.#cancelWatch = this.#options.clock.after(STUCK_MS, () => this.#end(thread));
+    this.#cancelWatch = this.#options.clock.after(STUCK_MS, () => {
+      this.#end(thread, `it answered nothing for ${STUCK_MS / 1000} s`);
+    });
   }
 
   #answered(id: number, outcome: Float32Array | Error): void {
@@ -111,8 +114,8 @@ export class SentenceEncoder {
   }
 
   /** Its end is told by `onLost`. */
-  #end(thread: ModelThread): void {
-    this.#ending = thread.stop();
+  #end(thread: ModelThread, reason: string): void {
+    this.#ending = thread.stop(reason);
   }
 
   #lost(thread: ModelThread, reason: string): void {
@@ -138,16 +141,18 @@ export class SentenceEncoder {
       this.#options.onHealth?.(true, 'the embedding model works again');
     } catch (error) {
       if (this.#closed) return;
-      await this.#discard();
-      this.#options.onHealth?.(false, error instanceof Error ? error.message : String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      await this.#discard(reason);
+      if (this.#closed) return;
+      this.#options.onHealth?.(false, reason);
       this.#restartLater();
     }
   }
 
   /** A thread with another model than the one that the map is for. */
-  async #discard(): Promise<void> {
+  async #discard(reason: string): Promise<void> {
     const thread = this.#thread;
     this.#thread = null;
-    await thread?.stop();
+    await thread?.stop(reason);
   }
 }

@@ -1,5 +1,5 @@
 import type { PreTrainedModel, PreTrainedTokenizer, Tensor } from '@huggingface/transformers';
-import { fingerprintOf, missingFiles, placeOfModel } from './model-files.ts';
+import { filesOf, fingerprintOf, missingFiles, placeOfModel } from './model-files.ts';
 import type { ModelFacts, ThreadData } from './protocol.ts';
 
 type Library = typeof import('@huggingface/transformers');
@@ -40,18 +40,17 @@ export class SentenceModel {
     const { folder, hubName } = placeOfModel(name, cacheFolder);
     const { env, AutoModel, AutoTokenizer } = library;
     env.logLevel = library.LogLevel.ERROR;
-    env.allowRemoteModels = hubName !== null;
-    env.allowLocalModels = hubName === null;
-    env.localModelPath = '';
-    env.cacheDir = cacheFolder;
-    // The variable that Hugging Face's own tools read for a mirror.
-    env.remoteHost = `${process.env.HF_ENDPOINT ?? HUB}/`.replace(/\/+$/, '/');
     if (hubName === null) {
+      env.allowRemoteModels = false;
+      env.localModelPath = '';
       const missing = missingFiles(folder, dtype);
       if (missing.length > 0) throw new Error(`${folder} lacks ${missing.join(', ')}`);
+    } else {
+      useHub(env, cacheFolder, filesOf(dtype));
     }
-    const tokenizer = await AutoTokenizer.from_pretrained(hubName ?? folder);
-    const model = await AutoModel.from_pretrained(hubName ?? folder, { dtype, session_options: SESSION_OPTIONS });
+    const source = hubName ?? folder;
+    const tokenizer = await AutoTokenizer.from_pretrained(source);
+    const model = await AutoModel.from_pretrained(source, { dtype, session_options: SESSION_OPTIONS });
     const longest = Math.min(maxTokens, tokenizer.model_max_length || maxTokens);
     const facts = { width: 0, fingerprint: fingerprintOf(folder, dtype) };
     const loaded = new SentenceModel(library, tokenizer, model, longest, facts);
@@ -84,6 +83,24 @@ async function loadLibrary(): Promise<Library> {
       'the optional package @huggingface/transformers is not installed (npm install @huggingface/transformers)',
     );
   }
+}
+
+function useHub(env: Library['env'], cacheFolder: string, required: readonly string[]): void {
+  env.allowLocalModels = false;
+  env.cacheDir = cacheFolder;
+  // The variable that Hugging Face's own tools read for a mirror.
+  env.remoteHost = `${process.env.HF_ENDPOINT ?? HUB}/`.replace(/\/+$/, '/');
+  // The library takes any refusal for a file that is not there, and stumbles over it later.
+  env.fetch = async (address: string | URL | Request, init?: RequestInit) => {
+    const url = String(address instanceof Request ? address.url : address);
+    const refusal = (reason: string) => new Error(`${url} cannot be fetched: ${reason}`);
+    const response = await fetch(address, init).catch(({ message, cause }: Error) => {
+      throw refusal((cause instanceof Error && cause.message) || message);
+    });
+    const optional = response.status === 404 && !required.some((file) => url.endsWith(`/${file}`));
+    if (response.ok || optional) return response;
+    throw refusal(`status ${response.status}`);
+  };
 }
 
 /** What is asked stands at the head or at the tail; the special tokens are the first and the last. */

@@ -1,0 +1,117 @@
+import type { Worker } from 'node:worker_threads';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { StartError } from '../../src/app.ts';
+import { startWorker } from '../../src/features/transformers/model-thread.ts';
+import { ManualClock } from '../../src/util/clock.ts';
+import { makeTinyModel, type TinyModel } from '../features/transformers/support.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, send, settled, startTestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
+
+let tiny: TinyModel;
+beforeAll(async () => {
+  tiny = await makeTinyModel();
+});
+afterAll(() => tiny?.remove());
+const kept = cleanup();
+
+async function start(embedding: object = {}) {
+  const clock = new ManualClock();
+  const workers: Worker[] = [];
+  const gateway = kept(
+    await startTestGateway({
+      clock,
+      startWorker(data) {
+        workers.push(startWorker(data));
+        return workers[workers.length - 1];
+      },
+      config: { embedding: { kind: 'transformers', model: tiny.folder, map: tiny.map, ...embedding } },
+    }),
+  );
+  const metric = async (name: string) => {
+    const { text } = await get(`${gateway.url}/metrics`);
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`mixllm_${name} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  };
+  const decide = async (prompt: string) => (await send(`${gateway.url}/v1/route`, ask(prompt))).json;
+  return { gateway, clock, workers, metric, decide };
+}
+
+describe('a gateway with a sentence-embedding model', () => {
+  it('answers, learns from ratings by what the sentences mean, and leaves no thread behind', async () => {
+    const { gateway, workers, decide } = await start();
+    for (let i = 0; i < 6; i++) {
+      for (const [prompt, score] of [
+        ['how many apples and pears in the market', 1],
+        ['who was king in the war of the century', 0],
+      ] as const) {
+        const answer = await send(`${gateway.url}/v1/chat/completions`, { ...ask(prompt), model: 'small' });
+        expect(answer.status).toBe(200);
+        await send(`${gateway.url}/feedback`, { id: answer.headers.get('x-mixllm-decision-id'), score });
+      }
+    }
+    await settled(gateway);
+    const quality = async (prompt: string) => {
+      const { models, degraded, query } = await decide(prompt);
+      expect(degraded).toBe(null);
+      expect(query.feature_map).toMatch(/^transformers-[0-9a-f]{12}\//);
+      return models.find(({ model }: { model: string }) => model === 'small').quality;
+    };
+    // Other prompts, of the same words.
+    expect(await quality('does she buy pears and apples')).toBeGreaterThan(
+      (await quality('the battle of the king and the first president')) + 0.2,
+    );
+    await gateway.gateway.close();
+    expect(workers.map(({ threadId }) => threadId)).toEqual([-1]);
+  });
+
+  it('routes on the intercepts while the thread is gone, says so, and recovers by itself', async () => {
+    const { gateway, clock, workers, metric, decide } = await start();
+    expect((await decide('first')).degraded).toBe(null);
+    await workers[0].terminate();
+    const answer = await send(`${gateway.url}/v1/chat/completions`, ask('second'));
+    expect(answer.status).toBe(200);
+    expect((await decide('third')).degraded).toBe('embedder: the embedding model is not loaded');
+    expect(await metric('degraded{part="embedder"}')).toBe(1);
+    expect(await metric('degraded_decisions_total{part="embedder"}')).toBe(2);
+    expect(await metric('embedder_losses_total')).toBe(1);
+    // A text that is still known is routed well; that does not make the embedder whole.
+    expect((await decide('first')).degraded).toBe(null);
+    expect(await metric('degraded{part="embedder"}')).toBe(1);
+    clock.advance(1000);
+    await until(() => gateway.logged.some((line) => line.includes('works again')));
+    expect(await metric('degraded{part="embedder"}')).toBe(0);
+    expect((await decide('fourth')).degraded).toBe(null);
+    expect(gateway.logged.filter((line) => line.includes('will be started again'))).toHaveLength(1);
+  });
+
+  it('routes a query that takes too long on the intercepts, and the next one well', async () => {
+    const { clock, metric, decide } = await start({ timeout_ms: 100 });
+    const schedule = clock.after.bind(clock);
+    // Time is up for the model as soon as it is asked.
+    clock.after = (milliseconds, callback) => {
+      if (milliseconds !== 100) return schedule(milliseconds, callback);
+      queueMicrotask(callback);
+      return () => {};
+    };
+    const slow = await decide('a slow one');
+    expect(slow.degraded).toBe('embedder: the embedding model took longer than 100 ms');
+    expect(await metric('degraded{part="embedder"}')).toBe(1);
+    clock.after = schedule;
+    expect((await decide('an ordinary one')).degraded).toBe(null);
+    expect(await metric('degraded{part="embedder"}')).toBe(0);
+  });
+
+  it.each([
+    ['without its model', { model: '/none/such' }, /\/none\/such cannot be loaded.*hf download.*kind: lexical/s],
+    ['without a map', { map: '/none/map.bin' }, /train features --embedder transformers --model .*kind: lexical/s],
+  ])('does not start %s, and says what to do', async (_, embedding, message) => {
+    const failure = await start(embedding).catch((error: Error) => error);
+    expect(failure).toBeInstanceOf(StartError);
+    expect((failure as Error).message).toMatch(message);
+  });
+});
