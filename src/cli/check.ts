@@ -2,12 +2,14 @@ import { refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { notInForce } from '../config/cross-check.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
+import { checkEmbedding } from './check-embedding.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
 export function check(file: string): void {
   try {
     const loaded = loadConfig(file, process.env);
     refuseOpenHost(loaded.config);
+    const embedding = checkEmbedding(loaded.config);
     const arms = enabledArms(loaded);
     console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);
     for (const arm of arms) {
@@ -16,6 +18,7 @@ export function check(file: string): void {
         `  ${arm.id}: ${arm.provider} ${arm.upstreamModel}, $${arm.price.input} in / $${arm.price.output} out per million tokens, ${able}`,
       );
     }
+    console.log(`  ${embedding}`);
     if (arms.length === 0) console.log('  note: the gateway does not start without a model that can be called');
     for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) console.log(`  note: ${line}`);
   } catch (error) {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StartError } from '../../src/app.ts';
 import { startWorker } from '../../src/features/transformers/model-thread.ts';
 import { ManualClock } from '../../src/util/clock.ts';
-import { makeTinyModel, type TinyModel } from '../features/transformers/support.ts';
+import { inventPrompts, makeTinyModel, type TinyModel } from '../features/transformers/support.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send, settled, startTestGateway } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
@@ -14,6 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => tiny?.remove());
 const kept = cleanup();
+const everyWorker: Worker[] = [];
 
 async function start(embedding: object = {}) {
   const clock = new ManualClock();
@@ -22,8 +23,10 @@ async function start(embedding: object = {}) {
     await startTestGateway({
       clock,
       startWorker(data) {
-        workers.push(startWorker(data));
-        return workers[workers.length - 1];
+        const worker = startWorker(data);
+        workers.push(worker);
+        everyWorker.push(worker);
+        return worker;
       },
       config: { embedding: { kind: 'transformers', model: tiny.folder, map: tiny.map, ...embedding } },
     }),
@@ -42,31 +45,30 @@ async function start(embedding: object = {}) {
 }
 
 describe('a gateway with a sentence-embedding model', () => {
-  it('answers, learns from ratings by what the sentences mean, and leaves no thread behind', async () => {
-    const { gateway, workers, decide } = await start();
-    for (let i = 0; i < 6; i++) {
-      for (const [prompt, score] of [
-        ['how many apples and pears in the market', 1],
-        ['who was king in the war of the century', 0],
-      ] as const) {
-        const answer = await send(`${gateway.url}/v1/chat/completions`, { ...ask(prompt), model: 'small' });
-        expect(answer.status).toBe(200);
-        await send(`${gateway.url}/feedback`, { id: answer.headers.get('x-mixllm-decision-id'), score });
-      }
-    }
-    await settled(gateway);
-    const quality = async (prompt: string) => {
+  it('answers, and learns from ratings by what the sentences mean', async () => {
+    const { gateway, decide } = await start();
+    const quality = async (prompt: string): Promise<number> => {
       const { models, degraded, query } = await decide(prompt);
       expect(degraded).toBe(null);
       expect(query.feature_map).toMatch(/^transformers-[0-9a-f]{12}\//);
       return models.find(({ model }: { model: string }) => model === 'small').quality;
     };
-    // Other prompts, of the same words.
-    expect(await quality('does she buy pears and apples')).toBeGreaterThan(
-      (await quality('the battle of the king and the first president')) + 0.2,
+    // Not among the rated ones, but made of the same words.
+    const difference = async () =>
+      (await quality('does she buy pears and apples in the market')) -
+      (await quality('who was the president and king of war'));
+    expect(Math.abs(await difference())).toBeLessThan(0.001);
+    await Promise.all(
+      inventPrompts(90, 11).map(async (prompt, i) => {
+        if (i % 3 === 1) return;
+        const answer = await send(`${gateway.url}/v1/chat/completions`, { ...ask(prompt), model: 'small' });
+        const id = answer.headers.get('x-mixllm-decision-id');
+        const rated = await send(`${gateway.url}/feedback`, { id, score: i % 3 === 0 ? 1 : 0 });
+        expect([answer.status, rated.status]).toEqual([200, 202]);
+      }),
     );
-    await gateway.gateway.close();
-    expect(workers.map(({ threadId }) => threadId)).toEqual([-1]);
+    await settled(gateway);
+    expect(await difference()).toBeGreaterThan(0.05);
   });
 
   it('routes on the intercepts while the thread is gone, says so, and recovers by itself', async () => {
@@ -113,5 +115,10 @@ describe('a gateway with a sentence-embedding model', () => {
     const failure = await start(embedding).catch((error: Error) => error);
     expect(failure).toBeInstanceOf(StartError);
     expect((failure as Error).message).toMatch(message);
+  });
+
+  it('left no thread behind when it was closed', () => {
+    expect(everyWorker.length).toBeGreaterThan(3);
+    expect(everyWorker.map(({ threadId }) => threadId)).toEqual(everyWorker.map(() => -1));
   });
 });

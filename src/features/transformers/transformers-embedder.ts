@@ -62,9 +62,7 @@ export class TransformersEmbedder implements Embedder {
     const { model } = this.#map;
     if (fingerprint === model.fingerprint && width === this.#map.width) return;
     await this.close();
-    throw new Error(
-      `The map was fitted on the vectors of ${model.name} as its files were then, and ${this.#model} has others. Fit one: ${trainCommand(this.#model)}`,
-    );
+    throw new Error(otherModel(this.#model, model.name));
   }
 
   async embed(text: string): Promise<Float32Array> {
@@ -108,6 +106,11 @@ const WAYS_OUT = `Fetch a model into a folder and name that folder as embedding.
 /** What to do when a model cannot be loaded. */
 export function cannotLoad(model: string, reason: string): string {
   return `The embedding model ${model} cannot be loaded: ${reason}. ${WAYS_OUT}`;
+}
+
+/** What to do when the map was fitted on the vectors of other files. */
+export function otherModel(model: string, fitted: string): string {
+  return `The map was fitted on the vectors of ${fitted} as its files were then, and those of ${model} are others. Fit one on them: ${trainCommand(model)}`;
 }
 
 /** What to do without a map: a sentence vector has hundreds of numbers, too many to learn from a few ratings. */

@@ -1,0 +1,55 @@
+import { pathToFileURL } from 'node:url';
+import { StartError } from '../app.ts';
+import type { Config } from '../config/schema.ts';
+import { messageOf } from '../domain/errors.ts';
+import { loadLexicalMap } from '../features/lexical-map.ts';
+import { fingerprintOf, missingFiles, placeOfModel } from '../features/transformers/model-files.ts';
+import { loadProjection, type Projection } from '../features/transformers/projection.ts';
+import {
+  cannotLoad,
+  cannotUseMap,
+  DEFAULT_PROJECTION,
+  HUB_CACHE,
+  otherModel,
+} from '../features/transformers/transformers-embedder.ts';
+
+/**
+ * What can be said of the embedding without loading a model.
+ * @returns a line for people @throws StartError when the gateway would not start
+ */
+export function checkEmbedding({ embedding }: Config): string {
+  const { kind, model = '', map } = embedding;
+  if (kind === 'transformers') return checkTransformers(model, map ?? DEFAULT_PROJECTION);
+  if (map === undefined) return 'features: the lexical map that ships';
+  try {
+    return `features: the lexical map ${map}, ${loadLexicalMap(pathToFileURL(map)).dimensions} dimensions`;
+  } catch (error) {
+    throw new StartError(messageOf(error));
+  }
+}
+
+function checkTransformers(model: string, file: string): string {
+  const map = read(model, file);
+  const { dtype, maxTokens, fingerprint } = map.model;
+  const described = `${model} (${dtype}, ${maxTokens} tokens at most) by the map ${file}, ${map.dimensions} dimensions`;
+  try {
+    const { folder, hubName } = placeOfModel(model, HUB_CACHE);
+    const missing = missingFiles(folder, dtype);
+    if (hubName !== null && missing.length > 0) {
+      return `features: ${described}; to be fetched from the Hugging Face hub at the start`;
+    }
+    if (missing.length > 0) throw new Error(`${folder} lacks ${missing.join(', ')}`);
+    if (fingerprintOf(folder, dtype) === fingerprint) return `features: ${described}`;
+  } catch (error) {
+    throw new StartError(cannotLoad(model, messageOf(error)));
+  }
+  throw new StartError(otherModel(model, map.model.name));
+}
+
+function read(model: string, file: string): Projection {
+  try {
+    return loadProjection(pathToFileURL(file));
+  } catch (error) {
+    throw new StartError(cannotUseMap(model, messageOf(error)));
+  }
+}
