@@ -1,8 +1,9 @@
-/** Times the lexical embedder: `node bench/embed.ts`. */
+/** Times the lexical embedder, and a sentence-embedding model when one is named: `node bench/embed.ts [MODEL]`. */
 import { performance } from 'node:perf_hooks';
 import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
 import { loadLexicalMap } from '../src/features/lexical-map.ts';
 import { seededRandom } from '../src/util/random.ts';
+import { timeSentenceEncoder } from './sentence-encoder.ts';
 
 const WORDS =
   'the of question which answer a function to write find number water energy list following and is in how many cell price was king python 12 3.5 (x + y)'.split(
@@ -37,3 +38,6 @@ for (const characters of [80, 800, 4000]) {
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(0);
   console.log(`${characters} characters: median ${at(0.5)} µs, 99th percentile ${at(0.99)} µs`);
 }
+
+const [model] = process.argv.slice(2);
+if (model) await timeSentenceEncoder(model, invent);
