@@ -3,6 +3,7 @@ import type { Clock } from '../../util/clock.ts';
 import { LruMap } from '../../util/lru-map.ts';
 import type { Embedder } from '../embedder.ts';
 import { embeddedPart } from '../query.ts';
+import { Tagger } from '../tagger.ts';
 import type { StartWorker } from './model-thread.ts';
 import { type Projection, project } from './projection.ts';
 import { SentenceEncoder } from './sentence-encoder.ts';
@@ -40,6 +41,7 @@ export class TransformersEmbedder implements Embedder {
   readonly dimensions: number;
   readonly #model: string;
   readonly #map: Projection;
+  readonly #tagger: Tagger;
   readonly #encoder: SentenceEncoder;
   /** By hash of the text: prompts are not kept. */
   readonly #known = new LruMap<string, Float32Array>(CACHED_TEXTS);
@@ -49,6 +51,7 @@ export class TransformersEmbedder implements Embedder {
     const { fingerprint, dtype, maxTokens } = map.model;
     this.#model = model;
     this.#map = map;
+    this.#tagger = new Tagger(map);
     this.dimensions = map.dimensions;
     this.id = `transformers-${sha256(JSON.stringify([map.hash, fingerprint, dtype, maxTokens]), 'hex').slice(0, 12)}`;
     this.#encoder = new SentenceEncoder({ ...options, model, dtype, maxTokens });
@@ -72,6 +75,10 @@ export class TransformersEmbedder implements Embedder {
     if (known) return known.slice();
     const coming = this.#coming.get(key) ?? this.#embedNew(part, key);
     return (await coming).slice();
+  }
+
+  tagOf(vector: Float32Array): string {
+    return this.#tagger.tag(vector).name;
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,6 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Tagger } from '../../../src/features/tagger.ts';
 import { startWorker } from '../../../src/features/transformers/model-thread.ts';
 import { loadProjection } from '../../../src/features/transformers/projection.ts';
 import {
@@ -69,9 +68,8 @@ describe('TransformersEmbedder', () => {
   });
 
   it('keeps kinds of prompts apart: no tag holds two of them', async () => {
-    const tagger = new Tagger(loadProjection(pathToFileURL(tiny.map)));
-    const tags = await Promise.all(inventPrompts(60, 4).map(async (text) => tagger.tag(await shared.embed(text)).id));
-    const kindsOf = new Map<number, Set<number>>();
+    const tags = await Promise.all(inventPrompts(60, 4).map(async (text) => shared.tagOf(await shared.embed(text))));
+    const kindsOf = new Map<string, Set<number>>();
     tags.forEach((tag, i) => {
       kindsOf.set(tag, (kindsOf.get(tag) ?? new Set()).add(i % 3));
     });
