@@ -11,8 +11,12 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The optional packages draw the plots of `mixllm bench` and read the tables of `mixllm convert`.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts
+# The optional packages are left out: they draw the plots of `mixllm bench`, read the tables of `mixllm convert`, and
+# run sentence-embedding models. For `embedding: { kind: transformers }` build with --build-arg OMIT=dev; that adds
+# 130 MB. What is removed then is for browsers and for other systems.
+ARG OMIT=optional
+RUN npm ci --omit=dev --omit=$OMIT --ignore-scripts \
+  && rm -rf node_modules/onnxruntime-web node_modules/onnxruntime-node/bin/napi-v6/darwin node_modules/onnxruntime-node/bin/napi-v6/win32
 
 FROM node:24-slim
 ENV NODE_ENV=production

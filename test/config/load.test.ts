@@ -122,7 +122,7 @@ describe('defaults', () => {
         timeouts: { connect_s: 5, first_byte_s: 120, idle_s: 60, total_s: 600 },
       },
       learning: { exploration: 'thompson' },
-      embedding: { kind: 'lexical' },
+      embedding: { kind: 'lexical', timeout_ms: 250 },
       storage: { url: 'sqlite:data/mixllm.db' },
       logging: { level: 'info' },
     });
