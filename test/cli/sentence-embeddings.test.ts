@@ -1,77 +1,88 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inventPrompts, WORDS } from '../features/transformers/support.ts';
+import { StartError } from '../../src/app.ts';
+import { checkEmbedding } from '../../src/cli/check-embedding.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from '../features/transformers/support.ts';
 import { writeTinyBert } from '../support/tiny-bert/tiny-bert.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
+let tiny: TinyModel;
 let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mixllm-train-'));
-  writeTinyBert(join(folder, 'tiny-bert'), { words: WORDS });
-  writeTinyBert(join(folder, 'other-bert'), { words: WORDS.slice(1) });
-  writeFileSync(
-    join(folder, 'prompts.jsonl'),
-    inventPrompts(260, 1)
-      .map((prompt) => `${JSON.stringify({ prompt })}\n`)
-      .join(''),
-  );
+beforeAll(async () => {
+  tiny = await makeTinyModel();
+  folder = join(tiny.folder, '..');
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => tiny?.remove());
 
 function mixllm(...args: string[]) {
-  return spawnSync(process.execPath, [MAIN, ...args], {
-    encoding: 'utf8',
-    cwd: folder,
-    env: { PATH: process.env.PATH ?? '' },
-  });
+  const environment = { PATH: process.env.PATH ?? '' };
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', cwd: folder, env: environment });
 }
 
-function writeConfig(model: string): string {
-  const file = join(folder, 'mixllm.yaml');
-  writeFileSync(
-    file,
-    `server: { port: 0 }
-providers: { p: { type: openai, api_key: none } }
-models: [{ id: a, provider: p, price: { input: 1, output: 2 } }]
-embedding: { kind: transformers, model: ${model} }
-`,
-  );
-  return file;
-}
+const MODELS = {
+  providers: { p: { type: 'openai', api_key: 'none' } },
+  models: [{ id: 'a', provider: 'p', price: { input: 1, output: 2 } }],
+};
 
 describe('mixllm with a sentence-embedding model', () => {
-  it('refuses to start without a map, and says how to make one', () => {
-    const started = mixllm('serve', '--config', writeConfig('tiny-bert'));
+  it('refuses to start without a map, and says how to make one', async () => {
+    const embedding = { kind: 'transformers', model: 'tiny-bert' };
+    // JSON is YAML, too.
+    await writeFile(join(folder, 'mixllm.yaml'), JSON.stringify({ ...MODELS, embedding }));
+    const started = mixllm('serve', '--config', 'mixllm.yaml');
     expect([started.status, started.stdout]).toEqual([1, '']);
     expect(started.stderr).toContain('train features --embedder transformers --model tiny-bert --corpus');
-    expect(mixllm('check', writeConfig('tiny-bert')).stderr).toBe(started.stderr);
   });
 
-  it('trains a map that check then finds, and holds to its model', () => {
-    const train = (...args: string[]) =>
-      mixllm('train', 'features', '--embedder', 'transformers', '--corpus', 'prompts.jsonl', ...args);
-    expect(train().stderr).toContain('--embedder transformers needs --model');
-    const trained = train('--model', 'tiny-bert', '--max-tokens', '64');
+  it('trains a map, which is then found', async () => {
+    const lines = inventPrompts(260, 1).map((prompt) => `${JSON.stringify({ prompt })}\n`);
+    await writeFile(join(folder, 'prompts.jsonl'), lines.join(''));
+    const options = ['--embedder', 'transformers', '--model', 'tiny-bert', '--max-tokens', '64'];
+    const trained = mixllm('train', 'features', ...options, '--corpus', 'prompts.jsonl');
     expect(trained.status).toBe(0);
-    expect(trained.stdout).toContain('transformers-map.bin');
+    expect(trained.stdout).toContain('data/features/transformers-map.bin');
     expect(trained.stdout.split('\n').filter((line) => /^ +\d+ {2}/.test(line))).toHaveLength(40);
-    const good = mixllm('check', writeConfig('tiny-bert'));
-    expect([good.status, good.stderr]).toEqual([0, '']);
-    expect(good.stdout).toContain('tiny-bert (q8, 64 tokens at most) by the map data/features/transformers-map.bin');
-    for (const command of ['check', 'serve']) {
-      const other = mixllm(command, '--config', writeConfig('other-bert'));
-      expect(other.status).toBe(1);
-      expect(other.stderr).toMatch(/fitted on the vectors of tiny-bert .* --model other-bert/);
+    expect(check({ model: tiny.folder, map: join(folder, 'data/features/transformers-map.bin') })).toContain(
+      'tiny-bert (q8, 64 tokens at most)',
+    );
+  });
+});
+
+function check(embedding: object): string {
+  return checkEmbedding(configSchema.parse({ ...MODELS, embedding: { kind: 'transformers', ...embedding } }));
+}
+
+describe('mixllm check, of a sentence-embedding model', () => {
+  const problem = (embedding: object) => {
+    try {
+      return check(embedding);
+    } catch (error) {
+      expect(error).toBeInstanceOf(StartError);
+      return (error as Error).message;
     }
-    const hub = mixllm('check', writeConfig('acme/not-fetched'));
-    expect(hub.stdout).toContain('to be fetched from the Hugging Face hub at the start');
-    mkdirSync(join(folder, 'empty'));
-    expect(mixllm('check', writeConfig('empty')).stderr).toMatch(/empty cannot be loaded: .* lacks config\.json/);
-    expect(existsSync(join(folder, 'data/models'))).toBe(false);
+  };
+
+  it('says what will be used, and what will be fetched', () => {
+    const { folder: model, map } = tiny;
+    expect(check({ model, map })).toMatch(/tiny-bert \(q8, 64 tokens at most\) by the map .*, 5 dimensions$/);
+    expect(check({ model: 'acme/not-fetched', map })).toContain('fetched from the Hugging Face hub at the start');
+    expect(existsSync('data/models/acme')).toBe(false);
+  });
+
+  it('refuses what the gateway would not start with', () => {
+    const { folder: model, map } = tiny;
+    const [other, empty] = [join(folder, 'other-bert'), join(folder, 'empty')];
+    writeTinyBert(other, { words: WORDS.slice(1) });
+    mkdirSync(empty);
+    expect(problem({ model: other, map })).toMatch(/fitted on the vectors of tiny-bert .* --model .*other-bert/);
+    expect(problem({ model: empty, map })).toMatch(/empty cannot be loaded: .* lacks config\.json.*kind: lexical/);
+    expect(problem({ model: '/none/such', map })).toMatch(/there is no folder \/none\/such.*kind: lexical/);
+    expect(problem({ model, map: '/none.bin' })).toMatch(/none\.bin cannot be used: ENOENT.*train features/);
   });
 });
