@@ -98,7 +98,7 @@ export class LinearPolicy implements Policy {
     this.#correct(observation);
   }
 
-  #correct({ arm, outputTokens, predictedTokens, weight }: Extract<Observation, { kind: 'length' }>): void {
+  #correct({ arm, outputTokens, predictedTokens, weight }: LengthObservation): void {
     if (predictedTokens) this.#correction.learn(arm, outputTokens / predictedTokens, weight);
   }
 
@@ -108,9 +108,12 @@ export class LinearPolicy implements Policy {
       observations.filter((observation) => observation.kind === kind).map(lessonOf);
     this.#quality.learnAll(lessons('quality'));
     this.#length.learnAll(lessons('length'));
-    for (const observation of observations) {
-      if (observation.kind === 'length') this.#correct(observation);
-    }
+    this.learnCorrections(observations.filter((observation) => observation.kind === 'length'));
+  }
+
+  /** Of lengths that were learned before without what had been predicted: their bias alone. */
+  learnCorrections(observations: readonly LengthObservation[]): void {
+    for (const observation of observations) this.#correct(observation);
   }
 
   state(): LinearPolicyState {
@@ -145,6 +148,8 @@ function costUnit(input: DecisionInput, predicted: readonly { arm: string; costU
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
 }
+
+type LengthObservation = Extract<Observation, { kind: 'length' }>;
 
 /** What the model of its kind takes in. */
 function lessonOf(observation: Observation): Lesson {

@@ -58,6 +58,17 @@ export async function run(argv: readonly string[]): Promise<void> {
     });
 
   program
+    .command('evaluate')
+    .description('judge the predictions on held-out recorded outcomes, beside simple ways of choosing')
+    .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
+    .option('--seeds <number>', 'random splits; fewer than 24 mislead', positiveInteger, 24)
+    .option('--split <share>', 'share of the queries to learn from', share, 0.8)
+    .option('--predictors <name...>', 'only these; mixllm is what the gateway does')
+    .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
+    .option('--json', 'print one JSON object instead of tables')
+    .action(async (options) => (await import('./evaluate.ts')).evaluate(options));
+
+  program
     .command('train')
     .description('fit what the gateway predicts from')
     .command('features')

@@ -1,0 +1,101 @@
+import { shuffled } from '../../util/random.ts';
+import type { EvaluationRow, Predictor } from './predictor.ts';
+import { truthOf } from './ridge.ts';
+import { matrixOf, type Outlook } from './trade-off.ts';
+
+const NEIGHBOURS = 40;
+
+interface Means {
+  quality: number[];
+  cost: number[];
+}
+
+function meansOf(rows: readonly EvaluationRow[]): Means {
+  const mean = (of: (row: EvaluationRow) => readonly number[]) =>
+    of(rows[0]).map((_, k) => rows.reduce((sum, row) => sum + of(row)[k], 0) / rows.length);
+  return { quality: mean(({ quality }) => quality), cost: mean(({ cost }) => cost) };
+}
+
+function outlookOf(means: readonly Means[]): Outlook {
+  return { quality: matrixOf(means.map(({ quality }) => quality)), cost: matrixOf(means.map(({ cost }) => cost)) };
+}
+
+/** What can be had without looking at the queries: mixes of two models by lot. */
+const staticMix: Predictor = {
+  name: 'static-mix',
+  title: 'mix of two models by lot',
+  isBaseline: true,
+  predict({ train, test }) {
+    const means = meansOf(train);
+    return outlookOf(test.map(() => means));
+  },
+};
+
+/** What knowing each query's benchmark would bring. Tasks that no training row has get the means of all. */
+const taskLabel: Predictor = {
+  name: 'task-label',
+  title: 'true task label',
+  isBaseline: true,
+  predict({ train, test }) {
+    const all = meansOf(train);
+    const byTask = new Map([...Map.groupBy(train, ({ task }) => task)].map(([task, rows]) => [task, meansOf(rows)]));
+    return outlookOf(test.map(({ task }) => byTask.get(task) ?? all));
+  },
+};
+
+/** The mean of the training rows whose contexts are nearest by the cosine. */
+const nearestNeighbours: Predictor = {
+  name: 'knn',
+  title: `${NEIGHBOURS} nearest neighbours`,
+  isBaseline: true,
+  predict({ train, test }) {
+    const directions = train.map(({ context }) => unit(context));
+    return outlookOf(
+      test.map(({ context }) => {
+        const own = unit(context);
+        const similarity = directions.map((direction) => direction.reduce((sum, value, k) => sum + value * own[k], 0));
+        const nearest = [...train.keys()].sort((a, b) => similarity[b] - similarity[a]).slice(0, NEIGHBOURS);
+        return meansOf(nearest.map((i) => train[i]));
+      }),
+    );
+  },
+};
+
+/** The constant is left out: it is the same for all. */
+function unit(context: Float64Array): Float64Array {
+  const features = context.subarray(1);
+  const length = Math.sqrt(features.reduce((sum, value) => sum + value * value, 0)) || 1;
+  return features.map((value) => value / length);
+}
+
+/** Knows every answer. */
+const oracle: Predictor = {
+  name: 'oracle',
+  title: 'oracle (knows every answer)',
+  isBaseline: true,
+  predict: ({ test }) => truthOf(test),
+};
+
+/**
+ * The same predictions, dealt out to the queries at random: each model gets as many queries as before, so what is left
+ * of the lead is not worth its cost. Cost-matched, since each query's costs go with its predictions.
+ */
+export function shuffledControl(of: Predictor): Predictor {
+  return {
+    name: 'shuffled',
+    title: `${of.title}, its choices shuffled`,
+    isBaseline: true,
+    predict(split) {
+      const { quality, cost } = of.predict(split);
+      const order = shuffled([...Array(quality.rows).keys()], split.random);
+      const dealt = ({ rows, width, values }: typeof quality) => ({
+        rows,
+        width,
+        values: Float64Array.from(values, (_, at) => values[order[Math.floor(at / width)] * width + (at % width)]),
+      });
+      return { quality: dealt(quality), cost: dealt(cost) };
+    },
+  };
+}
+
+export const BASELINES: readonly Predictor[] = [staticMix, taskLabel, nearestNeighbours, oracle];

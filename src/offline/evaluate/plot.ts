@@ -1,0 +1,49 @@
+import { drawingLibrary, svgDocument } from '../drawing.ts';
+
+export interface EvaluationPlot {
+  title: string;
+  /** The first is what is judged. A curve of one point is drawn as a dot. */
+  curves: { name: string; isBaseline: boolean; points: { cost: number; quality: number }[] }[];
+}
+
+/** Draws the quality-cost curves of all predictors as an SVG document. */
+export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise<string> {
+  const { Plot, document } = await drawingLibrary();
+  const rows = curves.flatMap(({ name, isBaseline, points }) =>
+    points.map((point) => ({ name, isBaseline, ...point })),
+  );
+  const single = new Set(curves.filter(({ points }) => points.length === 1).map(({ name }) => name));
+  const lines = rows.filter(({ name }) => !single.has(name));
+  const dots = rows.filter(({ name }) => single.has(name));
+  const figure = Plot.plot({
+    document,
+    width: 760,
+    height: 480,
+    marginTop: 40,
+    marginLeft: 60,
+    marginBottom: 44,
+    marginRight: 30,
+    style: { background: 'white', color: '#222', fontSize: '12px' },
+    title,
+    x: { type: 'log', label: "cost, share of the best single model's →", tickFormat: '.1%', ticks: 6, grid: true },
+    y: { label: "↑ quality, share of the best single model's", tickFormat: '.0%', grid: true },
+    color: {
+      legend: true,
+      domain: curves.map(({ name }) => name).filter((name) => !single.has(name)),
+      scheme: 'Tableau10',
+    },
+    marks: [
+      Plot.line(
+        lines.filter(({ isBaseline }) => isBaseline),
+        { x: 'cost', y: 'quality', stroke: 'name', strokeWidth: 1.5, strokeDasharray: '5 3' },
+      ),
+      Plot.line(
+        lines.filter(({ isBaseline }) => !isBaseline),
+        { x: 'cost', y: 'quality', stroke: 'name', strokeWidth: 2 },
+      ),
+      Plot.dot(dots, { x: 'cost', y: 'quality', r: 4, fill: '#555' }),
+      Plot.text(dots, { x: 'cost', y: 'quality', text: 'name', dy: -10, fill: '#555' }),
+    ],
+  });
+  return svgDocument(figure, title, document);
+}

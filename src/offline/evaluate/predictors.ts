@@ -1,0 +1,24 @@
+import { BASELINES, shuffledControl } from './baselines.ts';
+import type { Predictor } from './predictor.ts';
+import { COUPLED, MIXLLM } from './production.ts';
+import { rankTwoPredictor, ridgePredictor } from './ridge.ts';
+
+/** All that can be evaluated, the product's own default first. */
+export const PREDICTORS: readonly Predictor[] = [
+  MIXLLM,
+  COUPLED,
+  ridgePredictor(1000),
+  rankTwoPredictor,
+  ...BASELINES,
+  shuffledControl(MIXLLM),
+];
+
+/** Names of single points beside the predictors' curves. */
+export const POINTS = ['best-single', 'cheapest', 'random'] as const;
+export type PointName = (typeof POINTS)[number];
+
+export const POINT_TITLES: Record<PointName, string> = {
+  'best-single': 'always the best model',
+  cheapest: 'always the cheapest model',
+  random: 'any model at random',
+};

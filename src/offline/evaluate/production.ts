@@ -1,0 +1,99 @@
+import { type CoupledModelOptions, PRIOR_QUALITY, QUALITY_MODELS } from '../../bandit/defaults.ts';
+import { LinearPolicy, type LinearPolicyOptions } from '../../bandit/linear-policy.ts';
+import type { Observation, Offer, OfferAssessment } from '../../bandit/policy.ts';
+import { priorQualities } from '../../bandit/priors.ts';
+import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
+import { seededRandom } from '../../util/random.ts';
+import type { EvaluationRow, Predictor, Split } from './predictor.ts';
+import { matrixOf } from './trade-off.ts';
+
+/** Output tokens of an answer of mean cost: where the length model starts. */
+const TOKENS_PER_ANSWER = 300;
+
+/**
+ * The gateway's own policy class, taught the training rows as a warm start teaches it, with the price of a model set so
+ * that its mean answer costs what it did. What it predicts is what the gateway would score.
+ */
+export function productionPredictor(name: string, title: string, options?: LinearPolicyOptions): Predictor {
+  return {
+    name,
+    title,
+    isBaseline: false,
+    predict(split) {
+      const learned = new TaughtPolicy(split, options);
+      const assessed = split.test.map(({ context }) => learned.assess(context));
+      return {
+        quality: matrixOf(assessed.map((arms) => arms.map(({ quality }) => quality))),
+        cost: matrixOf(assessed.map((arms) => arms.map(({ costUsd }) => costUsd))),
+      };
+    },
+  };
+}
+
+class TaughtPolicy {
+  readonly #policy: LinearPolicy;
+  readonly #offers: Offer[];
+
+  constructor({ models, dimensions, train }: Split, options?: LinearPolicyOptions) {
+    this.#policy = new LinearPolicy(dimensions, options);
+    const prices = models.map((_, k) => {
+      const meanCost = train.reduce((sum, { cost }) => sum + cost[k], 0) / train.length;
+      return { input: 0, cachedInput: 0, cacheWrite: 0, output: (meanCost / TOKENS_PER_ANSWER) * 1e6 };
+    });
+    this.#policy.setPriorQualities(priorQualities(models.map((id, k) => ({ id, price: prices[k], prior: null }))));
+    this.#offers = models.map((arm, k) => ({
+      arm,
+      cost: (tokens) => (tokens * prices[k].output) / 1e6,
+      penalty: 0,
+    }));
+    const lengths = (predicted: (row: EvaluationRow, arm: number) => number | null) =>
+      train.flatMap((row) => models.map((arm, k) => lengthOf(arm, row, k, prices[k], predicted(row, k))));
+    this.#policy.learnAll([
+      ...train.flatMap(({ context, quality }) =>
+        models.map((arm, k): Observation => ({ kind: 'quality', arm, context, reward: quality[k], weight: 1 })),
+      ),
+      ...lengths(() => null).filter((lesson) => lesson !== null),
+    ]);
+    // What exp() of the mean logarithm falls short of is read off the rows themselves.
+    const fitted = new Map(train.map((row) => [row, this.assess(row.context)]));
+    this.#policy.learnCorrections(
+      lengths((row, k) => fitted.get(row)?.[k].modelOutputTokens ?? null).filter((lesson) => lesson !== null),
+    );
+  }
+
+  assess(context: Float64Array): OfferAssessment[] {
+    return this.#policy.decide({
+      context,
+      offers: this.#offers,
+      weight: 0.5,
+      reference: '',
+      referenceCost: () => 1,
+      exploration: 'none',
+      random: seededRandom(0),
+    }).assessments;
+  }
+}
+
+function lengthOf(
+  arm: string,
+  { context, cost }: EvaluationRow,
+  k: number,
+  price: { output: number },
+  predictedTokens: number | null,
+): Extract<Observation, { kind: 'length' }> | null {
+  const outputTokens = price.output > 0 ? recordedOutputTokens(price, cost[k]) : 0;
+  return outputTokens > 0 ? { kind: 'length', arm, context, outputTokens, predictedTokens, weight: 1 } : null;
+}
+
+/** The variances of BANDIT.md, every arm taking the shared slopes whole: what the level loadings are compared with. */
+const WHOLE_LOADINGS: readonly CoupledModelOptions[] = QUALITY_MODELS.map((model) => ({
+  ...model,
+  sharedVariance: { intercept: 0.01, slope: 5e-4 },
+  levelLoadings: false,
+}));
+
+export const MIXLLM = productionPredictor('mixllm', 'MixLLM Gateway');
+export const COUPLED = productionPredictor('coupled', 'the same without level loadings', {
+  qualityModels: WHOLE_LOADINGS,
+  priorQuality: PRIOR_QUALITY.level,
+});

@@ -1,0 +1,34 @@
+import { parentPort } from 'node:worker_threads';
+import { loadOnlineData, type OnlineData } from '../online/stream.ts';
+import type { Answer } from '../parallel.ts';
+import { type Measurement, measureSplit, splitOf } from './measure-split.ts';
+
+/** One seed of one file. */
+export interface EvaluationJob {
+  file: string;
+  seed: number;
+  /** Share of the rows that are trained on, 0..1. */
+  share: number;
+  names: readonly string[];
+}
+
+export interface EvaluationResult {
+  queries: number;
+  models: readonly string[];
+  measurements: Record<string, Measurement>;
+}
+
+/** The file at hand, so that its contexts are made once. */
+let data: { file: string; content: OnlineData } | null = null;
+
+parentPort?.on('message', async ({ file, seed, share, names }: EvaluationJob) => {
+  const answer = (message: Answer<EvaluationResult>) => parentPort?.postMessage(message);
+  try {
+    if (data?.file !== file) data = { file, content: await loadOnlineData(file) };
+    const { content } = data;
+    const measurements = measureSplit(splitOf(content, seed, share), names);
+    answer({ result: { queries: content.queries.length, models: content.models, measurements } });
+  } catch (error) {
+    answer({ failure: error instanceof Error ? error.message : String(error) });
+  }
+});

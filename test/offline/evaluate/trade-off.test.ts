@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  averageQuality,
+  costForQuality,
+  matrixOf,
+  type Point,
+  qualityAtCost,
+  sweep,
+} from '../../../src/offline/evaluate/trade-off.ts';
+import { twoModelFigures } from '../../../src/offline/evaluate/two-models.ts';
+
+const share = (max: number) => fc.double({ min: 0, max, noNaN: true });
+const points = fc.array(fc.record({ cost: share(2), quality: share(1.2) }), { minLength: 1, maxLength: 12 });
+
+/** Every mix of two points in steps of a thousandth. */
+function mixesOf(of: readonly Point[]): Point[] {
+  return of.flatMap((a) =>
+    of.flatMap((b) =>
+      Array.from({ length: 1001 }, (_, i) => ({
+        cost: a.cost + (i / 1000) * (b.cost - a.cost),
+        quality: a.quality + (i / 1000) * (b.quality - a.quality),
+      })),
+    ),
+  );
+}
+
+describe('the trade-off curve', () => {
+  it('mixes two points as a fine grid of mixes has it', () => {
+    fc.assert(
+      fc.property(points, (of) => {
+        const affordable = mixesOf(of).filter(({ cost }) => cost <= 0.5);
+        const quality = qualityAtCost(of, 0.5);
+        expect(quality === null).toBe(affordable.length === 0);
+        const best = affordable.reduce((most, mix) => Math.max(most, mix.quality), 0);
+        expect(quality ?? 0).toBeGreaterThanOrEqual(best - 1e-9);
+        expect(quality ?? 0).toBeLessThan(best + 0.01);
+
+        const good = mixesOf(of).filter((mix) => mix.quality >= 0.6);
+        const cost = costForQuality(of, 0.6);
+        expect(cost === null).toBe(good.length === 0);
+        const least = good.reduce((lowest, mix) => Math.min(lowest, mix.cost), 9);
+        expect(cost ?? 9).toBeLessThanOrEqual(least + 1e-9);
+        expect(cost ?? 9).toBeGreaterThan(least - 0.01);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('is the mean quality over all budgets', () => {
+    const line = [
+      { cost: 0, quality: 0.5 },
+      { cost: 1, quality: 1 },
+    ];
+    expect(averageQuality(line, 0, 1)).toBeCloseTo(0.75, 6);
+    expect(averageQuality([{ cost: 0.5, quality: 0.8 }], 0, 1)).toBeCloseTo(0.4, 2);
+  });
+
+  it('sends each query where the prediction is best, at any price of money', () => {
+    const truth = {
+      quality: matrixOf([
+        [1, 0.5],
+        [0, 1],
+        [1, 1],
+      ]),
+      cost: matrixOf([
+        [0.01, 0.001],
+        [0.01, 0.001],
+        [0.01, 0.001],
+      ]),
+    };
+    const curve = sweep(truth, truth, 0);
+    // Money is no matter: the first among equals answers the last query.
+    expect(curve[0].quality).toBeCloseTo(1.5);
+    expect(curve[0].cost).toBeCloseTo((0.01 + 0.001 + 0.01) / 3 / 0.01);
+    expect(curve.at(-1)?.quality).toBeCloseTo(2.5 / 2);
+    expect(curve.at(-1)?.cost).toBeCloseTo(0.1);
+    expect(costForQuality(curve, 1.5)).toBeCloseTo((0.01 + 0.001 + 0.001) / 3 / 0.01);
+  });
+});
+
+describe("RouteLLM's figures", () => {
+  const truth = {
+    quality: matrixOf([
+      [1, 0],
+      [1, 1],
+      [0, 0],
+      [1, 0],
+    ]),
+    cost: matrixOf([
+      [2, 1],
+      [2, 1],
+      [2, 1],
+      [2, 1],
+    ]),
+  };
+
+  it('are those of a perfect order', () => {
+    // One call to the strong model recovers half of the gap, two all of it.
+    const figures = twoModelFigures(truth, truth);
+    expect(figures?.cpt50).toBe(0.25);
+    expect(figures?.cpt80).toBe(0.5);
+    expect(figures?.apgr).toBeCloseTo((0.25 + 0.75 + 1 + 1) / 4);
+  });
+
+  it('are those of the worst order', () => {
+    const quality = matrixOf([
+      [0, 1],
+      [1, 0],
+      [1, 0],
+      [0, 1],
+    ]);
+    const figures = twoModelFigures({ ...truth, quality }, truth);
+    expect(figures).toMatchObject({ cpt50: 0.75, cpt80: 1 });
+    expect(figures?.apgr).toBeCloseTo((0 + 0 + 0.25 + 0.75) / 4);
+  });
+
+  it('are none without a gap, and for more models than two', () => {
+    const even = { ...truth, quality: matrixOf([[1, 1]]) };
+    expect(twoModelFigures(even, even)).toBeNull();
+    const three = { quality: matrixOf([[1, 0, 0]]), cost: matrixOf([[1, 1, 1]]) };
+    expect(twoModelFigures(three, three)).toBeNull();
+  });
+});
