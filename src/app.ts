@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
+import type { QualityGuard } from './bandit/policy.ts';
 import { priorQualities } from './bandit/priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
 import { notInForce } from './config/cross-check.ts';
@@ -30,6 +31,7 @@ import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
 import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
+import type { BudgetTarget } from './routing/budget-ledger.ts';
 import { Load } from './routing/load.ts';
 import { Router } from './routing/router.ts';
 import type { EventReader, EventStore } from './store/event-store.ts';
@@ -95,7 +97,13 @@ export class Gateway {
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
-    this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
+    this.learner = new Learner({
+      ...parts,
+      featureMap,
+      dimensions,
+      store: this.store,
+      record: (event) => this.eventLog.record(event),
+    });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
@@ -146,6 +154,7 @@ export class Gateway {
         'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
       );
     }
+    this.#introduceArms();
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
@@ -161,6 +170,7 @@ export class Gateway {
     const previous = this.#runtime;
     this.#runtime = this.#buildRuntime(loaded, { loaded: this.#loaded, runtime: previous });
     this.#keys = hashedKeys(loaded.config);
+    this.#introduceArms();
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
@@ -229,7 +239,10 @@ export class Gateway {
     if (arms.length === 0) throw noModel(loaded);
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms));
-    const { latency } = config.routing;
+    this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
+    const { latency, targets } = config.routing;
+    const { tries, budget_usd: budgetUsd } = config.learning.launch;
+    const budget = budgetTarget(targets.budget);
     return {
       arms,
       providers: buildProviders(loaded, before),
@@ -239,6 +252,9 @@ export class Gateway {
           reference,
           exploration: config.learning.exploration,
           latency: { ...latency, budgetS: latency.budget_s },
+          launch: { tries, budgetUsd },
+          guard: qualityGuard(targets.quality),
+          budget,
         },
         () => this.learner.knowledge,
         this.#load,
@@ -246,12 +262,19 @@ export class Gateway {
       ),
       reference,
       defaultWeight: config.routing.weight,
+      budget,
       namedWeights: new Map(Object.entries(config.routing.weights)),
       resilience: {
         retries: config.resilience.retries,
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
     };
+  }
+
+  /** New arms among known ones begin with the launch recipe. */
+  #introduceArms(): void {
+    const { arms, reference, defaultWeight } = this.#runtime;
+    this.learner.introduce({ arms, reference, weight: defaultWeight });
   }
 
   /** The configured one, or the dearest of those that can be called. */
@@ -285,6 +308,18 @@ export function openEventLog(config: Config): EventReader {
 
 function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
+}
+
+type Targets = Config['routing']['targets'];
+
+function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
+  if (!budget) return null;
+  return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
+}
+
+function qualityGuard(quality: Targets['quality']): QualityGuard | null {
+  if (quality === undefined) return null;
+  return typeof quality === 'number' ? { share: quality, confidence: 0.5 } : quality;
 }
 
 function buildProviders(

@@ -1,4 +1,5 @@
 import {
+  type ArmPrior,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,
@@ -45,8 +46,19 @@ export class AdaptiveLinearModel {
     return this.#candidates[0].weightOf(arm);
   }
 
-  setPriorMeans(means: ReadonlyMap<string, Float64Array>): void {
-    for (const candidate of this.#candidates) candidate.setPriorMeans(means);
+  setPriors(priors: ReadonlyMap<string, ArmPrior>): void {
+    for (const candidate of this.#candidates) candidate.setPriors(priors);
+    this.#choose();
+  }
+
+  /** As CoupledLinearModel, by the candidate that predicts. */
+  priorLike(arm: string): Float64Array {
+    return this.#chosen.priorLike(arm);
+  }
+
+  /** As CoupledLinearModel. */
+  temper(arm: string, factor: number): void {
+    for (const candidate of this.#candidates) candidate.temper(arm, factor);
     this.#choose();
   }
 

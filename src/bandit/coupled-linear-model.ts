@@ -24,6 +24,8 @@ interface Arm {
   weight: number;
   /** m0, the arm's own prior mean. */
   priorMean: Vector;
+  /** Diagonal of P1 = σ²V1⁻¹. */
+  ownPrecision: Vector;
   /** ℓ: how much of the shared slopes the arm takes. */
   loading: number;
   /** G = (A + P1)⁻¹ */
@@ -45,6 +47,14 @@ export interface Lesson {
   x: Vector;
   y: number;
   weight: number;
+}
+
+/** What is assumed of an arm before it has data of its own. */
+export interface ArmPrior {
+  /** m0: length d. */
+  mean: Vector;
+  /** Variance of the arm's own intercept; without it that of all arms. */
+  interceptVariance?: number;
 }
 
 export interface Prediction {
@@ -139,28 +149,56 @@ export class CoupledLinearModel {
     return -0.5 * (weight * Math.log(this.noiseVariance) + logDeterminants + unexplained / this.noiseVariance);
   }
 
-  /** Sets m0 of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
-  setPriorMeans(means: ReadonlyMap<string, Vector>): void {
+  /** Sets the priors of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
+  setPriors(priors: ReadonlyMap<string, ArmPrior>): void {
     let changed = false;
-    for (const id of new Set([...this.#arms.keys(), ...means.keys()])) {
-      const mean = means.get(id) ?? this.#defaultPriorMean;
+    for (const id of new Set([...this.#arms.keys(), ...priors.keys()])) {
+      const { mean, interceptVariance } = priors.get(id) ?? { mean: this.#defaultPriorMean };
+      const ownPrecision = Float64Array.from(this.#ownPrecision);
+      if (interceptVariance !== undefined) ownPrecision[0] = this.noiseVariance / interceptVariance;
       const arm = this.#arm(id);
-      if (arm.priorMean.every((value, i) => value === mean[i])) continue;
+      if (equal(arm.priorMean, mean) && equal(arm.ownPrecision, ownPrecision)) continue;
       arm.priorMean = Float64Array.from(mean);
+      arm.ownPrecision = ownPrecision;
       changed = true;
     }
     if (changed) this.rebuild();
   }
 
+  /**
+   * The prior mean with which a new arm is expected to be like this one: E[θ_a] less what it will take of the shared
+   * part, which comes on top of any arm's prior mean.
+   */
+  priorLike(id: string): Vector {
+    const arm = this.#arm(id);
+    const { a: sum, b: learned } = this.#scratch;
+    couple(arm, this.#sharedMean, sum);
+    addScaled(sum, arm.centred, 1);
+    multiply(arm.covariance, sum, learned);
+    const prior = learned.map((value, i) => arm.priorMean[i] + value - (i === 0 ? this.#sharedMean[0] : 0));
+    const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
+    for (let i = 1; i < prior.length; i++) prior[i] -= loading * this.#sharedMean[i];
+    return prior;
+  }
+
+  /** Multiplies what the arm has learned by the factor, as if each observation had counted so much less. @param factor > 0 */
+  temper(id: string, factor: number): void {
+    const arm = this.#arm(id);
+    for (const sums of [arm.precision, arm.response]) for (let i = 0; i < sums.length; i++) sums[i] *= factor;
+    arm.squares *= factor;
+    arm.weight *= factor;
+    this.rebuild();
+  }
+
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
-  predict(arm: string, x: Vector): Prediction {
+  predict(id: string, x: Vector): Prediction {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    const { covariance, priorMean, centred, loading } = this.#arm(arm);
+    const arm = this.#arm(id);
     const { a: gx, b: coupled, c: vg } = this.#scratch;
-    multiply(covariance, x, gx);
-    this.#couple(gx, loading, coupled);
+    multiply(arm.covariance, x, gx);
+    couple(arm, gx, coupled);
     multiply(this.#shared, coupled, vg);
-    const mean = dot(x, priorMean) + dot(gx, centred) + dot(coupled, this.#sharedMean);
+    const mean = dot(x, arm.priorMean) + dot(gx, arm.centred) + dot(coupled, this.#sharedMean);
     const variance = this.noiseVariance * (dot(x, gx) + dot(coupled, vg));
     return { mean, sd: Math.sqrt(Math.max(0, variance)) };
   }
@@ -206,7 +244,7 @@ export class CoupledLinearModel {
     const factor = weight / own;
     addOuterProduct(arm.covariance, gx, -factor);
     arm.logDeterminant += Math.log(own);
-    this.#couple(gx, arm.loading, coupled);
+    couple(arm, gx, coupled);
     multiply(this.#shared, coupled, vu);
     const common = 1 + factor * dot(coupled, vu);
     if (!(common > 1e-6)) return false;
@@ -220,16 +258,15 @@ export class CoupledLinearModel {
     return true;
   }
 
-  /** out = L P1 v */
-  #couple(vector: Vector, loading: number, out: Vector): void {
-    out[0] = this.#ownPrecision[0] * vector[0];
-    for (let i = 1; i < vector.length; i++) out[i] = loading * this.#ownPrecision[i] * vector[i];
-  }
-
   /** A function of the arm's sums alone, so that what is taken back leaves no trace in it. */
-  #loadingOf({ priorMean, response, weight }: Arm): number {
+  #loadingOf({
+    priorMean,
+    response,
+    weight,
+    ownPrecision,
+  }: Pick<Arm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
     if (!this.#levelLoadings) return 1;
-    const pseudo = this.#ownPrecision[0];
+    const pseudo = ownPrecision[0];
     const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, weight));
     const exact = (level * (1 - level)) / LEVEL_LOADING.typical;
     const bounded = Math.min(LEVEL_LOADING.most, Math.max(LEVEL_LOADING.least, exact));
@@ -246,13 +283,13 @@ export class CoupledLinearModel {
   }
 
   /** V⁻¹ += sign · L (P1 − P1 G P1) L */
-  #addCoupling({ covariance, loading }: Arm, sign: 1 | -1): void {
+  #addCoupling({ covariance, loading, ownPrecision }: Arm, sign: 1 | -1): void {
     const d = this.dimensions;
     for (let i = 0; i < d; i++) {
       const left = sign * (i === 0 ? 1 : loading);
       for (let j = 0; j < d; j++) {
-        const own = i === j ? this.#ownPrecision[i] : 0;
-        const value = own - this.#ownPrecision[i] * covariance[i * d + j] * this.#ownPrecision[j];
+        const own = i === j ? ownPrecision[i] : 0;
+        const value = own - ownPrecision[i] * covariance[i * d + j] * ownPrecision[j];
         this.#sharedInverse[i * d + j] += left * value * (j === 0 ? 1 : loading);
       }
     }
@@ -267,7 +304,7 @@ export class CoupledLinearModel {
     addScaled(this.#votes, arm.vote, -1);
     multiply(arm.covariance, arm.centred, arm.vote);
     arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
-    this.#couple(arm.vote, arm.loading, arm.vote);
+    couple(arm, arm.vote, arm.vote);
     addScaled(this.#votes, arm.vote, 1);
   }
 
@@ -280,9 +317,9 @@ export class CoupledLinearModel {
     // not survive a restart.
     for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const regularised = Float64Array.from(arm.precision);
-      for (let i = 0; i < d; i++) regularised[i * d + i] += this.#ownPrecision[i];
+      for (let i = 0; i < d; i++) regularised[i * d + i] += arm.ownPrecision[i];
       arm.covariance = inverseOfPositiveDefinite(regularised, d);
-      arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(this.#ownPrecision);
+      arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(arm.ownPrecision);
       multiply(arm.precision, arm.priorMean, arm.centred);
       for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
       arm.vote = new Float64Array(d);
@@ -317,7 +354,8 @@ export class CoupledLinearModel {
     check([state.updates, state.logDeterminant], 2);
     for (const arm of Object.values(state.arms)) {
       for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
-      for (const vector of [arm.response, arm.priorMean, arm.centred, arm.vote]) check(vector, d);
+      const { response, priorMean, ownPrecision, centred, vote } = arm;
+      for (const vector of [response, priorMean, ownPrecision, centred, vote]) check(vector, d);
       check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
     }
     this.#arms.clear();
@@ -340,6 +378,7 @@ export class CoupledLinearModel {
         squares: 0,
         weight: 0,
         priorMean: Float64Array.from(this.#defaultPriorMean),
+        ownPrecision: Float64Array.from(this.#ownPrecision),
         loading: 1,
         covariance: diagonalMatrix(this.#ownPrecision.map((p) => 1 / p)),
         centred: new Float64Array(d),
@@ -357,6 +396,16 @@ export class CoupledLinearModel {
 /** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
 function centredSquares({ squares, priorMean, response, centred }: Arm): number {
   return squares - dot(priorMean, response) - dot(priorMean, centred);
+}
+
+/** out = L P1 v */
+function couple({ ownPrecision, loading }: Arm, vector: Vector, out: Vector): void {
+  out[0] = ownPrecision[0] * vector[0];
+  for (let i = 1; i < vector.length; i++) out[i] = loading * ownPrecision[i] * vector[i];
+}
+
+function equal(a: Vector, b: Vector): boolean {
+  return a.every((value, i) => value === b[i]);
 }
 
 function sumOfLogs(values: Vector): number {

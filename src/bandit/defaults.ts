@@ -72,5 +72,20 @@ export const THOMPSON = {
   plausibleSds: 2,
 };
 
+/** How an arm is taken in that comes when others are already known. */
+export const LAUNCH = {
+  /** Prior variance of its own intercept. */
+  interceptVariance: 0.05,
+  /** Width of its Thompson draw, for so many answers. */
+  width: 0.8,
+  wideAnswers: 200,
+  /** So many times it is tried whatever its score, with this probability per decision. */
+  tries: 30,
+  tryProbability: 0.2,
+};
+
+/** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned. */
+export const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
+
 /** The paper's exploration bonus is α · xᵀA⁻¹x (arXiv 2502.18482). */
 export const UCB_ALPHA = 0.1;

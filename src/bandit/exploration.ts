@@ -1,5 +1,5 @@
 import { drawIndex, type Random } from '../util/random.ts';
-import { THOMPSON, UCB_ALPHA } from './defaults.ts';
+import { LAUNCH, THOMPSON, UCB_ALPHA } from './defaults.ts';
 import type { ExplorationKind } from './policy.ts';
 import { winProbabilities } from './win-probabilities.ts';
 
@@ -9,8 +9,10 @@ export interface Prospect {
   sd: number;
   /** sd² / noise variance = xᵀA⁻¹x, the form that the paper's bonus wants. */
   leverage: number;
-  /** Sum of the weights of the ratings that the arm has learned from. */
-  ratings: number;
+  /** Width of a Thompson draw, in standard deviations. */
+  width: number;
+  /** Whether a newcomer's forced tries may fall on it. */
+  forced: boolean;
   handicap: number;
   /** Cost in units of the reference arm's mean cost. */
   relativeCost: number;
@@ -18,7 +20,7 @@ export interface Prospect {
 
 export interface Choice {
   chosen: number;
-  chosenBy: 'score' | 'floor';
+  chosenBy: 'score' | 'floor' | 'launch';
   explored: number[];
   propensities: number[];
 }
@@ -46,9 +48,7 @@ const ucb: Exploration = (prospects, weight) =>
  * cheap ones first, so that every plausible arm keeps a propensity that the log can be reweighted by.
  */
 const thompson: Exploration = (prospects, weight, random) => {
-  const widths = prospects.map(
-    (p) => p.sd * (p.ratings < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth),
-  );
+  const widths = prospects.map((p) => p.sd * p.width);
   const explored = prospects.map((p, i) => p.quality + widths[i] * clipped(random.normal()));
   const wins = winProbabilities(
     prospects.map((p) => weight * p.quality - p.handicap),
@@ -65,7 +65,33 @@ const thompson: Exploration = (prospects, weight, random) => {
   };
 };
 
-export const EXPLORATIONS: Record<ExplorationKind, Exploration> = { none, ucb, thompson };
+/**
+ * New arms get forced tries: with a fixed probability one of them answers, whatever the scores. Propensities are those
+ * of the whole: (1 − p) · the exploration's, plus p / number of arms with tries left.
+ */
+function withForcedTries(explore: Exploration): Exploration {
+  return (prospects, weight, random) => {
+    const choice = explore(prospects, weight, random);
+    const forced = prospects.map((prospect) => (prospect.forced ? 1 : 0));
+    const count = forced.filter(Boolean).length;
+    if (count === 0) return choice;
+    const tried = random.uniform() < LAUNCH.tryProbability;
+    return {
+      explored: choice.explored,
+      propensities: choice.propensities.map(
+        (propensity, i) => (1 - LAUNCH.tryProbability) * propensity + (LAUNCH.tryProbability * forced[i]) / count,
+      ),
+      chosen: tried ? drawIndex(forced, random) : choice.chosen,
+      chosenBy: tried ? 'launch' : choice.chosenBy,
+    };
+  };
+}
+
+export const EXPLORATIONS: Record<ExplorationKind, Exploration> = {
+  none,
+  ucb: withForcedTries(ucb),
+  thompson: withForcedTries(thompson),
+};
 
 function certain(prospects: readonly Prospect[], weight: number, explored: number[]): Choice {
   const chosen = best(scores(prospects, weight, explored));

@@ -1,22 +1,46 @@
+import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import { CoupledLinearModel, type CoupledLinearModelState, type Lesson } from './coupled-linear-model.ts';
+import {
+  type ArmPrior,
+  CoupledLinearModel,
+  type CoupledLinearModelState,
+  type Lesson,
+} from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
+  LAUNCH,
   LENGTH_MODEL,
   PRIOR_LOG_LENGTH,
   PRIOR_QUALITY,
   QUALITY_MODELS,
+  THOMPSON,
 } from './defaults.ts';
 import { EXPLORATIONS, type Prospect } from './exploration.ts';
 import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
-import type { DecisionInput, Observation, Offer, OfferAssessment, Policy, PolicyDecision } from './policy.ts';
+import {
+  type DecisionInput,
+  NothingAffordable,
+  type Observation,
+  type Offer,
+  type OfferAssessment,
+  type Policy,
+  type PolicyDecision,
+} from './policy.ts';
+import { goodEnough } from './quality-guard.ts';
 
 export interface LinearPolicyState {
   quality: AdaptiveModelState;
   length: CoupledLinearModelState;
   correction: LengthCorrectionState;
+  /** Prior mean coefficients of arms that were launched. */
+  launched: Record<string, Float64Array>;
 }
+
+type Predicted = Pick<
+  OfferAssessment,
+  'arm' | 'quality' | 'qualitySd' | 'modelOutputTokens' | 'outputTokens' | 'costUsd'
+>;
 
 export interface LinearPolicyOptions {
   /** Candidates for the variances of the quality model, the default first; at least one. */
@@ -36,6 +60,8 @@ export class LinearPolicy implements Policy {
   readonly #quality: AdaptiveLinearModel;
   readonly #length: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
+  #levels: ReadonlyMap<string, number> = new Map();
+  #launched = new Map<string, Float64Array>();
 
   /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
@@ -48,8 +74,43 @@ export class LinearPolicy implements Policy {
 
   /** Prior mean quality per arm on [0, 1]; arms not named get the common level. */
   setPriorQualities(levels: ReadonlyMap<string, number>): void {
-    const means = [...levels].map(([arm, level]) => [arm, interceptOnly(this.dimensions, level)] as const);
-    this.#quality.setPriorMeans(new Map(means));
+    this.#levels = levels;
+    this.#setPriors();
+  }
+
+  /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
+  priorLike(arm: string): Float64Array {
+    return this.#quality.priorLike(arm);
+  }
+
+  /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
+  launch(arm: string, priorMean: Float64Array): void {
+    if (priorMean.length !== this.dimensions || !allFinite(priorMean)) {
+      throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
+    }
+    this.#launched.set(arm, priorMean);
+    this.#setPriors();
+  }
+
+  /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
+  temper(arm: string, factor: number): void {
+    this.#quality.temper(arm, factor);
+  }
+
+  /**
+   * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
+   * is learned.
+   */
+  standardisedResidual(arm: string, context: Float64Array, reward: number): number {
+    const { mean, sd } = this.#quality.predict(arm, context);
+    return (reward - mean) / Math.sqrt(this.#quality.noiseVariance + sd ** 2);
+  }
+
+  #setPriors(): void {
+    const priors = new Map<string, ArmPrior>();
+    for (const [arm, level] of this.#levels) priors.set(arm, { mean: interceptOnly(this.dimensions, level) });
+    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance: LAUNCH.interceptVariance });
+    this.#quality.setPriors(priors);
   }
 
   /** Ratings that the arm has learned from, by weight. */
@@ -66,26 +127,41 @@ export class LinearPolicy implements Policy {
     const { weight } = input;
     const predicted = input.offers.map((offer) => this.#predict(offer, input.context));
     const unit = costUnit(input, predicted);
-    const prospects: Prospect[] = predicted.map((p, i) => ({
-      quality: p.quality,
-      sd: p.qualitySd,
-      leverage: p.qualitySd ** 2 / this.#quality.noiseVariance,
-      ratings: this.ratingsOf(p.arm),
-      relativeCost: p.costUsd / unit,
-      handicap: ((1 - weight) * p.costUsd) / unit + input.offers[i].penalty,
-    }));
-    const choice = EXPLORATIONS[input.exploration](prospects, weight, input.random);
+    const prospects = predicted.map((p, i) => this.#prospect(p, input.offers[i], weight, unit));
+    const limit = input.costLimitUsd ?? Number.POSITIVE_INFINITY;
+    const affordable = [...predicted.keys()].filter((i) => !(predicted[i].costUsd > limit));
+    if (affordable.length === 0) throw new NothingAffordable('Every model would cost more than is left.');
+    const allowed = input.guard ? goodEnough(prospects, affordable, input.guard) : affordable;
+    const taking = allowed.map((i) => prospects[i]);
+    const choice = EXPLORATIONS[input.exploration](taking, weight, input.random);
     const assessments = predicted.map((p, i): OfferAssessment => {
-      const exploredQuality = choice.explored[i];
+      const place = allowed.indexOf(i);
+      const keptOut = place >= 0 ? null : affordable.includes(i) ? 'quality' : 'cost';
+      const exploredQuality = keptOut ? p.quality : choice.explored[place];
       const score = weight * exploredQuality - prospects[i].handicap;
-      return { ...p, exploredQuality, penalty: input.offers[i].penalty, score, propensity: choice.propensities[i] };
+      const propensity = keptOut ? 0 : choice.propensities[place];
+      return { ...p, exploredQuality, penalty: input.offers[i].penalty, score, keptOut, propensity };
     });
     for (const { arm, score, propensity } of assessments) {
       if (!Number.isFinite(score) || !Number.isFinite(propensity)) {
         throw new Error(`The learner's score of model "${arm}" is not a finite number.`);
       }
     }
-    return { chosen: choice.chosen, chosenBy: choice.chosenBy, assessments, costUnitUsd: unit };
+    return { chosen: allowed[choice.chosen], chosenBy: choice.chosenBy, assessments, costUnitUsd: unit };
+  }
+
+  #prospect(predicted: Predicted, offer: Offer, weight: number, unit: number): Prospect {
+    const { arm, quality, qualitySd, costUsd } = predicted;
+    const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
+    return {
+      quality,
+      sd: qualitySd,
+      leverage: qualitySd ** 2 / this.#quality.noiseVariance,
+      width: offer.launch?.wide ? LAUNCH.width : usualWidth,
+      forced: offer.launch?.forced ?? false,
+      relativeCost: costUsd / unit,
+      handicap: ((1 - weight) * costUsd) / unit + offer.penalty,
+    };
   }
 
   learn(observation: Observation): void {
@@ -117,7 +193,12 @@ export class LinearPolicy implements Policy {
   }
 
   state(): LinearPolicyState {
-    return { quality: this.#quality.state(), length: this.#length.state(), correction: this.#correction.state() };
+    return {
+      quality: this.#quality.state(),
+      length: this.#length.state(),
+      correction: this.#correction.state(),
+      launched: Object.fromEntries(this.#launched),
+    };
   }
 
   /** @throws RangeError when the state does not fit or holds anything not finite */
@@ -125,9 +206,10 @@ export class LinearPolicy implements Policy {
     this.#quality.restore(state.quality);
     this.#length.restore(state.length);
     this.#correction.restore(state.correction);
+    this.#launched = new Map(Object.entries(state.launched));
   }
 
-  #predict(offer: Offer, x: Float64Array) {
+  #predict(offer: Offer, x: Float64Array): Predicted {
     const quality = this.#quality.predict(offer.arm, x);
     const length = this.#length.predict(offer.arm, x);
     const modelOutputTokens = Math.min(Math.exp(length.mean), MAX_OUTPUT_TOKENS);

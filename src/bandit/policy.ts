@@ -9,6 +9,22 @@ export interface Offer {
   cost(outputTokens: number): number;
   /** What the score loses for the expected wait, in units of the score; ≥ 0. */
   penalty: number;
+  /** Of an arm that came when others were already known. */
+  launch?: Launch | null;
+}
+
+export interface Launch {
+  /** Whether its Thompson draw is still wide, and whether forced tries are left to it. */
+  wide: boolean;
+  forced: boolean;
+}
+
+/** Which arms are good enough: those whose quality is at least `share` of the best one's, at this confidence. */
+export interface QualityGuard {
+  /** In (0, 1]. */
+  share: number;
+  /** In (0, 1); 0.5 looks at the predictions alone. */
+  confidence: number;
 }
 
 export interface DecisionInput {
@@ -26,6 +42,10 @@ export interface DecisionInput {
    */
   referenceCost(here: number | null): number;
   exploration: ExplorationKind;
+  /** Without one any quality will do. */
+  guard?: QualityGuard | null;
+  /** USD that the answer may be predicted to cost at the most; without it any amount. */
+  costLimitUsd?: number;
   random: Random;
 }
 
@@ -44,6 +64,8 @@ export interface OfferAssessment {
   penalty: number;
   /** w · explored quality − (1 − w) · cost / reference cost − penalty */
   score: number;
+  /** What kept it out after all; its propensity is then 0. */
+  keptOut: 'quality' | 'cost' | null;
   /** Probability with which this decision chooses the arm. The propensities of all offers add up to 1. */
   propensity: number;
 }
@@ -51,12 +73,18 @@ export interface OfferAssessment {
 export interface PolicyDecision {
   /** Index into the offers. */
   chosen: number;
-  /** `score`: the best score; `floor`: drawn from the plausible arms so that each keeps some propensity. */
-  chosenBy: 'score' | 'floor';
+  /**
+   * `score`: the best score; `floor`: drawn from the plausible arms so that each keeps some propensity; `launch`: a
+   * new arm's forced try.
+   */
+  chosenBy: 'score' | 'floor' | 'launch';
   assessments: OfferAssessment[];
   /** USD that costs were divided by: c_ref, or the dearest offer where the reference costs nothing; > 0. */
   costUnitUsd: number;
 }
+
+/** No offer is within the cost limit. */
+export class NothingAffordable extends Error {}
 
 /** Something learned of one arm. A negative weight takes the same observation back. */
 export type Observation =
@@ -73,7 +101,10 @@ export type Observation =
 
 /** Chooses an arm for a context and learns from outcomes. Deterministic but for the injected randomness. */
 export interface Policy {
-  /** @throws Error when a number comes out that is not finite: the caller then falls back on the reference arm */
+  /**
+   * @throws NothingAffordable when every offer is beyond the cost limit
+   * @throws Error when a number comes out that is not finite: the caller then falls back on the reference arm
+   */
   decide(input: DecisionInput): PolicyDecision;
   /** @throws RangeError for observations that are not finite or not of the policy's dimensions */
   learn(observation: Observation): void;

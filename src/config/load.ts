@@ -220,6 +220,8 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
 
 function right(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_union') {
+    if (issue.path[1] === 'targets') return issue.message;
+    if (issue.path[1] === 'drift') return 'expected off, or { slack: 0.2, threshold: 15, remains: 0.1 }';
     return 'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }';
   }
   if (issue.code === 'invalid_key') return `as a name, ${right(issue.issues[0])}`;

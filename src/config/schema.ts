@@ -47,6 +47,22 @@ const provider = z.strictObject({
 
 const share = z.number().min(0).max(1);
 
+const usd = z.number().positive();
+
+const budget = z.union(
+  [z.strictObject({ usd_per_request: usd }), z.strictObject({ usd_per_day: usd })],
+  'expected { usd_per_request: USD } or { usd_per_day: USD }, above 0',
+);
+
+/** A share alone looks at the predictions; a confidence above a half also at how sure they are. */
+const qualityTarget = z.union(
+  [
+    z.number().gt(0).max(1),
+    z.strictObject({ share: z.number().gt(0).max(1), confidence: z.number().gt(0).lt(1).default(0.5) }),
+  ],
+  'expected a share such as 0.97, or { share: 0.97, confidence: 0.8 }',
+);
+
 const key = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
   key: secret.min(1),
@@ -89,7 +105,7 @@ export const configSchema = z.strictObject({
           cap: z.number().positive().default(10),
         })
         .prefault({}),
-      targets: z.strictObject({}).prefault({}),
+      targets: z.strictObject({ budget: budget.optional(), quality: qualityTarget.optional() }).prefault({}),
     })
     .prefault({}),
   resilience: z
@@ -109,7 +125,27 @@ export const configSchema = z.strictObject({
         .optional(),
     })
     .prefault({}),
-  learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),
+  learning: z
+    .strictObject({
+      exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson'),
+      drift: z
+        .union([
+          z.literal('off'),
+          z.strictObject({
+            slack: z.number().nonnegative().default(0.2),
+            threshold: z.number().positive().default(15),
+            remains: z.number().gt(0).max(1).default(0.1),
+          }),
+        ])
+        .prefault({}),
+      launch: z
+        .strictObject({
+          tries: z.number().int().nonnegative().default(30),
+          budget_usd: z.number().nonnegative().default(1),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   embedding: z
     .strictObject({
       kind: z.enum(['lexical', 'transformers']).default('lexical'),

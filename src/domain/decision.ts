@@ -15,6 +15,8 @@ export interface ArmExplanation {
   /** The length model's own figure, before the arm's running correction. */
   modelOutputTokens: number | null;
   costUsd: number | null;
+  /** Of an arm that came when others were already known: its forced tries so far, and how many it gets. */
+  launch: { tries: number; of: number } | null;
   /** Expected seconds in the arm's queue. */
   waitS: number | null;
   penalty: number | null;
@@ -29,11 +31,11 @@ export interface Flip {
 }
 
 /**
- * `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
+ * `launch`: a forced try of a new arm; `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
  * `session`: the arm that answered this session before;
  * `reference`: the learner could not tell, so the reference arm answers.
  */
-export type ChosenBy = 'score' | 'floor' | 'request' | 'session' | 'reference';
+export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 'reference';
 
 export interface Decision {
   arm: string;
@@ -42,7 +44,9 @@ export interface Decision {
   degraded: string | null;
   /** w in [0, 1], and where it came from. */
   weight: number;
-  weightFrom: 'model' | 'header' | 'config' | 'key';
+  weightFrom: 'model' | 'header' | 'budget' | 'config' | 'key';
+  /** USD that the request might cost on average; null where no budget is set. */
+  budgetUsd: number | null;
   exploration: string;
   propensity: number;
   /** The arm that costs and savings are told against, its mean predicted cost, and its predicted cost here. */

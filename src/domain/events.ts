@@ -73,7 +73,43 @@ export interface WithdrawnEvent {
   feedbackId: string;
 }
 
-export type GatewayEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
+/** An arm came when others were already known, and is launched: with this prior, and with forced tries. */
+export interface LaunchedEvent {
+  type: 'launched';
+  /** Not a decision's: `arm:` and the arm's id. */
+  decisionId: string;
+  time: number;
+  arm: string;
+  /** The arm that it is taken to be like; null where the config gives its quality. */
+  like: string | null;
+  /** Its prior mean coefficients, and the feature map that they are for. */
+  featureMap: string;
+  priorMean: number[];
+}
+
+/** The ratings of an arm have drifted from what was predicted: most of what it had learned is let go. */
+export interface DriftedEvent {
+  type: 'drifted';
+  /** Not a decision's: `arm:` and the arm's id. */
+  decisionId: string;
+  time: number;
+  arm: string;
+  direction: 'better' | 'worse';
+  /** Sum of standardised residuals at the alarm, and the threshold that it passed. */
+  statistic: number;
+  threshold: number;
+  /** Number of the event whose rating raised the alarm. */
+  at: number;
+  /** Share of what was learned that remains, in (0, 1]. */
+  remains: number;
+}
+
+export type GatewayEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent | LaunchedEvent | DriftedEvent;
+
+/** What events of an arm have in place of a decision's id. */
+export function armEventId(arm: string): string {
+  return `arm:${arm}`;
+}
 
 /** An event with its place in the log; numbers rise, and may leave gaps. */
 export type StoredEvent<E extends GatewayEvent = GatewayEvent> = E & { sequence: number };

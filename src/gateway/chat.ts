@@ -4,6 +4,7 @@ import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
+import { weightOfNu } from '../routing/budget.ts';
 import { newId } from '../util/ids.ts';
 import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
@@ -89,6 +90,7 @@ export class Chat {
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
     const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
+    this.#reserve(exchange, runtime);
     this.#open.add(exchange);
     void exchange.finished.then(() => this.#open.delete(exchange));
     this.#parts.eventLog.record({
@@ -118,7 +120,7 @@ export class Chat {
 
   async #decide(input: ChatInput, runtime: Runtime): Promise<Routed> {
     const { body } = input.request;
-    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime);
+    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budgetWeight(runtime));
     const allowed = allowedArms(input.models, input.key, runtime);
     if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
       throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
@@ -126,11 +128,42 @@ export class Chat {
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
     const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
-    const decision = runtime.router.decide({ context, profile, tag, allowed, sessionArm, ...choice });
+    const decision = runtime.router.decide({
+      context,
+      profile,
+      tag,
+      allowed,
+      sessionArm,
+      now: this.#parts.clock.now(),
+      ...choice,
+    });
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
     return { decision, features };
+  }
+
+  /** What the request is predicted to cost is not there for others. */
+  #reserve({ decisionId, decision }: Exchange, runtime: Runtime): void {
+    if (!runtime.budget) return;
+    const usd = decision.arms.find(({ arm }) => arm === decision.arm)?.costUsd ?? 0;
+    this.#parts.learner.knowledge.ledger.reserve(decisionId, usd, this.#parts.clock.now());
+  }
+
+  #budgetWeight({ budget, defaultWeight }: Runtime): number | null {
+    if (!budget) return null;
+    const { ledger } = this.#parts.learner.knowledge;
+    const weight = weightOfNu(ledger.nu(defaultWeight));
+    const { metrics, clock } = this.#parts;
+    metrics.budgetWeight.set(weight);
+    if ('usdPerDay' in budget) {
+      metrics.budgetTargetUsd.set({ per: 'day' }, budget.usdPerDay);
+      metrics.budgetSpentUsd.set({ per: 'day' }, ledger.spentToday(clock.now()));
+    } else {
+      metrics.budgetTargetUsd.set({ per: 'request' }, budget.usdPerRequest);
+      metrics.budgetSpentUsd.set({ per: 'request' }, ledger.meanUsd);
+    }
+    return weight;
   }
 
   #embedderFailed(failure: Error, decision: Decision): void {

@@ -67,7 +67,7 @@ export class Feedback {
   /** All events of a decision, for showing. @throws GatewayError 404, 503 */
   async events(id: string, keyName: string | null): Promise<StoredEvent[]> {
     const events = await this.#find(id);
-    if (events.length === 0 || !mayTouch(events, keyName)) {
+    if (events.length === 0 || isOfArm(events[0]) || !mayTouch(events, keyName)) {
       throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
     }
     return events;
@@ -95,6 +95,11 @@ export class Feedback {
       throw unavailable();
     }
   }
+}
+
+/** The log also holds events of arms, which are nobody's decision. */
+function isOfArm({ type }: GatewayEvent): boolean {
+  return type === 'launched' || type === 'drifted';
 }
 
 function mayTouch(events: readonly GatewayEvent[], keyName: string | null): boolean {

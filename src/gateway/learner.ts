@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { StoredEvent } from '../domain/events.ts';
+import { armEventId, type GatewayEvent, type StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { LruMap } from '../util/lru-map.ts';
 import { LearnerState } from './learner-state.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import { launchesDue, type NewcomerParts } from './newcomers.ts';
 
 const SNAPSHOT = 'learner';
 const READ_BATCH = 500;
@@ -28,6 +30,13 @@ export interface LearnerOptions {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
+  /** Writes to the log that the learner tails. */
+  record(event: GatewayEvent): void;
+}
+
+/** When ratings count as drifted, and what then remains of what was learned; null: nothing is watched. */
+export interface DriftPolicy extends DriftOptions {
+  remains: number;
 }
 
 /** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
@@ -35,6 +44,9 @@ export class Learner {
   readonly #options: LearnerOptions;
   #state: LearnerState;
   #priors: ReadonlyMap<string, number> = new Map();
+  #drift: DriftPolicy | null = null;
+  /** Number of the event that raised each arm's last announced alarm. */
+  readonly #announced = new Map<string, number>();
   #recent = recentDecisions();
   #newestSequence = 0;
   #running: Promise<void> | null = null;
@@ -64,6 +76,22 @@ export class Learner {
   setPriors(priors: ReadonlyMap<string, number>): void {
     this.#priors = priors;
     this.#state.policy.setPriorQualities(priors);
+  }
+
+  /** By the config in force. */
+  setDrift(drift: DriftPolicy | null): void {
+    this.#drift = drift;
+    this.#state.driftOptions = driftOptions(drift);
+  }
+
+  /** Launches the arms that are new among known ones. To be called once the log was read. */
+  introduce(parts: Omit<NewcomerParts, 'featureMap' | 'now' | 'priors'>): void {
+    const { featureMap, clock, log } = this.#options;
+    const due = launchesDue(this.#state, { ...parts, featureMap, priors: this.#priors, now: clock.now() });
+    for (const event of due) {
+      log.info({ model: event.arm, like: event.like }, 'A new model is launched.');
+      this.#options.record(event);
+    }
   }
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
@@ -137,6 +165,7 @@ export class Learner {
   #freshState(): LearnerState {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions);
     state.policy.setPriorQualities(this.#priors);
+    state.driftOptions = driftOptions(this.#drift);
     return state;
   }
 
@@ -178,8 +207,29 @@ export class Learner {
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length < READ_BATCH) break;
     }
-    if (state === this.#state) this.#showForeignContexts();
-    if (state === this.#state && this.#snapshotIsDue()) await this.#saveSnapshot();
+    if (state !== this.#state) return;
+    this.#showForeignContexts();
+    this.#announceDrift();
+    if (this.#snapshotIsDue()) await this.#saveSnapshot();
+  }
+
+  /** An alarm takes effect with its event, so that every process and every replay resets the arm at the same place. */
+  #announceDrift(): void {
+    if (!this.#drift) return;
+    const { metrics, log, clock } = this.#options;
+    for (const arm of this.#state.drift.alarmed) {
+      const alarm = this.#state.drift.alarmOf(arm);
+      if (!alarm || this.#announced.get(arm) === alarm.at) continue;
+      this.#announced.set(arm, alarm.at);
+      metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
+      log.warn(
+        { model: arm, direction: alarm.direction, statistic: alarm.statistic },
+        `The ratings of "${arm}" have become ${alarm.direction} than predicted; most of what was learned of it is let go.`,
+      );
+      const { threshold, remains } = this.#drift;
+      const fields = { arm, ...alarm, threshold, remains };
+      this.#options.record({ type: 'drifted', decisionId: armEventId(arm), time: clock.now(), ...fields });
+    }
   }
 
   async #fold(state: LearnerState, recent: RecentDecisions, event: StoredEvent): Promise<void> {
@@ -193,11 +243,11 @@ export class Learner {
         'An event could not be learned from and is skipped.',
       );
     }
-    recent.set(event.decisionId, [...history, event]);
+    if (!isOfArm(event)) recent.set(event.decisionId, [...history, event]);
   }
 
   async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
-    if (event.type === 'decided') return [];
+    if (event.type === 'decided' || isOfArm(event)) return [];
     const events = recent.get(event.decisionId) ?? (await this.#options.store.findDecision(event.decisionId));
     return events.filter(({ sequence }) => sequence < event.sequence);
   }
@@ -248,6 +298,14 @@ export class Learner {
       log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
     });
   }
+}
+
+function isOfArm({ type }: StoredEvent): boolean {
+  return type === 'launched' || type === 'drifted';
+}
+
+function driftOptions(drift: DriftPolicy | null): DriftOptions {
+  return drift ?? { slack: 0, threshold: Number.POSITIVE_INFINITY };
 }
 
 function recentDecisions(): RecentDecisions {

@@ -65,6 +65,15 @@ export class Metrics {
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
+  readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [
+    'model',
+    'direction',
+  ]);
+  readonly budgetTargetUsd = this.#gauge('budget_target_usd', 'USD that routing is to spend.', ['per']);
+  readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: of the day (UTC), or the mean of a request.', [
+    'per',
+  ]);
+  readonly budgetWeight = this.#gauge('budget_weight', 'The weight that the budget has come to.', []);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
   readonly foreignContexts = this.#gauge(

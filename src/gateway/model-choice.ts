@@ -13,9 +13,10 @@ export interface ModelChoice {
 }
 
 /**
- * Reads `model` and the weight. The weight in the model's name goes before the header, the header before the config;
- * the key's bounds clamp whichever it was.
+ * Reads `model` and the weight. The weight in the model's name goes before the header, the header before the budget's,
+ * that before the config's; the key's bounds clamp whichever it was.
  * @param weightHeader `x-mixllm-weight`, already checked to lie in 0..1
+ * @param budgetWeight that the budget has come to; null without one
  * @throws GatewayError 404 for a model that is not registered, 400 for a weight outside 0..1
  */
 export function chooseModel(
@@ -23,6 +24,7 @@ export function chooseModel(
   weightHeader: number | null,
   key: KeyLimits | null,
   runtime: Runtime,
+  budgetWeight: number | null = null,
 ): ModelChoice {
   const requested = runtime.arms.find((arm) => arm.id === model) ?? null;
   if (requested && key?.models && !key.models.has(model)) throw modelNotFound(model);
@@ -32,7 +34,9 @@ export function chooseModel(
       ? { weight: suffix, weightFrom: 'model' as const }
       : weightHeader !== null
         ? { weight: weightHeader, weightFrom: 'header' as const }
-        : { weight: runtime.defaultWeight, weightFrom: 'config' as const };
+        : budgetWeight !== null
+          ? { weight: budgetWeight, weightFrom: 'budget' as const }
+          : { weight: runtime.defaultWeight, weightFrom: 'config' as const };
   return { requested, ...clamp(unclamped, key) };
 }
 

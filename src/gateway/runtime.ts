@@ -1,5 +1,6 @@
 import type { Arm } from '../domain/arm.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
 
 /** Limits of one gateway key. */
@@ -26,7 +27,9 @@ export interface Runtime {
   providers: ReadonlyMap<string, Provider>;
   router: Router;
   reference: string;
+  /** Of requests that say nothing of it, unless a budget sets the weight; where a budget starts. */
   defaultWeight: number;
+  budget: BudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
   resilience: Resilience;
 }

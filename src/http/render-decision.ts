@@ -11,6 +11,7 @@ export function renderDecision(decision: Decision) {
     degraded: decision.degraded,
     weight: decision.weight,
     weight_from: decision.weightFrom,
+    budget_usd: decision.budgetUsd ?? null,
     exploration: decision.exploration,
     propensity: decision.propensity,
     reference: {
@@ -49,6 +50,7 @@ function renderArm(arm: ArmExplanation) {
     input_tokens: arm.inputTokens,
     output_tokens: arm.outputTokens,
     cost_usd: arm.costUsd,
+    launch: arm.launch ? `new, ${arm.launch.tries} of ${arm.launch.of}` : null,
     expected_wait_s: arm.waitS,
     penalty: arm.penalty,
     score: arm.score,

@@ -1,18 +1,29 @@
-import type { ExplorationKind, Offer, Policy, PolicyDecision } from '../bandit/policy.ts';
+import {
+  type ExplorationKind,
+  NothingAffordable,
+  type Offer,
+  type Policy,
+  type PolicyDecision,
+  type QualityGuard,
+} from '../bandit/policy.ts';
 import type { Arm } from '../domain/arm.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
+import type { BudgetLedger, BudgetTarget } from './budget-ledger.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
+import type { Launches, LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } from './load.ts';
 
 /** What the router knows of the arms: shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
   policy: Policy & { ratingsOf(arm: string): number };
   statistics: ArmStatistics;
+  launches: Launches;
+  ledger: BudgetLedger;
 }
 
 export interface RouterOptions {
@@ -20,6 +31,9 @@ export interface RouterOptions {
   reference: string;
   exploration: ExplorationKind;
   latency: LatencyPenaltyOptions;
+  launch: LaunchLimits;
+  guard: QualityGuard | null;
+  budget: BudgetTarget | null;
 }
 
 export interface RouteQuery {
@@ -34,6 +48,8 @@ export interface RouteQuery {
   sessionArm: string | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
+  /** Milliseconds since the epoch. */
+  now: number;
 }
 
 /** Filters the arms, scores them, chooses, and says why. */
@@ -50,7 +66,10 @@ export class Router {
     this.#random = random;
   }
 
-  /** @throws GatewayError 400 when no arm can serve the request, with the reason of each */
+  /**
+   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; 429 when too little is left
+   * of the day's budget
+   */
   decide(query: RouteQuery): Decision {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
@@ -59,12 +78,14 @@ export class Router {
     try {
       return this.#decideByPolicy(query, explanations, offers);
     } catch (error) {
+      if (error instanceof NothingAffordable) throw budgetSpent();
       return this.#decideByReference(query, explanations, candidates, messageOf(error));
     }
   }
 
   #explain(arm: Arm, query: RouteQuery): ArmExplanation {
-    const { policy, statistics } = this.#knowledge();
+    const { policy, statistics, launches } = this.#knowledge();
+    const progress = launches.progressOf(arm.id);
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
     const waitS = expectedWait(this.#load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     return {
@@ -74,6 +95,7 @@ export class Router {
       excluded: this.#exclusion(arm, query, inputTokens),
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
+      launch: progress && { tries: progress.tries, of: this.#options.launch.tries },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
     };
@@ -93,13 +115,14 @@ export class Router {
       arm: arm.id,
       cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
       penalty: candidate.penalty ?? 0,
+      launch: this.#knowledge().launches.launchOf(arm.id, this.#options.launch),
     };
   }
 
   #decideByPolicy(query: RouteQuery, explanations: ArmExplanation[], offers: Offer[]): Decision {
-    const { policy, statistics } = this.#knowledge();
+    const { policy, statistics, ledger } = this.#knowledge();
     const context = Float64Array.from(query.context.values);
-    const { reference, exploration } = this.#options;
+    const { reference, exploration, guard, budget } = this.#options;
     const made = policy.decide({
       context,
       offers,
@@ -107,10 +130,13 @@ export class Router {
       reference,
       referenceCost: (here) => statistics.referenceCost(reference, here),
       exploration,
+      guard,
+      costLimitUsd: budget ? ledger.limitUsd(budget, query.now) : undefined,
       random: this.#random,
     });
+    const taking = made.assessments.filter(({ keptOut }) => keptOut === null);
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
-    const before = made.assessments.find(({ arm }) => arm === query.sessionArm);
+    const before = taking.find(({ arm }) => arm === query.sessionArm);
     const chosen = before ?? made.assessments[made.chosen];
     return {
       ...this.#common(
@@ -122,8 +148,8 @@ export class Router {
       propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
       referenceCostUsd,
-      runnerUp: runnerUp(made.assessments),
-      ...flips(made.assessments, query.weight, made.costUnitUsd),
+      runnerUp: runnerUp(taking),
+      ...flips(taking, query.weight, made.costUnitUsd),
     };
   }
 
@@ -155,6 +181,7 @@ export class Router {
       degraded: null,
       weight: query.weight,
       weightFrom: query.weightFrom,
+      budgetUsd: this.#options.budget && this.#knowledge().ledger.targetUsd(this.#options.budget, query.now),
       exploration: this.#options.exploration,
       reference: this.#options.reference,
       featureMap: query.context.featureMap,
@@ -184,7 +211,21 @@ const UNKNOWN = {
 
 function withAssessment(explanation: ArmExplanation, made: PolicyDecision): ArmExplanation {
   const assessment = made.assessments.find(({ arm }) => arm === explanation.arm);
-  return assessment ? { ...explanation, ...assessment } : explanation;
+  if (!assessment) return explanation;
+  const { keptOut, ...figures } = assessment;
+  return { ...explanation, ...figures, excluded: keptOut && KEPT_OUT[keptOut] };
+}
+
+const KEPT_OUT = {
+  quality: "its predicted quality is below the quality target's share of the best",
+  cost: "it would cost more than is left of the day's budget",
+};
+
+function budgetSpent(): GatewayError {
+  return new GatewayError(429, "What is left of today's budget pays for no model; the day ends at midnight UTC.", {
+    type: 'insufficient_quota',
+    code: 'budget_spent',
+  });
 }
 
 function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {

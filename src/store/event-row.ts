@@ -71,6 +71,8 @@ function aliasOf(event: GatewayEvent): string | null {
  */
 function uniqueKeyOf(event: GatewayEvent): string | null {
   if (event.type === 'decided' || event.type === 'completed') return `${event.type}:${event.decisionId}`;
+  // Every process that tails the log sees the same drift.
+  if (event.type === 'drifted') return `drifted:${event.arm}:${event.at}`;
   if (event.type !== 'rated' || event.idempotencyKey === null) return null;
   return `rated:${event.decisionId}:${event.idempotencyKey}`;
 }

@@ -39,3 +39,19 @@ export function normalCdf(z: number): number {
   }
   return z > 0 ? 1 - tail : tail;
 }
+
+/** The z with Φ(z) = p, to about 1e-12: bisection, then Newton's steps. @param p in (0, 1) */
+export function inverseNormalCdf(p: number): number {
+  let [low, high] = [-38, 38];
+  for (let i = 0; i < 20; i++) {
+    const middle = (low + high) / 2;
+    if (normalCdf(middle) < p) low = middle;
+    else high = middle;
+  }
+  let z = (low + high) / 2;
+  for (let i = 0; i < 3; i++) {
+    const density = normalDensity(z);
+    if (density > 0) z -= (normalCdf(z) - p) / density;
+  }
+  return z;
+}

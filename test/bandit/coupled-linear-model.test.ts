@@ -25,6 +25,7 @@ const PRIOR_MEANS = new Map([
   ['a', Float64Array.of(0.6, 0.1, -0.1, 0)],
   ['b', Float64Array.of(0.9, 0, 0.05, -0.2)],
 ]);
+const PRIORS = new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, { mean }]));
 const seeds = fc.integer();
 
 function context(random: Random): Float64Array {
@@ -42,7 +43,7 @@ function lessons(random: Random, count: number): Lesson[] {
 
 function freshModel(options: CoupledModelOptions = QUALITY_MODEL): CoupledLinearModel {
   const model = new CoupledLinearModel(D, options, DEFAULT_MEAN);
-  model.setPriorMeans(PRIOR_MEANS);
+  model.setPriors(PRIORS);
   return model;
 }
 
@@ -206,7 +207,7 @@ describe('CoupledLinearModel', () => {
 
   it('moves arms of the middle most by what is learned of the difficulty of a query', () => {
     const model = new CoupledLinearModel(D, QUALITY_MODEL, Float64Array.of(0.5, 0, 0, 0));
-    model.setPriorMeans(new Map([['sure', Float64Array.of(0.97, 0, 0, 0)]]));
+    model.setPriors(new Map([['sure', { mean: Float64Array.of(0.97, 0, 0, 0) }]]));
     const random = seededRandom(11);
     for (let i = 0; i < 400; i++) {
       const hard = random.normal();
@@ -304,16 +305,16 @@ describe('CoupledLinearModel', () => {
   it('changes nothing to the bit for equal prior means, and all of it for others', () => {
     const model = taught(lessons(seededRandom(2), 30));
     const before = structuredClone(model.state());
-    model.setPriorMeans(new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, Float64Array.from(mean)])));
+    model.setPriors(new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, { mean: Float64Array.from(mean) }])));
     expect(model.state()).toEqual(before);
 
     const items = lessons(seededRandom(2), 30);
     const late = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
     for (const { arm, x, y, weight } of items) late.learn(arm, x, y, weight);
-    late.setPriorMeans(PRIOR_MEANS);
+    late.setPriors(PRIORS);
     expect(distance(predictorOf(late), predictorOf(model))).toBeLessThan(1e-9);
     expect(late.logEvidence).toBeCloseTo(model.logEvidence, 8);
-    late.setPriorMeans(new Map());
+    late.setPriors(new Map());
     const plain = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
     for (const { arm, x, y, weight } of items) plain.learn(arm, x, y, weight);
     expect(distance(predictorOf(late), predictorOf(plain))).toBeLessThan(1e-9);

@@ -4,8 +4,10 @@ import { EXPLORATIONS, type Prospect } from '../../src/bandit/exploration.ts';
 import { normalCdf } from '../../src/util/normal-distribution.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
+const { floor, floorCostOffset, coldWidth, clip, plausibleSds } = THOMPSON;
+
 function prospect(fields: Partial<Prospect>): Prospect {
-  return { quality: 0.8, sd: 0, leverage: 0, ratings: 0, handicap: 0, relativeCost: 1, ...fields };
+  return { quality: 0.8, sd: 0, leverage: 0, width: coldWidth, forced: false, handicap: 0, relativeCost: 1, ...fields };
 }
 
 /** Numbers given in advance: normals first, then uniforms. */
@@ -15,22 +17,21 @@ function scripted(normals: number[], uniforms: number[]): Random {
 }
 
 const { none, ucb, thompson } = EXPLORATIONS;
-const { floor, floorCostOffset, coldWidth, warmWidth, warmAfter, clip, plausibleSds } = THOMPSON;
 const NO_FLOOR = 0.9;
 
 describe('thompson', () => {
-  it('adds the clipped draw in widths of the standard deviation, by how many ratings there are', () => {
+  it('adds the clipped draw in widths of the standard deviation', () => {
     const prospects = [
-      prospect({ sd: 0.1, ratings: warmAfter - 1 }),
-      prospect({ sd: 0.1, ratings: warmAfter }),
-      prospect({ sd: 0.1 }),
-      prospect({ sd: 0.1 }),
+      prospect({ sd: 0.1, width: 0.4 }),
+      prospect({ sd: 0.1, width: 0.2 }),
+      prospect({ sd: 0.1, width: 0.4 }),
+      prospect({ sd: 0.1, width: 0.4 }),
     ];
     const { explored } = thompson(prospects, 0.7, scripted([1, 1, 5, -5], [NO_FLOOR]));
-    expect(explored[0]).toBeCloseTo(0.8 + 0.1 * coldWidth, 12);
-    expect(explored[1]).toBeCloseTo(0.8 + 0.1 * warmWidth, 12);
-    expect(explored[2]).toBeCloseTo(0.8 + 0.1 * coldWidth * clip, 12);
-    expect(explored[3]).toBeCloseTo(0.8 - 0.1 * coldWidth * clip, 12);
+    expect(explored[0]).toBeCloseTo(0.84, 12);
+    expect(explored[1]).toBeCloseTo(0.82, 12);
+    expect(explored[2]).toBeCloseTo(0.8 + coldWidth * 0.1 * clip, 12);
+    expect(explored[3]).toBeCloseTo(0.8 - coldWidth * 0.1 * clip, 12);
   });
 
   it('takes the best of weight · explored quality − handicap', () => {

@@ -59,7 +59,8 @@ export function describePolicyContract(
           expect(made.assessments.map(({ arm }) => arm)).toEqual(input.offers.map(({ arm }) => arm));
           expect(made.chosen).toBeOneOf([...input.offers.keys()]);
           expect(made.costUnitUsd).toBeGreaterThan(0);
-          for (const { arm, ...figures } of made.assessments) {
+          for (const { arm, keptOut, ...figures } of made.assessments) {
+            expect(keptOut).toBeNull();
             expect(Object.values(figures).every(Number.isFinite), arm).toBe(true);
             expect(figures.qualitySd).toBeGreaterThan(0);
             expect(figures.propensity).toBeGreaterThanOrEqual(0);

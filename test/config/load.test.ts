@@ -121,7 +121,11 @@ describe('defaults', () => {
         max_retry_after_s: 5,
         timeouts: { connect_s: 5, first_byte_s: 120, idle_s: 60, total_s: 600 },
       },
-      learning: { exploration: 'thompson' },
+      learning: {
+        exploration: 'thompson',
+        drift: { slack: 0.2, threshold: 15, remains: 0.1 },
+        launch: { tries: 30, budget_usd: 1 },
+      },
       embedding: { kind: 'lexical', timeout_ms: 250 },
       storage: { url: 'sqlite:data/mixllm.db' },
       logging: { level: 'info' },

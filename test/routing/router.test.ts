@@ -4,8 +4,10 @@ import type { ExplorationKind } from '../../src/bandit/policy.ts';
 import type { Arm } from '../../src/domain/arm.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+import { BudgetLedger } from '../../src/routing/budget-ledger.ts';
+import { Launches } from '../../src/routing/launches.ts';
 import { Load } from '../../src/routing/load.ts';
-import { type RouteQuery, Router, type RoutingKnowledge } from '../../src/routing/router.ts';
+import { type RouteQuery, Router, type RouterOptions, type RoutingKnowledge } from '../../src/routing/router.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { spoilModels } from '../bandit/support.ts';
 import { armOf, profileOf } from './support.ts';
@@ -14,7 +16,14 @@ const BIG = armOf('big', { usd: 10 });
 const SMALL = armOf('small', { usd: 1 });
 const BLIND = armOf('blind', { usd: 2, capabilities: [], contextWindow: 2000 });
 
-function setUp(options: { arms?: Arm[]; exploration?: ExplorationKind; knowledge?: RoutingKnowledge } = {}) {
+function setUp(
+  options: {
+    arms?: Arm[];
+    exploration?: ExplorationKind;
+    knowledge?: RoutingKnowledge;
+    targets?: Partial<RouterOptions>;
+  } = {},
+) {
   const policy = new LinearPolicy(3);
   policy.setPriorQualities(
     new Map([
@@ -23,7 +32,12 @@ function setUp(options: { arms?: Arm[]; exploration?: ExplorationKind; knowledge
       ['blind', 0.6],
     ]),
   );
-  const knowledge = options.knowledge ?? { policy, statistics: new ArmStatistics() };
+  const knowledge = options.knowledge ?? {
+    policy,
+    statistics: new ArmStatistics(),
+    launches: new Launches(),
+    ledger: new BudgetLedger(),
+  };
   const load = new Load();
   const router = new Router(
     {
@@ -31,6 +45,10 @@ function setUp(options: { arms?: Arm[]; exploration?: ExplorationKind; knowledge
       reference: 'big',
       exploration: options.exploration ?? 'none',
       latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
+      launch: { tries: 30, budgetUsd: 1 },
+      guard: null,
+      budget: null,
+      ...options.targets,
     },
     () => knowledge,
     load,
@@ -49,6 +67,7 @@ function query(fields: Partial<RouteQuery> = {}): RouteQuery {
     allowed: null,
     weight: 0.9,
     weightFrom: 'config',
+    now: 0,
     ...fields,
   };
 }

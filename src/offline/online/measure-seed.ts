@@ -23,7 +23,7 @@ const LEARNERS: Record<Exclude<Way, 'best_single' | 'random'>, StreamSettings> =
   cold: PLAIN,
   warm50: { ...PLAIN, labelled: LABELLED },
   full: { ...PLAIN, seesAll: true },
-  flat: { ...PLAIN, learner: 'flat' },
+  flat: { ...PLAIN, kind: 'flat', driftAlarms: false },
 };
 
 /** Runs every learner and the asked scenarios on one stream. Equal streams give equal figures. */

@@ -1,6 +1,7 @@
+import { nextNu } from '../../routing/budget.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
-import { type LearnerKind, StreamLearner } from './stream-learner.ts';
+import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
 
 /** How ratings come back. */
 export interface Ratings {
@@ -14,20 +15,35 @@ export interface Ratings {
   flipped: number;
 }
 
-export interface StreamSettings {
-  learner: LearnerKind;
+/** A model that is not there from the start. */
+export interface Newcomer {
+  model: number;
+  /** Position of the query that it comes with. */
+  from: number;
+  /** Whether it is launched as in production, or just added. */
+  launched: boolean;
+}
+
+export interface StreamSettings extends StreamLearnerOptions {
   /** So many queries at the start are answered and graded by all models, and not scored. */
   labelled: number;
   /** Every model's outcome is seen on every query. */
   seesAll: boolean;
   ratings: Ratings;
+  newcomer: Newcomer | null;
+  /** USD that a request may cost on average; null: each query has its own price of money. */
+  budgetUsd: number | null;
 }
 
 export const PLAIN: StreamSettings = {
-  learner: 'production',
+  kind: 'production',
+  driftAlarms: true,
+  guard: null,
   labelled: 0,
   seesAll: false,
   ratings: { delay: 0, share: 1, kind: 'grades', flipped: 0 },
+  newcomer: null,
+  budgetUsd: null,
 };
 
 /** A warm start: so many queries at the start are answered and graded by all models. */
@@ -37,20 +53,32 @@ export interface StreamResult {
   /** Position of the model that answered each scored query, and the utility that it brought in percent. */
   models: number[];
   utilities: number[];
+  /** The model of each drift alarm. */
+  alarms: readonly number[];
 }
+
+/** The price of money that a budget starts from. */
+const FIRST_NU = 0.1;
 
 /** Sends a stream through a learner, by the protocol of the settings. */
 export function runStream(stream: Stream, settings: StreamSettings): StreamResult {
   const randomFor = (purpose: number) => seededRandom(derivedSeed(stream.seed, purpose));
-  const learner = new StreamLearner(settings.learner, stream, randomFor(PURPOSE.choices));
+  const learner = new StreamLearner(settings, stream, randomFor(PURPOSE.choices));
   const rater = new Rater(settings.ratings, learner, randomFor(PURPOSE.raters));
+  const { newcomer, budgetUsd } = settings;
   const all = [...stream.models.keys()];
-  const result: StreamResult = { models: [], utilities: [] };
+  let present = newcomer ? all.filter((model) => model !== newcomer.model) : all;
+  let dual = FIRST_NU;
+  const result: StreamResult = { models: [], utilities: [], alarms: learner.alarms };
   stream.queries.forEach((query, position) => {
     rater.deliver(position);
-    const made = learner.decide(query, query.nu, all);
+    if (position === newcomer?.from) {
+      if (newcomer.launched) learner.launch(newcomer.model, present);
+      present = all;
+    }
+    const made = learner.decide(query, budgetUsd === null ? query.nu : dual, present);
     if (position < settings.labelled || settings.seesAll) {
-      for (const model of all) {
+      for (const model of present) {
         learner.learnAnswer(query, model, made);
         learner.learnRating(query, model, query.quality[model]);
       }
@@ -59,6 +87,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     const model = stream.models.indexOf(made.assessments[made.chosen].arm);
     result.models.push(model);
     result.utilities.push(utility(stream, query, model));
+    if (budgetUsd !== null) dual = nextNu(dual, query.cost[model], budgetUsd);
     if (settings.seesAll) return;
     learner.learnAnswer(query, model, made);
     rater.answered(position, query, model);

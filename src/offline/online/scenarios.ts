@@ -1,6 +1,6 @@
 import { mean } from '../../util/statistics.ts';
-import { LABELLED, PLAIN, type Ratings, runStream } from './run-stream.ts';
-import type { Stream } from './stream.ts';
+import { LABELLED, PLAIN, type Ratings, runStream, type StreamSettings } from './run-stream.ts';
+import { type Stream, utility } from './stream.ts';
 
 /** Something that production does to a learner, and how it is judged. */
 export interface Scenario {
@@ -13,19 +13,98 @@ export interface Scenario {
 
 /** Mean utility over the stream, cold and after 50 labelled queries, with ratings that come back so. */
 function withRatings(title: string, ratings: Partial<Ratings>): Scenario {
-  const utility = (stream: Stream, labelled: number) =>
+  const meanUtility = (stream: Stream, labelled: number) =>
     mean(runStream(stream, { ...PLAIN, labelled, ratings: { ...PLAIN.ratings, ...ratings } }).utilities);
   return {
     title,
     headline: 'warm50',
-    measure: (stream) => ({ warm50: utility(stream, LABELLED), cold: utility(stream, 0) }),
+    measure: (stream) => ({ warm50: meanUtility(stream, LABELLED), cold: meanUtility(stream, 0) }),
   };
 }
+
+/** Mean utility over the second half, in which what the models are worth has changed without a word. */
+function withChange(title: string, change: (quality: number[], byValue: readonly number[]) => void): Scenario {
+  const meanUtility = (stream: Stream, driftAlarms: boolean) => {
+    const half = halfOf(stream);
+    const value = byValue(stream);
+    const queries = stream.queries.map((query, position) => {
+      if (position < half) return query;
+      const quality = [...query.quality];
+      change(quality, value);
+      return { ...query, quality };
+    });
+    const { utilities } = runStream({ ...stream, queries }, { ...PLAIN, labelled: LABELLED, driftAlarms });
+    return mean(utilities.slice(half - LABELLED));
+  };
+  return {
+    title: `${title} at half stream; second half`,
+    headline: 'warm50',
+    measure: (stream) => ({ warm50: meanUtility(stream, true), without_alarms: meanUtility(stream, false) }),
+  };
+}
+
+/** The best-value model is added at half stream; its share of the last quarter. */
+const newArm: Scenario = {
+  title: 'the best-value model is added at half stream; its share of the last quarter',
+  headline: 'launched',
+  measure(stream) {
+    const [model] = byValue(stream);
+    const from = halfOf(stream);
+    const share = (settings: Partial<StreamSettings>) => {
+      const { models } = runStream(stream, { ...PLAIN, labelled: LABELLED, ...settings });
+      const last = models.slice(-Math.floor(stream.queries.length / 4));
+      return mean(last.map((chosen) => Number(chosen === model)));
+    };
+    return {
+      launched: share({ newcomer: { model, from, launched: true } }),
+      ordinary: share({ newcomer: { model, from, launched: false } }),
+      full: share({ seesAll: true }),
+    };
+  },
+};
+
+/** Spending is held at this share of what always the best model would cost. */
+const BUDGET_SHARE = 0.2418;
+
+/** Shares of always the best model, in percent. */
+const budget: Scenario = {
+  title: 'budget of 24.18 % of the best model; spent and quality in % of the best model',
+  headline: 'spent',
+  measure(stream) {
+    const settings = { ...PLAIN, labelled: LABELLED, budgetUsd: BUDGET_SHARE * stream.referenceCost };
+    const run = runStream(stream, settings);
+    const meanOf = (column: 'cost' | 'quality') =>
+      mean(run.models.map((model, position) => stream.queries[LABELLED + position][column][model]));
+    return {
+      spent: (100 * meanOf('cost')) / stream.referenceCost,
+      quality: (100 * meanOf('quality')) / stream.bestQuality,
+    };
+  },
+};
 
 export const SCENARIOS = {
   delay300: withRatings('ratings 300 requests late', { delay: 300 }),
   rated10: withRatings('10 % of answers rated', { share: 0.1 }),
   flip20: withRatings('thumbs, 20 % of them flipped', { kind: 'thumbs', flipped: 0.2 }),
+  swap: withChange('the best-value and the worst-value model change places in quality', (quality, value) => {
+    const [best, worst] = [value[0], value[value.length - 1]];
+    [quality[best], quality[worst]] = [quality[worst], quality[best]];
+  }),
+  degrade: withChange('the best-value model loses 0.2 of quality', (quality, [best]) => {
+    quality[best] -= 0.2;
+  }),
+  new_arm: newArm,
+  budget,
 } satisfies Record<string, Scenario>;
+
+/** Positions of the models, the one of the best mean utility first. */
+function byValue(stream: Stream): number[] {
+  const values = stream.models.map((_, model) => mean(stream.queries.map((query) => utility(stream, query, model))));
+  return [...values.keys()].sort((a, b) => values[b] - values[a]);
+}
+
+function halfOf(stream: Stream): number {
+  return Math.floor(stream.queries.length / 2);
+}
 
 export type ScenarioName = keyof typeof SCENARIOS;

@@ -1,8 +1,12 @@
+import { DRIFT, LAUNCH } from '../../bandit/defaults.ts';
+import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
-import type { ExplorationKind, Offer, PolicyDecision } from '../../bandit/policy.ts';
+import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
+import { Launches } from '../../routing/launches.ts';
+import { mostUseful } from '../../routing/most-useful.ts';
 import type { Random } from '../../util/random.ts';
 import type { Stream, StreamQuery } from './stream.ts';
 
@@ -12,12 +16,22 @@ import type { Stream, StreamQuery } from './stream.ts';
  */
 export type LearnerKind = 'production' | 'flat';
 
+export interface StreamLearnerOptions {
+  kind: LearnerKind;
+  /** Whether drift alarms reset arms. */
+  driftAlarms: boolean;
+  guard: QualityGuard | null;
+}
+
 /** σ² = 1 and own variances of 1 make P1 the identity; with next to no shared variance the arms are disjoint. */
 const FLAT_MODEL = {
   noiseVariance: 1,
   sharedVariance: { intercept: 1e-12, slope: 1e-12 },
   ownVariance: { intercept: 1, slope: 1 },
 };
+
+/** The weight at which a new arm's likeliest like is looked for: that of ν = 0.1, the middle of the stream's. */
+const USUAL_WEIGHT = 1 / 1.1;
 
 /**
  * The production policy as the gateway drives it, without the gateway: offers priced by list prices, length learned
@@ -27,21 +41,29 @@ const FLAT_MODEL = {
 export class StreamLearner {
   readonly policy: LinearPolicy;
   readonly #statistics = new ArmStatistics();
+  readonly #launches = new Launches();
+  readonly #drift = new DriftMonitor();
   readonly #stream: Stream;
+  readonly #options: StreamLearnerOptions;
   readonly #exploration: ExplorationKind;
   readonly #random: Random;
   readonly #offers: Offer[];
+  #ratings = 0;
+  /** Alarms of drift so far, by model. */
+  readonly alarms: number[] = [];
 
-  constructor(kind: LearnerKind, stream: Stream, random: Random) {
+  constructor(options: StreamLearnerOptions, stream: Stream, random: Random) {
     this.#stream = stream;
+    this.#options = options;
     this.#random = random;
-    this.#exploration = kind === 'flat' ? 'ucb' : 'thompson';
+    const flat = options.kind === 'flat';
+    this.#exploration = flat ? 'ucb' : 'thompson';
     this.policy = new LinearPolicy(
       stream.dimensions,
-      kind === 'flat' ? { qualityModels: [FLAT_MODEL], priorQuality: 0 } : undefined,
+      flat ? { qualityModels: [FLAT_MODEL], priorQuality: 0 } : undefined,
     );
     const prices = stream.prices.map(({ output }) => ({ input: 0, cachedInput: 0, cacheWrite: 0, output }));
-    if (kind === 'production') {
+    if (!flat) {
       const arms = stream.models.map((id, i) => ({ id, price: prices[i], prior: null }));
       this.policy.setPriorQualities(priorQualities(arms));
     }
@@ -57,34 +79,59 @@ export class StreamLearner {
     const reference = this.#stream.models[this.#stream.reference];
     const made = this.policy.decide({
       context: query.context,
-      offers: models.map((model) => this.#offers[model]),
+      offers: models.map((model) => this.#offer(model)),
       weight: 1 / (1 + nu),
       reference,
       referenceCost: (here) => this.#statistics.referenceCost(reference, here),
       exploration: this.#exploration,
+      guard: this.#options.guard,
       random: this.#random,
     });
     const here = made.assessments.find(({ arm }) => arm === reference)?.costUsd;
     if (here !== undefined) this.#statistics.learnReferenceCost(reference, here);
+    if (made.chosenBy === 'launch') this.#launches.tried(made.assessments[made.chosen].arm, 0);
     return made;
+  }
+
+  /** A model is added: like the one of the best utility now. @param models that are already there */
+  launch(model: number, models: readonly number[]): void {
+    const reference = this.#stream.models[this.#stream.reference];
+    const like = mostUseful(this.policy, {
+      offers: models.map((other) => this.#offers[other]),
+      weight: USUAL_WEIGHT,
+      reference,
+      referenceCost: (here) => this.#statistics.referenceCost(reference, here),
+    });
+    const arm = this.#stream.models[model];
+    this.policy.launch(arm, this.policy.priorLike(like));
+    this.#launches.begin(arm);
   }
 
   /** An answer has come, at its recorded cost. @param made the decision for this query */
   learnAnswer(query: StreamQuery, model: number, made: PolicyDecision): void {
+    const arm = this.#stream.models[model];
+    this.#launches.answered(arm);
     const outputTokens = recordedOutputTokens(this.#stream.prices[model], query.cost[model]);
     if (outputTokens === 0) return;
-    const arm = this.#stream.models[model];
     const predictedTokens = made.assessments.find((assessment) => assessment.arm === arm)?.modelOutputTokens ?? null;
     this.policy.learn({ kind: 'length', arm, context: query.context, outputTokens, predictedTokens, weight: 1 });
   }
 
-  learnRating(query: StreamQuery, model: number, reward: number): void {
-    this.policy.learn({
-      kind: 'quality',
-      arm: this.#stream.models[model],
-      context: query.context,
-      reward,
-      weight: 1,
-    });
+  learnRating({ context }: StreamQuery, model: number, reward: number): void {
+    const arm = this.#stream.models[model];
+    const residual = this.policy.standardisedResidual(arm, context, reward);
+    this.policy.learn({ kind: 'quality', arm, context, reward, weight: 1 });
+    if (!this.#options.driftAlarms) return;
+    this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);
+    if (!this.#drift.alarmOf(arm)) return;
+    this.alarms.push(model);
+    this.policy.temper(arm, DRIFT.remains);
+    this.#drift.reset(arm);
+  }
+
+  #offer(model: number): Offer {
+    const offer = this.#offers[model];
+    const limits = { tries: LAUNCH.tries, budgetUsd: Number.POSITIVE_INFINITY };
+    return { ...offer, launch: this.#launches.launchOf(offer.arm, limits) };
   }
 }

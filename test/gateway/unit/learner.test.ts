@@ -27,13 +27,17 @@ interface SetUp {
   metrics: Metrics;
   log: RecordingLogger;
   store: FakeStore;
+  /** What the learner itself wrote to the log. */
+  recorded: GatewayEvent[];
 }
 
 function learnerOn(store: FakeStore, featureMap = FEATURE_MAP): SetUp {
   const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
-  const learner = new Learner({ featureMap, dimensions: DIMENSIONS, store, clock, metrics, log });
+  const recorded: GatewayEvent[] = [];
+  const record = (event: GatewayEvent) => void recorded.push(event);
+  const learner = new Learner({ featureMap, dimensions: DIMENSIONS, store, clock, metrics, log, record });
   learner.setPriors(PRIORS);
-  return { learner, clock, metrics, log, store };
+  return { learner, clock, metrics, log, store, recorded };
 }
 
 /** Everything that was learned, as text: equal texts are equal to the bit. */

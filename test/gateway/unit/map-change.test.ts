@@ -149,6 +149,7 @@ describe('a learner on a log of another feature map', () => {
       clock: new ManualClock(),
       metrics,
       log,
+      record: () => expect.unreachable('the learner writes no event here'),
     };
     const learner = new Learner(options);
     await learner.start();

@@ -1,0 +1,68 @@
+import type { Arm } from '../domain/arm.ts';
+import { armEventId, type LaunchedEvent } from '../domain/events.ts';
+import { mostUseful } from '../routing/most-useful.ts';
+import type { LearnerState } from './learner-state.ts';
+
+export interface NewcomerParts {
+  arms: readonly Arm[];
+  reference: string;
+  /** The configured weight: what is useful depends on it. */
+  weight: number;
+  /** Prior mean quality by the config. */
+  priors: ReadonlyMap<string, number>;
+  featureMap: string;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** Input tokens per output token of a usual chat, as in the blended price. */
+const INPUT_PER_OUTPUT = 3;
+
+/**
+ * The launch of every arm that no decision has known yet while others have learned from ratings. Its prior: the quality
+ * that the config gives it, else what is known of the arm that the config likens it to, else of the most useful one.
+ */
+export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
+  const isKnown = ({ id }: Arm) => state.known.has(id) || state.launches.progressOf(id) !== null;
+  const known = parts.arms.filter(isKnown);
+  if (!known.some(({ id }) => state.policy.ratingsOf(id) > 0)) return [];
+  return parts.arms
+    .filter((arm) => !isKnown(arm))
+    .map((arm) => ({
+      type: 'launched',
+      decisionId: armEventId(arm.id),
+      time: parts.now,
+      arm: arm.id,
+      featureMap: parts.featureMap,
+      ...priorOf(arm, known, state, parts),
+    }));
+}
+
+function priorOf(
+  { id, prior }: Arm,
+  known: readonly Arm[],
+  state: LearnerState,
+  parts: NewcomerParts,
+): Pick<LaunchedEvent, 'like' | 'priorMean'> {
+  const named = typeof prior === 'object' && prior !== null && 'like' in prior ? prior.like : null;
+  if (prior !== null && named === null) {
+    const priorMean = new Array<number>(state.policy.dimensions).fill(0);
+    priorMean[0] = parts.priors.get(id) ?? 0;
+    return { like: null, priorMean };
+  }
+  const like = known.some((arm) => arm.id === named) ? (named as string) : mostUsefulOf(known, state, parts);
+  return { like, priorMean: [...state.policy.priorLike(like)] };
+}
+
+function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {
+  return mostUseful(policy, {
+    offers: known.map(({ id, price }) => ({
+      arm: id,
+      cost: (tokens) => (tokens * (INPUT_PER_OUTPUT * price.input + price.output)) / 1e6,
+      penalty: 0,
+    })),
+    weight: parts.weight,
+    reference: parts.reference,
+    referenceCost: (here) => statistics.referenceCost(parts.reference, here),
+  });
+}

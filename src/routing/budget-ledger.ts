@@ -1,0 +1,133 @@
+import { nextNu, nuOfWeight } from './budget.ts';
+
+/** What routing may spend: on average per request, or per UTC day. */
+export type BudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
+
+const DAY_MS = 86_400_000;
+/** Milliseconds between requests before anything is known: a thousand a day. */
+const PRIOR_INTERVAL_MS = DAY_MS / 1000;
+/** Share of the newest gap in the mean gap: about the last fifty requests count. */
+const INTERVAL_SHARE = 0.02;
+/** USD: a target of nothing would divide by zero. */
+const LEAST_TARGET_USD = 1e-12;
+/** A request without an end is taken to have got lost after so long. */
+const LOST_MS = 3_600_000;
+/** An answer may cost more than was predicted: near the day's end so many times the prediction must be left. */
+const HEADROOM = 2;
+
+export interface BudgetLedgerState {
+  /** ν, the price of money; null until the first request of a budget. */
+  nu: number | null;
+  /** UTC day since the epoch, and what was spent on it. */
+  day: number;
+  spentTodayUsd: number;
+  /** All requests that were made under a budget. */
+  spentUsd: number;
+  requests: number;
+  lastRequestAt: number | null;
+  intervalMs: number;
+}
+
+/** What was spent, and the price of money that follows from it: a fold over the event log, by its own times. */
+export class BudgetLedger {
+  #state: BudgetLedgerState = {
+    nu: null,
+    day: 0,
+    spentTodayUsd: 0,
+    spentUsd: 0,
+    requests: 0,
+    lastRequestAt: null,
+    intervalMs: PRIOR_INTERVAL_MS,
+  };
+  /** Of requests under way in this process; not part of the state. */
+  readonly #reserved = new Map<string, { usd: number; at: number }>();
+
+  /** ν now. @param weight that a budget starts from */
+  nu(weight: number): number {
+    return this.#state.nu ?? nuOfWeight(weight);
+  }
+
+  /** Mean USD of the requests that were made under a budget; 0 before the first. */
+  get meanUsd(): number {
+    return this.#state.requests === 0 ? 0 : this.#state.spentUsd / this.#state.requests;
+  }
+
+  /** @param now milliseconds since the epoch */
+  spentToday(now: number): number {
+    return dayOf(now) === this.#state.day ? this.#state.spentTodayUsd : 0;
+  }
+
+  /** A request came, so there is a gap to learn from. */
+  asked(at: number): void {
+    const { lastRequestAt, intervalMs } = this.#state;
+    if (lastRequestAt !== null) {
+      this.#state.intervalMs += INTERVAL_SHARE * (Math.max(0, at - lastRequestAt) - intervalMs);
+    }
+    this.#state.lastRequestAt = at;
+  }
+
+  /**
+   * A request ended and cost something.
+   * @param targetUsd what it might have cost, null when it was made without a budget
+   * @param weight that it was decided with, where the budget set it
+   */
+  spent(id: string, at: number, costUsd: number, targetUsd: number | null, weight: number | null): void {
+    this.release(id);
+    const state = this.#state;
+    const day = dayOf(at);
+    if (day > state.day) Object.assign(state, { day, spentTodayUsd: 0 });
+    if (day === state.day) state.spentTodayUsd += costUsd;
+    if (targetUsd === null) return;
+    state.spentUsd += costUsd;
+    state.requests++;
+    if (weight !== null) state.nu ??= nuOfWeight(weight);
+    if (state.nu !== null) state.nu = nextNu(state.nu, costUsd, targetUsd);
+  }
+
+  /** A request is under way. @param usd what it is predicted to cost */
+  reserve(id: string, usd: number, at: number): void {
+    this.#reserved.set(id, { usd, at });
+  }
+
+  release(id: string): void {
+    this.#reserved.delete(id);
+  }
+
+  /**
+   * B: what a request may cost on average from now on. A day's budget is spread over the requests that the rest of the
+   * day is likely to bring, at the pace of the last ones.
+   */
+  targetUsd(target: BudgetTarget, now: number): number {
+    if ('usdPerRequest' in target) return target.usdPerRequest;
+    const remaining = DAY_MS - (now % DAY_MS);
+    const requests = Math.max(1, remaining / Math.max(1, this.#state.intervalMs));
+    return Math.max(LEAST_TARGET_USD, this.#left(target.usdPerDay, now) / requests);
+  }
+
+  /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */
+  limitUsd(target: BudgetTarget, now: number): number {
+    if ('usdPerRequest' in target) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.#left(target.usdPerDay, now)) / HEADROOM;
+  }
+
+  state(): BudgetLedgerState {
+    return this.#state;
+  }
+
+  restore(state: BudgetLedgerState): void {
+    this.#state = state;
+  }
+
+  #left(usdPerDay: number, now: number): number {
+    let reserved = 0;
+    for (const [id, { usd, at }] of this.#reserved) {
+      if (now - at > LOST_MS) this.#reserved.delete(id);
+      else reserved += usd;
+    }
+    return usdPerDay - this.spentToday(now) - reserved;
+  }
+}
+
+function dayOf(time: number): number {
+  return Math.floor(time / DAY_MS);
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { DriftMonitor } from '../../src/bandit/drift-monitor.ts';
+import { seededRandom } from '../../src/util/random.ts';
+
+const OPTIONS = { slack: 0.2, threshold: 15 };
+
+/** Number of the observation that raises the alarm, or null within `count`. */
+function alarmAfter(residual: () => number, count: number, options = OPTIONS) {
+  const monitor = new DriftMonitor();
+  for (let i = 1; i <= count; i++) {
+    monitor.observe('a', residual(), i, options);
+    if (monitor.alarmOf('a')) return monitor.alarmOf('a');
+  }
+  return null;
+}
+
+describe('DriftMonitor', () => {
+  it('adds up what exceeds the slack, on either side', () => {
+    // 0.55 − 0.2 per observation passes 15 with the 43rd.
+    expect(alarmAfter(() => -0.55, 100)).toMatchObject({ direction: 'worse', at: 43 });
+    expect(alarmAfter(() => 1.15, 100)).toEqual({ direction: 'better', statistic: expect.closeTo(15.2, 9), at: 16 });
+    expect(alarmAfter(() => 0.2, 5000)).toBeNull();
+  });
+
+  it('forgets on one side what the other side brings', () => {
+    let i = 0;
+    expect(alarmAfter(() => (i++ % 2 === 0 ? 3 : -3), 10_000)).toBeNull();
+  });
+
+  it('seldom cries wolf, and finds a drop of half a standard deviation within a few dozen ratings', () => {
+    const random = seededRandom(3);
+    const runs = Array.from({ length: 200 }, () => alarmAfter(() => random.normal(), 500));
+    // Siegmund's approximation of the mean time between false alarms on one side, at h' = h + 1.166.
+    const [k, h] = [0.2, 15 + 1.166];
+    const between = (Math.exp(2 * k * h) - 1 - 2 * k * h) / (2 * k * k);
+    const expected = 1 - Math.exp((-2 * 500) / between);
+    const share = runs.filter(Boolean).length / runs.length;
+    expect(Math.abs(share - expected)).toBeLessThan(4 * Math.sqrt((expected * (1 - expected)) / runs.length));
+    const found = Array.from({ length: 200 }, () => alarmAfter(() => random.normal() - 0.5, 500)?.at ?? 500);
+    const mean = found.reduce((sum, at) => sum + at, 0) / found.length;
+    // The same for the delay at a drift of 0.3 per rating.
+    const delay = (Math.exp(-0.6 * h) - 1 + 0.6 * h) / (2 * 0.3 * 0.3);
+    expect(Math.abs(mean / delay - 1)).toBeLessThan(0.1);
+    expect(found.every((at) => at < 500)).toBe(true);
+  });
+
+  it('keeps the first alarm until it is reset, per arm, also through its state', () => {
+    const monitor = new DriftMonitor();
+    for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, OPTIONS);
+    monitor.observe('b', -0.5, 201, OPTIONS);
+    const restored = new DriftMonitor();
+    restored.restore(JSON.parse(JSON.stringify(monitor.state())));
+    expect(restored.alarmed).toEqual(['a']);
+    expect(restored.alarmOf('a')?.at).toBe(43);
+    restored.reset('a');
+    expect(restored.alarmed).toEqual([]);
+    expect(restored.statisticOf('a')).toBe(0);
+    expect(restored.statisticOf('b')).toBeCloseTo(0.3, 12);
+  });
+});

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { armEventId, type DriftedEvent, type GatewayEvent, type LaunchedEvent } from '../../../src/domain/events.ts';
+import { Learner } from '../../../src/gateway/learner.ts';
+import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { seededRandom } from '../../../src/util/random.ts';
+import { predictions } from '../../bandit/support.ts';
+import { armOf } from '../../routing/support.ts';
+import { FakeStore } from './fake-store.ts';
+import {
+  ARMS,
+  completed,
+  DIMENSIONS,
+  decided,
+  explanationOf,
+  FEATURE_MAP,
+  metricValue,
+  numbered,
+  RecordingLogger,
+  rated,
+  withdrawn,
+} from './support.ts';
+
+function drifted(arm: string, at: number, remains = 0.1): DriftedEvent {
+  const fields = { direction: 'worse' as const, statistic: 15.3, threshold: 15, at, remains };
+  return { type: 'drifted', decisionId: armEventId(arm), time: 0, arm, ...fields };
+}
+
+function launched(arm: string, priorMean: number[], featureMap = FEATURE_MAP): LaunchedEvent {
+  return { type: 'launched', decisionId: armEventId(arm), time: 0, arm, like: 'big', featureMap, priorMean };
+}
+
+function fold(events: readonly GatewayEvent[]): LearnerState {
+  const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
+  const stored = numbered(events);
+  stored.forEach((event, i) => {
+    state.fold(
+      event,
+      stored.slice(0, i).filter(({ decisionId }) => decisionId === event.decisionId),
+    );
+  });
+  return state;
+}
+
+const random = seededRandom(4);
+/** A decision that was answered, in a context of its own. */
+const answered = (id: string): GatewayEvent[] => [
+  decided(id, {}, [1, random.normal(), random.normal(), random.normal()]),
+  completed(id),
+];
+
+const CONTEXT = Float64Array.of(1, 0.4, -0.3, 1);
+const figuresOf = (state: LearnerState) =>
+  predictions(state.policy, ARMS, CONTEXT).flatMap(({ quality, qualitySd }) => [quality, qualitySd]);
+
+function expectEqual(one: LearnerState, other: LearnerState): void {
+  const expected = figuresOf(other);
+  figuresOf(one).forEach((figure, i) => void expect(Math.abs(figure - expected[i])).toBeLessThan(1e-9));
+}
+
+describe('a drift alarm in the log', () => {
+  const lives = ['a', 'b', 'c', 'd'].flatMap(answered);
+  const ratings = ['a', 'b', 'c'].map((id, i) => rated(id, `fb-${id}`, i / 2));
+
+  it('leaves a tenth of what was learned before it, and all that comes later', () => {
+    const state = fold([...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)]);
+    expect(state.policy.ratingsOf('big')).toBeCloseTo(0.3 + 1, 12);
+  });
+
+  it('takes back what is left of an older rating: equal to a log without it', () => {
+    const alarm = drifted('big', 8);
+    const without = fold([...lives, ...ratings.slice(0, 2), alarm, rated('d', 'fb-d', 1), drifted('big', 11, 0.5)]);
+    const all = [...lives, ...ratings, alarm, rated('d', 'fb-d', 1), drifted('big', 12, 0.5)];
+    expectEqual(fold([...all, withdrawn('c', 'fb-c')]), without);
+    expectEqual(fold([...all, rated('c', 'newer', 0.7), withdrawn('c', 'newer'), withdrawn('c', 'fb-c')]), without);
+  });
+
+  it('takes back a whole rating that came after it', () => {
+    const events = [...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)];
+    expectEqual(fold([...events, withdrawn('d', 'fb-d')]), fold(events.slice(0, -1)));
+  });
+
+  it('counts once when two processes raised it', () => {
+    const events = [...lives, ...ratings, drifted('big', 11)];
+    expectEqual(fold([...events, drifted('big', 11)]), fold(events));
+  });
+
+  it('survives a snapshot, with what older ratings still count', () => {
+    const events = [...lives, ...ratings, drifted('big', 11)];
+    const state = fold(events);
+    const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    expect(restored.deserialise(state.serialise(), state.sequence)).toBe(true);
+    const last = { ...withdrawn('c', 'fb-c'), sequence: 13 };
+    const history = numbered(events).filter(({ decisionId }) => decisionId === 'c');
+    for (const each of [state, restored]) each.fold(last, history);
+    expect(restored.serialise()).toBe(state.serialise());
+  });
+});
+
+describe('a launch in the log', () => {
+  it('gives the arm its prior once, and counts its tries, their cost and its answers', () => {
+    const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));
+    const state = fold([
+      launched('new', [0.6, 0.1, 0, 0]),
+      launched('new', [0.1, 0, 0, 0]),
+      decided('forced', { arm: 'new', chosenBy: 'launch', arms }),
+      decided('free', { arm: 'new', chosenBy: 'score', arms }),
+      completed('forced', { arm: 'new', costUsd: 0.005 }),
+      completed('free', { arm: 'new', costUsd: 0.005 }),
+    ]);
+    expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6 + 0.1 * 0.4, 12);
+    expect(state.launches.progressOf('new')).toEqual({ tries: 1, spentUsd: expect.closeTo(0.005, 12), answers: 2 });
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 1 })).toEqual({ wide: true, forced: true });
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 0.004 })).toEqual({ wide: true, forced: false });
+    expect(state.launches.launchOf('new', { tries: 1, budgetUsd: 1 })).toEqual({ wide: true, forced: false });
+    expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 })).toBeNull();
+  });
+
+  it('keeps the level alone of a prior for other features', () => {
+    const state = fold([launched('new', [0.6, 0.5, 0.5], 'map-0')]);
+    expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6, 12);
+  });
+});
+
+describe('Learner', () => {
+  async function started(events: readonly GatewayEvent[]) {
+    const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
+    await store.append(events);
+    const recorded: GatewayEvent[] = [];
+    const record = (event: GatewayEvent) => void recorded.push(event);
+    const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record };
+    const learner = new Learner(options);
+    learner.setDrift({ slack: 0.2, threshold: 15, remains: 0.1 });
+    await learner.start();
+    return { learner, store, metrics, log, recorded };
+  }
+
+  /** An arm that answers well for a while, then badly. */
+  const decline = Array.from({ length: 120 }, (_, i) => [
+    ...answered(`d${i}`),
+    rated(`d${i}`, `fb${i}`, i < 60 ? 1 : 0),
+  ]).flat();
+
+  it('raises an alarm once, says so, and resets the arm when it meets the event', async () => {
+    const { learner, store, metrics, log, recorded } = await started(decline);
+    expect(recorded).toEqual([
+      expect.objectContaining({ type: 'drifted', arm: 'big', direction: 'worse', threshold: 15, remains: 0.1 }),
+    ]);
+    expect(await metricValue(metrics.driftAlarms)).toBe(1);
+    expect(JSON.stringify(log)).toContain('have become worse than predicted');
+    expect(learner.knowledge.policy.ratingsOf('big')).toBe(120);
+    await store.append(recorded);
+    learner.wake(await store.lastSequence());
+    await learner.idle();
+    expect(learner.knowledge.policy.ratingsOf('big')).toBeCloseTo(12, 9);
+    expect(recorded).toHaveLength(1);
+    // Another process, or a restart, ends in the same figures and raises nothing.
+    const other = await started([...decline, ...recorded]);
+    expect(other.recorded).toEqual([]);
+    expect(other.learner.knowledge.serialise()).toBe(learner.knowledge.serialise());
+  });
+
+  it('launches an arm that is new among known ones, like the one that the config names', async () => {
+    const { learner, recorded } = await started(decline.slice(0, 90));
+    const arms = [...ARMS.map((id) => armOf(id)), armOf('new', { prior: { like: 'small' } }), armOf('newer')];
+    learner.introduce({ arms, reference: 'big', weight: 0.9 });
+    expect(recorded).toMatchObject([
+      { type: 'launched', arm: 'new', like: 'small' },
+      { type: 'launched', arm: 'newer', like: 'big' },
+    ]);
+  });
+
+  it('launches nothing where nothing is known', async () => {
+    const { learner, recorded } = await started([]);
+    learner.introduce({ arms: ARMS.map((id) => armOf(id)), reference: 'big', weight: 0.9 });
+    expect(recorded).toEqual([]);
+  });
+});

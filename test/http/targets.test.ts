@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
+import { ManualClock } from '../../src/util/clock.ts';
+import { seededRandom } from '../../src/util/random.ts';
+import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const open: TestGateway[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((gateway) => gateway.close()));
+});
+
+async function start(options: Parameters<typeof startTestGateway>[0]): Promise<TestGateway> {
+  const gateway = await startTestGateway({ random: seededRandom(1), ...options });
+  open.push(gateway);
+  return gateway;
+}
+
+const NOON = Date.UTC(2026, 0, 15, 12);
+
+/** One million output tokens of `big` cost 40 USD, of `small` 4: an answer of 250 tokens a cent and a tenth of one. */
+const long = plainAnswer({ inputTokens: 0, outputTokens: 250 });
+const answers = { big: long, small: long };
+
+const metric = async (gateway: TestGateway, name: string) =>
+  Number(new RegExp(`^mixllm_${name}(?:\\{.*\\})? (.*)$`, 'm').exec((await get(`${gateway.url}/metrics`)).text)?.[1]);
+
+async function chat(gateway: TestGateway, fields: object = {}) {
+  const answer = await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?', fields));
+  await settled(gateway);
+  return answer;
+}
+
+describe('routing.targets.budget', () => {
+  it('moves the weight of requests that name none, and shows target, spending and weight', async () => {
+    const gateway = await start({
+      answers,
+      config: { routing: { weight: 0.999, targets: { budget: { usd_per_request: 0.002 } } } },
+    });
+    for (let i = 0; i < 40; i++) expect((await chat(gateway)).status).toBe(200);
+    const { json: decision } = await send(`${gateway.url}/v1/route`, ask('What is 17 * 23?'));
+    expect(decision).toMatchObject({ weight_from: 'budget', budget_usd: 0.002 });
+    expect(decision.weight).toBeLessThan(0.999);
+    expect(await metric(gateway, 'budget_target_usd')).toBe(0.002);
+    expect(await metric(gateway, 'budget_weight')).toBeCloseTo(decision.weight, 9);
+    const { ledger } = gateway.gateway.learner.knowledge;
+    expect(await metric(gateway, 'budget_spent_usd')).toBeCloseTo(ledger.meanUsd, 9);
+    expect(1 / (1 + ledger.nu(0.5))).toBeCloseTo(decision.weight, 9);
+    const named = await send(`${gateway.url}/v1/route`, ask('Hi', { model: 'auto:0.7' }));
+    expect(named.json).toMatchObject({ weight: 0.7, weight_from: 'model' });
+  });
+
+  it("refuses what the day's budget no longer pays for, until midnight", async () => {
+    const clock = new ManualClock(NOON);
+    const gateway = await start({
+      answers,
+      clock,
+      config: { routing: { targets: { budget: { usd_per_day: 0.02 } } } },
+    });
+    let [spent, last] = [0, await chat(gateway)];
+    for (let i = 0; i < 60 && last.status === 200; i++) {
+      spent += Number(last.headers.get('x-mixllm-cost-usd'));
+      last = await chat(gateway);
+    }
+    expect(last.status).toBe(429);
+    expect(last.json.error).toMatchObject({ code: 'budget_spent', message: expect.stringContaining('midnight UTC') });
+    expect(spent).toBeGreaterThan(0.015);
+    expect(spent).toBeLessThan(0.02 * 1.01);
+    expect(await metric(gateway, 'budget_spent_usd')).toBeCloseTo(spent, 9);
+    clock.advance(12 * 3_600_000);
+    expect((await chat(gateway)).status).toBe(200);
+  });
+});
+
+describe('routing.targets.quality', () => {
+  it('keeps out who is predicted below the share of the best, and says so', async () => {
+    const gateway = await start({
+      answers,
+      models: { big: { prior: { quality: 0.9 } }, small: { prior: { quality: 0.8 } } },
+      config: { routing: { weight: 0, targets: { quality: 0.97 } } },
+    });
+    const { json } = await send(`${gateway.url}/v1/route`, ask('Hi'));
+    expect(json.model).toBe('big');
+    const small = json.models.find(({ model }: { model: string }) => model === 'small');
+    expect(small).toMatchObject({ eligible: false, propensity: 0, quality: expect.closeTo(0.8, 6) });
+    expect(small.excluded).toContain('quality');
+  });
+});
+
+describe('a model added while others are known', () => {
+  it('is launched: "new, n of 30", with forced tries that count', async () => {
+    const gateway = await start({ answers: { ...answers, fresh: long } });
+    const { providers, models, storage } = gateway.gateway.config;
+    const config = (ids: string[]) =>
+      parseConfig(
+        JSON.stringify({ providers, models: models.filter(({ id }) => ids.includes(id)), storage }),
+        'test.yaml',
+        {},
+      );
+    gateway.gateway.reload(config(['big', 'small']));
+    const { json } = await chat(gateway);
+    await send(`${gateway.url}/feedback`, { id: json.id, score: 1 });
+    await settled(gateway);
+    gateway.gateway.reload(config(['big', 'small', 'fresh']));
+    await settled(gateway);
+    const launchOf = async () => {
+      const { json: decision } = await send(`${gateway.url}/v1/route`, ask('Hi'));
+      const of = (name: string) => decision.models.find(({ model }: { model: string }) => model === name);
+      return [of('fresh'), of('big')];
+    };
+    const [fresh, big] = await launchOf();
+    expect(fresh).toMatchObject({ launch: 'new, 0 of 30' });
+    expect(fresh.propensity).toBeGreaterThanOrEqual(0.2);
+    expect(big.launch).toBeNull();
+    let forced = 0;
+    for (let i = 0; i < 30; i++) {
+      const answer = await chat(gateway);
+      const record = await get(`${gateway.url}/v1/decisions/${answer.headers.get('x-mixllm-decision-id')}`);
+      if (record.json.chosen_by === 'launch') forced++;
+    }
+    expect(forced).toBeGreaterThan(0);
+    expect((await launchOf())[0].launch).toBe(`new, ${forced} of 30`);
+    expect((await get(`${gateway.url}/v1/decisions/arm:fresh`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { nextNu, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
+import { BudgetLedger, type BudgetTarget } from '../../src/routing/budget-ledger.ts';
+import { type Random, seededRandom } from '../../src/util/random.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+describe('the dual', () => {
+  it('rises with what was spent too much, and stays within its bounds', () => {
+    expect(nextNu(0.1, 0.02, 0.01)).toBeCloseTo(0.1 * Math.exp(0.1), 12);
+    expect(nextNu(0.1, 0, 0.01)).toBeCloseTo(0.1 * Math.exp(-0.1), 12);
+    expect(nextNu(0.1, 1e9, 0.01)).toBe(50);
+    expect(nextNu(1.05e-4, 0, 0.01)).toBe(1e-4);
+    expect(weightOfNu(nuOfWeight(0.8))).toBeCloseTo(0.8, 12);
+    expect([nuOfWeight(0), nuOfWeight(1)]).toEqual([50, 1e-4]);
+  });
+});
+
+/**
+ * A market of models at 1, 4 and 16 cents whose answers scatter around that, and a taker who weighs quality against cost
+ * as the score does: the dearer model for hard queries, at any price of money.
+ */
+function spend(ledger: BudgetLedger, target: BudgetTarget, times: readonly number[], random: Random) {
+  const models = [
+    { quality: 0.7, usd: 0.01 },
+    { quality: 0.85, usd: 0.04 },
+    { quality: 0.95, usd: 0.16 },
+  ];
+  const byDay = new Map<number, number>();
+  let refused = 0;
+  times.forEach((at, i) => {
+    const nu = ledger.nu(0.5);
+    const limit = ledger.limitUsd(target, at);
+    const hard = 0.5 + random.uniform();
+    const affordable = models.filter(({ usd }) => usd <= limit);
+    ledger.asked(at);
+    if (affordable.length === 0) {
+      refused++;
+      return;
+    }
+    const value = ({ quality, usd }: (typeof models)[number]) => hard * quality - (nu * usd) / 0.16;
+    const { usd } = affordable.reduce((best, model) => (value(model) > value(best) ? model : best));
+    const id = String(i);
+    ledger.reserve(id, usd, at);
+    const costUsd = usd * (0.7 + 0.6 * random.uniform());
+    ledger.spent(id, at, costUsd, ledger.targetUsd(target, at), weightOfNu(nu));
+    byDay.set(Math.floor(at / DAY), (byDay.get(Math.floor(at / DAY)) ?? 0) + costUsd);
+  });
+  return { byDay, refused };
+}
+
+describe('BudgetLedger', () => {
+  it('spends within 1 % of a target per request over 2,000 requests', () => {
+    const ledger = new BudgetLedger();
+    const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
+    spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
+    expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
+  });
+
+  it.each([
+    ['an even day', (_: number, u: number) => u * 24],
+    ['a quiet morning', (i: number, u: number) => (i % 20 === 0 ? u * 12 : 12 + u * 12)],
+    ['a burst across midnight', (i: number, u: number) => (i % 2 === 0 ? 23.5 + u * 0.5 : u * 0.5)],
+  ])('never overspends a day by more than 1 %%: %s', (_, hour) => {
+    const random = seededRandom(2);
+    const usdPerDay = 20;
+    const times = Array.from({ length: 9000 }, (_, i) => {
+      const day = i % 3;
+      return (100 + day) * DAY + hour(i, random.uniform()) * HOUR;
+    }).sort((a, b) => a - b);
+    const ledger = new BudgetLedger();
+    const { byDay } = spend(ledger, { usdPerDay }, times, random);
+    expect(byDay.size).toBe(3);
+    for (const usd of byDay.values()) expect(usd).toBeLessThan(usdPerDay * 1.01);
+    // And it is there to be spent.
+    expect(Math.max(...byDay.values())).toBeGreaterThan(usdPerDay * 0.9);
+  });
+
+  it('keeps back what requests under way are predicted to cost, for an hour', () => {
+    const ledger = new BudgetLedger();
+    const target = { usdPerDay: 1 };
+    const now = 5 * DAY + HOUR;
+    expect(ledger.limitUsd(target, now)).toBe(0.5);
+    ledger.reserve('a', 0.4, now);
+    expect(ledger.limitUsd(target, now)).toBeCloseTo(0.3, 12);
+    ledger.spent('a', now, 0.2, 0.1, 0.5);
+    expect(ledger.limitUsd(target, now)).toBeCloseTo(0.4, 12);
+    ledger.reserve('lost', 0.8, now);
+    expect(ledger.limitUsd(target, now + 2 * HOUR)).toBeCloseTo(0.4, 12);
+    expect(ledger.limitUsd(target, 6 * DAY)).toBe(0.5);
+  });
+
+  it('goes on from its state', () => {
+    const random = seededRandom(3);
+    const ledger = new BudgetLedger();
+    spend(
+      ledger,
+      { usdPerDay: 2 },
+      Array.from({ length: 50 }, (_, i) => 7 * DAY + i * 60_000),
+      random,
+    );
+    const restored = new BudgetLedger();
+    restored.restore(JSON.parse(JSON.stringify(ledger.state())));
+    const now = 7 * DAY + HOUR;
+    expect(restored.nu(0.5)).toBe(ledger.nu(0.5));
+    expect(restored.targetUsd({ usdPerDay: 2 }, now)).toBe(ledger.targetUsd({ usdPerDay: 2 }, now));
+    expect(restored.spentToday(now)).toBe(ledger.spentToday(now));
+  });
+});
