@@ -1,8 +1,22 @@
 import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
 
-/** Nodes and weights of 10-point Gauss–Legendre quadrature on [−1, 1] (positive half). */
-const NODES = [0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.8650633666889845, 0.9739065285171717];
-const WEIGHTS = [0.2955242247147529, 0.2692667193099963, 0.219086362515982, 0.1494513491505806, 0.0666713443086881];
+/** Gauss–Legendre quadrature on [−1, 1]: the positive half of the nodes, and their weights. */
+interface Quadrature {
+  nodes: readonly number[];
+  weights: readonly number[];
+}
+
+const TEN_POINTS: Quadrature = {
+  nodes: [0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.8650633666889845, 0.9739065285171717],
+  weights: [0.2955242247147529, 0.2692667193099963, 0.219086362515982, 0.1494513491505806, 0.0666713443086881],
+};
+/** Enough for a piece that is narrow against every spread; many arms make many such pieces. */
+const FOUR_POINTS: Quadrature = {
+  nodes: [0.3399810435848563, 0.8611363115940526],
+  weights: [0.6521451548625461, 0.3478548451374538],
+};
+/** Half widths, in units of the smallest spread, below which a piece is narrow. */
+const NARROW = 0.25;
 
 /**
  * For independent scores S_i = mean_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest,
@@ -80,12 +94,14 @@ function addContinuousParts(
     .filter((t) => t >= threshold)
     .sort((a, b) => a - b);
   const cdf = new Float64Array(centres.length);
+  const smallestSpread = Math.min(...active.map((i) => spreads[i]).filter((spread) => spread > 0));
   for (let piece = 0; piece + 1 < cuts.length; piece++) {
     const middle = (cuts[piece] + cuts[piece + 1]) / 2;
     const half = (cuts[piece + 1] - cuts[piece]) / 2;
-    for (let node = 0; node < 2 * NODES.length; node++) {
+    const { nodes, weights } = half < NARROW * smallestSpread ? FOUR_POINTS : TEN_POINTS;
+    for (let node = 0; node < 2 * nodes.length; node++) {
       const side = node % 2 === 0 ? 1 : -1;
-      const t = middle + side * half * NODES[node >> 1];
+      const t = middle + side * half * nodes[node >> 1];
       let product = 1;
       for (const i of active) {
         cdf[i] = below(t, centres[i], spreads[i], low[i], high[i], true);
@@ -94,7 +110,7 @@ function addContinuousParts(
       for (const i of active) {
         if (spreads[i] === 0 || t <= low[i] || t >= high[i]) continue;
         const density = normalDensity((t - centres[i]) / spreads[i]);
-        result[i] += (half / spreads[i]) * WEIGHTS[node >> 1] * density * (product / cdf[i]);
+        result[i] += (half / spreads[i]) * weights[node >> 1] * density * (product / cdf[i]);
       }
     }
   }
