@@ -9,6 +9,7 @@ import { notInForce } from './config/cross-check.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import { messageOf } from './domain/errors.ts';
+import type { Reliability } from './domain/reliability.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
@@ -121,7 +122,12 @@ export class Gateway {
       ...parts,
       runtime,
       chat: this.#chat,
-      feedback: new Feedback({ ...parts, eventLog: this.eventLog, learner: this.learner }),
+      feedback: new Feedback({
+        ...parts,
+        eventLog: this.eventLog,
+        learner: this.learner,
+        reliability: (source) => reliabilityOf(this.config, source),
+      }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
@@ -308,6 +314,12 @@ export function openEventLog(config: Config): EventReader {
 
 function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
+}
+
+function reliabilityOf({ learning }: Config, source: string): Reliability | null {
+  if (!Object.hasOwn(learning.sources, source)) return null;
+  const { true_positive: truePositive, false_positive: falsePositive } = learning.sources[source];
+  return { truePositive, falsePositive };
 }
 
 type Targets = Config['routing']['targets'];

@@ -47,6 +47,12 @@ const provider = z.strictObject({
 
 const share = z.number().min(0).max(1);
 
+const reliability = z
+  .strictObject({ true_positive: share, false_positive: share })
+  .refine(({ true_positive, false_positive }) => true_positive > false_positive, {
+    error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
+  });
+
 const usd = z.number().positive();
 
 const budget = z.union(
@@ -138,6 +144,7 @@ export const configSchema = z.strictObject({
           }),
         ])
         .prefault({}),
+      sources: z.record(z.string(), reliability).default({}),
       launch: z
         .strictObject({
           tries: z.number().int().nonnegative().default(30),

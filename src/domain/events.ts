@@ -1,6 +1,7 @@
 import type { Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
+import type { Reliability } from './reliability.ts';
 
 /** How a request ended. `aborted`: the client left. `interrupted`: the stream broke off after it had begun. */
 export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
@@ -62,6 +63,8 @@ export interface RatedEvent {
   score: number;
   /** Who rates. A later rating of one source replaces its earlier one. */
   source: string;
+  /** How the source errs, by the config when it rated; null for one that is taken at its word. Absent from old logs. */
+  reliability?: Reliability | null;
   comment: string | null;
   idempotencyKey: string | null;
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../domain/errors.ts';
 import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
+import type { Reliability } from '../domain/reliability.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
@@ -21,6 +22,8 @@ export interface FeedbackParts {
   clock: Clock;
   metrics: Metrics;
   learner: Learner;
+  /** How a source of ratings errs, by the config in force; null: it is taken at its word. */
+  reliability(source: string): Reliability | null;
 }
 
 /**
@@ -47,7 +50,14 @@ export class Feedback {
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
-    const stored = await this.#append({ type: 'rated', decisionId, time, feedbackId, ...fields });
+    const stored = await this.#append({
+      type: 'rated',
+      decisionId,
+      time,
+      feedbackId,
+      reliability: this.#parts.reliability(rating.source),
+      ...fields,
+    });
     const taken = (stored as { feedbackId: string }).feedbackId;
     if (taken === feedbackId) this.#parts.metrics.ratings.inc();
     return taken;

@@ -1,6 +1,7 @@
 import type { Observation } from '../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
 import { activeRatings } from '../domain/ratings.ts';
+import { weighedRating } from '../domain/reliability.ts';
 import { contextUnder } from '../features/feature-map.ts';
 
 /**
@@ -33,7 +34,8 @@ export function observationsOf(
     });
   }
   for (const rating of activeRatings(events)) {
-    lessons.set(rating.feedbackId, { kind: 'quality', arm, context, reward: rating.score, weight: 1 });
+    const weighed = weighedRating(rating.score, rating.reliability ?? null);
+    lessons.set(rating.feedbackId, { kind: 'quality', arm, context, ...weighed });
   }
   return lessons;
 }

@@ -125,6 +125,7 @@ describe('defaults', () => {
         exploration: 'thompson',
         drift: { slack: 0.2, threshold: 15, remains: 0.1 },
         launch: { tries: 30, budget_usd: 1 },
+        sources: {},
       },
       embedding: { kind: 'lexical', timeout_ms: 250 },
       storage: { url: 'sqlite:data/mixllm.db' },

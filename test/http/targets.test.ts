@@ -86,6 +86,28 @@ describe('routing.targets.quality', () => {
   });
 });
 
+describe('learning.sources', () => {
+  it('corrects and weighs the ratings of a source that errs, and takes others at their word', async () => {
+    const sources = { crowd: { true_positive: 0.9, false_positive: 0.3 } };
+    const gateway = await start({ answers, config: { learning: { sources } } });
+    const { json, headers } = await chat(gateway);
+    const arm = headers.get('x-mixllm-model') as string;
+    const rate = async (source: string) => {
+      const answer = await send(`${gateway.url}/feedback`, { id: json.id, rating: 'up', source });
+      await settled(gateway);
+      return answer.json.feedback_id;
+    };
+    const { policy } = gateway.gateway.learner.knowledge;
+    const id = await rate('crowd');
+    expect(policy.ratingsOf(arm)).toBeCloseTo(0.36, 9);
+    await rate('user');
+    expect(policy.ratingsOf(arm)).toBeCloseTo(1.36, 9);
+    await send(`${gateway.url}/feedback/${id}`, null, { method: 'DELETE' });
+    await settled(gateway);
+    expect(policy.ratingsOf(arm)).toBeCloseTo(1, 9);
+  });
+});
+
 describe('a model added while others are known', () => {
   it('is launched: "new, n of 30", with forced tries that count', async () => {
     const gateway = await start({ answers: { ...answers, fresh: long } });

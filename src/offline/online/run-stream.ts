@@ -1,3 +1,4 @@
+import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { nextNu } from '../../routing/budget.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
@@ -13,6 +14,8 @@ export interface Ratings {
   kind: 'grades' | 'thumbs';
   /** Share of the thumbs that say the opposite. */
   flipped: number;
+  /** How the learner takes the raters to err; null: they are taken at their word. */
+  reliability: Reliability | null;
 }
 
 /** A model that is not there from the start. */
@@ -41,7 +44,7 @@ export const PLAIN: StreamSettings = {
   guard: null,
   labelled: 0,
   seesAll: false,
-  ratings: { delay: 0, share: 1, kind: 'grades', flipped: 0 },
+  ratings: { delay: 0, share: 1, kind: 'grades', flipped: 0, reliability: null },
   newcomer: null,
   budgetUsd: null,
 };
@@ -80,7 +83,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     if (position < settings.labelled || settings.seesAll) {
       for (const model of present) {
         learner.learnAnswer(query, model, made);
-        learner.learnRating(query, model, query.quality[model]);
+        learner.learnRating(query, model, { reward: query.quality[model], weight: 1 });
       }
     }
     if (position < settings.labelled) return;
@@ -130,7 +133,7 @@ class Rater {
   deliver(position: number): void {
     for (let next = this.#waiting[0]; next && next.due <= position; next = this.#waiting[0]) {
       this.#waiting.shift();
-      this.#learner.learnRating(next.query, next.model, next.reward);
+      this.#learner.learnRating(next.query, next.model, weighedRating(next.reward, this.#ratings.reliability));
     }
   }
 

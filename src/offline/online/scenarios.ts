@@ -22,6 +22,40 @@ function withRatings(title: string, ratings: Partial<Ratings>): Scenario {
   };
 }
 
+const FLIPPED = 0.2;
+
+/** The operator knows how often the thumbs are wrong, and has said so. */
+const flip20: Scenario = {
+  ...withRatings('thumbs, 20 % of them flipped', { kind: 'thumbs', flipped: FLIPPED }),
+  measure(stream) {
+    const thumbs = { kind: 'thumbs', flipped: FLIPPED } as const;
+    const reliability = { truePositive: 1 - FLIPPED, falsePositive: FLIPPED };
+    const known = withRatings('', { ...thumbs, reliability }).measure(stream);
+    const unknown = withRatings('', thumbs).measure(stream);
+    return { ...unknown, warm50_corrected: known.warm50, cold_corrected: known.cold };
+  },
+};
+
+/** The share of the best model's quality that the quality target asks for. */
+const GUARD_SHARE = 0.97;
+
+/** How often the guard's share of the best single model's quality was really reached: 1 or 0 for one stream. */
+const guard: Scenario = {
+  title: 'quality target of 0.97; share of streams that reached it, by the confidence asked for, and quality',
+  headline: 'hit50',
+  measure(stream) {
+    const qualityAt = (confidence: number) => {
+      const settings = { ...PLAIN, labelled: LABELLED, guard: { share: GUARD_SHARE, confidence } };
+      const { models } = runStream(stream, settings);
+      const got = models.map((model, position) => stream.queries[LABELLED + position].quality[model]);
+      return mean(got) / stream.bestQuality;
+    };
+    const [even, sure] = [qualityAt(0.5), qualityAt(0.8)];
+    const hit = (quality: number) => Number(quality >= GUARD_SHARE);
+    return { hit50: hit(even), hit80: hit(sure), quality50: 100 * even, quality80: 100 * sure };
+  },
+};
+
 /** Mean utility over the second half, in which what the models are worth has changed without a word. */
 function withChange(title: string, change: (quality: number[], byValue: readonly number[]) => void): Scenario {
   const meanUtility = (stream: Stream, driftAlarms: boolean) => {
@@ -85,7 +119,7 @@ const budget: Scenario = {
 export const SCENARIOS = {
   delay300: withRatings('ratings 300 requests late', { delay: 300 }),
   rated10: withRatings('10 % of answers rated', { share: 0.1 }),
-  flip20: withRatings('thumbs, 20 % of them flipped', { kind: 'thumbs', flipped: 0.2 }),
+  flip20,
   swap: withChange('the best-value and the worst-value model change places in quality', (quality, value) => {
     const [best, worst] = [value[0], value[value.length - 1]];
     [quality[best], quality[worst]] = [quality[worst], quality[best]];
@@ -95,6 +129,7 @@ export const SCENARIOS = {
   }),
   new_arm: newArm,
   budget,
+  guard,
 } satisfies Record<string, Scenario>;
 
 /** Positions of the models, the one of the best mean utility first. */

@@ -3,6 +3,7 @@ import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
+import type { WeighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { Launches } from '../../routing/launches.ts';
@@ -117,10 +118,10 @@ export class StreamLearner {
     this.policy.learn({ kind: 'length', arm, context: query.context, outputTokens, predictedTokens, weight: 1 });
   }
 
-  learnRating({ context }: StreamQuery, model: number, reward: number): void {
+  learnRating({ context }: StreamQuery, model: number, { reward, weight }: WeighedRating): void {
     const arm = this.#stream.models[model];
     const residual = this.policy.standardisedResidual(arm, context, reward);
-    this.policy.learn({ kind: 'quality', arm, context, reward, weight: 1 });
+    this.policy.learn({ kind: 'quality', arm, context, reward, weight });
     if (!this.#options.driftAlarms) return;
     this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);
     if (!this.#drift.alarmOf(arm)) return;
