@@ -22,6 +22,7 @@ import {
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
+import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import type { Runtime } from './gateway/runtime.ts';
@@ -36,6 +37,7 @@ import type { EventReader, EventStore } from './store/event-store.ts';
 import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
+import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 
 export interface GatewayOptions {
@@ -82,7 +84,7 @@ export class Gateway {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom();
     this.#log = options.log;
-    this.#loaded = loaded;
+    this.#loaded = withoutGatewayKeys(loaded);
     refuseOpenHost(config);
     for (const name of SDK_VARIABLES) {
       if (process.env[name] === undefined) continue;
@@ -100,8 +102,13 @@ export class Gateway {
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
     const runtime = () => this.#runtime;
+    const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
+    this.learner.onFold((event) => {
+      if (event.type === 'completed') keyLimiter.booked(event.decisionId);
+    });
     this.#chat = new Chat({
       ...parts,
+      keyLimiter,
       runtime,
       featurizer,
       eventLog: this.eventLog,
@@ -111,6 +118,8 @@ export class Gateway {
     });
     this.server = buildServer({
       ...parts,
+      keyLimiter,
+      exposed: !isLoopback(config.server.host),
       runtime,
       chat: this.#chat,
       feedback: new Feedback({ ...parts, eventLog: this.eventLog, learner: this.learner }),
@@ -137,6 +146,9 @@ export class Gateway {
     }
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
     for (const line of notInForce(this.config)) this.#log.warn(line);
+    if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
+      this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
+    }
     try {
       await within(START_MS, this.learner.start());
     } catch (error) {
@@ -169,7 +181,7 @@ export class Gateway {
     for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) this.#log.warn(line);
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
-    this.#loaded = { ...loaded, config: { ...loaded.config, server, storage, embedding, logging } };
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
     this.#retireProviders(previous);
   }
 
@@ -334,17 +346,23 @@ async function within(milliseconds: number, work: Promise<void>): Promise<void> 
 }
 
 function hashedKeys(config: Config): HashedKey[] {
-  return config.auth.keys.map(({ name, key, weight, models }) => ({
+  return config.auth.keys.map(({ key, models, rpm = null, tpm = null, budget = null, ...limits }) => ({
     hash: hashKey(key),
-    limits: { name, weight, models: models.includes('*') ? null : new Set(models) },
+    limits: { ...limits, rpm, tpm, budget, models: models.includes('*') ? null : new Set(models) },
   }));
+}
+
+/** In memory they are kept as hashes only. */
+function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
+  const { auth } = loaded.config;
+  const keys = auth.keys.map((key) => ({ ...key, key: '' }));
+  return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
 }
 
 /** @throws StartError */
 export function refuseOpenHost(config: Config): void {
   const { host } = config.server;
-  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
-  if (loopback || config.auth.keys.length > 0) return;
+  if (isLoopback(host) || config.auth.keys.length > 0) return;
   throw new StartError(
     `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
   );

@@ -57,6 +57,11 @@ export class LinearPolicy implements Policy {
     return this.#quality.weightOf(arm);
   }
 
+  /** E[output tokens] of one answer. @param x as in `decide` */
+  expectedOutputTokens(arm: string, x: Float64Array): number {
+    return this.#predictLength(arm, x).outputTokens;
+  }
+
   /** Which of `QUALITY_MODELS` the ratings so far speak for. */
   get qualityModel(): number {
     return this.#quality.chosen;
@@ -129,17 +134,20 @@ export class LinearPolicy implements Policy {
 
   #predict(offer: Offer, x: Float64Array) {
     const quality = this.#quality.predict(offer.arm, x);
-    const length = this.#length.predict(offer.arm, x);
-    const modelOutputTokens = Math.min(Math.exp(length.mean), MAX_OUTPUT_TOKENS);
-    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(offer.arm), MAX_OUTPUT_TOKENS);
+    const length = this.#predictLength(offer.arm, x);
     return {
       arm: offer.arm,
       quality: quality.mean,
       qualitySd: quality.sd,
-      modelOutputTokens,
-      outputTokens,
-      costUsd: offer.cost(outputTokens),
+      ...length,
+      costUsd: offer.cost(length.outputTokens),
     };
+  }
+
+  #predictLength(arm: string, x: Float64Array) {
+    const modelOutputTokens = Math.min(Math.exp(this.#length.predict(arm, x).mean), MAX_OUTPUT_TOKENS);
+    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
+    return { modelOutputTokens, outputTokens };
   }
 }
 

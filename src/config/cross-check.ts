@@ -50,6 +50,10 @@ export function crossCheck(config: Config): Problem[] {
     if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
       problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });
     }
+    // Who asks would depend on the order of the file; what the key is stays unsaid.
+    if (config.auth.keys.findIndex((other) => other.key === key.key) !== i) {
+      problems.push({ path: ['auth', 'keys', i, 'key'], message: 'another name has the same key; keys must differ' });
+    }
     if (key.weight.min > key.weight.max) {
       problems.push({
         path: ['auth', 'keys', i, 'weight'],
@@ -67,10 +71,6 @@ export function crossCheck(config: Config): Problem[] {
 
 /** Settings that are accepted but that this version does not act on yet: said aloud rather than ignored. */
 export function notInForce(config: Config): string[] {
-  const settings = config.auth.keys.flatMap((key, i) => [
-    ...(key.budget ? [`auth.keys[${i}].budget`] : []),
-    ...(key.rpm ? [`auth.keys[${i}].rpm`] : []),
-  ]);
-  if (config.resilience.breaker) settings.push('resilience.breaker');
+  const settings = config.resilience.breaker ? ['resilience.breaker'] : [];
   return settings.map((path) => `${path} is accepted but not in force yet in this version.`);
 }

@@ -54,6 +54,8 @@ const key = z.strictObject({
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
   rpm: z.number().int().positive().optional(),
+  tpm: z.number().int().positive().optional(),
+  role: z.enum(['user', 'admin']).default('user'),
 });
 
 /** What an environment variable brings is text. */

@@ -49,6 +49,11 @@ export function contentParts(messages: readonly ChatMessage[]): JsonObject[] {
   return messages.flatMap((message) => (Array.isArray(message.content) ? message.content.filter(isJsonObject) : []));
 }
 
+/** Answers asked for at once, `n`. */
+export function requestedChoices({ n }: ChatBody): number {
+  return typeof n === 'number' && n >= 1 ? n : 1;
+}
+
 /** The client's own limit on output tokens, if it set one. */
 export function requestedMaxTokens(body: ChatBody): number | null {
   const limit = body.max_completion_tokens ?? body.max_tokens;

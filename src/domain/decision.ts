@@ -15,6 +15,8 @@ export interface ArmExplanation {
   /** The length model's own figure, before the arm's running correction. */
   modelOutputTokens: number | null;
   costUsd: number | null;
+  /** What it may cost at the most, where the key has a budget. */
+  worstCaseUsd?: number;
   /** Expected seconds in the arm's queue. */
   waitS: number | null;
   penalty: number | null;

@@ -1,7 +1,8 @@
 import type { Arm } from '../domain/arm.ts';
-import type { ChatRequest } from '../domain/chat.ts';
+import { type ChatRequest, requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
+import type { DecidedEvent } from '../domain/events.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
@@ -10,6 +11,7 @@ import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
+import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { UNTAGGED } from './metrics.ts';
@@ -55,6 +57,7 @@ export interface ChatParts extends ExchangeParts {
   runtime(): Runtime;
   featurizer: Featurizer;
   learner: Learner;
+  keyLimiter: KeyLimiter;
   random: Random;
   log: Logger;
 }
@@ -77,23 +80,22 @@ export class Chat {
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
   async route(input: ChatInput): Promise<Decision> {
-    return (await this.#decide(input, this.#parts.runtime())).decision;
+    return (await this.#decide(input, this.#parts.runtime(), null)).decision;
   }
 
   /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
   async complete(input: ChatInput): Promise<ChatReply> {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
-    const { decision, features } = await this.#decide(input, runtime);
+    const decisionId = newId('dec');
+    const { decision, features } = await this.#decide(input, runtime, decisionId);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
-    const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
-    this.#open.add(exchange);
-    void exchange.finished.then(() => this.#open.delete(exchange));
-    this.#parts.eventLog.record({
+    const exchange = new Exchange(decisionId, decision, input, this.#parts);
+    const decided: DecidedEvent = {
       type: 'decided',
-      decisionId: exchange.decisionId,
+      decisionId,
       time: this.#parts.clock.now(),
       requestId: input.requestId,
       key: input.key?.name ?? null,
@@ -101,7 +103,18 @@ export class Chat {
       stream: input.request.body.stream === true,
       decision,
       context: features.context,
+    };
+    this.#open.add(exchange);
+    void exchange.finished.then((completed) => {
+      this.#open.delete(exchange);
+      this.#parts.keyLimiter.settle(decided, completed);
     });
+    this.#parts.eventLog.record(decided);
+    const reply = await this.#answer(input, runtime, exchange);
+    return { ...reply, headers: { ...reply.headers, ...this.#parts.keyLimiter.headers(input.key) } };
+  }
+
+  async #answer(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     try {
       return input.request.body.stream === true
         ? await this.#answerStreamed(input, runtime, exchange)
@@ -116,7 +129,9 @@ export class Chat {
     while (this.#open.size > 0) await Promise.all([...this.#open].map((exchange) => exchange.finished));
   }
 
-  async #decide(input: ChatInput, runtime: Runtime): Promise<Routed> {
+  /** @param decisionId null for a decision that is only shown: nothing is set aside for it */
+  async #decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
+    const { keyLimiter } = this.#parts;
     const { body } = input.request;
     const choice = chooseModel(body.model, input.weightHeader, input.key, runtime);
     const allowed = allowedArms(input.models, input.key, runtime);
@@ -126,7 +141,9 @@ export class Chat {
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
     const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
-    const decision = runtime.router.decide({ context, profile, tag, allowed, sessionArm, ...choice });
+    const budget = keyLimiter.budget(input.key, requestedChoices(body));
+    const decision = runtime.router.decide({ context, profile, tag, allowed, budget, sessionArm, ...choice });
+    if (decisionId !== null) keyLimiter.reserve(input.key, decisionId, decision);
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
@@ -252,6 +269,7 @@ export class Chat {
       clientGone: input.clientGone,
       onFailure: (record) => exchange.callFailed(record),
       call: (arm, signal, onActivity) => {
+        this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,

@@ -1,7 +1,7 @@
 import type { Arm } from '../domain/arm.ts';
 import { costOf } from '../domain/arm.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { AttemptRecord, Outcome } from '../domain/events.ts';
+import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
 import type { AnswerFacts } from '../providers/provider.ts';
 import type { Load } from '../routing/load.ts';
 import type { Clock } from '../util/clock.ts';
@@ -29,9 +29,9 @@ export class Exchange {
   #overheadMs: number | null = null;
   #leave: (() => void) | null = null;
   #finished = false;
-  #resolveFinished: () => void = () => {};
-  /** Resolves when the end is recorded. */
-  readonly finished = new Promise<void>((resolve) => {
+  #resolveFinished: (completed: CompletedEvent) => void = () => {};
+  /** Resolves when the end is recorded, with the record. */
+  readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
   readonly #requestId: string;
@@ -90,7 +90,6 @@ export class Exchange {
   finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#resolveFinished();
     const { clock, eventLog } = this.#parts;
     const now = clock.monotonic();
     const answering = this.#answering;
@@ -102,7 +101,7 @@ export class Exchange {
     }
     const timeToFirstTokenMs =
       answering && this.#firstTokenAt !== null ? this.#firstTokenAt - answering.startedAt : null;
-    eventLog.record({
+    const completed: CompletedEvent = {
       type: 'completed',
       decisionId: this.decisionId,
       time: clock.now(),
@@ -116,7 +115,9 @@ export class Exchange {
       serviceMs,
       latencyMs: now - this.#arrivedAt,
       overheadMs: this.#overheadMs,
-    });
+    };
+    eventLog.record(completed);
+    this.#resolveFinished(completed);
     this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
     this.#parts.log.info(
       {

@@ -6,16 +6,18 @@ import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
+import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
 
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 4;
+const FOLD_VERSION = 5;
 
 interface SerialisedState {
   policy: LinearPolicyState;
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
+  spend: SpendLedgerState;
 }
 
 /** What the learner knows: a deterministic fold over the event log. */
@@ -24,6 +26,8 @@ export class LearnerState {
   readonly statistics = new ArmStatistics();
   /** What was learned from that another feature map made. */
   readonly foreign = new ForeignContexts();
+  /** What each key has spent: not learned from, but a fold over the same log, and so kept with the rest. */
+  readonly spend = new SpendLedger();
   /** Number of the last event folded. */
   sequence = 0;
   readonly #featureMap: string;
@@ -42,6 +46,7 @@ export class LearnerState {
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
+    this.spend.fold(event, history);
     if (event.type === 'decided') {
       this.foreign.count(event.context, this.#featureMap, this.#dimensions);
       const { reference, referenceCostUsd } = event.decision;
@@ -92,6 +97,7 @@ export class LearnerState {
       policy: this.policy.state(),
       statistics: this.statistics.state(),
       foreign: this.foreign.state(),
+      spend: this.spend.state(),
     };
     const body = JSON.stringify(state, floatsToBase64);
     return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
@@ -109,6 +115,7 @@ export class LearnerState {
     this.policy.restore(state.policy);
     this.statistics.restore(state.statistics);
     this.foreign.restore(state.foreign);
+    this.spend.restore(state.spend);
     this.sequence = sequence;
     return true;
   }

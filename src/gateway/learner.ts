@@ -44,6 +44,7 @@ export class Learner {
   /** Decisions failed on this state, and it was not replaced yet. */
   #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
+  #listeners: ((event: StoredEvent) => void)[] = [];
 
   constructor(options: LearnerOptions) {
     this.#options = options;
@@ -53,6 +54,11 @@ export class Learner {
   /** The live state: read it, never change it. */
   get knowledge(): LearnerState {
     return this.#state;
+  }
+
+  /** Calls the listener with every event once its effects are in `knowledge`. */
+  onFold(listener: (event: StoredEvent) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Events in the log that are yet to be learned from. */
@@ -194,6 +200,7 @@ export class Learner {
       );
     }
     recent.set(event.decisionId, [...history, event]);
+    if (state === this.#state) for (const listener of this.#listeners) listener(event);
   }
 
   async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {

@@ -65,6 +65,13 @@ export class Metrics {
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
+  readonly limitedRequests = this.#counter('limited_requests_total', 'Requests refused by a limit of their key.', [
+    'key',
+    'limit',
+  ]);
+  readonly keySpentUsd = this.#counter('key_spent_usd_total', "USD counted against each key's budget, since start.", [
+    'key',
+  ]);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
   readonly foreignContexts = this.#gauge(

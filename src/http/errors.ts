@@ -36,7 +36,7 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
 }
 
 function send(reply: FastifyReply, error: GatewayError): void {
-  void reply.code(error.status).type('application/json; charset=utf-8').send(error.toBody());
+  void reply.code(error.status).headers(error.headers).type('application/json; charset=utf-8').send(error.toBody());
 }
 
 function codeOf(error: FastifyError | Error): string {

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Chat } from '../gateway/chat.ts';
 import type { Feedback } from '../gateway/feedback.ts';
+import type { KeyLimiter } from '../gateway/key-limiter.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import type { KeyLimits, Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
@@ -11,11 +12,14 @@ export interface ServerParts {
   chat: Chat;
   feedback: Feedback;
   metrics: Metrics;
+  keyLimiter: KeyLimiter;
   /** The runtime and the keys in force. */
   runtime(): Runtime;
   keys(): readonly HashedKey[];
   /** Why the gateway is not ready for traffic; null when it is. */
   notReady(): string | null;
+  /** The gateway can be reached from other machines. */
+  exposed: boolean;
   clock: Clock;
   log: FastifyBaseLogger;
   maxBodyBytes: number;

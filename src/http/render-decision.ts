@@ -49,6 +49,8 @@ function renderArm(arm: ArmExplanation) {
     input_tokens: arm.inputTokens,
     output_tokens: arm.outputTokens,
     cost_usd: arm.costUsd,
+    // Only where the key has a budget.
+    worst_case_cost_usd: arm.worstCaseUsd,
     expected_wait_s: arm.waitS,
     penalty: arm.penalty,
     score: arm.score,

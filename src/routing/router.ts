@@ -4,6 +4,7 @@ import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
+import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
@@ -11,7 +12,7 @@ import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } f
 
 /** What the router knows of the arms: shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
-  policy: Policy & { ratingsOf(arm: string): number };
+  policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
   statistics: ArmStatistics;
 }
 
@@ -30,6 +31,8 @@ export interface RouteQuery {
   /** The arm that the client named, or null to choose. */
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
+  /** What is left of the key's budget; absent or null: no matter. */
+  budget?: RouteBudget | null;
   /** The arm that answered this session before, or null: it answers again where it can. */
   sessionArm: string | null;
   weight: number;
@@ -50,11 +53,18 @@ export class Router {
     this.#random = random;
   }
 
-  /** @throws GatewayError 400 when no arm can serve the request, with the reason of each */
+  /**
+   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; the budget's refusal when only
+   * money is missing
+   */
   decide(query: RouteQuery): Decision {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
-    if (candidates.length === 0) throw noCandidate(explanations);
+    if (candidates.length === 0) {
+      const { budget } = query;
+      if (budget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > budget.leftUsd)) throw budget.refusal();
+      throw noCandidate(explanations);
+    }
     const offers = candidates.map((candidate) => this.#offer(candidate, query));
     try {
       return this.#decideByPolicy(query, explanations, offers);
@@ -71,12 +81,22 @@ export class Router {
       ...UNKNOWN,
       arm: arm.id,
       provider: arm.provider,
-      excluded: this.#exclusion(arm, query, inputTokens),
+      ...this.#eligibility(arm, query, inputTokens),
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
     };
+  }
+
+  #eligibility(arm: Arm, query: RouteQuery, inputTokens: number): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
+    const excluded = this.#exclusion(arm, query, inputTokens);
+    const { budget, context, profile } = query;
+    if (!budget) return { excluded };
+    if (excluded !== null) return { excluded, worstCaseUsd: 0 };
+    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, Float64Array.from(context.values));
+    const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
+    return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
   }
 
   /** A client that names an arm knows what it can do; only what it may use is checked. */

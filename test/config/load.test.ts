@@ -38,6 +38,7 @@ describe('the example of the design', () => {
         models: ['*'],
         budget: { usd: 20, per: 'day' },
         rpm: 600,
+        role: 'user',
       },
     ]);
     expect(config.providers).toEqual({
@@ -81,10 +82,7 @@ describe('the example of the design', () => {
 
   it('says what it does not act on yet', () => {
     const lines = notInForce(parse(EXAMPLE, KEYS).config);
-    expect(lines).toHaveLength(3);
-    for (const [i, path] of ['auth.keys[0].budget', 'auth.keys[0].rpm', 'resilience.breaker'].entries()) {
-      expect(lines[i]).toContain(path);
-    }
+    expect(lines).toEqual([expect.stringContaining('resilience.breaker')]);
     expect(notInForce(parse(MINIMAL).config)).toEqual([]);
   });
 
