@@ -6,8 +6,10 @@ import { priorQualities } from './bandit/priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
 import { notInForce } from './config/cross-check.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import { messageOf } from './domain/errors.ts';
+import { isModelEvent } from './domain/events.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
@@ -25,6 +27,7 @@ import { Feedback } from './gateway/feedback.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
+import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
 import { type HashedKey, hashKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
@@ -77,6 +80,8 @@ export class Gateway {
   #runtime: Runtime;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
+  /** The log was read: from here on each change of a model is put in force as it comes. */
+  #started = false;
 
   /** @throws StartError when no model can be called, or when the gateway would be open to strangers */
   constructor(loaded: LoadedConfig, options: GatewayOptions) {
@@ -105,6 +110,7 @@ export class Gateway {
     const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
     this.learner.onFold((event) => {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
+      if (isModelEvent(event) && this.#started) this.#applyModelChanges();
     });
     this.#chat = new Chat({
       ...parts,
@@ -120,6 +126,13 @@ export class Gateway {
       ...parts,
       keyLimiter,
       exposed: !isLoopback(config.server.host),
+      models: new ModelAdmin({
+        ...parts,
+        eventLog: this.eventLog,
+        learner: this.learner,
+        load: this.#load,
+        catalog: (changes) => modelCatalog(this.#loaded, changes),
+      }),
       runtime,
       chat: this.#chat,
       feedback: new Feedback({ ...parts, eventLog: this.eventLog, learner: this.learner }),
@@ -135,7 +148,7 @@ export class Gateway {
 
   /**
    * Loads what must be loaded, reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080`
-   * @throws StartError when the embedding model cannot be loaded
+   * @throws StartError when the embedding model cannot be loaded, or the admins' changes leave no model
    */
   async listen(): Promise<string> {
     if (this.#embedder instanceof TransformersEmbedder) {
@@ -158,6 +171,8 @@ export class Gateway {
         'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
       );
     }
+    this.#started = true;
+    if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
@@ -170,8 +185,7 @@ export class Gateway {
    */
   reload(loaded: LoadedConfig): void {
     refuseOpenHost({ ...loaded.config, server: this.config.server });
-    const previous = this.#runtime;
-    this.#runtime = this.#buildRuntime(loaded, { loaded: this.#loaded, runtime: previous });
+    this.#replaceRuntime(loaded);
     this.#keys = hashedKeys(loaded.config);
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
@@ -182,7 +196,6 @@ export class Gateway {
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
     this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
-    this.#retireProviders(previous);
   }
 
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
@@ -232,6 +245,26 @@ export class Gateway {
         { reason },
         'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
       );
+    }
+  }
+
+  /** @throws StartError when no model can be called; nothing has changed then */
+  #replaceRuntime(loaded: LoadedConfig): void {
+    const previous = this.#runtime;
+    const catalog = modelCatalog(loaded, this.learner.knowledge.modelChanges);
+    this.#runtime = this.#buildRuntime(withCatalog(loaded, catalog), { loaded: this.#loaded, runtime: previous });
+    for (const { id, problem } of catalog) {
+      if (problem)
+        this.#log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
+    }
+    this.#retireProviders(previous);
+  }
+
+  #applyModelChanges(): void {
+    try {
+      this.#replaceRuntime(this.#loaded);
+    } catch (error) {
+      this.#log.error({ err: error }, 'The models were not changed; what served before still does.');
     }
   }
 

@@ -121,6 +121,13 @@ export class LinearPolicy implements Policy {
     for (const observation of observations) this.#correct(observation);
   }
 
+  /** As if nothing had ever been observed of the arm. */
+  forget(arm: string): void {
+    this.#quality.forget(arm);
+    this.#length.forget(arm);
+    this.#correction.forget(arm);
+  }
+
   state(): LinearPolicyState {
     return { quality: this.#quality.state(), length: this.#length.state(), correction: this.#correction.state() };
   }

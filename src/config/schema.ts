@@ -1,11 +1,12 @@
 import { z } from 'zod';
 
 /** USD per million tokens. */
+const usd = z.number().nonnegative().max(1e6);
 const price = z.strictObject({
-  input: z.number().nonnegative(),
-  cached_input: z.number().nonnegative().optional(),
-  cache_write: z.number().nonnegative().optional(),
-  output: z.number().nonnegative(),
+  input: usd,
+  cached_input: usd.optional(),
+  cache_write: usd.optional(),
+  output: usd,
 });
 
 const seconds = z.number().positive().max(86_400);
@@ -16,7 +17,8 @@ const prior = z.union([
   z.strictObject({ like: z.string() }),
 ]);
 
-const model = z.strictObject({
+/** An entry of `models`. */
+export const modelSchema = z.strictObject({
   // Ids travel in headers and URLs.
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'letters, digits and . _ : / @ + -, 128 at most'),
   provider: z.string(),
@@ -74,7 +76,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   auth: z.strictObject({ keys: z.array(key).default([]) }).prefault({}),
   providers: z.record(z.string().regex(/^[\w.-]{1,64}$/), provider),
-  models: z.array(model).min(1),
+  models: z.array(modelSchema).min(1),
   routing: z
     .strictObject({
       reference: z.string().optional(),

@@ -1,4 +1,4 @@
-import type { Usage } from './chat.ts';
+import type { JsonObject, Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
 
@@ -73,7 +73,42 @@ export interface WithdrawnEvent {
   feedbackId: string;
 }
 
-export type GatewayEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
+interface AdminEvent {
+  /** It belongs to no decision. */
+  decisionId: null;
+  time: number;
+  /** Id of the model that it is about. */
+  model: string;
+  /** Name of the admin's key, or null where none is asked for. */
+  by: string | null;
+}
+
+/** A model was added, or some of its settings were changed. */
+export interface ModelSetEvent extends AdminEvent {
+  type: 'model_set';
+  /** Fields of an entry of the config's `models`; of a change a JSON merge patch of what was set before. */
+  settings: JsonObject;
+  /** True: added, and so nothing of earlier changes is left. */
+  added: boolean;
+}
+
+/** A model takes no more requests. */
+export interface ModelRetiredEvent extends AdminEvent {
+  type: 'model_retired';
+}
+
+/** What was decided before teaches nothing about the model any more. */
+export interface ModelResetEvent extends AdminEvent {
+  type: 'model_reset';
+}
+
+export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
+export type ModelEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
+export type GatewayEvent = DecisionEvent | ModelEvent;
+
+export function isModelEvent<E extends GatewayEvent>(event: E): event is E & ModelEvent {
+  return event.decisionId === null;
+}
 
 /** An event with its place in the log; numbers rise, and may leave gaps. */
 export type StoredEvent<E extends GatewayEvent = GatewayEvent> = E & { sequence: number };

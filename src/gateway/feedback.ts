@@ -1,5 +1,11 @@
 import { GatewayError } from '../domain/errors.ts';
-import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
+import {
+  type DecidedEvent,
+  type DecisionEvent,
+  type GatewayEvent,
+  isModelEvent,
+  type StoredEvent,
+} from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
@@ -44,7 +50,7 @@ export class Feedback {
    * @throws GatewayError 404 for an unknown id, 503 when the rating could not be made durable
    */
   async rate(rating: Rating, key: KeyLimits | null): Promise<string> {
-    const { decisionId } = await this.#decision(rating.id, key);
+    const [{ decisionId }] = await this.events(rating.id, key);
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
@@ -66,7 +72,7 @@ export class Feedback {
   }
 
   /** All events of a decision, for showing. @throws GatewayError 404, 503 */
-  async events(id: string, key: KeyLimits | null): Promise<StoredEvent[]> {
+  async events(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const events = await this.#find(id);
     if (events.length === 0 || !mayTouch(events, key)) {
       throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
@@ -74,14 +80,9 @@ export class Feedback {
     return events;
   }
 
-  async #decision(id: string, key: KeyLimits | null): Promise<StoredEvent> {
-    const [first] = await this.events(id, key);
-    return first;
-  }
-
-  async #find(id: string): Promise<StoredEvent[]> {
+  async #find(id: string): Promise<StoredEvent<DecisionEvent>[]> {
     try {
-      return await this.#parts.eventLog.findDecision(id);
+      return (await this.#parts.eventLog.findDecision(id)).filter((event) => !isModelEvent(event));
     } catch {
       throw unavailable();
     }

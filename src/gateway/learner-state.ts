@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
 import type { Observation } from '../bandit/policy.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+import { type CompletedEvent, isModelEvent, type ModelEvent, type StoredEvent } from '../domain/events.ts';
+import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
@@ -18,6 +19,8 @@ interface SerialisedState {
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
   spend: SpendLedgerState;
+  modelChanges: [string, ModelChange][];
+  resets: [string, number][];
 }
 
 /** What the learner knows: a deterministic fold over the event log. */
@@ -26,8 +29,11 @@ export class LearnerState {
   readonly statistics = new ArmStatistics();
   /** What was learned from that another feature map made. */
   readonly foreign = new ForeignContexts();
-  /** What each key has spent: not learned from, but a fold over the same log, and so kept with the rest. */
+  /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
   readonly spend = new SpendLedger();
+  modelChanges: ModelChanges = new Map();
+  /** Number of the last reset of each model that had one. */
+  #resets = new Map<string, number>();
   /** Number of the last event folded. */
   sequence = 0;
   readonly #featureMap: string;
@@ -46,6 +52,10 @@ export class LearnerState {
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
+    if (isModelEvent(event)) {
+      this.#foldModelEvent(event, event.sequence);
+      return;
+    }
     this.spend.fold(event, history);
     if (event.type === 'decided') {
       this.foreign.count(event.context, this.#featureMap, this.#dimensions);
@@ -76,12 +86,28 @@ export class LearnerState {
     if (refusal) throw refusal;
   }
 
-  #observations(events: readonly GatewayEvent[]) {
-    return observationsOf(events, this.#featureMap, this.#dimensions);
+  #foldModelEvent(event: ModelEvent, sequence: number): void {
+    this.modelChanges = changedBy(this.modelChanges, event);
+    if (event.type !== 'model_reset') return;
+    this.#resets.set(event.model, sequence);
+    this.policy.forget(event.model);
+    this.statistics.forget(event.model);
   }
 
-  #learnStatistics(event: Extract<GatewayEvent, { type: 'completed' }>, history: readonly StoredEvent[]): void {
-    if (event.arm === null || event.outcome !== 'ok') return;
+  #observations(events: readonly StoredEvent[]) {
+    const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
+    for (const [key, { arm }] of lessons) if (this.#isForgotten(arm, events)) lessons.delete(key);
+    return lessons;
+  }
+
+  /** What was decided before a model's reset teaches nothing about it, however late it is rated or the rating withdrawn. */
+  #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
+    const decided = events.find(({ type }) => type === 'decided');
+    return decided !== undefined && decided.sequence < (this.#resets.get(arm) ?? 0);
+  }
+
+  #learnStatistics(event: CompletedEvent, history: readonly StoredEvent[]): void {
+    if (event.arm === null || event.outcome !== 'ok' || this.#isForgotten(event.arm, history)) return;
     if (event.serviceMs !== null && Number.isFinite(event.serviceMs)) {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
@@ -98,6 +124,8 @@ export class LearnerState {
       statistics: this.statistics.state(),
       foreign: this.foreign.state(),
       spend: this.spend.state(),
+      modelChanges: [...this.modelChanges],
+      resets: [...this.#resets],
     };
     const body = JSON.stringify(state, floatsToBase64);
     return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
@@ -116,6 +144,8 @@ export class LearnerState {
     this.statistics.restore(state.statistics);
     this.foreign.restore(state.foreign);
     this.spend.restore(state.spend);
+    this.modelChanges = new Map(state.modelChanges);
+    this.#resets = new Map(state.resets);
     this.sequence = sequence;
     return true;
   }

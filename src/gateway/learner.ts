@@ -199,12 +199,12 @@ export class Learner {
         'An event could not be learned from and is skipped.',
       );
     }
-    recent.set(event.decisionId, [...history, event]);
+    if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
     if (state === this.#state) for (const listener of this.#listeners) listener(event);
   }
 
   async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
-    if (event.type === 'decided') return [];
+    if (event.type === 'decided' || event.decisionId === null) return [];
     const events = recent.get(event.decisionId) ?? (await this.#options.store.findDecision(event.decisionId));
     return events.filter(({ sequence }) => sequence < event.sequence);
   }

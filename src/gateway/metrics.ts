@@ -72,6 +72,7 @@ export class Metrics {
   readonly keySpentUsd = this.#counter('key_spent_usd_total', "USD counted against each key's budget, since start.", [
     'key',
   ]);
+  readonly adminChanges = this.#counter('admin_changes_total', 'Changes of models by admins.', ['change']);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
   readonly foreignContexts = this.#gauge(

@@ -3,6 +3,7 @@ import type { Chat } from '../gateway/chat.ts';
 import type { Feedback } from '../gateway/feedback.ts';
 import type { KeyLimiter } from '../gateway/key-limiter.ts';
 import type { Metrics } from '../gateway/metrics.ts';
+import type { ModelAdmin } from '../gateway/model-admin.ts';
 import type { KeyLimits, Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import type { HashedKey } from './auth.ts';
@@ -13,6 +14,7 @@ export interface ServerParts {
   feedback: Feedback;
   metrics: Metrics;
   keyLimiter: KeyLimiter;
+  models: ModelAdmin;
   /** The runtime and the keys in force. */
   runtime(): Runtime;
   keys(): readonly HashedKey[];

@@ -1,9 +1,10 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { newId } from '../util/ids.ts';
-import { authenticate } from './auth.ts';
+import { authenticate, authenticateAdmin } from './auth.ts';
 import { answerError, answerParserError, registerErrorHandlers } from './errors.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
+import { adminRoutes } from './routes/admin.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -45,6 +46,12 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     chatRoutes(guarded, parts);
     feedbackRoutes(guarded, parts);
     modelRoutes(guarded, parts);
+  });
+  server.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request) => {
+      request.gatewayKey = authenticateAdmin(request, parts.keys(), parts.exposed);
+    });
+    adminRoutes(guarded, parts);
   });
   return server;
 }

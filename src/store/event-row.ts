@@ -4,6 +4,7 @@ import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.t
 /** An event as a database keeps it: what is looked up by in columns, the rest as JSON. */
 export interface EventRow {
   type: string;
+  /** Empty for events that belong to no decision. */
   decisionId: string;
   time: number;
   /** Other ids that lead to the decision: the completion's own, a rating's. */
@@ -17,7 +18,7 @@ export interface EventRow {
 export function toRow(event: GatewayEvent): EventRow {
   return {
     type: event.type,
-    decisionId: event.decisionId,
+    decisionId: event.decisionId ?? '',
     time: event.time,
     alias: aliasOf(event),
     uniqueKey: uniqueKeyOf(event),

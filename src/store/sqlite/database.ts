@@ -65,6 +65,8 @@ export class SqliteDatabase {
   }
 
   findDecision(id: string): StoredRow[] {
+    // Where events stand that belong to no decision.
+    if (id === '') return [];
     const own = this.#statements.ofDecision.all(id) as unknown as StoredRow[];
     if (own.length > 0) return own;
     const alias = this.#statements.byAlias.get(id) as { id: string } | undefined;

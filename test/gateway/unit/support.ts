@@ -3,6 +3,7 @@ import type {
   CompletedEvent,
   DecidedEvent,
   GatewayEvent,
+  ModelEvent,
   RatedEvent,
   StoredEvent,
   WithdrawnEvent,
@@ -104,6 +105,11 @@ export function rated(decisionId: string, feedbackId: string, score: number, sou
 
 export function withdrawn(decisionId: string, feedbackId: string): WithdrawnEvent {
   return { type: 'withdrawn', decisionId, time: 1_700_000_003_000, feedbackId };
+}
+
+export function modelEvent(model: string, type: ModelEvent['type'], settings = {}, added = true): ModelEvent {
+  const common = { decisionId: null, time: 1_700_000_004_000, model, by: null };
+  return type === 'model_set' ? { ...common, type, settings, added } : { ...common, type };
 }
 
 export function numbered(events: readonly GatewayEvent[]): StoredEvent[] {
