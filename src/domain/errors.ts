@@ -8,7 +8,7 @@ export interface ErrorDetails {
   param?: string | null;
   code?: string | null;
   /** Headers that belong to the answer, e.g. `retry-after`. */
-  headers?: Record<string, string>;
+  responseHeaders?: Record<string, string>;
 }
 
 /** A refusal by the gateway itself. Its message is written for the client and names the way out. */
@@ -17,7 +17,7 @@ export class GatewayError extends Error {
   readonly type: string;
   readonly param: string | null;
   readonly code: string | null;
-  readonly headers: Record<string, string>;
+  readonly responseHeaders: Record<string, string>;
 
   constructor(status: number, message: string, details: ErrorDetails = {}) {
     super(message);
@@ -26,7 +26,7 @@ export class GatewayError extends Error {
     this.type = details.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
     this.param = details.param ?? null;
     this.code = details.code ?? null;
-    this.headers = details.headers ?? {};
+    this.responseHeaders = details.responseHeaders ?? {};
   }
 
   toBody(): OpenAIErrorBody {

@@ -161,7 +161,7 @@ export class KeyLimiter {
       {
         type: 'rate_limit_error',
         code: 'rate_limit_exceeded',
-        headers: { ...this.headers(key), 'retry-after': String(wait) },
+        responseHeaders: { ...this.headers(key), 'retry-after': String(wait) },
       },
     );
   }
@@ -176,7 +176,7 @@ export class KeyLimiter {
       {
         type: 'insufficient_quota',
         code: 'insufficient_quota',
-        headers: {
+        responseHeaders: {
           ...this.headers(key),
           'retry-after': String(Math.max(1, Math.ceil((end - now) / 1000))),
           // Tells OpenAI's own clients that trying again at once is of no use.
