@@ -52,10 +52,11 @@ export class SpendLedger {
  * model was predicted to cost. Upstreams tell at the end: a client that leaves just before must not get it for nothing.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
-  if (completed.costUsd !== null) return completed.costUsd;
+  const predicted = (called: string) => decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
+  if (completed.arm !== null) return completed.costUsd ?? predicted(completed.arm);
   const last = completed.attempts.at(-1);
-  const called = completed.arm ?? (last?.result === 'aborted' ? last.arm : null);
-  return decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
+  const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
+  return Math.max(completed.costUsd ?? 0, left);
 }
 
 /** Milliseconds since the epoch, UTC. */

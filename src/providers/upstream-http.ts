@@ -35,7 +35,10 @@ export class UpstreamHttp {
 
   constructor(options: UpstreamHttpOptions) {
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
-    this.#secrets = options.secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
+    // As they are and as a URL or a JSON string may have them.
+    this.#secrets = options.secrets
+      .filter((secret) => secret.length >= SHORTEST_SECRET)
+      .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
     // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
     this.#agent = new Agent({
       connect: { timeout: options.connectTimeoutMs },
@@ -59,6 +62,12 @@ export class UpstreamHttp {
   errorBody(error: SdkStatusError): string | null {
     const body = this.#errorBodies.get(error.headers);
     return body === undefined ? null : this.redact(body);
+  }
+
+  /** A header of the upstream's answer; null when absent. */
+  header(headers: Headers, name: string): string | null {
+    const value = headers.get(name);
+    return value === null ? null : this.redact(value);
   }
 
   redact(text: string): string {

@@ -53,7 +53,7 @@ export class AnthropicProvider implements Provider {
     try {
       const { response, droppedParams } = await this.#send(call, false);
       const { body, ...facts } = toCompletion(await response.text(), now());
-      const upstreamRequestId = response.headers.get('request-id');
+      const upstreamRequestId = this.#http.header(response.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -65,7 +65,7 @@ export class AnthropicProvider implements Provider {
       const { response, droppedParams } = await this.#send(call, true);
       if (!response.body) throw new UpstreamError('unreadable', 'The upstream answered a stream request with no body.');
       const pieces = this.#pieces(response.body, call);
-      return { pieces, droppedParams, upstreamRequestId: response.headers.get('request-id') };
+      return { pieces, droppedParams, upstreamRequestId: this.#http.header(response.headers, 'request-id') };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -135,7 +135,7 @@ export class AnthropicProvider implements Provider {
     return new UpstreamError('status', `The upstream answered ${error.status}.`, {
       status: error.status,
       body: JSON.stringify(toOpenAIErrorBody(this.#http.errorBody(error), error.status)),
-      retryAfter: error.headers.get('retry-after'),
+      retryAfter: this.#http.header(error.headers, 'retry-after'),
     });
   }
 }

@@ -46,7 +46,12 @@ export class OpenAIProvider implements Provider {
       const { response } = await this.#post(call);
       const body = new Uint8Array(await response.arrayBuffer());
       const facts = readCompletion(new TextDecoder().decode(body));
-      return { ...facts, body, droppedParams: [], upstreamRequestId: response.headers.get('x-request-id') };
+      return {
+        ...facts,
+        body,
+        droppedParams: [],
+        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
+      };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -59,7 +64,7 @@ export class OpenAIProvider implements Provider {
       return {
         pieces: this.#pieces(response.body, usageAdded, call),
         droppedParams: [],
-        upstreamRequestId: response.headers.get('x-request-id'),
+        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
       };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -111,8 +116,8 @@ export class OpenAIProvider implements Provider {
     return new UpstreamError('status', `The upstream answered ${error.status}.`, {
       status: error.status,
       ...(body ? { body } : {}),
-      contentType: error.headers.get('content-type') ?? 'application/json; charset=utf-8',
-      retryAfter: error.headers.get('retry-after'),
+      contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
+      retryAfter: this.#http.header(error.headers, 'retry-after'),
       modelSpecific,
     });
   }
