@@ -54,6 +54,7 @@ export interface GatewayOptions {
 }
 
 const IDLE_SWEEP_MS = 50;
+const SHORTEST_KEY = 16;
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
 const START_MS = 120_000;
@@ -106,6 +107,7 @@ export class Gateway {
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
+    this.#warnOfShortKeys(config);
     const runtime = () => this.#runtime;
     const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
     this.learner.onFold((event) => {
@@ -187,6 +189,7 @@ export class Gateway {
     refuseOpenHost({ ...loaded.config, server: this.config.server });
     this.#replaceRuntime(loaded);
     this.#keys = hashedKeys(loaded.config);
+    this.#warnOfShortKeys(loaded.config);
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
@@ -245,6 +248,13 @@ export class Gateway {
         { reason },
         'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
       );
+    }
+  }
+
+  #warnOfShortKeys({ auth }: Config): void {
+    for (const { name, key } of auth.keys) {
+      if (key.length >= SHORTEST_KEY) continue;
+      this.#log.warn({ key: name }, `This key has fewer than ${SHORTEST_KEY} characters: strangers may guess it.`);
     }
   }
 

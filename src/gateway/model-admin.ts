@@ -128,8 +128,9 @@ export class ModelAdmin {
 
   async #record(event: ModelEvent, change: 'add' | 'change' | 'retire' | 'reset'): Promise<ModelStatus> {
     const { eventLog, learner, metrics, log } = this.#parts;
+    const before = this.#find(event.model);
     const outcome = this.#find(event.model, changedBy(this.#changes, event)) as ModelListing;
-    if (event.type === 'model_set') refuseUnusable(outcome);
+    if (event.type === 'model_set') refuseUnusable(outcome, before?.state === 'off');
     const stored = await eventLog.recordDurably(event).catch(() => {
       throw new GatewayError(503, 'The event store cannot be used right now, and so nothing can be changed.', {
         code: 'store_unavailable',
@@ -154,13 +155,13 @@ export class ModelAdmin {
   }
 }
 
-/** @throws GatewayError 400 */
-function refuseUnusable({ state, problem, model }: ModelListing): void {
+/** @param wasOff what is off may be changed, and still be off @throws GatewayError 400 */
+function refuseUnusable({ state, problem, model }: ModelListing, wasOff: boolean): void {
   if (problem) {
     const { param, message } = problem;
     throw invalidRequest(param ? `"${param}": ${message}` : message, param);
   }
-  if (state !== 'off') return;
+  if (state !== 'off' || wasOff) return;
   throw invalidRequest(
     `The provider "${model?.provider}" is off: it has no key. Set it, then add the model.`,
     'provider',

@@ -28,17 +28,22 @@ export class SlidingWindow {
   }
 
   used(now: number): number {
-    return this.#live(now).reduce((sum, slot) => sum + this.#amounts[slot], 0);
+    const last = Math.floor(now / SECOND_MS);
+    let used = 0;
+    for (let second = last - SLOTS + 1; second <= last; second++) used += this.#amountOf(second);
+    return used;
   }
 
   /** Milliseconds until `room` is free under the limit; 0 when it is now, and until the window is empty at the most. */
   waitFor(room: number, limit: number, now: number): number {
+    const last = Math.floor(now / SECOND_MS);
     let used = this.used(now);
     let wait = 0;
-    for (const slot of this.#live(now)) {
-      if (used + room <= limit) break;
-      used -= this.#amounts[slot];
-      wait = (this.#seconds[slot] + SLOTS) * SECOND_MS - now;
+    for (let second = last - SLOTS + 1; second <= last && used + room > limit; second++) {
+      const amount = this.#amountOf(second);
+      if (amount === 0) continue;
+      used -= amount;
+      wait = (second + SLOTS) * SECOND_MS - now;
     }
     return wait;
   }
@@ -48,11 +53,8 @@ export class SlidingWindow {
     return this.waitFor(Number.POSITIVE_INFINITY, 0, now);
   }
 
-  /** Slots of the window with something in them, oldest first. */
-  #live(now: number): number[] {
-    const oldest = Math.floor(now / SECOND_MS) - SLOTS + 1;
-    return Array.from({ length: SLOTS }, (_, i) => i)
-      .filter((slot) => this.#seconds[slot] >= oldest && this.#amounts[slot] !== 0)
-      .sort((a, b) => this.#seconds[a] - this.#seconds[b]);
+  #amountOf(second: number): number {
+    const slot = second % SLOTS;
+    return second >= 0 && this.#seconds[slot] === second ? this.#amounts[slot] : 0;
   }
 }

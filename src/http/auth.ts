@@ -56,7 +56,7 @@ export function authenticateAdmin(
  * A proxy on this machine passes on what others ask, and a web page that is open on it asks with the browser's hands:
  * neither is the operator. A page under a name that was made to lead here betrays itself by the name.
  */
-function isFromThisMachine({ headers }: FastifyRequest): boolean {
+export function isFromThisMachine({ headers }: FastifyRequest): boolean {
   const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
   const host = (headers.host ?? '').replace(/:\d+$/, '');
   const site = headers['sec-fetch-site'];

@@ -237,6 +237,8 @@ describe('/admin/models', () => {
         models: { big: { provider: 'on' }, small: { provider: 'on' } },
       }),
     );
+    const moved = await patch(gateway, 'small', { provider: 'off' });
+    expect([moved.status, moved.json.error.code]).toEqual([400, 'provider_disabled']);
     const off = await send(models(gateway), { ...NEW, provider: 'off' });
     expect([off.status, off.json.error.code]).toEqual([400, 'provider_disabled']);
     const { store } = gateway.gateway;

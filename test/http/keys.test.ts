@@ -322,6 +322,11 @@ describe('an admin', () => {
     expect([refused.status, refused.json.error.code]).toEqual([403, 'admin_required']);
     expect((await get(`${url}/metrics`, bearer(ADMIN))).text).toContain('mixllm_');
     expect((await get(`${url}/health/ready`)).status).toBe(200);
+    // A proxy on the machine asks for others.
+    const own = kept(await startTestGateway({ config: withKeys({ name: 'team', key: 'short' }) }));
+    expect((await get(`${own.url}/metrics`)).status).toBe(200);
+    expect((await get(`${own.url}/metrics`, { 'x-forwarded-for': '203.0.113.9' })).status).toBe(401);
+    expect(own.logged.join()).toMatch(/"key":"team","msg":"This key has fewer than 16 characters/);
     const closed = kept(await startTestGateway({ config: { ...config, ...withKeys({ name: 'team', key: TEAM }) } }));
     expect(closed.logged.join()).toMatch(/role: admin.*closed to everyone/);
   });

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { authenticateAdmin } from '../auth.ts';
+import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
 /** Probes, which ask for no key and tell no more than that, and metrics, which beyond loopback are an admin's. */
@@ -12,7 +12,7 @@ export function healthRoutes(server: FastifyInstance, { metrics, notReady, keys,
   });
 
   server.get('/metrics', async (request, reply) => {
-    if (exposed) authenticateAdmin(request, keys(), exposed);
+    if (exposed || !isFromThisMachine(request)) authenticateAdmin(request, keys(), exposed);
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
 }
