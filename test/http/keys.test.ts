@@ -250,25 +250,24 @@ describe('a budget', () => {
     expect(await count(third)).toBe(1);
   });
 
-  it('is charged the prediction when a client leaves before the usage is told', async () => {
+  it('is charged the prediction when a client leaves before there is anything to count', async () => {
     const gateway = kept(
-      await start(
-        { usd: 0.01, per: 'day' },
-        { answers: { big: plainAnswer({ ...usage, text: 'word '.repeat(400), streamMs: 60_000 }) } },
-      ),
+      await start({ usd: 0.01, per: 'day' }, { answers: { big: plainAnswer({ ...usage, delayMs: 60_000 }) } }),
     );
     const leave = new AbortController();
-    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    const left = fetch(`${gateway.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...bearer(TEAM) },
-      body: JSON.stringify(ask('x', { stream: true })),
+      body: JSON.stringify(ask('x')),
       signal: leave.signal,
     });
-    await response.body?.getReader().read();
+    while (gateway.upstreams.big.requests === 0) await settled(gateway);
     leave.abort();
+    await expect(left).rejects.toThrow();
     while (gateway.upstreams.big.aborted === 0) await settled(gateway);
     await settled(gateway);
     const spent = gateway.gateway.learner.knowledge.spend.spent('team', 'day', Date.now());
+    // Some 300 tokens.
     expect(spent).toBeGreaterThan(0.00025);
     expect(spent).toBeLessThan(0.00035);
   });
