@@ -351,7 +351,7 @@ describe('strangers', () => {
       (
         await send(
           `${gateway.url}/v1/chat/completions`,
-          { model: 'small', messages: [{ role: 'user', content: 'x' }] },
+          { model: 'big', messages: [{ role: 'user', content: 'x' }] },
           { headers },
         )
       ).status,
