@@ -30,8 +30,10 @@ import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
 import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
+import { type BreakerOptions, type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
-import { Router } from './routing/router.ts';
+import { RateLimits } from './routing/rate-limits.ts';
+import { type ArmConditions, Router } from './routing/router.ts';
 import type { EventReader, EventStore } from './store/event-store.ts';
 import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
@@ -69,7 +71,7 @@ export class Gateway {
   readonly #random: Random;
   readonly #log: PinoLogger;
   readonly store: EventStore;
-  readonly #load = new Load();
+  readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
   #loaded: LoadedConfig;
   #runtime: Runtime;
@@ -91,6 +93,11 @@ export class Gateway {
     }
     this.store = options.store ?? new SqliteEventStore(databasePath(config));
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
+    this.#conditions = {
+      load: new Load(),
+      breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
+      rateLimits: new RateLimits(this.#clock),
+    };
     this.#embedder = this.#buildEmbedder(config, options.startWorker);
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
@@ -106,7 +113,8 @@ export class Gateway {
       featurizer,
       eventLog: this.eventLog,
       learner: this.learner,
-      load: this.#load,
+      conditions: this.#conditions,
+      tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
     });
     this.server = buildServer({
@@ -161,6 +169,7 @@ export class Gateway {
     const previous = this.#runtime;
     this.#runtime = this.#buildRuntime(loaded, { loaded: this.#loaded, runtime: previous });
     this.#keys = hashedKeys(loaded.config);
+    this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
@@ -227,6 +236,7 @@ export class Gateway {
     const { config } = loaded;
     const arms = enabledArms(loaded);
     if (arms.length === 0) throw noModel(loaded);
+    for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms));
     const { latency } = config.routing;
@@ -241,7 +251,7 @@ export class Gateway {
           latency: { ...latency, budgetS: latency.budget_s },
         },
         () => this.learner.knowledge,
-        this.#load,
+        this.#conditions,
         this.#random,
       ),
       reference,
@@ -252,6 +262,16 @@ export class Gateway {
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
     };
+  }
+
+  #breakerChanged(model: string, state: BreakerState, failures: number): void {
+    this.metrics.breakerState.set({ model }, { closed: 0, 'half-open': 1, open: 2 }[state]);
+    if (state === 'open') {
+      this.metrics.breakerOpenings.inc({ model });
+      this.#log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
+    } else {
+      this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
+    }
   }
 
   /** The configured one, or the dearest of those that can be called. */
@@ -285,6 +305,10 @@ export function openEventLog(config: Config): EventReader {
 
 function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
+}
+
+function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
+  return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
 }
 
 function buildProviders(

@@ -71,6 +71,5 @@ export function notInForce(config: Config): string[] {
     ...(key.budget ? [`auth.keys[${i}].budget`] : []),
     ...(key.rpm ? [`auth.keys[${i}].rpm`] : []),
   ]);
-  if (config.resilience.breaker) settings.push('resilience.breaker');
   return settings.map((path) => `${path} is accepted but not in force yet in this version.`);
 }

@@ -106,7 +106,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
       breaker: z
         .strictObject({ failures: z.number().int().positive().default(5), cooldown_s: seconds.default(10) })
-        .optional(),
+        .prefault({}),
     })
     .prefault({}),
   learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),

@@ -44,6 +44,9 @@ export interface CompletedEvent {
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
+  /** True when the upstream did not tell the usage, or not to the end, and it was estimated. */
+  usageEstimated: boolean;
+  /** Of the answer; of a call that the client did not wait for, the cost of its input. */
   costUsd: number | null;
   timeToFirstTokenMs: number | null;
   /** Of the answering upstream call. */

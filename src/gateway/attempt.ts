@@ -31,8 +31,10 @@ export interface AttemptPlan<T> {
   clientGone: AbortSignal;
   /** Makes one call; `signal` aborts it, `onActivity` is told of signs of life. Throws `UpstreamError`. */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
-  /** Told of every failed call. */
-  onFailure(record: AttemptRecord): void;
+  /** Told of every failed call, and with what it failed. */
+  onFailure(record: AttemptRecord, error: unknown): void;
+  /** False for an arm that is not worth a further try while there are others: its breaker is open. */
+  mayRetry(arm: Arm): boolean;
 }
 
 /**
@@ -52,13 +54,14 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       } catch (error) {
         deadline.stop();
         deadline.limit.abort(error);
-        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt));
+        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt), error);
         if (plan.clientGone.aborted || isFinal(error)) throw error;
         // That one provider's form has no words for the request says less than an upstream's own answer.
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
         if (error !== last) break;
       }
-      const delay = retry < plan.resilience.retries ? retryDelay(last, retry, plan) : null;
+      if (retry === plan.resilience.retries || (arm !== plan.arms.at(-1) && !plan.mayRetry(arm))) break;
+      const delay = retryDelay(last, retry, plan);
       if (delay === null) break;
       await sleep(delay, plan);
     }

@@ -81,7 +81,7 @@ export class LearnerState {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
     const decided = history.find((earlier) => earlier.type === 'decided');
-    if (!event.usage || !Number.isFinite(event.usage.inputTokens) || !decided) return;
+    if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
   }

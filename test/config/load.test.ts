@@ -81,8 +81,8 @@ describe('the example of the design', () => {
 
   it('says what it does not act on yet', () => {
     const lines = notInForce(parse(EXAMPLE, KEYS).config);
-    expect(lines).toHaveLength(3);
-    for (const [i, path] of ['auth.keys[0].budget', 'auth.keys[0].rpm', 'resilience.breaker'].entries()) {
+    expect(lines).toHaveLength(2);
+    for (const [i, path] of ['auth.keys[0].budget', 'auth.keys[0].rpm'].entries()) {
       expect(lines[i]).toContain(path);
     }
     expect(notInForce(parse(MINIMAL).config)).toEqual([]);
@@ -120,6 +120,7 @@ describe('defaults', () => {
         retries: 1,
         max_retry_after_s: 5,
         timeouts: { connect_s: 5, first_byte_s: 120, idle_s: 60, total_s: 600 },
+        breaker: { failures: 5, cooldown_s: 10 },
       },
       learning: { exploration: 'thompson' },
       embedding: { kind: 'lexical', timeout_ms: 250 },

@@ -338,6 +338,7 @@ describe('what the operator sees', () => {
           'servedModel',
           'finishReason',
           'usage',
+          'usageEstimated',
           'costUsd',
           'timeToFirstTokenMs',
           'serviceMs',
