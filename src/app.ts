@@ -37,6 +37,7 @@ import { type ArmConditions, Router } from './routing/router.ts';
 import type { EventReader, EventStore } from './store/event-store.ts';
 import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
+import { TimeLimitedStore } from './store/time-limited-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { type Random, systemRandom } from './util/random.ts';
 
@@ -50,7 +51,10 @@ export interface GatewayOptions {
   startWorker?: StartWorker;
 }
 
+/** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
+const STORE_LIMIT_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
+const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
 const START_MS = 120_000;
@@ -91,7 +95,8 @@ export class Gateway {
       delete process.env[name];
       this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
     }
-    this.store = options.store ?? new SqliteEventStore(databasePath(config));
+    const store = options.store ?? new SqliteEventStore(databasePath(config));
+    this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     this.#conditions = {
       load: new Load(),
@@ -104,6 +109,7 @@ export class Gateway {
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
+    this.eventLog.onRecovery(() => this.learner.recheck());
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
     const runtime = () => this.#runtime;
@@ -182,9 +188,15 @@ export class Gateway {
     this.#retireProviders(previous);
   }
 
+  /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
+  async drain(): Promise<void> {
+    this.#notReady = SHUTTING_DOWN;
+    await new Promise<void>((resolve) => this.#clock.after(this.config.server.drain_s * 1000, resolve));
+  }
+
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
   async close(): Promise<void> {
-    this.#notReady = 'the gateway is shutting down';
+    this.#notReady = SHUTTING_DOWN;
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
@@ -198,7 +210,9 @@ export class Gateway {
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.eventLog.close();
     await this.learner.close();
-    await this.store.close();
+    await this.store
+      .close()
+      .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
@@ -320,20 +334,19 @@ function buildProviders(
   for (const [name, provider] of Object.entries(config.providers)) {
     if (missingKeys.has(name)) continue;
     // An unchanged provider keeps its connections.
-    const settings = (of: Config) => JSON.stringify([of.providers[name], of.resilience.timeouts]);
+    const settings = (of: Config) => JSON.stringify(of.providers[name]);
     const same = before && settings(before.loaded.config) === settings(config);
     const reused = same ? before.runtime.providers.get(name) : undefined;
-    providers.set(name, reused ?? buildProvider(name, provider, config));
+    providers.set(name, reused ?? buildProvider(name, provider));
   }
   return providers;
 }
 
-function buildProvider(name: string, provider: ProviderConfig, config: Config): Provider {
+function buildProvider(name: string, provider: ProviderConfig): Provider {
   const options = {
     name,
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
-    connectTimeoutMs: config.resilience.timeouts.connect_s * 1000,
   };
   return provider.type === 'anthropic'
     ? new AnthropicProvider(options)

@@ -25,6 +25,8 @@ export interface AttemptPlan<T> {
   /** The chosen arm, then those to fall back on, best first. */
   arms: readonly Arm[];
   resilience: Resilience;
+  /** What an answer begins with: `call` resolves at a stream's first content, but long after a whole one's first byte. */
+  awaited: 'byte' | 'content';
   clock: Clock;
   random: Random;
   /** Aborted when the client has left. */
@@ -47,10 +49,12 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   for (const arm of plan.arms) {
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
       const startedAt = plan.clock.monotonic();
-      const deadline = new Deadline(plan.clock, arm.timeouts);
+      const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
       const signal = AbortSignal.any([plan.clientGone, deadline.limit.signal]);
       try {
-        return { arm, value: await plan.call(arm, signal, () => deadline.alive()), startedAt, deadline };
+        const value = await plan.call(arm, signal, () => deadline.alive());
+        deadline.begun();
+        return { arm, value, startedAt, deadline };
       } catch (error) {
         deadline.stop();
         deadline.limit.abort(error);

@@ -251,6 +251,7 @@ export class Chat {
     return attempt<T>({
       arms: fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
       resilience: runtime.resilience,
+      awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
       random: this.#parts.random,
       clientGone: input.clientGone,
@@ -263,6 +264,7 @@ export class Chat {
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
           signal,
+          connectTimeoutMs: arm.timeouts.connectMs,
           onActivity,
         });
       },

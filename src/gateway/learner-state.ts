@@ -26,6 +26,8 @@ export class LearnerState {
   readonly foreign = new ForeignContexts();
   /** Number of the last event folded. */
   sequence = 0;
+  /** That event, by which the log is known again; null when a snapshot ended with it. */
+  lastFolded: StoredEvent | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
 
@@ -42,6 +44,7 @@ export class LearnerState {
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
+    this.lastFolded = event;
     if (event.type === 'decided') {
       this.foreign.count(event.context, this.#featureMap, this.#dimensions);
       const { reference, referenceCostUsd } = event.decision;

@@ -7,8 +7,10 @@ export interface ProviderCall {
   model: string;
   /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
   maxOutputTokens: number | null;
-  /** Aborts the call and closes its connection. The only time limits are its owner's. */
+  /** Aborts the call and closes its connection. All other time limits are its owner's. */
   signal: AbortSignal;
+  /** Milliseconds that a new connection may take. It is the one limit that only the provider can keep. */
+  connectTimeoutMs: number;
   /** Told of every sign of life: the headers, and each chunk of a stream. */
   onActivity?(): void;
 }

@@ -1,7 +1,10 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startRawUpstream } from '../support/raw-upstream.ts';
+import { WIRES } from '../support/wire.ts';
 
 const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
@@ -80,6 +83,100 @@ describe('the circuit breaker', () => {
     );
     for (let i = 0; i < 8; i++) await send(completions(gateway), ask('x'));
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+  });
+});
+
+describe('the time limits', () => {
+  /** Two models before one hanging upstream each; `config` gives them a minute or more. */
+  const patient = {
+    resilience: { retries: 0, timeouts: { connect_s: 60, first_byte_s: 60, idle_s: 60, total_s: 90 } },
+  };
+
+  for (const format of ['openai', 'anthropic'] as const) {
+    const wire = WIRES[format];
+    const cases: [limit: string, timeouts: object, written: string, message: RegExp][] = [
+      ['first_byte_s, with nothing sent', { first_byte_s: 0.1 }, '', /no content within 0.1 s/],
+      ['first_byte_s, with no content sent', { first_byte_s: 0.2 }, wire.opening, /no content within 0.2 s/],
+      ['idle_s, before the content', { idle_s: 0.1 }, wire.opening, /nothing for 0.1 s/],
+      ['total_s', { total_s: 0.1 }, wire.opening, /longer than 0.1 s/],
+    ];
+    for (const [limit, timeouts, written, message] of cases) {
+      it(`of a model go before the common ones, and another model answers: ${limit}, ${format}`, async () => {
+        let closed = 0;
+        const upstream = kept(
+          await startRawUpstream((response) => {
+            response.once('close', () => closed++);
+            if (written !== '') response.write(written);
+          }),
+        );
+        const good = kept(
+          await startRawUpstream((response) => response.end(wire.opening + wire.content('hello') + wire.closing)),
+        );
+        const gateway = kept(
+          await startTestGateway({
+            urls: { good: good.url, slow: upstream.url },
+            formats: { good: format, slow: format },
+            models: { slow: { timeouts } },
+            config: patient,
+          }),
+        );
+        const fields = { model: 'auto:0', stream: true };
+        const answered = await send(completions(gateway), ask('x', fields));
+        expect([answered.status, answered.headers.get('x-mixllm-model')]).toEqual([200, 'good']);
+        expect(answered.text).toContain('[DONE]');
+        expect(closed).toBe(1);
+        const alone = await send(completions(gateway), ask('x', fields), {
+          headers: { 'x-mixllm-no-fallback': 'true' },
+        });
+        expect([alone.status, alone.json.error.code]).toEqual([504, 'upstream_timeout']);
+        expect(alone.json.error.message).toMatch(message);
+      });
+    }
+
+    for (const [limit, timeouts] of [
+      ['idle_s', { idle_s: 0.2 }],
+      ['total_s', { total_s: 0.2 }],
+    ] as const) {
+      it(`end a stream that stops after its first content with an error event: ${limit}, ${format}`, async () => {
+        const upstream = kept(
+          await startRawUpstream((response) => void response.write(wire.opening + wire.content('first'))),
+        );
+        const gateway = kept(
+          await startTestGateway({
+            urls: { big: upstream.url },
+            formats: { big: format },
+            models: { big: { timeouts } },
+            config: patient,
+          }),
+        );
+        const { text } = await send(completions(gateway), ask('x', { stream: true }));
+        expect(text).toContain('first');
+        expect(text).not.toContain('[DONE]');
+        expect(text.trim().split('\n\n').at(-1)).toContain('upstream_timeout');
+        expect(upstream.bodies).toHaveLength(1);
+      });
+    }
+  }
+
+  it('of a model go before the common ones: connect_s', async () => {
+    // Takes connections, and then never answers the TLS handshake.
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`;
+    for (const format of ['openai', 'anthropic'] as const) {
+      const gateway = kept(
+        await startTestGateway({
+          urls: { big: url },
+          formats: { big: format },
+          models: { big: { timeouts: { connect_s: 0.1 } } },
+          config: patient,
+        }),
+      );
+      const { status, json } = await send(completions(gateway), ask('x'));
+      expect([status, json.error.code]).toEqual([502, 'upstream_connection']);
+      expect(json.error.message).toContain('connect_s');
+    }
+    silent.close();
   });
 });
 

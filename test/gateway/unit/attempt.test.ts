@@ -38,8 +38,11 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
   const failures: AttemptRecord[] = [];
   const signals: AbortSignal[] = [];
   const plan: AttemptPlan<string> = {
-    arms: Object.keys(script).map((id) => armOf(id, { timeouts: { firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } })),
+    arms: Object.keys(script).map((id) =>
+      armOf(id, { timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } }),
+    ),
     resilience: { retries: 1, maxRetryAfterMs: 5000 },
+    awaited: 'byte',
     clock,
     random: { uniform: () => options.uniform ?? 0, normal: () => 0 },
     clientGone: client.signal,
