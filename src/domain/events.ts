@@ -8,7 +8,10 @@ export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
 /** One upstream call within a request. */
 export interface AttemptRecord {
   arm: string;
-  /** `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`, `aborted`). */
+  /**
+   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client left;
+   * `unread`: it did not read the answer within the call's total time; `error`: the call could not be made.
+   */
   result: string;
   /** HTTP status, where the upstream gave one. */
   status: number | null;

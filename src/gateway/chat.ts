@@ -188,7 +188,10 @@ export class Chat {
     const { deadline } = opened;
     let outcome: 'ok' | 'aborted' = 'aborted';
     // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
-    deadline.expired.signal.addEventListener('abort', () => exchange.finish('interrupted', 200, 'timeout'));
+    // Nor may the arm's breaker hold it against the arm.
+    deadline.expired.signal.addEventListener('abort', () =>
+      exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
+    );
     try {
       for await (const piece of joined(opened.value)) {
         if (piece.content) exchange.firstToken();

@@ -12,6 +12,7 @@ export class Deadline {
   /** Aborted when a limit has passed, and by nothing else. */
   readonly expired = new AbortController();
   #over = false;
+  #isPaused = false;
   readonly #clock: Clock;
   readonly #timeouts: Timeouts;
   readonly #awaited: 'byte' | 'content';
@@ -33,7 +34,8 @@ export class Deadline {
   alive(): void {
     if (this.#over) return;
     if (this.#awaited === 'byte') this.#cancelFirst();
-    this.pause();
+    this.#isPaused = false;
+    this.#cancelWait();
     this.#cancelWait = this.#after(this.#timeouts.idleMs, 'The upstream sent nothing for');
   }
 
@@ -44,7 +46,13 @@ export class Deadline {
 
   /** The next sign of life is not the upstream's to give: a slow client is reading. */
   pause(): void {
+    this.#isPaused = true;
     this.#cancelWait();
+  }
+
+  /** True while it is not the upstream that is waited for. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** The answer is complete; what is still open may take this long to close. */

@@ -232,6 +232,6 @@ export class Exchange {
 /** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
 function callEnd({ result, status }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
-  if (result === 'aborted' || result === 'error') return 'unknown';
+  if (result === 'aborted' || result === 'unread' || result === 'error') return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }

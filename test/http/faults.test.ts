@@ -1,4 +1,6 @@
-import { type AddressInfo, createServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -86,6 +88,10 @@ describe('the circuit breaker', () => {
   });
 });
 
+async function manyTurns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await sleep(10);
+}
+
 describe('the time limits', () => {
   /** Two models before one hanging upstream each; `config` gives them a minute or more. */
   const patient = {
@@ -157,6 +163,45 @@ describe('the time limits', () => {
       });
     }
   }
+
+  it('running out while the client does not read is not held against the model', async () => {
+    const wire = WIRES.openai;
+    const clock = new ManualClock();
+    let isStuck = false;
+    const upstream = kept(
+      await startRawUpstream(async (response) => {
+        response.write(wire.opening);
+        while (!response.destroyed && !isStuck) {
+          if (response.write(wire.content('x'.repeat(2 ** 18)))) await nextTurn();
+          // All buffers between here and the client are full when nothing has moved for many turns of the event loop.
+          else isStuck = await Promise.race([once(response, 'drain').then(() => false), manyTurns().then(() => true)]);
+        }
+      }),
+    );
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        urls: { big: upstream.url },
+        models: { big: { timeouts: { total_s: 40 } } },
+        config: { resilience: { breaker: { failures: 1, cooldown_s: 60 } } },
+      }),
+    );
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').pause();
+    const body = JSON.stringify(ask('x', { stream: true }));
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    while (!isStuck) await sleep(20);
+    clock.advance(40_000);
+    await settled(gateway);
+    const events = await gateway.gateway.store.readAfter(0, 10);
+    expect(events.find(({ type }) => type === 'completed')).toMatchObject({
+      outcome: 'interrupted',
+      attempts: [{ result: 'unread' }],
+    });
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+    socket.destroy();
+  });
 
   it('of a model go before the common ones: connect_s', async () => {
     // Takes connections, and then never answers the TLS handshake.

@@ -69,10 +69,15 @@ describe('Deadline', () => {
     const { clock, deadline } = start();
     deadline.alive();
     deadline.pause();
+    expect(deadline.isPaused).toBe(true);
+    deadline.alive();
+    expect(deadline.isPaused).toBe(false);
+    deadline.pause();
     clock.advance(4999);
     expect(reason(deadline)).toBe('running');
     clock.advance(1);
     expect(reason(deadline)).toContain('longer than 5 s');
+    expect(deadline.isPaused).toBe(true);
   });
 
   it('closes what lingers after the end, which is no expiry, whatever still comes', () => {
