@@ -1,7 +1,7 @@
 /**
  * Many short streams through a gateway of its own process, in front of a simulated upstream on loopback, a share of
  * them left by their clients: does memory stay flat, is nothing left behind?
- * `npm run bench:soak -- [--streams 100000] [--aborts 0.05] [--connections 32]`
+ * `npm run bench:soak -- [--streams 100000] [--aborts 0.05] [--connections 32] [--minutes 60]`; stops after that time, whatever was done.
  */
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get, type IncomingMessage, request, type ServerResponse } from 'node:http';
@@ -30,9 +30,12 @@ const { values } = parseArgs({
     streams: { type: 'string', default: '100000' },
     aborts: { type: 'string', default: '0.05' },
     connections: { type: 'string', default: '32' },
+    minutes: { type: 'string', default: '60' },
   },
 });
-const [streams, aborts, connections] = [values.streams, values.aborts, values.connections].map(Number);
+const [streams, aborts, connections, minutes] = [values.streams, values.aborts, values.connections, values.minutes].map(
+  Number,
+);
 const random = seededRandom(1);
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-soak-'));
 let abortedUpstream = 0;
@@ -120,8 +123,14 @@ async function leftovers(gateway: ServeProcess) {
 function countSockets(pid: number): number | null {
   const folder = `/proc/${pid}/fd`;
   if (!existsSync(folder)) return null;
-  const targets = readdirSync(folder).map((fd) => readlinkSync(join(folder, fd)));
-  return targets.filter((target) => target.startsWith('socket:')).length;
+  return readdirSync(folder).filter((fd) => {
+    try {
+      return readlinkSync(join(folder, fd)).startsWith('socket:');
+    } catch {
+      // Closed in the meantime.
+      return false;
+    }
+  }).length;
 }
 
 /** Least-squares slope of the memory over the streams, in MB per 10,000. */
@@ -151,7 +160,7 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
   let [next, done, left] = [0, 0, 0];
   const started = performance.now();
   const worker = async () => {
-    while (next < streams) {
+    while (next < streams && performance.now() - started < minutes * 60_000) {
       const index = next++;
       const leaves = random.uniform() < aborts;
       if (leaves) left++;
@@ -168,10 +177,10 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
   agent.destroy();
   await sleep(SETTLE_MS);
   const after = await leftovers(gateway);
-  const half = samples.filter((each) => each.streams > streams / 2);
+  const half = samples.filter((each) => each.streams > done / 2);
   const growth = slope(half, 'rssMb');
   console.log(
-    `${(streams / seconds).toFixed(0)} streams/s; ${left} left by clients, ${abortedUpstream} aborted upstream`,
+    `${done} streams, ${(done / seconds).toFixed(0)}/s; ${left} left by clients, ${abortedUpstream} aborted upstream`,
   );
   console.log(
     `second half: ${growth.toFixed(2)} MB resident and ${slope(half, 'heapMb').toFixed(2)} MB heap per 10,000 streams (goal: under ${GOAL_MB_PER_10_000})`,
