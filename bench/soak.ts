@@ -38,7 +38,7 @@ const [streams, aborts, connections, minutes] = [values.streams, values.aborts, 
 );
 const random = seededRandom(1);
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-soak-'));
-let abortedUpstream = 0;
+let [abortedUpstream, failed] = [0, 0];
 
 const chunk = (delta: object, finish: string | null = null) =>
   `data: ${JSON.stringify({ id: 'chatcmpl-soak', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
@@ -72,8 +72,11 @@ function stream(url: string, leaves: boolean, index: number): Promise<void> {
         if (leaves) sent.destroy();
       });
       response.on('close', () => {
-        if (leaves || text.endsWith('[DONE]\n\n')) resolve();
-        else reject(new Error(`A stream did not end well: ${response.statusCode} ${text}`));
+        if (!leaves && !text.endsWith('[DONE]\n\n')) {
+          failed++;
+          console.log(`a stream did not end well: ${response.statusCode} ${text}`);
+        }
+        resolve();
       });
       response.on('error', () => {});
     });
@@ -143,6 +146,8 @@ function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
 
 async function main(): Promise<void> {
   const upstream = createServer((incoming, response) => void answer(incoming, response));
+  // On a busy machine an idle connection would be closed just when the gateway takes it from its pool.
+  upstream.keepAliveTimeout = 600_000;
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const config = join(folder, 'mixllm.yaml');
   writeFileSync(
@@ -180,7 +185,7 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
   const half = samples.filter((each) => each.streams > done / 2);
   const growth = slope(half, 'rssMb');
   console.log(
-    `${done} streams, ${(done / seconds).toFixed(0)}/s; ${left} left by clients, ${abortedUpstream} aborted upstream`,
+    `${done} streams, ${(done / seconds).toFixed(0)}/s; ${failed} failed; ${left} left by clients, ${abortedUpstream} aborted upstream`,
   );
   console.log(
     `second half: ${growth.toFixed(2)} MB resident and ${slope(half, 'heapMb').toFixed(2)} MB heap per 10,000 streams (goal: under ${GOAL_MB_PER_10_000})`,
@@ -193,7 +198,7 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
   upstream.close();
   upstream.closeAllConnections();
   rmSync(folder, { recursive: true });
-  process.exitCode = growth < GOAL_MB_PER_10_000 && left === abortedUpstream ? 0 : 1;
+  process.exitCode = growth < GOAL_MB_PER_10_000 && left === abortedUpstream && failed === 0 ? 0 : 1;
 }
 
 await main();
