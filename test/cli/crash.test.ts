@@ -9,5 +9,6 @@ describe('a gateway that is killed under load', () => {
     expect(report.counted.learner).toBe(report.counted.log);
     expect(report.acknowledged).toBeGreaterThan(10);
     expect([report.compared, report.ok]).toEqual([21, true]);
-  }, 180_000);
+    // Nine starts of a process: seconds on a quiet machine, minutes on a crowded one.
+  }, 600_000);
 });

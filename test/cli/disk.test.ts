@@ -90,7 +90,7 @@ describe('a disk that is full', () => {
       expect(await gateway.end('SIGTERM')).toBe(0);
       expect(await ratingsIn(database)).toBe(taken + 1);
     },
-    180_000,
+    600_000,
   );
 });
 
@@ -119,7 +119,7 @@ describe('a database file that is read-only', () => {
     expect(await gateway.end('SIGTERM')).toBe(0);
     if (isRoot) chownSync(database, 0, 0);
     expect(await ratingsIn(database)).toBe(1);
-  }, 180_000);
+  }, 600_000);
 });
 
 describe('a database that is corrupt', () => {
@@ -135,5 +135,5 @@ describe('a database that is corrupt', () => {
     expect(await rate(await answer())).toBe(202);
     expect(await gateway.end('SIGTERM')).toBe(0);
     expect(await ratingsIn(database)).toBe(1);
-  }, 180_000);
+  }, 600_000);
 });
