@@ -147,7 +147,7 @@ function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
 async function main(): Promise<void> {
   const upstream = createServer((incoming, response) => void answer(incoming, response));
   // On a busy machine an idle connection would be closed just when the gateway takes it from its pool.
-  upstream.keepAliveTimeout = 600_000;
+  upstream.keepAliveTimeout = 20_000;
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const config = join(folder, 'mixllm.yaml');
   writeFileSync(
