@@ -4,7 +4,6 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { priorQualities } from './bandit/priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
-import { notInForce } from './config/cross-check.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
@@ -34,11 +33,14 @@ import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
 import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
+import { type BreakerOptions, type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
-import { Router } from './routing/router.ts';
+import { RateLimits } from './routing/rate-limits.ts';
+import { type ArmConditions, Router } from './routing/router.ts';
 import type { EventReader, EventStore } from './store/event-store.ts';
 import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
+import { TimeLimitedStore } from './store/time-limited-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
@@ -53,8 +55,11 @@ export interface GatewayOptions {
   startWorker?: StartWorker;
 }
 
+/** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
+const STORE_LIMIT_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
 const SHORTEST_KEY = 16;
+const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
 const START_MS = 120_000;
@@ -75,7 +80,7 @@ export class Gateway {
   readonly #random: Random;
   readonly #log: PinoLogger;
   readonly store: EventStore;
-  readonly #load = new Load();
+  readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
   #loaded: LoadedConfig;
   #runtime: Runtime;
@@ -97,14 +102,21 @@ export class Gateway {
       delete process.env[name];
       this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
     }
-    this.store = options.store ?? new SqliteEventStore(databasePath(config));
+    const store = options.store ?? new SqliteEventStore(databasePath(config));
+    this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
+    this.#conditions = {
+      load: new Load(),
+      breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
+      rateLimits: new RateLimits(this.#clock),
+    };
     this.#embedder = this.#buildEmbedder(config, options.startWorker);
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
+    this.eventLog.onRecovery(() => this.learner.recheck());
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
@@ -121,7 +133,8 @@ export class Gateway {
       featurizer,
       eventLog: this.eventLog,
       learner: this.learner,
-      load: this.#load,
+      conditions: this.#conditions,
+      tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
     });
     this.server = buildServer({
@@ -132,7 +145,7 @@ export class Gateway {
         ...parts,
         eventLog: this.eventLog,
         learner: this.learner,
-        load: this.#load,
+        load: this.#conditions.load,
         catalog: (changes) => modelCatalog(this.#loaded, changes),
       }),
       runtime,
@@ -160,7 +173,6 @@ export class Gateway {
       this.#log.info({ model: this.config.embedding.model }, 'The embedding model is loaded.');
     }
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
-    for (const line of notInForce(this.config)) this.#log.warn(line);
     if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
       this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
     }
@@ -190,20 +202,27 @@ export class Gateway {
     this.#replaceRuntime(loaded);
     this.#keys = hashedKeys(loaded.config);
     this.#warnOfShortKeys(loaded.config);
+    this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
       }
     }
-    for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) this.#log.warn(line);
+    for (const line of disabledProviders(loaded)) this.#log.warn(line);
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
     this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
   }
 
+  /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
+  async drain(): Promise<void> {
+    this.#notReady = SHUTTING_DOWN;
+    await new Promise<void>((resolve) => this.#clock.after(this.config.server.drain_s * 1000, resolve));
+  }
+
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
   async close(): Promise<void> {
-    this.#notReady = 'the gateway is shutting down';
+    this.#notReady = SHUTTING_DOWN;
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
@@ -217,7 +236,9 @@ export class Gateway {
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.eventLog.close();
     await this.learner.close();
-    await this.store.close();
+    await this.store
+      .close()
+      .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
@@ -282,6 +303,7 @@ export class Gateway {
     const { config } = loaded;
     const arms = enabledArms(loaded);
     if (arms.length === 0) throw noModel(loaded);
+    for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms));
     const { latency } = config.routing;
@@ -296,7 +318,7 @@ export class Gateway {
           latency: { ...latency, budgetS: latency.budget_s },
         },
         () => this.learner.knowledge,
-        this.#load,
+        this.#conditions,
         this.#random,
       ),
       reference,
@@ -307,6 +329,16 @@ export class Gateway {
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
     };
+  }
+
+  #breakerChanged(model: string, state: BreakerState, failures: number): void {
+    this.metrics.breakerState.set({ model }, { closed: 0, 'half-open': 1, open: 2 }[state]);
+    if (state === 'open') {
+      this.metrics.breakerOpenings.inc({ model });
+      this.#log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
+    } else {
+      this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
+    }
   }
 
   /** The configured one, or the dearest of those that can be called. */
@@ -342,6 +374,10 @@ function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
 }
 
+function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
+  return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
+}
+
 function buildProviders(
   loaded: LoadedConfig,
   before: { loaded: LoadedConfig; runtime: Runtime } | null,
@@ -351,20 +387,19 @@ function buildProviders(
   for (const [name, provider] of Object.entries(config.providers)) {
     if (missingKeys.has(name)) continue;
     // An unchanged provider keeps its connections.
-    const settings = (of: Config) => JSON.stringify([of.providers[name], of.resilience.timeouts]);
+    const settings = (of: Config) => JSON.stringify(of.providers[name]);
     const same = before && settings(before.loaded.config) === settings(config);
     const reused = same ? before.runtime.providers.get(name) : undefined;
-    providers.set(name, reused ?? buildProvider(name, provider, config));
+    providers.set(name, reused ?? buildProvider(name, provider));
   }
   return providers;
 }
 
-function buildProvider(name: string, provider: ProviderConfig, config: Config): Provider {
+function buildProvider(name: string, provider: ProviderConfig): Provider {
   const options = {
     name,
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
-    connectTimeoutMs: config.resilience.timeouts.connect_s * 1000,
   };
   return provider.type === 'anthropic'
     ? new AnthropicProvider(options)

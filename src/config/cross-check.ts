@@ -78,9 +78,3 @@ function unknownModel(name: string, ids: string[]): string {
 function quoted(names: string[]): string {
   return names.length > 0 ? names.map((name) => `"${name}"`).join(', ') : 'none';
 }
-
-/** Settings that are accepted but that this version does not act on yet: said aloud rather than ignored. */
-export function notInForce(config: Config): string[] {
-  const settings = config.resilience.breaker ? ['resilience.breaker'] : [];
-  return settings.map((path) => `${path} is accepted but not in force yet in this version.`);
-}

@@ -30,7 +30,12 @@ export const modelSchema = z.strictObject({
   max_concurrency: z.number().int().positive().default(32),
   prior: prior.optional(),
   timeouts: z
-    .strictObject({ first_byte_s: seconds.optional(), idle_s: seconds.optional(), total_s: seconds.optional() })
+    .strictObject({
+      connect_s: seconds.optional(),
+      first_byte_s: seconds.optional(),
+      idle_s: seconds.optional(),
+      total_s: seconds.optional(),
+    })
     .optional(),
 });
 
@@ -71,6 +76,7 @@ export const configSchema = z.strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.preprocess(digitsAsNumber, z.number().int().min(0).max(65_535)).default(8080),
       max_body_mb: z.number().positive().max(1024).default(32),
+      drain_s: z.number().nonnegative().max(600).default(1),
       shutdown_s: seconds.default(30),
     })
     .prefault({}),
@@ -110,7 +116,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
       breaker: z
         .strictObject({ failures: z.number().int().positive().default(5), cooldown_s: seconds.default(10) })
-        .optional(),
+        .prefault({}),
     })
     .prefault({}),
   learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),

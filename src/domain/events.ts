@@ -8,7 +8,10 @@ export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
 /** One upstream call within a request. */
 export interface AttemptRecord {
   arm: string;
-  /** `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`, `aborted`). */
+  /**
+   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client left;
+   * `unread`: it did not read the answer within the call's total time; `error`: the call could not be made.
+   */
   result: string;
   /** HTTP status, where the upstream gave one. */
   status: number | null;
@@ -44,6 +47,9 @@ export interface CompletedEvent {
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
+  /** True when the upstream did not tell the usage, or not to the end, and it was estimated. */
+  usageEstimated: boolean;
+  /** Of the answer; of a call that the client did not wait for, the cost of its input. */
   costUsd: number | null;
   timeToFirstTokenMs: number | null;
   /** Of the answering upstream call. */

@@ -9,14 +9,14 @@ import { newId } from '../util/ids.ts';
 import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
-import { type Attempt, attempt } from './attempt.ts';
+import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { UNTAGGED } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
-import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
+import { type OpenedStream, openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
 
@@ -172,7 +172,7 @@ export class Chat {
     answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
     this.#remember(input, answered.arm);
-    exchange.facts = addFacts(NO_FACTS, value);
+    exchange.received(value);
     exchange.firstToken();
     const headers = replyHeaders(input.requestId, exchange, answered.arm, value);
     if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);
@@ -205,11 +205,14 @@ export class Chat {
     const { deadline } = opened;
     let outcome: 'ok' | 'aborted' = 'aborted';
     // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
-    deadline.expired.signal.addEventListener('abort', () => exchange.finish('interrupted', 200, 'timeout'));
+    // Nor may the arm's breaker hold it against the arm.
+    deadline.expired.signal.addEventListener('abort', () =>
+      exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
+    );
     try {
       for await (const piece of joined(opened.value)) {
         if (piece.content) exchange.firstToken();
-        exchange.facts = addFacts(exchange.facts, piece);
+        exchange.received(piece);
         // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
         // Read on for a moment all the same, so that it can be used again.
         if (piece.done) outcome = 'ok';
@@ -255,6 +258,10 @@ export class Chat {
     return { status: error.status, headers, contentType: error.contentType, body: error.body };
   }
 
+  #askedPause(error: unknown): number | null {
+    return error instanceof UpstreamError ? retryAfterMs(error.retryAfter, this.#parts.clock.now()) : null;
+  }
+
   #attempt<T>(
     input: ChatInput,
     runtime: Runtime,
@@ -264,10 +271,12 @@ export class Chat {
     return attempt<T>({
       arms: fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
       resilience: runtime.resilience,
+      awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
       random: this.#parts.random,
       clientGone: input.clientGone,
-      onFailure: (record) => exchange.callFailed(record),
+      onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
+      mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
         exchange.callStarts(arm);
@@ -276,6 +285,7 @@ export class Chat {
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
           signal,
+          connectTimeoutMs: arm.timeouts.connectMs,
           onActivity,
         });
       },

@@ -12,7 +12,7 @@ import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 5;
+const FOLD_VERSION = 6;
 
 interface SerialisedState {
   policy: LinearPolicyState;
@@ -36,6 +36,8 @@ export class LearnerState {
   #resets = new Map<string, number>();
   /** Number of the last event folded. */
   sequence = 0;
+  /** That event, by which the log is known again; null when a snapshot ended with it. */
+  lastFolded: StoredEvent | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
 
@@ -52,6 +54,7 @@ export class LearnerState {
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
+    this.lastFolded = event;
     if (isModelEvent(event)) {
       this.#foldModelEvent(event, event.sequence);
       return;
@@ -112,7 +115,7 @@ export class LearnerState {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
     const decided = history.find((earlier) => earlier.type === 'decided');
-    if (!event.usage || !Number.isFinite(event.usage.inputTokens) || !decided) return;
+    if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
   }

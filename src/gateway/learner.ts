@@ -115,6 +115,32 @@ export class Learner {
     const now = this.#options.clock.monotonic();
     if (now - this.#refoldedAt < REFOLD_AT_MOST_EVERY_MS || this.#closed) return;
     this.#refoldedAt = now;
+    await this.#refold();
+  }
+
+  /** The store was away: an operator may have put an older or an empty log in its place. */
+  async recheck(): Promise<void> {
+    // Taken before anything of the other log is folded.
+    const known = this.#state.lastFolded;
+    try {
+      const last = await this.#options.store.lastSequence();
+      if (await this.#isInLog(known)) return this.wake(last);
+      this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
+      this.#newestSequence = last;
+      this.#snapshot.sequence = 0;
+      await this.#refold();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
+    }
+  }
+
+  async #isInLog(event: StoredEvent | null): Promise<boolean> {
+    if (!event) return true;
+    const [stored] = await this.#options.store.readAfter(event.sequence - 1, 1);
+    return stored?.sequence === event.sequence && stored.decisionId === event.decisionId && stored.type === event.type;
+  }
+
+  async #refold(): Promise<void> {
     this.#distrusted = true;
     this.#options.metrics.degraded('learner', true);
     try {

@@ -100,6 +100,7 @@ function renderOutcome(completed: CompletedEvent) {
       cached_prompt_tokens: usage.cachedInputTokens,
       cache_write_tokens: usage.cacheWriteTokens,
       completion_tokens: usage.outputTokens,
+      estimated: completed.usageEstimated,
     },
     cost_usd: completed.costUsd,
     time_to_first_token_ms: completed.timeToFirstTokenMs,

@@ -6,9 +6,11 @@ import { GatewayError, messageOf } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
 import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
+import type { Breakers } from './breaker.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
 import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } from './load.ts';
+import type { RateLimits } from './rate-limits.ts';
 
 /** What the router knows of the arms: shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
@@ -39,17 +41,24 @@ export interface RouteQuery {
   weightFrom: Decision['weightFrom'];
 }
 
+/** How the arms fare at this moment, counted where they are called. In one process. */
+export interface ArmConditions {
+  load: Load;
+  breakers: Breakers;
+  rateLimits: RateLimits;
+}
+
 /** Filters the arms, scores them, chooses, and says why. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #knowledge: () => RoutingKnowledge;
-  readonly #load: Load;
+  readonly #conditions: ArmConditions;
   readonly #random: Random;
 
-  constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, load: Load, random: Random) {
+  constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, conditions: ArmConditions, random: Random) {
     this.#options = options;
     this.#knowledge = knowledge;
-    this.#load = load;
+    this.#conditions = conditions;
     this.#random = random;
   }
 
@@ -58,7 +67,7 @@ export class Router {
    * money is missing
    */
   decide(query: RouteQuery): Decision {
-    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
+    const explanations = this.#withoutBroken(this.#options.arms.map((arm) => this.#explain(arm, query)));
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
     if (candidates.length === 0) {
       const { budget } = query;
@@ -76,7 +85,9 @@ export class Router {
   #explain(arm: Arm, query: RouteQuery): ArmExplanation {
     const { policy, statistics } = this.#knowledge();
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
-    const waitS = expectedWait(this.#load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
+    const { load, rateLimits } = this.#conditions;
+    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
+    const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
     return {
       ...UNKNOWN,
       arm: arm.id,
@@ -97,6 +108,16 @@ export class Router {
     const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, Float64Array.from(context.values));
     const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
     return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
+  }
+
+  /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
+  #withoutBroken(explanations: ArmExplanation[]): ArmExplanation[] {
+    const checked = explanations.map((explanation) =>
+      explanation.excluded === null
+        ? { ...explanation, excluded: this.#conditions.breakers.reason(explanation.arm) }
+        : explanation,
+    );
+    return checked.some(({ excluded }) => excluded === null) ? checked : explanations;
   }
 
   /** A client that names an arm knows what it can do; only what it may use is checked. */

@@ -34,6 +34,8 @@ export function fromRow(sequence: number, body: string): StoredEvent {
     // Rows of before there were tags have none.
     event.decision.tag ??= null;
   }
+  // Rows of before there were estimates hold none.
+  if (event.type === 'completed') event.usageEstimated ??= false;
   event.sequence = sequence;
   return event;
 }

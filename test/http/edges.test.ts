@@ -381,6 +381,7 @@ describe('what the operator sees', () => {
           'servedModel',
           'finishReason',
           'usage',
+          'usageEstimated',
           'costUsd',
           'timeToFirstTokenMs',
           'serviceMs',

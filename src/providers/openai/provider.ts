@@ -11,7 +11,6 @@ export interface OpenAIProviderOptions {
   /** Empty for servers that ask for none. */
   apiKey: string;
   baseUrl: string | null;
-  connectTimeoutMs: number;
   /** False for servers that refuse `stream_options`; their streams then tell no usage. */
   streamUsage: boolean;
 }
@@ -26,7 +25,7 @@ export class OpenAIProvider implements Provider {
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
     this.#streamUsage = options.streamUsage;
-    this.#http = new UpstreamHttp({ connectTimeoutMs: options.connectTimeoutMs, secrets: [options.apiKey] });
+    this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
     this.#client = new OpenAI({
       // The SDK refuses an empty key; servers without authentication ignore this one.
       apiKey: options.apiKey || 'none',
@@ -78,7 +77,12 @@ export class OpenAIProvider implements Provider {
   async #post(call: ProviderCall): Promise<{ response: Response; usageAdded: boolean }> {
     const { text, usageAdded } = toUpstreamRequest(call.request, call.model, this.#streamUsage);
     const response = await this.#client
-      .post('/chat/completions', { body: text, headers: { 'content-type': 'application/json' }, signal: call.signal })
+      .post('/chat/completions', {
+        body: text,
+        headers: { 'content-type': 'application/json' },
+        signal: call.signal,
+        fetchOptions: this.#http.fetchOptions(call.connectTimeoutMs),
+      })
       .asResponse();
     call.onActivity?.();
     return { response, usageAdded };

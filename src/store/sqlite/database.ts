@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { EventRow } from '../event-row.ts';
@@ -29,6 +29,8 @@ export interface StoredRow {
 /** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #inode: number | null;
   readonly #statements: Record<
     'insert' | 'alias' | 'byUniqueKey' | 'after' | 'ofDecision' | 'byAlias' | 'last' | 'save' | 'load',
     StatementSync
@@ -37,7 +39,9 @@ export class SqliteDatabase {
   /** @param path of the file, or `:memory:` */
   constructor(path: string) {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    this.#path = path;
     this.#database = new DatabaseSync(path);
+    this.#inode = this.#currentInode();
     // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
     this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#migrate();
@@ -54,6 +58,11 @@ export class SqliteDatabase {
       save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
       load: prepare('SELECT sequence, body FROM snapshots WHERE name = ?'),
     };
+  }
+
+  /** False once the file was removed or replaced: SQLite would go on writing to what no restart will find. */
+  isInPlace(): boolean {
+    return this.#currentInode() === this.#inode;
   }
 
   append(rows: readonly EventRow[]): StoredRow[] {
@@ -87,6 +96,10 @@ export class SqliteDatabase {
 
   close(): void {
     this.#database.close();
+  }
+
+  #currentInode(): number | null {
+    return this.#path === ':memory:' ? null : (statSync(this.#path, { throwIfNoEntry: false })?.ino ?? null);
   }
 
   #appendOne(row: EventRow): StoredRow {

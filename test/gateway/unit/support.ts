@@ -89,6 +89,7 @@ export function completed(decisionId: string, fields: Partial<CompletedEvent> = 
     servedModel: null,
     finishReason: 'stop',
     usage: { inputTokens: 120, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 250 },
+    usageEstimated: false,
     costUsd: 0.002,
     timeToFirstTokenMs: 100,
     serviceMs: 1500,
