@@ -5,10 +5,11 @@ import type { Logger as PinoLogger } from 'pino';
 import type { QualityGuard } from './bandit/policy.ts';
 import { priorQualities } from './bandit/priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
-import { notInForce } from './config/cross-check.ts';
 import type { LoadedConfig } from './config/load.ts';
+import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
 import { messageOf } from './domain/errors.ts';
+import { isModelChange } from './domain/events.ts';
 import type { Reliability } from './domain/reliability.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
@@ -24,21 +25,27 @@ import {
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
+import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
+import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
 import { type HashedKey, hashKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
 import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
+import { type BreakerOptions, type BreakerState, Breakers } from './routing/breaker.ts';
 import type { BudgetTarget } from './routing/budget-ledger.ts';
 import { Load } from './routing/load.ts';
-import { Router } from './routing/router.ts';
+import { RateLimits } from './routing/rate-limits.ts';
+import { type ArmConditions, Router } from './routing/router.ts';
 import type { EventReader, EventStore } from './store/event-store.ts';
 import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
+import { TimeLimitedStore } from './store/time-limited-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
+import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 
 export interface GatewayOptions {
@@ -51,7 +58,11 @@ export interface GatewayOptions {
   startWorker?: StartWorker;
 }
 
+/** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
+const STORE_LIMIT_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
+const SHORTEST_KEY = 16;
+const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
 const START_MS = 120_000;
@@ -72,12 +83,14 @@ export class Gateway {
   readonly #random: Random;
   readonly #log: PinoLogger;
   readonly store: EventStore;
-  readonly #load = new Load();
+  readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
   #loaded: LoadedConfig;
   #runtime: Runtime;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
+  /** The log was read: from here on each change of a model is put in force as it comes. */
+  #started = false;
 
   /** @throws StartError when no model can be called, or when the gateway would be open to strangers */
   constructor(loaded: LoadedConfig, options: GatewayOptions) {
@@ -85,15 +98,21 @@ export class Gateway {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom();
     this.#log = options.log;
-    this.#loaded = loaded;
+    this.#loaded = withoutGatewayKeys(loaded);
     refuseOpenHost(config);
     for (const name of SDK_VARIABLES) {
       if (process.env[name] === undefined) continue;
       delete process.env[name];
       this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
     }
-    this.store = options.store ?? new SqliteEventStore(databasePath(config));
+    const store = options.store ?? new SqliteEventStore(databasePath(config));
+    this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
+    this.#conditions = {
+      load: new Load(),
+      breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
+      rateLimits: new RateLimits(this.#clock),
+    };
     this.#embedder = this.#buildEmbedder(config, options.startWorker);
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
@@ -106,20 +125,38 @@ export class Gateway {
       record: (event) => this.eventLog.record(event),
     });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
+    this.eventLog.onRecovery(() => this.learner.recheck());
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);
+    this.#warnOfShortKeys(config);
     const runtime = () => this.#runtime;
+    const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
+    this.learner.onFold((event) => {
+      if (event.type === 'completed') keyLimiter.booked(event.decisionId);
+      if (isModelChange(event) && this.#started) this.#applyModelChanges();
+    });
     this.#chat = new Chat({
       ...parts,
+      keyLimiter,
       runtime,
       featurizer,
       eventLog: this.eventLog,
       learner: this.learner,
-      load: this.#load,
+      conditions: this.#conditions,
+      tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
     });
     this.server = buildServer({
       ...parts,
+      keyLimiter,
+      exposed: !isLoopback(config.server.host),
+      models: new ModelAdmin({
+        ...parts,
+        eventLog: this.eventLog,
+        learner: this.learner,
+        load: this.#conditions.load,
+        catalog: (changes) => modelCatalog(this.#loaded, changes),
+      }),
       runtime,
       chat: this.#chat,
       feedback: new Feedback({
@@ -140,7 +177,7 @@ export class Gateway {
 
   /**
    * Loads what must be loaded, reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080`
-   * @throws StartError when the embedding model cannot be loaded
+   * @throws StartError when the embedding model cannot be loaded, or the admins' changes leave no model
    */
   async listen(): Promise<string> {
     if (this.#embedder instanceof TransformersEmbedder) {
@@ -150,7 +187,9 @@ export class Gateway {
       this.#log.info({ model: this.config.embedding.model }, 'The embedding model is loaded.');
     }
     for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
-    for (const line of notInForce(this.config)) this.#log.warn(line);
+    if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
+      this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
+    }
     try {
       await within(START_MS, this.learner.start());
     } catch (error) {
@@ -160,7 +199,9 @@ export class Gateway {
         'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
       );
     }
-    this.#introduceArms();
+    this.#started = true;
+    if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
+    else this.#introduceArms();
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
@@ -173,25 +214,30 @@ export class Gateway {
    */
   reload(loaded: LoadedConfig): void {
     refuseOpenHost({ ...loaded.config, server: this.config.server });
-    const previous = this.#runtime;
-    this.#runtime = this.#buildRuntime(loaded, { loaded: this.#loaded, runtime: previous });
+    this.#replaceRuntime(loaded);
     this.#keys = hashedKeys(loaded.config);
-    this.#introduceArms();
+    this.#warnOfShortKeys(loaded.config);
+    this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
       if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
       }
     }
-    for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) this.#log.warn(line);
+    for (const line of disabledProviders(loaded)) this.#log.warn(line);
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
-    this.#loaded = { ...loaded, config: { ...loaded.config, server, storage, embedding, logging } };
-    this.#retireProviders(previous);
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
+  }
+
+  /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
+  async drain(): Promise<void> {
+    this.#notReady = SHUTTING_DOWN;
+    await new Promise<void>((resolve) => this.#clock.after(this.config.server.drain_s * 1000, resolve));
   }
 
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
   async close(): Promise<void> {
-    this.#notReady = 'the gateway is shutting down';
+    this.#notReady = SHUTTING_DOWN;
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
@@ -205,7 +251,9 @@ export class Gateway {
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.eventLog.close();
     await this.learner.close();
-    await this.store.close();
+    await this.store
+      .close()
+      .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
@@ -239,10 +287,39 @@ export class Gateway {
     }
   }
 
+  #warnOfShortKeys({ auth }: Config): void {
+    for (const { name, key } of auth.keys) {
+      if (key.length >= SHORTEST_KEY) continue;
+      this.#log.warn({ key: name }, `This key has fewer than ${SHORTEST_KEY} characters: strangers may guess it.`);
+    }
+  }
+
+  /** @throws StartError when no model can be called; nothing has changed then */
+  #replaceRuntime(loaded: LoadedConfig): void {
+    const previous = this.#runtime;
+    const catalog = modelCatalog(loaded, this.learner.knowledge.modelChanges);
+    this.#runtime = this.#buildRuntime(withCatalog(loaded, catalog), { loaded: this.#loaded, runtime: previous });
+    for (const { id, problem } of catalog) {
+      if (problem)
+        this.#log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
+    }
+    this.#retireProviders(previous);
+    this.#introduceArms();
+  }
+
+  #applyModelChanges(): void {
+    try {
+      this.#replaceRuntime(this.#loaded);
+    } catch (error) {
+      this.#log.error({ err: error }, 'The models were not changed; what served before still does.');
+    }
+  }
+
   #buildRuntime(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
     const { config } = loaded;
     const arms = enabledArms(loaded);
     if (arms.length === 0) throw noModel(loaded);
+    for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
@@ -263,7 +340,7 @@ export class Gateway {
           budget,
         },
         () => this.learner.knowledge,
-        this.#load,
+        this.#conditions,
         this.#random,
       ),
       reference,
@@ -281,6 +358,16 @@ export class Gateway {
   #introduceArms(): void {
     const { arms, reference, defaultWeight } = this.#runtime;
     this.learner.introduce({ arms, reference, weight: defaultWeight });
+  }
+
+  #breakerChanged(model: string, state: BreakerState, failures: number): void {
+    this.metrics.breakerState.set({ model }, { closed: 0, 'half-open': 1, open: 2 }[state]);
+    if (state === 'open') {
+      this.metrics.breakerOpenings.inc({ model });
+      this.#log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
+    } else {
+      this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
+    }
   }
 
   /** The configured one, or the dearest of those that can be called. */
@@ -334,6 +421,10 @@ function qualityGuard(quality: Targets['quality']): QualityGuard | null {
   return typeof quality === 'number' ? { share: quality, confidence: 0.5 } : quality;
 }
 
+function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
+  return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
+}
+
 function buildProviders(
   loaded: LoadedConfig,
   before: { loaded: LoadedConfig; runtime: Runtime } | null,
@@ -343,20 +434,19 @@ function buildProviders(
   for (const [name, provider] of Object.entries(config.providers)) {
     if (missingKeys.has(name)) continue;
     // An unchanged provider keeps its connections.
-    const settings = (of: Config) => JSON.stringify([of.providers[name], of.resilience.timeouts]);
+    const settings = (of: Config) => JSON.stringify(of.providers[name]);
     const same = before && settings(before.loaded.config) === settings(config);
     const reused = same ? before.runtime.providers.get(name) : undefined;
-    providers.set(name, reused ?? buildProvider(name, provider, config));
+    providers.set(name, reused ?? buildProvider(name, provider));
   }
   return providers;
 }
 
-function buildProvider(name: string, provider: ProviderConfig, config: Config): Provider {
+function buildProvider(name: string, provider: ProviderConfig): Provider {
   const options = {
     name,
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
-    connectTimeoutMs: config.resilience.timeouts.connect_s * 1000,
   };
   return provider.type === 'anthropic'
     ? new AnthropicProvider(options)
@@ -381,17 +471,23 @@ async function within(milliseconds: number, work: Promise<void>): Promise<void> 
 }
 
 function hashedKeys(config: Config): HashedKey[] {
-  return config.auth.keys.map(({ name, key, weight, models }) => ({
+  return config.auth.keys.map(({ key, models, rpm = null, tpm = null, budget = null, ...limits }) => ({
     hash: hashKey(key),
-    limits: { name, weight, models: models.includes('*') ? null : new Set(models) },
+    limits: { ...limits, rpm, tpm, budget, models: models.includes('*') ? null : new Set(models) },
   }));
+}
+
+/** In memory they are kept as hashes only. */
+function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
+  const { auth } = loaded.config;
+  const keys = auth.keys.map((key) => ({ ...key, key: '' }));
+  return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
 }
 
 /** @throws StartError */
 export function refuseOpenHost(config: Config): void {
   const { host } = config.server;
-  const loopback = host === 'localhost' || host === '::1' || /^127\./.test(host);
-  if (loopback || config.auth.keys.length > 0) return;
+  if (isLoopback(host) || config.auth.keys.length > 0) return;
   throw new StartError(
     `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
   );

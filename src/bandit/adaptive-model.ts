@@ -78,6 +78,11 @@ export class AdaptiveLinearModel {
     this.#choose();
   }
 
+  forget(arm: string): void {
+    for (const candidate of this.#candidates) candidate.forget(arm);
+    this.#choose();
+  }
+
   state(): AdaptiveModelState {
     return { candidates: this.#candidates.map((candidate) => candidate.state()) };
   }

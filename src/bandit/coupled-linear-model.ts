@@ -235,6 +235,17 @@ export class CoupledLinearModel {
     return arm;
   }
 
+  /** The arm is where it would be without any observation of it; its prior mean stays. */
+  forget(id: string): void {
+    const arm = this.#arms.get(id);
+    if (!arm) return;
+    arm.precision.fill(0);
+    arm.response.fill(0);
+    arm.squares = 0;
+    arm.weight = 0;
+    this.rebuild();
+  }
+
   /** Sherman–Morrison on G and on V; false when rounding left no safe denominator. */
   #updateDerived(arm: Arm, x: Vector, weight: number): boolean {
     const { a: gx, b: coupled, c: vu } = this.#scratch;

@@ -24,6 +24,10 @@ export class LengthCorrection {
     });
   }
 
+  forget(arm: string): void {
+    this.#arms.delete(arm);
+  }
+
   state(): LengthCorrectionState {
     return Object.fromEntries(this.#arms);
   }

@@ -118,6 +118,11 @@ export class LinearPolicy implements Policy {
     return this.#quality.weightOf(arm);
   }
 
+  /** E[output tokens] of one answer. @param x as in `decide` */
+  expectedOutputTokens(arm: string, x: Float64Array): number {
+    return this.#predictLength(arm, x).outputTokens;
+  }
+
   /** Which of `QUALITY_MODELS` the ratings so far speak for. */
   get qualityModel(): number {
     return this.#quality.chosen;
@@ -192,6 +197,15 @@ export class LinearPolicy implements Policy {
     for (const observation of observations) this.#correct(observation);
   }
 
+  /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
+  forget(arm: string): void {
+    this.#launched.delete(arm);
+    this.#quality.forget(arm);
+    this.#length.forget(arm);
+    this.#correction.forget(arm);
+    this.#setPriors();
+  }
+
   state(): LinearPolicyState {
     return {
       quality: this.#quality.state(),
@@ -211,17 +225,20 @@ export class LinearPolicy implements Policy {
 
   #predict(offer: Offer, x: Float64Array): Predicted {
     const quality = this.#quality.predict(offer.arm, x);
-    const length = this.#length.predict(offer.arm, x);
-    const modelOutputTokens = Math.min(Math.exp(length.mean), MAX_OUTPUT_TOKENS);
-    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(offer.arm), MAX_OUTPUT_TOKENS);
+    const length = this.#predictLength(offer.arm, x);
     return {
       arm: offer.arm,
       quality: quality.mean,
       qualitySd: quality.sd,
-      modelOutputTokens,
-      outputTokens,
-      costUsd: offer.cost(outputTokens),
+      ...length,
+      costUsd: offer.cost(length.outputTokens),
     };
+  }
+
+  #predictLength(arm: string, x: Float64Array) {
+    const modelOutputTokens = Math.min(Math.exp(this.#length.predict(arm, x).mean), MAX_OUTPUT_TOKENS);
+    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
+    return { modelOutputTokens, outputTokens };
   }
 }
 

@@ -1,6 +1,5 @@
 import { refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
-import { notInForce } from '../config/cross-check.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
@@ -20,7 +19,7 @@ export function check(file: string): void {
     }
     console.log(`  ${embedding}`);
     if (arms.length === 0) console.log('  note: the gateway does not start without a model that can be called');
-    for (const line of [...disabledProviders(loaded), ...notInForce(loaded.config)]) console.log(`  note: ${line}`);
+    for (const line of disabledProviders(loaded)) console.log(`  note: ${line}`);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
     console.error(error.message);

@@ -62,6 +62,8 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
     stopping = true;
     log.info(`${signal}: shutting down; a second one stops at once.`);
     stopWatching();
+    // Whoever presses Ctrl-C has no load balancer to wait for.
+    if (signal === 'SIGTERM') await gateway.drain();
     await gateway.close();
     process.exit(0);
   };

@@ -47,6 +47,7 @@ function toPrice({ price, provider }: ModelConfig, config: Config): Price {
 function toTimeouts({ timeouts: own }: ModelConfig, config: Config): Timeouts {
   const common = config.resilience.timeouts;
   return {
+    connectMs: (own?.connect_s ?? common.connect_s) * MILLISECONDS,
     firstByteMs: (own?.first_byte_s ?? common.first_byte_s) * MILLISECONDS,
     idleMs: (own?.idle_s ?? common.idle_s) * MILLISECONDS,
     totalMs: (own?.total_s ?? common.total_s) * MILLISECONDS,

@@ -1,4 +1,4 @@
-import type { Config } from './schema.ts';
+import type { Config, ModelConfig } from './schema.ts';
 
 export interface Problem {
   path: (string | number)[];
@@ -9,32 +9,18 @@ export interface Problem {
 export function crossCheck(config: Config): Problem[] {
   const problems: Problem[] = [];
   const ids = config.models.map(({ id }) => id);
-  const quoted = (names: string[]) => (names.length > 0 ? names.map((name) => `"${name}"`).join(', ') : 'none');
-  const unknownModel = (name: string) => `no model has the id "${name}"; there are: ${quoted(ids)}`;
 
   config.models.forEach((model, i) => {
-    if (/^auto(:|$)/.test(model.id)) {
-      problems.push({
-        path: ['models', i, 'id'],
-        message: 'names that begin with "auto" stand for routing; choose another',
-      });
-    }
     if (ids.indexOf(model.id) !== i) {
       problems.push({ path: ['models', i, 'id'], message: `"${model.id}" is there twice; ids must differ` });
     }
-    if (!Object.hasOwn(config.providers, model.provider)) {
-      problems.push({
-        path: ['models', i, 'provider'],
-        message: `no provider is called "${model.provider}"; there are: ${quoted(Object.keys(config.providers))}`,
-      });
-    }
-    if (typeof model.prior === 'object' && 'like' in model.prior && !ids.includes(model.prior.like)) {
-      problems.push({ path: ['models', i, 'prior', 'like'], message: unknownModel(model.prior.like) });
+    for (const { path, message } of checkModel(model, ids, Object.keys(config.providers))) {
+      problems.push({ path: ['models', i, ...path], message });
     }
   });
   const { reference } = config.routing;
   if (reference !== undefined && !ids.includes(reference)) {
-    problems.push({ path: ['routing', 'reference'], message: unknownModel(reference) });
+    problems.push({ path: ['routing', 'reference'], message: unknownModel(reference, ids) });
   }
   const { kind, model } = config.embedding;
   if (kind === 'transformers' && model === undefined) {
@@ -50,6 +36,10 @@ export function crossCheck(config: Config): Problem[] {
     if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
       problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });
     }
+    // Who asks would depend on the order of the file; what the key is stays unsaid.
+    if (config.auth.keys.findIndex((other) => other.key === key.key) !== i) {
+      problems.push({ path: ['auth', 'keys', i, 'key'], message: 'another name has the same key; keys must differ' });
+    }
     if (key.weight.min > key.weight.max) {
       problems.push({
         path: ['auth', 'keys', i, 'weight'],
@@ -58,19 +48,33 @@ export function crossCheck(config: Config): Problem[] {
     }
     key.models.forEach((name, j) => {
       if (name !== '*' && !ids.includes(name)) {
-        problems.push({ path: ['auth', 'keys', i, 'models', j], message: unknownModel(name) });
+        problems.push({ path: ['auth', 'keys', i, 'models', j], message: unknownModel(name, ids) });
       }
     });
   });
   return problems;
 }
 
-/** Settings that are accepted but that this version does not act on yet: said aloud rather than ignored. */
-export function notInForce(config: Config): string[] {
-  const settings = config.auth.keys.flatMap((key, i) => [
-    ...(key.budget ? [`auth.keys[${i}].budget`] : []),
-    ...(key.rpm ? [`auth.keys[${i}].rpm`] : []),
-  ]);
-  if (config.resilience.breaker) settings.push('resilience.breaker');
-  return settings.map((path) => `${path} is accepted but not in force yet in this version.`);
+/** What is wrong with one model among others. @param ids of all models @param providers names of all providers */
+export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {
+  const problems: Problem[] = [];
+  if (/^auto(:|$)/.test(model.id)) {
+    problems.push({ path: ['id'], message: 'names that begin with "auto" stand for routing; choose another' });
+  }
+  if (!providers.includes(model.provider)) {
+    const message = `no provider is called "${model.provider}"; there are: ${quoted(providers)}`;
+    problems.push({ path: ['provider'], message });
+  }
+  if (typeof model.prior === 'object' && 'like' in model.prior && !ids.includes(model.prior.like)) {
+    problems.push({ path: ['prior', 'like'], message: unknownModel(model.prior.like, ids) });
+  }
+  return problems;
+}
+
+function unknownModel(name: string, ids: string[]): string {
+  return `no model has the id "${name}"; there are: ${quoted(ids)}`;
+}
+
+function quoted(names: string[]): string {
+  return names.length > 0 ? names.map((name) => `"${name}"`).join(', ') : 'none';
 }

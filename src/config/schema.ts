@@ -1,11 +1,12 @@
 import { z } from 'zod';
 
 /** USD per million tokens. */
+const usd = z.number().nonnegative().max(1e6);
 const price = z.strictObject({
-  input: z.number().nonnegative(),
-  cached_input: z.number().nonnegative().optional(),
-  cache_write: z.number().nonnegative().optional(),
-  output: z.number().nonnegative(),
+  input: usd,
+  cached_input: usd.optional(),
+  cache_write: usd.optional(),
+  output: usd,
 });
 
 const seconds = z.number().positive().max(86_400);
@@ -16,7 +17,8 @@ const prior = z.union([
   z.strictObject({ like: z.string() }),
 ]);
 
-const model = z.strictObject({
+/** An entry of `models`. */
+export const modelSchema = z.strictObject({
   // Ids travel in headers and URLs.
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'letters, digits and . _ : / @ + -, 128 at most'),
   provider: z.string(),
@@ -28,7 +30,12 @@ const model = z.strictObject({
   max_concurrency: z.number().int().positive().default(32),
   prior: prior.optional(),
   timeouts: z
-    .strictObject({ first_byte_s: seconds.optional(), idle_s: seconds.optional(), total_s: seconds.optional() })
+    .strictObject({
+      connect_s: seconds.optional(),
+      first_byte_s: seconds.optional(),
+      idle_s: seconds.optional(),
+      total_s: seconds.optional(),
+    })
     .optional(),
 });
 
@@ -53,10 +60,10 @@ const reliability = z
     error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
   });
 
-const usd = z.number().positive();
+const targetUsd = z.number().positive();
 
 const budget = z.union(
-  [z.strictObject({ usd_per_request: usd }), z.strictObject({ usd_per_day: usd })],
+  [z.strictObject({ usd_per_request: targetUsd }), z.strictObject({ usd_per_day: targetUsd })],
   'expected { usd_per_request: USD } or { usd_per_day: USD }, above 0',
 );
 
@@ -76,6 +83,8 @@ const key = z.strictObject({
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
   rpm: z.number().int().positive().optional(),
+  tpm: z.number().int().positive().optional(),
+  role: z.enum(['user', 'admin']).default('user'),
 });
 
 /** What an environment variable brings is text. */
@@ -89,12 +98,13 @@ export const configSchema = z.strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.preprocess(digitsAsNumber, z.number().int().min(0).max(65_535)).default(8080),
       max_body_mb: z.number().positive().max(1024).default(32),
+      drain_s: z.number().nonnegative().max(600).default(1),
       shutdown_s: seconds.default(30),
     })
     .prefault({}),
   auth: z.strictObject({ keys: z.array(key).default([]) }).prefault({}),
   providers: z.record(z.string().regex(/^[\w.-]{1,64}$/), provider),
-  models: z.array(model).min(1),
+  models: z.array(modelSchema).min(1),
   routing: z
     .strictObject({
       reference: z.string().optional(),
@@ -128,7 +138,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
       breaker: z
         .strictObject({ failures: z.number().int().positive().default(5), cooldown_s: seconds.default(10) })
-        .optional(),
+        .prefault({}),
     })
     .prefault({}),
   learning: z

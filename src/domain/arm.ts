@@ -33,6 +33,9 @@ export type Prior = 'small' | 'mid' | 'frontier' | { quality: number } | { like:
 
 /** Milliseconds. */
 export interface Timeouts {
+  /** For a new connection. */
+  connectMs: number;
+  /** Until the first byte of a whole answer, or the first content of a stream. */
   firstByteMs: number;
   idleMs: number;
   totalMs: number;

@@ -49,6 +49,24 @@ export function contentParts(messages: readonly ChatMessage[]): JsonObject[] {
   return messages.flatMap((message) => (Array.isArray(message.content) ? message.content.filter(isJsonObject) : []));
 }
 
+/** Answers asked for at once, `n`. */
+export function requestedChoices({ n }: ChatBody): number {
+  return typeof n === 'number' && n >= 1 ? n : 1;
+}
+
+/**
+ * Characters of a message, or of a stream's delta, that were generated: text, reasoning, refusal, tool calls. For
+ * estimating its tokens where nobody counted them.
+ */
+export function generatedCharacters(message: JsonObject): number {
+  const texts = [message.content, message.reasoning_content, message.reasoning, message.refusal];
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJsonObject) : [];
+  for (const call of calls) {
+    if (isJsonObject(call.function)) texts.push(call.function.name, call.function.arguments);
+  }
+  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+}
+
 /** The client's own limit on output tokens, if it set one. */
 export function requestedMaxTokens(body: ChatBody): number | null {
   const limit = body.max_completion_tokens ?? body.max_tokens;

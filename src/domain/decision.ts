@@ -17,6 +17,8 @@ export interface ArmExplanation {
   costUsd: number | null;
   /** Of an arm that came when others were already known: its forced tries so far, and how many it gets. */
   launch: { tries: number; of: number } | null;
+  /** What it may cost at the most, where the key has a budget. */
+  worstCaseUsd?: number;
   /** Expected seconds in the arm's queue. */
   waitS: number | null;
   penalty: number | null;

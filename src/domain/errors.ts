@@ -7,6 +7,8 @@ export interface ErrorDetails {
   type?: string;
   param?: string | null;
   code?: string | null;
+  /** Headers that belong to the answer, e.g. `retry-after`. */
+  responseHeaders?: Record<string, string>;
 }
 
 /** A refusal by the gateway itself. Its message is written for the client and names the way out. */
@@ -15,6 +17,7 @@ export class GatewayError extends Error {
   readonly type: string;
   readonly param: string | null;
   readonly code: string | null;
+  readonly responseHeaders: Record<string, string>;
 
   constructor(status: number, message: string, details: ErrorDetails = {}) {
     super(message);
@@ -23,6 +26,7 @@ export class GatewayError extends Error {
     this.type = details.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
     this.param = details.param ?? null;
     this.code = details.code ?? null;
+    this.responseHeaders = details.responseHeaders ?? {};
   }
 
   toBody(): OpenAIErrorBody {

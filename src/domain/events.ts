@@ -1,4 +1,4 @@
-import type { Usage } from './chat.ts';
+import type { JsonObject, Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
 import type { Reliability } from './reliability.ts';
@@ -9,7 +9,10 @@ export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
 /** One upstream call within a request. */
 export interface AttemptRecord {
   arm: string;
-  /** `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`, `aborted`). */
+  /**
+   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client left;
+   * `unread`: it did not read the answer within the call's total time; `error`: the call could not be made.
+   */
   result: string;
   /** HTTP status, where the upstream gave one. */
   status: number | null;
@@ -45,6 +48,9 @@ export interface CompletedEvent {
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
+  /** True when the upstream did not tell the usage, or not to the end, and it was estimated. */
+  usageEstimated: boolean;
+  /** Of the answer; of a call that the client did not wait for, the cost of its input. */
   costUsd: number | null;
   timeToFirstTokenMs: number | null;
   /** Of the answering upstream call. */
@@ -76,27 +82,27 @@ export interface WithdrawnEvent {
   feedbackId: string;
 }
 
-/** An arm came when others were already known, and is launched: with this prior, and with forced tries. */
-export interface LaunchedEvent {
-  type: 'launched';
-  /** Not a decision's: `arm:` and the arm's id. */
-  decisionId: string;
+/** An event of a model, which belongs to no decision. */
+interface EventOfModel {
+  decisionId: null;
   time: number;
-  arm: string;
-  /** The arm that it is taken to be like; null where the config gives its quality. */
+  /** Id of the model that it is about. */
+  model: string;
+}
+
+/** A model came when others were already known, and is launched: with this prior, and with forced tries. */
+export interface LaunchedEvent extends EventOfModel {
+  type: 'launched';
+  /** The model that it is taken to be like; null where the config gives its quality. */
   like: string | null;
   /** Its prior mean coefficients, and the feature map that they are for. */
   featureMap: string;
   priorMean: number[];
 }
 
-/** The ratings of an arm have drifted from what was predicted: most of what it had learned is let go. */
-export interface DriftedEvent {
+/** The ratings of a model have drifted from what was predicted: most of what it had learned is let go. */
+export interface DriftedEvent extends EventOfModel {
   type: 'drifted';
-  /** Not a decision's: `arm:` and the arm's id. */
-  decisionId: string;
-  time: number;
-  arm: string;
   direction: 'better' | 'worse';
   /** Sum of standardised residuals at the alarm, and the threshold that it passed. */
   statistic: number;
@@ -107,11 +113,43 @@ export interface DriftedEvent {
   remains: number;
 }
 
-export type GatewayEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent | LaunchedEvent | DriftedEvent;
+interface AdminEvent extends EventOfModel {
+  /** Name of the admin's key, or null where none is asked for. */
+  by: string | null;
+}
 
-/** What events of an arm have in place of a decision's id. */
-export function armEventId(arm: string): string {
-  return `arm:${arm}`;
+/** A model was added, or some of its settings were changed. */
+export interface ModelSetEvent extends AdminEvent {
+  type: 'model_set';
+  /** Fields of an entry of the config's `models`; of a change a JSON merge patch of what was set before. */
+  settings: JsonObject;
+  /** True: added, and so nothing of earlier changes is left. */
+  added: boolean;
+}
+
+/** A model takes no more requests. */
+export interface ModelRetiredEvent extends AdminEvent {
+  type: 'model_retired';
+}
+
+/** What was decided before teaches nothing about the model any more. */
+export interface ModelResetEvent extends AdminEvent {
+  type: 'model_reset';
+}
+
+export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
+/** What admins do. */
+export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
+export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent;
+export type GatewayEvent = DecisionEvent | ModelEvent;
+
+export function isModelEvent<E extends GatewayEvent>(event: E): event is E & ModelEvent {
+  return event.decisionId === null;
+}
+
+/** Of an admin, so that other models may be in force after it. */
+export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
+  return isModelEvent(event) && event.type !== 'launched' && event.type !== 'drifted';
 }
 
 /** An event with its place in the log; numbers rise, and may leave gaps. */

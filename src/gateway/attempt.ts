@@ -25,14 +25,18 @@ export interface AttemptPlan<T> {
   /** The chosen arm, then those to fall back on, best first. */
   arms: readonly Arm[];
   resilience: Resilience;
+  /** What an answer begins with: `call` resolves at a stream's first content, but long after a whole one's first byte. */
+  awaited: 'byte' | 'content';
   clock: Clock;
   random: Random;
   /** Aborted when the client has left. */
   clientGone: AbortSignal;
   /** Makes one call; `signal` aborts it, `onActivity` is told of signs of life. Throws `UpstreamError`. */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
-  /** Told of every failed call. */
-  onFailure(record: AttemptRecord): void;
+  /** Told of every failed call, and with what it failed. */
+  onFailure(record: AttemptRecord, error: unknown): void;
+  /** False for an arm that is not worth a further try while there are others: its breaker is open. */
+  mayRetry(arm: Arm): boolean;
 }
 
 /**
@@ -45,20 +49,23 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   for (const arm of plan.arms) {
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
       const startedAt = plan.clock.monotonic();
-      const deadline = new Deadline(plan.clock, arm.timeouts);
+      const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
       const signal = AbortSignal.any([plan.clientGone, deadline.limit.signal]);
       try {
-        return { arm, value: await plan.call(arm, signal, () => deadline.alive()), startedAt, deadline };
+        const value = await plan.call(arm, signal, () => deadline.alive());
+        deadline.begun();
+        return { arm, value, startedAt, deadline };
       } catch (error) {
         deadline.stop();
         deadline.limit.abort(error);
-        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt));
+        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt), error);
         if (plan.clientGone.aborted || isFinal(error)) throw error;
         // That one provider's form has no words for the request says less than an upstream's own answer.
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
         if (error !== last) break;
       }
-      const delay = retry < plan.resilience.retries ? retryDelay(last, retry, plan) : null;
+      if (retry === plan.resilience.retries || (arm !== plan.arms.at(-1) && !plan.mayRetry(arm))) break;
+      const delay = retryDelay(last, retry, plan);
       if (delay === null) break;
       await sleep(delay, plan);
     }

@@ -1,7 +1,8 @@
 import type { Arm } from '../domain/arm.ts';
-import type { ChatRequest } from '../domain/chat.ts';
+import { type ChatRequest, requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
+import type { DecidedEvent } from '../domain/events.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { weightOfNu } from '../routing/budget.ts';
@@ -9,13 +10,14 @@ import { newId } from '../util/ids.ts';
 import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
-import { type Attempt, attempt } from './attempt.ts';
+import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
+import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { UNTAGGED } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
-import { addFacts, NO_FACTS, type OpenedStream, openStream } from './open-stream.ts';
+import { type OpenedStream, openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
 
@@ -56,6 +58,7 @@ export interface ChatParts extends ExchangeParts {
   runtime(): Runtime;
   featurizer: Featurizer;
   learner: Learner;
+  keyLimiter: KeyLimiter;
   random: Random;
   log: Logger;
 }
@@ -78,24 +81,22 @@ export class Chat {
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
   async route(input: ChatInput): Promise<Decision> {
-    return (await this.#decide(input, this.#parts.runtime())).decision;
+    return (await this.#decide(input, this.#parts.runtime(), null)).decision;
   }
 
   /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
   async complete(input: ChatInput): Promise<ChatReply> {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
-    const { decision, features } = await this.#decide(input, runtime);
+    const decisionId = newId('dec');
+    const { decision, features } = await this.#decide(input, runtime, decisionId);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
-    const exchange = new Exchange(newId('dec'), decision, input, this.#parts);
-    this.#reserve(exchange, runtime);
-    this.#open.add(exchange);
-    void exchange.finished.then(() => this.#open.delete(exchange));
-    this.#parts.eventLog.record({
+    const exchange = new Exchange(decisionId, decision, input, this.#parts);
+    const decided: DecidedEvent = {
       type: 'decided',
-      decisionId: exchange.decisionId,
+      decisionId,
       time: this.#parts.clock.now(),
       requestId: input.requestId,
       key: input.key?.name ?? null,
@@ -103,7 +104,18 @@ export class Chat {
       stream: input.request.body.stream === true,
       decision,
       context: features.context,
+    };
+    this.#open.add(exchange);
+    void exchange.finished.then((completed) => {
+      this.#open.delete(exchange);
+      this.#parts.keyLimiter.settle(decided, completed);
     });
+    this.#parts.eventLog.record(decided);
+    const reply = await this.#answer(input, runtime, exchange);
+    return { ...reply, headers: { ...reply.headers, ...this.#parts.keyLimiter.headers(input.key) } };
+  }
+
+  async #answer(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     try {
       return input.request.body.stream === true
         ? await this.#answerStreamed(input, runtime, exchange)
@@ -118,7 +130,9 @@ export class Chat {
     while (this.#open.size > 0) await Promise.all([...this.#open].map((exchange) => exchange.finished));
   }
 
-  async #decide(input: ChatInput, runtime: Runtime): Promise<Routed> {
+  /** @param decisionId null for a decision that is only shown: nothing is set aside for it */
+  async #decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
+    const { keyLimiter } = this.#parts;
     const { body } = input.request;
     const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budgetWeight(runtime));
     const allowed = allowedArms(input.models, input.key, runtime);
@@ -128,23 +142,22 @@ export class Chat {
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
     const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
-    const decision = runtime.router.decide({
-      context,
-      profile,
-      tag,
-      allowed,
-      sessionArm,
-      now: this.#parts.clock.now(),
-      ...choice,
-    });
+    const budget = keyLimiter.budget(input.key, requestedChoices(body));
+    const now = this.#parts.clock.now();
+    const query = { context, profile, tag, allowed, budget, sessionArm, now, ...choice };
+    const decision = runtime.router.decide(query);
+    if (decisionId !== null) {
+      keyLimiter.reserve(input.key, decisionId, decision);
+      this.#reserve(decisionId, decision, runtime);
+    }
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
     return { decision, features };
   }
 
-  /** What the request is predicted to cost is not there for others. */
-  #reserve({ decisionId, decision }: Exchange, runtime: Runtime): void {
+  /** Of the budget of routing, what the request is predicted to cost is not there for others. */
+  #reserve(decisionId: string, decision: Decision, runtime: Runtime): void {
     if (!runtime.budget) return;
     const usd = decision.arms.find(({ arm }) => arm === decision.arm)?.costUsd ?? 0;
     this.#parts.learner.knowledge.ledger.reserve(decisionId, usd, this.#parts.clock.now());
@@ -188,7 +201,7 @@ export class Chat {
     answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
     this.#remember(input, answered.arm);
-    exchange.facts = addFacts(NO_FACTS, value);
+    exchange.received(value);
     exchange.firstToken();
     const headers = replyHeaders(input.requestId, exchange, answered.arm, value);
     if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);
@@ -221,11 +234,14 @@ export class Chat {
     const { deadline } = opened;
     let outcome: 'ok' | 'aborted' = 'aborted';
     // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
-    deadline.expired.signal.addEventListener('abort', () => exchange.finish('interrupted', 200, 'timeout'));
+    // Nor may the arm's breaker hold it against the arm.
+    deadline.expired.signal.addEventListener('abort', () =>
+      exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
+    );
     try {
       for await (const piece of joined(opened.value)) {
         if (piece.content) exchange.firstToken();
-        exchange.facts = addFacts(exchange.facts, piece);
+        exchange.received(piece);
         // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
         // Read on for a moment all the same, so that it can be used again.
         if (piece.done) outcome = 'ok';
@@ -271,6 +287,10 @@ export class Chat {
     return { status: error.status, headers, contentType: error.contentType, body: error.body };
   }
 
+  #askedPause(error: unknown): number | null {
+    return error instanceof UpstreamError ? retryAfterMs(error.retryAfter, this.#parts.clock.now()) : null;
+  }
+
   #attempt<T>(
     input: ChatInput,
     runtime: Runtime,
@@ -280,17 +300,21 @@ export class Chat {
     return attempt<T>({
       arms: fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
       resilience: runtime.resilience,
+      awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
       random: this.#parts.random,
       clientGone: input.clientGone,
-      onFailure: (record) => exchange.callFailed(record),
+      onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
+      mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
+        this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
           signal,
+          connectTimeoutMs: arm.timeouts.connectMs,
           onActivity,
         });
       },

@@ -3,8 +3,8 @@ import { UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
 /**
- * The time limits of one upstream call, from its start to the last byte: until anything comes at all, from one sign
- * of life to the next, and in all. Whichever passes first aborts the call.
+ * The time limits of one upstream call, from its start to the last byte: until the answer begins, from one sign of life
+ * to the next, and in all. Whichever passes first aborts the call.
  */
 export class Deadline {
   /** Aborts the call; also for others who want it to end. */
@@ -12,28 +12,47 @@ export class Deadline {
   /** Aborted when a limit has passed, and by nothing else. */
   readonly expired = new AbortController();
   #over = false;
+  #isPaused = false;
   readonly #clock: Clock;
   readonly #timeouts: Timeouts;
-  #cancelWait: () => void;
+  readonly #awaited: 'byte' | 'content';
+  readonly #cancelFirst: () => void;
+  #cancelWait: () => void = () => {};
   readonly #cancelTotal: () => void;
 
-  constructor(clock: Clock, timeouts: Timeouts) {
+  /** @param awaited what the first limit waits for: any byte, or content (pings and announcements are none) */
+  constructor(clock: Clock, timeouts: Timeouts, awaited: 'byte' | 'content') {
     this.#clock = clock;
     this.#timeouts = timeouts;
-    this.#cancelWait = this.#after(timeouts.firstByteMs, 'The upstream sent nothing within');
+    this.#awaited = awaited;
+    const what = awaited === 'byte' ? 'The upstream sent nothing within' : 'The upstream sent no content within';
+    this.#cancelFirst = this.#after(timeouts.firstByteMs, what);
     this.#cancelTotal = this.#after(timeouts.totalMs, 'The answer took longer than');
   }
 
   /** The upstream gave a sign of life: headers, a chunk, a ping. */
   alive(): void {
     if (this.#over) return;
-    this.pause();
+    if (this.#awaited === 'byte') this.#cancelFirst();
+    this.#isPaused = false;
+    this.#cancelWait();
     this.#cancelWait = this.#after(this.#timeouts.idleMs, 'The upstream sent nothing for');
+  }
+
+  /** The answer has begun. */
+  begun(): void {
+    this.#cancelFirst();
   }
 
   /** The next sign of life is not the upstream's to give: a slow client is reading. */
   pause(): void {
+    this.#isPaused = true;
     this.#cancelWait();
+  }
+
+  /** True while it is not the upstream that is waited for. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** The answer is complete; what is still open may take this long to close. */
@@ -44,6 +63,7 @@ export class Deadline {
 
   stop(): void {
     this.#over = true;
+    this.#cancelFirst();
     this.#cancelWait();
     this.#cancelTotal();
   }

@@ -31,6 +31,7 @@ export class EventLog {
   #failures = 0;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((lastSequence: number) => void)[] = [];
+  #recoveryListeners: (() => void)[] = [];
 
   constructor(store: EventStore, clock: Clock, metrics: Metrics, log: Logger) {
     this.#store = store;
@@ -47,6 +48,11 @@ export class EventLog {
   /** Calls the listener after every commit, with the number of its last event. */
   onCommit(listener: (lastSequence: number) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls the listener when the store works again after a failure: it may be another one than before. */
+  onRecovery(listener: () => void): void {
+    this.#recoveryListeners.push(listener);
   }
 
   /** Appends soon. Never throws and never waits. */
@@ -144,9 +150,11 @@ export class EventLog {
   }
 
   #recovered(): void {
-    if (this.#failures > 0) this.#log.info('The event store works again.');
+    if (this.#failures === 0) return;
     this.#failures = 0;
     this.#metrics.degraded('store', false);
+    this.#log.info('The event store works again.');
+    for (const listener of this.#recoveryListeners) listener();
   }
 }
 

@@ -1,21 +1,38 @@
 import type { Arm } from '../domain/arm.ts';
 import { costOf } from '../domain/arm.ts';
+import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { AttemptRecord, Outcome } from '../domain/events.ts';
-import type { AnswerFacts } from '../providers/provider.ts';
-import type { Load } from '../routing/load.ts';
+import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
+import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/provider.ts';
+import type { CallEnd } from '../routing/breaker.ts';
+import type { ArmConditions } from '../routing/router.ts';
 import type { Clock } from '../util/clock.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import { NO_FACTS } from './open-stream.ts';
+import { addFacts, NO_FACTS } from './open-stream.ts';
+import { estimateUsage } from './usage-estimate.ts';
+
+const RATE_LIMITED = 429;
+/** Answers of an upstream that works: it finds the request wrong, or has no room for it just now. */
+const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
 export interface ExchangeParts {
   clock: Clock;
   metrics: Metrics;
   eventLog: EventLog;
-  load: Load;
+  conditions: ArmConditions;
   log: Logger;
+  /** An arm's input tokens per character, as learned so far. */
+  tokensPerCharacter(arm: string): number;
+}
+
+/** What an exchange used, and what that costs by the prices of the arm that was called. */
+interface Bill {
+  arm: Arm;
+  usage: Usage;
+  estimated: boolean;
+  costUsd: number;
 }
 
 /** One request on its way: what happened so far, and the single place that records how it ended. */
@@ -23,15 +40,18 @@ export class Exchange {
   readonly decisionId: string;
   readonly decision: Decision;
   readonly attempts: AttemptRecord[] = [];
-  facts: AnswerFacts = NO_FACTS;
+  #facts: AnswerFacts = NO_FACTS;
+  #characters = 0;
+  /** The arm of the latest call, unless that failed. */
+  #called: Arm | null = null;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
-  #leave: (() => void) | null = null;
+  #leave: ((end: CallEnd) => void) | null = null;
   #finished = false;
-  #resolveFinished: () => void = () => {};
-  /** Resolves when the end is recorded. */
-  readonly finished = new Promise<void>((resolve) => {
+  #resolveFinished: (completed: CompletedEvent) => void = () => {};
+  /** Resolves when the end is recorded, with the record. */
+  readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
   readonly #requestId: string;
@@ -56,30 +76,49 @@ export class Exchange {
     return this.#overheadMs;
   }
 
+  /** Of a whole answer whose upstream told its usage; else null. */
   get costUsd(): number | null {
-    const { usage } = this.facts;
+    const { usage } = this.#facts;
     return usage && this.#answering ? costOf(this.#answering.arm.price, usage) : null;
   }
 
   callStarts(arm: Arm): void {
-    const { clock, load, metrics } = this.#parts;
+    const { clock, metrics, conditions } = this.#parts;
+    const { load, breakers } = conditions;
+    this.#called = arm;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
-    this.#leave = load.enter(arm.id);
+    const [leaveQueue, tellBreaker] = [load.enter(arm.id), breakers.enter(arm.id)];
+    this.#leave = (end) => {
+      leaveQueue();
+      tellBreaker(end);
+    };
     metrics.inFlight.set({ model: arm.id }, load.inFlight(arm.id));
   }
 
-  callFailed(record: AttemptRecord): void {
+  /** @param retryAfterMs that the upstream asked for, or null */
+  callFailed(record: AttemptRecord, retryAfterMs: number | null): void {
+    const { metrics, conditions } = this.#parts;
     this.attempts.push(record);
-    this.#callEnds(record.arm);
-    if (record.result !== 'aborted') {
-      this.#parts.metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
+    this.#callEnds(record.arm, callEnd(record));
+    if (record.result !== 'aborted') this.#called = null;
+    if (record.status === RATE_LIMITED || retryAfterMs !== null) {
+      conditions.rateLimits.refused(record.arm, retryAfterMs);
+      metrics.rateLimited.inc({ model: record.arm });
     }
+    if (record.result !== 'aborted') metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
   }
 
   /** An arm's answer has begun. @param startedAt monotonic time of its call */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
+    this.#parts.conditions.rateLimits.served(arm.id);
     if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
+  }
+
+  /** A piece of the answer has come, or all of it. */
+  received(piece: StreamPiece | ProviderAnswer): void {
+    this.#facts = addFacts(this.#facts, piece);
+    this.#characters += piece.characters ?? 0;
   }
 
   firstToken(): void {
@@ -90,19 +129,20 @@ export class Exchange {
   finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#resolveFinished();
     const { clock, eventLog } = this.#parts;
     const now = clock.monotonic();
     const answering = this.#answering;
     const serviceMs = answering ? now - answering.startedAt : null;
     if (answering && serviceMs !== null) {
-      this.#callEnds(answering.arm.id);
       const result = outcome === 'ok' ? 'ok' : outcome === 'aborted' ? 'aborted' : failure;
-      this.attempts.push({ arm: answering.arm.id, result, status: 200, durationMs: serviceMs });
+      const record = { arm: answering.arm.id, result, status: 200, durationMs: serviceMs };
+      this.#callEnds(answering.arm.id, callEnd(record));
+      this.attempts.push(record);
     }
     const timeToFirstTokenMs =
       answering && this.#firstTokenAt !== null ? this.#firstTokenAt - answering.startedAt : null;
-    eventLog.record({
+    const bill = this.#bill(outcome);
+    const completed: CompletedEvent = {
       type: 'completed',
       decisionId: this.decisionId,
       time: clock.now(),
@@ -110,14 +150,19 @@ export class Exchange {
       arm: answering?.arm.id ?? null,
       attempts: this.attempts,
       status,
-      ...this.facts,
-      costUsd: this.costUsd,
+      ...this.#facts,
+      usage: bill?.usage ?? null,
+      usageEstimated: bill?.estimated ?? false,
+      costUsd: bill?.costUsd ?? null,
       timeToFirstTokenMs,
       serviceMs,
       latencyMs: now - this.#arrivedAt,
       overheadMs: this.#overheadMs,
-    });
+    };
+    eventLog.record(completed);
+    this.#resolveFinished(completed);
     this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
+    if (bill) this.#countUsage(bill, outcome);
     this.#parts.log.info(
       {
         requestId: this.#requestId,
@@ -127,16 +172,17 @@ export class Exchange {
         status,
         attempts: this.attempts.length,
         latencyMs: Math.round(now - this.#arrivedAt),
-        costUsd: this.costUsd,
+        costUsd: bill?.costUsd ?? null,
+        ...(bill?.estimated && { usageEstimated: true }),
       },
       'chat completion',
     );
   }
 
-  #callEnds(arm: string): void {
-    this.#leave?.();
+  #callEnds(arm: string, end: CallEnd): void {
+    this.#leave?.(end);
     this.#leave = null;
-    this.#parts.metrics.inFlight.set({ model: arm }, this.#parts.load.inFlight(arm));
+    this.#parts.metrics.inFlight.set({ model: arm }, this.#parts.conditions.load.inFlight(arm));
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {
@@ -149,22 +195,44 @@ export class Exchange {
     if (this.#overheadMs !== null) metrics.overheadSeconds.observe(this.#overheadMs / 1000);
     if (firstTokenMs !== null) metrics.timeToFirstTokenSeconds.observe({ model }, firstTokenMs / 1000);
     if (outcome === 'ok' && serviceMs !== null) metrics.upstreamSeconds.observe({ model }, serviceMs / 1000);
-    this.#countUsage(model);
   }
 
-  #countUsage(model: string): void {
+  /** Null when nobody was called, or all calls failed: what those may have cost is not known. */
+  #bill(outcome: Outcome): Bill | null {
+    const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
+    if (!arm) return null;
+    const { usage: reported, finishReason } = this.#facts;
+    // What a stream tells of its usage on the way is not yet all of it.
+    const isFinal = outcome === 'ok' || finishReason !== null;
+    if (reported && isFinal) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
+    const usage = estimateUsage({
+      reported,
+      inputTokens: this.decision.arms.find((explanation) => explanation.arm === arm.id)?.inputTokens ?? 0,
+      characters: this.#characters,
+      tokensPerCharacter: this.#parts.tokensPerCharacter(arm.id),
+    });
+    return { arm, usage, estimated: true, costUsd: costOf(arm.price, usage) };
+  }
+
+  #countUsage({ arm, usage, costUsd }: Bill, outcome: Outcome): void {
     const { metrics } = this.#parts;
-    const { usage } = this.facts;
-    const costUsd = this.costUsd;
-    if (!usage || costUsd === null) return;
+    const model = arm.id;
     metrics.tokens.inc({ model, kind: 'input' }, usage.inputTokens);
     metrics.tokens.inc({ model, kind: 'cached_input' }, usage.cachedInputTokens);
     metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
     metrics.costUsd.inc({ model }, costUsd);
     const { chosenBy, referenceCostUsd } = this.decision;
-    // Savings are what routing brought: a client that names a model chose its price itself.
-    if (chosenBy === 'request' || referenceCostUsd === null) return;
+    // Savings are what routing brought: a client that names a model chose its price itself, and half an answer has no
+    // whole one of the reference to be compared with.
+    if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null) return;
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
+}
+
+/** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
+function callEnd({ result, status }: AttemptRecord): CallEnd {
+  if (result === 'ok') return 'ok';
+  if (result === 'aborted' || result === 'unread' || result === 'error') return 'unknown';
+  return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }

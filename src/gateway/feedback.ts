@@ -1,11 +1,18 @@
 import { GatewayError } from '../domain/errors.ts';
-import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
+import {
+  type DecidedEvent,
+  type DecisionEvent,
+  type GatewayEvent,
+  isModelEvent,
+  type StoredEvent,
+} from '../domain/events.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
 import type { Learner } from './learner.ts';
 import type { Metrics } from './metrics.ts';
+import type { KeyLimits } from './runtime.ts';
 
 export interface Rating {
   /** A decision's id or a completion's own. */
@@ -41,12 +48,12 @@ export class Feedback {
   }
 
   /**
-   * @param keyName of the key that asks; a rating may only touch decisions of its own key
+   * @param key that asks; a rating may only touch decisions of its own key
    * @returns the rating's id: the earlier one's when the idempotency key was used before
    * @throws GatewayError 404 for an unknown id, 503 when the rating could not be made durable
    */
-  async rate(rating: Rating, keyName: string | null): Promise<string> {
-    const { decisionId } = await this.#decision(rating.id, keyName);
+  async rate(rating: Rating, key: KeyLimits | null): Promise<string> {
+    const [{ decisionId }] = await this.events(rating.id, key);
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
@@ -64,10 +71,10 @@ export class Feedback {
   }
 
   /** Takes a rating back; once more changes nothing. @throws GatewayError 404, 503 as `rate` */
-  async withdraw(feedbackId: string, keyName: string | null): Promise<void> {
+  async withdraw(feedbackId: string, key: KeyLimits | null): Promise<void> {
     const events = await this.#find(feedbackId);
     const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
-    if (!rated || !mayTouch(events, keyName)) throw notFound(`There is no rating "${feedbackId}".`);
+    if (!rated || !mayTouch(events, key)) throw notFound(`There is no rating "${feedbackId}".`);
     if (events.some((event) => event.type === 'withdrawn' && event.feedbackId === feedbackId)) return;
     const { decisionId } = rated;
     await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
@@ -75,22 +82,17 @@ export class Feedback {
   }
 
   /** All events of a decision, for showing. @throws GatewayError 404, 503 */
-  async events(id: string, keyName: string | null): Promise<StoredEvent[]> {
+  async events(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const events = await this.#find(id);
-    if (events.length === 0 || isOfArm(events[0]) || !mayTouch(events, keyName)) {
+    if (events.length === 0 || !mayTouch(events, key)) {
       throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
     }
     return events;
   }
 
-  async #decision(id: string, keyName: string | null): Promise<StoredEvent> {
-    const [first] = await this.events(id, keyName);
-    return first;
-  }
-
-  async #find(id: string): Promise<StoredEvent[]> {
+  async #find(id: string): Promise<StoredEvent<DecisionEvent>[]> {
     try {
-      return await this.#parts.eventLog.findDecision(id);
+      return (await this.#parts.eventLog.findDecision(id)).filter((event) => !isModelEvent(event));
     } catch {
       throw unavailable();
     }
@@ -107,14 +109,10 @@ export class Feedback {
   }
 }
 
-/** The log also holds events of arms, which are nobody's decision. */
-function isOfArm({ type }: GatewayEvent): boolean {
-  return type === 'launched' || type === 'drifted';
-}
-
-function mayTouch(events: readonly GatewayEvent[], keyName: string | null): boolean {
+/** Where the gateway asks for no key (null), whoever reaches it is its operator. A decision of unknown origin is no key's. */
+function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
-  return decided === undefined || decided.key === keyName;
+  return key === null || key.role === 'admin' || decided?.key === key.name;
 }
 
 function notFound(message: string): GatewayError {

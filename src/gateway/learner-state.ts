@@ -4,24 +4,30 @@ import { DriftMonitor, type DriftMonitorState, type DriftOptions } from '../band
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
 import type { Observation } from '../bandit/policy.ts';
 import type { Decision } from '../domain/decision.ts';
-import type {
-  CompletedEvent,
-  DecidedEvent,
-  DriftedEvent,
-  GatewayEvent,
-  LaunchedEvent,
-  StoredEvent,
+import {
+  type CompletedEvent,
+  type DecidedEvent,
+  type DecisionEvent,
+  type DriftedEvent,
+  isModelChange,
+  isModelEvent,
+  type LaunchedEvent,
+  type ModelEvent,
+  type ModelResetEvent,
+  type StoredEvent,
 } from '../domain/events.ts';
+import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
+import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
 
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 5;
+const FOLD_VERSION = 7;
 
 interface SerialisedState {
   policy: LinearPolicyState;
@@ -30,15 +36,17 @@ interface SerialisedState {
   launches: LaunchesState;
   ledger: BudgetLedgerState;
   drift: DriftMonitorState;
-  resets: Record<string, Reset[]>;
+  driftResets: [string, DriftReset[]][];
   known: string[];
+  spend: SpendLedgerState;
+  modelChanges: [string, ModelChange][];
+  resets: [string, number][];
 }
 
 /** A drift alarm's reset of an arm. */
-interface Reset {
-  /** Number of the event that made it, and of the one that raised the alarm. */
+interface DriftReset {
+  /** Number of the event that made it. */
   sequence: number;
-  at: number;
   remains: number;
 }
 
@@ -52,15 +60,24 @@ export class LearnerState {
   /** What was learned from that another feature map made. */
   readonly foreign = new ForeignContexts();
   readonly launches = new Launches();
+  /** What routing has spent of its budget. */
   readonly ledger = new BudgetLedger();
   readonly drift = new DriftMonitor();
   /** When an arm's ratings count as drifted: by the config in force. */
   driftOptions: DriftOptions = DRIFT;
-  /** Arms that were on offer in a decision. */
+  /** Arms that were on offer in a decision since their last reset. */
   readonly known = new Set<string>();
-  #resets = new Map<string, Reset[]>();
+  /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
+  readonly spend = new SpendLedger();
+  modelChanges: ModelChanges = new Map();
+  /** Number of the last reset by an admin of each model that had one. */
+  #resets = new Map<string, number>();
+  /** Since then. */
+  #driftResets = new Map<string, DriftReset[]>();
   /** Number of the last event folded. */
   sequence = 0;
+  /** That event, by which the log is known again; null when a snapshot ended with it. */
+  lastFolded: StoredEvent | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
 
@@ -77,13 +94,17 @@ export class LearnerState {
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
-    if (event.type === 'launched') this.#launch(event);
-    else if (event.type === 'drifted') this.#reset(event);
-    else if (event.type === 'decided') this.#learnDecision(event);
+    this.lastFolded = event;
+    if (isModelEvent(event)) {
+      this.#foldModelEvent(event);
+      return;
+    }
+    this.spend.fold(event, history);
+    if (event.type === 'decided') this.#learnDecision(event);
     else this.#learnOutcome(event, history);
   }
 
-  #learnOutcome(event: StoredEvent, history: readonly StoredEvent[]): void {
+  #learnOutcome(event: StoredEvent<DecisionEvent>, history: readonly StoredEvent[]): void {
     if (event.type === 'completed') {
       this.#learnStatistics(event, history);
       this.#learnSpending(event, history);
@@ -98,26 +119,6 @@ export class LearnerState {
       ...gone.map((lesson) => this.#takenBack(lesson, history)),
       ...come.map(([, observation]) => observation),
     ]);
-  }
-
-  #launch({ arm, featureMap, priorMean }: StoredEvent<LaunchedEvent>): void {
-    if (!this.launches.begin(arm)) return;
-    const mean = Float64Array.from(priorMean);
-    // Coefficients for other features say no more than the arm's level.
-    if (featureMap !== this.#featureMap || mean.length !== this.#dimensions) {
-      const level = new Float64Array(this.#dimensions);
-      level[0] = mean[0];
-      this.policy.launch(arm, level);
-    } else this.policy.launch(arm, mean);
-  }
-
-  /** The second of two processes that saw the same drift changes nothing. */
-  #reset({ arm, at, remains, sequence }: StoredEvent<DriftedEvent>): void {
-    const resets = this.#resets.get(arm) ?? [];
-    if (resets.some((earlier) => earlier.sequence > at)) return;
-    this.policy.temper(arm, remains);
-    this.#resets.set(arm, [...resets, { sequence, at, remains }]);
-    this.drift.reset(arm);
   }
 
   #learnDecision({ decision, context, time }: DecidedEvent): void {
@@ -137,8 +138,12 @@ export class LearnerState {
     const weight = decision?.weightFrom === 'budget' ? decision.weight : null;
     // Decisions of earlier versions have no budget.
     this.ledger.spent(event.decisionId, event.time, costUsd, decision?.budgetUsd ?? null, weight);
-    if (decision?.chosenBy === 'launch') this.launches.settled(decision.arm, costUsd - predictedCost(decision));
-    if (event.arm !== null && event.outcome === 'ok') this.launches.answered(event.arm);
+    if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
+      this.launches.settled(decision.arm, costUsd - predictedCost(decision));
+    }
+    if (event.arm !== null && event.outcome === 'ok' && !this.#isForgotten(event.arm, history)) {
+      this.launches.answered(event.arm);
+    }
   }
 
   #watch(lessons: readonly Lesson[], sequence: number): void {
@@ -151,7 +156,7 @@ export class LearnerState {
 
   /** The lesson with the weight that is left of it: resets since it was learned have tempered it. */
   #takenBack([key, observation]: Lesson, history: readonly StoredEvent[]): Observation {
-    const resets = observation.kind === 'quality' ? (this.#resets.get(observation.arm) ?? []) : [];
+    const resets = observation.kind === 'quality' ? (this.#driftResets.get(observation.arm) ?? []) : [];
     if (resets.length === 0) return { ...observation, weight: -observation.weight };
     const learnedAt = this.#learnedAt(key, history);
     const left = resets
@@ -180,17 +185,63 @@ export class LearnerState {
     if (refusal) throw refusal;
   }
 
-  #observations(events: readonly GatewayEvent[]) {
-    return observationsOf(events, this.#featureMap, this.#dimensions);
+  #foldModelEvent(event: StoredEvent<ModelEvent>): void {
+    if (isModelChange(event)) this.modelChanges = changedBy(this.modelChanges, event);
+    if (event.type === 'model_reset') this.#reset(event);
+    else if (event.type === 'launched') this.#launch(event);
+    else if (event.type === 'drifted') this.#temper(event);
   }
 
-  #learnStatistics(event: Extract<GatewayEvent, { type: 'completed' }>, history: readonly StoredEvent[]): void {
-    if (event.arm === null || event.outcome !== 'ok') return;
+  #launch({ model, featureMap, priorMean }: LaunchedEvent): void {
+    if (!this.launches.begin(model)) return;
+    const mean = Float64Array.from(priorMean);
+    // Coefficients for other features say no more than the arm's level.
+    if (featureMap !== this.#featureMap || mean.length !== this.#dimensions) {
+      const level = new Float64Array(this.#dimensions);
+      level[0] = mean[0];
+      this.policy.launch(model, level);
+    } else this.policy.launch(model, mean);
+  }
+
+  /** The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset. */
+  #temper({ model, at, remains, sequence }: StoredEvent<DriftedEvent>): void {
+    const resets = this.#driftResets.get(model) ?? [];
+    if (resets.some((earlier) => earlier.sequence > at) || at < (this.#resets.get(model) ?? 0)) return;
+    this.policy.temper(model, remains);
+    this.#driftResets.set(model, [...resets, { sequence, remains }]);
+    this.drift.reset(model);
+  }
+
+  /** The arm is new again: nobody knows it, and it can be launched once more. */
+  #reset({ model, sequence }: StoredEvent<ModelResetEvent>): void {
+    this.#resets.set(model, sequence);
+    this.#driftResets.delete(model);
+    this.drift.reset(model);
+    this.launches.forget(model);
+    this.known.delete(model);
+    this.policy.forget(model);
+    this.statistics.forget(model);
+  }
+
+  #observations(events: readonly StoredEvent[]) {
+    const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
+    for (const [key, { arm }] of lessons) if (this.#isForgotten(arm, events)) lessons.delete(key);
+    return lessons;
+  }
+
+  /** What was decided before a model's reset teaches nothing about it, however late it is rated or the rating withdrawn. */
+  #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
+    const decided = events.find(({ type }) => type === 'decided');
+    return decided !== undefined && decided.sequence < (this.#resets.get(arm) ?? 0);
+  }
+
+  #learnStatistics(event: CompletedEvent, history: readonly StoredEvent[]): void {
+    if (event.arm === null || event.outcome !== 'ok' || this.#isForgotten(event.arm, history)) return;
     if (event.serviceMs !== null && Number.isFinite(event.serviceMs)) {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
     const decided = history.find((earlier) => earlier.type === 'decided');
-    if (!event.usage || !Number.isFinite(event.usage.inputTokens) || !decided) return;
+    if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
   }
@@ -204,8 +255,11 @@ export class LearnerState {
       launches: this.launches.state(),
       ledger: this.ledger.state(),
       drift: this.drift.state(),
-      resets: Object.fromEntries(this.#resets),
+      driftResets: [...this.#driftResets],
       known: [...this.known],
+      spend: this.spend.state(),
+      modelChanges: [...this.modelChanges],
+      resets: [...this.#resets],
     };
     const body = JSON.stringify(state, floatsToBase64);
     return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
@@ -226,8 +280,11 @@ export class LearnerState {
     this.launches.restore(state.launches);
     this.ledger.restore(state.ledger);
     this.drift.restore(state.drift);
-    this.#resets = new Map(Object.entries(state.resets));
+    this.#driftResets = new Map(state.driftResets);
     for (const arm of state.known) this.known.add(arm);
+    this.spend.restore(state.spend);
+    this.modelChanges = new Map(state.modelChanges);
+    this.#resets = new Map(state.resets);
     this.sequence = sequence;
     return true;
   }

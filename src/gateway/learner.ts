@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import { messageOf } from '../domain/errors.ts';
-import { armEventId, type GatewayEvent, type StoredEvent } from '../domain/events.ts';
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { LruMap } from '../util/lru-map.ts';
@@ -39,6 +39,9 @@ export interface DriftPolicy extends DriftOptions {
   remains: number;
 }
 
+/** The arms of the config in force. */
+type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now' | 'priors'>;
+
 /** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
 export class Learner {
   readonly #options: LearnerOptions;
@@ -47,6 +50,11 @@ export class Learner {
   #drift: DriftPolicy | null = null;
   /** Number of the event that raised each arm's last announced alarm. */
   readonly #announced = new Map<string, number>();
+  #offered: OfferedArms | null = null;
+  /** Before, any arm would seem new. */
+  #logWasRead = false;
+  /** Arms whose launch is on its way to the log and back. */
+  readonly #launching = new Set<string>();
   #recent = recentDecisions();
   #newestSequence = 0;
   #running: Promise<void> | null = null;
@@ -56,6 +64,7 @@ export class Learner {
   /** Decisions failed on this state, and it was not replaced yet. */
   #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
+  #listeners: ((event: StoredEvent) => void)[] = [];
 
   constructor(options: LearnerOptions) {
     this.#options = options;
@@ -65,6 +74,11 @@ export class Learner {
   /** The live state: read it, never change it. */
   get knowledge(): LearnerState {
     return this.#state;
+  }
+
+  /** Calls the listener with every event once its effects are in `knowledge`. */
+  onFold(listener: (event: StoredEvent) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Events in the log that are yet to be learned from. */
@@ -84,12 +98,19 @@ export class Learner {
     this.#state.driftOptions = driftOptions(drift);
   }
 
-  /** Launches the arms that are new among known ones. To be called once the log was read. */
-  introduce(parts: Omit<NewcomerParts, 'featureMap' | 'now' | 'priors'>): void {
+  /** Launches those of the arms on offer that are new among known ones, once the log has been read. */
+  introduce(offered: OfferedArms): void {
+    this.#offered = offered;
+    if (this.#logWasRead) this.#launchNewcomers(offered);
+  }
+
+  #launchNewcomers(offered: OfferedArms): void {
     const { featureMap, clock, log } = this.#options;
-    const due = launchesDue(this.#state, { ...parts, featureMap, priors: this.#priors, now: clock.now() });
+    const due = launchesDue(this.#state, { ...offered, featureMap, priors: this.#priors, now: clock.now() });
     for (const event of due) {
-      log.info({ model: event.arm, like: event.like }, 'A new model is launched.');
+      if (this.#launching.has(event.model)) continue;
+      this.#launching.add(event.model);
+      log.info({ model: event.model, like: event.like }, 'A new model is launched.');
       this.#options.record(event);
     }
   }
@@ -137,6 +158,35 @@ export class Learner {
     const now = this.#options.clock.monotonic();
     if (now - this.#refoldedAt < REFOLD_AT_MOST_EVERY_MS || this.#closed) return;
     this.#refoldedAt = now;
+    await this.#refold();
+  }
+
+  /** The store was away: an operator may have put an older or an empty log in its place. */
+  async recheck(): Promise<void> {
+    // Taken before anything of the other log is folded.
+    const known = this.#state.lastFolded;
+    try {
+      const last = await this.#options.store.lastSequence();
+      if (await this.#isInLog(known)) return this.wake(last);
+      this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
+      this.#newestSequence = last;
+      this.#snapshot.sequence = 0;
+      // They name places in the other log.
+      this.#announced.clear();
+      this.#launching.clear();
+      await this.#refold();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
+    }
+  }
+
+  async #isInLog(event: StoredEvent | null): Promise<boolean> {
+    if (!event) return true;
+    const [stored] = await this.#options.store.readAfter(event.sequence - 1, 1);
+    return stored?.sequence === event.sequence && stored.decisionId === event.decisionId && stored.type === event.type;
+  }
+
+  async #refold(): Promise<void> {
     this.#distrusted = true;
     this.#options.metrics.degraded('learner', true);
     try {
@@ -210,6 +260,10 @@ export class Learner {
     if (state !== this.#state) return;
     this.#showForeignContexts();
     this.#announceDrift();
+    if (!this.#logWasRead) {
+      this.#logWasRead = true;
+      if (this.#offered) this.#launchNewcomers(this.#offered);
+    }
     if (this.#snapshotIsDue()) await this.#saveSnapshot();
   }
 
@@ -227,8 +281,8 @@ export class Learner {
         `The ratings of "${arm}" have become ${alarm.direction} than predicted; most of what was learned of it is let go.`,
       );
       const { threshold, remains } = this.#drift;
-      const fields = { arm, ...alarm, threshold, remains };
-      this.#options.record({ type: 'drifted', decisionId: armEventId(arm), time: clock.now(), ...fields });
+      const fields = { model: arm, ...alarm, threshold, remains };
+      this.#options.record({ type: 'drifted', decisionId: null, time: clock.now(), ...fields });
     }
   }
 
@@ -243,11 +297,14 @@ export class Learner {
         'An event could not be learned from and is skipped.',
       );
     }
-    if (!isOfArm(event)) recent.set(event.decisionId, [...history, event]);
+    if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
+    if (state !== this.#state) return;
+    if (event.type === 'launched') this.#launching.delete(event.model);
+    for (const listener of this.#listeners) listener(event);
   }
 
   async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
-    if (event.type === 'decided' || isOfArm(event)) return [];
+    if (event.type === 'decided' || event.decisionId === null) return [];
     const events = recent.get(event.decisionId) ?? (await this.#options.store.findDecision(event.decisionId));
     return events.filter(({ sequence }) => sequence < event.sequence);
   }
@@ -298,10 +355,6 @@ export class Learner {
       log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
     });
   }
-}
-
-function isOfArm({ type }: StoredEvent): boolean {
-  return type === 'launched' || type === 'drifted';
 }
 
 function driftOptions(drift: DriftPolicy | null): DriftOptions {

@@ -45,7 +45,10 @@ export class Metrics {
     ['model'],
     SECONDS_SLOW,
   );
-  readonly tokens = this.#counter('tokens_total', 'Tokens as the upstream reports them.', ['model', 'kind']);
+  readonly tokens = this.#counter('tokens_total', 'Tokens as the upstream reports them; estimated where it does not.', [
+    'model',
+    'kind',
+  ]);
   readonly costUsd = this.#counter('cost_usd_total', 'USD spent, by the configured prices.', ['model']);
   readonly referenceCostUsd = this.#counter(
     'reference_cost_usd_total',
@@ -58,6 +61,11 @@ export class Metrics {
     [],
   );
   readonly upstreamErrors = this.#counter('upstream_errors_total', 'Failed upstream calls.', ['model', 'failure']);
+  readonly rateLimited = this.#counter('rate_limited_total', 'Upstream calls refused for now, by 429 or retry-after.', [
+    'model',
+  ]);
+  readonly breakerState = this.#gauge('breaker_state', 'Circuit breaker: 0 closed, 1 half-open, 2 open.', ['model']);
+  readonly breakerOpenings = this.#counter('breaker_openings_total', 'Times that a circuit breaker opened.', ['model']);
   readonly fallbacks = this.#counter('fallbacks_total', 'Requests that another model answered than was chosen.', [
     'from',
     'to',
@@ -74,6 +82,14 @@ export class Metrics {
     'per',
   ]);
   readonly budgetWeight = this.#gauge('budget_weight', 'The weight that the budget has come to.', []);
+  readonly limitedRequests = this.#counter('limited_requests_total', 'Requests refused by a limit of their key.', [
+    'key',
+    'limit',
+  ]);
+  readonly keySpentUsd = this.#counter('key_spent_usd_total', "USD counted against each key's budget, since start.", [
+    'key',
+  ]);
+  readonly adminChanges = this.#counter('admin_changes_total', 'Changes of models by admins.', ['change']);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
   readonly foreignContexts = this.#gauge(

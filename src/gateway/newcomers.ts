@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import { armEventId, type LaunchedEvent } from '../domain/events.ts';
+import type { LaunchedEvent } from '../domain/events.ts';
 import { mostUseful } from '../routing/most-useful.ts';
 import type { LearnerState } from './learner-state.ts';
 
@@ -30,9 +30,9 @@ export function launchesDue(state: LearnerState, parts: NewcomerParts): Launched
     .filter((arm) => !isKnown(arm))
     .map((arm) => ({
       type: 'launched',
-      decisionId: armEventId(arm.id),
+      decisionId: null,
       time: parts.now,
-      arm: arm.id,
+      model: arm.id,
       featureMap: parts.featureMap,
       ...priorOf(arm, known, state, parts),
     }));

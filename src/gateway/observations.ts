@@ -22,13 +22,15 @@ export function observationsOf(
   if (!decided || !completed || !arm) return lessons;
 
   const context = contextUnder(decided.context, featureMap, dimensions);
-  if (completed.outcome === 'ok' && completed.usage && completed.usage.outputTokens > 0) {
+  // An estimate would teach what was assumed.
+  const usage = completed.usageEstimated ? null : completed.usage;
+  if (completed.outcome === 'ok' && usage && usage.outputTokens > 0) {
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
     lessons.set('length', {
       kind: 'length',
       arm,
       context,
-      outputTokens: completed.usage.outputTokens,
+      outputTokens: usage.outputTokens,
       predictedTokens: explanation?.modelOutputTokens ?? null,
       weight: 1,
     });

@@ -6,9 +6,16 @@ import type { Router } from '../routing/router.ts';
 /** Limits of one gateway key. */
 export interface KeyLimits {
   name: string;
+  /** An admin may use /admin and /metrics, and sees every key's decisions. */
+  role: 'user' | 'admin';
   weight: { min: number; max: number };
   /** Arm ids, or null for all. */
   models: ReadonlySet<string> | null;
+  /** Chat requests and tokens per minute; null: no limit. */
+  rpm: number | null;
+  tpm: number | null;
+  /** USD per UTC day or month; null: no limit. */
+  budget: { usd: number; per: 'day' | 'month' } | null;
 }
 
 export interface Resilience {

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { GatewayError } from '../domain/errors.ts';
 import type { KeyLimits } from '../gateway/runtime.ts';
+import { isLoopback } from '../util/loopback.ts';
 
 export interface HashedKey {
   hash: Buffer;
@@ -28,6 +29,39 @@ export function authenticate(request: FastifyRequest, keys: readonly HashedKey[]
   const found = keys.filter((key) => timingSafeEqual(key.hash, hash))[0];
   if (!found) throw unauthorized('The API key is not one of this gateway.');
   return found.limits;
+}
+
+/**
+ * Who may see the metrics and change the models: keys with the role `admin`. Where the gateway cannot be reached from
+ * other machines and no key has that role, also who asks from this machine; a key is then not asked for.
+ * @param exposed the gateway listens beyond loopback
+ * @throws GatewayError 401 without a key, 403 with one that is no admin's
+ */
+export function authenticateAdmin(
+  request: FastifyRequest,
+  keys: readonly HashedKey[],
+  exposed: boolean,
+): KeyLimits | null {
+  const anyAdmin = keys.some(({ limits }) => limits.role === 'admin');
+  if (!exposed && !anyAdmin && isFromThisMachine(request)) return null;
+  const key = authenticate(request, keys);
+  if (key?.role === 'admin') return key;
+  throw new GatewayError(403, 'This needs a key with "role: admin" in the config\'s auth.keys.', {
+    type: 'permission_error',
+    code: 'admin_required',
+  });
+}
+
+/**
+ * A proxy on this machine passes on what others ask, and a web page that is open on it asks with the browser's hands:
+ * neither is the operator. A page under a name that was made to lead here betrays itself by the name.
+ */
+export function isFromThisMachine({ headers }: FastifyRequest): boolean {
+  const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
+  const host = (headers.host ?? '').replace(/:\d+$/, '');
+  const site = headers['sec-fetch-site'];
+  const samePage = site === undefined || site === 'same-origin' || site === 'none';
+  return !forwarded && samePage && isLoopback(host);
 }
 
 function unauthorized(message: string): GatewayError {

@@ -1,8 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type ChatBody, isJsonObject } from '../domain/chat.ts';
+import { type ChatBody, isJsonObject, type JsonObject } from '../domain/chat.ts';
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat.ts';
 import type { JsonDocument } from './json-body.ts';
+
+/** Both bound what a request may cost, and so must be what they say. */
+const MOST_TOKENS = 1_000_000_000;
+const MOST_CHOICES = 128;
 
 /** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
@@ -35,7 +39,25 @@ function chatBody(value: unknown): ChatBody {
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean') {
     throw invalidRequest('"stream" must be true or false.', 'stream');
   }
+  checkNumbers(value);
   return value as ChatBody;
+}
+
+function checkNumbers(body: JsonObject): void {
+  for (const [name, number] of Object.entries(body)) {
+    // 1e999 is JSON, but no number: what reads it as infinity must not be the one to find out.
+    if (typeof number === 'number' && !Number.isFinite(number)) throw invalidRequest(`"${name}" is too large.`, name);
+  }
+  for (const [name, most] of [
+    ['max_tokens', MOST_TOKENS],
+    ['max_completion_tokens', MOST_TOKENS],
+    ['n', MOST_CHOICES],
+  ] as const) {
+    const number = body[name] ?? 1;
+    if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > most) {
+      throw invalidRequest(`"${name}" must be a whole number from 1 to ${most}.`, name);
+    }
+  }
 }
 
 function weightHeader(value: string | string[] | undefined): number | null {

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
@@ -36,7 +37,11 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
 }
 
 function send(reply: FastifyReply, error: GatewayError): void {
-  void reply.code(error.status).type('application/json; charset=utf-8').send(error.toBody());
+  void reply
+    .code(error.status)
+    .headers(error.responseHeaders)
+    .type('application/json; charset=utf-8')
+    .send(error.toBody());
 }
 
 function codeOf(error: FastifyError | Error): string {
@@ -44,6 +49,16 @@ function codeOf(error: FastifyError | Error): string {
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'request_too_large';
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 'unsupported_media_type';
   return 'invalid_request';
+}
+
+/** `Expect` with anything but 100-continue; Node itself would answer without a body. */
+export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const body = openAIError('The request expects something that this server does not know.', {
+    type: 'invalid_request_error',
+    code: 'expectation_failed',
+  });
+  response.writeHead(417, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
+  response.end(JSON.stringify(body));
 }
 
 /** What Node's HTTP parser refuses never reaches a route; it is answered on the bare socket. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { endOfString } from '../util/json-edit.ts';
+import { excessOf } from './json-limits.ts';
 
 /** A request body: its text as received, and what it says. */
 export interface JsonDocument {
@@ -10,8 +10,6 @@ export interface JsonDocument {
   /** Monotonic milliseconds at which the last byte was there: what came before is the client's time. */
   receivedAt: number;
 }
-
-const MAX_NESTING = 200;
 
 /**
  * JSON bodies are kept as text beside their value, because the text is what goes upstream. Invalid UTF-8 is refused
@@ -30,14 +28,13 @@ export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
 function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   const text = decode(bytes);
   if (text.trim() === '') throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
+  const excess = excessOf(text);
+  if (excess) throw invalidRequest(excess, null, 'invalid_json');
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw invalidRequest(`The body is not valid JSON: ${(error as Error).message}`, null, 'invalid_json');
-  }
-  if (nesting(text) > MAX_NESTING) {
-    throw invalidRequest(`The body is nested deeper than ${MAX_NESTING} levels.`, null, 'invalid_json');
   }
   return { text, value };
 }
@@ -48,17 +45,4 @@ function decode(bytes: Buffer): string {
   } catch {
     throw new GatewayError(400, 'The body is not valid UTF-8.', { code: 'invalid_utf8' });
   }
-}
-
-/** Deepest nesting of brackets outside strings. @param text valid JSON */
-function nesting(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text[i];
-    if (unit === '"') i = endOfString(text, i);
-    else if (unit === '{' || unit === '[') deepest = Math.max(deepest, ++depth);
-    else if (unit === '}' || unit === ']') depth--;
-  }
-  return deepest;
 }

@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Chat } from '../gateway/chat.ts';
 import type { Feedback } from '../gateway/feedback.ts';
+import type { KeyLimiter } from '../gateway/key-limiter.ts';
 import type { Metrics } from '../gateway/metrics.ts';
+import type { ModelAdmin } from '../gateway/model-admin.ts';
 import type { KeyLimits, Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import type { HashedKey } from './auth.ts';
@@ -11,11 +13,15 @@ export interface ServerParts {
   chat: Chat;
   feedback: Feedback;
   metrics: Metrics;
+  keyLimiter: KeyLimiter;
+  models: ModelAdmin;
   /** The runtime and the keys in force. */
   runtime(): Runtime;
   keys(): readonly HashedKey[];
   /** Why the gateway is not ready for traffic; null when it is. */
   notReady(): string | null;
+  /** The gateway can be reached from other machines. */
+  exposed: boolean;
   clock: Clock;
   log: FastifyBaseLogger;
   maxBodyBytes: number;

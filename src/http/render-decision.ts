@@ -50,6 +50,8 @@ function renderArm(arm: ArmExplanation) {
     input_tokens: arm.inputTokens,
     output_tokens: arm.outputTokens,
     cost_usd: arm.costUsd,
+    // Only where the key has a budget.
+    worst_case_cost_usd: arm.worstCaseUsd,
     launch: arm.launch ? `new, ${arm.launch.tries} of ${arm.launch.of}` : null,
     expected_wait_s: arm.waitS,
     penalty: arm.penalty,
@@ -100,6 +102,7 @@ function renderOutcome(completed: CompletedEvent) {
       cached_prompt_tokens: usage.cachedInputTokens,
       cache_write_tokens: usage.cacheWriteTokens,
       completion_tokens: usage.outputTokens,
+      estimated: completed.usageEstimated,
     },
     cost_usd: completed.costUsd,
     time_to_first_token_ms: completed.timeToFirstTokenMs,

@@ -1,9 +1,10 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { newId } from '../util/ids.ts';
-import { authenticate } from './auth.ts';
-import { answerError, answerParserError, registerErrorHandlers } from './errors.ts';
+import { authenticate, authenticateAdmin } from './auth.ts';
+import { answerError, answerExpectation, answerParserError, registerErrorHandlers } from './errors.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
+import { adminRoutes } from './routes/admin.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -11,6 +12,8 @@ import { modelRoutes } from './routes/models.ts';
 
 /** A request must have arrived by then; the answer may take as long as it likes. */
 const UPLOAD_TIMEOUT_MS = 300_000;
+/** And its headers by then: connections that trickle them in are not to pile up. */
+const HEADERS_TIMEOUT_MS = 20_000;
 
 /** The HTTP face of the gateway. Does not listen yet: tests may inject, `app` listens. */
 export function buildServer(parts: ServerParts): FastifyInstance {
@@ -27,8 +30,10 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
     requestTimeout: UPLOAD_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000 },
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
+  server.server.on('checkExpectation', answerExpectation);
   registerErrorHandlers(server);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
@@ -45,6 +50,12 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     chatRoutes(guarded, parts);
     feedbackRoutes(guarded, parts);
     modelRoutes(guarded, parts);
+  });
+  server.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request) => {
+      request.gatewayKey = authenticateAdmin(request, parts.keys(), parts.exposed);
+    });
+    adminRoutes(guarded, parts);
   });
   return server;
 }

@@ -7,8 +7,10 @@ export interface ProviderCall {
   model: string;
   /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
   maxOutputTokens: number | null;
-  /** Aborts the call and closes its connection. The only time limits are its owner's. */
+  /** Aborts the call and closes its connection. All other time limits are its owner's. */
   signal: AbortSignal;
+  /** Milliseconds that a new connection may take. It is the one limit that only the provider can keep. */
+  connectTimeoutMs: number;
   /** Told of every sign of life: the headers, and each chunk of a stream. */
   onActivity?(): void;
 }
@@ -24,6 +26,8 @@ export interface AnswerFacts {
 }
 
 export interface ProviderAnswer extends AnswerFacts {
+  /** Length of what was generated: text, reasoning, refusal, tool calls. */
+  characters: number;
   /** A chat completion in OpenAI's form, as sent to the client. */
   body: Uint8Array;
   /** Names of request fields that this upstream cannot be given. */
@@ -38,6 +42,8 @@ export interface StreamPiece extends Partial<AnswerFacts> {
   bytes: Uint8Array;
   /** True when the event carries the answer itself: text, reasoning, refusal or a part of a tool call. */
   content: boolean;
+  /** Length of what the event carries of the answer; 0 when absent. */
+  characters?: number;
   /** True for the closing `[DONE]`. */
   done?: boolean;
 }

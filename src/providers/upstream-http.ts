@@ -2,8 +2,6 @@ import { Agent, fetch as undiciFetch } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
 
 export interface UpstreamHttpOptions {
-  /** Milliseconds a new connection may take. */
-  connectTimeoutMs: number;
   /** Never to appear in anything that leaves the provider. */
   secrets: readonly string[];
 }
@@ -25,7 +23,8 @@ interface SdkStatusError extends Error {
  */
 export class UpstreamHttp {
   readonly fetch: typeof fetch;
-  readonly #agent: Agent;
+  /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
+  readonly #agents = new Map<number, Agent>();
   readonly #secrets: readonly string[];
   /**
    * Error bodies as received. The SDKs parse an error body and drop the rest of it, but hand on the very `Headers`
@@ -35,30 +34,48 @@ export class UpstreamHttp {
 
   constructor(options: UpstreamHttpOptions) {
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
-    this.#secrets = options.secrets.filter((secret) => secret.length >= SHORTEST_SECRET);
-    // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
-    this.#agent = new Agent({
-      connect: { timeout: options.connectTimeoutMs },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: 30_000,
-    });
+    // As they are and as a URL or a JSON string may have them.
+    this.#secrets = options.secrets
+      .filter((secret) => secret.length >= SHORTEST_SECRET)
+      .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
     const send = async (input: Parameters<typeof undiciFetch>[0], init?: Parameters<typeof undiciFetch>[1]) => {
-      const response = await undiciFetch(input, { ...init, dispatcher: this.#agent });
+      const response = await undiciFetch(input, init);
       if (!response.ok) this.#errorBodies.set(response.headers, await response.clone().text());
       return response;
     };
     this.fetch = send as unknown as typeof fetch;
   }
 
-  close(): Promise<void> {
-    return this.#agent.close();
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.close()));
+  }
+
+  /** What the SDK is to hand on to `fetch` with a call. @param connectTimeoutMs that a new connection may take */
+  fetchOptions(connectTimeoutMs: number): { dispatcher: Agent } {
+    let dispatcher = this.#agents.get(connectTimeoutMs);
+    if (!dispatcher) {
+      // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
+      dispatcher = new Agent({
+        connect: { timeout: connectTimeoutMs },
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        keepAliveTimeout: 30_000,
+      });
+      this.#agents.set(connectTimeoutMs, dispatcher);
+    }
+    return { dispatcher };
   }
 
   /** The error body as received, secrets redacted; null when the error came without one. */
   errorBody(error: SdkStatusError): string | null {
     const body = this.#errorBodies.get(error.headers);
     return body === undefined ? null : this.redact(body);
+  }
+
+  /** A header of the upstream's answer; null when absent. */
+  header(headers: Headers, name: string): string | null {
+    const value = headers.get(name);
+    return value === null ? null : this.redact(value);
   }
 
   redact(text: string): string {
@@ -89,6 +106,10 @@ export function isStatusError(error: unknown): error is SdkStatusError {
 
 /** `fetch failed` says nothing; what its innermost cause says does. */
 function deepestMessage(error: unknown): string {
+  // The SDKs drop the cause here; with their own limit off, this can only be the connection's.
+  if (error instanceof Error && error.constructor.name === 'APIConnectionTimeoutError') {
+    return 'no connection in time (connect_s)';
+  }
   let current = error;
   while (current instanceof Error && current.cause !== undefined) current = current.cause;
   return messageOf(current) || messageOf(error);

@@ -63,6 +63,10 @@ export class ArmStatistics {
     sums.referenceCount++;
   }
 
+  forget(arm: string): void {
+    this.#arms.delete(arm);
+  }
+
   state(): ArmStatisticsState {
     return Object.fromEntries(this.#arms);
   }

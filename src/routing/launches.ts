@@ -61,6 +61,11 @@ export class Launches {
     if (progress) progress.answers++;
   }
 
+  /** As if the arm had never been launched. */
+  forget(arm: string): void {
+    this.#arms.delete(arm);
+  }
+
   state(): LaunchesState {
     return Object.fromEntries(this.#arms);
   }

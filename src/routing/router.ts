@@ -11,16 +11,19 @@ import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
+import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
+import type { Breakers } from './breaker.ts';
 import type { BudgetLedger, BudgetTarget } from './budget-ledger.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
 import type { Launches, LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } from './load.ts';
+import type { RateLimits } from './rate-limits.ts';
 
 /** What the router knows of the arms: shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
-  policy: Policy & { ratingsOf(arm: string): number };
+  policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
   statistics: ArmStatistics;
   launches: Launches;
   ledger: BudgetLedger;
@@ -44,6 +47,8 @@ export interface RouteQuery {
   /** The arm that the client named, or null to choose. */
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
+  /** What is left of the key's budget; absent or null: no matter. */
+  budget?: RouteBudget | null;
   /** The arm that answered this session before, or null: it answers again where it can. */
   sessionArm: string | null;
   weight: number;
@@ -52,28 +57,39 @@ export interface RouteQuery {
   now: number;
 }
 
+/** How the arms fare at this moment, counted where they are called. In one process. */
+export interface ArmConditions {
+  load: Load;
+  breakers: Breakers;
+  rateLimits: RateLimits;
+}
+
 /** Filters the arms, scores them, chooses, and says why. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #knowledge: () => RoutingKnowledge;
-  readonly #load: Load;
+  readonly #conditions: ArmConditions;
   readonly #random: Random;
 
-  constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, load: Load, random: Random) {
+  constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, conditions: ArmConditions, random: Random) {
     this.#options = options;
     this.#knowledge = knowledge;
-    this.#load = load;
+    this.#conditions = conditions;
     this.#random = random;
   }
 
   /**
-   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; 429 when too little is left
-   * of the day's budget
+   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; the refusal of the key's budget
+   * when only money is missing; 429 when too little is left of the day's budget of routing
    */
   decide(query: RouteQuery): Decision {
-    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
+    const explanations = this.#withoutBroken(this.#options.arms.map((arm) => this.#explain(arm, query)));
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
-    if (candidates.length === 0) throw noCandidate(explanations);
+    if (candidates.length === 0) {
+      const { budget } = query;
+      if (budget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > budget.leftUsd)) throw budget.refusal();
+      throw noCandidate(explanations);
+    }
     const offers = candidates.map((candidate) => this.#offer(candidate, query));
     try {
       return this.#decideByPolicy(query, explanations, offers);
@@ -87,18 +103,40 @@ export class Router {
     const { policy, statistics, launches } = this.#knowledge();
     const progress = launches.progressOf(arm.id);
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
-    const waitS = expectedWait(this.#load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
+    const { load, rateLimits } = this.#conditions;
+    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
+    const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
     return {
       ...UNKNOWN,
       arm: arm.id,
       provider: arm.provider,
-      excluded: this.#exclusion(arm, query, inputTokens),
+      ...this.#eligibility(arm, query, inputTokens),
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
       launch: progress && { tries: progress.tries, of: this.#options.launch.tries },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
     };
+  }
+
+  #eligibility(arm: Arm, query: RouteQuery, inputTokens: number): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
+    const excluded = this.#exclusion(arm, query, inputTokens);
+    const { budget, context, profile } = query;
+    if (!budget) return { excluded };
+    if (excluded !== null) return { excluded, worstCaseUsd: 0 };
+    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, Float64Array.from(context.values));
+    const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
+    return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
+  }
+
+  /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
+  #withoutBroken(explanations: ArmExplanation[]): ArmExplanation[] {
+    const checked = explanations.map((explanation) =>
+      explanation.excluded === null
+        ? { ...explanation, excluded: this.#conditions.breakers.reason(explanation.arm) }
+        : explanation,
+    );
+    return checked.some(({ excluded }) => excluded === null) ? checked : explanations;
   }
 
   /** A client that names an arm knows what it can do; only what it may use is checked. */

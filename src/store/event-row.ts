@@ -4,6 +4,7 @@ import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.t
 /** An event as a database keeps it: what is looked up by in columns, the rest as JSON. */
 export interface EventRow {
   type: string;
+  /** Empty for events that belong to no decision. */
   decisionId: string;
   time: number;
   /** Other ids that lead to the decision: the completion's own, a rating's. */
@@ -17,7 +18,7 @@ export interface EventRow {
 export function toRow(event: GatewayEvent): EventRow {
   return {
     type: event.type,
-    decisionId: event.decisionId,
+    decisionId: event.decisionId ?? '',
     time: event.time,
     alias: aliasOf(event),
     uniqueKey: uniqueKeyOf(event),
@@ -33,6 +34,8 @@ export function fromRow(sequence: number, body: string): StoredEvent {
     // Rows of before there were tags have none.
     event.decision.tag ??= null;
   }
+  // Rows of before there were estimates hold none.
+  if (event.type === 'completed') event.usageEstimated ??= false;
   event.sequence = sequence;
   return event;
 }
@@ -72,7 +75,7 @@ function aliasOf(event: GatewayEvent): string | null {
 function uniqueKeyOf(event: GatewayEvent): string | null {
   if (event.type === 'decided' || event.type === 'completed') return `${event.type}:${event.decisionId}`;
   // Every process that tails the log sees the same drift.
-  if (event.type === 'drifted') return `drifted:${event.arm}:${event.at}`;
+  if (event.type === 'drifted') return `drifted:${event.model}:${event.at}`;
   if (event.type !== 'rated' || event.idempotencyKey === null) return null;
   return `rated:${event.decisionId}:${event.idempotencyKey}`;
 }

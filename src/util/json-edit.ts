@@ -45,7 +45,7 @@ export function membersOf(text: string): Member[] {
   return members;
 }
 
-/** Index of the quote that closes the string. @param open index of the quote that opens it */
+/** Index of the quote that closes the string, -1 where none does. @param open index of the quote that opens it */
 export function endOfString(text: string, open: number): number {
   for (let at = text.indexOf('"', open + 1); ; at = text.indexOf('"', at + 1)) {
     let backslashes = 0;

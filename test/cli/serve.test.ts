@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { get } from '../support/gateway.ts';
@@ -59,9 +60,21 @@ async function serve(file: string, environment: Record<string, string> = {}) {
   return { url, saw, child: started, output: () => output };
 }
 
+/** Resolves once nobody listens there any more. */
+async function refused(url: string): Promise<void> {
+  for (;;) {
+    try {
+      await fetch(`${url}/health/live`, { headers: { connection: 'close' } });
+      await sleep(50);
+    } catch {
+      return;
+    }
+  }
+}
+
 function config(upstream: string, weight: number): string {
   return [
-    `server: { port: 0 }`,
+    `server: { port: 0, drain_s: 2 }`,
     `providers: { local: { type: openai, base_url: "${upstream}" } }`,
     `models: [{ id: big, provider: local, price: { input: 1, output: 2 } }]`,
     `routing: { weight: ${weight} }`,
@@ -125,6 +138,11 @@ describe('mixllm serve', () => {
 
     gateway.child.kill('SIGTERM');
     await gateway.saw(/shutting down/);
+    // The probe turns while the gateway still serves, or a load balancer would send requests into a closed port.
+    const probe = await get(`${gateway.url}/health/ready`);
+    expect([probe.status, probe.json.status, await weight()]).toEqual([503, 'unavailable', 0.7]);
+    await refused(gateway.url);
+    expect(gateway.child.exitCode).toBeNull();
     finish();
     expect(await streaming.text()).toBe(
       sse(chunk({ content: 'first ' }), chunk({ content: 'second' }), chunk({}, 'stop'), '[DONE]'),

@@ -109,6 +109,7 @@ auth:
   keys:
     - { name: t, key: k1, models: [a, b] }
     - { name: t, key: k2, weight: { min: 0.9, max: 0.1 } }
+    - { name: u, key: k1 }
 `;
     expect(problemsOf(text)).toEqual([
       expect.stringMatching(/^models\[1\]\.id \(line 5\): "a" is there twice/),
@@ -122,6 +123,7 @@ auth:
       expect.stringMatching(/^auth\.keys\[0\]\.models\[1\] \(line 11\): no model has the id "b"/),
       expect.stringMatching(/^auth\.keys\[1\]\.name \(line 12\): "t" is there twice/),
       expect.stringMatching(/^auth\.keys\[1\]\.weight \(line 12\): min 0\.9 is above max 0\.1/),
+      expect.stringMatching(/^auth\.keys\[2\]\.key \(line 13\): another name has the same key; keys must differ$/),
     ]);
   });
 });

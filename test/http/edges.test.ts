@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -13,22 +11,11 @@ import {
   startTestGateway,
   type TestGateway,
 } from '../support/gateway.ts';
+import { parseAnswer, sendBytes } from '../support/raw-client.ts';
+import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
-
-/** Everything that a server answers to bytes that no HTTP client would send. */
-async function sendBytes(url: string, bytes: string): Promise<string> {
-  const { port, hostname } = new URL(url);
-  const socket = connect(Number(port), hostname);
-  socket.end(bytes);
-  let answer = '';
-  socket.on('data', (chunk) => {
-    answer += chunk;
-  });
-  await once(socket, 'close');
-  return answer;
-}
 
 describe('bad input', () => {
   it("is refused in OpenAI's shape, with status and parameter, and calls nobody", async () => {
@@ -46,6 +33,18 @@ describe('bad input', () => {
       [{ model: 'auto', messages: [] }, 400, 'messages', null],
       [{ model: 'auto', messages: [message, 'x'] }, 400, 'messages[1]', null],
       [{ model: 'auto', messages: [message], stream: 'yes' }, 400, 'stream', null],
+      [`{"a":"${'\\'.repeat(9)}`, 400, null, 'invalid_json'],
+      [`{"model":"auto","messages":[${'{"role":"user"},'.repeat(150_000)}]}`, 400, null, 'invalid_json'],
+      ['{"model":"auto","messages":[{"role":"user"}],"temperature":NaN}', 400, null, 'invalid_json'],
+      ['{"model":"auto","messages":[{"role":"user"}],"temperature":-1e999}', 400, 'temperature', null],
+      ['{"model":"auto","messages":[{"role":"user"}],"__proto__":1e999}', 400, '__proto__', null],
+      [{ model: 'auto', messages: [message], max_tokens: -1 }, 400, 'max_tokens', null],
+      [{ model: 'auto', messages: [message], max_tokens: 1e300 }, 400, 'max_tokens', null],
+      [{ model: 'auto', messages: [message], max_completion_tokens: 1.5 }, 400, 'max_completion_tokens', null],
+      [{ model: 'auto', messages: [message], max_tokens: '5' }, 400, 'max_tokens', null],
+      [{ model: 'auto', messages: [message], n: 1000 }, 400, 'n', null],
+      [{ model: '__proto__', messages: [message] }, 404, 'model', 'model_not_found'],
+      [{ model: 'auto:constructor', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'auto:1.5', messages: [message] }, 400, 'model', 'invalid_weight'],
       [{ model: 'auto:-0.1', messages: [message] }, 400, 'model', 'invalid_weight'],
       [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
@@ -97,6 +96,50 @@ describe('bad input', () => {
     expect(JSON.parse(garbage.split('\r\n\r\n')[1]).error.code).toBe('malformed_http');
     const overflow = await sendBytes(gateway.url, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`);
     expect(overflow).toMatch(/^HTTP\/1.1 431 /);
+    for (const [head, status, code] of [
+      [`GET /v1/decisions/${'x'.repeat(600)} HTTP/1.1`, 414, 'invalid_request'],
+      [`GET /${'x'.repeat(20_000)} HTTP/1.1`, 431, 'malformed_http'],
+      ['GET /v1/models HTTP/1.1\r\nexpect: miracles', 417, 'expectation_failed'],
+      ['GET /v1/models HTTP/1.1\r\nx: a\x00b', 400, 'malformed_http'],
+      ['POST /v1/route HTTP/1.1\r\ncontent-length: -1', 400, 'malformed_http'],
+    ] as const) {
+      const answer = parseAnswer(await sendBytes(gateway.url, `${head}\r\nhost: x\r\nconnection: close\r\n\r\n`));
+      expect([answer.status, JSON.parse(answer.body).error.code]).toEqual([status, code]);
+    }
+  });
+
+  it('that trickles in is given up: headers after seconds, bodies after minutes', async () => {
+    const { server } = kept(await startTestGateway()).gateway.server;
+    expect([server.headersTimeout, server.requestTimeout]).toEqual([20_000, 300_000]);
+  });
+
+  it('with names that would pollute a prototype pollutes none, and loses nothing on its way upstream', async () => {
+    const openai = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const anthropic = kept(await startRawUpstream((response) => response.writeHead(400).end('{}')));
+    const urls = { big: openai.url, claude: anthropic.url.replace(/\/v1$/, '') };
+    const gateway = kept(await startTestGateway({ urls, formats: { claude: 'anthropic' } }));
+    const schema =
+      '{"type":"object","properties":{"__proto__":{"type":"string"},"constructor":{"prototype":{"polluted":1}}},"__proto__":{"polluted":1}}';
+    const tools = `[{"type":"function","function":{"name":"f","parameters":${schema}}}]`;
+    const body = (model: string) =>
+      `{"model":"${model}","messages":[{"role":"user","content":"x","__proto__":{"polluted":1}}],"tools":${tools},"__proto__":{"polluted":1}}`;
+    expect((await send(completions(gateway), body('big'))).status).toBe(200);
+    expect(openai.bodies[0]).toBe(body('big'));
+    await send(completions(gateway), body('claude'));
+    expect(JSON.stringify(JSON.parse(anthropic.bodies[0]).tools[0].input_schema)).toBe(schema);
+    expect('polluted' in {}).toBe(false);
+  });
+
+  it('puts no line of its own into a header of the answer', async () => {
+    const gateway = kept(await startTestGateway());
+    const bytes = (name: string, value: string) =>
+      `GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${name}: ${value}\r\n\r\n`;
+    for (const value of ['a\nx-evil: 1', 'a\rx-evil: 1', 'a\u0085x', 'a b', 'x'.repeat(200)]) {
+      const { headers } = parseAnswer(
+        await sendBytes(gateway.url, Buffer.from(bytes('x-request-id', value), 'latin1')),
+      );
+      expect(headers).not.toMatch(/x-evil|a b|xxx|\u0085/);
+    }
   });
 });
 
@@ -338,6 +381,7 @@ describe('what the operator sees', () => {
           'servedModel',
           'finishReason',
           'usage',
+          'usageEstimated',
           'costUsd',
           'timeToFirstTokenMs',
           'serviceMs',

@@ -170,7 +170,7 @@ describe('ratings', () => {
 
 async function firstDecision({ gateway }: TestGateway): Promise<string> {
   const [event] = await gateway.store.readAfter(0, 1);
-  return event.decisionId;
+  return String(event.decisionId);
 }
 
 describe('a shutdown', () => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { ManualClock } from '../../src/util/clock.ts';
@@ -141,6 +144,55 @@ describe('a model added while others are known', () => {
     }
     expect(forced).toBeGreaterThan(0);
     expect((await launchOf())[0].launch).toBe(`new, ${forced} of 30`);
-    expect((await get(`${gateway.url}/v1/decisions/arm:fresh`)).status).toBe(404);
+  });
+
+  it('is launched when an admin adds it, once, and once more when an admin resets it; restarts launch nothing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mixllm-launch-'));
+    try {
+      const upstreams = await start({ answers });
+      const urls = Object.fromEntries(Object.entries(upstreams.upstreams).map(([id, { url }]) => [id, url]));
+      const storage = { url: `sqlite:${join(folder, 'log.db')}` };
+      const first = await startTestGateway({ urls, config: { storage }, random: seededRandom(1) });
+      const admin = (path: string, body: object | null, method = 'POST') =>
+        send(`${first.url}/admin/models${path}`, body, { method });
+      const launchesIn = async ({ gateway }: TestGateway) =>
+        (await gateway.store.readAfter(0, 1000)).filter(({ type }) => type === 'launched').length;
+      const launchOf = async ({ url }: TestGateway, name: string) => {
+        const { json } = await send(`${url}/v1/route`, ask('Hi'));
+        return json.models.find(({ model }: { model: string }) => model === name).launch;
+      };
+      const { json } = await chat(first, { model: 'big' });
+      await send(`${first.url}/feedback`, { id: json.id, score: 1 });
+      const fresh = { id: 'fresh', provider: 'big', model: 'fresh', price: { input: 1, output: 4 } };
+      expect((await admin('', fresh)).status).toBe(201);
+      // A second change, before the launch has come back from the log.
+      expect((await admin('/small', { max_concurrency: 5 }, 'PATCH')).status).toBe(200);
+      await settled(first);
+      expect([await launchOf(first, 'fresh'), await launchOf(first, 'small')]).toEqual(['new, 0 of 30', null]);
+      let forced = 0;
+      for (let i = 0; i < 20; i++) {
+        const answer = await chat(first);
+        const { json: record } = await get(`${first.url}/v1/decisions/${answer.headers.get('x-mixllm-decision-id')}`);
+        if (record.chosen_by === 'launch') forced++;
+      }
+      expect(forced).toBeGreaterThan(0);
+      await admin('/fresh', null, 'DELETE');
+      expect((await admin('', fresh)).status).toBe(201);
+      await settled(first);
+      expect(await launchOf(first, 'fresh')).toBe(`new, ${forced} of 30`);
+      expect(await launchesIn(first)).toBe(1);
+      expect((await admin('/fresh/reset', null)).status).toBe(200);
+      await settled(first);
+      expect([await launchOf(first, 'fresh'), await launchesIn(first)]).toEqual(['new, 0 of 30', 2]);
+      await first.close();
+      const second = await startTestGateway({ urls, config: { storage } });
+      await settled(second);
+      expect([await launchOf(second, 'fresh'), await launchesIn(second)]).toEqual(['new, 0 of 30', 2]);
+      const [before, after] = [first, second].map(({ gateway }) => gateway.learner.knowledge.serialise());
+      expect(after).toBe(before);
+      await second.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -192,7 +192,13 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
 
 export function callOf(fields: Partial<ChatBody>, signal = new AbortController().signal): ProviderCall {
   const body: ChatBody = { model: 'auto', messages: [{ role: 'user', content: 'Hi' }], ...fields };
-  return { request: { text: JSON.stringify(body), body }, model: 'upstream-model', maxOutputTokens: null, signal };
+  return {
+    request: { text: JSON.stringify(body), body },
+    model: 'upstream-model',
+    maxOutputTokens: null,
+    signal,
+    connectTimeoutMs: 2000,
+  };
 }
 
 export async function collect(stream: ProviderStream, pieces: StreamPiece[] = []): Promise<StreamPiece[]> {

@@ -245,8 +245,7 @@ describe('AnthropicProvider', () => {
   let provider: AnthropicProvider;
   beforeAll(async () => {
     upstream = await startUpstream();
-    const limits = { connectTimeoutMs: 2_000, totalTimeoutMs: 10_000 };
-    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: `${upstream.url}/v1/`, ...limits });
+    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: `${upstream.url}/v1/` });
   });
   afterAll(async () => {
     await upstream.close();

@@ -4,10 +4,13 @@ import type { ExplorationKind } from '../../src/bandit/policy.ts';
 import type { Arm } from '../../src/domain/arm.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+import { Breakers } from '../../src/routing/breaker.ts';
 import { BudgetLedger } from '../../src/routing/budget-ledger.ts';
 import { Launches } from '../../src/routing/launches.ts';
 import { Load } from '../../src/routing/load.ts';
+import { RateLimits } from '../../src/routing/rate-limits.ts';
 import { type RouteQuery, Router, type RouterOptions, type RoutingKnowledge } from '../../src/routing/router.ts';
+import { ManualClock } from '../../src/util/clock.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { spoilModels } from '../bandit/support.ts';
 import { armOf, profileOf } from './support.ts';
@@ -38,7 +41,10 @@ function setUp(
     launches: new Launches(),
     ledger: new BudgetLedger(),
   };
+  const clock = new ManualClock();
   const load = new Load();
+  const breakers = new Breakers(clock, { failures: 2, cooldownMs: 10_000 });
+  const rateLimits = new RateLimits(clock);
   const router = new Router(
     {
       arms: options.arms ?? [SMALL, BIG, BLIND],
@@ -51,10 +57,10 @@ function setUp(
       ...options.targets,
     },
     () => knowledge,
-    load,
+    { load, breakers, rateLimits },
     seededRandom(1),
   );
-  return { router, load, knowledge, policy };
+  return { router, load, breakers, rateLimits, clock, knowledge, policy };
 }
 
 function query(fields: Partial<RouteQuery> = {}): RouteQuery {
@@ -187,6 +193,49 @@ describe('Router.decide', () => {
     for (let i = 0; i < 4; i++) load.enter('big');
     expect(router.decide(query()).arm).toBe('small');
     leave();
+  });
+
+  it('takes the rest of a rate limit for the wait where it is longer than the queue', () => {
+    const { router, load, rateLimits, clock, knowledge } = setUp();
+    knowledge.statistics.learnService('big', 60);
+    for (let i = 0; i < 4; i++) load.enter('big');
+    rateLimits.refused('big', 30_000);
+    expect(explained(router, {}, 'big')).toMatchObject({ waitS: 30, excluded: null });
+    expect(explained(router, {}, 'big')?.penalty).toBeCloseTo(0.25 * (1 - Math.exp(-4)), 12);
+    expect(router.decide(query()).arm).toBe('small');
+    clock.advance(20_000);
+    expect(explained(router, {}, 'big')?.waitS).toBe(15);
+    rateLimits.served('big');
+    expect(explained(router, {}, 'big')?.waitS).toBe(15);
+    expect(router.decide(query()).arm).toBe('big');
+  });
+
+  it('leaves out an arm whose breaker is open, says so, and comes back to it', () => {
+    const { router, breakers, clock } = setUp();
+    for (let i = 0; i < 2; i++) breakers.enter('big')('failed');
+    const decision = router.decide(query({ sessionArm: 'big' }));
+    expect(decision).toMatchObject({ arm: 'small', chosenBy: 'score' });
+    expect(decision.arms.find(({ arm }) => arm === 'big')).toMatchObject({
+      excluded: 'breaker open for 10 s after 2 failures',
+      score: null,
+    });
+    clock.advance(10_000);
+    expect(router.decide(query()).arm).toBe('big');
+    const probe = breakers.enter('big');
+    expect(router.decide(query()).arm).toBe('small');
+    probe('ok');
+    expect(router.decide(query()).arm).toBe('big');
+  });
+
+  it('passes over open breakers where nobody else is left: for the arm that is named, and when all are open', () => {
+    const { router, breakers } = setUp();
+    for (const arm of ['big', 'small', 'blind', 'big', 'small']) breakers.enter(arm)('failed');
+    expect(router.decide(query()).arm).toBe('blind');
+    expect(router.decide(query({ requested: BIG })).arm).toBe('big');
+    expect(router.decide(query({ profile: profileOf({ needs: ['vision'] }) })).arm).toBe('big');
+    expect(router.decide(query({ allowed: new Set(['small']) })).arm).toBe('small');
+    breakers.enter('blind')('failed');
+    expect(router.decide(query()).arm).toBe('big');
   });
 
   it('tells costs in units of the mean that the reference was predicted to cost', () => {

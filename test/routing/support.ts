@@ -14,7 +14,7 @@ export function armOf(id: string, fields: Partial<Arm> & { usd?: number } = {}):
     capabilities: ['tools', 'vision', 'json', 'audio', 'files'],
     maxConcurrency: 4,
     prior: null,
-    timeouts: { firstByteMs: 1000, idleMs: 1000, totalMs: 10_000 },
+    timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000, totalMs: 10_000 },
     ...rest,
   };
 }

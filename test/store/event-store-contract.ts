@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../src/domain/events.ts';
 import type { EventStore } from '../../src/store/event-store.ts';
-import { completed, decided, randomStream, rated, withdrawn } from '../gateway/unit/support.ts';
+import { completed, decided, modelEvent, randomStream, rated, withdrawn } from '../gateway/unit/support.ts';
 
 export interface EventStoreFixture {
   /** An empty store in a place of its own. */
@@ -74,6 +74,15 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await store.findDecision('chatcmpl-first')).toEqual([]);
       await store.append([decided('after')]);
       expect(ids(await all())).toEqual(['before', 'after']);
+    });
+
+    it('keeps events that belong to no decision, and finds none by them', async () => {
+      const events = [modelEvent('big', 'model_reset'), decided('d'), modelEvent('__proto__', 'model_set')];
+      await store.append(events);
+      expect(withoutNumbers(await all())).toEqual(withoutNumbers(events));
+      for (const id of ['', 'big', 'null', 'model_reset']) expect(await store.findDecision(id)).toEqual([]);
+      await store.append(events);
+      expect(await all()).toHaveLength(5);
     });
 
     it('finds a decision by its own id, its completion, and its ratings', async () => {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { completed, decided, randomStream, rated } from '../gateway/unit/support.ts';
 import { describeEventStoreContract } from './event-store-contract.ts';
 
@@ -25,6 +27,12 @@ describeEventStoreContract('SQLite file', {
 
 describeEventStoreContract('SQLite in memory', {
   open: async () => new SqliteEventStore(':memory:'),
+  reopen: null,
+  dispose: async () => {},
+});
+
+describeEventStoreContract('SQLite under a time limit', {
+  open: async () => new TimeLimitedStore(new SqliteEventStore(':memory:'), systemClock, 10_000),
   reopen: null,
   dispose: async () => {},
 });
@@ -120,6 +128,22 @@ describe('SqliteEventStore', () => {
     await rm(path);
     await expect(store.append([decided('d')])).resolves.toHaveLength(1);
     expect(await store.lastSequence()).toBe(1);
+  });
+
+  it('does not go on writing to a file that was removed or replaced: it says so once and opens what is there', async () => {
+    const store = open();
+    await store.append([decided('d'), completed('d')]);
+    const removed = () => Promise.all(['', '-wal', '-shm'].map((end) => rm(`${path}${end}`, { force: true })));
+    await removed();
+    await expect(store.append([decided('lost')])).rejects.toThrow('removed or replaced');
+    await expect(store.append([decided('e')])).resolves.toMatchObject([{ sequence: 1 }]);
+    expect(await open().readAfter(0, 10)).toMatchObject([{ decisionId: 'e' }]);
+
+    await removed();
+    await writeFile(path, 'no database '.repeat(500));
+    for (let i = 0; i < 2; i++) await expect(store.append([decided('f')])).rejects.toThrow(/replaced|not a database/);
+    await removed();
+    await expect(store.append([decided('f')])).resolves.toMatchObject([{ sequence: 1 }]);
   });
 
   it('rejects where the folder cannot be made', async () => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ChatReply } from '../../gateway/chat.ts';
 import type { Clock } from '../../util/clock.ts';
 import { chatInput } from '../chat-input.ts';
@@ -9,14 +9,19 @@ import { renderDecision } from '../render-decision.ts';
 /** Time that a client has to take the closing error event of a stream that took too long. */
 const LAST_WORDS_MS = 5000;
 
-export function chatRoutes(server: FastifyInstance, { chat, clock }: ServerParts): void {
-  server.post('/v1/chat/completions', async (request, reply) => {
+export function chatRoutes(server: FastifyInstance, { chat, keyLimiter, clock }: ServerParts): void {
+  // Before the body is read: what is refused should cost as little as can be.
+  const onRequest = async (request: FastifyRequest) => keyLimiter.takeRequest(request.gatewayKey);
+
+  server.post('/v1/chat/completions', { onRequest }, async (request, reply) => {
     const answer = await chat.complete(chatInput(request, reply));
     void reply.code(answer.status).headers(answer.headers).type(answer.contentType);
     return reply.send(sendable(answer, clock));
   });
 
-  server.post('/v1/route', async (request, reply) => renderDecision(await chat.route(chatInput(request, reply))));
+  server.post('/v1/route', { onRequest }, async (request, reply) =>
+    renderDecision(await chat.route(chatInput(request, reply))),
+  );
 }
 
 function sendable({ body, expired }: ChatReply, clock: Clock): string | Buffer | Readable {

@@ -34,13 +34,13 @@ export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerPart
         comment: body.comment ?? null,
         idempotencyKey: body.idempotency_key ?? null,
       },
-      request.gatewayKey?.name ?? null,
+      request.gatewayKey,
     );
     return reply.code(202).send({ feedback_id: feedbackId });
   };
   const withdraw = async (request: FastifyRequest<{ Params: { id: string } }>) => {
     const { id } = request.params;
-    await feedback.withdraw(id, request.gatewayKey?.name ?? null);
+    await feedback.withdraw(id, request.gatewayKey);
     return { feedback_id: id, withdrawn: true };
   };
   for (const path of ['/feedback', '/v1/feedback']) {
@@ -49,7 +49,7 @@ export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerPart
   }
 
   server.get<{ Params: { id: string } }>('/v1/decisions/:id', async (request) => {
-    const events = await feedback.events(request.params.id, request.gatewayKey?.name ?? null);
+    const events = await feedback.events(request.params.id, request.gatewayKey);
     return renderDecisionRecord(events, activeRatings(events));
   });
 }

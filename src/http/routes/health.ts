@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
+import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
-/** Probes and metrics: no key is asked for, and they tell no more than figures. */
-export function healthRoutes(server: FastifyInstance, { metrics, notReady }: ServerParts): void {
+/** Probes, which ask for no key and tell no more than that, and metrics, which beyond loopback are an admin's. */
+export function healthRoutes(server: FastifyInstance, { metrics, notReady, keys, exposed }: ServerParts): void {
   server.get('/health/live', async () => ({ status: 'ok' }));
 
   server.get('/health/ready', async (_, reply) => {
@@ -10,7 +11,8 @@ export function healthRoutes(server: FastifyInstance, { metrics, notReady }: Ser
     return reason === null ? { status: 'ok' } : reply.code(503).send({ status: 'unavailable', reason });
   });
 
-  server.get('/metrics', async (_, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  );
+  server.get('/metrics', async (request, reply) => {
+    if (exposed || !isFromThisMachine(request)) authenticateAdmin(request, keys(), exposed);
+    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
 }

@@ -48,8 +48,9 @@ export async function* readDecisions(
   });
   for await (const event of readEvents(log, last, (share) => onBatch(0.5 + share / 2))) {
     if (event.type === 'decided' && isWithin(event.time, period)) pending.set(event.decisionId, event);
+    if (event.type !== 'completed') continue;
     const decided = pending.get(event.decisionId);
-    if (event.type !== 'completed' || !decided) continue;
+    if (!decided) continue;
     pending.delete(event.decisionId);
     yield recordOf(decided, event);
   }

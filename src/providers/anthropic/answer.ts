@@ -1,9 +1,10 @@
-import { isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { AnswerFacts } from '../provider.ts';
 
 /** A whole answer in OpenAI's form. */
 export interface Completion extends AnswerFacts {
+  characters: number;
   body: JsonObject;
 }
 
@@ -30,7 +31,8 @@ export function toCompletion(json: string, created: number): Completion {
     finishReason: toFinishReason(message.stop_reason),
     usage: readUsage(message.usage),
   };
-  const choice = { index: 0, message: toMessage(blocks), logprobs: null, finish_reason: facts.finishReason };
+  const answer = toMessage(blocks);
+  const choice = { index: 0, message: answer, logprobs: null, finish_reason: facts.finishReason };
   const body: JsonObject = {
     id: facts.completionId,
     object: 'chat.completion',
@@ -39,7 +41,7 @@ export function toCompletion(json: string, created: number): Completion {
     choices: [choice],
   };
   if (facts.usage) body.usage = toOpenAIUsage(facts.usage, message.usage);
-  return { ...facts, body };
+  return { ...facts, characters: generatedCharacters(answer), body };
 }
 
 /** OpenAI's word for a stop reason; reasons yet unknown count as a normal end. */
@@ -51,6 +53,7 @@ export function toFinishReason(stopReason: unknown): string {
 /** Anthropic counts cached tokens apart from `input_tokens`; OpenAI and the gateway count them in. */
 export function readUsage(usage: unknown): Usage | null {
   if (!isJsonObject(usage)) return null;
+  if (usage.input_tokens === undefined && usage.output_tokens === undefined) return null;
   const cachedInputTokens = tokenCount(usage.cache_read_input_tokens);
   const cacheWriteTokens = tokenCount(usage.cache_creation_input_tokens);
   return {

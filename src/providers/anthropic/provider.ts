@@ -14,7 +14,6 @@ export interface AnthropicProviderOptions {
   name: string;
   apiKey: string;
   baseUrl: string | null;
-  connectTimeoutMs: number;
 }
 
 interface Accepted {
@@ -32,7 +31,7 @@ export class AnthropicProvider implements Provider {
 
   constructor(options: AnthropicProviderOptions) {
     this.name = options.name;
-    this.#http = new UpstreamHttp({ connectTimeoutMs: options.connectTimeoutMs, secrets: [options.apiKey] });
+    this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
     // The SDK refuses an empty key; servers without authentication ignore this one.
     const apiKey = options.apiKey || 'none';
     this.#client = new Anthropic({
@@ -53,7 +52,7 @@ export class AnthropicProvider implements Provider {
     try {
       const { response, droppedParams } = await this.#send(call, false);
       const { body, ...facts } = toCompletion(await response.text(), now());
-      const upstreamRequestId = response.headers.get('request-id');
+      const upstreamRequestId = this.#http.header(response.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -65,7 +64,7 @@ export class AnthropicProvider implements Provider {
       const { response, droppedParams } = await this.#send(call, true);
       if (!response.body) throw new UpstreamError('unreadable', 'The upstream answered a stream request with no body.');
       const pieces = this.#pieces(response.body, call);
-      return { pieces, droppedParams, upstreamRequestId: response.headers.get('request-id') };
+      return { pieces, droppedParams, upstreamRequestId: this.#http.header(response.headers, 'request-id') };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -83,13 +82,14 @@ export class AnthropicProvider implements Provider {
     const without = new Set(this.#refused.get(call.model));
     for (;;) {
       const { model, maxOutputTokens, signal } = call;
+      const fetchOptions = this.#http.fetchOptions(call.connectTimeoutMs);
       const { params, droppedParams } = toMessagesRequest(call.request.body, { model, maxOutputTokens, without });
       // The only version of the API that still takes temperature, top_p and top_k; else the SDK's own.
       const headers = usesSampling(params) ? { 'anthropic-version': '2023-06-01' } : {};
       const body = stream ? { ...params, stream } : params;
       try {
         // The method below `messages.create`, which adds a time limit by guess and warnings on the console.
-        const response = await this.#client.post('/v1/messages', { body, headers, signal }).asResponse();
+        const response = await this.#client.post('/v1/messages', { body, headers, signal, fetchOptions }).asResponse();
         call.onActivity?.();
         return { response, droppedParams };
       } catch (error) {
@@ -135,7 +135,7 @@ export class AnthropicProvider implements Provider {
     return new UpstreamError('status', `The upstream answered ${error.status}.`, {
       status: error.status,
       body: JSON.stringify(toOpenAIErrorBody(this.#http.errorBody(error), error.status)),
-      retryAfter: error.headers.get('retry-after'),
+      retryAfter: this.#http.header(error.headers, 'retry-after'),
     });
   }
 }

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -144,7 +144,8 @@ export class StreamTranslator {
 
   #chunk(delta: JsonObject, finishReason: string | null = null): StreamPiece {
     const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
-    return { bytes: sseData({ ...this.#frame(), choices: [choice] }), content: true };
+    const bytes = sseData({ ...this.#frame(), choices: [choice] });
+    return { bytes, content: true, characters: generatedCharacters(delta) };
   }
 
   #frame(): JsonObject {

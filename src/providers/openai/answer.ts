@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -6,16 +6,18 @@ import type { AnswerFacts, StreamPiece } from '../provider.ts';
 const EMPTY = new Uint8Array(0);
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
-export function readCompletion(json: string): AnswerFacts {
+export function readCompletion(json: string): AnswerFacts & { characters: number } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
   }
-  const choice = completion.choices.find(isJsonObject);
+  const choices = completion.choices.filter(isJsonObject);
+  const messages = choices.map(({ message }) => message).filter(isJsonObject);
   return {
+    characters: messages.reduce((sum, message) => sum + generatedCharacters(message), 0),
     completionId: stringOrNull(completion.id),
     servedModel: stringOrNull(completion.model),
-    finishReason: stringOrNull(choice?.finish_reason),
+    finishReason: stringOrNull(choices[0]?.finish_reason),
     usage: readUsage(completion.usage),
   };
 }
@@ -33,10 +35,12 @@ export function readStreamEvent(event: RawSseEvent, hideUsage: boolean): StreamP
   if (chunk.error !== undefined && chunk.error !== null) throw streamError(chunk);
 
   const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
+  const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
   const usage = readUsage(chunk.usage);
   const piece: StreamPiece = {
     bytes: hideUsage && usage && choices.length === 0 ? EMPTY : event.raw,
-    content: choices.some((choice) => isJsonObject(choice.delta) && carriesContent(choice.delta)),
+    content: deltas.some(carriesContent),
+    characters: deltas.reduce((sum, delta) => sum + generatedCharacters(delta), 0),
   };
   const completionId = stringOrNull(chunk.id);
   const servedModel = stringOrNull(chunk.model);

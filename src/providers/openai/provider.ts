@@ -11,7 +11,6 @@ export interface OpenAIProviderOptions {
   /** Empty for servers that ask for none. */
   apiKey: string;
   baseUrl: string | null;
-  connectTimeoutMs: number;
   /** False for servers that refuse `stream_options`; their streams then tell no usage. */
   streamUsage: boolean;
 }
@@ -26,7 +25,7 @@ export class OpenAIProvider implements Provider {
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
     this.#streamUsage = options.streamUsage;
-    this.#http = new UpstreamHttp({ connectTimeoutMs: options.connectTimeoutMs, secrets: [options.apiKey] });
+    this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
     this.#client = new OpenAI({
       // The SDK refuses an empty key; servers without authentication ignore this one.
       apiKey: options.apiKey || 'none',
@@ -46,7 +45,12 @@ export class OpenAIProvider implements Provider {
       const { response } = await this.#post(call);
       const body = new Uint8Array(await response.arrayBuffer());
       const facts = readCompletion(new TextDecoder().decode(body));
-      return { ...facts, body, droppedParams: [], upstreamRequestId: response.headers.get('x-request-id') };
+      return {
+        ...facts,
+        body,
+        droppedParams: [],
+        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
+      };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -59,7 +63,7 @@ export class OpenAIProvider implements Provider {
       return {
         pieces: this.#pieces(response.body, usageAdded, call),
         droppedParams: [],
-        upstreamRequestId: response.headers.get('x-request-id'),
+        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
       };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -73,7 +77,12 @@ export class OpenAIProvider implements Provider {
   async #post(call: ProviderCall): Promise<{ response: Response; usageAdded: boolean }> {
     const { text, usageAdded } = toUpstreamRequest(call.request, call.model, this.#streamUsage);
     const response = await this.#client
-      .post('/chat/completions', { body: text, headers: { 'content-type': 'application/json' }, signal: call.signal })
+      .post('/chat/completions', {
+        body: text,
+        headers: { 'content-type': 'application/json' },
+        signal: call.signal,
+        fetchOptions: this.#http.fetchOptions(call.connectTimeoutMs),
+      })
       .asResponse();
     call.onActivity?.();
     return { response, usageAdded };
@@ -111,8 +120,8 @@ export class OpenAIProvider implements Provider {
     return new UpstreamError('status', `The upstream answered ${error.status}.`, {
       status: error.status,
       ...(body ? { body } : {}),
-      contentType: error.headers.get('content-type') ?? 'application/json; charset=utf-8',
-      retryAfter: error.headers.get('retry-after'),
+      contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
+      retryAfter: this.#http.header(error.headers, 'retry-after'),
       modelSpecific,
     });
   }

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { EventRow } from '../event-row.ts';
@@ -29,6 +29,8 @@ export interface StoredRow {
 /** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #inode: number | null;
   readonly #statements: Record<
     'insert' | 'alias' | 'byUniqueKey' | 'after' | 'ofDecision' | 'byAlias' | 'last' | 'save' | 'load',
     StatementSync
@@ -37,7 +39,9 @@ export class SqliteDatabase {
   /** @param path of the file, or `:memory:` */
   constructor(path: string) {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    this.#path = path;
     this.#database = new DatabaseSync(path);
+    this.#inode = this.#currentInode();
     // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
     this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#migrate();
@@ -56,6 +60,11 @@ export class SqliteDatabase {
     };
   }
 
+  /** False once the file was removed or replaced: SQLite would go on writing to what no restart will find. */
+  isInPlace(): boolean {
+    return this.#currentInode() === this.#inode;
+  }
+
   append(rows: readonly EventRow[]): StoredRow[] {
     return this.#transaction(() => rows.map((row) => this.#appendOne(row)));
   }
@@ -65,6 +74,8 @@ export class SqliteDatabase {
   }
 
   findDecision(id: string): StoredRow[] {
+    // Where events stand that belong to no decision.
+    if (id === '') return [];
     const own = this.#statements.ofDecision.all(id) as unknown as StoredRow[];
     if (own.length > 0) return own;
     const alias = this.#statements.byAlias.get(id) as { id: string } | undefined;
@@ -85,6 +96,10 @@ export class SqliteDatabase {
 
   close(): void {
     this.#database.close();
+  }
+
+  #currentInode(): number | null {
+    return this.#path === ':memory:' ? null : (statSync(this.#path, { throwIfNoEntry: false })?.ino ?? null);
   }
 
   #appendOne(row: EventRow): StoredRow {

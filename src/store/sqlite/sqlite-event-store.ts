@@ -13,6 +13,9 @@ interface Call {
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
+/** Left to itself V8 lets the thread keep some 130 MB for what lives as long as a message. */
+const YOUNG_GENERATION_MB = 8;
+
 /** The event log in one SQLite file (node:sqlite, WAL), in a thread of its own: a slow disk holds up no request. */
 export class SqliteEventStore implements EventStore {
   readonly #path: string;
@@ -73,7 +76,10 @@ export class SqliteEventStore implements EventStore {
 
   #startedWorker(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(WORKER, { workerData: { path: this.#path } });
+    const worker = new Worker(WORKER, {
+      workerData: { path: this.#path },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     worker.unref();
     worker.on('message', ({ id, result, error }: { id: number; result: unknown; error?: string }) => {
       const call = this.#calls.get(id);

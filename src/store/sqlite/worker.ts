@@ -1,6 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SqliteDatabase } from './database.ts';
 
+/** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */
+const BROKEN = new Set([8, 10, 11, 14, 26]);
+
 /** Runs the database's methods one after the other, as they are asked for. */
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
@@ -10,11 +13,34 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
   try {
     // A file that cannot be opened has nothing to close.
     if (method === 'close' && !database) return port.postMessage({ id, result: null });
-    // Opened at the first call and again after a failed opening: a disk that comes back needs no restart.
-    database ??= new SqliteDatabase(workerData.path);
-    const run = database[method as keyof SqliteDatabase] as (...args: unknown[]) => unknown;
-    port.postMessage({ id, result: run.apply(database, args) });
+    port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
+    if (isBroken(error)) forget();
     port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 });
+
+function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
+  if (database && method !== 'close' && !database.isInPlace()) {
+    forget();
+    throw new Error('the file was removed or replaced');
+  }
+  // Opened at the first call and again after a failure of the file: a disk that comes back needs no restart.
+  database ??= new SqliteDatabase(workerData.path);
+  return (database[method] as (...args: unknown[]) => unknown).apply(database, args);
+}
+
+function forget(): void {
+  const broken = database;
+  database = null;
+  try {
+    broken?.close();
+  } catch {
+    // It could not be used, so it need not be closed in order either.
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  // The lower byte is the primary code; the rest says more of the circumstances.
+  return error instanceof Error && 'errcode' in error && BROKEN.has(Number(error.errcode) & 0xff);
+}

@@ -38,12 +38,16 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
   const failures: AttemptRecord[] = [];
   const signals: AbortSignal[] = [];
   const plan: AttemptPlan<string> = {
-    arms: Object.keys(script).map((id) => armOf(id, { timeouts: { firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } })),
+    arms: Object.keys(script).map((id) =>
+      armOf(id, { timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } }),
+    ),
     resilience: { retries: 1, maxRetryAfterMs: 5000 },
+    awaited: 'byte',
     clock,
     random: { uniform: () => options.uniform ?? 0, normal: () => 0 },
     clientGone: client.signal,
     onFailure: (record) => failures.push(record),
+    mayRetry: () => true,
     call(arm: Arm, signal: AbortSignal) {
       calls.push(`${arm.id}@${clock.monotonic()}`);
       signals.push(signal);
@@ -166,6 +170,12 @@ describe('attempt', () => {
       expect(failures).toEqual([{ arm: 'a', result: failure, status: null, durationMs: 0 }]);
     },
   );
+
+  it('asks an arm that may not be retried no further while there are others', async () => {
+    const { plan, calls, clock } = scripted({ a: [status(500)], b: [status(500), 'yes'] }, { mayRetry: () => false });
+    await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ value: 'yes' });
+    expect(calls).toEqual(['a@0', 'b@0', 'b@125']);
+  });
 
   it('throws the last failure when all have failed', async () => {
     const { plan, clock, failures } = scripted({ a: [status(401)], b: [status(500), status(503, '9')] });

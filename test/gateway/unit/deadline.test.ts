@@ -3,9 +3,11 @@ import { UpstreamError } from '../../../src/domain/errors.ts';
 import { Deadline } from '../../../src/gateway/deadline.ts';
 import { ManualClock } from '../../../src/util/clock.ts';
 
-function start() {
+const TIMEOUTS = { connectMs: 100, firstByteMs: 1000, idleMs: 300, totalMs: 5000 };
+
+function start(awaited: 'byte' | 'content' = 'byte') {
   const clock = new ManualClock();
-  return { clock, deadline: new Deadline(clock, { firstByteMs: 1000, idleMs: 300, totalMs: 5000 }) };
+  return { clock, deadline: new Deadline(clock, TIMEOUTS, awaited) };
 }
 
 function reason(deadline: Deadline): string {
@@ -22,6 +24,25 @@ describe('Deadline', () => {
     clock.advance(1);
     expect(reason(deadline)).toBe('504 The upstream sent nothing within 1 s.');
     expect(deadline.expired.signal.aborted).toBe(true);
+  });
+
+  it('takes pings for no answer where it waits for content', () => {
+    const { clock, deadline } = start('content');
+    for (let i = 0; i < 4; i++) {
+      clock.advance(249);
+      deadline.alive();
+    }
+    expect(reason(deadline)).toBe('running');
+    clock.advance(4);
+    expect(reason(deadline)).toBe('504 The upstream sent no content within 1 s.');
+    const begun = start('content');
+    begun.deadline.begun();
+    begun.clock.advance(1001);
+    expect(reason(begun.deadline)).toBe('running');
+    const silent = start('content');
+    silent.deadline.alive();
+    silent.clock.advance(300);
+    expect(reason(silent.deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
   });
 
   it('waits from one sign of life to the next no longer than the idle time', () => {
@@ -48,10 +69,15 @@ describe('Deadline', () => {
     const { clock, deadline } = start();
     deadline.alive();
     deadline.pause();
+    expect(deadline.isPaused).toBe(true);
+    deadline.alive();
+    expect(deadline.isPaused).toBe(false);
+    deadline.pause();
     clock.advance(4999);
     expect(reason(deadline)).toBe('running');
     clock.advance(1);
     expect(reason(deadline)).toContain('longer than 5 s');
+    expect(deadline.isPaused).toBe(true);
   });
 
   it('closes what lingers after the end, which is no expiry, whatever still comes', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { armEventId, type DriftedEvent, type GatewayEvent, type LaunchedEvent } from '../../../src/domain/events.ts';
+import type { DriftedEvent, GatewayEvent, LaunchedEvent, StoredEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
@@ -16,19 +16,21 @@ import {
   explanationOf,
   FEATURE_MAP,
   metricValue,
+  modelEvent,
   numbered,
   RecordingLogger,
+  randomStream,
   rated,
   withdrawn,
 } from './support.ts';
 
-function drifted(arm: string, at: number, remains = 0.1): DriftedEvent {
+function drifted(model: string, at: number, remains = 0.1): DriftedEvent {
   const fields = { direction: 'worse' as const, statistic: 15.3, threshold: 15, at, remains };
-  return { type: 'drifted', decisionId: armEventId(arm), time: 0, arm, ...fields };
+  return { type: 'drifted', decisionId: null, time: 0, model, ...fields };
 }
 
-function launched(arm: string, priorMean: number[], featureMap = FEATURE_MAP): LaunchedEvent {
-  return { type: 'launched', decisionId: armEventId(arm), time: 0, arm, like: 'big', featureMap, priorMean };
+function launched(model: string, priorMean: number[], featureMap = FEATURE_MAP): LaunchedEvent {
+  return { type: 'launched', decisionId: null, time: 0, model, like: 'big', featureMap, priorMean };
 }
 
 function fold(events: readonly GatewayEvent[]): LearnerState {
@@ -123,6 +125,69 @@ describe('a launch in the log', () => {
   });
 });
 
+describe("a model's reset by an admin after drift and launch", () => {
+  const reset = (model: string) => modelEvent(model, 'model_reset');
+  const lives = ['a', 'b', 'c', 'd'].flatMap(answered);
+  const ratings = ['a', 'b', 'c'].map((id, i) => rated(id, `fb-${id}`, i / 2));
+  const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));
+  const forced = (id: string) => decided(id, { arm: 'new', chosenBy: 'launch', arms });
+  const answer = (id: string) => completed(id, { arm: 'new', costUsd: 0.005 });
+
+  it('leaves nothing of them, and the arm is new', () => {
+    const launch = [launched('new', [0.6, 0.1, 0, 0]), forced('e'), answer('e'), rated('e', 'fb-e', 1)];
+    const state = fold([...lives, ...ratings, drifted('big', 11), ...launch, reset('big'), reset('new')]);
+    expectEqual(state, fold([]));
+    expect(predictions(state.policy, ['new'], CONTEXT)[0]).toMatchObject(
+      predictions(fold([]).policy, ['new'], CONTEXT)[0],
+    );
+    expect(state.launches.progressOf('new')).toBeNull();
+    expect([...state.known].sort()).toEqual(['mid', 'small']);
+  });
+
+  it('forgets the sums of the drift monitor, and voids an alarm of before it that comes later', () => {
+    const bad = Array.from({ length: 6 }, (_, i) => [...answered(`x${i}`), rated(`x${i}`, `fb-x${i}`, 0)]).flat();
+    expect(fold(bad).drift.statisticOf('big')).toBeGreaterThan(0);
+    expect(fold([...bad, reset('big')]).drift.statisticOf('big')).toBe(0);
+    const later = [...answered('y'), rated('y', 'fb-y', 1)];
+    const state = fold([...bad, reset('big'), ...later, drifted('big', 18)]);
+    expect(state.policy.ratingsOf('big')).toBe(1);
+    // An alarm of after it counts.
+    expect(fold([...bad, reset('big'), ...later, drifted('big', 22)]).policy.ratingsOf('big')).toBeCloseTo(0.1, 12);
+  });
+
+  it('takes a rating of after it back whole, whatever drift there was before', () => {
+    const early = [...lives, ...ratings, drifted('big', 11), reset('big')];
+    const later = [...answered('y'), rated('y', 'fb-y', 1)];
+    expectEqual(fold([...early, ...later, withdrawn('y', 'fb-y')]), fold([]));
+    expectEqual(fold([...early, ...later, withdrawn('a', 'fb-a')]), fold(later));
+  });
+
+  it('counts no try of the first launch for the second', () => {
+    const again = launched('new', [0.5, 0, 0, 0]);
+    const state = fold([launched('new', [0.6, 0, 0, 0]), forced('e'), reset('new'), again, answer('e')]);
+    expect(state.launches.progressOf('new')).toEqual({ tries: 0, spentUsd: 0, answers: 0 });
+    expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.5, 12);
+  });
+
+  it('is the same to the bit from a snapshot taken anywhere', () => {
+    const tries = [launched('new', [0.6, 0.1, 0, 0]), forced('e'), answer('e'), rated('e', 'fb-e', 1)];
+    const [early, middle, late] = [20, 21, 22].map((seed) => randomStream(12, seed));
+    const events: GatewayEvent[] = [...early, ...tries, drifted('big', early.length), ...middle];
+    events.push(reset('big'), drifted('big', early.length), launched('big', [0.7, 0, 0.1, 0]), forced('f'));
+    events.push(reset('new'), answer('f'), withdrawn('e', 'fb-e'), ...late);
+    const stored = numbered(events);
+    const historyOf = (event: StoredEvent, i: number) =>
+      stored.slice(0, i).filter(({ decisionId }) => decisionId === event.decisionId);
+    const whole = fold(events).serialise();
+    for (let cut = 0; cut < events.length; cut += 3) {
+      const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
+      expect(restored.deserialise(fold(events.slice(0, cut)).serialise(), cut)).toBe(true);
+      for (let i = cut; i < stored.length; i++) restored.fold(stored[i], historyOf(stored[i], i));
+      expect(restored.serialise()).toBe(whole);
+    }
+  });
+});
+
 describe('Learner', () => {
   async function started(events: readonly GatewayEvent[]) {
     const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
@@ -145,7 +210,7 @@ describe('Learner', () => {
   it('raises an alarm once, says so, and resets the arm when it meets the event', async () => {
     const { learner, store, metrics, log, recorded } = await started(decline);
     expect(recorded).toEqual([
-      expect.objectContaining({ type: 'drifted', arm: 'big', direction: 'worse', threshold: 15, remains: 0.1 }),
+      expect.objectContaining({ type: 'drifted', model: 'big', direction: 'worse', threshold: 15, remains: 0.1 }),
     ]);
     expect(await metricValue(metrics.driftAlarms)).toBe(1);
     expect(JSON.stringify(log)).toContain('have become worse than predicted');
@@ -166,9 +231,29 @@ describe('Learner', () => {
     const arms = [...ARMS.map((id) => armOf(id)), armOf('new', { prior: { like: 'small' } }), armOf('newer')];
     learner.introduce({ arms, reference: 'big', weight: 0.9 });
     expect(recorded).toMatchObject([
-      { type: 'launched', arm: 'new', like: 'small' },
-      { type: 'launched', arm: 'newer', like: 'big' },
+      { type: 'launched', model: 'new', like: 'small' },
+      { type: 'launched', model: 'newer', like: 'big' },
     ]);
+  });
+
+  it('waits with launches until the log was read, and launches each arm once', async () => {
+    const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
+    await store.append(decline.slice(0, 30));
+    const recorded: GatewayEvent[] = [];
+    const record = (event: GatewayEvent) => void recorded.push(event);
+    const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record };
+    const learner = new Learner(options);
+    const parts = { arms: [...ARMS, 'new'].map((id) => armOf(id)), reference: 'big', weight: 0.9 };
+    learner.introduce(parts);
+    expect(recorded).toEqual([]);
+    await learner.start();
+    learner.introduce(parts);
+    expect(recorded).toMatchObject([{ type: 'launched', model: 'new' }]);
+    await store.append([...recorded, modelEvent('new', 'model_reset')]);
+    learner.wake(await store.lastSequence());
+    await learner.idle();
+    learner.introduce(parts);
+    expect(recorded).toMatchObject([{ model: 'new' }, { model: 'new' }]);
   });
 
   it('launches nothing where nothing is known', async () => {

@@ -99,6 +99,21 @@ describe('EventLog', () => {
     expect(log.lines.at(-1)).toMatch(/works again/);
   });
 
+  it('tells of a recovery, and of nothing else', async () => {
+    const { store, eventLog } = setUp();
+    let recoveries = 0;
+    eventLog.onRecovery(() => recoveries++);
+    eventLog.record(decided('a'));
+    await eventLog.flush();
+    store.failing = true;
+    eventLog.record(decided('b'));
+    for (let i = 0; i < 3; i++) await eventLog.flush();
+    expect(recoveries).toBe(0);
+    store.failing = false;
+    for (let i = 0; i < 3; i++) await eventLog.flush();
+    expect(recoveries).toBe(1);
+  });
+
   it('begins with short waits again after a recovery', async () => {
     const { store, clock, eventLog } = setUp();
     for (let round = 0; round < 2; round++) {

@@ -10,6 +10,7 @@ import {
   decided,
   FEATURE_MAP,
   interleaved,
+  modelEvent,
   numbered,
   randomLife,
   randomStream,
@@ -138,6 +139,52 @@ describe('LearnerState.fold', () => {
     expect(state.statistics.referenceCost('big', null)).toBeCloseTo(0.3, 12);
     expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 600));
     expect(state.sequence).toBe(10);
+  });
+
+  it('forgets by a reset what the arm had learned, and nothing of others, whatever later comes of older decisions', () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const random = seededRandom(seed);
+        const before = Array.from({ length: 12 }, (_, i) => randomLife(`a${i}`, random));
+        const after = Array.from({ length: 12 }, (_, i) => randomLife(`b${i}`, random));
+        // What is not over at the reset: the rest of every third life comes later.
+        const early = before.map((life, i) => (i % 3 === 0 ? life.slice(0, 1 + (i % 2)) : life));
+        const late = before.map((life, i) => (i % 3 === 0 ? life.slice(1 + (i % 2)) : []));
+        const reset = foldAll([
+          ...early.flat(),
+          modelEvent('mid', 'model_reset'),
+          ...late.flat(),
+          ...after.flat(),
+        ]).state;
+        const withoutMid = (life: GatewayEvent[]) => {
+          const answer = life.find((event) => event.type === 'completed');
+          const arm = answer?.type === 'completed' ? answer.arm : null;
+          return arm === 'mid' ? life.filter(({ type }) => type === 'decided') : life;
+        };
+        const never = foldAll([...before.flatMap(withoutMid), ...after.flat()]).state;
+        // The mean cost of the reference arm: `mid` is none here.
+        expectClose(reset, never, 1e-8);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('is after a reset the same to the bit as from a snapshot before or after it', () => {
+    const events = [...randomStream(40, 9), modelEvent('big', 'model_reset'), modelEvent('small', 'model_retired')];
+    const whole = foldAll([...events, ...randomStream(10, 10)]).state;
+    for (const cut of [events.length - 2, events.length]) {
+      const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
+      expect(restored.deserialise(foldAll(events.slice(0, cut)).state.serialise(), cut)).toBe(true);
+      const rest = numbered([...events, ...randomStream(10, 10)]).slice(cut);
+      rest.forEach((event, i) => {
+        restored.fold(
+          event,
+          rest.slice(0, i).filter(({ decisionId }) => decisionId === event.decisionId),
+        );
+      });
+      expect(restored.serialise()).toBe(whole.serialise());
+      expect([...restored.modelChanges]).toEqual([['small', { retired: true, settings: {} }]]);
+    }
   });
 
   it('leaves out what is not finite, and nothing else of the same event or the same decision', () => {

@@ -262,6 +262,33 @@ describe('Learner.distrust', () => {
   });
 });
 
+describe('Learner.recheck', () => {
+  it('goes on with the log that it knows', async () => {
+    const stream = randomStream(40, 10);
+    const setUp = learnerOn(await storeWith(stream.slice(0, 90)));
+    await setUp.learner.start();
+    await setUp.store.append(stream.slice(90));
+    await setUp.learner.recheck();
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(stream));
+    expect(setUp.log.lines).toEqual([]);
+  });
+
+  it.each([30, 60, 120])('starts anew from another log, shorter or longer (%i decisions)', async (decisions) => {
+    const setUp = learnerOn(await storeWith(randomStream(60, 11)));
+    await setUp.learner.start();
+    const other = randomStream(decisions, 12);
+    setUp.store.events.length = 0;
+    const stored = await setUp.store.append(other);
+    const rechecked = setUp.learner.recheck();
+    setUp.learner.wake(stored[stored.length - 1].sequence);
+    await rechecked;
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(other));
+    expect([setUp.learner.lag, setUp.log.lines[0]]).toEqual([0, expect.stringContaining('another one')]);
+  });
+});
+
 describe('Learner.setPriors', () => {
   it('moves what few ratings have not, to the same figures live and after a restart', async () => {
     const stream = randomStream(60, 10);

@@ -123,7 +123,7 @@ describe('a log of another feature map', () => {
       Array.from({ length: 60 }, (_, i) => life(`${map.id}-${i}`, map, random)),
     );
     const withdrawals = lives.map((own, i) => {
-      const id = own[0].decisionId;
+      const id = String(own[0].decisionId);
       return i % 2 === 0 ? own : [...own, rated(id, `wrong-${id}`, 1, 'judge'), withdrawn(id, `wrong-${id}`)];
     });
     const never = foldAll(interleaved(lives, random, 12), stateOf(NEW));

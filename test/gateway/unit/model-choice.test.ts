@@ -16,8 +16,12 @@ const RUNTIME = {
 
 const keyOf = (fields: Partial<KeyLimits> = {}): KeyLimits => ({
   name: 'team',
+  role: 'user',
   weight: { min: 0, max: 1 },
   models: null,
+  rpm: null,
+  tpm: null,
+  budget: null,
   ...fields,
 });
 const choose = (model: string, header: number | null = null, key: KeyLimits | null = null) =>

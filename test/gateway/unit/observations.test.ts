@@ -55,6 +55,11 @@ describe('observationsOf', () => {
     });
   });
 
+  it('teaches no length that was only estimated, but the rating all the same', () => {
+    const lessons = lessonsOf(decided('d'), completed('d', { usageEstimated: true }), rated('d', 'fb', 0.7));
+    expect(Object.keys(lessons)).toEqual(['fb']);
+  });
+
   it('teaches the same when a rating overtakes the completion', () => {
     const events = [decided('d'), rated('d', 'fb', 0.7), completed('d')];
     expect(lessonsOf(...events)).toEqual(lessonsOf(events[0], events[2], events[1]));

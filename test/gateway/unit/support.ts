@@ -3,6 +3,7 @@ import type {
   CompletedEvent,
   DecidedEvent,
   GatewayEvent,
+  ModelChangeEvent,
   RatedEvent,
   StoredEvent,
   WithdrawnEvent,
@@ -90,6 +91,7 @@ export function completed(decisionId: string, fields: Partial<CompletedEvent> = 
     servedModel: null,
     finishReason: 'stop',
     usage: { inputTokens: 120, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 250 },
+    usageEstimated: false,
     costUsd: 0.002,
     timeToFirstTokenMs: 100,
     serviceMs: 1500,
@@ -106,6 +108,16 @@ export function rated(decisionId: string, feedbackId: string, score: number, sou
 
 export function withdrawn(decisionId: string, feedbackId: string): WithdrawnEvent {
   return { type: 'withdrawn', decisionId, time: 1_700_000_003_000, feedbackId };
+}
+
+export function modelEvent(
+  model: string,
+  type: ModelChangeEvent['type'],
+  settings = {},
+  added = true,
+): ModelChangeEvent {
+  const common = { decisionId: null, time: 1_700_000_004_000, model, by: null };
+  return type === 'model_set' ? { ...common, type, settings, added } : { ...common, type };
 }
 
 export function numbered(events: readonly GatewayEvent[]): StoredEvent[] {

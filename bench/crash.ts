@@ -1,0 +1,25 @@
+/**
+ * Kills the gateway (SIGKILL) again and again at random moments under load with ratings, and checks its log.
+ * `npm run bench:crash -- [--kills 30] [--seed 1]`
+ */
+import { parseArgs } from 'node:util';
+import { crashRun } from './support/crash-run.ts';
+
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
+});
+const report = await crashRun({
+  kills: Number(values.kills),
+  seed: Number(values.seed),
+  answersPerLife: 120,
+  log: console.log,
+});
+console.log(
+  `${report.kills} kills and ${report.restarts} orderly restarts; ${report.answers} answers, ` +
+    `${report.acknowledged} ratings acknowledged, ${report.repeated} sent again after a crash, ${report.withdrawn} taken back`,
+);
+console.log(`acknowledged ratings that are missing:      ${report.missing.length}`);
+console.log(`ratings in the log more than once:          ${report.doubled.length}`);
+console.log(`ratings that count, by the log / learner:   ${report.counted.log} / ${report.counted.learner}`);
+console.log(`predictions that differ from a clean replay: ${report.differing} of ${report.compared}`);
+process.exitCode = report.ok ? 0 : 1;

@@ -1,0 +1,67 @@
+import type { JsonObject } from '../domain/chat.ts';
+import { type ModelChange, type ModelChanges, mergePatch } from '../domain/model-changes.ts';
+import { checkModel } from './cross-check.ts';
+import type { LoadedConfig } from './load.ts';
+import { type ModelConfig, modelSchema } from './schema.ts';
+
+/** One model as the config file and the admins' changes make it. */
+export interface CatalogEntry {
+  id: string;
+  /** Where it comes from: the config file, or an admin alone. */
+  source: 'config' | 'admin';
+  /** `off`: its provider has no key. `refused`: see `problem`; of a model of the file, the file's own entry serves. */
+  state: 'active' | 'off' | 'retired' | 'refused';
+  /** As an entry of the config's `models`, defaults filled in; null where there is none that can be used. */
+  model: ModelConfig | null;
+  /** What the admins set, where they did. */
+  changed: JsonObject | null;
+  /** Why the changes cannot be used. */
+  problem: { param: string | null; message: string } | null;
+}
+
+/** The config file is the base; what admins changed lies over it, field by field, in the order of the file. */
+export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: ModelChanges): CatalogEntry[] {
+  const base = new Map(config.models.map((model) => [model.id, model]));
+  const ids = [...new Set([...base.keys(), ...changes.keys()])];
+  const providers = Object.keys(config.providers);
+
+  const check = (settings: JsonObject) => {
+    const parsed = modelSchema.safeParse(settings);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      return { model: null, problem: { param: issue.path.join('.') || null, message: issue.message } };
+    }
+    const [problem] = checkModel(parsed.data, ids, providers);
+    return problem
+      ? { model: null, problem: { param: problem.path.join('.'), message: problem.message } }
+      : { model: parsed.data, problem: null };
+  };
+
+  return ids.map((id) => {
+    const own = base.get(id) ?? null;
+    const change: ModelChange | undefined = changes.get(id);
+    const checked = change ? check({ ...mergePatch(own, change.settings), id }) : { model: own, problem: null };
+    const model = checked.model ?? own;
+    const state = change?.retired
+      ? 'retired'
+      : checked.problem && !own
+        ? 'refused'
+        : missingKeys.has(model?.provider ?? '')
+          ? 'off'
+          : 'active';
+    return {
+      id,
+      source: own ? 'config' : 'admin',
+      state,
+      model,
+      changed: change?.settings ?? null,
+      problem: checked.problem,
+    };
+  });
+}
+
+/** The config with the models that can be in force; those that are off stay in it, as in the file. */
+export function withCatalog(loaded: LoadedConfig, catalog: readonly CatalogEntry[]): LoadedConfig {
+  const models = catalog.flatMap(({ state, model }) => (model && state !== 'retired' ? [model] : []));
+  return { ...loaded, config: { ...loaded.config, models } };
+}

@@ -1,0 +1,195 @@
+import type { Decision } from '../domain/decision.ts';
+import { GatewayError } from '../domain/errors.ts';
+import type { CompletedEvent, DecidedEvent } from '../domain/events.ts';
+import type { RouteBudget } from '../routing/affordable.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Metrics } from './metrics.ts';
+import type { KeyLimits } from './runtime.ts';
+import { SlidingWindow } from './sliding-window.ts';
+import { chargedUsd, periodEnd, periodStart, type SpendLedger } from './spend-ledger.ts';
+
+/** What a request under way, or one whose end is not in the ledger yet, takes of its key's limits. */
+interface Reservation {
+  usd: number;
+  tokens: number;
+  /** Second of the token window that it was written to. */
+  second: number;
+  /** Wall-clock time of the request's end; null while it runs. */
+  endedAt: number | null;
+}
+
+interface Account {
+  requests: SlidingWindow;
+  tokens: SlidingWindow;
+  /** By decision id. */
+  reservations: Map<string, Reservation>;
+}
+
+export interface KeyLimiterParts {
+  clock: Clock;
+  metrics: Metrics;
+  /** What the log says was spent. */
+  ledger(): SpendLedger;
+}
+
+/**
+ * Requests and tokens per minute and the budget of every key. The worst case of a request is reserved when it is
+ * decided, and its real cost takes that place at the end; once the end is in the ledger, it counts there. Rates live
+ * in this process, budgets in the event log.
+ *
+ * Not @fastify/rate-limit: that counts requests only, in windows that let twice the limit through, on the machine's own
+ * clock and under other header names than OpenAI's.
+ */
+export class KeyLimiter {
+  readonly #parts: KeyLimiterParts;
+  readonly #accounts = new Map<string, Account>();
+
+  constructor(parts: KeyLimiterParts) {
+    this.#parts = parts;
+  }
+
+  /** Counts a request. @throws GatewayError 429 when the key has made as many as it may in this minute */
+  takeRequest(key: KeyLimits | null): void {
+    if (key?.rpm == null) return;
+    const now = this.#parts.clock.monotonic();
+    const { requests } = this.#account(key);
+    if (requests.used(now) + 1 > key.rpm) throw this.#tooFast(key, 'requests', 1);
+    requests.add(1, now);
+  }
+
+  /** What routing must know of the key's budget; null where it has none. @param choices `n` of the request */
+  budget(key: KeyLimits | null, choices: number): RouteBudget | null {
+    const budget = key?.budget;
+    if (!key || !budget) return null;
+    const leftUsd = this.#leftUsd(key, budget);
+    return { leftUsd, choices, refusal: () => this.#spent(key, budget, leftUsd) };
+  }
+
+  /**
+   * Sets aside what the decision may cost in USD and is expected to use in tokens. To be called in the same turn of the
+   * event loop as the decision, or two requests would both take the last cent.
+   * @throws GatewayError 429 when the tokens do not fit into this minute
+   */
+  reserve(key: KeyLimits | null, decisionId: string, decision: Decision): void {
+    if (!key || (key.budget === null && key.tpm === null)) return;
+    const now = this.#parts.clock.monotonic();
+    const account = this.#account(key);
+    const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
+    const tokens = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0));
+    if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
+    const second = account.tokens.add(tokens, now);
+    account.reservations.set(decisionId, { usd: chosen?.worstCaseUsd ?? 0, tokens, second, endedAt: null });
+  }
+
+  /** Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit */
+  move(key: KeyLimits | null, decisionId: string, decision: Decision, arm: string): void {
+    const reservation = key && this.#accounts.get(key.name)?.reservations.get(decisionId);
+    if (!reservation || !key.budget) return;
+    const usd = decision.arms.find((explanation) => explanation.arm === arm)?.worstCaseUsd ?? 0;
+    const leftUsd = this.#leftUsd(key, key.budget) + reservation.usd;
+    if (usd > reservation.usd && usd > leftUsd) throw this.#spent(key, key.budget, leftUsd);
+    reservation.usd = usd;
+  }
+
+  /** The request is over: what it really took stands in the place of what was set aside. */
+  settle(decided: DecidedEvent, completed: CompletedEvent): void {
+    if (decided.key === null) return;
+    const usd = chargedUsd(decided, completed);
+    if (Number.isFinite(usd)) this.#parts.metrics.keySpentUsd.inc({ key: decided.key }, usd);
+    const account = this.#accounts.get(decided.key);
+    const reservation = account?.reservations.get(completed.decisionId);
+    if (!account || !reservation) return;
+    const { usage } = completed;
+    // Of an answer that told no usage the estimate stands; of none at all, nothing.
+    const tokens = usage ? usage.inputTokens + usage.outputTokens : usd > 0 ? reservation.tokens : 0;
+    account.tokens.adjust(reservation.second, tokens - reservation.tokens);
+    Object.assign(reservation, { usd, tokens, endedAt: completed.time });
+  }
+
+  /** The end of this decision is in the ledger now. */
+  booked(decisionId: string): void {
+    for (const { reservations } of this.#accounts.values()) reservations.delete(decisionId);
+  }
+
+  /** OpenAI's `x-ratelimit-*` headers for a key with rates; none for others. */
+  headers(key: KeyLimits | null): Record<string, string> {
+    const headers: Record<string, string> = {};
+    if (!key) return headers;
+    const now = this.#parts.clock.monotonic();
+    for (const [kind, limit] of [['requests', key.rpm] as const, ['tokens', key.tpm] as const]) {
+      if (limit === null) continue;
+      const window = this.#account(key)[kind];
+      headers[`x-ratelimit-limit-${kind}`] = String(limit);
+      headers[`x-ratelimit-remaining-${kind}`] = String(Math.max(0, Math.floor(limit - window.used(now))));
+      headers[`x-ratelimit-reset-${kind}`] = duration(window.emptyIn(now));
+    }
+    return headers;
+  }
+
+  #account(key: KeyLimits): Account {
+    let account = this.#accounts.get(key.name);
+    if (!account) {
+      account = { requests: new SlidingWindow(), tokens: new SlidingWindow(), reservations: new Map() };
+      this.#accounts.set(key.name, account);
+    }
+    return account;
+  }
+
+  #leftUsd(key: KeyLimits, { usd, per }: NonNullable<KeyLimits['budget']>): number {
+    const now = this.#parts.clock.now();
+    const from = periodStart(per, now);
+    const { reservations } = this.#account(key);
+    let left = usd - this.#parts.ledger().spent(key.name, per, now);
+    for (const [decisionId, reservation] of reservations) {
+      // Ended in an earlier period and never booked: the store lost it.
+      if (reservation.endedAt !== null && reservation.endedAt < from) reservations.delete(decisionId);
+      else left -= reservation.usd;
+    }
+    return Math.max(0, left);
+  }
+
+  #tooFast(key: KeyLimits, kind: 'requests' | 'tokens', asked: number): GatewayError {
+    const now = this.#parts.clock.monotonic();
+    const limit = (kind === 'requests' ? key.rpm : key.tpm) as number;
+    const window = this.#account(key)[kind];
+    const wait = Math.max(1, Math.ceil(window.waitFor(asked, limit, now) / 1000));
+    this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: kind });
+    const advice = asked > limit ? 'The request alone is larger than that.' : `Please try again in ${wait} s.`;
+    return new GatewayError(
+      429,
+      `Rate limit reached for key "${key.name}" on ${kind} per minute: limit ${limit}, used ${Math.round(window.used(now))}, requested ${asked}. ${advice}`,
+      {
+        type: 'rate_limit_error',
+        code: 'rate_limit_exceeded',
+        responseHeaders: { ...this.headers(key), 'retry-after': String(wait) },
+      },
+    );
+  }
+
+  #spent(key: KeyLimits, { usd, per }: NonNullable<KeyLimits['budget']>, leftUsd: number): GatewayError {
+    const now = this.#parts.clock.now();
+    const end = periodEnd(per, now);
+    this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: 'budget' });
+    return new GatewayError(
+      429,
+      `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which no model's worst case fits into. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,
+      {
+        type: 'insufficient_quota',
+        code: 'insufficient_quota',
+        responseHeaders: {
+          ...this.headers(key),
+          'retry-after': String(Math.max(1, Math.ceil((end - now) / 1000))),
+          // Tells OpenAI's own clients that trying again at once is of no use.
+          'x-should-retry': 'false',
+        },
+      },
+    );
+  }
+}
+
+/** As OpenAI writes it: `120ms`, `8s`, `1m0s`. */
+function duration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.ceil(milliseconds)}ms`;
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
+}

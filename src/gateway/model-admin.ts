@@ -1,0 +1,170 @@
+import type { JsonObject } from '../domain/chat.ts';
+import { GatewayError, invalidRequest } from '../domain/errors.ts';
+import type { ModelChangeEvent } from '../domain/events.ts';
+import { changedBy, type ModelChanges } from '../domain/model-changes.ts';
+import type { Load } from '../routing/load.ts';
+import type { Clock } from '../util/clock.ts';
+import type { EventLog } from './event-log.ts';
+import type { Learner } from './learner.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+import { modelNotFound } from './model-choice.ts';
+
+/** What the config and the changes make of one model; see `config/model-catalog.ts`. */
+export interface ModelListing {
+  id: string;
+  source: 'config' | 'admin';
+  state: 'active' | 'off' | 'retired' | 'refused';
+  model: JsonObject | null;
+  changed: JsonObject | null;
+  problem: { param: string | null; message: string } | null;
+}
+
+export interface ModelStatus extends ModelListing {
+  /** What it has learned from. */
+  ratings: number;
+  /** Upstream calls under way. */
+  inFlight: number;
+}
+
+export interface ModelAdminParts {
+  eventLog: EventLog;
+  learner: Learner;
+  load: Load;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+  /** The models under the config in force and the given changes. */
+  catalog(changes: ModelChanges): ModelListing[];
+}
+
+/** A change is in force when the learner has read it; it is durable before, so no more than this is waited. */
+const IN_FORCE_WITHIN_MS = 5000;
+
+/**
+ * The use cases of /admin/models. Every change is an event; what is in force follows from the log by way of the
+ * learner, here as after a restart and in every other process. One change at a time, so that each is checked against
+ * what it will meet.
+ */
+export class ModelAdmin {
+  readonly #parts: ModelAdminParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ModelAdminParts) {
+    this.#parts = parts;
+  }
+
+  list(): ModelStatus[] {
+    return this.#parts.catalog(this.#changes).map((listing) => this.#status(listing));
+  }
+
+  /**
+   * @param entry of the config's `models`; what it leaves out is the config file's where that has the model
+   * @param by name of the key that asks
+   * @throws GatewayError 400 for an entry that cannot be used, 409 for an id that is taken, 503 without the store
+   */
+  add(entry: JsonObject, by: string | null): Promise<ModelStatus> {
+    return this.#inTurn(async () => {
+      const { id, ...settings } = entry;
+      if (typeof id !== 'string') throw invalidRequest('"id" must be the id of the model.', 'id');
+      const found = this.#find(id);
+      if (found && found.state !== 'retired') {
+        const message = `The model "${id}" is there already. PATCH /admin/models/${id} changes it.`;
+        throw new GatewayError(409, message, { param: 'id', code: 'model_exists' });
+      }
+      return this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'add');
+    });
+  }
+
+  /** @param patch JSON merge patch of the entry; null takes an earlier change back @throws GatewayError 400, 404, 503 */
+  change(id: string, patch: JsonObject, by: string | null): Promise<ModelStatus> {
+    return this.#inTurn(async () => {
+      this.#serving(id);
+      const { id: named = id, ...settings } = patch;
+      if (named !== id) throw invalidRequest('The id of a model cannot be changed: add another model.', 'id');
+      if (Object.keys(settings).length === 0) throw invalidRequest('Nothing is to be changed.');
+      return this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: false }, 'change');
+    });
+  }
+
+  /** No new request goes to it; running ones end, and late ratings are taken. @throws GatewayError 404, 409, 503 */
+  retire(id: string, by: string | null): Promise<ModelStatus> {
+    return this.#inTurn(async () => {
+      this.#serving(id);
+      const others = this.list().filter((other) => other.state === 'active' && other.id !== id);
+      if (others.length === 0) {
+        throw new GatewayError(409, `"${id}" is the last model that can serve; add another first.`, {
+          code: 'last_model',
+        });
+      }
+      return this.#record({ ...this.#event(id, by), type: 'model_retired' }, 'retire');
+    });
+  }
+
+  /** Forgets all that was learned of it up to now. @throws GatewayError 404, 503 */
+  reset(id: string, by: string | null): Promise<ModelStatus> {
+    return this.#inTurn(async () => {
+      if (!this.#find(id)) throw modelNotFound(id);
+      return this.#record({ ...this.#event(id, by), type: 'model_reset' }, 'reset');
+    });
+  }
+
+  get #changes(): ModelChanges {
+    return this.#parts.learner.knowledge.modelChanges;
+  }
+
+  #find(id: string, changes = this.#changes): ModelListing | undefined {
+    return this.#parts.catalog(changes).find((listing) => listing.id === id);
+  }
+
+  #serving(id: string): void {
+    const found = this.#find(id);
+    if (!found || found.state === 'retired') throw modelNotFound(id);
+  }
+
+  #event(model: string, by: string | null) {
+    return { decisionId: null, time: this.#parts.clock.now(), model, by };
+  }
+
+  async #record(event: ModelChangeEvent, change: 'add' | 'change' | 'retire' | 'reset'): Promise<ModelStatus> {
+    const { eventLog, learner, metrics, log } = this.#parts;
+    const before = this.#find(event.model);
+    const outcome = this.#find(event.model, changedBy(this.#changes, event)) as ModelListing;
+    if (event.type === 'model_set') refuseUnusable(outcome, before?.state === 'off');
+    const stored = await eventLog.recordDurably(event).catch(() => {
+      throw new GatewayError(503, 'The event store cannot be used right now, and so nothing can be changed.', {
+        code: 'store_unavailable',
+      });
+    });
+    metrics.adminChanges.inc({ change });
+    log.info({ model: event.model, change, by: event.by }, 'A model was changed by an admin.');
+    await learner.learned(stored.sequence, IN_FORCE_WITHIN_MS);
+    return this.#status(outcome);
+  }
+
+  #status(listing: ModelListing): ModelStatus {
+    const { learner, load } = this.#parts;
+    const ratings = learner.knowledge.policy.ratingsOf(listing.id);
+    return { ...listing, ratings, inFlight: load.inFlight(listing.id) };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+/** @param wasOff what is off may be changed, and still be off @throws GatewayError 400 */
+function refuseUnusable({ state, problem, model }: ModelListing, wasOff: boolean): void {
+  if (problem) {
+    const { param, message } = problem;
+    throw invalidRequest(param ? `"${param}": ${message}` : message, param);
+  }
+  if (state !== 'off' || wasOff) return;
+  throw invalidRequest(
+    `The provider "${model?.provider}" is off: it has no key. Set it, then add the model.`,
+    'provider',
+    'provider_disabled',
+  );
+}

@@ -1,0 +1,76 @@
+import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
+
+const DAY_MS = 86_400_000;
+/** Longer than any month, so that the running one is whole. */
+const DAYS_KEPT = 40;
+
+export type BudgetPeriod = 'day' | 'month';
+
+/** USD by key and by day since the Unix epoch. */
+export type SpendLedgerState = [key: string, days: [day: number, usd: number][]][];
+
+/**
+ * What each gateway key has spent, by UTC day: a fold over the event log, so a restart and another process on the same
+ * log know it too. Kept for keys without a budget as well: one that is set later counts from the period's beginning.
+ */
+export class SpendLedger {
+  #keys = new Map<string, Map<number, number>>();
+
+  /** @param history earlier events of the same decision */
+  fold(event: GatewayEvent, history: readonly GatewayEvent[]): void {
+    if (event.type !== 'completed') return;
+    const decided = history.find((earlier): earlier is DecidedEvent => earlier.type === 'decided');
+    if (!decided || decided.key === null) return;
+    const usd = chargedUsd(decided, event);
+    if (!(usd > 0) || !Number.isFinite(usd)) return;
+    const days = this.#keys.get(decided.key) ?? new Map<number, number>();
+    const day = dayOf(event.time);
+    days.set(day, (days.get(day) ?? 0) + usd);
+    for (const other of days.keys()) if (other < day - DAYS_KEPT) days.delete(other);
+    this.#keys.set(decided.key, days);
+  }
+
+  /** USD that the key has spent in the period which `time` (milliseconds since the epoch) lies in. */
+  spent(key: string, per: BudgetPeriod, time: number): number {
+    const from = dayOf(periodStart(per, time));
+    let usd = 0;
+    for (const [day, spent] of this.#keys.get(key) ?? []) if (day >= from) usd += spent;
+    return usd;
+  }
+
+  state(): SpendLedgerState {
+    return [...this.#keys].map(([key, days]) => [key, [...days]]);
+  }
+
+  restore(state: SpendLedgerState): void {
+    this.#keys = new Map(state.map(([key, days]) => [key, new Map(days)]));
+  }
+}
+
+/**
+ * What a request counts against its key's budget: its cost where the upstream told the usage, else what the called
+ * model was predicted to cost. Upstreams tell at the end: a client that leaves just before must not get it for nothing.
+ */
+export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
+  const predicted = (called: string) => decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
+  if (completed.arm !== null) return completed.costUsd ?? predicted(completed.arm);
+  const last = completed.attempts.at(-1);
+  const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
+  return Math.max(completed.costUsd ?? 0, left);
+}
+
+/** Milliseconds since the epoch, UTC. */
+export function periodStart(per: BudgetPeriod, time: number): number {
+  const date = new Date(time);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), per === 'day' ? date.getUTCDate() : 1);
+}
+
+export function periodEnd(per: BudgetPeriod, time: number): number {
+  const date = new Date(time);
+  const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
+  return per === 'day' ? Date.UTC(year, month, day + 1) : Date.UTC(year, month + 1, 1);
+}
+
+function dayOf(time: number): number {
+  return Math.floor(time / DAY_MS);
+}

@@ -1,0 +1,32 @@
+import { endOfString } from '../util/json-edit.ts';
+
+const MAX_NESTING = 200;
+/** Members and elements of all objects and arrays. A long conversation with many tools has some thousands. */
+const MAX_VALUES = 200_000;
+
+const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...',[]{}'].map((unit) => unit.charCodeAt(0));
+const QUOTE = '"'.charCodeAt(0);
+
+/**
+ * Why a text is not to be parsed; null when it may be. Parsing 30 MB of brackets or of numbers would hold up every
+ * other request for seconds; this pass is cheap and ends at the first excess. @param text JSON, or meant to be
+ */
+export function excessOf(text: string): string | null {
+  let depth = 0;
+  let values = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === QUOTE) {
+      i = endOfString(text, i);
+      // It does not end: the parser will say so.
+      if (i < 0) return null;
+    } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
+      depth++;
+      values++;
+      if (depth > MAX_NESTING) return `The body is nested deeper than ${MAX_NESTING} levels.`;
+    } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
+    else if (unit === COMMA) values++;
+    if (values > MAX_VALUES) return `The body has more than ${MAX_VALUES} values.`;
+  }
+  return null;
+}

@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { invalidRequest } from '../../domain/errors.ts';
+import type { ModelStatus } from '../../gateway/model-admin.ts';
+import { modelNotFound } from '../../gateway/model-choice.ts';
+import type { JsonDocument } from '../json-body.ts';
+import type { ServerParts } from '../parts.ts';
+
+type WithId = FastifyRequest<{ Params: { '*': string } }>;
+
+const RESET = '/reset';
+
+/** Wildcards: ids may have slashes (meta-llama/…), which clients send as they are. */
+export function adminRoutes(server: FastifyInstance, { models }: ServerParts): void {
+  const by = (request: FastifyRequest) => request.gatewayKey?.name ?? null;
+  const idOf = (request: FastifyRequest) => (request as WithId).params['*'];
+
+  server.get('/admin/models', async () => ({ object: 'list', data: models.list().map(renderModel) }));
+
+  server.post('/admin/models', async (request, reply) => {
+    const added = await models.add(objectBody(request), by(request));
+    return reply.code(201).send(renderModel(added));
+  });
+
+  server.patch('/admin/models/*', async (request) =>
+    renderModel(await models.change(idOf(request), objectBody(request), by(request))),
+  );
+
+  server.delete('/admin/models/*', async (request) => renderModel(await models.retire(idOf(request), by(request))));
+
+  server.post('/admin/models/*', async (request) => {
+    const path = idOf(request);
+    if (!path.endsWith(RESET)) throw modelNotFound(path);
+    return renderModel(await models.reset(path.slice(0, -RESET.length), by(request)));
+  });
+}
+
+/** The entry as the config would have it, and what is known of it besides. */
+function renderModel({ id, source, state, model, changed, problem, ratings, inFlight }: ModelStatus) {
+  return {
+    ...model,
+    id,
+    object: 'mixllm.model',
+    state,
+    source,
+    // What admins set, and why it is not in force where it cannot be.
+    changed,
+    problem: problem && (problem.param ? `${problem.param}: ${problem.message}` : problem.message),
+    ratings,
+    in_flight: inFlight,
+  };
+}
+
+function objectBody(request: FastifyRequest): JsonObject {
+  const { value } = (request.body ?? {}) as Partial<JsonDocument>;
+  if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
+  return value;
+}

@@ -1,0 +1,50 @@
+import type { Arm } from '../domain/arm.ts';
+import type { RequestProfile } from '../domain/context.ts';
+import type { GatewayError } from '../domain/errors.ts';
+
+/** What a request may cost its key at the most. */
+export interface RouteBudget {
+  leftUsd: number;
+  /** Answers asked for at once (`n`). */
+  choices: number;
+  /** The error for the client when no arm fits. */
+  refusal(): GatewayError;
+}
+
+/**
+ * Answers are taken to be no longer than this many times the expectation: e^(2.8 σ) at the length model's noise of
+ * σ = 0.5 on the log, so about one in 400 is.
+ */
+const LONGEST = 4;
+/** Input is an estimate too: texts differ in how they split into tokens, and every message brings a few of its own. */
+const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
+/** For a learner that can tell nothing. */
+const UNKNOWN_OUTPUT_TOKENS = 300;
+
+/**
+ * USD that an answer may cost at the most, as far as can be told: up to the client's own `max_tokens`, or without one
+ * a length that few answers exceed; never beyond the model's output limit.
+ * @param expectedTokens of one answer
+ */
+export function worstCaseUsd(
+  arm: Arm,
+  profile: RequestProfile,
+  inputTokens: number,
+  expectedTokens: number,
+  choices: number,
+): number {
+  const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
+  const output = Math.min(
+    profile.maxOutputTokens ?? LONGEST * expected,
+    arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+  );
+  const { input, cacheWrite, output: outputPrice } = arm.price;
+  // An infinite length at no price is still free.
+  const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
+  const most = INPUT_MARGIN.factor * inputTokens + INPUT_MARGIN.tokens;
+  return (most * Math.max(input, cacheWrite) + outputUsd) / 1e6;
+}
+
+export function unaffordableReason(worstUsd: number, leftUsd: number): string {
+  return `it may cost up to $${worstUsd.toFixed(6)}, and $${leftUsd.toFixed(6)} of the key's budget are left`;
+}

@@ -1,0 +1,126 @@
+import type { Clock } from '../util/clock.ts';
+
+export interface BreakerOptions {
+  /** Failed calls in a row that open the breaker. */
+  failures: number;
+  /** Milliseconds that it stays open before one call may probe. */
+  cooldownMs: number;
+}
+
+export type BreakerState = 'closed' | 'open' | 'half-open';
+
+/** How a call ended, as far as the arm's availability goes. `unknown`: it tells nothing, e.g. the client left. */
+export type CallEnd = 'ok' | 'failed' | 'unknown';
+
+interface Breaker {
+  state: BreakerState;
+  /** In a row, also across an opening. */
+  failures: number;
+  /** Monotonic time at which an open breaker lets a probe through. */
+  probeAt: number;
+  /** Stops the wait for `probeAt`. */
+  cancelWait: () => void;
+  /** A half-open breaker's one probe is under way. */
+  probing: boolean;
+  /** How often it has opened: tells calls that began before an opening from those that began after it. */
+  openings: number;
+}
+
+/**
+ * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"): after so many failed calls in a row an arm
+ * is left out for a while, then one call may probe it; its end closes the breaker or opens it anew. Lives in one
+ * process: each gateway finds out for itself.
+ *
+ * Written here because the libraries (cockatiel, opossum) wrap one promise per call and read the system's clock: a
+ * stream's end comes long after the promise that opened it, the router must ask without calling, and tests of time
+ * need the injected clock.
+ */
+export class Breakers {
+  readonly #clock: Clock;
+  readonly #onChange: (arm: string, state: BreakerState, failures: number) => void;
+  #options: BreakerOptions;
+  readonly #breakers = new Map<string, Breaker>();
+
+  /** @param onChange told of every change of state */
+  constructor(
+    clock: Clock,
+    options: BreakerOptions,
+    onChange: (arm: string, state: BreakerState, failures: number) => void = () => {},
+  ) {
+    this.#clock = clock;
+    this.#options = options;
+    this.#onChange = onChange;
+  }
+
+  /** For calls that end from now on; a breaker that is open stays so for the time that it was told. */
+  configure(options: BreakerOptions): void {
+    this.#options = options;
+  }
+
+  state(arm: string): BreakerState {
+    return this.#breakers.get(arm)?.state ?? 'closed';
+  }
+
+  /** Why the arm should not be called now, in words for the client; null when it may be. */
+  reason(arm: string): string | null {
+    const breaker = this.#breakers.get(arm);
+    if (!breaker || breaker.state === 'closed') return null;
+    if (breaker.state === 'half-open') {
+      return breaker.probing ? `breaker half-open after ${breaker.failures} failures, a probe is under way` : null;
+    }
+    const seconds = Math.max(1, Math.ceil((breaker.probeAt - this.#clock.monotonic()) / 1000));
+    return `breaker open for ${seconds} s after ${breaker.failures} failures`;
+  }
+
+  /** A call to the arm begins. @returns what is to be told how it ends: once, more changes nothing */
+  enter(arm: string): (end: CallEnd) => void {
+    const breaker = this.#of(arm);
+    const { openings } = breaker;
+    const isProbe = breaker.state === 'half-open' && !breaker.probing;
+    if (isProbe) breaker.probing = true;
+    let ended = false;
+    return (end) => {
+      if (ended) return;
+      ended = true;
+      if (isProbe && breaker.openings === openings) breaker.probing = false;
+      // A call that began before the breaker opened says nothing new of the arm.
+      if (breaker.openings !== openings) return;
+      if (end === 'ok') this.#close(arm, breaker);
+      if (end === 'failed') this.#fail(arm, breaker);
+    };
+  }
+
+  #close(arm: string, breaker: Breaker): void {
+    breaker.cancelWait();
+    breaker.failures = 0;
+    this.#change(arm, breaker, 'closed');
+  }
+
+  #fail(arm: string, breaker: Breaker): void {
+    breaker.failures++;
+    // Where no other arm is left an open breaker is passed over: that must not keep it open for ever.
+    if (breaker.state === 'open') return;
+    if (breaker.state === 'closed' && breaker.failures < this.#options.failures) return;
+    const { cooldownMs } = this.#options;
+    breaker.openings++;
+    breaker.probing = false;
+    breaker.probeAt = this.#clock.monotonic() + cooldownMs;
+    breaker.cancelWait = this.#clock.after(cooldownMs, () => this.#change(arm, breaker, 'half-open'));
+    this.#change(arm, breaker, 'open');
+  }
+
+  #change(arm: string, breaker: Breaker, state: BreakerState): void {
+    if (breaker.state === state) return;
+    breaker.state = state;
+    this.#onChange(arm, state, breaker.failures);
+  }
+
+  #of(arm: string): Breaker {
+    let breaker = this.#breakers.get(arm);
+    if (!breaker) {
+      breaker = { state: 'closed', failures: 0, probeAt: 0, cancelWait: () => {}, probing: false, openings: 0 };
+      this.#breakers.set(arm, breaker);
+    }
+    return breaker;
+  }
+}

@@ -1,0 +1,47 @@
+import type { Clock } from '../util/clock.ts';
+
+/** What a refusal without `retry-after` is taken to ask for, doubled by each further one in a row. */
+const FIRST_WAIT_MS = 1000;
+const LONGEST_GUESS_MS = 60_000;
+/** However long an upstream asks for, its word is put to the test again after this time. */
+const LONGEST_WAIT_MS = 600_000;
+
+interface Limit {
+  /** Monotonic time from which calls are expected to be taken again. */
+  until: number;
+  refusals: number;
+}
+
+/**
+ * Arms whose upstream said "not now", and for how long. Routing sees the rest of that time as expected wait. Lives in
+ * one process: each gateway is refused for itself.
+ */
+export class RateLimits {
+  readonly #clock: Clock;
+  readonly #limits = new Map<string, Limit>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The arm refused a call. @param retryAfterMs that it asked for; null when it did not say */
+  refused(arm: string, retryAfterMs: number | null): void {
+    const before = this.#limits.get(arm);
+    const refusals = (before?.refusals ?? 0) + 1;
+    const guess = Math.min(LONGEST_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
+    const until = this.#clock.monotonic() + Math.min(LONGEST_WAIT_MS, retryAfterMs ?? guess);
+    // Of several refusals under way the longest counts: a later, shorter one may have been sent before it.
+    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals });
+  }
+
+  /** The arm took a call: nothing is left of a limit. */
+  served(arm: string): void {
+    this.#limits.delete(arm);
+  }
+
+  /** Seconds until a call is expected to be taken; 0 for an arm without a limit. */
+  waitSeconds(arm: string): number {
+    const limit = this.#limits.get(arm);
+    return limit ? Math.max(0, limit.until - this.#clock.monotonic()) / 1000 : 0;
+  }
+}

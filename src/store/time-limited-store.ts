@@ -1,0 +1,68 @@
+import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+import type { Clock } from '../util/clock.ts';
+import type { EventStore, Snapshot } from './event-store.ts';
+
+/**
+ * Makes a store that hangs (a stalled disk or mount) fail instead, so that nobody waits for it longer than the limit.
+ * What was asked for may still be done later: it is not known then, as after a lost connection. While a call hangs,
+ * further ones are rejected at once, or they would pile up behind it.
+ */
+export class TimeLimitedStore implements EventStore {
+  readonly #store: EventStore;
+  readonly #clock: Clock;
+  readonly #limitMs: number;
+  #hanging = 0;
+
+  constructor(store: EventStore, clock: Clock, limitMs: number) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+  }
+
+  append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
+    return this.#limited(() => this.#store.append(events));
+  }
+
+  readAfter(sequence: number, limit: number): Promise<StoredEvent[]> {
+    return this.#limited(() => this.#store.readAfter(sequence, limit));
+  }
+
+  findDecision(id: string): Promise<StoredEvent[]> {
+    return this.#limited(() => this.#store.findDecision(id));
+  }
+
+  lastSequence(): Promise<number> {
+    return this.#limited(() => this.#store.lastSequence());
+  }
+
+  saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
+    return this.#limited(() => this.#store.saveSnapshot(name, snapshot));
+  }
+
+  loadSnapshot(name: string): Promise<Snapshot | null> {
+    return this.#limited(() => this.#store.loadSnapshot(name));
+  }
+
+  /** Rejects when the store does not close in time: what holds it up is then left to the operating system. */
+  close(): Promise<void> {
+    return this.#limited(() => this.#store.close());
+  }
+
+  #limited<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#hanging > 0) return Promise.reject(new Error('The event store has yet to answer an earlier call.'));
+    return new Promise<T>((resolve, reject) => {
+      let late = false;
+      const cancel = this.#clock.after(this.#limitMs, () => {
+        late = true;
+        this.#hanging++;
+        reject(new Error(`The event store did not answer within ${this.#limitMs / 1000} s.`));
+      });
+      call()
+        .then(resolve, reject)
+        .finally(() => {
+          cancel();
+          if (late) this.#hanging--;
+        });
+    });
+  }
+}

@@ -1,0 +1,139 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ServeProcess } from '../../bench/support/serve-process.ts';
+import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, send } from '../support/gateway.ts';
+import { COMPLETION, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts';
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const kept = cleanup();
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-disk-'));
+const disk = join(folder, 'disk');
+mkdirSync(disk);
+/** A file system of a few hundred kilobytes. Takes root, and a container that lets it. */
+const mounted =
+  isRoot &&
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'mixllm-test', disk], { stdio: 'ignore' }).status === 0;
+afterAll(() => {
+  if (mounted) execFileSync('umount', ['-l', disk]);
+  rmSync(folder, { recursive: true });
+});
+
+function writeConfig(upstream: RawUpstream, database: string): string {
+  const file = join(folder, 'mixllm.yaml');
+  writeFileSync(
+    file,
+    `server: { port: 0, drain_s: 0 }
+providers: { p: { type: openai, base_url: "${upstream.url}" } }
+models: [{ id: m, provider: p, price: { input: 1, output: 2 } }]
+storage: { url: "sqlite:${database}" }
+`,
+  );
+  return file;
+}
+
+/** The gateway as a process, before an upstream that gives every completion its own id. */
+async function serving(database: string, options = {}) {
+  let answers = 0;
+  const upstream = kept(
+    await startRawUpstream((response) => response.end(JSON.stringify({ ...COMPLETION, id: `c-${++answers}` }))),
+  );
+  const gateway = await ServeProcess.start(writeConfig(upstream, database), options);
+  kept({ close: async () => void (await gateway.end('SIGKILL')) });
+  const answer = async () => {
+    const { status, headers } = await send(`${gateway.url}/v1/chat/completions`, ask('Hello'));
+    expect(status).toBe(200);
+    return String(headers.get('x-mixllm-decision-id'));
+  };
+  const rate = async (id: string) => (await send(`${gateway.url}/feedback`, { id, score: 1 })).status;
+  const degraded = async () => (await get(`${gateway.url}/metrics`)).text.includes('mixllm_degraded{part="store"} 1');
+  return { gateway, answer, rate, degraded };
+}
+
+async function ratingsIn(database: string): Promise<number> {
+  const store = new SqliteEventStore(database);
+  const events = await store.readAfter(0, 100_000);
+  await store.close();
+  return events.filter(({ type }) => type === 'rated').length;
+}
+
+describe('a disk that is full', () => {
+  it.skipIf(!mounted)(
+    'fails no request, refuses ratings with 503, is told of, and needs no restart when there is room again (needs root and mount)',
+    async () => {
+      const filler = join(disk, 'filler');
+      const database = join(disk, 'log.db');
+      const { gateway, answer, rate, degraded } = await serving(database);
+      let taken = 0;
+      const first = await answer();
+      expect(await rate(first)).toBe(202);
+      taken++;
+      spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
+      // The log has some pages left that it made before.
+      for (let i = 0; i < 300 && !(await degraded()); i++) if ((await rate(await answer())) === 202) taken++;
+      expect(await degraded()).toBe(true);
+      for (let i = 0; i < 5; i++) expect(await rate(await answer())).toBe(503);
+      expect(gateway.output).toMatch(/"level":50.*full.*The event store failed/);
+
+      rmSync(filler);
+      execFileSync('mount', ['-o', 'remount,size=20m', disk]);
+      while (await degraded()) await sleep(20);
+      expect(await rate(await answer())).toBe(202);
+      expect(gateway.output).toContain('The event store works again.');
+      expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_events_lost_total 0');
+      expect(await gateway.end('SIGTERM')).toBe(0);
+      expect(await ratingsIn(database)).toBe(taken + 1);
+    },
+    600_000,
+  );
+});
+
+describe('a database file that is read-only', () => {
+  it('fails no request, refuses ratings with 503, is told of, and needs no restart when it can be written again', async () => {
+    // Root may write everywhere: the gateway then runs as nobody.
+    const own = join(folder, 'own');
+    const database = join(own, 'log.db');
+    mkdirSync(own);
+    chmodSync(folder, 0o755);
+    const before = new SqliteEventStore(database);
+    await before.lastSequence();
+    await before.close();
+    if (isRoot) for (const path of [own, database]) chownSync(path, NOBODY, NOBODY);
+    chmodSync(database, 0o444);
+    chmodSync(own, 0o555);
+    const { gateway, answer, rate, degraded } = await serving(database, isRoot ? { uid: NOBODY, gid: NOBODY } : {});
+    for (let i = 0; i < 3; i++) expect(await rate(await answer())).toBe(503);
+    expect(await degraded()).toBe(true);
+    expect(gateway.output).toMatch(/"level":50.*readonly.*The event store failed/);
+
+    chmodSync(own, 0o755);
+    chmodSync(database, 0o644);
+    while (await degraded()) await sleep(20);
+    expect(await rate(await answer())).toBe(202);
+    expect(await gateway.end('SIGTERM')).toBe(0);
+    if (isRoot) chownSync(database, 0, 0);
+    expect(await ratingsIn(database)).toBe(1);
+  }, 600_000);
+});
+
+describe('a database that is corrupt', () => {
+  it('fails no request, refuses ratings with 503, is told of, and needs no restart when it is put aside', async () => {
+    const database = join(folder, 'corrupt.db');
+    writeFileSync(database, 'This is a shopping list, and no database. '.repeat(200));
+    const { gateway, answer, rate, degraded } = await serving(database);
+    for (let i = 0; i < 3; i++) expect(await rate(await answer())).toBe(503);
+    expect(await degraded()).toBe(true);
+    expect(gateway.output).toMatch(/"level":50.*not a database.*The event store failed/);
+    rmSync(database);
+    while (await degraded()) await sleep(20);
+    expect(await rate(await answer())).toBe(202);
+    expect(await gateway.end('SIGTERM')).toBe(0);
+    expect(await ratingsIn(database)).toBe(1);
+  }, 600_000);
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
+import { chargedUsd, periodEnd, SpendLedger } from '../../../src/gateway/spend-ledger.ts';
+import { completed, decided, explanationOf } from './support.ts';
+
+const at = (text: string) => Date.parse(`${text}Z`);
+
+function ledgerOf(spends: [key: string | null, time: string, usd: number | null][]): SpendLedger {
+  const ledger = new SpendLedger();
+  spends.forEach(([key, time, costUsd], i) => {
+    const history: GatewayEvent[] = [{ ...decided(`d${i}`), key }];
+    ledger.fold(history[0], []);
+    ledger.fold(completed(`d${i}`, { time: at(time), costUsd }), history);
+  });
+  return ledger;
+}
+
+describe('SpendLedger', () => {
+  it('adds up by key, and by the UTC day and month in which a request ended', () => {
+    const ledger = ledgerOf([
+      ['a', '2026-02-28T23:59:59.999', 1],
+      ['a', '2026-03-01T00:00:00.000', 2],
+      ['b', '2026-03-01T12:00:00', 40],
+      [null, '2026-03-01T12:00:00', 80],
+      ['a', '2026-03-02T12:00:00', 4],
+      ['__proto__', '2026-03-02T12:00:00', 8],
+    ]);
+    expect(ledger.spent('a', 'day', at('2026-03-01T23:59:59.999'))).toBe(6);
+    expect(ledger.spent('a', 'day', at('2026-03-02T00:00:00'))).toBe(4);
+    expect(ledger.spent('a', 'month', at('2026-03-31T00:00:00'))).toBe(6);
+    expect(ledger.spent('a', 'month', at('2026-04-01T00:00:00'))).toBe(0);
+    expect(ledger.spent('b', 'month', at('2026-03-31T00:00:00'))).toBe(40);
+    expect(ledger.spent('__proto__', 'day', at('2026-03-02T00:00:00'))).toBe(8);
+    expect(ledger.spent('c', 'month', at('2026-03-31T00:00:00'))).toBe(0);
+    const restored = new SpendLedger();
+    restored.restore(JSON.parse(JSON.stringify(ledger.state())));
+    expect(restored.state()).toEqual(ledger.state());
+  });
+
+  it('forgets days that no running month can hold', () => {
+    const days = Array.from({ length: 90 }, (_, i) =>
+      new Date(at('2026-01-01') + i * 86_400_000).toISOString().slice(0, -1),
+    );
+    const ledger = ledgerOf(days.map((day) => ['a', day, 1]));
+    expect(ledger.state()[0][1]).toHaveLength(41);
+    expect(ledger.spent('a', 'month', at('2026-03-31'))).toBe(31);
+  });
+
+  it('charges the prediction where no usage was told, unless nobody was called', () => {
+    const decision = decided('d', {
+      arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
+    });
+    const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
+    const attempt = (arm: string, result: string) => ({ arm, result, status: null, durationMs: 1 });
+    expect(charge({ costUsd: 0.02 })).toBe(0.02);
+    expect(charge({ costUsd: null, arm: 'small', outcome: 'aborted' })).toBe(0.1);
+    expect(
+      charge({ costUsd: null, arm: null, attempts: [attempt('small', 'status'), attempt('big', 'aborted')] }),
+    ).toBe(0.5);
+    expect(charge({ costUsd: null, arm: null, attempts: [attempt('big', 'status')] })).toBe(0);
+    expect(charge({ costUsd: null, arm: 'gone since' })).toBe(0);
+  });
+
+  it('knows when a period ends', () => {
+    expect(periodEnd('day', at('2026-02-28T12:00:00'))).toBe(at('2026-03-01'));
+    expect(periodEnd('month', at('2026-12-31T23:59:59'))).toBe(at('2027-01-01'));
+  });
+});

@@ -1,0 +1,281 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const kept = cleanup();
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mixllm-admin-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const models = ({ url }: TestGateway, path = '') => `${url}/admin/models${path}`;
+const patch = (gateway: TestGateway, id: string, body: object) =>
+  send(models(gateway, `/${id}`), body, { method: 'PATCH' });
+const retire = (gateway: TestGateway, id: string) => send(models(gateway, `/${id}`), null, { method: 'DELETE' });
+const reset = (gateway: TestGateway, id: string) => send(models(gateway, `/${id}/reset`), null);
+const chat = (gateway: TestGateway, model: string) => send(`${gateway.url}/v1/chat/completions`, ask('x', { model }));
+const listed = async (gateway: TestGateway) =>
+  (await get(`${gateway.url}/v1/models`)).json.data
+    .map(({ id }: { id: string }) => id)
+    .filter((id: string) => !/^auto/.test(id));
+const one = async (gateway: TestGateway, id: string) =>
+  (await get(models(gateway))).json.data.find((model: { id: string }) => model.id === id);
+const NEW = {
+  id: 'org/new',
+  provider: 'big',
+  model: 'new-2026',
+  price: { input: 2, output: 8 },
+  capabilities: ['tools'],
+};
+
+describe('/admin/models', () => {
+  it('adds a model that serves at once, changes it, retires it; every change survives a restart', async () => {
+    const storage = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
+    const upstreams = kept(await startTestGateway());
+    const urls = Object.fromEntries(Object.entries(upstreams.upstreams).map(([id, { url }]) => [id, url]));
+    const start = () => startTestGateway({ urls, config: storage });
+    const first = await start();
+    const added = await send(models(first), NEW);
+    expect([added.status, added.json.state, added.json.source, added.json.max_concurrency]).toEqual([
+      201,
+      'active',
+      'admin',
+      32,
+    ]);
+    expect(await listed(first)).toEqual(['big', 'small', 'org/new']);
+    const answer = await chat(first, 'org/new');
+    expect([answer.status, answer.json.model, answer.headers.get('x-mixllm-provider')]).toEqual([
+      200,
+      'new-2026',
+      'big',
+    ]);
+    expect(answer.headers.get('x-mixllm-cost-usd')).toBe('0.00012');
+
+    const changed = await patch(first, 'org/new', { price: { output: 80 }, max_output_tokens: 500 });
+    expect([changed.status, changed.json.price]).toEqual([200, { input: 2, output: 80 }]);
+    expect((await chat(first, 'org/new')).headers.get('x-mixllm-cost-usd')).toBe('0.00084');
+    expect((await patch(first, 'small', { price: { input: 0, output: 0 } })).json).toMatchObject({
+      source: 'config',
+      changed: { price: { input: 0, output: 0 } },
+    });
+    const gone = await retire(first, 'big');
+    expect([gone.status, gone.json.state]).toEqual([200, 'retired']);
+    await first.close();
+
+    const second = await start();
+    expect(await listed(second)).toEqual(['small', 'org/new']);
+    expect((await chat(second, 'small')).headers.get('x-mixllm-cost-usd')).toBe('0');
+    expect((await chat(second, 'org/new')).headers.get('x-mixllm-cost-usd')).toBe('0.00084');
+    expect((await chat(second, 'big')).json.error.code).toBe('model_not_found');
+    expect(await one(second, 'big')).toMatchObject({ state: 'retired', source: 'config' });
+    expect(second.logged.join()).not.toMatch(/cannot be used/);
+
+    // From the log alone, too.
+    await second.close();
+    const store = new SqliteEventStore(join(folder, 'log.db'));
+    await store.saveSnapshot('learner', { sequence: 0, body: 'lost' });
+    await store.close();
+    const third = kept(await start());
+    expect(await listed(third)).toEqual(['small', 'org/new']);
+    const metrics = await get(`${third.url}/metrics`);
+    expect(metrics.text).toContain('mixllm_learner_snapshots_rejected_total 1');
+  });
+
+  it('lets what runs on a retired model end, and takes late ratings of it for when it comes back', async () => {
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: async (request) => {
+            if (request.stream) await gate;
+            return plainAnswer()(request);
+          },
+          small: plainAnswer(),
+        },
+      }),
+    );
+    const early = await chat(gateway, 'big');
+    const running = send(`${gateway.url}/v1/chat/completions`, ask('x', { model: 'big', stream: true }));
+    while ((await one(gateway, 'big')).in_flight === 0) await settled(gateway);
+    await retire(gateway, 'big');
+    expect((await chat(gateway, 'big')).status).toBe(404);
+    open();
+    const { status, text } = await running;
+    expect([status, text.endsWith('data: [DONE]\n\n')]).toEqual([200, true]);
+    expect((await send(`${gateway.url}/feedback`, { id: early.json.id, score: 1 })).status).toBe(202);
+    expect(await one(gateway, 'big')).toMatchObject({ state: 'retired', ratings: 1, in_flight: 0 });
+    // What the entry leaves out is the config file's.
+    const back = await send(models(gateway), { id: 'big' });
+    expect([back.status, back.json]).toEqual([
+      201,
+      expect.objectContaining({ state: 'active', ratings: 1, price: { input: 10, output: 40 } }),
+    ]);
+    expect(await listed(gateway)).toEqual(['big', 'small']);
+  });
+
+  it('forgets by a reset what a model has learned; ratings of before change nothing any more', async () => {
+    const gateway = kept(await startTestGateway());
+    const rate = async (model: string) => {
+      const { json } = await chat(gateway, model);
+      return (await send(`${gateway.url}/feedback`, { id: json.id, score: 0 })).json.feedback_id;
+    };
+    const figures = async () => {
+      const { json } = await send(`${gateway.url}/v1/route`, ask('x'));
+      return json.models.map((arm: Record<string, unknown>) => [arm.ratings, arm.quality, arm.output_tokens]);
+    };
+    const fresh = await figures();
+    const early = await rate('big');
+    const answered = await chat(gateway, 'big');
+    await settled(gateway);
+    expect((await figures())[0][0]).toBe(1);
+    const done = await reset(gateway, 'big');
+    expect([done.status, done.json.ratings]).toEqual([200, 0]);
+    const after = await figures();
+    [...after.flat()].forEach((figure, i) => {
+      expect(figure).toBeCloseTo(fresh.flat()[i], 9);
+    });
+    expect((await send(`${gateway.url}/feedback/${early}`, null, { method: 'DELETE' })).status).toBe(200);
+    expect((await send(`${gateway.url}/feedback`, { id: answered.json.id, score: 1 })).status).toBe(202);
+    await settled(gateway);
+    expect(await figures()).toEqual(after);
+    await rate('big');
+    await settled(gateway);
+    expect((await figures())[0][0]).toBe(1);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_admin_changes_total{change="reset"} 1');
+  });
+
+  it('composes with the config file: what an admin set goes before it, until it is taken back', async () => {
+    const gateway = kept(await startTestGateway());
+    const reload = (price: { input: number; output: number }, others: string[] = ['small']) => {
+      const { config } = gateway.gateway;
+      const left = config.models.filter(({ id }) => id === 'big' || others.includes(id));
+      const now = left.map((model) => (model.id === 'big' ? { ...model, price } : model));
+      gateway.gateway.reload({ config: { ...config, models: now }, missingKeys: new Map() });
+    };
+    await patch(gateway, 'big', { price: { output: 5 } });
+    reload({ input: 3, output: 7 });
+    expect((await one(gateway, 'big')).price).toEqual({ input: 3, output: 5 });
+    expect((await patch(gateway, 'big', { price: null })).json.price).toEqual({ input: 3, output: 7 });
+    expect((await one(gateway, 'big')).changed).toBeNull();
+    await send(models(gateway), NEW);
+    await patch(gateway, 'small', { prior: { like: 'org/new' } });
+    // The file loses a model that an admin had changed: what is left of it is no model.
+    reload({ input: 3, output: 7 }, []);
+    expect(await listed(gateway)).toEqual(['big', 'org/new']);
+    expect(await one(gateway, 'small')).toMatchObject({
+      state: 'refused',
+      problem: expect.stringMatching(/^provider: /),
+    });
+    expect(gateway.logged.join()).toMatch(/Changes of a model by admins cannot be used/);
+  });
+
+  it("refuses what it cannot use, in OpenAI's shape, and changes nothing by it", async () => {
+    const gateway = kept(await startTestGateway());
+    const before = await get(models(gateway));
+    const post = (body: object | string) => send(models(gateway), body);
+    const cases: [
+      Promise<{ status: number; json: { error: { param: string | null; code: string | null } } }>,
+      number,
+      string | null,
+      string | null,
+    ][] = [
+      [post({ ...NEW, id: 'big' }), 409, 'id', 'model_exists'],
+      [post({ ...NEW, id: 'auto:x' }), 400, 'id', null],
+      [post({ ...NEW, id: 'a b' }), 400, 'id', null],
+      [post({ ...NEW, id: 7 }), 400, 'id', null],
+      [post({ ...NEW, provider: 'none' }), 400, 'provider', null],
+      [post({ ...NEW, provider: '__proto__' }), 400, 'provider', null],
+      [post({ id: 'x', provider: 'big' }), 400, 'price', null],
+      [post({ ...NEW, price: { input: -1, output: 1 } }), 400, 'price.input', null],
+      [post({ ...NEW, price: { input: 1e300, output: 1 } }), 400, 'price.input', null],
+      [post('{"id":"x","provider":"big","price":{"input":1e999,"output":1}}'), 400, 'price.input', null],
+      [post('{"id":"x","provider":"big","price":{"input":NaN,"output":1}}'), 400, null, 'invalid_json'],
+      [post({ ...NEW, base_url: 'http://169.254.169.254/' }), 400, null, null],
+      [post({ ...NEW, api_key: 'x' }), 400, null, null],
+      [post('{"id":"x","provider":"big","price":{"input":1,"output":1},"__proto__":{"admin":true}}'), 400, null, null],
+      [post({ ...NEW, context_window: 1.5 }), 400, 'context_window', null],
+      [post('[]'), 400, null, null],
+      [post(''), 400, null, 'invalid_json'],
+      [patch(gateway, 'big', {}), 400, null, null],
+      [patch(gateway, 'big', { id: 'small' }), 400, 'id', null],
+      [patch(gateway, 'big', { price: 3 }), 400, 'price', null],
+      [patch(gateway, 'big', { provider: 'none' }), 400, 'provider', null],
+      [patch(gateway, 'none', { price: { input: 1 } }), 404, 'model', 'model_not_found'],
+      [retire(gateway, 'none'), 404, 'model', 'model_not_found'],
+      [reset(gateway, 'none'), 404, 'model', 'model_not_found'],
+      [send(models(gateway, '/big/explode'), null), 404, 'model', 'model_not_found'],
+    ];
+    for (const [i, [answer, status, param, code]] of cases.entries()) {
+      const { json, ...rest } = await answer;
+      expect([i, rest.status, json.error?.param, json.error?.code]).toEqual([i, status, param, code]);
+    }
+    expect((await get(models(gateway))).json).toEqual(before.json);
+    expect((await retire(gateway, 'big')).status).toBe(200);
+    expect((await retire(gateway, 'big')).status).toBe(404);
+    const last = await retire(gateway, 'small');
+    expect([last.status, last.json.error.code]).toEqual([409, 'last_model']);
+    expect('admin' in {}).toBe(false);
+  });
+
+  it('refuses models of a provider that has no key, and changes that cannot be made durable', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        config: {
+          providers: {
+            on: { type: 'openai', base_url: 'http://127.0.0.1:9/v1' },
+            off: { type: 'openai', api_key: '${' + 'ABSENT}' },
+          },
+        },
+        models: { big: { provider: 'on' }, small: { provider: 'on' } },
+      }),
+    );
+    const moved = await patch(gateway, 'small', { provider: 'off' });
+    expect([moved.status, moved.json.error.code]).toEqual([400, 'provider_disabled']);
+    const off = await send(models(gateway), { ...NEW, provider: 'off' });
+    expect([off.status, off.json.error.code]).toEqual([400, 'provider_disabled']);
+    const { store } = gateway.gateway;
+    const append = store.append.bind(store);
+    store.append = () => Promise.reject(new Error('the disk is full'));
+    const failed = await patch(gateway, 'big', { price: { input: 1 } });
+    expect([failed.status, failed.json.error.code]).toEqual([503, 'store_unavailable']);
+    store.append = append;
+    expect((await one(gateway, 'big')).changed).toBeNull();
+    expect((await patch(gateway, 'big', { price: { input: 1 } })).status).toBe(200);
+  });
+
+  it("asks for an admin's key where there is one, or where others can reach it", async () => {
+    const keys = [{ name: 'team', key: 'key-of-team-000000' }];
+    const admin = { name: 'ops', key: 'key-of-admin-000000', role: 'admin' };
+    const ask = async (gateway: TestGateway, headers: Record<string, string>) =>
+      (await get(`${gateway.url.replace('0.0.0.0', '127.0.0.1')}/admin/models`, headers)).status;
+    const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+    for (const config of [
+      { server: { port: 0 }, auth: { keys: [...keys, admin] } },
+      { server: { port: 0, host: '0.0.0.0' }, auth: { keys: [...keys, admin] } },
+    ]) {
+      const gateway = kept(await startTestGateway({ config }));
+      expect(await ask(gateway, {})).toBe(401);
+      expect(await ask(gateway, bearer(keys[0].key))).toBe(403);
+      expect(await ask(gateway, bearer(admin.key))).toBe(200);
+    }
+    const exposed = kept(await startTestGateway({ config: { server: { port: 0, host: '0.0.0.0' }, auth: { keys } } }));
+    expect([await ask(exposed, {}), await ask(exposed, bearer(keys[0].key))]).toEqual([401, 403]);
+    const own = kept(await startTestGateway());
+    expect(await ask(own, {})).toBe(200);
+    // Others by way of this machine: through a proxy on it, or a page in a browser on it.
+    for (const [name, value] of [
+      ['x-forwarded-for', '203.0.113.9'],
+      ['sec-fetch-site', 'cross-site'],
+    ]) {
+      expect(await ask(own, { [name]: value })).toBe(403);
+    }
+  });
+});

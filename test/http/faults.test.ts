@@ -1,0 +1,257 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/util/clock.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startRawUpstream } from '../support/raw-upstream.ts';
+import { WIRES } from '../support/wire.ts';
+
+const kept = cleanup();
+const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
+const metrics = async ({ url }: TestGateway) => (await get(`${url}/metrics`)).text;
+/** What `/v1/route` says of one model. */
+const explained = async ({ url }: TestGateway, model: string, fields = {}) => {
+  const { json } = await send(`${url}/v1/route`, ask('x', fields));
+  return json.models.find((arm: { model: string }) => arm.model === model);
+};
+
+describe('the circuit breaker', () => {
+  it('leaves a failing model out, with the reason, metric and log line, probes it once and takes it back', async () => {
+    const clock = new ManualClock();
+    let healthy = false;
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        answers: {
+          big: plainAnswer(),
+          small: (request) => plainAnswer(healthy ? {} : { status: 500, errorMessage: 'out of order' })(request),
+        },
+        config: { resilience: { retries: 0, breaker: { failures: 3, cooldown_s: 20 } } },
+      }),
+    );
+    const cheap = () => send(completions(gateway), ask('x', { model: 'auto:0' }));
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 0');
+    for (let i = 0; i < 6; i++) expect((await cheap()).headers.get('x-mixllm-model')).toBe('big');
+    expect(gateway.upstreams.small.requests).toBe(3);
+    expect(await explained(gateway, 'small')).toMatchObject({
+      eligible: false,
+      excluded: 'breaker open for 20 s after 3 failures',
+    });
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 2');
+    expect(await metrics(gateway)).toContain('mixllm_breaker_openings_total{model="small"} 1');
+    expect(gateway.logged.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ level: 40, model: 'small', failures: 3, msg: expect.stringContaining('breaker') }),
+    );
+
+    clock.advance(20_000);
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 1');
+    await cheap();
+    expect([gateway.upstreams.small.requests, (await explained(gateway, 'small')).excluded]).toEqual([
+      4,
+      'breaker open for 20 s after 4 failures',
+    ]);
+    healthy = true;
+    clock.advance(20_000);
+    expect((await cheap()).headers.get('x-mixllm-model')).toBe('small');
+    expect(await explained(gateway, 'small')).toMatchObject({ eligible: true });
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 0');
+  });
+
+  it('never leaves nobody: a named model is asked all the same, and so is the last one', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: { big: plainAnswer({ status: 503, errorMessage: 'no' }), small: plainAnswer({ status: 500 }) },
+        config: { resilience: { retries: 0, breaker: { failures: 1, cooldown_s: 60 } } },
+      }),
+    );
+    for (let i = 1; i <= 3; i++) {
+      expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(503);
+      expect(gateway.upstreams.big.requests).toBe(i);
+    }
+    for (let i = 0; i < 3; i++) expect((await send(completions(gateway), ask('x'))).status).toBeGreaterThanOrEqual(500);
+    expect(gateway.upstreams.small.requests).toBeGreaterThanOrEqual(2);
+  });
+
+  it("is not opened by the client's own fault, by rate limits or by clients that leave", async () => {
+    const answers = [400, 413, 422, 429].map((status) => plainAnswer({ status, errorMessage: 'no' }));
+    let asked = 0;
+    const gateway = kept(
+      await startTestGateway({
+        answers: { big: (request) => answers[asked++ % 4](request) },
+        config: { resilience: { retries: 0, breaker: { failures: 1, cooldown_s: 60 } } },
+      }),
+    );
+    for (let i = 0; i < 8; i++) await send(completions(gateway), ask('x'));
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+  });
+});
+
+async function manyTurns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await sleep(10);
+}
+
+describe('the time limits', () => {
+  /** Two models before one hanging upstream each; `config` gives them a minute or more. */
+  const patient = {
+    resilience: { retries: 0, timeouts: { connect_s: 60, first_byte_s: 60, idle_s: 60, total_s: 90 } },
+  };
+
+  for (const format of ['openai', 'anthropic'] as const) {
+    const wire = WIRES[format];
+    const cases: [limit: string, timeouts: object, written: string, message: RegExp][] = [
+      ['first_byte_s, with nothing sent', { first_byte_s: 0.1 }, '', /no content within 0.1 s/],
+      ['first_byte_s, with no content sent', { first_byte_s: 0.2 }, wire.opening, /no content within 0.2 s/],
+      ['idle_s, before the content', { idle_s: 0.1 }, wire.opening, /nothing for 0.1 s/],
+      ['total_s', { total_s: 0.1 }, wire.opening, /longer than 0.1 s/],
+    ];
+    for (const [limit, timeouts, written, message] of cases) {
+      it(`of a model go before the common ones, and another model answers: ${limit}, ${format}`, async () => {
+        let closed = 0;
+        const upstream = kept(
+          await startRawUpstream((response) => {
+            response.once('close', () => closed++);
+            if (written !== '') response.write(written);
+          }),
+        );
+        const good = kept(
+          await startRawUpstream((response) => response.end(wire.opening + wire.content('hello') + wire.closing)),
+        );
+        const gateway = kept(
+          await startTestGateway({
+            urls: { good: good.url, slow: upstream.url },
+            formats: { good: format, slow: format },
+            models: { slow: { timeouts } },
+            config: patient,
+          }),
+        );
+        const fields = { model: 'auto:0', stream: true };
+        const answered = await send(completions(gateway), ask('x', fields));
+        expect([answered.status, answered.headers.get('x-mixllm-model')]).toEqual([200, 'good']);
+        expect(answered.text).toContain('[DONE]');
+        while (closed === 0) await sleep(5);
+        const alone = await send(completions(gateway), ask('x', fields), {
+          headers: { 'x-mixllm-no-fallback': 'true' },
+        });
+        expect([alone.status, alone.json.error.code]).toEqual([504, 'upstream_timeout']);
+        expect(alone.json.error.message).toMatch(message);
+      });
+    }
+
+    for (const [limit, timeouts] of [
+      ['idle_s', { idle_s: 0.2 }],
+      ['total_s', { total_s: 0.2 }],
+    ] as const) {
+      it(`end a stream that stops after its first content with an error event: ${limit}, ${format}`, async () => {
+        const upstream = kept(
+          await startRawUpstream((response) => void response.write(wire.opening + wire.content('first'))),
+        );
+        const gateway = kept(
+          await startTestGateway({
+            urls: { big: upstream.url },
+            formats: { big: format },
+            models: { big: { timeouts } },
+            config: patient,
+          }),
+        );
+        const { text } = await send(completions(gateway), ask('x', { stream: true }));
+        expect(text).toContain('first');
+        expect(text).not.toContain('[DONE]');
+        expect(text.trim().split('\n\n').at(-1)).toContain('upstream_timeout');
+        expect(upstream.bodies).toHaveLength(1);
+      });
+    }
+  }
+
+  it('running out while the client does not read is not held against the model', async () => {
+    const wire = WIRES.openai;
+    const clock = new ManualClock();
+    let isStuck = false;
+    const upstream = kept(
+      await startRawUpstream(async (response) => {
+        response.write(wire.opening);
+        while (!response.destroyed && !isStuck) {
+          if (response.write(wire.content('x'.repeat(2 ** 18)))) await nextTurn();
+          // All buffers between here and the client are full when nothing has moved for many turns of the event loop.
+          else isStuck = await Promise.race([once(response, 'drain').then(() => false), manyTurns().then(() => true)]);
+        }
+      }),
+    );
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        urls: { big: upstream.url },
+        models: { big: { timeouts: { total_s: 40 } } },
+        config: { resilience: { breaker: { failures: 1, cooldown_s: 60 } } },
+      }),
+    );
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1').pause();
+    const body = JSON.stringify(ask('x', { stream: true }));
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    while (!isStuck) await sleep(20);
+    clock.advance(40_000);
+    await settled(gateway);
+    const events = await gateway.gateway.store.readAfter(0, 10);
+    expect(events.find(({ type }) => type === 'completed')).toMatchObject({
+      outcome: 'interrupted',
+      attempts: [{ result: 'unread' }],
+    });
+    expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+    socket.destroy();
+  });
+
+  it('of a model go before the common ones: connect_s', async () => {
+    // Takes connections, and then never answers the TLS handshake.
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`;
+    for (const format of ['openai', 'anthropic'] as const) {
+      const gateway = kept(
+        await startTestGateway({
+          urls: { big: url },
+          formats: { big: format },
+          models: { big: { timeouts: { connect_s: 0.1 } } },
+          config: patient,
+        }),
+      );
+      const { status, json } = await send(completions(gateway), ask('x'));
+      expect([status, json.error.code]).toEqual([502, 'upstream_connection']);
+      expect(json.error.message).toContain('connect_s');
+    }
+    silent.close();
+  });
+});
+
+describe('a rate limit', () => {
+  it('is what routing takes for the wait, until it is over', async () => {
+    const clock = new ManualClock();
+    let limited = true;
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        answers: {
+          big: plainAnswer(),
+          small: (request) => plainAnswer(limited ? { status: 429, retryAfterS: 40 } : {})(request),
+        },
+        config: { routing: { weight: 0.5, latency: { budget_s: 30 } } },
+      }),
+    );
+    const first = await send(completions(gateway), ask('x', { model: 'auto:0' }));
+    expect([first.status, first.headers.get('x-mixllm-model')]).toEqual([200, 'big']);
+    expect(await explained(gateway, 'small')).toMatchObject({ eligible: true, expected_wait_s: 40 });
+    expect(await metrics(gateway)).toContain('mixllm_rate_limited_total{model="small"} 1');
+    await send(completions(gateway), ask('x', { model: 'auto:0.5' }));
+    expect(gateway.upstreams.small.requests).toBe(1);
+    clock.advance(30_000);
+    expect((await explained(gateway, 'small')).expected_wait_s).toBe(10);
+    limited = false;
+    clock.advance(10_000);
+    expect((await explained(gateway, 'small')).expected_wait_s).toBe(0);
+    await send(completions(gateway), ask('x', { model: 'auto:0' }));
+    expect(gateway.upstreams.small.requests).toBe(2);
+    await settled(gateway);
+  });
+});

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type BreakerState, Breakers, type CallEnd } from '../../src/routing/breaker.ts';
+import { ManualClock } from '../../src/util/clock.ts';
+
+function setUp(failures = 3, cooldownMs = 10_000) {
+  const clock = new ManualClock();
+  const changes: string[] = [];
+  const breakers = new Breakers(clock, { failures, cooldownMs }, (arm, state, count) =>
+    changes.push(`${arm} ${state} ${count}`),
+  );
+  const call = (end: CallEnd, arm = 'a') => breakers.enter(arm)(end);
+  const open = () => {
+    for (let i = 0; i < failures; i++) call('failed');
+  };
+  return { clock, changes, breakers, call, open };
+}
+
+describe('Breakers', () => {
+  it('open after so many failures in a row, of that arm alone, and say for how long', () => {
+    const { breakers, call, changes, clock } = setUp();
+    for (const end of ['failed', 'failed', 'ok', 'failed', 'unknown', 'failed'] as const) call(end);
+    expect([breakers.state('a'), breakers.reason('a'), changes]).toEqual(['closed', null, []]);
+    call('failed');
+    expect([breakers.state('a'), breakers.state('b'), breakers.reason('b')]).toEqual(['open', 'closed', null]);
+    expect(breakers.reason('a')).toBe('breaker open for 10 s after 3 failures');
+    clock.advance(3001);
+    expect(breakers.reason('a')).toBe('breaker open for 7 s after 3 failures');
+    expect(changes).toEqual(['a open 3']);
+  });
+
+  it('let one probe through after the cooldown, and close when it succeeds', () => {
+    const { breakers, clock, open, changes, call } = setUp();
+    open();
+    clock.advance(9999);
+    expect(breakers.state('a')).toBe('open');
+    clock.advance(1);
+    expect([breakers.state('a'), breakers.reason('a')]).toEqual(['half-open', null]);
+    const probe = breakers.enter('a');
+    expect(breakers.reason('a')).toBe('breaker half-open after 3 failures, a probe is under way');
+    probe('ok');
+    expect(breakers.reason('a')).toBeNull();
+    expect(changes).toEqual(['a open 3', 'a half-open 3', 'a closed 0']);
+    for (let i = 0; i < 2; i++) call('failed');
+    expect(breakers.state('a')).toBe('closed');
+  });
+
+  it('open for the whole cooldown again when the probe fails', () => {
+    const { breakers, clock, open, call } = setUp();
+    open();
+    clock.advance(10_000);
+    call('failed');
+    expect(breakers.reason('a')).toBe('breaker open for 10 s after 4 failures');
+    clock.advance(10_000);
+    expect(breakers.state('a')).toBe('half-open');
+  });
+
+  it('wait for another probe when one tells nothing', () => {
+    const { breakers, clock, open } = setUp();
+    open();
+    clock.advance(10_000);
+    const left = breakers.enter('a');
+    left('unknown');
+    expect([breakers.state('a'), breakers.reason('a')]).toEqual(['half-open', null]);
+    left('failed');
+    expect(breakers.state('a')).toBe('half-open');
+  });
+
+  it('take no notice of calls from before the opening; one that was made all the same may close them', () => {
+    const { breakers, clock, open, call } = setUp();
+    const [early, late] = [breakers.enter('a'), breakers.enter('a')];
+    open();
+    early('ok');
+    expect(breakers.state('a')).toBe('open');
+    clock.advance(10_000);
+    late('failed');
+    expect(breakers.state('a')).toBe('half-open');
+    call('failed');
+    clock.advance(5000);
+    call('failed');
+    expect(breakers.reason('a')).toBe('breaker open for 5 s after 5 failures');
+    call('ok');
+    expect(breakers.state('a')).toBe('closed');
+    open();
+    // The wait of the opening before must not end this one.
+    clock.advance(5000);
+    expect(breakers.reason('a')).toBe('breaker open for 5 s after 3 failures');
+  });
+
+  it('follow changed options', () => {
+    const { breakers, call } = setUp();
+    call('failed');
+    breakers.configure({ failures: 2, cooldownMs: 1000 });
+    call('failed');
+    expect(breakers.reason('a')).toBe('breaker open for 1 s after 2 failures');
+  });
+
+  it('never stay shut for longer than a cooldown, and change state only along the known ways', () => {
+    const steps = fc.array(
+      fc.oneof(
+        fc.record({ enter: fc.constant(true) }),
+        fc.record({ end: fc.constantFrom<CallEnd>('ok', 'failed', 'unknown'), at: fc.nat(20) }),
+        fc.record({ advance: fc.integer({ min: 0, max: 15_000 }) }),
+      ),
+      { maxLength: 80 },
+    );
+    const ways = new Set(['closed>open', 'open>half-open', 'half-open>open', 'half-open>closed', 'open>closed']);
+    fc.assert(
+      fc.property(steps, (run) => {
+        const clock = new ManualClock();
+        let state: BreakerState = 'closed';
+        const breakers = new Breakers(clock, { failures: 2, cooldownMs: 10_000 }, (_, next) => {
+          expect(ways).toContain(`${state}>${next}`);
+          state = next;
+        });
+        const running: ((end: CallEnd) => void)[] = [];
+        for (const step of run) {
+          if ('enter' in step) running.push(breakers.enter('a'));
+          else if ('end' in step) running.splice(step.at % Math.max(1, running.length), 1)[0]?.(step.end);
+          else clock.advance(step.advance);
+          expect(breakers.state('a')).toBe(state);
+        }
+        for (const end of running) end('unknown');
+        clock.advance(10_000);
+        expect(breakers.reason('a')).toBeNull();
+      }),
+    );
+  });
+});

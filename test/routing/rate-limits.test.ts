@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { RateLimits } from '../../src/routing/rate-limits.ts';
+import { ManualClock } from '../../src/util/clock.ts';
+
+function setUp() {
+  const clock = new ManualClock();
+  return { clock, limits: new RateLimits(clock) };
+}
+
+describe('RateLimits', () => {
+  it('tell what is left of the time that the upstream asked for, of that arm alone', () => {
+    const { clock, limits } = setUp();
+    limits.refused('a', 17_000);
+    expect([limits.waitSeconds('a'), limits.waitSeconds('b')]).toEqual([17, 0]);
+    clock.advance(16_500);
+    expect(limits.waitSeconds('a')).toBe(0.5);
+    clock.advance(1000);
+    expect(limits.waitSeconds('a')).toBe(0);
+  });
+
+  it('guess longer and longer where it does not say, up to a minute, and begin anew once it served', () => {
+    const { clock, limits } = setUp();
+    for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      limits.refused('a', null);
+      expect(limits.waitSeconds('a')).toBe(seconds);
+      clock.advance(60_000);
+    }
+    limits.served('a');
+    limits.refused('a', null);
+    expect(limits.waitSeconds('a')).toBe(1);
+  });
+
+  it('keep the longest of several, end with an answer, and believe no upstream for more than ten minutes', () => {
+    const { limits } = setUp();
+    limits.refused('a', 30_000);
+    limits.refused('a', 1000);
+    expect(limits.waitSeconds('a')).toBe(30);
+    limits.served('a');
+    expect(limits.waitSeconds('a')).toBe(0);
+    limits.refused('a', 86_400_000);
+    expect(limits.waitSeconds('a')).toBe(600);
+  });
+});

@@ -1,0 +1,45 @@
+import { connect } from 'node:net';
+
+/** A request that is not complete is given up after this long. */
+const PATIENCE_MS = 1500;
+
+/**
+ * What a server answers to exactly these bytes, read until it closes the connection; latin1, so every byte is seen.
+ * Empty when it was still waiting for the rest.
+ */
+export function sendBytes(url: string, bytes: string | Buffer): Promise<string> {
+  const { port, hostname } = new URL(url);
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(Number(port), hostname);
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    // A reset after the answer is no failure: the server need not read what it refused.
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    // Not ended at once: Node takes a half-closed connection for a client that has left.
+    socket.setTimeout(PATIENCE_MS, () => socket.destroy());
+    socket.write(bytes);
+  });
+}
+
+/** The first answer in the bytes of a connection. */
+export function parseAnswer(text: string): { status: number; headers: string; body: string } {
+  const end = text.indexOf('\r\n\r\n');
+  const headers = text.slice(0, end);
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(headers)?.[1] ?? Number.NaN);
+  const raw = text.slice(end + 4);
+  const body = /^transfer-encoding: chunked$/im.test(headers) ? dechunked(raw) : raw;
+  return { status, headers, body: Buffer.from(body, 'latin1').toString('utf8') };
+}
+
+function dechunked(text: string): string {
+  let rest = text;
+  let body = '';
+  for (;;) {
+    const line = rest.indexOf('\r\n');
+    const length = Number.parseInt(rest.slice(0, line), 16);
+    if (!(length > 0)) return body;
+    body += rest.slice(line + 2, line + 2 + length);
+    rest = rest.slice(line + 2 + length + 2);
+  }
+}
