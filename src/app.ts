@@ -28,6 +28,7 @@ import { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
+import { readWarmStart, type WarmStartFile } from './gateway/warm-start-file.ts';
 import { type HashedKey, hashKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
@@ -110,11 +111,21 @@ export class Gateway {
       breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
       rateLimits: new RateLimits(this.#clock),
     };
-    this.#embedder = this.#buildEmbedder(config, options.startWorker);
+    this.#embedder = buildEmbedder(config, {
+      clock: this.#clock,
+      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
+      startWorker: options.startWorker,
+    });
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
-    this.learner = new Learner({ ...parts, featureMap, dimensions, store: this.store });
+    this.learner = new Learner({
+      ...parts,
+      featureMap,
+      dimensions,
+      store: this.store,
+      warmStart: openWarmStart(config, featurizer),
+    });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
     this.eventLog.onRecovery(() => this.learner.recheck());
     this.#runtime = this.#buildRuntime(loaded, null);
@@ -208,10 +219,15 @@ export class Gateway {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
       }
     }
+    if (loaded.config.learning.warm_start !== this.config.learning.warm_start) {
+      this.#log.warn('A changed "learning.warm_start" takes effect at the next start.');
+    }
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
-    this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
+    const learning = { ...loaded.config.learning, warm_start: this.config.learning.warm_start };
+    const asStarted = { ...loaded.config, server, storage, embedding, logging, learning };
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted });
   }
 
   /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
@@ -241,20 +257,6 @@ export class Gateway {
       .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
-  }
-
-  #buildEmbedder({ embedding }: Config, startWorker?: StartWorker): LexicalEmbedder | TransformersEmbedder {
-    const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
-    if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
-    return new TransformersEmbedder({
-      model,
-      map: readProjection(model, map),
-      clock: this.#clock,
-      cacheFolder: HUB_CACHE,
-      budgetMs,
-      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
-      startWorker,
-    });
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {
@@ -412,6 +414,46 @@ function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
     return loadProjection(pathToFileURL(map));
   } catch (error) {
     throw new StartError(cannotUseMap(model, messageOf(error)));
+  }
+}
+
+interface EmbedderParts {
+  clock: Clock;
+  onHealth(healthy: boolean, reason: string): void;
+  startWorker: StartWorker | undefined;
+}
+
+/** Loads no model yet. @throws StartError when its map cannot be used */
+function buildEmbedder({ embedding }: Config, parts: EmbedderParts): LexicalEmbedder | TransformersEmbedder {
+  const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
+  if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+  return new TransformersEmbedder({
+    ...parts,
+    model,
+    map: readProjection(model, map),
+    cacheFolder: HUB_CACHE,
+    budgetMs,
+  });
+}
+
+/** Makes contexts as the gateway with this config does, once `start` has loaded what must be loaded. */
+export function buildFeaturizer(config: Config) {
+  const embedder = buildEmbedder(config, { clock: systemClock, onHealth: () => {}, startWorker: undefined });
+  const loads = embedder instanceof TransformersEmbedder ? embedder : null;
+  return {
+    featurizer: new Featurizer(embedder),
+    start: async () => loads?.start(),
+    close: async () => loads?.close(),
+  };
+}
+
+/** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
+export function openWarmStart({ learning }: Config, { featureMap, dimensions }: Featurizer): WarmStartFile | null {
+  if (learning.warm_start === undefined) return null;
+  try {
+    return readWarmStart(learning.warm_start, featureMap, dimensions);
+  } catch (error) {
+    throw new StartError(messageOf(error));
   }
 }
 

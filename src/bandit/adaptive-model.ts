@@ -1,4 +1,5 @@
 import {
+  type ArmSums,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,
@@ -68,6 +69,17 @@ export class AdaptiveLinearModel {
 
   forget(arm: string): void {
     for (const candidate of this.#candidates) candidate.forget(arm);
+    this.#choose();
+  }
+
+  /** As CoupledLinearModel: the same for all candidates. */
+  sums(): Map<string, ArmSums> {
+    return this.#candidates[0].sums();
+  }
+
+  /** @throws RangeError as CoupledLinearModel */
+  addSums(sums: ReadonlyMap<string, ArmSums>): void {
+    for (const candidate of this.#candidates) candidate.addSums(sums);
     this.#choose();
   }
 

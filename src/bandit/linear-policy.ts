@@ -1,5 +1,5 @@
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import { CoupledLinearModel, type CoupledLinearModelState, type Lesson } from './coupled-linear-model.ts';
+import { type ArmSums, CoupledLinearModel, type CoupledLinearModelState, type Lesson } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
@@ -15,6 +15,13 @@ import type { DecisionInput, Observation, Offer, OfferAssessment, Policy, Policy
 export interface LinearPolicyState {
   quality: AdaptiveModelState;
   length: CoupledLinearModelState;
+  correction: LengthCorrectionState;
+}
+
+/** All that observations leave behind, by arm. The sums of two sets of observations add up. */
+export interface PolicySums {
+  quality: ReadonlyMap<string, ArmSums>;
+  length: ReadonlyMap<string, ArmSums>;
   correction: LengthCorrectionState;
 }
 
@@ -50,6 +57,11 @@ export class LinearPolicy implements Policy {
   setPriorQualities(levels: ReadonlyMap<string, number>): void {
     const means = [...levels].map(([arm, level]) => [arm, interceptOnly(this.dimensions, level)] as const);
     this.#quality.setPriorMeans(new Map(means));
+  }
+
+  /** Prior mean coefficients of quality per arm, length d; arms not named get the common level. */
+  setPriorMeans(means: ReadonlyMap<string, Float64Array>): void {
+    this.#quality.setPriorMeans(means);
   }
 
   /** Ratings that the arm has learned from, by weight. */
@@ -128,6 +140,22 @@ export class LinearPolicy implements Policy {
     this.#correction.forget(arm);
   }
 
+  /** Output tokens that the length model expects before the arm's running correction. @param context length d */
+  modelOutputTokens(arm: string, context: Float64Array): number {
+    return Math.min(Math.exp(this.#length.predict(arm, context).mean), MAX_OUTPUT_TOKENS);
+  }
+
+  sums(): PolicySums {
+    return { quality: this.#quality.sums(), length: this.#length.sums(), correction: this.#correction.state() };
+  }
+
+  /** As learning all that another policy has learned. @throws RangeError when the sums do not fit or are not finite */
+  addSums({ quality, length, correction }: PolicySums): void {
+    this.#quality.addSums(quality);
+    this.#length.addSums(length);
+    this.#correction.addSums(correction);
+  }
+
   state(): LinearPolicyState {
     return { quality: this.#quality.state(), length: this.#length.state(), correction: this.#correction.state() };
   }
@@ -152,7 +180,7 @@ export class LinearPolicy implements Policy {
   }
 
   #predictLength(arm: string, x: Float64Array) {
-    const modelOutputTokens = Math.min(Math.exp(this.#length.predict(arm, x).mean), MAX_OUTPUT_TOKENS);
+    const modelOutputTokens = this.modelOutputTokens(arm, x);
     const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
     return { modelOutputTokens, outputTokens };
   }

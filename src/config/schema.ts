@@ -119,7 +119,12 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
-  learning: z.strictObject({ exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson') }).prefault({}),
+  learning: z
+    .strictObject({
+      exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson'),
+      warm_start: z.string().min(1).optional(),
+    })
+    .prefault({}),
   embedding: z
     .strictObject({
       kind: z.enum(['lexical', 'transformers']).default('lexical'),

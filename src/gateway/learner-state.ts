@@ -8,6 +8,7 @@ import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistic
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import type { WarmStartFile } from './warm-start-file.ts';
 
 const MIN_CHARACTERS = 500;
 
@@ -23,7 +24,7 @@ interface SerialisedState {
   resets: [string, number][];
 }
 
-/** What the learner knows: a deterministic fold over the event log. */
+/** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState {
   readonly policy: LinearPolicy;
   readonly statistics = new ArmStatistics();
@@ -40,12 +41,15 @@ export class LearnerState {
   lastFolded: StoredEvent | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
+  readonly #warmStart: WarmStartFile | null;
 
-  /** @param dimensions of the contexts that `featureMap` makes */
-  constructor(featureMap: string, dimensions: number) {
+  /** @param dimensions of the contexts that `featureMap` makes @param warmStart made under the same map */
+  constructor(featureMap: string, dimensions: number, warmStart: WarmStartFile | null = null) {
     this.#featureMap = featureMap;
     this.#dimensions = dimensions;
+    this.#warmStart = warmStart;
     this.policy = new LinearPolicy(dimensions);
+    if (warmStart) this.policy.addSums(warmStart.sums);
   }
 
   /**
@@ -154,7 +158,8 @@ export class LearnerState {
   }
 
   #foldKey(): string {
-    return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}`;
+    const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
+    return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
 }
 

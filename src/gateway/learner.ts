@@ -7,6 +7,7 @@ import { LruMap } from '../util/lru-map.ts';
 import { LearnerState } from './learner-state.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import type { WarmStartFile } from './warm-start-file.ts';
 
 const SNAPSHOT = 'learner';
 const READ_BATCH = 500;
@@ -28,11 +29,14 @@ export interface LearnerOptions {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
+  /** What is known before the first event of the log. */
+  warmStart?: WarmStartFile | null;
 }
 
 /** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
 export class Learner {
   readonly #options: LearnerOptions;
+  #warmStart: WarmStartFile | null;
   #state: LearnerState;
   #priors: ReadonlyMap<string, number> = new Map();
   #recent = recentDecisions();
@@ -48,6 +52,7 @@ export class Learner {
 
   constructor(options: LearnerOptions) {
     this.#options = options;
+    this.#warmStart = options.warmStart ?? null;
     this.#state = this.#freshState();
   }
 
@@ -75,6 +80,7 @@ export class Learner {
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
   async start(): Promise<void> {
     this.#snapshot.at = this.#options.clock.monotonic();
+    await this.#refuseOwnDecisions();
     await this.#loadSnapshot();
     this.#newestSequence = await this.#options.store.lastSequence();
     await this.#catchUp(this.#state, this.#recent);
@@ -167,7 +173,7 @@ export class Learner {
   }
 
   #freshState(): LearnerState {
-    const state = new LearnerState(this.#options.featureMap, this.#options.dimensions);
+    const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
     state.policy.setPriorQualities(this.#priors);
     return state;
   }
@@ -235,6 +241,21 @@ export class Learner {
     return events.filter(({ sequence }) => sequence < event.sequence);
   }
 
+  /** A warm start made from this very log would teach everything twice. */
+  async #refuseOwnDecisions(): Promise<void> {
+    const { store, log } = this.#options;
+    for (const decision of this.#warmStart?.decisions ?? []) {
+      if ((await store.findDecision(decision)).length === 0) continue;
+      log.warn(
+        { decision },
+        'The warm start is not used: it was made from this event log, which teaches the same itself. Take learning.warm_start out of the config.',
+      );
+      this.#warmStart = null;
+      this.#state = this.#freshState();
+      return;
+    }
+  }
+
   async #loadSnapshot(): Promise<void> {
     const { store, log, metrics } = this.#options;
     const snapshot = await store.loadSnapshot(SNAPSHOT);
@@ -245,7 +266,9 @@ export class Learner {
         this.#snapshot.sequence = snapshot.sequence;
         return;
       }
-      log.info("The learner's snapshot was made with other features or by another version; the log is folded anew.");
+      log.info(
+        "The learner's snapshot was made with other features, another warm start or by another version; the log is folded anew.",
+      );
     } catch (error) {
       metrics.snapshotsRejected.inc();
       log.error(
