@@ -2,13 +2,17 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
-import { priorQualities } from './bandit/priors.ts';
+import { TIER_SLOPE_SHARE } from './bandit/defaults.ts';
+import { priorQualities, priorSlopes } from './bandit/priors.ts';
+import { tierPriors } from './bandit/tier-priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
+import { TIERS, type Tier } from './domain/arm.ts';
 import { messageOf } from './domain/errors.ts';
 import { isModelEvent } from './domain/events.ts';
+import { coefficientsUnder } from './features/feature-map.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
@@ -83,6 +87,7 @@ export class Gateway {
   readonly store: EventStore;
   readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
+  readonly #tierSlopes: ReadonlyMap<Tier, Float64Array>;
   #loaded: LoadedConfig;
   #runtime: Runtime;
   #keys: HashedKey[];
@@ -118,6 +123,7 @@ export class Gateway {
     });
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
+    this.#tierSlopes = tierSlopes(featurizer);
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({
       ...parts,
@@ -307,7 +313,7 @@ export class Gateway {
     if (arms.length === 0) throw noModel(loaded);
     for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
     const reference = this.#referenceArm(config, arms);
-    this.learner.setPriors(priorQualities(arms));
+    this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     const { latency } = config.routing;
     return {
       arms,
@@ -445,6 +451,17 @@ export function buildFeaturizer(config: Config) {
     start: async () => loads?.start(),
     close: async () => loads?.close(),
   };
+}
+
+/** The tiers' prior slopes, as far as they hold for these features. */
+function tierSlopes({ featureMap, dimensions }: Featurizer): Map<Tier, Float64Array> {
+  const { feature_map, tiers } = tierPriors();
+  return new Map(
+    TIERS.map((tier) => {
+      const expected = tiers[tier].slopes.map((slope) => TIER_SLOPE_SHARE * slope);
+      return [tier, coefficientsUnder([0, ...expected], feature_map, featureMap, dimensions)];
+    }),
+  );
 }
 
 /** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */

@@ -53,15 +53,17 @@ export class LinearPolicy implements Policy {
     this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
   }
 
-  /** Prior mean quality per arm on [0, 1]; arms not named get the common level. */
-  setPriorQualities(levels: ReadonlyMap<string, number>): void {
-    const means = [...levels].map(([arm, level]) => [arm, interceptOnly(this.dimensions, level)] as const);
+  /**
+   * Prior mean quality per arm on [0, 1]; arms not named get the common level.
+   * @param slopes prior mean slopes of some of the arms: length d, the first 0
+   */
+  setPriorQualities(levels: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
+    const means = [...levels].map(([arm, level]) => {
+      const mean = slopes.get(arm)?.slice() ?? new Float64Array(this.dimensions);
+      mean[0] = level;
+      return [arm, mean] as const;
+    });
     this.#quality.setPriorMeans(new Map(means));
-  }
-
-  /** Prior mean coefficients of quality per arm, length d; arms not named get the common level. */
-  setPriorMeans(means: ReadonlyMap<string, Float64Array>): void {
-    this.#quality.setPriorMeans(means);
   }
 
   /** Ratings that the arm has learned from, by weight. */

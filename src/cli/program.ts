@@ -86,6 +86,13 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--seed <number>', 'seed of the fit', integer, 0)
     .action(async (options) => (await import('./train.ts')).trainFeatures(options));
   train
+    .command('priors')
+    .description('for maintainers: what public data tell of small, mid and frontier models')
+    .requiredOption('--data <file...>', 'recorded outcomes of models of known size, JSONL or JSONL.gz')
+    .option('-c, --config <file>', 'take the feature map of this config instead of the one that ships')
+    .option('--out <file>', 'where to write (default: the file that ships)')
+    .action(async (options) => (await import('./train-priors.ts')).trainPriorsCommand(options));
+  train
     .command('arms')
     .description('let the models of the config start from recorded outcomes, or from an export of a log')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')

@@ -39,6 +39,7 @@ export class Learner {
   #warmStart: WarmStartFile | null;
   #state: LearnerState;
   #priors: ReadonlyMap<string, number> = new Map();
+  #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #recent = recentDecisions();
   #newestSequence = 0;
   #running: Promise<void> | null = null;
@@ -71,10 +72,11 @@ export class Learner {
     return Math.max(0, this.#newestSequence - this.#state.sequence);
   }
 
-  /** Prior mean quality per arm, by the config in force. */
-  setPriors(priors: ReadonlyMap<string, number>): void {
+  /** Prior mean quality per arm, and prior mean slopes of some, by the config in force. */
+  setPriors(priors: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
     this.#priors = priors;
-    this.#state.policy.setPriorQualities(priors);
+    this.#slopes = slopes;
+    this.#state.policy.setPriorQualities(priors, slopes);
   }
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
@@ -174,7 +176,7 @@ export class Learner {
 
   #freshState(): LearnerState {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
-    state.policy.setPriorQualities(this.#priors);
+    state.policy.setPriorQualities(this.#priors, this.#slopes);
     return state;
   }
 
@@ -262,7 +264,7 @@ export class Learner {
     if (!snapshot) return;
     try {
       if (this.#state.deserialise(snapshot.body, snapshot.sequence)) {
-        this.#state.policy.setPriorQualities(this.#priors);
+        this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
         this.#snapshot.sequence = snapshot.sequence;
         return;
       }

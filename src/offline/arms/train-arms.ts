@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { LengthCorrection } from '../../bandit/length-correction.ts';
 import { LinearPolicy, type PolicySums } from '../../bandit/linear-policy.ts';
@@ -8,6 +6,8 @@ import type { WarmStart, WarmStartSource } from '../../bandit/warm-start.ts';
 import { contextUnder } from '../../features/feature-map.ts';
 import type { Featurizer } from '../../features/featurizer.ts';
 import { type RecordedRow, readRecordedRows } from '../../recorded/recorded-row.ts';
+import { fileHash } from '../file-hash.ts';
+import { textContext } from '../text-context.ts';
 import { type RecordedArm, recordedLessons } from './recorded-lessons.ts';
 
 export interface ArmTraining {
@@ -100,20 +100,15 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
     return contextUnder(context, featurizer.featureMap, featurizer.dimensions);
   }
   const text = row.question ?? row.prompt;
-  if (typeof text !== 'string') return null;
-  const { context, failure } = await featurizer.featurize({
-    model: 'auto',
-    messages: [{ role: 'user', content: text }],
-  });
-  if (failure) throw failure;
-  return Float64Array.from(context.values);
+  return typeof text === 'string' ? textContext(text, featurizer) : null;
 }
 
 /**
  * The lengths are learned before they are predicted, for their correction: in the gateway a prediction is as old as its
  * decision, but nobody predicted these.
+ * @param dimensions d of the contexts @throws RangeError for lessons that are not finite
  */
-function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums {
+export function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums {
   const policy = new LinearPolicy(dimensions);
   policy.learnAll(lessons);
   const correction = new LengthCorrection();
@@ -128,14 +123,4 @@ function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums
 function spreadOut<T>(items: readonly T[], count: number): T[] {
   if (items.length <= count) return [...items];
   return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
-}
-
-async function fileHash(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk);
-  } catch (error) {
-    throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  return hash.digest('hex');
 }
