@@ -36,7 +36,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
     command: commandOf(options),
     onProgress: (rows) => progress.update(`${rows} lines`),
   }).finally(close);
-  progress.done();
+  progress.done(`${result.sources.reduce((sum, { rows }) => sum + rows, 0)} lines`);
   const remarks = remarksOn(result, ids);
   if (result.learned.length === 0) {
     throw new Error(['The files teach nothing of the models in the config.', ...remarks].join('\n'));

@@ -31,7 +31,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
     date: new Date(systemClock.now()),
     onProgress: (queries) => progress.update(`${queries} queries`),
   }).finally(close);
-  progress.done();
+  progress.done(`${priors.corpus.reduce((sum, { queries }) => sum + queries, 0)} queries`);
   const file = out ?? fileURLToPath(TIER_PRIORS_FILE);
   await writeFile(file, formatted(priors));
   for (const [tier, { quality, slopes }] of Object.entries(priors.tiers)) {

@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { LengthCorrection } from '../../bandit/length-correction.ts';
 import { LinearPolicy, type PolicySums } from '../../bandit/linear-policy.ts';
 import type { Observation } from '../../bandit/policy.ts';
 import type { WarmStart, WarmStartSource } from '../../bandit/warm-start.ts';
@@ -111,13 +110,12 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
 export function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums {
   const policy = new LinearPolicy(dimensions);
   policy.learnAll(lessons);
-  const correction = new LengthCorrection();
-  for (const lesson of lessons) {
-    if (lesson.kind !== 'length') continue;
-    const predicted = policy.modelOutputTokens(lesson.arm, lesson.context);
-    correction.learn(lesson.arm, lesson.outputTokens / predicted, lesson.weight);
-  }
-  return { ...policy.sums(), correction: correction.state() };
+  policy.learnCorrections(
+    lessons
+      .filter((lesson) => lesson.kind === 'length')
+      .map((lesson) => ({ ...lesson, predictedTokens: policy.modelOutputTokens(lesson.arm, lesson.context) })),
+  );
+  return policy.sums();
 }
 
 function spreadOut<T>(items: readonly T[], count: number): T[] {
