@@ -15,7 +15,7 @@ import { mean, standardDeviation } from '../src/util/statistics.ts';
 
 /**
  * What each prior is worth in the first 500 queries, on data sets that no prior was learned from:
- * npm run bench:priors -- [--data FOLDER] [--seeds 24] [--threads 2] [--out FILE.md]
+ * npm run bench:priors -- [--data FOLDER] [--seeds 24] [--ways tiers,quality] [--threads 2] [--out FILE.md]
  */
 
 /** What an operator would say of the models by their names: up to 13 billion parameters, the makers' largest, the rest. */
@@ -42,7 +42,7 @@ const SETS = ['routerbench_rdc', 'zeroeval', 'paretobandit_k4', 'paretobandit_k3
 const FIRST_SEED = 1100;
 
 const WAYS = Object.keys(PRIOR_WAYS) as PriorWay[];
-type Job = { file: string; seed: number };
+type Job = { file: string; seed: number; ways: readonly PriorWay[] };
 /** Utility by way. */
 type Utilities = Record<PriorWay, number>;
 
@@ -64,10 +64,10 @@ async function work(): Promise<void> {
     (Object.keys(TIERS) as Tier[]).flatMap((tier) => TIERS[tier].map((model) => [model, tier] as const)),
   );
   let data: OnlineData | null = null;
-  parentPort?.on('message', async ({ file, seed }: Job) => {
+  parentPort?.on('message', async ({ file, seed, ways }: Job) => {
     if (data?.file !== file) data = await loadOnlineData(file);
     const stream = streamOf(data, seed);
-    parentPort?.postMessage(Object.fromEntries(WAYS.map((way) => [way, measurePrior(stream, way, { tiers, slopes })])));
+    parentPort?.postMessage(Object.fromEntries(ways.map((way) => [way, measurePrior(stream, way, { tiers, slopes })])));
   });
 }
 
@@ -95,9 +95,9 @@ function shown(values: readonly number[], sign = ''): string {
 }
 
 /** @param bySet per data set the utilities of each seed */
-function table(bySet: readonly Utilities[][]): string {
+function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const rows = WAYS.map((way) => {
+  const rows = ways.map((way) => {
     // Seed by seed: both met the same queries at the same prices.
     const gains = bySet[0].map((_, seed) => mean(bySet.map((runs) => runs[seed][way] - runs[seed].price)));
     return line([PRIOR_WAYS[way], ...bySet.map((runs) => shown(runs.map((run) => run[way]))), shown(gains, '+')]);
@@ -111,6 +111,7 @@ async function main(): Promise<void> {
     options: {
       data: { type: 'string', default: '../shared/data' },
       seeds: { type: 'string', default: '24' },
+      ways: { type: 'string', default: WAYS.join() },
       threads: { type: 'string', default: '2' },
       out: { type: 'string' },
     },
@@ -119,13 +120,18 @@ async function main(): Promise<void> {
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length > 0)
     throw new Error(`Not there: ${missing.map((file) => basename(file)).join(', ')}. Name their folder: --data`);
+  // Every figure is told against list prices.
+  const ways = WAYS.filter((way) => way === 'price' || values.ways.split(',').includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
   const results = await runAll(
-    files.flatMap((file) => seeds.map((seed) => ({ file, seed }))),
+    files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways }))),
     Number(values.threads),
   );
   process.stderr.write('\n');
-  const text = table(files.map((_, i) => results.slice(i * seeds.length, (i + 1) * seeds.length)));
+  const text = table(
+    files.map((_, i) => results.slice(i * seeds.length, (i + 1) * seeds.length)),
+    ways,
+  );
   console.log(text);
   if (values.out) await writeFile(values.out, `${text}\n`);
 }

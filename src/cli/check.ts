@@ -1,9 +1,9 @@
 import { buildFeaturizer, openWarmStart, refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
-import { checkEmbedding } from './check-embedding.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/warm-start-file.ts';
+import { checkEmbedding } from './check-embedding.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
 export function check(file: string): void {

@@ -14,6 +14,7 @@ export const PRIOR_WAYS = {
   flat: 'the same for all (0.85)',
   price: 'by list price (no `prior`)',
   tiers: 'tier, level alone',
+  slopes25: 'tier, a quarter of its slopes (what `prior` gives)',
   slopes50: 'tier, half of its slopes',
   slopes100: 'tier, all of its slopes',
   quality: '`{ quality }`, the true mean',
@@ -25,7 +26,7 @@ export type PriorWay = keyof typeof PRIOR_WAYS;
 /** Queries that are answered and scored; those after them are what warm starts are recorded on. */
 export const SCORED = 500;
 const RECORDED = { warm50: 50, warm300: 300 };
-const SLOPE_SHARES = { tiers: 0, slopes50: 0.5, slopes100: 1 };
+const SLOPE_SHARES = { tiers: 0, slopes25: 0.25, slopes50: 0.5, slopes100: 1 };
 
 /** What the tiers are known by. */
 export interface TierKnowledge {
