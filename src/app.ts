@@ -2,15 +2,19 @@ import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
+import { TIER_SLOPE_SHARE } from './bandit/defaults.ts';
 import type { QualityGuard } from './bandit/policy.ts';
-import { priorQualities } from './bandit/priors.ts';
+import { priorQualities, priorSlopes } from './bandit/priors.ts';
+import { tierPriors } from './bandit/tier-priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
+import { TIERS, type Tier } from './domain/arm.ts';
 import { messageOf } from './domain/errors.ts';
 import { isModelChange } from './domain/events.ts';
 import type { Reliability } from './domain/reliability.ts';
+import { coefficientsUnder } from './features/feature-map.ts';
 import { Featurizer } from './features/featurizer.ts';
 import { LexicalEmbedder } from './features/lexical-embedder.ts';
 import { loadLexicalMap } from './features/lexical-map.ts';
@@ -30,6 +34,7 @@ import { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
+import { readWarmStart, type WarmStartFile } from './gateway/warm-start-file.ts';
 import { type HashedKey, hashKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
@@ -85,6 +90,7 @@ export class Gateway {
   readonly store: EventStore;
   readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
+  readonly #tierSlopes: ReadonlyMap<Tier, Float64Array>;
   #loaded: LoadedConfig;
   #runtime: Runtime;
   #keys: HashedKey[];
@@ -113,15 +119,21 @@ export class Gateway {
       breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
       rateLimits: new RateLimits(this.#clock),
     };
-    this.#embedder = this.#buildEmbedder(config, options.startWorker);
+    this.#embedder = buildEmbedder(config, {
+      clock: this.#clock,
+      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
+      startWorker: options.startWorker,
+    });
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
+    this.#tierSlopes = tierSlopes(featurizer);
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({
       ...parts,
       featureMap,
       dimensions,
       store: this.store,
+      warmStart: openWarmStart(config, featurizer),
       record: (event) => this.eventLog.record(event),
     });
     this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
@@ -223,10 +235,15 @@ export class Gateway {
         this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
       }
     }
+    if (loaded.config.learning.warm_start !== this.config.learning.warm_start) {
+      this.#log.warn('A changed "learning.warm_start" takes effect at the next start.');
+    }
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
     // What is fixed at the start stays as it was then.
     const { server, storage, embedding, logging } = this.config;
-    this.#loaded = withoutGatewayKeys({ ...loaded, config: { ...loaded.config, server, storage, embedding, logging } });
+    const learning = { ...loaded.config.learning, warm_start: this.config.learning.warm_start };
+    const asStarted = { ...loaded.config, server, storage, embedding, logging, learning };
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted });
   }
 
   /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
@@ -256,20 +273,6 @@ export class Gateway {
       .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
-  }
-
-  #buildEmbedder({ embedding }: Config, startWorker?: StartWorker): LexicalEmbedder | TransformersEmbedder {
-    const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
-    if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
-    return new TransformersEmbedder({
-      model,
-      map: readProjection(model, map),
-      clock: this.#clock,
-      cacheFolder: HUB_CACHE,
-      budgetMs,
-      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
-      startWorker,
-    });
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {
@@ -321,7 +324,7 @@ export class Gateway {
     if (arms.length === 0) throw noModel(loaded);
     for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
     const reference = this.#referenceArm(config, arms);
-    this.learner.setPriors(priorQualities(arms));
+    this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
     const { latency, targets } = config.routing;
     const { tries, budget_usd: budgetUsd } = config.learning.launch;
@@ -459,6 +462,57 @@ function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
     return loadProjection(pathToFileURL(map));
   } catch (error) {
     throw new StartError(cannotUseMap(model, messageOf(error)));
+  }
+}
+
+interface EmbedderParts {
+  clock: Clock;
+  onHealth(healthy: boolean, reason: string): void;
+  startWorker: StartWorker | undefined;
+}
+
+/** Loads no model yet. @throws StartError when its map cannot be used */
+function buildEmbedder({ embedding }: Config, parts: EmbedderParts): LexicalEmbedder | TransformersEmbedder {
+  const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
+  if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+  return new TransformersEmbedder({
+    ...parts,
+    model,
+    map: readProjection(model, map),
+    cacheFolder: HUB_CACHE,
+    budgetMs,
+  });
+}
+
+/** Makes contexts as the gateway with this config does, once `start` has loaded what must be loaded. */
+export function buildFeaturizer(config: Config) {
+  const embedder = buildEmbedder(config, { clock: systemClock, onHealth: () => {}, startWorker: undefined });
+  const loads = embedder instanceof TransformersEmbedder ? embedder : null;
+  return {
+    featurizer: new Featurizer(embedder),
+    start: async () => loads?.start(),
+    close: async () => loads?.close(),
+  };
+}
+
+/** The tiers' prior slopes, as far as they hold for these features. */
+function tierSlopes({ featureMap, dimensions }: Featurizer): Map<Tier, Float64Array> {
+  const { feature_map, tiers } = tierPriors();
+  return new Map(
+    TIERS.map((tier) => {
+      const expected = tiers[tier].slopes.map((slope) => TIER_SLOPE_SHARE * slope);
+      return [tier, coefficientsUnder([0, ...expected], feature_map, featureMap, dimensions)];
+    }),
+  );
+}
+
+/** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
+export function openWarmStart({ learning }: Config, { featureMap, dimensions }: Featurizer): WarmStartFile | null {
+  if (learning.warm_start === undefined) return null;
+  try {
+    return readWarmStart(learning.warm_start, featureMap, dimensions);
+  } catch (error) {
+    throw new StartError(messageOf(error));
   }
 }
 

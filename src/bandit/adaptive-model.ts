@@ -1,5 +1,6 @@
 import {
   type ArmPrior,
+  type ArmSums,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,
@@ -80,6 +81,17 @@ export class AdaptiveLinearModel {
 
   forget(arm: string): void {
     for (const candidate of this.#candidates) candidate.forget(arm);
+    this.#choose();
+  }
+
+  /** As CoupledLinearModel: the same for all candidates. */
+  sums(): Map<string, ArmSums> {
+    return this.#candidates[0].sums();
+  }
+
+  /** @throws RangeError as CoupledLinearModel */
+  addSums(sums: ReadonlyMap<string, ArmSums>): void {
+    for (const candidate of this.#candidates) candidate.addSums(sums);
     this.#choose();
   }
 

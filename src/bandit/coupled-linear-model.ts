@@ -12,8 +12,8 @@ import {
 } from '../util/linear-algebra.ts';
 import { type CoupledModelOptions, LEVEL_LOADING } from './defaults.ts';
 
-/** What is kept per arm: the sums, and what follows from them. */
-interface Arm {
+/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
+export interface ArmSums {
   /** A = Σ w x xᵀ */
   precision: SquareMatrix;
   /** b = Σ w y x */
@@ -22,6 +22,10 @@ interface Arm {
   squares: number;
   /** Σ w: how many observations, counted by weight. */
   weight: number;
+}
+
+/** What is kept per arm: the sums, and what follows from them. */
+interface Arm extends ArmSums {
   /** m0, the arm's own prior mean. */
   priorMean: Vector;
   /** Diagonal of P1 = σ²V1⁻¹. */
@@ -220,6 +224,36 @@ export class CoupledLinearModel {
     } finally {
       this.rebuild();
     }
+  }
+
+  /** Copies, by arm. */
+  sums(): Map<string, ArmSums> {
+    const copy = ({ precision, response, squares, weight }: Arm) => ({
+      precision: Float64Array.from(precision),
+      response: Float64Array.from(response),
+      squares,
+      weight,
+    });
+    return new Map([...this.#arms].map(([id, arm]) => [id, copy(arm)]));
+  }
+
+  /** As learning all that another model has learned. @throws RangeError when the sums do not fit or are not finite */
+  addSums(sums: ReadonlyMap<string, ArmSums>): void {
+    const d = this.dimensions;
+    for (const { precision, response, squares, weight } of sums.values()) {
+      const fits = precision.length === d * d && response.length === d;
+      if (!fits || ![precision, response, [squares, weight]].every(allFinite)) {
+        throw new RangeError('Sums must have finite numbers and the dimensions of the model.');
+      }
+    }
+    for (const [id, { precision, response, squares, weight }] of sums) {
+      const arm = this.#arm(id);
+      addScaled(arm.precision, precision, 1);
+      addScaled(arm.response, response, 1);
+      arm.squares += squares;
+      arm.weight += weight;
+    }
+    this.rebuild();
   }
 
   #addToSums(id: string, x: Vector, y: number, weight: number): Arm {

@@ -47,8 +47,8 @@ export const LENGTH_MODEL: CoupledModelOptions = {
 /** Prior mean quality of an arm: level + slope · (its log list price, standardised over the arms). */
 export const PRIOR_QUALITY = { level: 0.85, perLogPriceSd: 0.05 };
 
-/** Prior mean quality of a named tier: the level one and a quarter standard deviations of log price up or down. */
-export const TIER_QUALITY = { small: 0.79, mid: 0.85, frontier: 0.91 };
+/** How much of the slopes that public data show in a tier its models are expected to have: more does harm (docs/priors.md). */
+export const TIER_SLOPE_SHARE = 0.25;
 
 /** Prior mean of log output tokens: an answer of 300 tokens. The first few answers move it. */
 export const PRIOR_LOG_LENGTH = Math.log(300);

@@ -28,6 +28,14 @@ export class LengthCorrection {
     this.#arms.delete(arm);
   }
 
+  /** As learning all that another one has learned. */
+  addSums(sums: LengthCorrectionState): void {
+    for (const [arm, { ratios, count }] of Object.entries(sums)) {
+      const known = this.#arms.get(arm) ?? { ratios: 0, count: 0 };
+      this.#arms.set(arm, { ratios: known.ratios + ratios, count: known.count + count });
+    }
+  }
+
   state(): LengthCorrectionState {
     return Object.fromEntries(this.#arms);
   }

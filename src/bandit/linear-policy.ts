@@ -2,6 +2,7 @@ import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import {
   type ArmPrior,
+  type ArmSums,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,
@@ -42,6 +43,13 @@ type Predicted = Pick<
   'arm' | 'quality' | 'qualitySd' | 'modelOutputTokens' | 'outputTokens' | 'costUsd'
 >;
 
+/** All that observations leave behind, by arm. The sums of two sets of observations add up. */
+export interface PolicySums {
+  quality: ReadonlyMap<string, ArmSums>;
+  length: ReadonlyMap<string, ArmSums>;
+  correction: LengthCorrectionState;
+}
+
 export interface LinearPolicyOptions {
   /** Candidates for the variances of the quality model, the default first; at least one. */
   qualityModels: readonly CoupledModelOptions[];
@@ -60,22 +68,36 @@ export class LinearPolicy implements Policy {
   readonly #quality: AdaptiveLinearModel;
   readonly #length: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
+  readonly #priorQuality: number;
   #levels: ReadonlyMap<string, number> = new Map();
+  #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #launched = new Map<string, Float64Array>();
 
   /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
+    this.#priorQuality = priorQuality;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
   }
 
-  /** Prior mean quality per arm on [0, 1]; arms not named get the common level. */
-  setPriorQualities(levels: ReadonlyMap<string, number>): void {
+  /**
+   * Prior mean quality per arm on [0, 1]; arms not named get the common level.
+   * @param slopes prior mean slopes of some of the arms: length d, the first 0
+   */
+  setPriorQualities(levels: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
     this.#levels = levels;
+    this.#slopes = slopes;
     this.#setPriors();
+  }
+
+  /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
+  priorSet(arm: string): Float64Array {
+    const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.dimensions);
+    mean[0] = this.#levels.get(arm) ?? this.#priorQuality;
+    return mean;
   }
 
   /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
@@ -108,7 +130,7 @@ export class LinearPolicy implements Policy {
 
   #setPriors(): void {
     const priors = new Map<string, ArmPrior>();
-    for (const [arm, level] of this.#levels) priors.set(arm, { mean: interceptOnly(this.dimensions, level) });
+    for (const arm of this.#levels.keys()) priors.set(arm, { mean: this.priorSet(arm) });
     for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance: LAUNCH.interceptVariance });
     this.#quality.setPriors(priors);
   }
@@ -206,6 +228,22 @@ export class LinearPolicy implements Policy {
     this.#setPriors();
   }
 
+  /** Output tokens that the length model expects before the arm's running correction. @param context length d */
+  modelOutputTokens(arm: string, context: Float64Array): number {
+    return Math.min(Math.exp(this.#length.predict(arm, context).mean), MAX_OUTPUT_TOKENS);
+  }
+
+  sums(): PolicySums {
+    return { quality: this.#quality.sums(), length: this.#length.sums(), correction: this.#correction.state() };
+  }
+
+  /** As learning all that another policy has learned. @throws RangeError when the sums do not fit or are not finite */
+  addSums({ quality, length, correction }: PolicySums): void {
+    this.#quality.addSums(quality);
+    this.#length.addSums(length);
+    this.#correction.addSums(correction);
+  }
+
   state(): LinearPolicyState {
     return {
       quality: this.#quality.state(),
@@ -236,7 +274,7 @@ export class LinearPolicy implements Policy {
   }
 
   #predictLength(arm: string, x: Float64Array) {
-    const modelOutputTokens = Math.min(Math.exp(this.#length.predict(arm, x).mean), MAX_OUTPUT_TOKENS);
+    const modelOutputTokens = this.modelOutputTokens(arm, x);
     const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
     return { modelOutputTokens, outputTokens };
   }

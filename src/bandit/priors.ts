@@ -1,5 +1,6 @@
-import { type Arm, blendedPrice } from '../domain/arm.ts';
-import { PRIOR_QUALITY, TIER_QUALITY } from './defaults.ts';
+import { type Arm, blendedPrice, type Tier } from '../domain/arm.ts';
+import { PRIOR_QUALITY } from './defaults.ts';
+import { tierPriors } from './tier-priors.ts';
 
 type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
@@ -22,6 +23,20 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
   return new Map(arms.map((arm) => [arm.id, levels.get(likened(arm, arms).id) as number]));
 }
 
+/** Prior mean slopes of the arms that are of a tier, or like one that is. @param slopes by tier, length d, the first 0 */
+export function priorSlopes(
+  arms: readonly PricedArm[],
+  slopes: ReadonlyMap<Tier, Float64Array>,
+): Map<string, Float64Array> {
+  return new Map(
+    arms.flatMap((arm): [string, Float64Array][] => {
+      const { prior } = likened(arm, arms);
+      const ofTier = typeof prior === 'string' ? slopes.get(prior) : undefined;
+      return ofTier ? [[arm.id, ofTier]] : [];
+    }),
+  );
+}
+
 /** The arm at the end of a chain of `like`s; where it leads in a circle or to no arm, where that shows. */
 function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
   const seen = new Set<PricedArm>();
@@ -38,6 +53,6 @@ function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
 }
 
 function ownLevel({ prior }: PricedArm): number | null {
-  if (typeof prior === 'string') return TIER_QUALITY[prior];
+  if (typeof prior === 'string') return tierPriors().tiers[prior].quality;
   return prior && 'quality' in prior ? prior.quality : null;
 }

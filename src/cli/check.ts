@@ -1,6 +1,8 @@
-import { refuseOpenHost, StartError } from '../app.ts';
+import { buildFeaturizer, openWarmStart, refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import type { WarmStartFile } from '../gateway/warm-start-file.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
@@ -9,6 +11,9 @@ export function check(file: string): void {
     const loaded = loadConfig(file, process.env);
     refuseOpenHost(loaded.config);
     const embedding = checkEmbedding(loaded.config);
+    const warmStart = loaded.config.learning.warm_start
+      ? openWarmStart(loaded.config, buildFeaturizer(loaded.config).featurizer)
+      : null;
     const arms = enabledArms(loaded);
     console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);
     for (const arm of arms) {
@@ -18,6 +23,7 @@ export function check(file: string): void {
       );
     }
     console.log(`  ${embedding}`);
+    if (warmStart) console.log(describeWarmStart(warmStart, loaded.config));
     if (arms.length === 0) console.log('  note: the gateway does not start without a model that can be called');
     for (const line of disabledProviders(loaded)) console.log(`  note: ${line}`);
   } catch (error) {
@@ -25,4 +31,12 @@ export function check(file: string): void {
     console.error(error.message);
     process.exitCode = 1;
   }
+}
+
+function describeWarmStart({ sums }: WarmStartFile, { models }: Config): string {
+  const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])];
+  const strangers = ids.filter((id) => !models.some((model) => model.id === id));
+  const told = ids.map((id) => `${id} ${sums.quality.get(id)?.weight ?? 0}`).join(', ');
+  const note = strangers.length > 0 ? `; not in this config: ${strangers.join(', ')}` : '';
+  return `  warm start: ratings of ${told}${note}`;
 }

@@ -68,9 +68,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./evaluate.ts')).evaluate(options));
 
-  program
-    .command('train')
-    .description('fit what the gateway predicts from')
+  const train = program.command('train').description('fit what the gateway predicts from');
+  train
     .command('features')
     .description('fit the map from queries to features on a corpus of prompts')
     .requiredOption('--corpus <file...>', 'prompts, JSONL or JSONL.gz')
@@ -86,6 +85,21 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--rows <number>', 'prompts to take of each file', positiveInteger)
     .option('--seed <number>', 'seed of the fit', integer, 0)
     .action(async (options) => (await import('./train.ts')).trainFeatures(options));
+  train
+    .command('priors')
+    .description('for maintainers: what public data tell of small, mid and frontier models')
+    .requiredOption('--data <file...>', 'recorded outcomes of models of known size, JSONL or JSONL.gz')
+    .option('-c, --config <file>', 'take the feature map of this config instead of the one that ships')
+    .option('--out <file>', 'where to write (default: the file that ships)')
+    .action(async (options) => (await import('./train-priors.ts')).trainPriorsCommand(options));
+  train
+    .command('arms')
+    .description('let the models of the config start from recorded outcomes, or from an export of a log')
+    .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
+    .option('--map <name=id...>', 'take a recorded model for a model of the config')
+    .option('-c, --config <file>', CONFIG_HELP)
+    .option('--out <file>', 'where to write, for learning.warm_start in the config', 'data/arms.json')
+    .action(async (options) => (await import('./train-arms.ts')).trainArmsCommand(options));
 
   program
     .command('convert')

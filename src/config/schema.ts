@@ -144,6 +144,7 @@ export const configSchema = z.strictObject({
   learning: z
     .strictObject({
       exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson'),
+      warm_start: z.string().min(1).optional(),
       drift: z
         .union([
           z.literal('off'),

@@ -28,8 +28,11 @@ export interface Arm {
   timeouts: Timeouts;
 }
 
+export const TIERS = ['small', 'mid', 'frontier'] as const;
+export type Tier = (typeof TIERS)[number];
+
 /** A tier, a mean quality on [0, 1], or the arm that it is taken to be like. */
-export type Prior = 'small' | 'mid' | 'frontier' | { quality: number } | { like: string };
+export type Prior = Tier | { quality: number } | { like: string };
 
 /** Milliseconds. */
 export interface Timeouts {

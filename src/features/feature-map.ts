@@ -47,3 +47,22 @@ export function contextUnder(context: Context, featureMap: string, dimensions: n
   if (kept === 'structure') values.set(context.values.slice(-STRUCTURE_DIMENSIONS), dimensions - STRUCTURE_DIMENSIONS);
   return values;
 }
+
+/**
+ * Coefficients of a function that is linear in the contexts of one map, for those of another: what has no feature there
+ * to multiply is zero. @param values length d of their own map; the first, of the constant, is kept
+ */
+export function coefficientsUnder(
+  values: readonly number[],
+  learnedUnder: string,
+  featureMap: string,
+  dimensions: number,
+): Float64Array {
+  const coefficients = contextUnder(
+    { featureMap: learnedUnder, values: Float32Array.from(values) },
+    featureMap,
+    dimensions,
+  );
+  coefficients[0] = values[0];
+  return coefficients;
+}

@@ -17,12 +17,14 @@ import {
   type StoredEvent,
 } from '../domain/events.ts';
 import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
+import { coefficientsUnder } from '../features/feature-map.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import type { WarmStartFile } from './warm-start-file.ts';
 
 const MIN_CHARACTERS = 500;
 
@@ -53,7 +55,7 @@ interface DriftReset {
 /** One lesson and its key in `observationsOf`. */
 type Lesson = readonly [key: string, observation: Observation];
 
-/** What the learner knows: a deterministic fold over the event log. */
+/** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState {
   readonly policy: LinearPolicy;
   readonly statistics = new ArmStatistics();
@@ -80,12 +82,15 @@ export class LearnerState {
   lastFolded: StoredEvent | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
+  readonly #warmStart: WarmStartFile | null;
 
-  /** @param dimensions of the contexts that `featureMap` makes */
-  constructor(featureMap: string, dimensions: number) {
+  /** @param dimensions of the contexts that `featureMap` makes @param warmStart made under the same map */
+  constructor(featureMap: string, dimensions: number, warmStart: WarmStartFile | null = null) {
     this.#featureMap = featureMap;
     this.#dimensions = dimensions;
+    this.#warmStart = warmStart;
     this.policy = new LinearPolicy(dimensions);
+    if (warmStart) this.policy.addSums(warmStart.sums);
   }
 
   /**
@@ -194,13 +199,11 @@ export class LearnerState {
 
   #launch({ model, featureMap, priorMean }: LaunchedEvent): void {
     if (!this.launches.begin(model)) return;
-    const mean = Float64Array.from(priorMean);
-    // Coefficients for other features say no more than the arm's level.
-    if (featureMap !== this.#featureMap || mean.length !== this.#dimensions) {
-      const level = new Float64Array(this.#dimensions);
-      level[0] = mean[0];
-      this.policy.launch(model, level);
-    } else this.policy.launch(model, mean);
+    const mean =
+      featureMap === this.#featureMap
+        ? Float64Array.from(priorMean)
+        : coefficientsUnder(priorMean, featureMap, this.#featureMap, this.#dimensions);
+    this.policy.launch(model, mean);
   }
 
   /** The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset. */
@@ -290,7 +293,8 @@ export class LearnerState {
   }
 
   #foldKey(): string {
-    return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}`;
+    const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
+    return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
 }
 

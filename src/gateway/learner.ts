@@ -9,6 +9,7 @@ import { LearnerState } from './learner-state.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { launchesDue, type NewcomerParts } from './newcomers.ts';
+import type { WarmStartFile } from './warm-start-file.ts';
 
 const SNAPSHOT = 'learner';
 const READ_BATCH = 500;
@@ -32,6 +33,8 @@ export interface LearnerOptions {
   log: Logger;
   /** Writes to the log that the learner tails. */
   record(event: GatewayEvent): void;
+  /** What is known before the first event of the log. */
+  warmStart?: WarmStartFile | null;
 }
 
 /** When ratings count as drifted, and what then remains of what was learned; null: nothing is watched. */
@@ -40,11 +43,12 @@ export interface DriftPolicy extends DriftOptions {
 }
 
 /** The arms of the config in force. */
-type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now' | 'priors'>;
+type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
 
 /** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
 export class Learner {
   readonly #options: LearnerOptions;
+  #warmStart: WarmStartFile | null;
   #state: LearnerState;
   #priors: ReadonlyMap<string, number> = new Map();
   #drift: DriftPolicy | null = null;
@@ -55,6 +59,7 @@ export class Learner {
   #logWasRead = false;
   /** Arms whose launch is on its way to the log and back. */
   readonly #launching = new Set<string>();
+  #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #recent = recentDecisions();
   #newestSequence = 0;
   #running: Promise<void> | null = null;
@@ -68,6 +73,7 @@ export class Learner {
 
   constructor(options: LearnerOptions) {
     this.#options = options;
+    this.#warmStart = options.warmStart ?? null;
     this.#state = this.#freshState();
   }
 
@@ -86,10 +92,11 @@ export class Learner {
     return Math.max(0, this.#newestSequence - this.#state.sequence);
   }
 
-  /** Prior mean quality per arm, by the config in force. */
-  setPriors(priors: ReadonlyMap<string, number>): void {
+  /** Prior mean quality per arm, and prior mean slopes of some, by the config in force. */
+  setPriors(priors: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
     this.#priors = priors;
-    this.#state.policy.setPriorQualities(priors);
+    this.#slopes = slopes;
+    this.#state.policy.setPriorQualities(priors, slopes);
   }
 
   /** By the config in force. */
@@ -106,7 +113,7 @@ export class Learner {
 
   #launchNewcomers(offered: OfferedArms): void {
     const { featureMap, clock, log } = this.#options;
-    const due = launchesDue(this.#state, { ...offered, featureMap, priors: this.#priors, now: clock.now() });
+    const due = launchesDue(this.#state, { ...offered, featureMap, now: clock.now() });
     for (const event of due) {
       if (this.#launching.has(event.model)) continue;
       this.#launching.add(event.model);
@@ -118,6 +125,7 @@ export class Learner {
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
   async start(): Promise<void> {
     this.#snapshot.at = this.#options.clock.monotonic();
+    await this.#refuseOwnDecisions();
     await this.#loadSnapshot();
     this.#newestSequence = await this.#options.store.lastSequence();
     await this.#catchUp(this.#state, this.#recent);
@@ -213,8 +221,8 @@ export class Learner {
   }
 
   #freshState(): LearnerState {
-    const state = new LearnerState(this.#options.featureMap, this.#options.dimensions);
-    state.policy.setPriorQualities(this.#priors);
+    const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
+    state.policy.setPriorQualities(this.#priors, this.#slopes);
     state.driftOptions = driftOptions(this.#drift);
     return state;
   }
@@ -309,17 +317,34 @@ export class Learner {
     return events.filter(({ sequence }) => sequence < event.sequence);
   }
 
+  /** A warm start made from this very log would teach everything twice. */
+  async #refuseOwnDecisions(): Promise<void> {
+    const { store, log } = this.#options;
+    for (const decision of this.#warmStart?.decisions ?? []) {
+      if ((await store.findDecision(decision)).length === 0) continue;
+      log.warn(
+        { decision },
+        'The warm start is not used: it was made from this event log, which teaches the same itself. Take learning.warm_start out of the config.',
+      );
+      this.#warmStart = null;
+      this.#state = this.#freshState();
+      return;
+    }
+  }
+
   async #loadSnapshot(): Promise<void> {
     const { store, log, metrics } = this.#options;
     const snapshot = await store.loadSnapshot(SNAPSHOT);
     if (!snapshot) return;
     try {
       if (this.#state.deserialise(snapshot.body, snapshot.sequence)) {
-        this.#state.policy.setPriorQualities(this.#priors);
+        this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
         this.#snapshot.sequence = snapshot.sequence;
         return;
       }
-      log.info("The learner's snapshot was made with other features or by another version; the log is folded anew.");
+      log.info(
+        "The learner's snapshot was made with other features, another warm start or by another version; the log is folded anew.",
+      );
     } catch (error) {
       metrics.snapshotsRejected.inc();
       log.error(

@@ -8,8 +8,6 @@ export interface NewcomerParts {
   reference: string;
   /** The configured weight: what is useful depends on it. */
   weight: number;
-  /** Prior mean quality by the config. */
-  priors: ReadonlyMap<string, number>;
   featureMap: string;
   /** Milliseconds since the epoch. */
   now: number;
@@ -19,15 +17,16 @@ export interface NewcomerParts {
 const INPUT_PER_OUTPUT = 3;
 
 /**
- * The launch of every arm that no decision has known yet while others have learned from ratings. Its prior: the quality
- * that the config gives it, else what is known of the arm that the config likens it to, else of the most useful one.
+ * The launch of every arm that no decision has known yet, and no warm start, while others have learned from ratings. Its
+ * prior: what the config gives it, else what is known of the arm that the config likens it to, else of the most useful
+ * one.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
   const isKnown = ({ id }: Arm) => state.known.has(id) || state.launches.progressOf(id) !== null;
   const known = parts.arms.filter(isKnown);
   if (!known.some(({ id }) => state.policy.ratingsOf(id) > 0)) return [];
   return parts.arms
-    .filter((arm) => !isKnown(arm))
+    .filter((arm) => !isKnown(arm) && state.policy.ratingsOf(arm.id) === 0)
     .map((arm) => ({
       type: 'launched',
       decisionId: null,
@@ -46,9 +45,7 @@ function priorOf(
 ): Pick<LaunchedEvent, 'like' | 'priorMean'> {
   const named = typeof prior === 'object' && prior !== null && 'like' in prior ? prior.like : null;
   if (prior !== null && named === null) {
-    const priorMean = new Array<number>(state.policy.dimensions).fill(0);
-    priorMean[0] = parts.priors.get(id) ?? 0;
-    return { like: null, priorMean };
+    return { like: null, priorMean: [...state.policy.priorSet(id)] };
   }
   const like = known.some((arm) => arm.id === named) ? (named as string) : mostUsefulOf(known, state, parts);
   return { like, priorMean: [...state.policy.priorLike(like)] };

@@ -1,5 +1,5 @@
 /** Tokens per character before anything is known, worth this many characters of evidence. */
-const PRIOR_TOKENS_PER_CHARACTER = 0.25;
+export const PRIOR_TOKENS_PER_CHARACTER = 0.25;
 const PRIOR_CHARACTERS = 2000;
 /** Whatever an upstream reports: the figure decides which prompts fit a context window. */
 const MOST_TOKENS_PER_CHARACTER = 1.5;

@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PRIOR_QUALITY, TIER_QUALITY } from '../../src/bandit/defaults.ts';
-import { priorQualities } from '../../src/bandit/priors.ts';
-import type { Prior } from '../../src/domain/arm.ts';
+import { PRIOR_QUALITY } from '../../src/bandit/defaults.ts';
+import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
+import { priorQualities, priorSlopes } from '../../src/bandit/priors.ts';
+import { tierPriors } from '../../src/bandit/tier-priors.ts';
+import type { Prior, Tier } from '../../src/domain/arm.ts';
 import { seededRandom, shuffled } from '../../src/util/random.ts';
+import { predictions } from './support.ts';
 
 function arm(id: string, price: number, prior: Prior | null = null) {
   return { id, prior, price: { input: price, output: price, cachedInput: price, cacheWrite: price } };
@@ -52,7 +55,12 @@ describe('priorQualities', () => {
       arm('f', 1, 'frontier'),
       arm('q', 5, { quality: 0 }),
     );
-    expect(result).toEqual({ s: TIER_QUALITY.small, m: TIER_QUALITY.mid, f: TIER_QUALITY.frontier, q: 0 });
+    const { small, mid, frontier } = tierPriors().tiers;
+    expect(result).toEqual({ s: small.quality, m: mid.quality, f: frontier.quality, q: 0 });
+    expect(small.quality).toBeLessThan(mid.quality);
+    expect(mid.quality).toBeLessThan(frontier.quality);
+    // The common level of models of which nothing is known.
+    expect(mid.quality).toBe(PRIOR_QUALITY.level);
   });
 
   it('takes an arm to be like another, along chains and in any order', () => {
@@ -77,5 +85,23 @@ describe('priorQualities', () => {
     const circle = levels(arm('a', 1, { like: 'b' }), arm('b', 10, { like: 'a' }), arm('c', 10));
     expect([byPrice.a, byPrice.b]).toContain(circle.a);
     expect([byPrice.a, byPrice.b]).toContain(circle.b);
+  });
+});
+
+describe('priorSlopes', () => {
+  const slopes = new Map<Tier, Float64Array>([['small', Float64Array.of(0, 0.1, -0.2)]]);
+
+  it('gives them to models of a tier, and to those that are like one', () => {
+    const arms = [arm('s', 1, 'small'), arm('l', 1, { like: 's' }), arm('f', 1, 'frontier'), arm('n', 1)];
+    expect([...priorSlopes(arms, slopes).keys()]).toEqual(['s', 'l']);
+  });
+
+  it('makes a policy that has learned nothing predict level + slopes · x', () => {
+    const policy = new LinearPolicy(3);
+    policy.setPriorQualities(new Map([['s', 0.7]]), priorSlopes([arm('s', 1, 'small')], slopes));
+    const [known, unknown] = predictions(policy, ['s', 'n'], Float64Array.of(1, 2, 3));
+    expect(known.quality).toBeCloseTo(0.7 + 0.1 * 2 - 0.2 * 3, 12);
+    expect(unknown.quality).toBe(PRIOR_QUALITY.level);
+    expect(slopes.get('small')).toEqual(Float64Array.of(0, 0.1, -0.2));
   });
 });

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contextUnder, featureMapId, keptFeatures, parseFeatureMapId } from '../../src/features/feature-map.ts';
+import {
+  coefficientsUnder,
+  contextUnder,
+  featureMapId,
+  keptFeatures,
+  parseFeatureMapId,
+} from '../../src/features/feature-map.ts';
 import { STRUCTURE_DIMENSIONS, STRUCTURE_VERSION, structureFeatures } from '../../src/features/structure.ts';
 
 const structure = Array.from({ length: STRUCTURE_DIMENSIONS }, (_, i) => (i - 5) / 4);
@@ -82,5 +88,17 @@ describe('structure-2', () => {
       -1.6538, -0.9985, -0.6588, 2.1893, 3.1178, -0.0872, -0.3159, 0.9122, -0.9858, 0.0863, 4, -0.2285, -0.6677, 2.4198,
       -0.2221, -0.4362, 1, 0, 1, 1, 1.0986, 0.9463,
     ]);
+  });
+});
+
+describe('coefficientsUnder', () => {
+  const own = [0.5, 1, 2, ...structure];
+
+  it.each([
+    ['all under their own map', A, own],
+    ['those of the structure under another embedder', B, [0.5, 0, 0, ...structure]],
+    ['the constant alone under another structure', 'a/structure-0', [0.5, 0, 0, ...structure.map(() => 0)]],
+  ])('keeps %s', (_, featureMap, kept) => {
+    expect(coefficientsUnder(own, A, featureMap, own.length)).toEqual(Float64Array.from(kept));
   });
 });

@@ -4,6 +4,7 @@ import { bestSingle } from '../../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedQuery } from '../../recorded/recorded-outcomes.ts';
 import { type RecordedPrice, recordedOutcomes, recordedPrices } from '../../recorded/recorded-prices.ts';
 import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
+import { textContext } from '../text-context.ts';
 
 /** Recorded outcomes with the context of every query. */
 export interface OnlineData {
@@ -52,14 +53,7 @@ export async function loadOnlineData(file: string): Promise<OnlineData> {
   const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
   const featurizer = new Featurizer(new LexicalEmbedder());
   const contexts: Float64Array[] = [];
-  for (const { text } of queries) {
-    const { context, failure } = await featurizer.featurize({
-      model: 'auto',
-      messages: [{ role: 'user', content: text }],
-    });
-    if (failure) throw failure;
-    contexts.push(Float64Array.from(context.values));
-  }
+  for (const { text } of queries) contexts.push(await textContext(text, featurizer));
   return { file, models, queries, contexts, dimensions: featurizer.dimensions };
 }
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
 import type { DriftedEvent, GatewayEvent, LaunchedEvent, StoredEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
+import type { WarmStartFile } from '../../../src/gateway/warm-start-file.ts';
 import { ManualClock } from '../../../src/util/clock.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { predictions } from '../../bandit/support.ts';
@@ -189,12 +191,12 @@ describe("a model's reset by an admin after drift and launch", () => {
 });
 
 describe('Learner', () => {
-  async function started(events: readonly GatewayEvent[]) {
+  async function started(events: readonly GatewayEvent[], warmStart: WarmStartFile | null = null) {
     const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
     await store.append(events);
     const recorded: GatewayEvent[] = [];
     const record = (event: GatewayEvent) => void recorded.push(event);
-    const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record };
+    const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record, warmStart };
     const learner = new Learner(options);
     learner.setDrift({ slack: 0.2, threshold: 15, remains: 0.1 });
     await learner.start();
@@ -234,6 +236,18 @@ describe('Learner', () => {
       { type: 'launched', model: 'new', like: 'small' },
       { type: 'launched', model: 'newer', like: 'big' },
     ]);
+  });
+
+  it('launches with the tier slopes that the config gives, and no arm that a warm start has taught', async () => {
+    const taught = new LinearPolicy(DIMENSIONS);
+    taught.learn({ kind: 'quality', arm: 'carried', context: CONTEXT, reward: 1, weight: 1 });
+    const common = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS };
+    const warmStart = { ...common, command: '', decisions: [], hash: 'h', sums: taught.sums() };
+    const { learner, recorded } = await started(decline.slice(0, 90), warmStart);
+    learner.setPriors(new Map([['new', 0.7]]), new Map([['new', Float64Array.of(0, 0.2, 0, -0.1)]]));
+    const arms = [...ARMS.map((id) => armOf(id)), armOf('carried'), armOf('new', { prior: 'frontier' })];
+    learner.introduce({ arms, reference: 'big', weight: 0.9 });
+    expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: null, priorMean: [0.7, 0.2, 0, -0.1] }]);
   });
 
   it('waits with launches until the log was read, and launches each arm once', async () => {

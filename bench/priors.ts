@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { tierPriors } from '../src/bandit/tier-priors.ts';
+import type { Tier } from '../src/domain/arm.ts';
+import { coefficientsUnder } from '../src/features/feature-map.ts';
+import { Featurizer } from '../src/features/featurizer.ts';
+import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
+import { measurePrior, PRIOR_WAYS, type PriorWay, type TierKnowledge } from '../src/offline/online/measure-priors.ts';
+import { loadOnlineData, type OnlineData, streamOf } from '../src/offline/online/stream.ts';
+import { mean, standardDeviation } from '../src/util/statistics.ts';
+
+/**
+ * What each prior is worth in the first 500 queries, on data sets that no prior was learned from:
+ * npm run bench:priors -- [--data FOLDER] [--seeds 24] [--ways tiers,quality] [--threads 2] [--out FILE.md]
+ */
+
+/** What an operator would say of the models by their names: up to 13 billion parameters, the makers' largest, the rest. */
+const TIERS: Record<Tier, readonly string[]> = {
+  small: [
+    ...['WizardLM/WizardLM-13B-V1.2', 'mistralai/mistral-7b-chat', 'Meta-Llama-3-8B-Instruct'],
+    ...['Meta-Llama-3.1-8B-Instruct', 'Qwen2-7B-Instruct', 'gemma-2-2b-it', 'gemma-2-9b-it'],
+    ...['meta-llama/llama-3.1-8b-instruct'],
+  ],
+  mid: [
+    ...['gpt-3.5-turbo-1106', 'claude-instant-v1', 'claude-v1', 'claude-v2', 'meta/llama-2-70b-chat'],
+    ...['mistralai/mixtral-8x7b-chat', 'zero-one-ai/Yi-34B-Chat', 'meta/code-llama-instruct-34b-chat'],
+    ...['Meta-Llama-3-70B-Instruct', 'Meta-Llama-3.1-70B-Instruct', 'Qwen2-72B-Instruct', 'claude-3-5-haiku-20241022'],
+    ...['claude-3-haiku-20240307', 'deepseek-v2.5-0908', 'gemini-1.5-flash', 'gemma-2-27b-it', 'gpt-3.5-turbo-0125'],
+    ...['gpt-4o-mini-2024-07-18', 'google/gemini-2.5-flash'],
+  ],
+  frontier: [
+    ...['gpt-4-1106-preview', 'Mistral-Large-2', 'claude-3-5-sonnet-20240620', 'claude-3-5-sonnet-20241022'],
+    ...['claude-3-opus-20240229', 'gemini-1.5-pro', 'gpt-4o-2024-05-13', 'gpt-4o-2024-08-06', 'reka-core-20240501'],
+    ...['mistralai/mistral-large-2512', 'google/gemini-2.5-pro'],
+  ],
+};
+const SETS = ['routerbench_rdc', 'zeroeval', 'paretobandit_k4', 'paretobandit_k3'];
+const FIRST_SEED = 1100;
+
+const WAYS = Object.keys(PRIOR_WAYS) as PriorWay[];
+type Job = { file: string; seed: number; ways: readonly PriorWay[] };
+/** Utility by way. */
+type Utilities = Record<PriorWay, number>;
+
+/** As far as they hold for the features in force. */
+function learnedSlopes(): TierKnowledge['slopes'] {
+  const { feature_map, tiers } = tierPriors();
+  const { featureMap, dimensions } = new Featurizer(new LexicalEmbedder());
+  return new Map(
+    (Object.keys(TIERS) as Tier[]).map((tier) => [
+      tier,
+      coefficientsUnder([0, ...tiers[tier].slopes], feature_map, featureMap, dimensions),
+    ]),
+  );
+}
+
+async function work(): Promise<void> {
+  const slopes = learnedSlopes();
+  const tiers = Object.fromEntries(
+    (Object.keys(TIERS) as Tier[]).flatMap((tier) => TIERS[tier].map((model) => [model, tier] as const)),
+  );
+  let data: OnlineData | null = null;
+  parentPort?.on('message', async ({ file, seed, ways }: Job) => {
+    if (data?.file !== file) data = await loadOnlineData(file);
+    const stream = streamOf(data, seed);
+    parentPort?.postMessage(Object.fromEntries(ways.map((way) => [way, measurePrior(stream, way, { tiers, slopes })])));
+  });
+}
+
+async function runAll(jobs: readonly Job[], threads: number): Promise<Utilities[]> {
+  const results = new Array<Utilities>(jobs.length);
+  let next = 0;
+  const run = async () => {
+    const worker = new Worker(new URL(import.meta.url));
+    while (next < jobs.length) {
+      const index = next++;
+      worker.postMessage(jobs[index]);
+      [results[index]] = await once(worker, 'message');
+      process.stderr.write(`\r${index + 1}/${jobs.length}`);
+    }
+    await worker.terminate();
+  };
+  await Promise.all(Array.from({ length: threads }, run));
+  return results;
+}
+
+function shown(values: readonly number[], sign = ''): string {
+  const centre = mean(values);
+  const error = standardDeviation(values) / Math.sqrt(values.length);
+  return `${centre > 0 ? sign : ''}${centre.toFixed(2)} ± ${error.toFixed(2)}`;
+}
+
+/** @param bySet per data set the utilities of each seed */
+function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const rows = ways.map((way) => {
+    // Seed by seed: both met the same queries at the same prices.
+    const gains = bySet[0].map((_, seed) => mean(bySet.map((runs) => runs[seed][way] - runs[seed].price)));
+    return line([PRIOR_WAYS[way], ...bySet.map((runs) => shown(runs.map((run) => run[way]))), shown(gains, '+')]);
+  });
+  const head = ['what is known at the start', ...SETS, 'against list prices, mean of the sets'];
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows].join('\n');
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string', default: '../shared/data' },
+      seeds: { type: 'string', default: '24' },
+      ways: { type: 'string', default: WAYS.join() },
+      threads: { type: 'string', default: '2' },
+      out: { type: 'string' },
+    },
+  });
+  const files = SETS.map((name) => `${values.data}/${name}.jsonl.gz`);
+  const missing = files.filter((file) => !existsSync(file));
+  if (missing.length > 0)
+    throw new Error(`Not there: ${missing.map((file) => basename(file)).join(', ')}. Name their folder: --data`);
+  // Every figure is told against list prices.
+  const ways = WAYS.filter((way) => way === 'price' || values.ways.split(',').includes(way));
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
+  const results = await runAll(
+    files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways }))),
+    Number(values.threads),
+  );
+  process.stderr.write('\n');
+  const text = table(
+    files.map((_, i) => results.slice(i * seeds.length, (i + 1) * seeds.length)),
+    ways,
+  );
+  console.log(text);
+  if (values.out) await writeFile(values.out, `${text}\n`);
+}
+
+await (isMainThread ? main() : work());

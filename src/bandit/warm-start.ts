@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import type { SquareMatrix, Vector } from '../util/linear-algebra.ts';
+import type { ArmSums } from './coupled-linear-model.ts';
+import type { PolicySums } from './linear-policy.ts';
+
+/** What recorded outcomes teach, ready to be added to what a policy has learned. */
+export interface WarmStart {
+  /** Id of the feature map that made the contexts, and their length d. */
+  featureMap: string;
+  dimensions: number;
+  /** The command that made it. */
+  command: string;
+  /** Ids of some of the gateway's own decisions among the outcomes: a log that holds them teaches them itself. */
+  decisions: readonly string[];
+  sums: PolicySums;
+}
+
+/** One file of outcomes, for people to read. */
+export interface WarmStartSource {
+  file: string;
+  sha256: string;
+  /** Lines, and those of them that taught something. */
+  rows: number;
+  used: number;
+}
+
+const FORMAT = 'mixllm-arms-1';
+
+const numbers = z.array(z.number());
+const sumsSchema = z.object({
+  weight: z.number().nonnegative(),
+  squares: z.number().nonnegative(),
+  response: numbers,
+  /** A = Σ w x xᵀ is symmetric: rows up to the diagonal. */
+  precision_rows: z.array(numbers),
+});
+const fileSchema = z.object({
+  format: z.literal(FORMAT, { error: `its format is not ${FORMAT}` }),
+  feature_map: z.string(),
+  dimensions: z.number().int().positive(),
+  command: z.string(),
+  decisions: z.array(z.string()),
+  arms: z.record(
+    z.string(),
+    z.object({
+      quality: sumsSchema.nullable(),
+      length: sumsSchema.nullable(),
+      correction: z.object({ ratios: z.number().nonnegative(), count: z.number().nonnegative() }).nullable(),
+    }),
+  ),
+});
+
+type StoredSums = z.infer<typeof sumsSchema>;
+
+/** The file's text: every number to the bit, arms in the order of their ids. */
+export function formatWarmStart(warmStart: WarmStart, date: Date, sources: readonly WarmStartSource[]): string {
+  const { featureMap, dimensions, command, decisions, sums } = warmStart;
+  const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])].sort();
+  const file: z.input<typeof fileSchema> & { date: string; sources: readonly WarmStartSource[] } = {
+    format: FORMAT,
+    feature_map: featureMap,
+    dimensions,
+    command,
+    date: date.toISOString(),
+    sources,
+    decisions: [...decisions],
+    arms: Object.fromEntries(
+      ids.map((id) => [
+        id,
+        {
+          quality: stored(sums.quality.get(id), dimensions),
+          length: stored(sums.length.get(id), dimensions),
+          correction: sums.correction[id] ?? null,
+        },
+      ]),
+    ),
+  };
+  // A line per vector, so that people can read the rest.
+  return `${JSON.stringify(file, null, 1).replace(/\[[-\d.e,\s+]*\]/g, (vector) => vector.replace(/\s+/g, ''))}\n`;
+}
+
+/** @throws Error that says what is wrong with the text; that the sums fit together shows when they are added */
+export function parseWarmStart(text: string): WarmStart {
+  const parsed = fileSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) {
+    const [{ path, message }] = parsed.error.issues;
+    throw new Error(`${path.join('.') || 'the file'}: ${message}`);
+  }
+  const { feature_map: featureMap, dimensions, command, decisions, arms } = parsed.data;
+  const known = <T>(of: (arm: (typeof arms)[string]) => T | null) =>
+    Object.entries(arms).flatMap(([id, arm]): [string, T][] => {
+      const value = of(arm);
+      return value === null ? [] : [[id, value]];
+    });
+  const sumsOf = (kind: 'quality' | 'length') =>
+    new Map(known((arm) => arm[kind]).map(([id, sums]) => [id, restored(sums, dimensions)]));
+  const correction = Object.fromEntries(known((arm) => arm.correction));
+  return {
+    featureMap,
+    dimensions,
+    command,
+    decisions,
+    sums: { quality: sumsOf('quality'), length: sumsOf('length'), correction },
+  };
+}
+
+function stored(sums: ArmSums | undefined, d: number): StoredSums | null {
+  if (!sums || sums.weight === 0) return null;
+  const { weight, squares, response, precision } = sums;
+  const rows = Array.from({ length: d }, (_, row) => Array.from(precision.subarray(row * d, row * d + row + 1)));
+  return { weight, squares, response: Array.from(response), precision_rows: rows };
+}
+
+function restored({ weight, squares, response, precision_rows }: StoredSums, d: number): ArmSums {
+  return { weight, squares, response: vector(response, d), precision: symmetric(precision_rows, d) };
+}
+
+function vector(values: readonly number[], length: number): Vector {
+  if (values.length !== length) throw new Error(`a vector has ${values.length} numbers instead of ${length}`);
+  return Float64Array.from(values);
+}
+
+function symmetric(rows: readonly (readonly number[])[], d: number): SquareMatrix {
+  if (rows.length !== d) throw new Error(`a matrix has ${rows.length} rows instead of ${d}`);
+  const matrix = new Float64Array(d * d);
+  for (const [i, row] of rows.entries()) {
+    for (const [j, value] of vector(row, i + 1).entries()) matrix[i * d + j] = matrix[j * d + i] = value;
+  }
+  return matrix;
+}

@@ -1,0 +1,86 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { buildFeaturizer } from '../app.ts';
+import { formatWarmStart } from '../bandit/warm-start.ts';
+import { enabledArms } from '../config/arms.ts';
+import { loadConfig } from '../config/load.ts';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
+import { systemClock } from '../util/clock.ts';
+import { configFile } from './config-file.ts';
+
+export interface TrainArmsOptions {
+  /** Recorded outcomes, or exports of a gateway's log. */
+  data: string[];
+  /** `name=id`: the arm that a recorded model is taken for. */
+  map?: string[];
+  config?: string;
+  out: string;
+}
+
+/** `mixllm train arms`: what recorded outcomes teach of the config's models, written for `learning.warm_start`. */
+export async function trainArmsCommand(options: TrainArmsOptions): Promise<void> {
+  const { config } = loadConfig(configFile(options.config), process.env);
+  // Keys are for calling models, not for learning of them.
+  const arms = enabledArms({ config, missingKeys: new Map() });
+  const ids = arms.map(({ id }) => id);
+  const names = parseNames(options.map ?? [], ids);
+  const progress = new ProgressLine(process.stderr, systemClock);
+  const { featurizer, start, close } = buildFeaturizer(config);
+  await start();
+  const result = await trainArms({
+    files: options.data,
+    featurizer,
+    arms,
+    names,
+    command: commandOf(options),
+    onProgress: (rows) => progress.update(`${rows} lines`),
+  }).finally(close);
+  progress.done(`${result.sources.reduce((sum, { rows }) => sum + rows, 0)} lines`);
+  const remarks = remarksOn(result, ids);
+  if (result.learned.length === 0) {
+    throw new Error(['The files teach nothing of the models in the config.', ...remarks].join('\n'));
+  }
+  await mkdir(dirname(options.out), { recursive: true });
+  await writeFile(options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources));
+  for (const { arm, ratings, answers } of result.learned) {
+    console.log(`${arm}: ${ratings} ratings, ${answers} lengths of answers`);
+  }
+  for (const remark of remarks) console.log(`note: ${remark}`);
+  console.log(`Written: ${options.out}. In the config, learning: { warm_start: ${options.out} } starts from it.`);
+}
+
+function parseNames(pairs: readonly string[], ids: readonly string[]): Map<string, string> {
+  return new Map(
+    pairs.map((pair) => {
+      // Ids hold no equals sign, names may.
+      const cut = pair.lastIndexOf('=');
+      const [name, id] = [pair.slice(0, cut), pair.slice(cut + 1)];
+      if (cut < 1) throw new Error(`--map ${pair}: it must be NAME=ID, a recorded model and a model of the config.`);
+      if (!ids.includes(id)) {
+        throw new Error(`--map ${pair}: no model has the id "${id}"; there are: ${ids.join(', ')}.`);
+      }
+      return [name, id];
+    }),
+  );
+}
+
+function remarksOn({ unknown, unused, textless, foreign, warmStart }: ArmTrainingResult, ids: string[]): string[] {
+  return [
+    unknown.length > 0 &&
+      `left out, as no model of the config has these ids: ${unknown.join(', ')}. --map NAME=ID takes one for a model; there are: ${ids.join(', ')}.`,
+    unused.length > 0 && `no file holds a model called ${unused.join(', ')}.`,
+    textless > 0 && `${textless} lines have neither prompt nor features and are left out.`,
+    foreign > 0 &&
+      `${foreign} lines have features of another map than ${warmStart.featureMap}: of those, intercepts and at most the structural features count.`,
+  ].filter((remark) => remark !== false);
+}
+
+function commandOf({ data, map, config, out }: TrainArmsOptions): string {
+  const words = ['--data', ...data, ...(map ? ['--map', ...map] : []), ...(config ? ['--config', config] : [])];
+  return ['mixllm train arms', ...[...words, '--out', out].map(shellWord)].join(' ');
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

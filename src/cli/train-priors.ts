@@ -1,0 +1,47 @@
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { buildFeaturizer } from '../app.ts';
+import { TIER_PRIORS_FILE } from '../bandit/tier-priors.ts';
+import { loadConfig } from '../config/load.ts';
+import { ProgressLine } from '../demo/progress-line.ts';
+import { Featurizer } from '../features/featurizer.ts';
+import { LexicalEmbedder } from '../features/lexical-embedder.ts';
+import { trainPriors } from '../offline/priors/train-priors.ts';
+import { systemClock } from '../util/clock.ts';
+
+export interface TrainPriorsOptions {
+  data: string[];
+  config?: string;
+  out?: string;
+}
+
+/** `mixllm train priors`: the tiers' levels and slopes from public data, with their provenance. */
+export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptions): Promise<void> {
+  const progress = new ProgressLine(process.stderr, systemClock);
+  const { featurizer, start, close } =
+    config === undefined
+      ? { featurizer: new Featurizer(new LexicalEmbedder()), start: () => {}, close: () => {} }
+      : buildFeaturizer(loadConfig(config, process.env).config);
+  await start();
+  const priors = await trainPriors({
+    files: data,
+    featurizer,
+    // Without folders: they are the trainer's own.
+    command: `mixllm train priors --data (the ${data.length} files below)`,
+    date: new Date(systemClock.now()),
+    onProgress: (queries) => progress.update(`${queries} queries`),
+  }).finally(close);
+  progress.done(`${priors.corpus.reduce((sum, { queries }) => sum + queries, 0)} queries`);
+  const file = out ?? fileURLToPath(TIER_PRIORS_FILE);
+  await writeFile(file, formatted(priors));
+  for (const [tier, { quality, slopes }] of Object.entries(priors.tiers)) {
+    const models = priors.models.filter((model) => model.tier === tier).length;
+    console.log(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, of ${models} models`);
+  }
+  console.log(`Written: ${file}, for contexts of ${priors.feature_map}.`);
+}
+
+/** A line per vector. */
+function formatted(value: object): string {
+  return `${JSON.stringify(value, null, 2).replace(/\[[-\d.e,\s]*\]/g, (vector) => vector.replace(/\s+/g, ' '))}\n`;
+}

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { LinearPolicy } from '../bandit/linear-policy.ts';
+import { parseWarmStart, type WarmStart } from '../bandit/warm-start.ts';
+import { messageOf } from '../domain/errors.ts';
+
+/** A warm start as a file holds it. */
+export interface WarmStartFile extends WarmStart {
+  /** SHA-256 of the file, in hexadecimal digits: another file is another beginning of everything learned. */
+  hash: string;
+}
+
+/**
+ * Reads what `mixllm train arms` wrote, and tries it.
+ * @param dimensions of the contexts that `featureMap` makes
+ * @throws Error that names the file and says what to do
+ */
+export function readWarmStart(file: string, featureMap: string, dimensions: number): WarmStartFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(
+      `The warm start cannot be read: ${messageOf(error)}. Make it with mixllm train arms --out ${file}, or take learning.warm_start out of the config.`,
+    );
+  }
+  const hash = createHash('sha256').update(text).digest('hex');
+  const warmStart = usable(file, text);
+  if (warmStart.featureMap !== featureMap || warmStart.dimensions !== dimensions) {
+    throw new Error(
+      `The warm start ${file} was made under the feature map ${warmStart.featureMap}, and ${featureMap} is in force. Make it anew: ${warmStart.command}`,
+    );
+  }
+  return { ...warmStart, hash };
+}
+
+function usable(file: string, text: string): WarmStart {
+  try {
+    const warmStart = parseWarmStart(text);
+    // Sums that no observations can have left show when they are solved.
+    new LinearPolicy(warmStart.dimensions).addSums(warmStart.sums);
+    return warmStart;
+  } catch (error) {
+    throw new Error(`The warm start ${file} is damaged: ${messageOf(error)}. Make it anew with mixllm train arms.`);
+  }
+}

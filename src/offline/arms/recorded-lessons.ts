@@ -1,0 +1,60 @@
+import type { Observation } from '../../bandit/policy.ts';
+import type { Price } from '../../domain/arm.ts';
+import type { RecordedOutcome, RecordedRow } from '../../recorded/recorded-row.ts';
+import { PRIOR_TOKENS_PER_CHARACTER } from '../../routing/arm-statistics.ts';
+
+/** The arm that a recorded model is taken for. */
+export interface RecordedArm {
+  id: string;
+  price: Pick<Price, 'input' | 'output'>;
+}
+
+/**
+ * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating by itself where the line
+ * has ratings, else the quality; lengths of whole answers only.
+ * @param context x: length d, x[0] = 1 @param armOf null for a model that is left out
+ */
+export function recordedLessons(
+  row: RecordedRow,
+  context: Float64Array,
+  armOf: (model: string) => RecordedArm | null,
+): Observation[] {
+  return Object.entries(row.models).flatMap(([model, outcome]) => {
+    const arm = armOf(model);
+    if (!arm) return [];
+    const lessons: Observation[] = rewards(row, outcome).map((reward) => ({
+      kind: 'quality',
+      arm: arm.id,
+      context,
+      reward,
+      weight: 1,
+    }));
+    const whole = (row.outcome ?? 'ok') === 'ok';
+    const outputTokens = whole ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
+    if (outputTokens !== null) {
+      lessons.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });
+    }
+    return lessons;
+  });
+}
+
+function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): number[] {
+  if (ratings && ratings.length > 0) return ratings.map(({ score }) => score);
+  return typeof quality === 'number' ? [quality] : [];
+}
+
+/**
+ * As recorded, else those with which the answer costs at the arm's price what was recorded.
+ * @param characters of the prompt, which tell of input tokens that were not recorded @returns null when nothing tells
+ */
+export function outputTokensOf(
+  { outTokens, inTokens, cost }: RecordedOutcome,
+  price: RecordedArm['price'],
+  characters: number,
+): number | null {
+  if (typeof outTokens === 'number') return outTokens > 0 ? outTokens : null;
+  if (typeof cost !== 'number' || price.output === 0) return null;
+  const inputTokens = inTokens ?? PRIOR_TOKENS_PER_CHARACTER * characters;
+  const tokens = (cost * 1e6 - inputTokens * price.input) / price.output;
+  return tokens > 0 ? tokens : null;
+}

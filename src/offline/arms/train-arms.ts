@@ -1,0 +1,124 @@
+import { basename } from 'node:path';
+import { LinearPolicy, type PolicySums } from '../../bandit/linear-policy.ts';
+import type { Observation } from '../../bandit/policy.ts';
+import type { WarmStart, WarmStartSource } from '../../bandit/warm-start.ts';
+import { contextUnder } from '../../features/feature-map.ts';
+import type { Featurizer } from '../../features/featurizer.ts';
+import { type RecordedRow, readRecordedRows } from '../../recorded/recorded-row.ts';
+import { fileHash } from '../file-hash.ts';
+import { textContext } from '../text-context.ts';
+import { type RecordedArm, recordedLessons } from './recorded-lessons.ts';
+
+export interface ArmTraining {
+  files: readonly string[];
+  featurizer: Featurizer;
+  arms: readonly RecordedArm[];
+  /** Recorded name of a model -> id of the arm that it is taken for; an arm's own id needs no entry. */
+  names: ReadonlyMap<string, string>;
+  /** For the file to tell. */
+  command: string;
+  onProgress?(rows: number): void;
+}
+
+export interface ArmTrainingResult {
+  warmStart: WarmStart;
+  sources: WarmStartSource[];
+  /** By arm: ratings and lengths learned from. */
+  learned: { arm: string; ratings: number; answers: number }[];
+  /** Recorded models that no arm is, and names given for models that the files do not hold. */
+  unknown: string[];
+  unused: string[];
+  /** Lines with neither text nor features. */
+  textless: number;
+  /** Lines whose features another map made: at most structure and intercept of them count. */
+  foreign: number;
+}
+
+/** Some are enough to tell whose log it was. */
+const DECISIONS_KEPT = 16;
+
+/** Fits what the arms' recorded outcomes teach, for a policy to start from. @throws Error as `readRecordedRows` */
+export async function trainArms(training: ArmTraining): Promise<ArmTrainingResult> {
+  const { featurizer, arms, names, command } = training;
+  const byId = new Map(arms.map((arm) => [arm.id, arm]));
+  const seen = new Set<string>();
+  const unknown = new Set<string>();
+  const armOf = (model: string) => {
+    seen.add(model);
+    const arm = byId.get(names.get(model) ?? model) ?? null;
+    if (!arm) unknown.add(model);
+    return arm;
+  };
+  const lessons: Observation[] = [];
+  const decisions: string[] = [];
+  const sources: WarmStartSource[] = [];
+  let [textless, foreign, total] = [0, 0, 0];
+  for (const file of training.files) {
+    const source = { file: basename(file), sha256: await fileHash(file), rows: 0, used: 0 };
+    sources.push(source);
+    for await (const { row } of readRecordedRows(file)) {
+      source.rows++;
+      training.onProgress?.(++total);
+      const context = await contextOf(row, featurizer);
+      if (!context) {
+        textless++;
+        continue;
+      }
+      const taught = recordedLessons(row, context, armOf);
+      if (taught.length > 0) source.used++;
+      for (const lesson of taught) lessons.push(lesson);
+      if (!row.context) continue;
+      decisions.push(row.id);
+      if (row.context.featureMap !== featurizer.featureMap) foreign++;
+    }
+  }
+  const { featureMap, dimensions } = featurizer;
+  const sums = sumsOf(lessons, dimensions);
+  return {
+    warmStart: { featureMap, dimensions, command, decisions: spreadOut(decisions, DECISIONS_KEPT), sums },
+    sources,
+    learned: arms
+      .map(({ id }) => ({
+        arm: id,
+        ratings: sums.quality.get(id)?.weight ?? 0,
+        answers: sums.length.get(id)?.weight ?? 0,
+      }))
+      .filter(({ ratings, answers }) => ratings + answers > 0),
+    unknown: [...unknown].sort(),
+    unused: [...names.keys()].filter((name) => !seen.has(name)),
+    textless,
+    foreign,
+  };
+}
+
+/** The features of a line from a log, else those of its text as a chat of one turn; null where it has neither. */
+async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Float64Array | null> {
+  if (row.context) {
+    const { featureMap, values } = row.context;
+    const context = { featureMap, values: Float32Array.from(values) };
+    return contextUnder(context, featurizer.featureMap, featurizer.dimensions);
+  }
+  const text = row.question ?? row.prompt;
+  return typeof text === 'string' ? textContext(text, featurizer) : null;
+}
+
+/**
+ * The lengths are learned before they are predicted, for their correction: in the gateway a prediction is as old as its
+ * decision, but nobody predicted these.
+ * @param dimensions d of the contexts @throws RangeError for lessons that are not finite
+ */
+export function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums {
+  const policy = new LinearPolicy(dimensions);
+  policy.learnAll(lessons);
+  policy.learnCorrections(
+    lessons
+      .filter((lesson) => lesson.kind === 'length')
+      .map((lesson) => ({ ...lesson, predictedTokens: policy.modelOutputTokens(lesson.arm, lesson.context) })),
+  );
+  return policy.sums();
+}
+
+function spreadOut<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
+}

@@ -1,0 +1,199 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { check } from '../../src/cli/check.ts';
+import { exportLog } from '../../src/cli/log.ts';
+import { trainArmsCommand } from '../../src/cli/train-arms.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const kept = cleanup();
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-warm-start-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => void vi.restoreAllMocks());
+
+const path = (name: string) => join(folder, name);
+const config = path('mixllm.yaml');
+const arms = path('arms.json');
+const QUERY = 'Add 70 and 73.';
+
+/** The models of the test gateway. */
+const models = [
+  { id: 'big', provider: 'p', price: { input: 10, output: 40 } },
+  { id: 'small', provider: 'p', price: { input: 1, output: 4 } },
+];
+
+function writeConfig(sections: object = {}): void {
+  writeFileSync(config, stringify({ providers: { p: { type: 'openai', api_key: 'sk-x' } }, models, ...sections }));
+}
+
+beforeAll(() => {
+  writeConfig();
+  const rows = Array.from({ length: 60 }, (_, i) => ({
+    id: `q${i}`,
+    prompt: i % 2 === 0 ? `Add ${i} and ${i + 3}.` : `Write a poem about the number ${i}.`,
+    models: {
+      'vendor/small-7b': { quality: i % 2 === 0 ? 1 : 0.2, cost: (8 + 40 * 4) / 1e6, inTokens: 8 },
+      big: { quality: 0.6, outTokens: 700 },
+      other: { quality: 1 },
+    },
+  }));
+  writeFileSync(path('rows.jsonl'), rows.map((row) => JSON.stringify(row)).join('\n'));
+});
+
+function silenced(): string[] {
+  const printed: string[] = [];
+  for (const method of ['log', 'error'] as const)
+    vi.spyOn(console, method).mockImplementation((line) => printed.push(line));
+  return printed;
+}
+
+async function train(options: { data?: string[]; map?: string[]; out?: string } = {}): Promise<string> {
+  const printed = silenced();
+  await trainArmsCommand({ data: [path('rows.jsonl')], map: ['vendor/small-7b=small'], config, out: arms, ...options });
+  vi.restoreAllMocks();
+  return printed.join('\n');
+}
+
+const start = (file: string | null, warmStart?: string) =>
+  startTestGateway({
+    config: {
+      storage: { url: file ? `sqlite:${path(file)}` : 'sqlite::memory:' },
+      ...(warmStart && { learning: { warm_start: warmStart } }),
+    },
+  });
+
+async function predicted(gateway: TestGateway, query = QUERY) {
+  await settled(gateway);
+  const { json } = await send(`${gateway.url}/v1/route`, ask(query));
+  const of = (id: string) => {
+    const { quality, quality_sd, output_tokens, cost_usd, ratings } = json.models.find(
+      ({ model }: { model: string }) => model === id,
+    );
+    return { quality, quality_sd, output_tokens, cost_usd, ratings };
+  };
+  return { big: of('big'), small: of('small') };
+}
+
+async function use(gateway: TestGateway, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const model = i % 2 === 0 ? 'big' : 'small';
+    const { json } = await send(`${gateway.url}/v1/chat/completions`, ask(`Add ${i} and 4.`, { model }));
+    await send(`${gateway.url}/feedback`, { id: json.id, score: (i % 5) / 4 });
+  }
+  await settled(gateway);
+}
+
+describe('mixllm train arms', () => {
+  it('moves the predictions of a fresh gateway, and every restart ends in the same numbers', async () => {
+    const printed = await train();
+    expect(printed).toContain('small: 60 ratings, 60 lengths of answers');
+    expect(printed).toMatch(/left out, .*: other\. --map NAME=ID/);
+    const cold = await predicted(kept(await start(null)));
+    let gateway = await start('warm.db', arms);
+    const warm = await predicted(gateway);
+    expect(warm.small.quality).toBeGreaterThan(warm.big.quality);
+    expect(cold.small.quality).toBeLessThan(cold.big.quality);
+    expect(warm.small.quality_sd).toBeLessThan(cold.small.quality_sd);
+    expect([cold.small.ratings, warm.small.ratings]).toEqual([0, 60]);
+    expect(warm.small.output_tokens).toBeGreaterThan(35);
+    expect(warm.small.output_tokens).toBeLessThan(48);
+    const poem = await predicted(gateway, 'Write a poem about the number 8.');
+    expect(poem.small.quality).toBeLessThan(warm.small.quality - 0.1);
+
+    await use(gateway, 6);
+    const learned = await predicted(gateway);
+    expect(learned).not.toEqual(warm);
+    await gateway.close();
+    // From the snapshot, then from the log alone.
+    gateway = await start('warm.db', arms);
+    expect(await predicted(gateway)).toEqual(learned);
+    await gateway.close();
+    const database = new DatabaseSync(path('warm.db'));
+    database.exec('DELETE FROM snapshots');
+    database.close();
+    gateway = kept(await start('warm.db', arms));
+    expect(await predicted(gateway)).toEqual(learned);
+  });
+
+  it('refolds the log when the file is another, or gone', async () => {
+    await train();
+    let gateway = await start('changed.db', arms);
+    await use(gateway, 4);
+    const before = await predicted(gateway);
+    await gateway.close();
+    await train({ map: ['other=small'] });
+    gateway = await start('changed.db', arms);
+    expect(gateway.logged.join('')).toContain('another warm start');
+    expect((await predicted(gateway)).small.quality).toBeGreaterThan(before.small.quality);
+    await gateway.close();
+    const [alone, reference] = [kept(await start('changed.db')), kept(await start(null))];
+    await use(reference, 4);
+    expect((await predicted(alone)).small.quality).toBeCloseTo((await predicted(reference)).small.quality, 9);
+  });
+
+  it("carries a gateway's log over to another gateway, and never counts it twice", async () => {
+    const first = await start('first.db');
+    await use(first, 12);
+    const taught = await predicted(first);
+    await first.close();
+    writeConfig({ storage: { url: `sqlite:${path('first.db')}` } });
+    silenced();
+    await exportLog({ config, out: path('export.jsonl.gz'), force: true });
+    await train({ data: [path('export.jsonl.gz')], map: [], out: path('own.json') });
+
+    const second = kept(await start('second.db', path('own.json')));
+    const carried = await predicted(second);
+    for (const model of ['big', 'small'] as const) {
+      expect(carried[model].quality).toBeCloseTo(taught[model].quality, 9);
+      expect(carried[model].quality_sd).toBeCloseTo(taught[model].quality_sd, 9);
+    }
+    const twice = kept(await start('first.db', path('own.json')));
+    expect(twice.logged.join('')).toContain('it was made from this event log');
+    expect(await predicted(twice)).toEqual(taught);
+  });
+
+  it('is checked before the start, and refused when it cannot be used', async () => {
+    await train();
+    const checked = (file: string) => {
+      writeConfig({ learning: { warm_start: file } });
+      const printed = silenced();
+      check(config);
+      return printed.join('\n');
+    };
+    expect(checked(arms)).toContain('warm start: ratings of big 60, small 60');
+    const text = readFileSync(arms, 'utf8');
+    const broken: [string, string, RegExp][] = [
+      [
+        'foreign.json',
+        text.replace(/"feature_map": "lexical-\w+/, '"feature_map": "lexical-0'),
+        /Make it anew: mixllm train arms --data .*--map/,
+      ],
+      ['damaged.json', text.slice(0, 900), /damaged\.json is damaged/],
+      [
+        'impossible.json',
+        text.replace('"precision_rows": [\n     [60', '"precision_rows": [\n     [-6000'),
+        /is damaged: .*positive/,
+      ],
+      ['none.json', '', /cannot be read: .*none\.json.* train arms/],
+    ];
+    for (const [name, content, complaint] of broken) {
+      if (content) writeFileSync(path(name), content);
+      expect(checked(path(name))).toMatch(complaint);
+      await expect(start(null, path(name))).rejects.toThrow(complaint);
+    }
+    process.exitCode = 0;
+  });
+
+  it('says what it cannot take', async () => {
+    writeConfig();
+    await expect(train({ map: ['vendor/small-7b'] })).rejects.toThrow(/it must be NAME=ID/);
+    await expect(train({ map: ['a=none'] })).rejects.toThrow(/no model has the id "none"; there are: big, small/);
+    expect(await train({ map: ['absent=big'] })).toContain('no file holds a model called absent');
+    writeFileSync(path('strange.jsonl'), JSON.stringify({ id: '1', prompt: 'x', models: { y: { quality: 1 } } }));
+    await expect(train({ data: [path('strange.jsonl')], map: [] })).rejects.toThrow(/teach nothing.*\n.*: y\. --map/);
+  });
+});

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { outputTokensOf, recordedLessons } from '../../../src/offline/arms/recorded-lessons.ts';
+import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
+
+const price = { input: 1, output: 4 };
+const x = Float64Array.of(1, 0.5);
+const armOf = (model: string) => (model === 'known' ? { id: 'arm', price } : null);
+const row = (outcome: RecordedRow['models'][string], fields: Partial<RecordedRow> = {}): RecordedRow => ({
+  id: '1',
+  models: { known: outcome, unknown: outcome },
+  ...fields,
+});
+
+describe('recordedLessons', () => {
+  it('teaches quality and length of the models that are arms', () => {
+    expect(recordedLessons(row({ quality: 0.7, outTokens: 90 }), x, armOf)).toEqual([
+      { kind: 'quality', arm: 'arm', context: x, reward: 0.7, weight: 1 },
+      { kind: 'length', arm: 'arm', context: x, outputTokens: 90, predictedTokens: null, weight: 1 },
+    ]);
+    expect(recordedLessons(row({ quality: null, cost: null }), x, armOf)).toEqual([]);
+  });
+
+  it('takes ratings one by one, as the gateway does, and no length of a broken answer', () => {
+    const ratings = [0, 1, 0.5].map((score, i) => ({ source: `s${i}`, score, time: '2026-11-25T00:00:00Z' }));
+    const lessons = recordedLessons(row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }), x, armOf);
+    expect(lessons.map((lesson) => lesson.kind === 'quality' && lesson.reward)).toEqual([0, 1, 0.5]);
+  });
+});
+
+describe('outputTokensOf', () => {
+  it('goes by the recorded tokens, and without them by what the answer cost beyond its input', () => {
+    expect(outputTokensOf({ outTokens: 12, cost: 99 }, price, 0)).toBe(12);
+    expect(outputTokensOf({ outTokens: 0, cost: 99 }, price, 0)).toBeNull();
+    expect(outputTokensOf({ inTokens: 100, cost: (100 * 1 + 50 * 4) / 1e6 }, price, 0)).toBeCloseTo(50, 9);
+    expect(outputTokensOf({ cost: (100 * 1 + 50 * 4) / 1e6 }, price, 400)).toBeCloseTo(50, 9);
+  });
+
+  it('knows nothing where the cost is unknown, the output free, or the input dearer than the answer', () => {
+    expect(outputTokensOf({ cost: null }, price, 0)).toBeNull();
+    expect(outputTokensOf({ cost: 1 }, { input: 1, output: 0 }, 0)).toBeNull();
+    expect(outputTokensOf({ inTokens: 100, cost: 100 / 1e6 }, price, 0)).toBeNull();
+  });
+});
