@@ -143,6 +143,10 @@ export class Gateway {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
       if (isModelEvent(event) && this.#started) this.#applyModelChanges();
     });
+    this.learner.onReplaced(() => {
+      keyLimiter.bookedAll();
+      if (this.#started) this.#applyModelChanges();
+    });
     this.#chat = new Chat({
       ...parts,
       keyLimiter,

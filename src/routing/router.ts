@@ -191,7 +191,7 @@ export class Router {
   }
 
   #common(query: RouteQuery, arms: ArmExplanation[]) {
-    const { needs, inputCharacters, images } = query.profile;
+    const { needs, inputCharacters, images, choices } = query.profile;
     return {
       degraded: null,
       weight: query.weight,
@@ -203,6 +203,7 @@ export class Router {
       needs,
       inputCharacters,
       images,
+      choices,
       arms,
     };
   }
