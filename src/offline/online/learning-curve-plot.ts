@@ -49,8 +49,8 @@ export async function drawLearningCurve(
     y: { label, grid: true },
     color: legend.color,
     marks: [
-      Plot.areaY(points, { x: 'queries', y1: 'low', y2: 'high', fill: 'name', fillOpacity: 0.2 }),
-      Plot.line(points, { x: 'queries', y: 'mean', stroke: 'name', strokeWidth: 2 }),
+      Plot.areaY(points, { x: 'queries', y1: 'low', y2: 'high', z: 'name', fill: 'name', fillOpacity: 0.2 }),
+      Plot.line(points, { x: 'queries', y: 'mean', z: 'name', stroke: 'name', strokeWidth: 2 }),
       ...legend.marks,
     ],
   });

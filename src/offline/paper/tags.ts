@@ -1,7 +1,7 @@
 import { clip, STRUCTURE_DIMENSIONS } from '../../features/structure.ts';
 import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/measure-split.ts';
 import { columnStatistics, standardise } from '../features/dense.ts';
-import { fitPipeline, PIPELINE_DEFAULTS } from '../features/pipeline.ts';
+import { fitPipeline, PIPELINE_DEFAULTS, type PipelineOptions } from '../features/pipeline.ts';
 import { logCounts, timesDense, weightAndNormalise } from '../features/sparse-matrix.ts';
 import type { OnlineData } from '../online/stream.ts';
 import { type Experiment, LEAST_MODELS } from './experiment.ts';
@@ -41,11 +41,14 @@ function maskedVariants(data: OnlineData): Record<string, OnlineData> {
 }
 
 /** Both maps are fitted on the prompts of this data set, so that tags are all they differ in. */
-function refittedVariants(data: OnlineData): Record<string, OnlineData> {
+export function refittedVariants(
+  data: OnlineData,
+  options: Pick<PipelineOptions, 'latent' | 'tags'> = PIPELINE_DEFAULTS,
+): Record<string, OnlineData> {
   const texts = data.queries.map(({ text }) => text);
   const width = embeddingDimensions(data);
-  if (texts.length < 2 * PIPELINE_DEFAULTS.latent) return {};
-  const { stages, embeddings } = fitPipeline(texts, { ...PIPELINE_DEFAULTS, directions: width });
+  if (texts.length < 2 * options.latent) return {};
+  const { stages, embeddings } = fitPipeline(texts, { ...PIPELINE_DEFAULTS, ...options, directions: width });
   const matrix = logCounts(texts);
   weightAndNormalise(matrix, stages.idf);
   const scores = timesDense(matrix, stages.components, stages.latent);
