@@ -3,6 +3,7 @@ import {
   type Arrival,
   LIMIT_S,
   measureLatency,
+  PENALTY,
   simulate,
   simulatedUpstreams,
   type TimedRouter,
@@ -11,6 +12,7 @@ import {
 import { Agenda, SlotQueue } from '../../../src/offline/paper/slot-queue.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { mean } from '../../../src/util/statistics.ts';
+import { MINIMAL, parse } from '../../config/support.ts';
 import { inventedData } from './support.ts';
 
 const row = (quality = [1, 0.5]) => ({ context: Float64Array.of(1), task: '', quality, cost: [0.02, 0.01] });
@@ -108,6 +110,11 @@ describe('the stream under a time limit', () => {
       { serviceS: 2, slots: 6 },
       { serviceS: 8, slots: 24 },
     ]);
+  });
+
+  it('has the penalty of the config that says nothing of it', () => {
+    const { budget_s: budgetS, ...others } = parse(MINIMAL).config.routing.latency;
+    expect({ budgetS, ...others }).toEqual(PENALTY);
   });
 
   it('keeps queues short with the penalty, where without it the favourite drowns', () => {
