@@ -147,6 +147,10 @@ export class Gateway {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
       if (isModelChange(event) && this.#started) this.#applyModelChanges();
     });
+    this.learner.onReplaced(() => {
+      keyLimiter.bookedAll();
+      if (this.#started) this.#applyModelChanges();
+    });
     this.#chat = new Chat({
       ...parts,
       keyLimiter,

@@ -68,6 +68,16 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./evaluate.ts')).evaluate(options));
 
+  program
+    .command('paper')
+    .description("the paper's experiments on recorded outcomes, in one report with plots")
+    .option('--data <path...>', 'files of recorded outcomes, JSONL or JSONL.gz, or folders of them')
+    .option('--seeds <number>', 'random splits of the main trade-off; the others take a part', positiveInteger, 24)
+    .option('--experiments <name...>', 'only these')
+    .option('--out <folder>', 'where to write the report (Markdown) and plots (SVG)', 'docs/paper')
+    .option('--json', 'print the figures as one JSON object, too')
+    .action(async (options) => (await import('./paper.ts')).paper(options));
+
   const train = program.command('train').description('fit what the gateway predicts from');
   train
     .command('features')

@@ -16,4 +16,6 @@ export interface RequestProfile {
   images: number;
   /** The client's own limit on output tokens, or null. */
   maxOutputTokens: number | null;
+  /** Answers asked for at once, `n`; 1 where it is not said. */
+  choices?: number;
 }

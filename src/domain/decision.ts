@@ -61,6 +61,8 @@ export interface Decision {
   needs: string[];
   inputCharacters: number;
   images: number;
+  /** Answers asked for at once; absent in events of before it was recorded: 1. */
+  choices?: number;
   arms: ArmExplanation[];
   /** Second-best score. */
   runnerUp: { arm: string; score: number } | null;

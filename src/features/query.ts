@@ -1,4 +1,11 @@
-import { type ChatBody, contentParts, contentText, isJsonObject, requestedMaxTokens } from '../domain/chat.ts';
+import {
+  type ChatBody,
+  contentParts,
+  contentText,
+  isJsonObject,
+  requestedChoices,
+  requestedMaxTokens,
+} from '../domain/chat.ts';
 import type { Capability, RequestProfile } from '../domain/context.ts';
 
 /** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
@@ -45,6 +52,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
     images,
     inputCharacters: inputCharacters(body),
     maxOutputTokens: requestedMaxTokens(body),
+    choices: requestedChoices(body),
   };
 }
 

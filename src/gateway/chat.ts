@@ -159,7 +159,8 @@ export class Chat {
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */
   #reserve(decisionId: string, decision: Decision, runtime: Runtime): void {
     if (!runtime.budget) return;
-    const usd = decision.arms.find(({ arm }) => arm === decision.arm)?.costUsd ?? 0;
+    const one = decision.arms.find(({ arm }) => arm === decision.arm)?.costUsd ?? 0;
+    const usd = one * (decision.choices ?? 1);
     this.#parts.learner.knowledge.ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
 
@@ -307,6 +308,8 @@ export class Chat {
       onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
+        // Gone while the query was embedded: nothing is sent, and nothing charged.
+        input.clientGone.throwIfAborted();
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {

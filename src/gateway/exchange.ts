@@ -102,7 +102,7 @@ export class Exchange {
     this.#callEnds(record.arm, callEnd(record));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
-      conditions.rateLimits.refused(record.arm, retryAfterMs);
+      conditions.rateLimits.refused(record.arm, retryAfterMs, this.#parts.clock.monotonic() - record.durationMs);
       metrics.rateLimited.inc({ model: record.arm });
     }
     if (record.result !== 'aborted') metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
@@ -111,7 +111,7 @@ export class Exchange {
   /** An arm's answer has begun. @param startedAt monotonic time of its call */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
-    this.#parts.conditions.rateLimits.served(arm.id);
+    this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
   }
 

@@ -111,6 +111,13 @@ export class KeyLimiter {
     for (const { reservations } of this.#accounts.values()) reservations.delete(decisionId);
   }
 
+  /** The ledger was made anew from the whole log: the end of every request that is over is in it. */
+  bookedAll(): void {
+    for (const { reservations } of this.#accounts.values()) {
+      for (const [id, { endedAt }] of reservations) if (endedAt !== null) reservations.delete(id);
+    }
+  }
+
   /** OpenAI's `x-ratelimit-*` headers for a key with rates; none for others. */
   headers(key: KeyLimits | null): Record<string, string> {
     const headers: Record<string, string> = {};

@@ -70,6 +70,7 @@ export class Learner {
   #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
   #listeners: ((event: StoredEvent) => void)[] = [];
+  readonly #replacedListeners: (() => void)[] = [];
 
   constructor(options: LearnerOptions) {
     this.#options = options;
@@ -85,6 +86,11 @@ export class Learner {
   /** Calls the listener with every event once its effects are in `knowledge`. */
   onFold(listener: (event: StoredEvent) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls the listener when `knowledge` was replaced by one that was folded anew, whose events nobody was told of. */
+  onReplaced(listener: () => void): void {
+    this.#replacedListeners.push(listener);
   }
 
   /** Events in the log that are yet to be learned from. */
@@ -122,12 +128,19 @@ export class Learner {
     }
   }
 
-  /** Snapshot, then the rest of the log. Rejects when the store cannot be read; `wake` then tries again. */
-  async start(): Promise<void> {
+  /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
+  start(): Promise<void> {
+    const reading = this.#startUp();
+    // Whoever gives up waiting leaves it running: what is woken meanwhile waits its turn, or events would count twice.
+    this.#occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
+    return reading;
+  }
+
+  async #startUp(): Promise<void> {
     this.#snapshot.at = this.#options.clock.monotonic();
     await this.#refuseOwnDecisions();
-    await this.#loadSnapshot();
     this.#newestSequence = await this.#options.store.lastSequence();
+    await this.#loadSnapshot();
     await this.#catchUp(this.#state, this.#recent);
     this.#sayWhatWasCarriedOver();
   }
@@ -175,10 +188,9 @@ export class Learner {
     const known = this.#state.lastFolded;
     try {
       const last = await this.#options.store.lastSequence();
-      if (await this.#isInLog(known)) return this.wake(last);
+      if (last >= this.#state.sequence && (await this.#isInLog(known))) return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
-      this.#snapshot.sequence = 0;
       // They name places in the other log.
       this.#announced.clear();
       this.#launching.clear();
@@ -202,22 +214,29 @@ export class Learner {
       const recent = recentDecisions();
       await this.#catchUp(state, recent);
       await this.idle();
+      // The config may have changed while the log was read.
+      state.policy.setPriorQualities(this.#priors, this.#slopes);
+      state.driftOptions = driftOptions(this.#drift);
       this.#state = state;
       this.#recent = recent;
       this.#distrusted = false;
+      // What was saved is of the state that is gone, perhaps of another log.
+      this.#snapshot = { sequence: 0, at: this.#options.clock.monotonic() };
+      for (const listener of this.#replacedListeners) listener();
       this.#run();
       this.#options.metrics.degraded('learner', false);
       this.#options.log.info('The learner was folded anew from the event log.');
       this.#sayWhatWasCarriedOver();
     } catch (error) {
       this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
+      this.#options.clock.after(REFOLD_AT_MOST_EVERY_MS, () => void (this.#distrusted && this.#refold()));
     }
   }
 
   async close(): Promise<void> {
     await this.idle();
     this.#closed = true;
-    if (this.#state.sequence > this.#snapshot.sequence) await this.#saveSnapshot();
+    if (this.#state.sequence > this.#snapshot.sequence && !this.#distrusted) await this.#saveSnapshot();
   }
 
   #freshState(): LearnerState {
@@ -233,22 +252,28 @@ export class Learner {
       this.#wokenWhileRunning = true;
       return;
     }
-    this.#running = this.#catchUp(this.#state, this.#recent)
-      .then(() => {
-        if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
-      })
-      .catch((error: unknown) => {
-        this.#options.metrics.degraded('learner', true);
-        this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
-        this.#options.clock.after(RETRY_MS, () => this.#run());
-      })
-      .finally(() => {
-        this.#running = null;
-        if (this.#wokenWhileRunning) {
-          this.#wokenWhileRunning = false;
-          this.#run();
-        }
-      });
+    this.#occupy(
+      this.#catchUp(this.#state, this.#recent)
+        .then(() => {
+          if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
+        })
+        .catch((error: unknown) => {
+          this.#options.metrics.degraded('learner', true);
+          this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
+          this.#options.clock.after(RETRY_MS, () => this.#run());
+        }),
+    );
+  }
+
+  /** One reader of the log at a time: what is woken meanwhile begins when this work ends. @param work never rejects */
+  #occupy(work: Promise<void>): void {
+    this.#running = work.finally(() => {
+      this.#running = null;
+      if (this.#wokenWhileRunning) {
+        this.#wokenWhileRunning = false;
+        this.#run();
+      }
+    });
   }
 
   async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
@@ -272,7 +297,7 @@ export class Learner {
       this.#logWasRead = true;
       if (this.#offered) this.#launchNewcomers(this.#offered);
     }
-    if (this.#snapshotIsDue()) await this.#saveSnapshot();
+    if (this.#snapshotIsDue() && !this.#distrusted) await this.#saveSnapshot();
   }
 
   /** An alarm takes effect with its event, so that every process and every replay resets the arm at the same place. */
@@ -335,6 +360,10 @@ export class Learner {
   async #loadSnapshot(): Promise<void> {
     const { store, log, metrics } = this.#options;
     const snapshot = await store.loadSnapshot(SNAPSHOT);
+    if (snapshot && snapshot.sequence > this.#newestSequence) {
+      log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
+      return;
+    }
     if (!snapshot) return;
     try {
       if (this.#state.deserialise(snapshot.body, snapshot.sequence)) {

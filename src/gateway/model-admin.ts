@@ -129,7 +129,8 @@ export class ModelAdmin {
   async #record(event: ModelChangeEvent, change: 'add' | 'change' | 'retire' | 'reset'): Promise<ModelStatus> {
     const { eventLog, learner, metrics, log } = this.#parts;
     const before = this.#find(event.model);
-    const outcome = this.#find(event.model, changedBy(this.#changes, event)) as ModelListing;
+    const outcome = this.#find(event.model, changedBy(this.#changes, event));
+    if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
     if (event.type === 'model_set') refuseUnusable(outcome, before?.state === 'off');
     const stored = await eventLog.recordDurably(event).catch(() => {
       throw new GatewayError(503, 'The event store cannot be used right now, and so nothing can be changed.', {

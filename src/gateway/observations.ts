@@ -24,7 +24,9 @@ export function observationsOf(
   const context = contextUnder(decided.context, featureMap, dimensions);
   // An estimate would teach what was assumed.
   const usage = completed.usageEstimated ? null : completed.usage;
-  if (completed.outcome === 'ok' && usage && usage.outputTokens > 0) {
+  // Of several answers at once only their sum is told, and a prediction is of one.
+  const single = (decided.decision.choices ?? 1) === 1;
+  if (completed.outcome === 'ok' && single && usage && usage.outputTokens > 0) {
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
     lessons.set('length', {
       kind: 'length',

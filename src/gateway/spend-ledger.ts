@@ -52,7 +52,12 @@ export class SpendLedger {
  * model was predicted to cost. Upstreams tell at the end: a client that leaves just before must not get it for nothing.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
-  const predicted = (called: string) => decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
+  const choices = decision.choices ?? 1;
+  const predicted = (called: string) => {
+    const explanation = decision.arms.find(({ arm }) => arm === called);
+    // Without a prediction the worst case stands: leaving early must not be cheaper than staying.
+    return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
+  };
   if (completed.arm !== null) return completed.costUsd ?? predicted(completed.arm);
   const last = completed.attempts.at(-1);
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;

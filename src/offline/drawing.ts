@@ -9,6 +9,40 @@ export async function drawingLibrary() {
   }
 }
 
+/** Tableau 10: told apart by most people, in this order. */
+const COLOURS = [
+  '#4e79a7',
+  '#f28e2b',
+  '#e15759',
+  '#76b7b2',
+  '#59a14f',
+  '#edc949',
+  '#af7aa1',
+  '#ff9da7',
+  '#9c755f',
+  '#bab0ab',
+];
+
+/** What a figure needs for lines in colours and their names beside them: Plot's own legend stands outside of the SVG. */
+export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['Plot'], names: readonly string[]) {
+  const colours = names.map((_, i) => COLOURS[i % COLOURS.length]);
+  return {
+    marginRight: 30 + 7 * Math.max(...names.map(({ length }) => length)),
+    color: { domain: [...names], range: colours },
+    marks: names.map((name, i) =>
+      Plot.text([name], {
+        frameAnchor: 'top-right',
+        text: (shown: string) => shown,
+        textAnchor: 'start',
+        dx: 10,
+        dy: 8 + 18 * i,
+        fill: colours[i],
+        fontWeight: 'bold',
+      }),
+    ),
+  };
+}
+
 /** A drawn figure as an SVG document of its own, with its title for those who cannot see it. */
 export function svgDocument(figure: Element, title: string, document: Document): string {
   const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');

@@ -10,6 +10,8 @@ interface Limit {
   /** Monotonic time from which calls are expected to be taken again. */
   until: number;
   refusals: number;
+  /** Monotonic time of the latest refusal. */
+  refusedAt: number;
 }
 
 /**
@@ -24,19 +26,25 @@ export class RateLimits {
     this.#clock = clock;
   }
 
-  /** The arm refused a call. @param retryAfterMs that it asked for; null when it did not say */
-  refused(arm: string, retryAfterMs: number | null): void {
+  /**
+   * The arm refused a call. Calls that were under way together are one refusal, not several in a row.
+   * @param retryAfterMs that it asked for; null when it did not say @param startedAt monotonic time of the call
+   */
+  refused(arm: string, retryAfterMs: number | null, startedAt: number): void {
     const before = this.#limits.get(arm);
-    const refusals = (before?.refusals ?? 0) + 1;
+    const inARow = !before || startedAt >= before.refusedAt;
+    const refusals = (before?.refusals ?? 0) + Number(inARow);
     const guess = Math.min(LONGEST_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
     const until = this.#clock.monotonic() + Math.min(LONGEST_WAIT_MS, retryAfterMs ?? guess);
     // Of several refusals under way the longest counts: a later, shorter one may have been sent before it.
-    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals });
+    const refusedAt = this.#clock.monotonic();
+    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals, refusedAt });
   }
 
-  /** The arm took a call: nothing is left of a limit. */
-  served(arm: string): void {
-    this.#limits.delete(arm);
+  /** The arm took a call: nothing is left of a limit, unless it was set after the call had begun. */
+  served(arm: string, startedAt: number): void {
+    const limit = this.#limits.get(arm);
+    if (limit && startedAt >= limit.refusedAt) this.#limits.delete(arm);
   }
 
   /** Seconds until a call is expected to be taken; 0 for an arm without a limit. */

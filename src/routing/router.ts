@@ -169,7 +169,8 @@ export class Router {
       referenceCost: (here) => statistics.referenceCost(reference, here),
       exploration,
       guard,
-      costLimitUsd: budget ? ledger.limitUsd(budget, query.now) : undefined,
+      // A prediction is of one answer.
+      costLimitUsd: budget ? ledger.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
       random: this.#random,
     });
     const taking = made.assessments.filter(({ keptOut }) => keptOut === null);
@@ -214,7 +215,7 @@ export class Router {
   }
 
   #common(query: RouteQuery, arms: ArmExplanation[]) {
-    const { needs, inputCharacters, images } = query.profile;
+    const { needs, inputCharacters, images, choices } = query.profile;
     return {
       degraded: null,
       weight: query.weight,
@@ -227,6 +228,7 @@ export class Router {
       needs,
       inputCharacters,
       images,
+      choices,
       arms,
     };
   }

@@ -57,7 +57,9 @@ export class TimeLimitedStore implements EventStore {
         this.#hanging++;
         reject(new Error(`The event store did not answer within ${this.#limitMs / 1000} s.`));
       });
-      call()
+      // What throws before it returns a promise must not leave the limit waiting.
+      Promise.resolve()
+        .then(call)
         .then(resolve, reject)
         .finally(() => {
           cancel();

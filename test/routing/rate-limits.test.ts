@@ -2,9 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { RateLimits } from '../../src/routing/rate-limits.ts';
 import { ManualClock } from '../../src/util/clock.ts';
 
+/** Calls begin now, unless it is said when. */
 function setUp() {
   const clock = new ManualClock();
-  return { clock, limits: new RateLimits(clock) };
+  const real = new RateLimits(clock);
+  const limits = {
+    refused: (arm: string, ms: number | null, startedAt = clock.monotonic()) => real.refused(arm, ms, startedAt),
+    served: (arm: string, startedAt = clock.monotonic()) => real.served(arm, startedAt),
+    waitSeconds: (arm: string) => real.waitSeconds(arm),
+  };
+  return { clock, limits };
 }
 
 describe('RateLimits', () => {
@@ -39,5 +46,21 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(0);
     limits.refused('a', 86_400_000);
     expect(limits.waitSeconds('a')).toBe(600);
+  });
+
+  it('are not lifted by an answer to a call from before, and count calls under way together once', () => {
+    const { clock, limits } = setUp();
+    const before = clock.monotonic();
+    clock.advance(100);
+    limits.refused('a', 60_000, before);
+    clock.advance(100);
+    limits.served('a', before);
+    expect(limits.waitSeconds('a')).toBeCloseTo(59.9);
+    limits.served('a');
+    expect(limits.waitSeconds('a')).toBe(0);
+    const together = clock.monotonic();
+    clock.advance(100);
+    for (let i = 0; i < 8; i++) limits.refused('b', null, together);
+    expect(limits.waitSeconds('b')).toBe(1);
   });
 });

@@ -199,13 +199,13 @@ describe('Router.decide', () => {
     const { router, load, rateLimits, clock, knowledge } = setUp();
     knowledge.statistics.learnService('big', 60);
     for (let i = 0; i < 4; i++) load.enter('big');
-    rateLimits.refused('big', 30_000);
+    rateLimits.refused('big', 30_000, clock.monotonic());
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 30, excluded: null });
     expect(explained(router, {}, 'big')?.penalty).toBeCloseTo(0.25 * (1 - Math.exp(-4)), 12);
     expect(router.decide(query()).arm).toBe('small');
     clock.advance(20_000);
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
-    rateLimits.served('big');
+    rateLimits.served('big', clock.monotonic());
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
     expect(router.decide(query()).arm).toBe('big');
   });

@@ -1,4 +1,4 @@
-import { drawingLibrary, svgDocument } from '../drawing.ts';
+import { drawingLibrary, legendBeside, svgDocument } from '../drawing.ts';
 
 export interface EvaluationPlot {
   title: string;
@@ -15,24 +15,25 @@ export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise
   const single = new Set(curves.filter(({ points }) => points.length === 1).map(({ name }) => name));
   const lines = rows.filter(({ name }) => !single.has(name));
   const dots = rows.filter(({ name }) => single.has(name));
+  const legend = legendBeside(
+    Plot,
+    curves.map(({ name }) => name).filter((name) => !single.has(name)),
+  );
   const figure = Plot.plot({
     document,
-    width: 760,
+    width: 960,
     height: 480,
     marginTop: 40,
     marginLeft: 60,
     marginBottom: 44,
-    marginRight: 30,
+    marginRight: legend.marginRight,
     style: { background: 'white', color: '#222', fontSize: '12px' },
     title,
     x: { type: 'log', label: "cost, share of the best single model's →", tickFormat: '.1%', ticks: 6, grid: true },
     y: { label: "↑ quality, share of the best single model's", tickFormat: '.0%', grid: true },
-    color: {
-      legend: true,
-      domain: curves.map(({ name }) => name).filter((name) => !single.has(name)),
-      scheme: 'Tableau10',
-    },
+    color: legend.color,
     marks: [
+      ...legend.marks,
       Plot.line(
         lines.filter(({ isBaseline }) => isBaseline),
         { x: 'cost', y: 'quality', stroke: 'name', strokeWidth: 1.5, strokeDasharray: '5 3' },

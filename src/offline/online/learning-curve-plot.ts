@@ -1,4 +1,4 @@
-import { drawingLibrary, svgDocument } from '../drawing.ts';
+import { drawingLibrary, legendBeside, svgDocument } from '../drawing.ts';
 import type { CurvePoint } from './summary.ts';
 
 export interface LearningCurve {
@@ -9,11 +9,18 @@ export interface LearningCurve {
 /** Half the width of a 95 % interval, in standard errors. */
 const INTERVAL = 1.96;
 
+const UTILITY_LABEL = "↑ utility per 100 queries, % of the best single model's quality";
+
 /**
- * Draws utility over queries answered as an SVG document, each curve with the 95 % interval of its mean.
+ * Draws utility, or what the label says, over queries answered as an SVG document, each curve with the 95 % interval of
+ * its mean.
  * @throws Error that says what to install where the optional drawing library is absent
  */
-export async function drawLearningCurve(title: string, curves: readonly LearningCurve[]): Promise<string> {
+export async function drawLearningCurve(
+  title: string,
+  curves: readonly LearningCurve[],
+  label = UTILITY_LABEL,
+): Promise<string> {
   const { Plot, document } = await drawingLibrary();
   const points = curves.flatMap(({ name, points }) =>
     points.map(({ queries, mean, standardError }) => ({
@@ -24,24 +31,27 @@ export async function drawLearningCurve(title: string, curves: readonly Learning
       high: mean + INTERVAL * standardError,
     })),
   );
-  const ends = curves.map(({ name }) => points.filter((point) => point.name === name).at(-1));
+  const legend = legendBeside(
+    Plot,
+    curves.map(({ name }) => name),
+  );
   const figure = Plot.plot({
     document,
-    width: 760,
+    width: 960,
     height: 460,
     marginTop: 36,
     marginLeft: 60,
     marginBottom: 44,
-    marginRight: 150,
+    marginRight: legend.marginRight,
     style: { background: 'white', color: '#222', fontSize: '12px' },
     title,
     x: { label: 'queries answered →', grid: true },
-    y: { label: "↑ utility per 100 queries, % of the best single model's quality", grid: true },
-    color: { legend: false, domain: curves.map(({ name }) => name), scheme: 'Category10' },
+    y: { label, grid: true },
+    color: legend.color,
     marks: [
-      Plot.areaY(points, { x: 'queries', y1: 'low', y2: 'high', fill: 'name', fillOpacity: 0.2 }),
-      Plot.line(points, { x: 'queries', y: 'mean', stroke: 'name', strokeWidth: 2 }),
-      Plot.text(ends, { x: 'queries', y: 'mean', text: 'name', fill: 'name', dx: 6, textAnchor: 'start' }),
+      Plot.areaY(points, { x: 'queries', y1: 'low', y2: 'high', z: 'name', fill: 'name', fillOpacity: 0.2 }),
+      Plot.line(points, { x: 'queries', y: 'mean', z: 'name', stroke: 'name', strokeWidth: 2 }),
+      ...legend.marks,
     ],
   });
   return svgDocument(figure, title, document);

@@ -326,3 +326,43 @@ async function degraded({ metrics }: SetUp) {
   const line = /^mixllm_degraded\{part="learner"\} (\d)$/m.exec(text);
   return { values: [{ value: Number(line?.[1]), labels: {} }] };
 }
+
+describe('Learner.start', () => {
+  it('folds every event once, though it is woken while the log is still being read', async () => {
+    const events = randomStream(40, 3);
+    const setUp = learnerOn(await storeWith(events));
+    const read = setUp.store.readAfter.bind(setUp.store);
+    setUp.store.readAfter = async (...args) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return read(...args);
+    };
+    const started = setUp.learner.start();
+    setUp.learner.wake(await setUp.store.lastSequence());
+    await started;
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(events));
+  });
+
+  it('puts a snapshot of another log aside: it tells of events that this one does not have', async () => {
+    const events = randomStream(40, 3);
+    const store = await storeWithSnapshot(events, events.length);
+    const snapshot = await store.loadSnapshot('learner');
+    const other = await storeWith(events.slice(0, 10));
+    if (snapshot) await other.saveSnapshot('learner', snapshot);
+    const setUp = learnerOn(other);
+    await setUp.learner.start();
+    expect(knowledgeOf(setUp)).toBe(await replayed(events.slice(0, 10)));
+  });
+
+  it('tries again by itself when the log cannot be read at first', async () => {
+    const events = randomStream(10, 3);
+    const setUp = learnerOn(await storeWith(events));
+    const read = setUp.store.lastSequence.bind(setUp.store);
+    setUp.store.lastSequence = () => Promise.reject(new Error('busy'));
+    await expect(setUp.learner.start()).rejects.toThrow('busy');
+    setUp.store.lastSequence = read;
+    setUp.clock.advance(1000);
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(events));
+  });
+});

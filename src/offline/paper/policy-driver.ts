@@ -1,0 +1,150 @@
+import { LinearPolicy } from '../../bandit/linear-policy.ts';
+import type { ExplorationKind, Offer, OfferAssessment } from '../../bandit/policy.ts';
+import { priorQualities } from '../../bandit/priors.ts';
+import { recordedOutputTokens, recordedPrices } from '../../recorded/recorded-prices.ts';
+import { ArmStatistics } from '../../routing/arm-statistics.ts';
+import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
+import type { EvaluationRow } from '../evaluate/predictor.ts';
+import { teachRows } from '../evaluate/production.ts';
+import type { OnlineData } from '../online/stream.ts';
+import { type Gain, gainOf, type Scale, WEIGHT } from './scoring.ts';
+
+/** Output tokens of an answer that costs the list price: what the length model expects of an unknown model. */
+const TOKENS_PER_ANSWER = 300;
+
+/** What the streams of random numbers are for. */
+export const PURPOSE = { prices: 1, choices: 2, raters: 3, arrivals: 4, services: 5 };
+
+/** A choice, and what had been predicted of the chosen model's answer. */
+export interface Choice {
+  /** Position of the model. */
+  model: number;
+  predictedTokens: number;
+}
+
+export interface Asked {
+  /** Positions of the models on offer; all without it. */
+  models?: readonly number[];
+  /** Per model, in units of the score; none without it. */
+  penalties?: readonly number[];
+}
+
+/**
+ * The production policy as the gateway drives it, at one weight: list prices that scatter around what answers really
+ * cost, lengths learned from each answer with what had been predicted of it, costs told in the reference model's
+ * predicted ones. Models are positions in the data's list.
+ */
+export class PolicyDriver {
+  readonly statistics = new ArmStatistics();
+  readonly #policy: LinearPolicy;
+  readonly #models: readonly string[];
+  readonly #reference: string;
+  readonly #exploration: ExplorationKind;
+  readonly #prices: readonly { output: number }[];
+  readonly #random: Random;
+
+  /** @param reference position of the model whose cost is the unit @param exploration `none` for a router that does not learn */
+  constructor(data: OnlineData, seed: number, reference: number, exploration: ExplorationKind = 'thompson') {
+    this.#models = data.models;
+    this.#reference = data.models[reference];
+    this.#exploration = exploration;
+    this.#random = seededRandom(derivedSeed(seed, PURPOSE.choices));
+    this.#policy = new LinearPolicy(data.dimensions);
+    this.#prices = recordedPrices(data, derivedSeed(seed, PURPOSE.prices), TOKENS_PER_ANSWER);
+    this.#policy.setPriorQualities(
+      priorQualities(
+        data.models.map((id, k) => {
+          const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: this.#prices[k].output };
+          return { id, price, prior: null };
+        }),
+      ),
+    );
+  }
+
+  /** List prices, USD per million tokens of output. */
+  get prices(): readonly number[] {
+    return this.#prices.map(({ output }) => output);
+  }
+
+  /** A warm start: what every model made of every row. */
+  teach(rows: readonly EvaluationRow[]): void {
+    if (rows.length === 0) return;
+    const all = this.#models.map((_, model) => this.#offer(model, 0));
+    teachRows(
+      this.#policy,
+      this.#models,
+      this.#prices,
+      rows,
+      (context) => this.#assess(context, all, 'none').assessments,
+    );
+  }
+
+  choose(context: Float64Array, { models, penalties }: Asked = {}): Choice {
+    const offers = (models ?? [...this.#models.keys()]).map((model) => this.#offer(model, penalties?.[model] ?? 0));
+    const made = this.#assess(context, offers, this.#exploration);
+    const here = made.assessments.find(({ arm }) => arm === this.#reference);
+    if (here) this.statistics.learnReferenceCost(this.#reference, here.costUsd);
+    const chosen: OfferAssessment = made.assessments[made.chosen];
+    return { model: this.#models.indexOf(chosen.arm), predictedTokens: chosen.modelOutputTokens };
+  }
+
+  /** An answer has come, at its recorded cost. */
+  answered({ context, cost }: EvaluationRow, { model, predictedTokens }: Choice): void {
+    const outputTokens = recordedOutputTokens(this.#prices[model], cost[model]);
+    if (outputTokens === 0) return;
+    this.#policy.learn({ kind: 'length', arm: this.#models[model], context, outputTokens, predictedTokens, weight: 1 });
+  }
+
+  /** @param reward 0..1 */
+  rated({ context }: EvaluationRow, model: number, reward: number): void {
+    this.#policy.learn({ kind: 'quality', arm: this.#models[model], context, reward, weight: 1 });
+  }
+
+  #offer(model: number, penalty: number): Offer {
+    const { output } = this.#prices[model];
+    return { arm: this.#models[model], cost: (tokens) => (tokens * output) / 1e6, penalty };
+  }
+
+  #assess(context: Float64Array, offers: readonly Offer[], exploration: ExplorationKind) {
+    return this.#policy.decide({
+      context,
+      offers,
+      weight: WEIGHT,
+      reference: this.#reference,
+      referenceCost: (here) => this.statistics.referenceCost(this.#reference, here),
+      exploration,
+      random: this.#random,
+    });
+  }
+}
+
+/** `grades`: the recorded quality; `thumbs`: up with that probability; `none`: nothing is learned. */
+export type Feedback = 'none' | 'grades' | 'thumbs';
+
+export interface StreamOptions {
+  feedback: Feedback;
+  /** Seed of the raters. */
+  seed: number;
+  /** Which models are on offer for the query at this position; all without it. */
+  modelsAt?(position: number): readonly number[];
+}
+
+/** Sends the rows through the driver one by one; each answer and its rating are known before the next decision. */
+export function streamThrough(
+  driver: PolicyDriver,
+  rows: readonly EvaluationRow[],
+  scale: Scale,
+  { feedback, seed, modelsAt }: StreamOptions,
+): { models: number[]; gains: Gain[] } {
+  const raters = seededRandom(derivedSeed(seed, PURPOSE.raters));
+  const models: number[] = [];
+  rows.forEach((row, position) => {
+    const choice = driver.choose(row.context, { models: modelsAt?.(position) });
+    models.push(choice.model);
+    if (feedback === 'none') return;
+    driver.answered(row, choice);
+    const quality = row.quality[choice.model];
+    driver.rated(row, choice.model, feedback === 'grades' ? quality : drawIndex([1 - quality, quality], raters));
+  });
+  return { models, gains: rows.map((row, i) => gainOf(row, models[i], scale)) };
+}

@@ -1,0 +1,104 @@
+import type { Experiment } from './experiment.ts';
+import type { DatasetRun, ExperimentRun } from './run.ts';
+import { type Spread, type Summary, summaryOf, type WaySummary } from './summary.ts';
+import { QUALITY_AT_COST, tradeOff } from './trade-off.ts';
+
+export interface ReportFrame {
+  command: string;
+  /** Day of the run, 2026-11-25. */
+  date: string;
+  /** What it ran on, and how long it took. */
+  machine: string;
+}
+
+/** The whole report in Markdown, plots beside it by `plotName`. */
+export function renderReport(runs: readonly ExperimentRun[], frame: ReportFrame): string {
+  const main = runs.find(({ experiment }) => experiment === tradeOff);
+  return [
+    "# The paper's experiments on our data",
+    'After MixLLM (arXiv 2502.18482). The policy, its feature map, its priors, and the reckoning of waits and penalties are ' +
+      "the gateway's own; the models' answers are recorded outcomes of public benchmarks, see [the README](../../README.md). " +
+      `The paper's own data are not here, so its figures are not reproduced, its questions are.`,
+    `\`${frame.command}\`, ${frame.date}, ${frame.machine}`,
+    'Figures in percent unless a second is named, mean ± standard deviation over random splits or orders. *Lead* is the ' +
+      'difference to the row without one (of the same split, where there are several), seed by seed, mean ± standard error. Utility is quality − ν · cost, both in the ' +
+      "best single model's; ν = 0.1 is a weight of 0.91.",
+    ...(main ? ['## In short', headlineTable(main)] : []),
+    ...runs.flatMap((run) => section(run)),
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+export function plotName(experiment: Experiment, dataset: string): string {
+  return `${dataset}-${experiment.name}.svg`;
+}
+
+/** One line per data set: what the README shows. */
+export function headlineTable({ datasets }: ExperimentRun): string {
+  const columns = ['MixLLM Gateway', 'mix of two models by lot', 'true task label', 'oracle (knows every answer)'];
+  const rows = datasets.map((run) => {
+    const { ways } = summaryOf(tradeOff, run.measurements);
+    const cell = (way: string) => {
+      const figures = ways.find((each) => each.way === way)?.figures ?? {};
+      return [QUALITY_AT_COST, 'cost for 97.25 % of the quality'].map((name) => percent(figures[name])).join(' / ');
+    };
+    return [`${run.dataset} (${run.queries} queries, ${run.models} models)`, ...columns.map(cell)];
+  });
+  return table(['quality at 24.18 % of the cost / cost for 97.25 % of the quality', ...columns], rows);
+}
+
+function percent(spread: Spread | undefined): string {
+  return spread?.mean == null ? '-' : (100 * spread.mean).toFixed(1);
+}
+
+function section({ experiment, datasets, threadS }: ExperimentRun): string[] {
+  if (datasets.length === 0) return [`## ${experiment.title}`, 'None of the data sets suits it.'];
+  return [
+    `## ${experiment.title}`,
+    experiment.protocol,
+    ...datasets.flatMap((run) => datasetPart(experiment, run)),
+    `**How to read it.** ${experiment.reading} (${Math.round(threadS)} s of one thread.)`,
+  ];
+}
+
+function datasetPart(experiment: Experiment, run: DatasetRun): string[] {
+  const summary = summaryOf(experiment, run.measurements);
+  const name = plotName(experiment, run.dataset);
+  return [
+    `### ${run.dataset}: ${experiment.title.toLowerCase()}`,
+    `${run.queries} queries, ${run.models} models, ${summary.seeds} seeds.`,
+    summaryTable(experiment, summary),
+    ...(experiment.plot ? [`![${run.dataset}: ${experiment.title.toLowerCase()}](${name})`] : []),
+  ];
+}
+
+function summaryTable({ lead: { figure: compared } }: Experiment, { ways }: Summary): string {
+  const figures = [...new Set(ways.flatMap((way) => Object.keys(way.figures)))];
+  const rows = ways.map((way) => [
+    way.way,
+    ...figures.map((figure) => shown(way.figures[figure], figure.endsWith(', s') ? 1 : 100)),
+    lead(way),
+  ]);
+  return table(['', ...figures, `lead in ${compared}`], rows);
+}
+
+function shown(spread: Spread | undefined, scale: number): string {
+  if (!spread || spread.mean === null || spread.sd === null) return '-';
+  const partly = spread.reached < 1 ? ` (${(100 * spread.reached).toFixed(0)} % of seeds)` : '';
+  return `${signed(scale * spread.mean)} ± ${(scale * spread.sd).toFixed(1)}${partly}`;
+}
+
+function lead({ lead: of }: WaySummary): string {
+  if (!of) return '';
+  return `${of.mean < 0 ? '' : '+'}${signed(100 * of.mean)} ± ${(100 * of.standardError).toFixed(1)}`;
+}
+
+function signed(value: number): string {
+  return value.toFixed(1).replace('-', '−');
+}
+
+function table(headers: readonly string[], rows: readonly (readonly string[])[]): string {
+  const rule = headers.map((_, i) => (i === 0 ? '---' : '---:'));
+  return [headers, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}

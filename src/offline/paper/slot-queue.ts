@@ -1,0 +1,44 @@
+/** One upstream in simulated time: it serves so many requests at once, and further ones wait in order of arrival. */
+export class SlotQueue {
+  /** When each slot is free again, seconds. */
+  readonly #freeAt: Float64Array;
+
+  /** @param slots 1 or more; infinite for an upstream that never makes anyone wait */
+  constructor(slots: number) {
+    this.#freeAt = new Float64Array(Number.isFinite(slots) ? slots : 0);
+  }
+
+  /**
+   * Must be called in order of arrival. @param arrival, service seconds
+   * @returns when the service begins and ends, seconds
+   */
+  enter(arrival: number, service: number): { begin: number; end: number } {
+    let first = 0;
+    for (let slot = 1; slot < this.#freeAt.length; slot++) {
+      if (this.#freeAt[slot] < this.#freeAt[first]) first = slot;
+    }
+    const begin = this.#freeAt.length === 0 ? arrival : Math.max(arrival, this.#freeAt[first]);
+    const end = begin + service;
+    if (this.#freeAt.length > 0) this.#freeAt[first] = end;
+    return { begin, end };
+  }
+}
+
+/** What is to happen at a later simulated time, handed out in order of time. */
+export class Agenda<Item> {
+  readonly #items: { time: number; item: Item }[] = [];
+
+  add(time: number, item: Item): void {
+    // Most new items are among the latest, so the place is looked for from the end.
+    let place = this.#items.length;
+    while (place > 0 && this.#items[place - 1].time > time) place--;
+    this.#items.splice(place, 0, { time, item });
+  }
+
+  /** Takes out everything due up to and including this time, in order. */
+  due(time: number): Item[] {
+    let count = 0;
+    while (count < this.#items.length && this.#items[count].time <= time) count++;
+    return this.#items.splice(0, count).map(({ item }) => item);
+  }
+}

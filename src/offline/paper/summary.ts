@@ -1,0 +1,78 @@
+import { mean, standardDeviation } from '../../util/statistics.ts';
+import type { CurvePoint } from '../online/summary.ts';
+import type { Experiment, Measurement } from './experiment.ts';
+import { BLOCK } from './scoring.ts';
+
+/** Over the seeds that have the figure; `reached` is their share of all. Null where none has. */
+export interface Spread {
+  mean: number | null;
+  sd: number | null;
+  reached: number;
+}
+
+export interface WaySummary {
+  way: string;
+  figures: Record<string, Spread>;
+  /** How much more of the experiment's figure than what it is compared with, seed by seed; null for that itself. */
+  lead: { mean: number; standardError: number } | null;
+}
+
+/** One experiment on one data set. */
+export interface Summary {
+  seeds: number;
+  ways: WaySummary[];
+}
+
+/** @param measurements one per seed, at least one */
+export function summaryOf({ lead }: Pick<Experiment, 'lead'>, measurements: readonly Measurement[]): Summary {
+  const [first] = measurements;
+  return {
+    seeds: measurements.length,
+    ways: Object.keys(first.figures).map((way) => ({
+      way,
+      figures: Object.fromEntries(
+        Object.keys(first.figures[way]).map((figure) => {
+          return [figure, spreadOf(measurements.map(({ figures }) => figures[way][figure] ?? null))];
+        }),
+      ),
+      lead: lead.over(way) === way ? null : leadOf(measurements, way, lead),
+    })),
+  };
+}
+
+function spreadOf(values: readonly (number | null)[]): Spread {
+  const reached = values.filter((value) => value !== null);
+  if (reached.length === 0) return { mean: null, sd: null, reached: 0 };
+  return { mean: mean(reached), sd: standardDeviation(reached), reached: reached.length / values.length };
+}
+
+/** Ways of one seed share queries, order and prices, so their differences scatter less than they do. */
+function leadOf(
+  measurements: readonly Measurement[],
+  way: string,
+  { figure, over }: Experiment['lead'],
+): WaySummary['lead'] {
+  const differences = measurements.flatMap(({ figures }) => {
+    const [own, others] = [figures[way]?.[figure], figures[over(way)]?.[figure]];
+    return typeof own === 'number' && typeof others === 'number' ? [own - others] : [];
+  });
+  if (differences.length < measurements.length) return null;
+  return { mean: mean(differences), standardError: standardDeviation(differences) / Math.sqrt(differences.length) };
+}
+
+/** The mean curve of a way in places where every seed has a value, by place. */
+export function meanCurve(measurements: readonly Measurement[], way: string): { place: number; values: number[] }[] {
+  const length = Math.min(...measurements.map(({ curves }) => curves[way].length));
+  return Array.from({ length }, (_, place) => {
+    const values = measurements.flatMap(({ curves }) => curves[way][place] ?? []);
+    return { place, values };
+  }).filter(({ values }) => values.length === measurements.length);
+}
+
+export function perHundredCurve(measurements: readonly Measurement[], way: string, scale: number): CurvePoint[] {
+  return meanCurve(measurements, way).map(({ place, values }) => ({
+    queries: (place + 1) * BLOCK,
+    mean: scale * mean(values),
+    standardError: (scale * standardDeviation(values)) / Math.sqrt(values.length),
+  }));
+}

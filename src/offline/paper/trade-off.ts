@@ -1,0 +1,58 @@
+import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/measure-split.ts';
+import type { Experiment } from './experiment.ts';
+
+/** Neighbours are looked up pair by pair, which is too slow beyond so many queries. */
+const MOST_QUERIES_FOR_NEIGHBOURS = 5000;
+
+const SHARE = 0.8;
+
+/** Curves and points of `mixllm evaluate`, under the names of the report. */
+const WAYS: Record<string, string> = {
+  mixllm: 'MixLLM Gateway',
+  'static-mix': 'mix of two models by lot',
+  'task-label': 'true task label',
+  knn: '40 nearest neighbours',
+  shuffled: 'MixLLM Gateway, its choices shuffled',
+  oracle: 'oracle (knows every answer)',
+  'best-single': 'always the best model',
+  cheapest: 'always the cheapest model',
+  random: 'any model at random',
+};
+
+export const QUALITY_AT_COST = 'quality at 24.18 % of the cost';
+
+export function figuresOfSplit({ qualityAtCost, costForQuality, aiq, twoModels }: Judged) {
+  return {
+    [QUALITY_AT_COST]: qualityAtCost,
+    'cost for 97.25 % of the quality': costForQuality,
+    AIQ: aiq,
+    ...(twoModels && { APGR: twoModels.apgr, CPT50: twoModels.cpt50, CPT80: twoModels.cpt80 }),
+  };
+}
+
+export const tradeOff: Experiment = {
+  name: 'trade-off',
+  title: 'Main trade-off',
+  protocol:
+    'Trained on 80 % of the queries, every outcome known; judged on the rest as the price of money is swept. As shares ' +
+    "of always the best single model's quality and cost. This is `mixllm evaluate`. Two-model sets have RouteLLM's " +
+    `figures too; neighbours are left out of sets with more than ${MOST_QUERIES_FOR_NEIGHBOURS} queries.`,
+  reading:
+    'Shows how much of what can be had is in the predictions: above the mix by lot and the shuffled control is what the ' +
+    'query itself tells. Does not show learning: here every outcome of the training queries is known. The ' +
+    'costs scatter widely from split to split; where not all splits reached one, the mean is over those that did.',
+  lead: { figure: QUALITY_AT_COST, over: () => WAYS['static-mix'] },
+  plot: { kind: 'trade-off' },
+  seeds: (asked) => asked,
+  measure(data, seed) {
+    const few = data.queries.length <= MOST_QUERIES_FOR_NEIGHBOURS;
+    const names = Object.keys(WAYS).filter((name) => name !== 'knn' || few);
+    const measured = Object.entries(measureSplit(splitOf(data, seed, SHARE), names));
+    return {
+      figures: Object.fromEntries(measured.map(([name, result]) => [WAYS[name], figuresOfSplit(result)])),
+      curves: Object.fromEntries(
+        measured.flatMap(([name, { curve, point }]) => (point ? [] : [[WAYS[name], curve] as const])),
+      ),
+    };
+  },
+};

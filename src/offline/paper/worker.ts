@@ -1,0 +1,38 @@
+import { parentPort } from 'node:worker_threads';
+import { loadOnlineData, type OnlineData } from '../online/stream.ts';
+import type { Answer } from '../parallel.ts';
+import type { Measurement } from './experiment.ts';
+import { EXPERIMENTS } from './experiments.ts';
+
+/** One seed of one experiment on one file. */
+export interface PaperJob {
+  file: string;
+  experiment: string;
+  seed: number;
+}
+
+export interface PaperResult {
+  queries: number;
+  models: number;
+  /** Null where the experiment does not suit the data set. */
+  measurement: Measurement | null;
+  /** Milliseconds that it took. */
+  tookMs: number;
+}
+
+/** The file at hand, so that its contexts are made once. */
+let data: { file: string; content: OnlineData } | null = null;
+
+parentPort?.on('message', async ({ file, experiment, seed }: PaperJob) => {
+  const answer = (message: Answer<PaperResult>) => parentPort?.postMessage(message);
+  try {
+    if (data?.file !== file) data = { file, content: await loadOnlineData(file) };
+    const { content } = data;
+    const start = performance.now();
+    const measurement = EXPERIMENTS.find(({ name }) => name === experiment)?.measure(content, seed) ?? null;
+    const tookMs = performance.now() - start;
+    answer({ result: { queries: content.queries.length, models: content.models.length, measurement, tookMs } });
+  } catch (error) {
+    answer({ failure: error instanceof Error ? error.message : String(error) });
+  }
+});

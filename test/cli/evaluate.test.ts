@@ -1,0 +1,161 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { run } from '../../src/cli/program.ts';
+import { seededRandom } from '../../src/util/random.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-evaluate-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Code and prose, which every model but the dear one is good at or bad. @param models how many */
+function writeData(name: string, models: number, costs = true): string {
+  const random = seededRandom(3);
+  const lines = Array.from({ length: 160 }, (_, i) => {
+    const code = random.uniform() < 0.5;
+    const rates: [string, number, number][] = [
+      ['dear', 0.9, 0.02],
+      ['coder', code ? 0.95 : 0.2, 0.001],
+      ['writer', code ? 0.2 : 0.95, 0.0012],
+      ['dunce', 0.3, 0.0008],
+    ];
+    return JSON.stringify({
+      id: String(i),
+      task: code ? 'code' : 'prose',
+      prompt: code ? `def f${i}(x): return x * ${i}` : `Write a letter to aunt number ${i} about the weather.`,
+      models: Object.fromEntries(
+        rates.slice(0, models).map(([model, rate, cost]) => {
+          const quality = Number(random.uniform() < rate);
+          return [model, { quality, cost: costs ? cost * (0.5 + random.uniform()) : null }];
+        }),
+      ),
+    });
+  });
+  const file = join(folder, name);
+  writeFileSync(file, gzipSync(lines.join('\n')));
+  return file;
+}
+
+const four = writeData('four.jsonl.gz', 4);
+const two = writeData('two.jsonl.gz', 2);
+
+/** A command in this process: what it prints on standard output. */
+async function mixllm(...args: string[]): Promise<string> {
+  const out: string[] = [];
+  const spies = [
+    vi.spyOn(console, 'log').mockImplementation((line) => out.push(line)),
+    vi.spyOn(console, 'error').mockReturnValue(),
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true),
+  ];
+  await run(['node', 'mixllm', ...args]).finally(() => {
+    for (const spy of spies) spy.mockRestore();
+  });
+  return out.join('\n');
+}
+
+const FIGURE = { mean: expect.any(Number), sd: expect.any(Number), reached: expect.any(Number) };
+
+describe('mixllm evaluate', () => {
+  it('prints JSON of the documented shape and writes a table and plots', async () => {
+    const out = join(folder, 'out');
+    const { datasets, ...rest } = JSON.parse(
+      await mixllm('evaluate', '--data', four, two, '--seeds', '2', '--json', '--out', out),
+    );
+    expect(rest).toEqual({});
+    expect(datasets.map(({ results: _, ...dataset }: Record<string, unknown>) => dataset)).toEqual([
+      { name: 'four', queries: 160, models: 4, seeds: 2 },
+      { name: 'two', queries: 160, models: 2, seeds: 2 },
+    ]);
+    const names = datasets[0].results.map(({ name }: { name: string }) => name);
+    expect(names[0]).toBe('mixllm');
+    expect(names).toEqual(
+      expect.arrayContaining([
+        ...['best-single', 'cheapest', 'random', 'static-mix'],
+        ...['task-label', 'knn', 'shuffled', 'oracle'],
+      ]),
+    );
+    const of = (dataset: number, name: string) =>
+      datasets[dataset].results.find((result: { name: string }) => result.name === name);
+    expect(of(0, 'mixllm')).toEqual({ name: 'mixllm', quality_at_24_18: FIGURE, cost_for_97_25: FIGURE, aiq: FIGURE });
+    expect(of(1, 'mixllm')).toEqual({
+      ...{ name: 'mixllm', quality_at_24_18: FIGURE, cost_for_97_25: FIGURE, aiq: FIGURE },
+      ...{ apgr: FIGURE, cpt50: FIGURE, cpt80: FIGURE },
+    });
+    // Shares as fractions of 1.
+    expect(of(0, 'mixllm').quality_at_24_18.mean).toBeGreaterThan(0.9);
+    expect(of(0, 'mixllm').quality_at_24_18.mean).toBeLessThan(1.2);
+    expect(of(0, 'mixllm').quality_at_24_18.mean).toBeGreaterThan(of(0, 'static-mix').quality_at_24_18.mean);
+    expect(of(0, 'best-single').cost_for_97_25).toEqual({ mean: 1, sd: 0, reached: 1 });
+    expect(of(0, 'best-single').quality_at_24_18).toEqual({ mean: null, sd: null, reached: 0 });
+
+    expect(readdirSync(out).sort()).toEqual(['evaluation.md', 'four-evaluation.svg', 'two-evaluation.svg']);
+    const table = readFileSync(join(out, 'evaluation.md'), 'utf8');
+    expect(table).toContain('| MixLLM Gateway |');
+    expect(table).toContain('APGR');
+    const plot = readFileSync(join(out, 'four-evaluation.svg'), 'utf8');
+    expect(plot).toMatch(/^<svg [^>]*xmlns/);
+    // The figure itself, not a swatch of its legend.
+    for (const part of ['MixLLM Gateway', 'oracle (knows every answer)', 'any model at random', '<path']) {
+      expect(plot).toContain(part);
+    }
+  });
+
+  it('measures the asked predictors alone', async () => {
+    const text = await mixllm('evaluate', '--data', four, '--seeds', '1', '--json', '--predictors', 'oracle', 'mixllm');
+    const names = JSON.parse(text).datasets[0].results.map(({ name }: { name: string }) => name);
+    expect(names.sort()).toEqual(['mixllm', 'oracle']);
+  });
+
+  it('refuses an unknown predictor with the list of those there are', async () => {
+    const refused = mixllm('evaluate', '--data', four, '--predictors', 'mixllm', 'crystal-ball');
+    await expect(refused).rejects.toThrow(/no predictor crystal-ball; there are: mixllm, .*static-mix.*oracle.*random/);
+  });
+});
+
+describe('mixllm paper', () => {
+  it('writes one report with a table per experiment and plots, and prints the same figures as JSON', async () => {
+    const data = join(folder, 'data');
+    const out = join(folder, 'paper');
+    mkdirSync(data);
+    copyFileSync(four, join(data, 'four.jsonl.gz'));
+    copyFileSync(writeData('costless.jsonl.gz', 4, false), join(data, 'costless.jsonl.gz'));
+    const names = ['trade-off', 'offline-online', 'new-models', 'latency'];
+    const { experiments } = JSON.parse(
+      await mixllm('paper', '--data', data, '--seeds', '1', '--json', '--out', out, '--experiments', ...names),
+    );
+    expect(experiments.map(({ name }: { name: string }) => name)).toEqual(names);
+    const [{ ways, ...dataset }] = experiments[0].datasets;
+    expect(dataset).toEqual({ name: 'four', queries: 160, models: 4, seeds: 1 });
+    expect(ways[0].figures['quality at 24.18 % of the cost']).toEqual(FIGURE);
+
+    expect(readdirSync(out).sort()).toEqual([
+      'README.md',
+      'four-latency.svg',
+      'four-new-models.svg',
+      'four-trade-off.svg',
+    ]);
+    const report = readFileSync(join(out, 'README.md'), 'utf8');
+    const shown = (100 * ways[0].figures['quality at 24.18 % of the cost'].mean).toFixed(1);
+    expect(report).toContain(`| MixLLM Gateway | ${shown} ± `);
+    expect(report).toContain(`npm run bench:paper -- --data ${data} --seeds 1`);
+    for (const [, plot] of report.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) expect(existsSync(join(out, plot))).toBe(true);
+    expect(report.match(/!\[/g)).toHaveLength(3);
+  });
+
+  it('says what it needs', async () => {
+    await expect(mixllm('paper', '--data', join(folder, 'nowhere'))).rejects.toThrow(/is not there.*recorded outcomes/);
+    await expect(mixllm('paper', '--data', four, '--experiments', 'alchemy')).rejects.toThrow(
+      /no experiment alchemy; there are: trade-off, tags, out-of-domain, offline-online, new-models, latency/,
+    );
+  });
+});

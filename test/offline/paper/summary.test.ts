@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { meanCurve, perHundredCurve, summaryOf } from '../../../src/offline/paper/summary.ts';
+
+const measurement = (plain: number, ours: number | null, curve: (number | null)[]) => ({
+  figures: { plain: { utility: plain }, ours: { utility: ours } },
+  curves: { ours: curve },
+});
+const lead = { figure: 'utility', over: () => 'plain' };
+
+describe('the summary of an experiment', () => {
+  it('compares seed by seed, so what seeds have in common does not count', () => {
+    const { seeds, ways } = summaryOf({ lead }, [
+      measurement(0.1, 0.2, []),
+      measurement(0.5, 0.7, []),
+      measurement(0.9, 1.2, []),
+    ]);
+    expect(seeds).toBe(3);
+    expect(ways[0].lead).toBeNull();
+    expect(ways[1].lead?.mean).toBeCloseTo(0.2, 12);
+    expect(ways[1].lead?.standardError).toBeCloseTo(0.1 / Math.sqrt(3), 12);
+    expect(ways[0].figures.utility.mean).toBeCloseTo(0.5, 12);
+    expect(ways[0].figures.utility.sd).toBeCloseTo(0.4, 12);
+  });
+
+  it('says how many seeds have a figure, and compares only where all have', () => {
+    const { ways } = summaryOf({ lead }, [measurement(0.1, null, []), measurement(0.5, 0.7, [])]);
+    expect(ways[1].figures.utility).toEqual({ mean: 0.7, sd: 0, reached: 0.5 });
+    expect(ways[1].lead).toBeNull();
+  });
+
+  it('draws a mean curve where every seed has a value', () => {
+    const runs = [measurement(0, 0, [null, 1, 2, 3]), measurement(0, 0, [5, 3, 4])];
+    expect(meanCurve(runs, 'ours')).toEqual([
+      { place: 1, values: [1, 3] },
+      { place: 2, values: [2, 4] },
+    ]);
+    expect(perHundredCurve(runs, 'ours', 100)).toEqual([
+      { queries: 200, mean: 200, standardError: expect.closeTo(100, 9) },
+      { queries: 300, mean: 300, standardError: expect.closeTo(100, 9) },
+    ]);
+  });
+});
