@@ -1,5 +1,5 @@
 import type { GatewayEvent } from '../../domain/events.ts';
-import { isModelEvent } from '../../domain/events.ts';
+import { isModelChange } from '../../domain/events.ts';
 import { changedBy, type ModelChanges } from '../../domain/model-changes.ts';
 import type { EventReader } from '../../store/event-store.ts';
 import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
@@ -34,7 +34,7 @@ export async function outlineOf(
   let modelChanges: ModelChanges = new Map();
   let featureMap: LogOutline['featureMap'] = null;
   for await (const event of readEvents(log, last, onBatch)) {
-    if (isModelEvent(event)) modelChanges = changedBy(modelChanges, event);
+    if (isModelChange(event)) modelChanges = changedBy(modelChanges, event);
     if (event.type === 'rated' || event.type === 'withdrawn') {
       const known = ratingEvents.get(event.decisionId);
       if (known) known.push(event);

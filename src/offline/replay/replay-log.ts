@@ -33,7 +33,7 @@ export interface ReplayStart {
 
 /** Why a decision is not used. */
 export const LEFT_OUT = {
-  not_drawn: 'the client named the model, its session had one, or the learner failed',
+  not_drawn: 'the client named the model, its session had one, a new model was tried, or the learner failed',
   unanswered: 'no model answered, or the cost is unknown',
   other_features: 'made on another feature map than the last',
   unservable: "none of the policy's models was a candidate",

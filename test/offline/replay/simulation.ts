@@ -145,7 +145,15 @@ class SimulatedGateway {
   ) {
     const models = arms.map(({ id }) => id);
     this.learner =
-      learner ?? startLearner({ featureMap: 'map-1', dimensions: 2, modelChanges: new Map(), decisions: new Set(), models, target });
+      learner ??
+      startLearner({
+        featureMap: 'map-1',
+        dimensions: 2,
+        modelChanges: new Map(),
+        decisions: new Set(),
+        models,
+        target,
+      });
     const clock = new ManualClock();
     this.#router = new Router(
       {
@@ -153,6 +161,9 @@ class SimulatedGateway {
         reference: 'big',
         exploration,
         latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
+        launch: { tries: 0, budgetUsd: 0 },
+        guard: null,
+        budget: null,
       },
       () => this.learner,
       {
@@ -172,6 +183,7 @@ class SimulatedGateway {
       requested: null,
       allowed: null,
       sessionArm: null,
+      now: 0,
       weight,
       weightFrom: 'config',
     });
