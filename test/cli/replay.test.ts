@@ -16,8 +16,11 @@ const QUERIES = 140;
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-replay-'));
 const config = join(folder, 'mixllm.yaml');
 const storage = { url: `sqlite:${join(folder, 'log.db')}` };
-// Close enough in price that the gateway tries both.
-const prices = { big: { input: 1, output: 2 }, small: { input: 0.9, output: 1.8 } };
+// Close enough that the gateway tries both; a tier brings prior slopes along.
+const models = {
+  big: { price: { input: 1, output: 2 }, prior: 'mid' },
+  small: { price: { input: 0.9, output: 1.8 }, prior: { like: 'big' } },
+};
 let test: TestGateway;
 
 beforeAll(async () => {
@@ -27,7 +30,7 @@ beforeAll(async () => {
     config,
     stringify({
       providers: { big: provider, small: provider },
-      models: Object.entries(prices).map(([id, price]) => ({ id, provider: id, price })),
+      models: Object.entries(models).map(([id, fields]) => ({ id, provider: id, ...fields })),
       storage,
     }),
   );
@@ -42,7 +45,7 @@ afterEach(() => void vi.restoreAllMocks());
 async function usedGateway() {
   const test = await startTestGateway({
     answers: { big: plainAnswer(), small: plainAnswer() },
-    models: { big: { price: prices.big }, small: { price: prices.small } },
+    models,
     config: { storage },
     random: seededRandom(5),
   });

@@ -190,11 +190,11 @@ export function refusals(
 
 function unsupported({ unsupported_share, models }: Support, certain: number, usable: number): string {
   const where = models
-    .filter(({ unsupported_share: share }) => share > 0)
+    .filter(({ unsupported_share: share }) => share >= 0.001)
     .sort((a, b) => b.unsupported_share - a.unsupported_share)
     .map(({ model, unsupported_share: share }) => `${model} ${percent(share)}`);
   const why =
-    certain > 0
+    2 * certain > usable
       ? `; ${percent(certain / usable)} of the decisions left nothing to chance (a single plausible model, or exploration ucb or none)`
       : '';
   return `${percent(unsupported_share)} of its choices had no chance in the log (${where.join(', ')})${why}`;
