@@ -10,9 +10,10 @@ import { disabledProviders, enabledArms } from './config/arms.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog, withCatalog } from './config/model-catalog.ts';
 import type { Config, ProviderConfig } from './config/schema.ts';
-import { TIERS, type Tier } from './domain/arm.ts';
+import { type Arm, TIERS, type Tier } from './domain/arm.ts';
 import { messageOf } from './domain/errors.ts';
 import { isModelChange } from './domain/events.ts';
+import type { ModelChanges } from './domain/model-changes.ts';
 import type { Reliability } from './domain/reliability.ts';
 import { coefficientsUnder } from './features/feature-map.ts';
 import { Featurizer } from './features/featurizer.ts';
@@ -31,12 +32,14 @@ import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
+import { LearnerState } from './gateway/learner-state.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
 import { readWarmStart, type WarmStartFile } from './gateway/warm-start-file.ts';
 import { type HashedKey, hashKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
+import type { ReplayLearner, ReplayStart } from './offline/replay/replay-log.ts';
 import { AnthropicProvider } from './providers/anthropic/provider.ts';
 import { OpenAIProvider } from './providers/openai/provider.ts';
 import type { Provider } from './providers/provider.ts';
@@ -406,6 +409,33 @@ export function openEventLog(config: Config): EventReader {
   return new SqliteEventReader(path);
 }
 
+/** The learner of a gateway with this config, before it has read anything of the log, as a replay asks for it. @throws StartError */
+export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): ReplayLearner {
+  const { featureMap, dimensions, target } = start;
+  const warmStart = openWarmStart(loaded.config, start);
+  // As the gateway does with one that was made of its own log.
+  const own = warmStart?.decisions.some((decision) => start.decisions.has(decision));
+  const learner = new LearnerState(featureMap, dimensions, own ? null : warmStart);
+  const known = knownArms(loaded, start.modelChanges);
+  for (const id of Object.keys(target.priors ?? {})) {
+    if (known.some((arm) => arm.id === id)) continue;
+    const ids = known.map((arm) => arm.id).join(', ');
+    throw new StartError(`The policy has a prior for "${id}", and the config has no such model; it has: ${ids}`);
+  }
+  const arms = known
+    .filter(({ id }) => start.models.includes(id))
+    .map((arm) => ({ ...arm, prior: target.priors?.[arm.id] ?? arm.prior }));
+  learner.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(start)));
+  return learner;
+}
+
+/** All models of the config and of admins. None is to be called, so none is off for want of a key or retired. */
+function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
+  const withKeys = { ...loaded, missingKeys: new Map<string, string>() };
+  const catalog = modelCatalog(withKeys, changes).map((entry) => ({ ...entry, state: 'active' as const }));
+  return enabledArms(withCatalog(withKeys, catalog));
+}
+
 function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
 }
@@ -499,8 +529,11 @@ export function buildFeaturizer(config: Config) {
   };
 }
 
+/** What contexts are of. */
+type FeatureSpace = Pick<Featurizer, 'featureMap' | 'dimensions'>;
+
 /** The tiers' prior slopes, as far as they hold for these features. */
-function tierSlopes({ featureMap, dimensions }: Featurizer): Map<Tier, Float64Array> {
+function tierSlopes({ featureMap, dimensions }: FeatureSpace): Map<Tier, Float64Array> {
   const { feature_map, tiers } = tierPriors();
   return new Map(
     TIERS.map((tier) => {
@@ -511,7 +544,7 @@ function tierSlopes({ featureMap, dimensions }: Featurizer): Map<Tier, Float64Ar
 }
 
 /** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
-export function openWarmStart({ learning }: Config, { featureMap, dimensions }: Featurizer): WarmStartFile | null {
+export function openWarmStart({ learning }: Config, { featureMap, dimensions }: FeatureSpace): WarmStartFile | null {
   if (learning.warm_start === undefined) return null;
   try {
     return readWarmStart(learning.warm_start, featureMap, dimensions);

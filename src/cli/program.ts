@@ -137,6 +137,12 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./log.ts')).logStats(options));
 
+  period(program.command('replay'))
+    .description('what if: quality, cost and utility of another policy, estimated from the log alone')
+    .requiredOption('--policy <file>', 'YAML: weight, exploration, models, priors; what is absent stays as it was')
+    .option('--json', 'print one JSON object instead of tables')
+    .action(async (options) => (await import('./replay.ts')).replay(options));
+
   await program.parseAsync([...argv]);
 }
 

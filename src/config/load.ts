@@ -127,7 +127,7 @@ function unmarked(text: string, variables: readonly Variable[]): string {
 }
 
 /** What the YAML parser says of a mistake, without the piece of the file that it quotes: that may be a key. */
-function withoutQuote(message: string): string {
+export function withoutQuote(message: string): string {
   return message.split(': ')[0].replace(/[!%]\S+/g, '…');
 }
 
@@ -174,7 +174,7 @@ function isSequence(value: unknown): value is { items: unknown[] } {
 }
 
 /** `models[1].price.input (line 12)`; the line of the nearest parent where the path itself is absent. */
-function place(document: Document, lines: LineCounter, path: Path): string {
+export function place(document: Document, lines: LineCounter, path: Path): string {
   const name = path.reduce<string>(
     (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
     '',
@@ -186,18 +186,20 @@ function place(document: Document, lines: LineCounter, path: Path): string {
   return name || 'the file';
 }
 
-function describe(
+/** @param schema that the issue is with, for the settings that it knows */
+export function describe(
   issue: z.core.$ZodIssue,
   value: unknown,
   where: (path: Path) => string,
-  missing: readonly MissingVariable[],
+  missing: readonly MissingVariable[] = [],
+  schema: unknown = configSchema,
 ): string {
   const path = issue.path as Path;
   const unset = missing.find((candidate) => candidate.path.join('.') === path.join('.'));
   if (unset) return `${where(path)}: the environment variable ${unset.variable} is not set`;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys
-      .map((key) => `${where([...path, key])}: there is no such setting${knownKeys(path)}`)
+      .map((key) => `${where([...path, key])}: there is no such setting${knownKeys(path, schema)}`)
       .join('\n  - ');
   }
   const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
@@ -229,8 +231,8 @@ function right(issue: z.core.$ZodIssue): string {
 }
 
 /** The settings that are known at a path of the schema, as a hint for a misspelt one. */
-function knownKeys(path: Path): string {
-  let schema: unknown = configSchema;
+function knownKeys(path: Path, root: unknown): string {
+  let schema = root;
   for (const part of path) {
     const inner = unwrapped(schema);
     schema = inner.shape?.[part] ?? inner.element ?? inner.valueType;

@@ -11,11 +11,13 @@ const price = z.strictObject({
 
 const seconds = z.number().positive().max(86_400);
 
-const prior = z.union([
+export const priorSchema = z.union([
   z.enum(['small', 'mid', 'frontier']),
   z.strictObject({ quality: z.number().min(0).max(1) }),
   z.strictObject({ like: z.string() }),
 ]);
+
+export const explorationSchema = z.enum(['thompson', 'ucb', 'none']);
 
 /** An entry of `models`. */
 export const modelSchema = z.strictObject({
@@ -28,7 +30,7 @@ export const modelSchema = z.strictObject({
   max_output_tokens: z.number().int().positive().optional(),
   capabilities: z.array(z.enum(['tools', 'vision', 'json', 'audio', 'files'])).default([]),
   max_concurrency: z.number().int().positive().default(32),
-  prior: prior.optional(),
+  prior: priorSchema.optional(),
   timeouts: z
     .strictObject({
       connect_s: seconds.optional(),
@@ -52,7 +54,9 @@ const provider = z.strictObject({
   stream_usage: z.boolean().default(true),
 });
 
-const share = z.number().min(0).max(1);
+/** Of quality against cost. */
+export const weightSchema = z.number().min(0).max(1);
+const share = weightSchema;
 
 const reliability = z
   .strictObject({ true_positive: share, false_positive: share })
@@ -143,7 +147,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   learning: z
     .strictObject({
-      exploration: z.enum(['thompson', 'ucb', 'none']).default('thompson'),
+      exploration: explorationSchema.default('thompson'),
       warm_start: z.string().min(1).optional(),
       drift: z
         .union([

@@ -57,7 +57,8 @@ export async function* readDecisions(
   for (const decided of pending.values()) yield recordOf(decided, null);
 }
 
-async function* readEvents(
+/** Events up to the number `last`, in their order. @param onBatch as in `readDecisions` */
+export async function* readEvents(
   log: EventReader,
   last: number,
   onBatch: (share: number) => void,
@@ -74,6 +75,6 @@ async function* readEvents(
   }
 }
 
-function isWithin(time: number, { since, until }: Period): boolean {
+export function isWithin(time: number, { since, until }: Period): boolean {
   return time >= (since ?? Number.NEGATIVE_INFINITY) && time < (until ?? Number.POSITIVE_INFINITY);
 }

@@ -1,0 +1,219 @@
+import { mean, standardDeviation } from '../../util/statistics.ts';
+import type { Sample } from './sample.ts';
+
+/** A mean with its 95 % interval. */
+export interface Estimate {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+/** Rating on [0, 1], USD per decision, and weight · rating − (1 − weight) · cost / unit. */
+export interface OutcomeEstimates {
+  quality: Estimate;
+  cost_usd: Estimate;
+  utility: Estimate;
+}
+
+/** Of a mean over decisions: its value, and what each decision adds to it (its influence), which average to the value. */
+interface Influence {
+  value: number;
+  terms: number[];
+}
+
+type Influences = Record<keyof OutcomeEstimates, Influence>;
+
+/** 97.5 % of the standard normal lie below. */
+const Z = 1.959963984540054;
+
+/** One outcome of all samples: y, null where it is not known, and its predictions. */
+interface Outcome {
+  arms: string[];
+  values: (number | null)[];
+  predicted: number[];
+  expected: number[];
+}
+
+type Estimator = (ratios: readonly number[], outcome: Outcome) => Influence;
+
+/**
+ * Inverse propensity scoring (Horvitz & Thompson 1952): mean of ratio · y. Unbiased where the target's choices have
+ * propensity in the log.
+ */
+const ips: Estimator = (ratios, { arms, values }) => meanOf(withStandIns(arms, times(values, ratios)));
+
+/** Self-normalised (Swaminathan & Joachims 2015): Σ ratio · y / Σ ratio; its terms are linearised. */
+const snips: Estimator = (ratios, { arms, values }) => {
+  const known = values.map((value, i) => (value === null ? null : ratios[i]));
+  const total = mean(withStandIns(arms, known));
+  const value = mean(withStandIns(arms, times(values, ratios))) / total;
+  const residuals = values.map((y, i) => (y === null ? null : (ratios[i] * (y - value)) / total));
+  return { value, terms: withStandIns(arms, residuals).map((residual) => value + residual) };
+};
+
+/** Doubly robust (Dudík, Langford & Li 2011): the expected prediction, and ratio · (y − prediction) on top. */
+const dr: Estimator = (ratios, { arms, values, predicted, expected }) => {
+  const residuals = values.map((value, i) => (value === null ? null : ratios[i] * (value - predicted[i])));
+  return meanOf(withStandIns(arms, residuals).map((residual, i) => expected[i] + residual));
+};
+
+export interface Estimates {
+  ips: OutcomeEstimates;
+  snips: OutcomeEstimates;
+  dr: OutcomeEstimates;
+}
+
+/** Factors, at least 1, by which intervals are widened. */
+export interface Widening {
+  quality: number;
+  cost_usd: number;
+}
+
+/**
+ * What the target policy would have got, as mean over the decisions. Intervals are normal, from the variance of the
+ * terms: each ratio is known before its outcome, so the errors are martingale differences though the policy learns.
+ */
+export class ReplayEstimators {
+  readonly #samples: readonly Sample[];
+  readonly #unitUsd: number;
+  readonly #widening: Widening;
+
+  /** @param unitUsd what costs are divided by in the utility; > 0 */
+  constructor(samples: readonly Sample[], unitUsd: number, widening: Widening) {
+    this.#samples = samples;
+    this.#unitUsd = unitUsd;
+    this.#widening = widening;
+  }
+
+  /** Not a number where the target has no chance of any rated choice. */
+  estimates(): Estimates {
+    const of = (estimator: Estimator) => this.#intervals(this.#influences(estimator, this.#ratios));
+    return { ips: of(ips), snips: of(snips), dr: of(dr) };
+  }
+
+  /** What the logging policy got, the rated answers of each model standing for its others. */
+  logged(): OutcomeEstimates {
+    return this.#intervals(this.#logged(), { quality: 1, cost_usd: 1 });
+  }
+
+  /** Doubly robust less logged: on the same queries, so the interval is not that of two independent means. */
+  difference(): OutcomeEstimates {
+    const [target, logged] = [this.#influences(dr, this.#ratios), this.#logged()];
+    return this.#intervals({
+      quality: combined(target.quality, logged.quality, -1),
+      cost_usd: combined(target.cost_usd, logged.cost_usd, -1),
+      utility: combined(target.utility, logged.utility, -1),
+    });
+  }
+
+  get #ratios(): number[] {
+    return this.#samples.map(({ ratio }) => ratio);
+  }
+
+  #logged(): Influences {
+    return this.#influences(
+      snips,
+      this.#samples.map(() => 1),
+    );
+  }
+
+  #influences(estimator: Estimator, ratios: readonly number[]): Influences {
+    const quality = this.#quality();
+    const cost = this.#cost();
+    const weights = this.#samples.map(({ weight }) => weight);
+    const gain = estimator(ratios, scaled(quality, weights));
+    const loss = estimator(
+      ratios,
+      scaled(
+        cost,
+        weights.map((weight) => (1 - weight) / this.#unitUsd),
+      ),
+    );
+    return {
+      quality: estimator(ratios, quality),
+      cost_usd: estimator(ratios, cost),
+      utility: combined(gain, loss, -1),
+    };
+  }
+
+  #quality(): Outcome {
+    return {
+      arms: this.#samples.map(({ arm }) => arm),
+      values: this.#samples.map(({ quality }) => quality),
+      predicted: this.#samples.map(({ predicted }) => predicted.quality),
+      expected: this.#samples.map(({ expected }) => expected.quality),
+    };
+  }
+
+  #cost(): Outcome {
+    return {
+      arms: this.#samples.map(({ arm }) => arm),
+      values: this.#samples.map(({ costUsd }) => costUsd),
+      predicted: this.#samples.map(({ predicted }) => predicted.costUsd),
+      expected: this.#samples.map(({ expected }) => expected.costUsd),
+    };
+  }
+
+  #intervals({ quality, cost_usd, utility }: Influences, widening = this.#widening): OutcomeEstimates {
+    return {
+      quality: interval(quality, widening.quality),
+      cost_usd: interval(cost_usd, widening.cost_usd),
+      utility: interval(utility, Math.max(widening.quality, widening.cost_usd)),
+    };
+  }
+}
+
+/** (Σ w)² / Σ w² (Kish 1965): so many decisions of the target's own would tell as much. 0 without weights. */
+export function effectiveSampleSize(weights: readonly number[]): number {
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const squares = weights.reduce((total, weight) => total + weight ** 2, 0);
+  return squares > 0 ? sum ** 2 / squares : 0;
+}
+
+/**
+ * The known values of each arm stand for its unknown ones: with the arm's mean m and share ρ of known values, the terms
+ * are m where it is unknown and m + (v − m) / ρ where it is known. Their mean weighs each v by 1 / ρ, and their variance
+ * reckons with ρ being estimated. Arms without any known value count as 0.
+ */
+function withStandIns(arms: readonly string[], values: readonly (number | null)[]): number[] {
+  const tallies = new Map<string, { all: number; known: number; sum: number }>();
+  values.forEach((value, i) => {
+    const tally = tallies.get(arms[i]) ?? { all: 0, known: 0, sum: 0 };
+    tallies.set(arms[i], tally);
+    tally.all++;
+    if (value === null) return;
+    tally.known++;
+    tally.sum += value;
+  });
+  return values.map((value, i) => {
+    const { all, known, sum } = tallies.get(arms[i]) ?? { all: 0, known: 0, sum: 0 };
+    const armMean = known > 0 ? sum / known : 0;
+    return value === null ? armMean : armMean + ((value - armMean) * all) / known;
+  });
+}
+
+function times(values: readonly (number | null)[], by: readonly number[]): (number | null)[] {
+  return values.map((value, i) => (value === null ? null : value * by[i]));
+}
+
+function scaled({ arms, values, predicted, expected }: Outcome, by: readonly number[]): Outcome {
+  return {
+    arms,
+    values: times(values, by),
+    predicted: predicted.map((value, i) => value * by[i]),
+    expected: expected.map((value, i) => value * by[i]),
+  };
+}
+
+function meanOf(terms: number[]): Influence {
+  return { value: mean(terms), terms };
+}
+
+function combined(a: Influence, b: Influence, factor: number): Influence {
+  return { value: a.value + factor * b.value, terms: a.terms.map((term, i) => term + factor * b.terms[i]) };
+}
+
+function interval({ value, terms }: Influence, widening: number): Estimate {
+  const half = (widening * Z * standardDeviation(terms)) / Math.sqrt(terms.length);
+  return { mean: value, low: value - half, high: value + half };
+}

@@ -1,0 +1,237 @@
+import type { OfferAssessment, Policy } from '../../bandit/policy.ts';
+import type { CompletedEvent, DecidedEvent, StoredEvent } from '../../domain/events.ts';
+import type { ModelChanges } from '../../domain/model-changes.ts';
+import { activeRatings } from '../../domain/ratings.ts';
+import type { EventReader } from '../../store/event-store.ts';
+import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
+import { meanScore } from '../log/export-row.ts';
+import { type LogOutline, outlineOf } from './log-outline.ts';
+import type { Sample } from './sample.ts';
+import { SupportTally } from './support.ts';
+import { type TargetPolicy, targetAssessments } from './target-policy.ts';
+
+/** The gateway's own fold over the log, and the policy that it teaches. */
+export interface ReplayLearner {
+  readonly policy: Policy;
+  /** @param history the earlier events of the same decision @throws RangeError for what cannot be learned from */
+  fold(event: StoredEvent, history: readonly StoredEvent[]): void;
+}
+
+/** What the learner starts from. */
+export interface ReplayStart {
+  featureMap: string;
+  /** d, the constant included. */
+  dimensions: number;
+  /** By admins, as they stand at the end of the log. */
+  modelChanges: ModelChanges;
+  /** Ids of all decisions in the log. */
+  decisions: ReadonlySet<string>;
+  /** The models that the target chooses from. */
+  models: readonly string[];
+  target: TargetPolicy;
+}
+
+/** Why a decision is not used. */
+export const LEFT_OUT = {
+  not_drawn: 'the client named the model, its session had one, a new model was tried, or the learner failed',
+  unanswered: 'no model answered, or the cost is unknown',
+  other_features: 'made on another feature map than the last',
+  unservable: "none of the policy's models was a candidate",
+  undecidable: 'the policy could not tell',
+};
+
+export type LeftOut = keyof typeof LEFT_OUT;
+
+/** All that the log says of the target policy. */
+export interface ReplayedLog {
+  decisions: number;
+  /** Times of the first and the last decision in the period; null when there is none. */
+  first: number | null;
+  last: number | null;
+  featureMap: string | null;
+  samples: Sample[];
+  /** Decisions among them in which one model had all of the propensity. */
+  certain: number;
+  tally: SupportTally;
+  leftOut: Partial<Record<LeftOut, number>>;
+  /** USD of the reference model's mean answer, on average over the samples: what the utility counts costs in. */
+  costUnitUsd: number;
+  neverOffered: string[];
+}
+
+/** Asked for the moment of the decision, answered before anything later is learned. */
+interface Question {
+  decided: DecidedEvent;
+  answer: OfferAssessment[] | LeftOut;
+}
+
+/**
+ * Goes through the log as the gateway's learner did. At each decision of the period the target policy says how probable
+ * it finds each model, knowing what the log had taught until then (of decisions before the period too). So the question
+ * is what the target's *settings* would have chosen with the knowledge that there was, not what they would have learned.
+ * The log is read twice: the ratings that count are known before the decisions that they rate.
+ */
+export async function replayLog(
+  log: EventReader,
+  period: Period,
+  target: TargetPolicy,
+  startLearner: (start: ReplayStart) => ReplayLearner,
+  onBatch: (share: number) => void = () => {},
+): Promise<ReplayedLog> {
+  const outline = await outlineOf(log, period, (share) => onBatch(share / 2));
+  const replay = new Replay(outline, period, target, startLearner);
+  for await (const event of readEvents(log, outline.last, (share) => onBatch(0.5 + share / 2))) replay.take(event);
+  return replay.result();
+}
+
+class Replay {
+  readonly #outline: LogOutline;
+  readonly #period: Period;
+  readonly #target: TargetPolicy;
+  readonly #learner: ReplayLearner | null;
+  readonly #histories: Histories;
+  readonly #questions = new Map<string, Question>();
+  readonly #leftOut: Partial<Record<LeftOut, number>> = {};
+  readonly #samples: Sample[] = [];
+  readonly #tally = new SupportTally();
+  #decisions = 0;
+  #certain = 0;
+  #unitUsd = 0;
+  #first: number | null = null;
+  #last: number | null = null;
+
+  constructor(
+    outline: LogOutline,
+    period: Period,
+    target: TargetPolicy,
+    startLearner: (start: ReplayStart) => ReplayLearner,
+  ) {
+    this.#outline = outline;
+    this.#period = period;
+    this.#target = target;
+    this.#histories = new Histories(outline);
+    const { featureMap, arms } = outline;
+    const models = [...arms].filter((arm) => target.models?.includes(arm) ?? true);
+    this.#learner =
+      featureMap &&
+      startLearner({ ...outline, featureMap: featureMap.id, dimensions: featureMap.dimensions, models, target });
+  }
+
+  take(event: StoredEvent): void {
+    if (!this.#learner) return;
+    if (event.type === 'decided' && isWithin(event.time, this.#period)) this.#ask(event, this.#learner.policy);
+    if (event.type === 'completed') this.#settle(event);
+    const history = this.#histories.before(event);
+    try {
+      this.#learner.fold(event, history);
+    } catch {
+      // The gateway skipped it just so.
+    }
+    this.#histories.keep(event, history);
+  }
+
+  #ask(decided: DecidedEvent, policy: Policy): void {
+    this.#decisions++;
+    this.#first ??= decided.time;
+    this.#last = decided.time;
+    this.#questions.set(decided.decisionId, { decided, answer: this.#answer(decided, policy) });
+  }
+
+  #answer(decided: DecidedEvent, policy: Policy): OfferAssessment[] | LeftOut {
+    const { decision, context } = decided;
+    // Only these were drawn with the propensities that the log holds.
+    const drawn = decision.chosenBy === 'score' || decision.chosenBy === 'floor';
+    if (!drawn || !(decision.propensity > 0)) return 'not_drawn';
+    const { id, dimensions } = this.#outline.featureMap ?? { id: '', dimensions: 0 };
+    if (context.featureMap !== id || context.values.length !== dimensions) return 'other_features';
+    try {
+      const assessments = targetAssessments(decided, Float64Array.from(context.values), policy, this.#target);
+      return assessments.length > 0 ? assessments : 'unservable';
+    } catch {
+      return 'undecidable';
+    }
+  }
+
+  #settle(completed: CompletedEvent): void {
+    const question = this.#questions.get(completed.decisionId);
+    if (!question) return;
+    this.#questions.delete(completed.decisionId);
+    const { decided, answer } = question;
+    const { arm, costUsd } = completed;
+    if (typeof answer === 'string') this.#leaveOut(answer);
+    else if (arm === null || costUsd === null || !Number.isFinite(costUsd)) this.#leaveOut('unanswered');
+    else this.#use(decided, answer, costUsd);
+  }
+
+  #use(decided: DecidedEvent, assessments: OfferAssessment[], costUsd: number): void {
+    const { decision, decisionId } = decided;
+    const chosen = assessments.find(({ arm }) => arm === decision.arm);
+    const explained = decision.arms.find(({ arm }) => arm === decision.arm);
+    const expected = (of: (assessment: OfferAssessment) => number) =>
+      assessments.reduce((sum, assessment) => sum + assessment.propensity * of(assessment), 0);
+    const sample: Sample = {
+      arm: decision.arm,
+      ratio: (chosen?.propensity ?? 0) / decision.propensity,
+      quality: meanScore(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? [])),
+      costUsd,
+      weight: this.#target.weight ?? decision.weight,
+      // Of a model that the target does not have the prediction is not needed: its ratio is 0.
+      predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },
+      expected: { quality: expected(({ quality }) => quality), costUsd: expected((assessment) => assessment.costUsd) },
+    };
+    this.#samples.push(sample);
+    this.#unitUsd += decision.referenceMeanCostUsd;
+    if (decision.propensity >= 1) this.#certain++;
+    this.#tally.add(sample, new Map(decision.arms.map(({ arm, propensity }) => [arm, propensity ?? 0])), assessments);
+  }
+
+  #leaveOut(reason: LeftOut): void {
+    this.#leftOut[reason] = (this.#leftOut[reason] ?? 0) + 1;
+    if (reason === 'unservable') this.#tally.unservable++;
+  }
+
+  result(): ReplayedLog {
+    for (const { answer } of this.#questions.values())
+      this.#leaveOut(typeof answer === 'string' ? answer : 'unanswered');
+    this.#questions.clear();
+    const { featureMap, candidates } = this.#outline;
+    return {
+      decisions: this.#decisions,
+      first: this.#first,
+      last: this.#last,
+      featureMap: featureMap?.id ?? null,
+      samples: this.#samples,
+      certain: this.#certain,
+      tally: this.#tally,
+      leftOut: this.#leftOut,
+      // Where the reference costs nothing on average there is nothing to divide by, and costs count as they are.
+      costUnitUsd: this.#unitUsd / Math.max(1, this.#samples.length) || 1,
+      neverOffered: (this.#target.models ?? []).filter((model) => !candidates.has(model)),
+    };
+  }
+}
+
+/** The events of each decision for as long as more of them are to come. */
+class Histories {
+  readonly #open = new Map<string, { events: StoredEvent[]; completed: boolean; ratingsLeft: number }>();
+  readonly #ratingEvents: LogOutline['ratingEvents'];
+
+  constructor({ ratingEvents }: LogOutline) {
+    this.#ratingEvents = ratingEvents;
+  }
+
+  before({ decisionId }: StoredEvent): readonly StoredEvent[] {
+    return decisionId === null ? [] : (this.#open.get(decisionId)?.events ?? []);
+  }
+
+  keep(event: StoredEvent, history: readonly StoredEvent[]): void {
+    const { decisionId, type } = event;
+    if (decisionId === null) return;
+    const before = this.#open.get(decisionId);
+    const completed = (before?.completed ?? false) || type === 'completed';
+    const rating = type === 'rated' || type === 'withdrawn';
+    const ratingsLeft = (before?.ratingsLeft ?? this.#ratingEvents.get(decisionId)?.length ?? 0) - Number(rating);
+    if (completed && ratingsLeft <= 0) this.#open.delete(decisionId);
+    else this.#open.set(decisionId, { events: [...history, event], completed, ratingsLeft });
+  }
+}

@@ -1,0 +1,62 @@
+import type { Period } from '../log/decision-records.ts';
+import { type Estimates, type OutcomeEstimates, ReplayEstimators } from './estimators.ts';
+import type { LeftOut, ReplayedLog } from './replay-log.ts';
+import { refusals, type Support, wideningFor } from './support.ts';
+import type { TargetPolicy } from './target-policy.ts';
+
+/** What `mixllm replay --json` prints. Times are ISO 8601. */
+export interface ReplayReport {
+  policy: TargetPolicy;
+  /** As asked for, and of the first and last decision that it holds. */
+  period: { since: string | null; until: string | null; first: string | null; last: string | null };
+  /** All decisions of the period; those that are used, and those of them that were rated. */
+  decisions: number;
+  usable: number;
+  rated: number;
+  left_out: Partial<Record<LeftOut, number>>;
+  feature_map: string | null;
+  /** USD that the utility counts as 1: the reference model's mean answer. */
+  cost_unit_usd: number;
+  /** Why the log cannot tell; null where it can. */
+  refused: string[] | null;
+  /** What the logging policy got, by the same weight; null without ratings. */
+  logged: OutcomeEstimates | null;
+  /** What the policy would have got; null when refused. */
+  estimates: Estimates | null;
+  /** The doubly robust estimate less what was logged. */
+  difference: OutcomeEstimates | null;
+  /** Of the ratings, the scarcer kind; `support` has it of costs too. */
+  effective_sample_size: number;
+  support: Support;
+}
+
+/** Judges the support, and estimates where there is enough. */
+export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period: Period): ReplayReport {
+  const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain } = replayed;
+  const support = tally.support();
+  const rated = samples.filter(({ quality }) => quality !== null).length;
+  const counts = { decisions, usable: samples.length, rated, certain };
+  const reasons = refusals(support, counts, replayed.neverOffered);
+  const estimators = new ReplayEstimators(samples, costUnitUsd, wideningFor(support));
+  const refused = reasons.length > 0;
+  return {
+    policy,
+    period: { since: iso(period.since), until: iso(period.until), first: iso(first), last: iso(last) },
+    decisions,
+    usable: samples.length,
+    rated,
+    left_out: leftOut,
+    feature_map: featureMap,
+    cost_unit_usd: costUnitUsd,
+    refused: refused ? reasons : null,
+    logged: rated > 0 ? estimators.logged() : null,
+    estimates: refused ? null : estimators.estimates(),
+    difference: refused ? null : estimators.difference(),
+    effective_sample_size: support.effective_sample_size.quality,
+    support,
+  };
+}
+
+function iso(milliseconds: number | null | undefined): string | null {
+  return milliseconds === null || milliseconds === undefined ? null : new Date(milliseconds).toISOString();
+}

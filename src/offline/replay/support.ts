@@ -1,0 +1,205 @@
+import type { OfferAssessment } from '../../bandit/policy.ts';
+import { effectiveSampleSize, type Widening } from './estimators.ts';
+import type { Sample } from './sample.ts';
+
+/** Below these the log is not asked. */
+export const LIMITS = {
+  decisions: 100,
+  rated: 50,
+  /** Ratings of one model that the target would choose at all often. */
+  ratedPerModel: 10,
+  /** A model gets at least this share of the target's choices before it must have been rated so often. */
+  seldom: 0.05,
+  effectiveSampleSize: 50,
+  /** Share of the target's choices without propensity in the log: the estimates may be off by that much of the scale. */
+  unsupportedShare: 0.01,
+};
+
+/** What the log can tell of one model. Shares are of all decisions that are used, 0..1. */
+export interface ModelSupport {
+  model: string;
+  /** How often the log chose it, and the target would. */
+  logged_share: number;
+  target_share: number;
+  /** Of the target's choices those that the logging policy could not have made. */
+  unsupported_share: number;
+  /** Choices of it in the log, and those that were rated. */
+  decisions: number;
+  rated: number;
+  mean_rating: number | null;
+  mean_cost_usd: number | null;
+}
+
+export interface Support {
+  /** The target's choices that the logging policy could not have made, of all. */
+  unsupported_share: number;
+  /** The target's choices of models without any rating, of all. */
+  unrated_share: number;
+  /** Decisions that no model of the target could have served, of all that could otherwise be used. */
+  unservable_share: number;
+  /** (Σ w)² / Σ w² over rated decisions and over all, and what the propensities alone let one expect of both. */
+  effective_sample_size: { quality: number; cost_usd: number; expected_quality: number; expected_cost_usd: number };
+  /** Of the ratio of propensities: 1 on average where the support is whole. */
+  mean_ratio: number;
+  largest_ratio: number;
+  /** Most choices of the target first. */
+  models: ModelSupport[];
+}
+
+class ModelTally {
+  decisions = 0;
+  rated = 0;
+  ratings = 0;
+  costUsd = 0;
+  target = 0;
+  unsupported = 0;
+  /** Σ target² / logged: the second moment of the ratio, as far as this model has a part in it. */
+  secondMoment = 0;
+
+  get ratedShare(): number {
+    return this.decisions > 0 ? this.rated / this.decisions : 0;
+  }
+}
+
+/** Counts where the logged propensities meet the target's. */
+export class SupportTally {
+  readonly #models = new Map<string, ModelTally>();
+  readonly #ratios: number[] = [];
+  readonly #rated: { arm: string; ratio: number }[] = [];
+  unservable = 0;
+
+  /** @param propensities the log's, by model; absent is 0 @param assessments the target's */
+  add(sample: Sample, propensities: ReadonlyMap<string, number>, assessments: readonly OfferAssessment[]): void {
+    this.#ratios.push(sample.ratio);
+    const chosen = this.#of(sample.arm);
+    chosen.decisions++;
+    chosen.costUsd += sample.costUsd;
+    if (sample.quality !== null) {
+      chosen.rated++;
+      chosen.ratings += sample.quality;
+      this.#rated.push({ arm: sample.arm, ratio: sample.ratio });
+    }
+    for (const { arm, propensity } of assessments) {
+      const tally = this.#of(arm);
+      const logged = propensities.get(arm) ?? 0;
+      tally.target += propensity;
+      if (logged > 0) tally.secondMoment += propensity ** 2 / logged;
+      else tally.unsupported += propensity;
+    }
+  }
+
+  support(): Support {
+    const count = Math.max(1, this.#ratios.length);
+    const tallies = [...this.#models.values()];
+    const sum = (of: (tally: ModelTally) => number) => tallies.reduce((total, tally) => total + of(tally), 0);
+    // Models that were never rated are told of by `unrated_share`.
+    const expected = (shareOf: (tally: ModelTally) => number) => {
+      const ifKnown = (of: (tally: ModelTally) => number) => sum((tally) => (shareOf(tally) > 0 ? of(tally) : 0));
+      const secondMoment = ifKnown((tally) => tally.secondMoment / shareOf(tally));
+      return secondMoment > 0 ? ifKnown(({ target, unsupported }) => target - unsupported) ** 2 / secondMoment : 0;
+    };
+    return {
+      unsupported_share: sum(({ unsupported }) => unsupported) / count,
+      unrated_share: sum(({ rated, target }) => (rated === 0 ? target : 0)) / count,
+      unservable_share: this.unservable / Math.max(1, this.#ratios.length + this.unservable),
+      effective_sample_size: {
+        quality: effectiveSampleSize(this.#rated.map(({ arm, ratio }) => ratio / this.#of(arm).ratedShare)),
+        cost_usd: effectiveSampleSize(this.#ratios),
+        expected_quality: expected(({ ratedShare }) => ratedShare),
+        expected_cost_usd: expected(() => 1),
+      },
+      mean_ratio: this.#ratios.reduce((total, ratio) => total + ratio, 0) / count,
+      largest_ratio: this.#ratios.reduce((largest, ratio) => Math.max(largest, ratio), 0),
+      models: [...this.#models]
+        .map(([model, tally]) => modelSupport(model, tally, count))
+        .sort((a, b) => b.target_share - a.target_share || (a.model < b.model ? -1 : 1)),
+    };
+  }
+
+  #of(arm: string): ModelTally {
+    let tally = this.#models.get(arm);
+    if (!tally) {
+      tally = new ModelTally();
+      this.#models.set(arm, tally);
+    }
+    return tally;
+  }
+}
+
+function modelSupport(model: string, tally: ModelTally, count: number): ModelSupport {
+  const { decisions, rated, ratings, costUsd, target, unsupported } = tally;
+  return {
+    model,
+    logged_share: decisions / count,
+    target_share: target / count,
+    unsupported_share: unsupported / count,
+    decisions,
+    rated,
+    mean_rating: rated > 0 ? ratings / rated : null,
+    mean_cost_usd: decisions > 0 ? costUsd / decisions : null,
+  };
+}
+
+/**
+ * Large ratios are rare, and a log may by chance show fewer of them than its propensities make one expect; the variance
+ * of the terms then misses what they would have brought. Intervals are widened by the root of what is missing.
+ */
+export function wideningFor({ effective_sample_size: size }: Support): Widening {
+  const factor = (seen: number, expected: number) => (expected > 0 ? Math.sqrt(Math.max(1, seen / expected)) : 1);
+  return {
+    quality: factor(size.quality, size.expected_quality),
+    cost_usd: factor(size.cost_usd, size.expected_cost_usd),
+  };
+}
+
+/** @param neverOffered models of the target that were a candidate nowhere @returns in words; empty where the log can be asked */
+export function refusals(
+  support: Support,
+  counts: { decisions: number; usable: number; rated: number; certain: number },
+  neverOffered: readonly string[],
+): string[] {
+  const { usable, rated, certain } = counts;
+  const reasons = neverOffered.map((model) => `${model} was a candidate in no decision of this period`);
+  if (usable < LIMITS.decisions) {
+    reasons.push(`${usable} of ${counts.decisions} decisions can be used, and ${LIMITS.decisions} are needed`);
+  }
+  if (rated < LIMITS.rated) reasons.push(`${rated} of them are rated, and ${LIMITS.rated} are needed`);
+  const { unsupported_share, unservable_share, effective_sample_size } = support;
+  if (unservable_share > LIMITS.unsupportedShare) {
+    reasons.push(`none of the policy's models could have served ${percent(unservable_share)} of the decisions`);
+  }
+  if (unsupported_share > LIMITS.unsupportedShare) reasons.push(unsupported(support, certain, usable));
+  for (const model of support.models) {
+    if (model.target_share <= LIMITS.seldom || model.rated >= LIMITS.ratedPerModel) continue;
+    const share = percent(model.target_share);
+    reasons.push(
+      `${model.model} would get ${share} of the decisions, and the log holds ${model.rated} ratings of its choices; ${LIMITS.ratedPerModel} are needed`,
+    );
+  }
+  if (support.unrated_share > LIMITS.unsupportedShare) {
+    reasons.push(`${percent(support.unrated_share)} of its choices are of models that have no rating in the log`);
+  }
+  const effective = Math.min(effective_sample_size.quality, effective_sample_size.expected_quality);
+  if (rated >= LIMITS.rated && effective < LIMITS.effectiveSampleSize) {
+    reasons.push(
+      `its ${rated} ratings tell as much as ${effective.toFixed(1)} of the policy's own (effective sample size), and ${LIMITS.effectiveSampleSize} are needed`,
+    );
+  }
+  return reasons;
+}
+
+function unsupported({ unsupported_share, models }: Support, certain: number, usable: number): string {
+  const where = models
+    .filter(({ unsupported_share: share }) => share >= 0.001)
+    .sort((a, b) => b.unsupported_share - a.unsupported_share)
+    .map(({ model, unsupported_share: share }) => `${model} ${percent(share)}`);
+  const why =
+    2 * certain > usable
+      ? `; ${percent(certain / usable)} of the decisions left nothing to chance (a single plausible model, or exploration ucb or none)`
+      : '';
+  return `${percent(unsupported_share)} of its choices had no chance in the log (${where.join(', ')})${why}`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

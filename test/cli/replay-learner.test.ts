@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { startReplayLearner } from '../../src/app.ts';
+import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
+import { formatWarmStart } from '../../src/bandit/warm-start.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { changedBy } from '../../src/domain/model-changes.ts';
+import type { ReplayStart } from '../../src/offline/replay/replay-log.ts';
+import { predictions } from '../bandit/support.ts';
+import { modelEvent } from '../gateway/unit/support.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-replay-learner-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const X = Float64Array.of(1, 0.5);
+const file = join(folder, 'arms.json');
+const taught = new LinearPolicy(2);
+for (let i = 0; i < 50; i++) taught.learn({ kind: 'quality', arm: 'a', context: X, reward: 0, weight: 1 });
+writeFileSync(
+  file,
+  formatWarmStart(
+    { featureMap: 'map-1', dimensions: 2, command: 'x', decisions: ['dec-7'], sums: taught.sums() },
+    new Date(0),
+    [],
+  ),
+);
+
+const config = (extra = '') =>
+  parseConfig(
+    `
+providers: { p: { type: openai } }
+models:
+  - { id: a, provider: p, price: { input: 1, output: 2 }, prior: { quality: 0.9 } }
+  - { id: b, provider: p, price: { input: 1, output: 2 }, prior: { like: a } }
+${extra}`,
+    'test.yaml',
+    {},
+  );
+const start = (fields: Partial<ReplayStart> = {}): ReplayStart => ({
+  featureMap: 'map-1',
+  dimensions: 2,
+  modelChanges: new Map(),
+  decisions: new Set(),
+  models: ['a', 'b'],
+  target: {},
+  ...fields,
+});
+const qualities = (loaded: ReturnType<typeof config>, fields: Partial<ReplayStart> = {}) =>
+  predictions(startReplayLearner(loaded, start(fields)).policy, ['a', 'b'], X).map(({ quality }) => quality);
+
+describe("the replay's learner", () => {
+  it("has the config's priors, keys or not, and the policy's in their place", () => {
+    expect(qualities(config())).toEqual([0.9, 0.9]);
+    expect(qualities(config(), { target: { priors: { a: { quality: 0.7 } } } })).toEqual([0.7, 0.7]);
+    expect(qualities(config(), { target: { priors: { b: { quality: 0.7 } } } })).toEqual([0.9, 0.7]);
+  });
+
+  it("has the admins' models and priors", () => {
+    const changes = changedBy(new Map(), modelEvent('a', 'model_set', { prior: { quality: 0.6 } }, false));
+    expect(qualities(config(), { modelChanges: changes })).toEqual([0.6, 0.6]);
+    expect(qualities(config(), { modelChanges: changedBy(changes, modelEvent('a', 'model_retired')) })[0]).toBe(0.6);
+  });
+
+  it('begins with the warm start, unless that was made of the log itself', () => {
+    const warm = config(`learning: { warm_start: ${file} }`);
+    expect(qualities(warm)[0]).toBeLessThan(0.5);
+    expect(qualities(warm, { decisions: new Set(['dec-7']) })).toEqual([0.9, 0.9]);
+    expect(() => qualities(warm, { featureMap: 'map-2' })).toThrow(/made under the feature map map-1/);
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { loadReplayPolicy, parseReplayPolicy } from '../../src/config/replay-policy.ts';
+
+const parse = (text: string) => parseReplayPolicy(text, 'policy.yaml');
+
+describe('a policy file', () => {
+  it('holds what is to be otherwise, and may hold nothing', () => {
+    const text = `
+weight: 0.9
+exploration: none
+models: [gpt-5, org/small:latest]
+priors:
+  gpt-5: frontier
+  org/small:latest: { quality: 0.7 }
+  third: { like: gpt-5 }
+`;
+    expect(parse(text)).toEqual({
+      weight: 0.9,
+      exploration: 'none',
+      models: ['gpt-5', 'org/small:latest'],
+      priors: { 'gpt-5': 'frontier', 'org/small:latest': { quality: 0.7 }, third: { like: 'gpt-5' } },
+    });
+    expect(parse('')).toEqual({});
+    expect(parse('# as it was\n')).toEqual({});
+  });
+
+  it.each([
+    ['weight: 1.5', /^weight \(line 1\): found 1\.5; .*<=1$/],
+    ['\nexploration: greedy', /^exploration \(line 2\): found "greedy"; .*"thompson"\|"ucb"\|"none"/],
+    ['models: []', /^models \(line 1\): found \[\]; /],
+    ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; letters, digits/],
+    ['priors:\n  a: huge', /^priors\.a \(line 2\): found "huge"; expected small, mid, frontier/],
+    ['wieght: 0.9', /^wieght \(line 1\): there is no such setting; known here: weight, exploration, models, priors$/],
+    ['[1, 2]', /^the file: found a list; expected object$/],
+    ['weight: *x', /^(line 1: |an alias)/],
+    ['a: [', /^line 1: /],
+  ])('is refused with the place and what would be right: %s', (text, expected) => {
+    let message = '';
+    try {
+      parse(text);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    const [head, problem] = message.split('\n  - ');
+    expect(head).toBe('policy.yaml cannot be used:');
+    expect(problem).toMatch(expected);
+  });
+
+  it('says when it cannot be read', () => {
+    expect(() => loadReplayPolicy('/nowhere/policy.yaml')).toThrow(
+      /policy\.yaml cannot be used:.*cannot be read: ENOENT/s,
+    );
+  });
+});

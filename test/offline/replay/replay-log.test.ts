@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent } from '../../../src/domain/events.ts';
+import { modelEvent } from '../../gateway/unit/support.ts';
+import { replayed, replaySimulated, simulate } from './simulation.ts';
+
+const { events } = simulate({ decisions: 300, seed: 7, weight: 0.62, target: {} });
+
+const isDecided = (event: GatewayEvent): event is DecidedEvent => event.type === 'decided';
+const isCompleted = (event: GatewayEvent): event is CompletedEvent => event.type === 'completed';
+const isRated = (event: GatewayEvent): event is RatedEvent => event.type === 'rated';
+const numberOf = ({ decisionId }: GatewayEvent) => Number(decisionId?.slice(4));
+
+/** The log with the decisions before that number changed. */
+function withDecisions(before: number, change: (event: DecidedEvent) => GatewayEvent): GatewayEvent[] {
+  return events.map((event) => (isDecided(event) && numberOf(event) < before ? change(event) : event));
+}
+
+describe('replaying a log', () => {
+  it('finds the logged propensities again where nothing is changed, and so the logged means', async () => {
+    for (const target of [{}, { weight: 0.62, exploration: 'thompson', models: ['small', 'mid', 'big'] } as const]) {
+      const { samples } = await replayed(events, target);
+      expect(samples).toHaveLength(300);
+      for (const { ratio } of samples) expect(ratio).toBeCloseTo(1, 9);
+      const { logged, estimates, difference, effective_sample_size, rated, cost_unit_usd } = await replaySimulated(
+        events,
+        target,
+      );
+      expect(estimates?.ips.cost_usd.mean).toBeCloseTo(logged?.cost_usd.mean ?? 0, 12);
+      expect(estimates?.snips.quality).toEqual({
+        mean: expect.closeTo(logged?.quality.mean ?? 0, 9),
+        low: expect.closeTo(logged?.quality.low ?? 0, 9),
+        high: expect.closeTo(logged?.quality.high ?? 0, 9),
+      });
+      expect(difference?.utility.low).toBeLessThan(0);
+      expect(difference?.utility.high).toBeGreaterThan(0);
+      // Models are rated at different rates, which costs a little.
+      expect(effective_sample_size).toBeGreaterThan(0.8 * rated);
+      expect(effective_sample_size).toBeLessThanOrEqual(rated);
+      expect(cost_unit_usd).toBeGreaterThan(0);
+    }
+  });
+
+  it('knows at each decision what the log had taught by then, and nothing of later', async () => {
+    const target = { weight: 0.57 };
+    const { samples } = await replayed(events, target);
+    const cut = events.findIndex((event) => isDecided(event) && numberOf(event) === 150);
+    const upended = events.map((event, i) => (isRated(event) && i > cut ? { ...event, score: 0 } : event));
+    const other = (await replayed(upended, target)).samples;
+    const predictions = (all: typeof samples) => all.map(({ ratio, predicted }) => [ratio, predicted.quality]);
+    expect(predictions(other).slice(0, 151)).toEqual(predictions(samples).slice(0, 151));
+    expect(predictions(other).slice(200)).not.toEqual(predictions(samples).slice(200));
+  });
+
+  it('has learned from decisions before the period, and uses those within', async () => {
+    const hour = (number: number) => 1_700_000_000_000 + number * 3_600_000;
+    const timed = events.map((event) => (isDecided(event) ? { ...event, time: hour(numberOf(event)) } : event));
+    const all = await replayed(timed, { weight: 0.57 });
+    const some = await replayed(timed, { weight: 0.57 }, { since: hour(100), until: hour(250) });
+    expect(some.decisions).toBe(150);
+    expect([some.first, some.last]).toEqual([hour(100), hour(249)]);
+    expect(some.samples).toEqual(all.samples.slice(100, 250));
+  });
+
+  it('moves towards what is asked for', async () => {
+    const share = async (target: object, model: string) => {
+      const { support } = await replaySimulated(events, target);
+      return support.models.find((candidate) => candidate.model === model)?.target_share ?? 0;
+    };
+    expect(await share({ weight: 0.55 }, 'small')).toBeGreaterThan((await share({}, 'small')) + 0.05);
+    expect(await share({ priors: { small: { quality: 0.95 } } }, 'small')).toBeGreaterThan(
+      (await share({}, 'small')) + 0.05,
+    );
+    expect(await share({ models: ['mid', 'big'] }, 'small')).toBe(0);
+    const greedy = await replayed(events, { exploration: 'none' });
+    for (const { ratio } of greedy.samples) expect(ratio === 0 || ratio >= 1).toBe(true);
+  });
+
+  it('takes what the client got for the outcome of the choice, from whichever model', async () => {
+    const expected = (await replayed(events, {})).samples;
+    const fallbacks = events.map((event) => (isCompleted(event) ? { ...event, arm: 'big' } : event));
+    const { samples } = await replayed(fallbacks, {});
+    expect(samples.map(({ arm, costUsd, quality }) => [arm, costUsd, quality])).toEqual(
+      expected.map(({ arm, costUsd, quality }) => [arm, costUsd, quality]),
+    );
+  });
+
+  it('leaves out what was not drawn, not answered, or made on other features, and counts it', async () => {
+    const chosenBy = (by: 'request' | 'session' | 'reference') =>
+      withDecisions(20, (event) => ({ ...event, decision: { ...event.decision, chosenBy: by } }));
+    for (const by of ['request', 'session', 'reference'] as const) {
+      expect((await replaySimulated(chosenBy(by), {})).left_out).toEqual({ not_drawn: 20 });
+    }
+    const unanswered = events.map((event) =>
+      isCompleted(event) && numberOf(event) < 30 ? { ...event, arm: null, costUsd: null } : event,
+    );
+    const running = unanswered.filter((event) => !(isCompleted(event) && numberOf(event) < 5));
+    expect(await replaySimulated(running, {})).toMatchObject({ left_out: { unanswered: 30 }, usable: 270 });
+    const older = withDecisions(40, (event) => ({
+      ...event,
+      context: { featureMap: 'map-0', values: Float32Array.of(1, 2, 3) },
+    }));
+    expect(await replaySimulated(older, {})).toMatchObject({ left_out: { other_features: 40 }, usable: 260 });
+  });
+
+  it('forgets what the gateway forgot', async () => {
+    const at = events.findIndex((event) => isDecided(event) && numberOf(event) === 250);
+    const reset = [...events.slice(0, at), modelEvent('mid', 'model_reset'), ...events.slice(at)];
+    const [before, after] = [(await replayed(events, {})).samples, (await replayed(reset, {})).samples];
+    expect(after.slice(0, 250)).toEqual(before.slice(0, 250));
+    expect(after.slice(250)).not.toEqual(before.slice(250));
+  });
+});
+
+describe('a question that the log cannot answer is refused', () => {
+  const refusal = async (log: readonly GatewayEvent[], target: object) => {
+    const report = await replaySimulated(log, target);
+    expect(report.estimates).toBeNull();
+    expect(report.difference).toBeNull();
+    return report.refused?.join('\n');
+  };
+
+  it('with too few decisions or ratings', async () => {
+    const few = events.filter((event) => numberOf(event) < 60);
+    expect(await refusal(few, {})).toMatch(/60 of 60 decisions can be used, and 100 are needed/);
+    const rated = events.filter((event) => !isRated(event) || numberOf(event) < 40);
+    expect(await refusal(rated, {})).toMatch(/^\d\d of them are rated, and 50 are needed/m);
+    expect(await refusal([], {})).toMatch(/0 of 0 decisions/);
+  });
+
+  it('about models that the log never offered, or hardly chose', async () => {
+    expect(await refusal(events, { models: ['mid', 'huge'] })).toMatch(/^huge was a candidate in no decision/m);
+    expect(await refusal(events, { models: ['big'] })).toMatch(/^big would get 100\.0 % .* holds \d ratings/m);
+    const excluded = withDecisions(100, (event) => ({
+      ...event,
+      decision: {
+        ...event.decision,
+        arms: event.decision.arms.map((arm) => (arm.arm === 'big' ? arm : { ...arm, excluded: 'too small' })),
+      },
+    }));
+    const reasons = await refusal(excluded, { models: ['mid', 'small'] });
+    expect(reasons).toMatch(/none of the policy's models could have served 33\.3 % of the decisions/);
+  });
+
+  it('about a weight at which other models win', async () => {
+    const reasons = await refusal(events, { weight: 1 });
+    expect(reasons).toMatch(/% of its choices had no chance in the log \(big/);
+    const { events: cheap } = simulate({ decisions: 300, seed: 3, weight: 0.55, target: {} });
+    expect(await refusal(cheap, { weight: 0.66 })).toMatch(
+      /^its \d+ ratings tell as much as 17\.4 of the policy's own \(effective sample size\), and 50 are needed$/,
+    );
+  });
+
+  it.each(['none', 'ucb'] as const)('about anything else when the log was made with exploration %s', async (kind) => {
+    const certain = simulate({ decisions: 200, seed: 3, weight: 0.62, exploration: kind, target: {} }).events;
+    expect((await replaySimulated(certain, {})).refused).toBeNull();
+    const reasons = await refusal(certain, { weight: 0.95 });
+    expect(reasons).toMatch(/had no chance in the log .*; 100\.0 % of the decisions left nothing to chance/);
+  });
+
+  it('about models that nobody rated', async () => {
+    const small = new Set(
+      events.filter(isDecided).flatMap(({ decision, decisionId }) => (decision.arm === 'small' ? [decisionId] : [])),
+    );
+    const unrated = events.filter((event) => !(isRated(event) && small.has(event.decisionId)));
+    expect(await refusal(unrated, {})).toMatch(/^[\d.]+ % of its choices are of models that have no rating/m);
+  });
+});
