@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
-import { measureSeed } from './measure-seed.ts';
+import type { Answer } from '../parallel.ts';
+import { measureSeed, type SeedMeasurement } from './measure-seed.ts';
 import type { ScenarioName } from './scenarios.ts';
 import { loadOnlineData, type OnlineData, streamOf } from './stream.ts';
 
@@ -14,10 +15,11 @@ export interface Job {
 let data: OnlineData | null = null;
 
 parentPort?.on('message', async ({ file, seed, scenarios }: Job) => {
+  const answer = (message: Answer<SeedMeasurement>) => parentPort?.postMessage(message);
   try {
     if (data?.file !== file) data = await loadOnlineData(file);
-    parentPort?.postMessage({ measurement: measureSeed(streamOf(data, seed), scenarios) });
+    answer({ result: measureSeed(streamOf(data, seed), scenarios) });
   } catch (error) {
-    parentPort?.postMessage({ failure: error instanceof Error ? error.message : String(error) });
+    answer({ failure: error instanceof Error ? error.message : String(error) });
   }
 });
