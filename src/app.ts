@@ -139,7 +139,7 @@ export class Gateway {
       warmStart: openWarmStart(config, featurizer),
       record: (event) => this.eventLog.record(event),
     });
-    this.eventLog.onCommit((sequence) => this.learner.wake(sequence));
+    this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.recheck());
     this.#runtime = this.#buildRuntime(loaded, null);
     this.#keys = hashedKeys(config);

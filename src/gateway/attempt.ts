@@ -50,13 +50,17 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
       const startedAt = plan.clock.monotonic();
       const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
-      const signal = AbortSignal.any([plan.clientGone, deadline.limit.signal]);
+      // By hand: AbortSignal.any costs as much as a decision.
+      const leave = () => deadline.limit.abort(plan.clientGone.reason);
+      if (plan.clientGone.aborted) leave();
+      else plan.clientGone.addEventListener('abort', leave);
       try {
-        const value = await plan.call(arm, signal, () => deadline.alive());
+        const value = await plan.call(arm, deadline.limit.signal, () => deadline.alive());
         deadline.begun();
         return { arm, value, startedAt, deadline };
       } catch (error) {
         deadline.stop();
+        plan.clientGone.removeEventListener('abort', leave);
         deadline.limit.abort(error);
         plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt), error);
         if (plan.clientGone.aborted || isFinal(error)) throw error;

@@ -30,7 +30,7 @@ export class EventLog {
   #flushing: Promise<void> | null = null;
   #failures = 0;
   #cancelRetry: (() => void) | null = null;
-  #listeners: ((lastSequence: number) => void)[] = [];
+  #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
 
   constructor(store: EventStore, clock: Clock, metrics: Metrics, log: Logger) {
@@ -45,8 +45,8 @@ export class EventLog {
     return this.#failures > 0;
   }
 
-  /** Calls the listener after every commit, with the number of its last event. */
-  onCommit(listener: (lastSequence: number) => void): void {
+  /** Calls the listener after every commit, with its events as they are in the log. */
+  onCommit(listener: (events: readonly StoredEvent[]) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -127,7 +127,7 @@ export class EventLog {
         settle?.resolve(stored[i]);
       });
       this.#recovered();
-      for (const listener of this.#listeners) listener(stored[stored.length - 1].sequence);
+      for (const listener of this.#listeners) listener(stored);
     } catch (error) {
       this.#failed(batch, error instanceof Error ? error : new Error(messageOf(error)));
     }

@@ -13,6 +13,8 @@ import type { WarmStartFile } from './warm-start-file.ts';
 
 const SNAPSHOT = 'learner';
 const READ_BATCH = 500;
+/** Events just written that are kept for folding; beyond it they are read back like any other. */
+const MOST_FRESH = 2000;
 /** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
 const FOLD_MS_PER_TURN = 3;
 /** Decisions whose events are kept at hand; ratings of older ones are looked up. */
@@ -62,6 +64,8 @@ export class Learner {
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #recent = recentDecisions();
   #newestSequence = 0;
+  /** What this process has just written, in order: it need not be read back. */
+  #fresh: StoredEvent[] = [];
   #running: Promise<void> | null = null;
   #wokenWhileRunning = false;
   #closed = false;
@@ -145,6 +149,12 @@ export class Learner {
     this.#sayWhatWasCarriedOver();
   }
 
+  /** These events are now in the log, perhaps with those of other processes between them. At least one. */
+  written(events: readonly StoredEvent[]): void {
+    if (this.#fresh.length + events.length <= MOST_FRESH) this.#fresh.push(...events);
+    this.wake(events[events.length - 1].sequence);
+  }
+
   /** There is something new in the log, up to this number. */
   wake(lastSequence: number): void {
     this.#newestSequence = Math.max(this.#newestSequence, lastSequence);
@@ -191,6 +201,7 @@ export class Learner {
       if (last >= this.#state.sequence && (await this.#isInLog(known))) return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
+      this.#fresh = [];
       // They name places in the other log.
       this.#announced.clear();
       this.#launching.clear();
@@ -279,7 +290,7 @@ export class Learner {
   async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
     const { clock } = this.#options;
     for (;;) {
-      const events = await this.#options.store.readAfter(state.sequence, READ_BATCH);
+      const events = await this.#next(state);
       let turnBegan = clock.monotonic();
       for (const event of events) {
         await this.#fold(state, recent, event);
@@ -288,7 +299,7 @@ export class Learner {
         turnBegan = clock.monotonic();
       }
       this.#options.metrics.learnerLag.set(this.lag);
-      if (events.length < READ_BATCH) break;
+      if (events.length === 0) break;
     }
     if (state !== this.#state) return;
     this.#showForeignContexts();
@@ -298,6 +309,26 @@ export class Learner {
       if (this.#offered) this.#launchNewcomers(this.#offered);
     }
     if (this.#snapshotIsDue() && !this.#distrusted) await this.#saveSnapshot();
+  }
+
+  /** The next events of the log, in order; none at its end. */
+  async #next(state: LearnerState): Promise<readonly StoredEvent[]> {
+    if (state === this.#state) {
+      const fresh = this.#takeFresh(state.sequence);
+      if (fresh.length > 0) return fresh;
+      if (this.#logWasRead && state.sequence >= this.#newestSequence) return [];
+    }
+    return this.#options.store.readAfter(state.sequence, READ_BATCH);
+  }
+
+  /** Those that follow the given number without a gap; where there is one, another process has written. */
+  #takeFresh(sequence: number): StoredEvent[] {
+    // A rating that was there before comes back under its old number.
+    const fresh = this.#fresh.filter((event) => event.sequence > sequence);
+    let length = 0;
+    while (length < fresh.length && fresh[length].sequence === sequence + length + 1) length++;
+    this.#fresh = fresh.slice(length);
+    return fresh.slice(0, length);
   }
 
   /** An alarm takes effect with its event, so that every process and every replay resets the arm at the same place. */

@@ -1,14 +1,24 @@
-import Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
-import { isStatusError, NO_TIMEOUT_MS, UpstreamHttp } from '../upstream-http.ts';
+import {
+  JSON_HEADERS,
+  readWhole,
+  type UpstreamAnswer,
+  UpstreamHttp,
+  UpstreamStatusError,
+  urlOf,
+} from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { toOpenAIErrorBody } from './error.ts';
 import { isLastingRefusal, refusedFields } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
+
+/** Of the Messages API, and the last one that still takes temperature, top_p and top_k. */
+const API_VERSION = '2026-10-21';
+const SAMPLING_VERSION = '2023-06-01';
 
 export interface AnthropicProviderOptions {
   name: string;
@@ -17,7 +27,7 @@ export interface AnthropicProviderOptions {
 }
 
 interface Accepted {
-  response: Response;
+  answer: UpstreamAnswer;
   droppedParams: string[];
 }
 
@@ -25,34 +35,26 @@ interface Accepted {
 export class AnthropicProvider implements Provider {
   readonly name: string;
   readonly #http: UpstreamHttp;
-  readonly #client: Anthropic;
+  readonly #url: string;
+  readonly #headers: Record<string, string>;
   /** By model: fields that it was found to refuse. */
   readonly #refused = new Map<string, Set<string>>();
 
   constructor(options: AnthropicProviderOptions) {
     this.name = options.name;
     this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
-    // The SDK refuses an empty key; servers without authentication ignore this one.
+    const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
+    this.#url = urlOf(base, '/v1/messages');
+    // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.
     const apiKey = options.apiKey || 'none';
-    this.#client = new Anthropic({
-      apiKey,
-      // Set here, or the SDK would read ANTHROPIC_AUTH_TOKEN and ANTHROPIC_BASE_URL behind the config's back.
-      authToken: null,
-      baseURL: (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, ''),
-      // The SDK sends the key as a bearer token; servers older than that know this header only.
-      defaultHeaders: { 'x-api-key': apiKey },
-      fetch: this.#http.fetch,
-      maxRetries: 0,
-      timeout: NO_TIMEOUT_MS,
-      logLevel: 'off',
-    });
+    this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
-      const { response, droppedParams } = await this.#send(call, false);
-      const { body, ...facts } = toCompletion(await response.text(), now());
-      const upstreamRequestId = this.#http.header(response.headers, 'request-id');
+      const { answer, droppedParams } = await this.#send(call, false);
+      const { body, ...facts } = toCompletion((await readWhole(answer.body, call.onActivity)).toString(), now());
+      const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -61,10 +63,9 @@ export class AnthropicProvider implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     try {
-      const { response, droppedParams } = await this.#send(call, true);
-      if (!response.body) throw new UpstreamError('unreadable', 'The upstream answered a stream request with no body.');
-      const pieces = this.#pieces(response.body, call);
-      return { pieces, droppedParams, upstreamRequestId: this.#http.header(response.headers, 'request-id') };
+      const { answer, droppedParams } = await this.#send(call, true);
+      const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
+      return { pieces: this.#pieces(answer.body, call), droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -81,17 +82,15 @@ export class AnthropicProvider implements Provider {
   async #send(call: ProviderCall, stream: boolean): Promise<Accepted> {
     const without = new Set(this.#refused.get(call.model));
     for (;;) {
-      const { model, maxOutputTokens, signal } = call;
-      const fetchOptions = this.#http.fetchOptions(call.connectTimeoutMs);
+      const { model, maxOutputTokens, signal, connectTimeoutMs } = call;
       const { params, droppedParams } = toMessagesRequest(call.request.body, { model, maxOutputTokens, without });
-      // The only version of the API that still takes temperature, top_p and top_k; else the SDK's own.
-      const headers = usesSampling(params) ? { 'anthropic-version': '2023-06-01' } : {};
-      const body = stream ? { ...params, stream } : params;
+      const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
+      const headers = { ...this.#headers, 'anthropic-version': version };
+      const body = JSON.stringify(stream ? { ...params, stream } : params);
       try {
-        // The method below `messages.create`, which adds a time limit by guess and warnings on the console.
-        const response = await this.#client.post('/v1/messages', { body, headers, signal, fetchOptions }).asResponse();
+        const answer = await this.#http.post({ url: this.#url, headers, body, signal, connectTimeoutMs });
         call.onActivity?.();
-        return { response, droppedParams };
+        return { answer, droppedParams };
       } catch (error) {
         const refused = this.#learnRefusal(error, call, without);
         if (refused.length === 0) throw error;
@@ -101,8 +100,8 @@ export class AnthropicProvider implements Provider {
   }
 
   #learnRefusal(error: unknown, call: ProviderCall, without: ReadonlySet<string>): string[] {
-    if (!isStatusError(error) || error.status !== 400) return [];
-    const answer = this.#http.errorBody(error) ?? '';
+    if (!(error instanceof UpstreamStatusError) || error.status !== 400) return [];
+    const answer = this.#http.redact(error.body);
     const refused = refusedFields(answer, call.request.body, without);
     if (refused.length > 0 && isLastingRefusal(answer)) {
       this.#refused.set(call.model, new Set([...(this.#refused.get(call.model) ?? []), ...refused]));
@@ -110,7 +109,7 @@ export class AnthropicProvider implements Provider {
     return refused;
   }
 
-  async *#pieces(body: ReadableStream<Uint8Array>, call: ProviderCall): AsyncGenerator<StreamPiece> {
+  async *#pieces(body: AsyncIterable<Uint8Array>, call: ProviderCall): AsyncGenerator<StreamPiece> {
     const options = call.request.body.stream_options;
     const includeUsage = isJsonObject(options) && options.include_usage === true;
     const translator = new StreamTranslator({ created: now(), includeUsage });
@@ -131,10 +130,11 @@ export class AnthropicProvider implements Provider {
   }
 
   #translate(error: unknown, signal: AbortSignal): unknown {
-    if (!isStatusError(error) || signal.aborted) return this.#http.toUpstreamError(error, signal);
-    return new UpstreamError('status', `The upstream answered ${error.status}.`, {
+    if (!(error instanceof UpstreamStatusError) || signal.aborted) return this.#http.toUpstreamError(error, signal);
+    const body = this.#http.redact(error.body);
+    return new UpstreamError('status', error.message, {
       status: error.status,
-      body: JSON.stringify(toOpenAIErrorBody(this.#http.errorBody(error), error.status)),
+      body: JSON.stringify(toOpenAIErrorBody(body || null, error.status)),
       retryAfter: this.#http.header(error.headers, 'retry-after'),
     });
   }

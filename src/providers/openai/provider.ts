@@ -1,8 +1,14 @@
-import OpenAI from 'openai';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
-import { isStatusError, NO_TIMEOUT_MS, UpstreamHttp } from '../upstream-http.ts';
+import {
+  JSON_HEADERS,
+  readWhole,
+  type UpstreamAnswer,
+  UpstreamHttp,
+  UpstreamStatusError,
+  urlOf,
+} from '../upstream-http.ts';
 import { readCompletion, readStreamEvent } from './answer.ts';
 import { toUpstreamRequest } from './request.ts';
 
@@ -19,38 +25,28 @@ export interface OpenAIProviderOptions {
 export class OpenAIProvider implements Provider {
   readonly name: string;
   readonly #http: UpstreamHttp;
-  readonly #client: OpenAI;
+  readonly #url: string;
+  readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
 
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
     this.#streamUsage = options.streamUsage;
     this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
-    this.#client = new OpenAI({
-      // The SDK refuses an empty key; servers without authentication ignore this one.
-      apiKey: options.apiKey || 'none',
-      // Set here, or the SDK would read OPENAI_BASE_URL, OPENAI_ORG_ID and OPENAI_PROJECT_ID behind the config's back.
-      baseURL: options.baseUrl ?? 'https://api.openai.com/v1',
-      organization: null,
-      project: null,
-      fetch: this.#http.fetch,
-      maxRetries: 0,
-      timeout: NO_TIMEOUT_MS,
-      logLevel: 'off',
-    });
+    this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
+    this.#headers = {
+      ...JSON_HEADERS,
+      // Servers without authentication ignore it; some refuse a request without.
+      authorization: `Bearer ${options.apiKey || 'none'}`,
+    };
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
-      const { response } = await this.#post(call);
-      const body = new Uint8Array(await response.arrayBuffer());
-      const facts = readCompletion(new TextDecoder().decode(body));
-      return {
-        ...facts,
-        body,
-        droppedParams: [],
-        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
-      };
+      const { answer } = await this.#post(call);
+      const body = await readWhole(answer.body, call.onActivity);
+      const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
+      return { ...readCompletion(body.toString()), body, droppedParams: [], upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -58,13 +54,9 @@ export class OpenAIProvider implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     try {
-      const { response, usageAdded } = await this.#post(call);
-      if (!response.body) throw new UpstreamError('unreadable', 'The upstream answered a stream request with no body.');
-      return {
-        pieces: this.#pieces(response.body, usageAdded, call),
-        droppedParams: [],
-        upstreamRequestId: this.#http.header(response.headers, 'x-request-id'),
-      };
+      const { answer, usageAdded } = await this.#post(call);
+      const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
+      return { pieces: this.#pieces(answer.body, usageAdded, call), droppedParams: [], upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -74,25 +66,21 @@ export class OpenAIProvider implements Provider {
     return this.#http.close();
   }
 
-  async #post(call: ProviderCall): Promise<{ response: Response; usageAdded: boolean }> {
+  async #post(call: ProviderCall): Promise<{ answer: UpstreamAnswer; usageAdded: boolean }> {
     const { text, usageAdded } = toUpstreamRequest(call.request, call.model, this.#streamUsage);
-    const response = await this.#client
-      .post('/chat/completions', {
-        body: text,
-        headers: { 'content-type': 'application/json' },
-        signal: call.signal,
-        fetchOptions: this.#http.fetchOptions(call.connectTimeoutMs),
-      })
-      .asResponse();
+    const { signal, connectTimeoutMs } = call;
+    const answer = await this.#http.post({
+      url: this.#url,
+      headers: this.#headers,
+      body: text,
+      signal,
+      connectTimeoutMs,
+    });
     call.onActivity?.();
-    return { response, usageAdded };
+    return { answer, usageAdded };
   }
 
-  async *#pieces(
-    body: ReadableStream<Uint8Array>,
-    hideUsage: boolean,
-    call: ProviderCall,
-  ): AsyncGenerator<StreamPiece> {
+  async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {
     const splitter = new SseSplitter();
     let finished = false;
     const read = (event: Parameters<typeof readStreamEvent>[0]) => {
@@ -114,15 +102,14 @@ export class OpenAIProvider implements Provider {
   }
 
   #translate(error: unknown, signal: AbortSignal): unknown {
-    if (!isStatusError(error) || signal.aborted) return this.#http.toUpstreamError(error, signal);
-    const body = this.#http.errorBody(error);
-    const modelSpecific = /"code":\s*"unsupported_(parameter|value)"/.test(body ?? '');
-    return new UpstreamError('status', `The upstream answered ${error.status}.`, {
+    if (!(error instanceof UpstreamStatusError) || signal.aborted) return this.#http.toUpstreamError(error, signal);
+    const body = this.#http.redact(error.body);
+    return new UpstreamError('status', error.message, {
       status: error.status,
       ...(body ? { body } : {}),
       contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
       retryAfter: this.#http.header(error.headers, 'retry-after'),
-      modelSpecific,
+      modelSpecific: /"code":\s*"unsupported_(parameter|value)"/.test(body),
     });
   }
 }

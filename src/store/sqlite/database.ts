@@ -26,6 +26,9 @@ export interface StoredRow {
   body: string;
 }
 
+/** What became of a row: its number, or the row that was there before it. */
+export type AppendedRow = number | StoredRow;
+
 /** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
@@ -65,7 +68,7 @@ export class SqliteDatabase {
     return this.#currentInode() === this.#inode;
   }
 
-  append(rows: readonly EventRow[]): StoredRow[] {
+  append(rows: readonly EventRow[]): AppendedRow[] {
     return this.#transaction(() => rows.map((row) => this.#appendOne(row)));
   }
 
@@ -102,7 +105,7 @@ export class SqliteDatabase {
     return this.#path === ':memory:' ? null : (statSync(this.#path, { throwIfNoEntry: false })?.ino ?? null);
   }
 
-  #appendOne(row: EventRow): StoredRow {
+  #appendOne(row: EventRow): AppendedRow {
     const earlier = row.uniqueKey === null ? undefined : this.#statements.byUniqueKey.get(row.uniqueKey);
     if (earlier) return earlier as unknown as StoredRow;
     const { lastInsertRowid } = this.#statements.insert.run(
@@ -113,7 +116,7 @@ export class SqliteDatabase {
       row.body,
     );
     if (row.alias !== null) this.#statements.alias.run(row.alias, row.decisionId);
-    return { sequence: Number(lastInsertRowid), body: row.body };
+    return Number(lastInsertRowid);
   }
 
   #transaction<T>(work: () => T): T {

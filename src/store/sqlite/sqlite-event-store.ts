@@ -29,7 +29,8 @@ export class SqliteEventStore implements EventStore {
   }
 
   async append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
-    return (await this.#call('append', events.map(toRow))).map(toEvent);
+    const appended = await this.#call('append', events.map(toRow));
+    return appended.map((row, i) => (typeof row === 'number' ? { ...events[i], sequence: row } : toEvent(row)));
   }
 
   async readAfter(sequence: number, limit: number): Promise<StoredEvent[]> {

@@ -11,7 +11,7 @@ function setUp() {
   const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
   const eventLog = new EventLog(store, clock, metrics, log);
   const committed: number[] = [];
-  eventLog.onCommit((sequence) => committed.push(sequence));
+  eventLog.onCommit((events) => committed.push(events[events.length - 1].sequence));
   const stored = () => store.events.map(({ decisionId }) => decisionId);
   return { store, clock, metrics, log, eventLog, committed, stored };
 }
