@@ -196,15 +196,21 @@ export class CoupledLinearModel {
 
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(id: string, x: Vector): Prediction {
-    if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    const arm = this.#arm(id);
+    const mean = this.predictMean(id, x);
     const { a: gx, b: coupled, c: vg } = this.#scratch;
-    multiply(arm.covariance, x, gx);
-    couple(arm, gx, coupled);
     multiply(this.#shared, coupled, vg);
-    const mean = dot(x, arm.priorMean) + dot(gx, arm.centred) + dot(coupled, this.#sharedMean);
     const variance = this.noiseVariance * (dot(x, gx) + dot(coupled, vg));
     return { mean, sd: Math.sqrt(Math.max(0, variance)) };
+  }
+
+  /** As `predict`, the expectation alone: half the work. Leaves G x and L P1 G x in the scratch. */
+  predictMean(id: string, x: Vector): number {
+    if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
+    const arm = this.#arm(id);
+    const { a: gx, b: coupled } = this.#scratch;
+    multiply(arm.covariance, x, gx);
+    couple(arm, gx, coupled);
+    return dot(x, arm.priorMean) + dot(gx, arm.centred) + dot(coupled, this.#sharedMean);
   }
 
   /**

@@ -230,7 +230,7 @@ export class LinearPolicy implements Policy {
 
   /** Output tokens that the length model expects before the arm's running correction. @param context length d */
   modelOutputTokens(arm: string, context: Float64Array): number {
-    return Math.min(Math.exp(this.#length.predict(arm, context).mean), MAX_OUTPUT_TOKENS);
+    return Math.min(Math.exp(this.#length.predictMean(arm, context)), MAX_OUTPUT_TOKENS);
   }
 
   sums(): PolicySums {

@@ -1,5 +1,6 @@
 import type { ChatBody } from '../domain/chat.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
+import { allFinite } from '../util/linear-algebra.ts';
 import type { Embedder } from './embedder.ts';
 import { featureMapId } from './feature-map.ts';
 import { queryText, requestProfile } from './query.ts';
@@ -44,14 +45,14 @@ export class Featurizer {
         preceding === '' ? null : this.#embedder.embed(preceding),
       ]);
       const tag = this.#embedder.tagOf(vector);
-      values.set(mixed(vector, before), 1);
+      for (let i = 0; i < vector.length; i++) values[1 + i] = clip(before ? mixed(vector[i], before[i]) : vector[i]);
       const shape = {
         profile,
         turns: body.messages.length,
         hasSystemPrompt: body.messages.some(({ role }) => role === 'system' || role === 'developer'),
       };
       values.set(structureFeatures(current, shape), 1 + this.#embedder.dimensions);
-      if (!values.every(Number.isFinite)) throw new Error('The embedder gave a number that is not finite.');
+      if (!allFinite(values)) throw new Error('The embedder gave a number that is not finite.');
       return { context, profile, tag, failure: null };
     } catch (error) {
       values.fill(0, 1);
@@ -61,8 +62,6 @@ export class Featurizer {
 }
 
 /** The last user turn, coloured by what precedes it. */
-function mixed(vector: Float32Array, before: Float32Array | null): number[] {
-  if (!before) return Array.from(vector, clip);
-  const total = 1 + PRECEDING_WEIGHT;
-  return Array.from(vector, (value, i) => clip((value + PRECEDING_WEIGHT * before[i]) / total));
+function mixed(current: number, preceding: number): number {
+  return (current + PRECEDING_WEIGHT * preceding) / (1 + PRECEDING_WEIGHT);
 }

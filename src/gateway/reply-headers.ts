@@ -36,5 +36,8 @@ function headerSafe(text: string): string {
 
 /** Plain decimals: clients parse it as a number, people read it. */
 export function formatUsd(usd: number): string {
-  return usd.toFixed(12).replace(/\.?0+$/, '') || '0';
+  const digits = usd.toFixed(12);
+  let end = digits.length;
+  while (digits[end - 1] === '0') end--;
+  return digits.slice(0, digits[end - 1] === '.' ? end - 1 : end);
 }

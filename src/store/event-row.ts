@@ -53,8 +53,11 @@ type Columns = Record<string, unknown[]>;
 
 /** The same as one list per field: the names of the fields then stand there once. */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
-  const fields = Object.keys(arms[0] ?? {}) as (keyof ArmExplanation)[];
-  return Object.fromEntries(fields.map((field) => [field, arms.map((arm) => arm[field])]));
+  const columns: Columns = {};
+  for (const field of Object.keys(arms[0] ?? {}) as (keyof ArmExplanation)[]) {
+    columns[field] = arms.map((arm) => arm[field]);
+  }
+  return columns;
 }
 
 function rowsOf(columns: Columns): unknown[] {
