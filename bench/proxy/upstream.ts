@@ -20,17 +20,20 @@ const server = createServer((request, response) => {
   const parts: Buffer[] = [];
   request.on('data', (part: Buffer) => parts.push(part));
   request.on('end', () => {
-    if (!Buffer.concat(parts).includes('"stream":true')) {
+    const body = Buffer.concat(parts).toString();
+    if (!body.includes('"stream":true')) {
       response.writeHead(200, { 'content-type': 'application/json' }).end(completion);
       return;
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const paceMs = Number(/"user":"pace-(\d+)-ms"/.exec(body)?.[1] ?? 0);
     let sent = 0;
     const send = () => {
       if (response.destroyed) return;
       response.write(pieces[sent++]);
-      if (sent < CHUNKS) setImmediate(send);
-      else response.end(last);
+      if (sent === CHUNKS) response.end(last);
+      else if (paceMs > 0) setTimeout(send, paceMs);
+      else setImmediate(send);
     };
     send();
   });

@@ -327,7 +327,6 @@ export class Chat {
 
 /** The chosen arm, then the other candidates by score. A client that named its model, or wants none other, gets none. */
 function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
-  const byId = new Map(arms.map((arm) => [arm.id, arm]));
   const others =
     noFallback || decision.chosenBy === 'request'
       ? []
@@ -335,7 +334,7 @@ function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boo
           .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
           .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
           .map((candidate) => candidate.arm);
-  return [decision.arm, ...others].map((id) => byId.get(id) as Arm);
+  return [decision.arm, ...others].map((id) => arms.find((arm) => arm.id === id) as Arm);
 }
 
 /** Clients choose their session ids; those of another key are another's. */

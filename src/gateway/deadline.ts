@@ -13,6 +13,9 @@ export class Deadline {
   readonly expired = new AbortController();
   #over = false;
   #isPaused = false;
+  /** Monotonic time of the last sign of life. */
+  #aliveAt = 0;
+  #isWatched = false;
   readonly #clock: Clock;
   readonly #timeouts: Timeouts;
   readonly #awaited: 'byte' | 'content';
@@ -35,8 +38,8 @@ export class Deadline {
     if (this.#over) return;
     if (this.#awaited === 'byte') this.#cancelFirst();
     this.#isPaused = false;
-    this.#cancelWait();
-    this.#cancelWait = this.#after(this.#timeouts.idleMs, 'The upstream sent nothing for');
+    this.#aliveAt = this.#clock.monotonic();
+    if (!this.#isWatched) this.#watch(this.#timeouts.idleMs);
   }
 
   /** The answer has begun. */
@@ -47,7 +50,6 @@ export class Deadline {
   /** The next sign of life is not the upstream's to give: a slow client is reading. */
   pause(): void {
     this.#isPaused = true;
-    this.#cancelWait();
   }
 
   /** True while it is not the upstream that is waited for. */
@@ -68,12 +70,28 @@ export class Deadline {
     this.#cancelTotal();
   }
 
-  #after(milliseconds: number, what: string): () => void {
-    return this.#clock.after(milliseconds, () => {
-      this.stop();
-      const error = new UpstreamError('timeout', `${what} ${milliseconds / 1000} s.`);
-      this.limit.abort(error);
-      this.expired.abort(error);
+  /** One timer for many signs of life: a stream has hundreds, and a timer for each would cost more than the rest of it. */
+  #watch(milliseconds: number): void {
+    this.#isWatched = true;
+    this.#cancelWait = this.#clock.after(milliseconds, () => {
+      this.#isWatched = false;
+      // The next sign of life sets it up again.
+      if (this.#isPaused) return;
+      const { idleMs } = this.#timeouts;
+      const left = this.#aliveAt + idleMs - this.#clock.monotonic();
+      if (left > 0) this.#watch(left);
+      else this.#expire(`The upstream sent nothing for ${idleMs / 1000} s.`);
     });
+  }
+
+  #after(milliseconds: number, what: string): () => void {
+    return this.#clock.after(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
+  }
+
+  #expire(message: string): void {
+    this.stop();
+    const error = new UpstreamError('timeout', message);
+    this.limit.abort(error);
+    this.expired.abort(error);
   }
 }

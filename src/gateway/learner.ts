@@ -17,8 +17,11 @@ const READ_BATCH = 500;
 const MOST_FRESH = 2000;
 /** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
 const FOLD_MS_PER_TURN = 3;
-/** Decisions whose events are kept at hand; ratings of older ones are looked up. */
-const RECENT_DECISIONS = 2000;
+/**
+ * Decisions whose events are kept at hand; ratings of older ones are looked up. Not many: what lives for some seconds
+ * and then dies is the dearest kind of garbage.
+ */
+const RECENT_DECISIONS = 500;
 const SNAPSHOT_EVERY = { events: 500, ms: 60_000 };
 const RETRY_MS = 1000;
 const REFOLD_AT_MOST_EVERY_MS = 60_000;
