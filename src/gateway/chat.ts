@@ -148,7 +148,7 @@ export class Chat {
     const decision = runtime.router.decide(query);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
-      this.#reserve(decisionId, decision, runtime);
+      this.#reserve(decisionId, decision, decision.arm, runtime);
     }
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
@@ -157,9 +157,9 @@ export class Chat {
   }
 
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */
-  #reserve(decisionId: string, decision: Decision, runtime: Runtime): void {
+  #reserve(decisionId: string, decision: Decision, called: string, runtime: Runtime): void {
     if (!runtime.budget) return;
-    const one = decision.arms.find(({ arm }) => arm === decision.arm)?.costUsd ?? 0;
+    const one = decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
     const usd = one * (decision.choices ?? 1);
     this.#parts.learner.knowledge.ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
@@ -311,6 +311,7 @@ export class Chat {
         // Gone while the query was embedded: nothing is sent, and nothing charged.
         input.clientGone.throwIfAborted();
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
+        this.#reserve(exchange.decisionId, exchange.decision, arm.id, runtime);
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,

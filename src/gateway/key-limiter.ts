@@ -10,6 +10,8 @@ import { chargedUsd, periodEnd, periodStart, type SpendLedger } from './spend-le
 
 /** What a request under way, or one whose end is not in the ledger yet, takes of its key's limits. */
 interface Reservation {
+  /** Whether the key has a budget: only then does the reservation outlive the request, until its end is in the ledger. */
+  ofBudget: boolean;
   usd: number;
   tokens: number;
   /** Second of the token window that it was written to. */
@@ -78,7 +80,8 @@ export class KeyLimiter {
     const tokens = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0));
     if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
     const second = account.tokens.add(tokens, now);
-    account.reservations.set(decisionId, { usd: chosen?.worstCaseUsd ?? 0, tokens, second, endedAt: null });
+    const usd = chosen?.worstCaseUsd ?? 0;
+    account.reservations.set(decisionId, { ofBudget: key.budget !== null, usd, tokens, second, endedAt: null });
   }
 
   /** Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit */
@@ -103,7 +106,8 @@ export class KeyLimiter {
     // Of an answer that told no usage the estimate stands; of none at all, nothing.
     const tokens = usage ? usage.inputTokens + usage.outputTokens : usd > 0 ? reservation.tokens : 0;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);
-    Object.assign(reservation, { usd, tokens, endedAt: completed.time });
+    if (reservation.ofBudget) Object.assign(reservation, { usd, tokens, endedAt: completed.time });
+    else account.reservations.delete(completed.decisionId);
   }
 
   /** The end of this decision is in the ledger now. */

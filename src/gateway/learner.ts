@@ -231,6 +231,7 @@ export class Learner {
       // The config may have changed while the log was read.
       state.policy.setPriorQualities(this.#priors, this.#slopes);
       state.driftOptions = driftOptions(this.#drift);
+      state.ledger.takeOver(this.#state.ledger);
       this.#state = state;
       this.#recent = recent;
       this.#distrusted = false;

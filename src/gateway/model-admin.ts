@@ -133,9 +133,10 @@ export class ModelAdmin {
     if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
     if (event.type === 'model_set') refuseUnusable(outcome, before?.state === 'off');
     const stored = await eventLog.recordDurably(event).catch(() => {
-      throw new GatewayError(503, 'The event store cannot be used right now, and so nothing can be changed.', {
-        code: 'store_unavailable',
-      });
+      // What a store does after a call that hung is not known.
+      const message =
+        'The event store did not confirm the change. It may still take effect: look at GET /admin/models before you try again.';
+      throw new GatewayError(503, message, { code: 'store_unavailable' });
     });
     metrics.adminChanges.inc({ change });
     log.info({ model: event.model, change, by: event.by }, 'A model was changed by an admin.');

@@ -84,9 +84,14 @@ export class BudgetLedger {
     if (state.nu !== null) state.nu = nextNu(state.nu, costUsd, targetUsd);
   }
 
-  /** A request is under way. @param usd what it is predicted to cost */
+  /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
   reserve(id: string, usd: number, at: number): void {
     this.#reserved.set(id, { usd, at });
+  }
+
+  /** What another ledger of this process, which this one replaces, has set aside. */
+  takeOver(other: BudgetLedger): void {
+    for (const [id, reservation] of other.#reserved) this.#reserved.set(id, reservation);
   }
 
   release(id: string): void {

@@ -74,6 +74,44 @@ describe('routing.targets.budget', () => {
   });
 });
 
+describe('what a daily budget sets aside', () => {
+  it('is of the model that is asked, after a fallback too, and outlives a refolding of the log', async () => {
+    const target = { usdPerDay: 1 };
+    const clock = new ManualClock(NOON);
+    const limits: number[] = [];
+    const predicted: number[] = [];
+    let gateway: TestGateway | null = null;
+    const look = () => limits.push(gateway?.gateway.learner.knowledge.ledger.limitUsd(target, clock.now()) ?? NaN);
+    gateway = await start({
+      answers: {
+        big: async (request) => {
+          look();
+          await gateway?.gateway.learner.distrust();
+          look();
+          return long(request);
+        },
+        small: (request) => {
+          look();
+          return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
+        },
+      },
+      clock,
+      config: {
+        routing: { weight: 0.5, targets: { budget: { usd_per_day: 1 } } },
+        resilience: { retries: 0 },
+      },
+    });
+    const { headers } = await chat(gateway, { model: 'auto' });
+    const { json: decision } = await get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
+    for (const id of ['small', 'big']) {
+      predicted.push(decision.models.find(({ model }: { model: string }) => model === id).cost_usd);
+    }
+    expect(headers.get('x-mixllm-model')).toBe('big');
+    expect(predicted[1]).toBeGreaterThan(predicted[0]);
+    expect(limits).toEqual([predicted[0], predicted[1], predicted[1]].map((usd) => expect.closeTo((1 - usd) / 2, 9)));
+  });
+});
+
 describe('routing.targets.quality', () => {
   it('keeps out who is predicted below the share of the best, and says so', async () => {
     const gateway = await start({
