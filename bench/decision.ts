@@ -1,73 +1,118 @@
-/** Times the learner: a decision among 50 arms at d = 32, and the learning of a rating. `node bench/decision.ts` */
+/**
+ * `npm run bench:decision`: how long the gateway thinks. From the text of a query of about 200 tokens to the chosen arm,
+ * and how much of that the features and the arms are; the learning of a rating and of an answer. With 10 and 50 arms.
+ */
 import { performance } from 'node:perf_hooks';
-import { LinearPolicy } from '../src/bandit/linear-policy.ts';
-import type { DecisionInput } from '../src/bandit/policy.ts';
-import { type Random, seededRandom } from '../src/util/random.ts';
+import type { Arm } from '../src/domain/arm.ts';
+import type { ChatBody } from '../src/domain/chat.ts';
+import { type Features, Featurizer } from '../src/features/featurizer.ts';
+import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
+import { LearnerState } from '../src/gateway/learner-state.ts';
+import { Breakers } from '../src/routing/breaker.ts';
+import { Load } from '../src/routing/load.ts';
+import { RateLimits } from '../src/routing/rate-limits.ts';
+import { Router } from '../src/routing/router.ts';
+import { systemClock } from '../src/util/clock.ts';
+import { seededRandom } from '../src/util/random.ts';
+import { prompts } from './support/prompts.ts';
 
-const ARMS = 50;
-const DIMENSIONS = 32;
 const RATINGS = 5000;
 const ROUNDS = 3000;
+const LATENCY = { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 };
 
 const random = seededRandom(0x1234567);
-const policy = new LinearPolicy(DIMENSIONS);
-const arms = Array.from({ length: ARMS }, (_, i) => ({ arm: `arm-${i}`, price: 0.1 * 1.15 ** i }));
-const offers = arms.map(({ arm, price }) => ({ arm, penalty: 0, cost: (tokens: number) => (tokens * price) / 1e6 }));
+const featurizer = new Featurizer(new LexicalEmbedder());
+const bodies = prompts(1000).map((content): ChatBody => ({ model: 'auto', messages: [{ role: 'user', content }] }));
+const someBody = () => bodies[Math.floor(random.uniform() * bodies.length)];
+const contexts = await Promise.all(bodies.map((body) => featurizer.featurize(body)));
+const someContext = () => contexts[Math.floor(random.uniform() * contexts.length)];
 
-function context(source: Random): Float64Array {
-  return Float64Array.from({ length: DIMENSIONS }, (_, i) => (i === 0 ? 1 : source.normal()));
-}
-
-/** Arms differ in level and in what they are good at, as models do. */
-function reward(arm: number, x: Float64Array): number {
-  const expectation = 0.6 + (0.3 * arm) / ARMS + 0.05 * x[1] + 0.03 * x[2 + (arm % 5)];
-  return random.uniform() < expectation ? 1 : 0;
-}
-
-function rate(arm: number): void {
-  const x = context(random);
-  policy.learn({ kind: 'quality', arm: arms[arm].arm, context: x, reward: reward(arm, x), weight: 1 });
-}
-
-function answer(arm: number): void {
-  const outputTokens = Math.round(300 * Math.exp(0.5 * random.normal()));
-  const x = context(random);
-  policy.learn({ kind: 'length', arm: arms[arm].arm, context: x, outputTokens, predictedTokens: 300, weight: 1 });
-}
-
-function decide(): void {
-  const input: DecisionInput = {
-    context: context(random),
-    offers,
-    weight: 0.8,
-    reference: arms[ARMS - 1].arm,
-    referenceCost: (here) => here ?? 0,
-    exploration: 'thompson',
-    random,
+function armOf(index: number): Arm {
+  const price = 0.1 * 1.15 ** index;
+  return {
+    id: `arm-${index}`,
+    provider: 'bench',
+    upstreamModel: 'bench',
+    price: { input: price, cachedInput: price, cacheWrite: price, output: 4 * price },
+    contextWindow: null,
+    maxOutputTokens: null,
+    capabilities: [],
+    maxConcurrency: 100,
+    prior: null,
+    timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000, totalMs: 10_000 },
   };
-  policy.decide(input);
 }
 
-/** Microseconds of the later half of the rounds, when the code is compiled. */
-function time(title: string, work: () => void): void {
+/** Medians of the later half of the rounds, when the code is compiled. */
+async function time(title: string, work: () => unknown): Promise<void> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();
-    work();
+    const result = work();
+    if (result instanceof Promise) await result;
     times.push((performance.now() - start) * 1000);
   }
   const sorted = times.slice(ROUNDS / 2).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(0);
-  console.log(`${title}: median ${at(0.5)} µs, 99th percentile ${at(0.99)} µs`);
+  console.log(`  ${title}: median ${at(0.5)} µs, 99th percentile ${at(0.99)} µs`);
 }
 
-const anyArm = () => Math.floor(random.uniform() * ARMS);
-console.log(`${ARMS} arms, d = ${DIMENSIONS}, ${RATINGS} ratings and answers learned before`);
-time('decide, nothing learned', decide);
-for (let i = 0; i < RATINGS; i++) {
-  rate(anyArm());
-  answer(anyArm());
+async function measure(count: number): Promise<void> {
+  const arms = Array.from({ length: count }, (_, i) => armOf(i));
+  const state = new LearnerState(featurizer.featureMap, featurizer.dimensions);
+  const { policy } = state;
+  const conditions = {
+    load: new Load(),
+    breakers: new Breakers(systemClock, { failures: 5, cooldownMs: 1000 }, () => {}),
+    rateLimits: new RateLimits(systemClock),
+  };
+  const options = {
+    arms,
+    reference: arms[count - 1].id,
+    exploration: 'thompson' as const,
+    latency: LATENCY,
+    launch: { tries: 30, budgetUsd: 1 },
+    guard: null,
+    budget: null,
+  };
+  const router = new Router(options, () => state, conditions, random);
+  const route = ({ context, profile, tag }: Features) =>
+    router.decide({
+      context,
+      profile,
+      tag,
+      requested: null,
+      allowed: null,
+      sessionArm: null,
+      weight: 0.8,
+      weightFrom: 'config',
+      now: Date.now(),
+    });
+  const anyArm = () => Math.floor(random.uniform() * count);
+  /** Arms differ in level and in what they are good at, as models do. */
+  const rate = (arm: number) => {
+    const context = Float64Array.from(someContext().context.values);
+    const expectation = 0.6 + (0.3 * arm) / count + 0.05 * context[1] + 0.03 * context[2 + (arm % 5)];
+    const reward = random.uniform() < expectation ? 1 : 0;
+    policy.learn({ kind: 'quality', arm: arms[arm].id, context, reward, weight: 1 });
+  };
+  const answer = (arm: number) => {
+    const context = Float64Array.from(someContext().context.values);
+    const outputTokens = Math.round(300 * Math.exp(0.5 * random.normal()));
+    policy.learn({ kind: 'length', arm: arms[arm].id, context, outputTokens, predictedTokens: 300, weight: 1 });
+  };
+  console.log(`${count} arms, d = ${featurizer.dimensions}`);
+  await time('the decision with nothing learned', () => route(someContext()));
+  for (let i = 0; i < RATINGS; i++) {
+    rate(anyArm());
+    answer(anyArm());
+  }
+  console.log(`  after ${RATINGS} ratings and answers:`);
+  await time('text to chosen arm', async () => route(await featurizer.featurize(someBody())));
+  await time('  of which the features', () => featurizer.featurize(someBody()));
+  await time('  of which the arms', () => route(someContext()));
+  await time('learn a rating', () => rate(anyArm()));
+  await time('learn an answer', () => answer(anyArm()));
 }
-time('decide', decide);
-time('learn a rating', () => rate(anyArm()));
-time('learn an answer', () => answer(anyArm()));
+
+for (const count of [10, 50]) await measure(count);

@@ -1,6 +1,7 @@
 /** Time to a stream's first content, direct and through each subject, with some numbers of streams begun at once. */
 import { Agent, request } from 'node:http';
-import { headersOf, median, modelOf, prompts, type Subject, urlOf } from './subjects.ts';
+import { prompts } from '../support/prompts.ts';
+import { headersOf, median, modelOf, type Subject, urlOf } from './subjects.ts';
 
 /** Milliseconds between two chunks of a hundred: at one stream alone the wait does not matter. */
 const paceOf = (streams: number) => (streams === 1 ? 1 : 20);

@@ -1,5 +1,6 @@
 /** Requests per second, latency, CPU and memory at some numbers of connections. */
-import { headersOf, median, modelOf, prompts, type Subject, type Subjects, urlOf } from './subjects.ts';
+import { prompts } from '../support/prompts.ts';
+import { headersOf, median, modelOf, type Subject, type Subjects, urlOf } from './subjects.ts';
 
 export interface Sample {
   requestsPerSecond: number;
