@@ -27,7 +27,7 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
     send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
     return;
   }
-  request.log.error({ err: error }, 'A request failed inside the gateway.');
+  request.log.error({ err: error, requestId: request.id }, 'A request failed inside the gateway.');
   send(
     reply,
     new GatewayError(500, `The gateway failed; its log has the reason under request id ${request.id}.`, {

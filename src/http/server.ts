@@ -19,6 +19,8 @@ const HEADERS_TIMEOUT_MS = 20_000;
 export function buildServer(parts: ServerParts): FastifyInstance {
   const server = Fastify({
     loggerInstance: parts.log,
+    // Hardly a request logs anything here, and a logger for each would be made all the same.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: parts.maxBodyBytes,
     // A chat request is logged once, with its outcome, by the use case.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
