@@ -70,7 +70,13 @@ export class UpstreamHttp {
     const asked = request(url, { method: 'POST', headers, body, signal, dispatcher });
     const { statusCode: status, headers: told, body: received } = await untilAborted(asked, signal);
     const content = decoded(received, told['content-encoding']);
+    // Whoever reads it sees how it ended; one that nobody reads, or no longer, must not end the process.
+    content.on('error', () => {});
     if (status >= 200 && status < 300) return { headers: told, body: content };
+    if (status < 400) {
+      content.destroy();
+      throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
+    }
     throw new UpstreamStatusError(status, told, (await readWhole(content)).toString());
   }
 
@@ -103,7 +109,11 @@ export class UpstreamHttp {
         bodyTimeout: 0,
         keepAliveTimeout: 30_000,
       });
-      const dispatcher = agent.compose(interceptors.redirect({ maxRedirections: MAX_REDIRECTIONS }));
+      const redirect = interceptors.redirect({
+        maxRedirections: MAX_REDIRECTIONS,
+        stripHeadersOnCrossOriginRedirect: ['authorization', 'x-api-key'],
+      });
+      const dispatcher = agent.compose(redirect);
       pool = { agent, dispatcher };
       this.#pools.set(connectTimeoutMs, pool);
     }

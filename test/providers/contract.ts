@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { UpstreamError } from '../../src/domain/errors.ts';
@@ -89,6 +92,54 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         expect(JSON.parse(error.body).error).toMatchObject({ message: 'Too much, too fast', type: expect.any(String) });
       }
       expect(upstream.requests).toHaveLength(2);
+    });
+
+    it('reads what is compressed, though nobody asked for it', async () => {
+      upstream.respond = answerJson(gzipSync(fixture.completion.bytes), 200, { 'content-encoding': 'gzip' });
+      const { completionId, servedModel, finishReason, usage } = await provider.complete(callOf({}));
+      expect({ completionId, servedModel, finishReason, usage }).toEqual(fixture.completion.facts);
+      expect(upstream.requests[0]?.headers['accept-encoding']).toBeUndefined();
+      const compressed = brotliCompressSync(fixture.stream.bytes);
+      upstream.respond = answerStream(cutAt(compressed, [3, 50]), 'end', { 'content-encoding': 'br' });
+      expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
+      upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': 'gzip' });
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
+    });
+
+    it('follows a redirection, with the key to the same origin only, and finds one without an end unreadable', async () => {
+      const elsewhere = await startUpstream();
+      elsewhere.respond = answerJson(fixture.completion.bytes);
+      const to = (location: string) => (response: ServerResponse) => void response.writeHead(307, { location }).end();
+      upstream.respond = (response, request) =>
+        request.path === fixture.path
+          ? to('/moved')(response)
+          : answerJson(fixture.completion.bytes)(response, request);
+      await provider.complete(callOf({}));
+      expect(upstream.requests.map(({ path }) => path)).toEqual([fixture.path, '/moved']);
+      expect(upstream.requests[1]?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+      upstream.respond = to(`${elsewhere.url}/there`);
+      await provider.complete(callOf({}));
+      expect(elsewhere.requests).toHaveLength(1);
+      expect(JSON.stringify(elsewhere.requests[0]?.headers)).not.toContain(PROVIDER_KEY);
+      upstream.respond = to('/round-and-round');
+      expect((await failureOf(provider.complete(callOf({})))).message).toMatch(/redirect/i);
+      upstream.respond = (response) => void response.writeHead(304).end();
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
+      await elsewhere.close();
+    });
+
+    it('tells of every part of a whole answer, so that a long one is not taken for a dead one', async () => {
+      let signs = 0;
+      upstream.respond = async (response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        for (const part of cutAt(fixture.completion.bytes, [10, 20, 30])) {
+          response.write(part);
+          await sleep(20);
+        }
+        response.end();
+      };
+      await provider.complete({ ...callOf({}), onActivity: () => signs++ });
+      expect(signs).toBeGreaterThanOrEqual(4);
     });
 
     it('hides its key when the upstream repeats it', async () => {
