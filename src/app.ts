@@ -333,7 +333,7 @@ export class Gateway {
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
-    const { latency, targets } = config.routing;
+    const { latency, targets, stickiness } = config.routing;
     const { tries, budget_usd: budgetUsd } = config.learning.launch;
     const budget = budgetTarget(targets.budget);
     return {
@@ -361,6 +361,8 @@ export class Gateway {
         retries: config.resilience.retries,
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
+      // Who names a session wants it to stay together; nobody asked for that of the others.
+      stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
     };
   }
 

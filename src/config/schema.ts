@@ -125,6 +125,7 @@ export const configSchema = z.strictObject({
           cap: z.number().positive().default(10),
         })
         .prefault({}),
+      stickiness: z.enum(['off', 'price', 'strict']).optional(),
       targets: z.strictObject({ budget: budget.optional(), quality: qualityTarget.optional() }).prefault({}),
     })
     .prefault({}),

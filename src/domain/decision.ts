@@ -11,6 +11,8 @@ export interface ArmExplanation {
   /** Ratings that the prediction rests on, by weight. */
   ratings: number;
   inputTokens: number | null;
+  /** Those of them that its upstream is taken to read from its prompt cache. Absent in events of before that was priced. */
+  cachedTokens?: number;
   outputTokens: number | null;
   /** The length model's own figure, before the arm's running correction. */
   modelOutputTokens: number | null;
@@ -34,10 +36,10 @@ export interface Flip {
 
 /**
  * `launch`: a forced try of a new arm; `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
- * `session`: the arm that answered this session before;
+ * `session`: the arm that answered this conversation before; `tool_calls`: the one whose tool calls the request answers;
  * `reference`: the learner could not tell, so the reference arm answers.
  */
-export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 'reference';
+export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 'tool_calls' | 'reference';
 
 export interface Decision {
   arm: string;

@@ -92,7 +92,7 @@ export class StreamTranslator {
     const tool: OpenTool = { index: this.#toolCount++, whole: JSON.stringify(block.input ?? {}) };
     this.#tools.set(index, tool);
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
-    return [this.#chunk({ tool_calls: [call] })];
+    return [{ ...this.#chunk({ tool_calls: [call] }), toolCallIds: [stringOf(block.id)] }];
   }
 
   #delta(index: unknown, delta: JsonObject): StreamPiece[] {

@@ -182,7 +182,7 @@ class SimulatedGateway {
       tag: null,
       requested: null,
       allowed: null,
-      sessionArm: null,
+      stayWith: null,
       now: 0,
       weight,
       weightFrom: 'config',
