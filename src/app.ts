@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { TIER_SLOPE_SHARE } from './bandit/defaults.ts';
-import type { QualityGuard } from './bandit/policy.ts';
 import { priorQualities, priorSlopes } from './bandit/priors.ts';
 import { tierPriors } from './bandit/tier-priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
@@ -346,7 +345,7 @@ export class Gateway {
           exploration: config.learning.exploration,
           latency: { ...latency, budgetS: latency.budget_s },
           launch: { tries, budgetUsd },
-          guard: qualityGuard(targets.quality),
+          guard: targets.quality ?? null,
           budget,
         },
         () => this.learner.knowledge,
@@ -453,11 +452,6 @@ type Targets = Config['routing']['targets'];
 function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
   if (!budget) return null;
   return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
-}
-
-function qualityGuard(quality: Targets['quality']): QualityGuard | null {
-  if (quality === undefined) return null;
-  return typeof quality === 'number' ? { share: quality, confidence: 0.5 } : quality;
 }
 
 function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {

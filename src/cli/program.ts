@@ -139,7 +139,10 @@ export async function run(argv: readonly string[]): Promise<void> {
 
   period(program.command('replay'))
     .description('what if: quality, cost and utility of another policy, estimated from the log alone')
-    .requiredOption('--policy <file>', 'YAML: weight, exploration, models, priors; what is absent stays as it was')
+    .requiredOption(
+      '--policy <file>',
+      'YAML: weight, exploration, quality, models, priors; what is absent stays as it was',
+    )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));
 

@@ -1,5 +1,6 @@
 import {
   type ExplorationKind,
+  type Launch,
   NothingAffordable,
   type Offer,
   type OfferAssessment,
@@ -109,6 +110,7 @@ export class Router {
 
   #explain(arm: Arm, query: RouteQuery): ArmExplanation {
     const { policy, statistics, launches } = this.#knowledge();
+    const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
     const { load, rateLimits } = this.#conditions;
@@ -122,7 +124,7 @@ export class Router {
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
       cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
-      launch: progress && { tries: progress.tries, of: this.#options.launch.tries },
+      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
     };
@@ -162,7 +164,7 @@ export class Router {
       arm: arm.id,
       cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
       penalty: candidate.penalty ?? 0,
-      launch: this.#knowledge().launches.launchOf(arm.id, this.#options.launch),
+      launch: launchOf(candidate),
     };
   }
 
@@ -232,6 +234,7 @@ export class Router {
       weightFrom: query.weightFrom,
       budgetUsd: this.#options.budget && this.#knowledge().ledger.targetUsd(this.#options.budget, query.now),
       exploration: this.#options.exploration,
+      guard: this.#options.guard,
       reference: this.#options.reference,
       featureMap: query.context.featureMap,
       tag: query.tag,
@@ -249,6 +252,7 @@ export class Router {
 }
 
 const UNKNOWN = {
+  keptOut: null,
   quality: null,
   qualitySd: null,
   exploredQuality: null,
@@ -262,6 +266,7 @@ const UNKNOWN = {
 /** Field by field: spreading objects of twenty fields for every arm of every request takes longer than predicting. */
 function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): void {
   explanation.excluded = made.keptOut && KEPT_OUT[made.keptOut];
+  explanation.keptOut = made.keptOut;
   explanation.quality = made.quality;
   explanation.qualitySd = made.qualitySd;
   explanation.exploredQuality = made.exploredQuality;
@@ -270,6 +275,12 @@ function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): 
   explanation.costUsd = made.costUsd;
   explanation.score = made.score;
   explanation.propensity = made.propensity;
+}
+
+/** What the policy is to know of the arm's launch. Null for an arm without one, and in events that do not tell. */
+export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | null {
+  if (launch?.wide === undefined || launch.forced === undefined) return null;
+  return { wide: launch.wide, forced: launch.forced };
 }
 
 const KEPT_OUT = {
