@@ -4,6 +4,9 @@ import OpenAI from 'openai';
 export interface DrivenQuery {
   messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
   stream: boolean;
+  /** In place of the common one. */
+  model?: string;
+  headers?: Record<string, string>;
 }
 
 export interface DriveOptions {
@@ -43,7 +46,8 @@ export async function drive(options: DriveOptions): Promise<string[]> {
 }
 
 async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{ arm: string; completionId: string }> {
-  const request = client.chat.completions.create({ model, messages: query.messages, stream: query.stream });
+  const { messages, stream, headers } = query;
+  const request = client.chat.completions.create({ model: query.model ?? model, messages, stream }, { headers });
   const { data, response } = await request.withResponse();
   const arm = response.headers.get('x-mixllm-model') ?? '';
   if ('choices' in data) return { arm, completionId: data.id };
