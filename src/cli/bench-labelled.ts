@@ -9,7 +9,7 @@ import { recordedOutputTokens } from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';
 import { mean } from '../util/statistics.ts';
-import { startLoopbackGateway } from './loopback-gateway.ts';
+import { recordedModels, startLoopbackGateway } from './loopback-gateway.ts';
 
 export interface LabelledBenchOptions {
   data: string;
@@ -99,13 +99,7 @@ async function runThroughGateway(stream: Stream, labelled: number): Promise<numb
     },
   });
   const { gateway, url } = await startLoopbackGateway(
-    prices.map(({ model, input, output }) => ({
-      id: model,
-      format: 'openai' as const,
-      url: upstream.url,
-      upstreamModel: model,
-      price: { input, output },
-    })),
+    recordedModels(prices, upstream.url),
     models[reference],
     derivedSeed(seed, PURPOSE.choices),
   );

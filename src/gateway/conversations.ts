@@ -19,6 +19,9 @@ export const CACHE_LIFETIME_MS = 300_000;
 /** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
 export const LEAST_CACHED_TOKENS = 1024;
 
+/** Characters of a text that are hashed whole. */
+const LONG_TEXT = 65_536;
+
 /** What identifies the conversation that a request belongs to. */
 export interface Turn {
   /** Name of the gateway key: conversations of another key are another's. Null where none is asked for. */
@@ -189,9 +192,8 @@ export class Conversation {
   #digestsOf(): readonly string[] {
     if (!this.#digests) {
       let digest = JSON.stringify([this.#terms.salt, this.#turn.key]);
-      this.#digests = this.#turn.messages.map(({ role, content, tool_calls: calls }) => {
-        // Clients send back more or less of an answer's other fields.
-        digest = hash('sha256', `${digest}\n${JSON.stringify([role, content ?? null, calls ?? null])}`, 'base64');
+      this.#digests = this.#turn.messages.map((message) => {
+        digest = hash('sha256', `${digest}\n${said(message)}`, 'base64');
         return digest;
       });
     }
@@ -204,6 +206,19 @@ function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number 
   const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
   if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
   return inputTokens >= LEAST_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
+}
+
+/** What a message says. Of an answer's other fields clients send back more or less. */
+function said({ role, content, tool_calls: calls }: ChatMessage): string {
+  // Most messages are text alone.
+  if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
+  return JSON.stringify([role, content ?? null, calls ?? null], shortened);
+}
+
+/** Of images of many megabytes both ends and the length tell enough. */
+function shortened(_: string, value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= LONG_TEXT) return value;
+  return [value.length, value.slice(0, LONG_TEXT / 2), value.slice(-LONG_TEXT / 2)];
 }
 
 function isAnswer({ role }: ChatMessage): boolean {

@@ -40,6 +40,23 @@ describe('Conversations', () => {
     }
   });
 
+  it('knows a message of many megabytes by its ends and its length', () => {
+    const of = setUp('strict');
+    const image = (data: string): ChatMessage => ({
+      role: 'user',
+      content: [{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }],
+    });
+    const large = 'A'.repeat(9e6);
+    of([image(large)]).answeredBy(A);
+    const arm = (data: string) => of([image(data), said('A cat.'), user('Sure?')]).recall().stayWith?.arm;
+    expect([arm(large), arm(`${large}A`), arm(`${large.slice(1)}B`), arm(`B${large.slice(1)}`)]).toEqual([
+      'a',
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it('makes nothing sticky of unrelated requests with the same examples, or of the same first ones', () => {
     const of = setUp('strict');
     const examples = [user('2 + 2?'), said('4'), user('3 + 3?'), said('6')];
