@@ -57,8 +57,10 @@ export async function benchLabelled(options: LabelledBenchOptions): Promise<void
     if (options.labelled >= stream.queries.length) {
       throw new Error(`--labelled: the stream has ${stream.queries.length} queries, and some must be left to score.`);
     }
-    const { utilities } = runStream(stream, { ...PLAIN, labelled: options.labelled });
-    runs.push({ seed, http: await runThroughGateway(stream, options.labelled), in_process: mean(utilities) });
+    const inProcess = mean(runStream(stream, { ...PLAIN, labelled: options.labelled }).utilities);
+    const http = await runThroughGateway(stream, options.labelled);
+    runs.push({ seed, http, in_process: inProcess });
+    console.error(`seed ${seed}: utility ${http.toFixed(2)} through HTTP, ${inProcess.toFixed(2)} in this process`);
   }
   const figure = (of: (run: SeedResult) => number): Figure => {
     const { mean, sd } = spread(runs.map(of));
