@@ -83,7 +83,7 @@ async function measure(count: number): Promise<void> {
       tag,
       requested: null,
       allowed: null,
-      sessionArm: null,
+      stayWith: null,
       weight: 0.8,
       weightFrom: 'config',
       now: Date.now(),

@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { TIER_SLOPE_SHARE } from './bandit/defaults.ts';
-import type { QualityGuard } from './bandit/policy.ts';
 import { priorQualities, priorSlopes } from './bandit/priors.ts';
 import { tierPriors } from './bandit/tier-priors.ts';
 import { disabledProviders, enabledArms } from './config/arms.ts';
@@ -333,7 +332,7 @@ export class Gateway {
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
-    const { latency, targets } = config.routing;
+    const { latency, targets, stickiness } = config.routing;
     const { tries, budget_usd: budgetUsd } = config.learning.launch;
     const budget = budgetTarget(targets.budget);
     return {
@@ -346,7 +345,7 @@ export class Gateway {
           exploration: config.learning.exploration,
           latency: { ...latency, budgetS: latency.budget_s },
           launch: { tries, budgetUsd },
-          guard: qualityGuard(targets.quality),
+          guard: targets.quality ?? null,
           budget,
         },
         () => this.learner.knowledge,
@@ -361,6 +360,8 @@ export class Gateway {
         retries: config.resilience.retries,
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
+      // Who names a session wants it to stay together; nobody asked for that of the others.
+      stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
     };
   }
 
@@ -451,11 +452,6 @@ type Targets = Config['routing']['targets'];
 function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
   if (!budget) return null;
   return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
-}
-
-function qualityGuard(quality: Targets['quality']): QualityGuard | null {
-  if (quality === undefined) return null;
-  return typeof quality === 'number' ? { share: quality, confidence: 0.5 } : quality;
 }
 
 function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {

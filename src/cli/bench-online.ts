@@ -7,6 +7,7 @@ import { drawLearningCurve } from '../offline/online/learning-curve-plot.ts';
 import { type SeedMeasurement, WAYS, type Way } from '../offline/online/measure-seed.ts';
 import { runJobs } from '../offline/online/run-jobs.ts';
 import { SCENARIOS, type ScenarioName } from '../offline/online/scenarios.ts';
+import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
 
@@ -18,9 +19,6 @@ export interface OnlineBenchOptions {
   json?: boolean;
   out?: string;
 }
-
-/** Seeds of the measured protocol: 1100, 1101, … */
-const FIRST_SEED = 1100;
 
 const WAY_TITLES: Record<Way, string> = {
   cold: 'MixLLM Gateway, cold',

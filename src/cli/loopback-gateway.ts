@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { configSchema } from '../config/schema.ts';
+import type { RecordedPrice } from '../recorded/recorded-prices.ts';
 import { seededRandom } from '../util/random.ts';
 
 export interface LoopbackModel {
@@ -10,6 +11,17 @@ export interface LoopbackModel {
   url: string;
   upstreamModel: string;
   price: { input: number; cached_input?: number; output: number };
+}
+
+/** Recorded models, all answered by one upstream. */
+export function recordedModels(prices: readonly RecordedPrice[], url: string): LoopbackModel[] {
+  return prices.map(({ model, input, output }) => ({
+    id: model,
+    format: 'openai',
+    url,
+    upstreamModel: model,
+    price: { input, output },
+  }));
 }
 
 /**

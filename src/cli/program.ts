@@ -40,7 +40,12 @@ export async function run(argv: readonly string[]): Promise<void> {
     .description('the same on recorded outcomes: each upstream answers what its model really scored')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz; several with --online')
     .option('--online', 'in this process instead of through HTTP: many random orders, all learners side by side')
-    .option('--seeds <number>', 'with --online: random orders per file', positiveInteger, 24)
+    .addOption(
+      new Option('--labelled <number>', 'the protocol of --online, so many queries answered by all, through HTTP')
+        .argParser(positiveInteger)
+        .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
+    )
+    .option('--seeds <number>', 'with --online (24) and --labelled (8): random orders per file', positiveInteger)
     .option('--scenarios <names>', 'with --online: a comma-separated list, all or none', 'all')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
@@ -52,9 +57,13 @@ export async function run(argv: readonly string[]): Promise<void> {
     )
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => {
-      if (options.online) await (await import('./bench-online.ts')).benchOnline(options);
+      if (options.online)
+        await (await import('./bench-online.ts')).benchOnline({ ...options, seeds: options.seeds ?? 24 });
       else if (options.data.length > 1) throw new Error('Several files go with --online.');
-      else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
+      else if (options.labelled) {
+        const seeds = options.seeds ?? 8;
+        await (await import('./bench-labelled.ts')).benchLabelled({ ...options, data: options.data[0], seeds });
+      } else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
     });
 
   program
@@ -139,7 +148,10 @@ export async function run(argv: readonly string[]): Promise<void> {
 
   period(program.command('replay'))
     .description('what if: quality, cost and utility of another policy, estimated from the log alone')
-    .requiredOption('--policy <file>', 'YAML: weight, exploration, models, priors; what is absent stays as it was')
+    .requiredOption(
+      '--policy <file>',
+      'YAML: weight, exploration, quality, models, priors; what is absent stays as it was',
+    )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, describe, place, withoutQuote } from './load.ts';
-import { explorationSchema, modelSchema, priorSchema, weightSchema } from './schema.ts';
+import { explorationSchema, modelSchema, priorSchema, qualityTargetSchema, weightSchema } from './schema.ts';
 
 const id = modelSchema.shape.id;
 
@@ -10,6 +10,9 @@ const id = modelSchema.shape.id;
 export const replayPolicySchema = z.strictObject({
   weight: weightSchema.optional(),
   exploration: explorationSchema.optional(),
+  quality: z
+    .union([z.literal('off'), qualityTargetSchema], 'expected off, a share or { share, confidence }')
+    .optional(),
   models: z.array(id).min(1).optional(),
   priors: z.record(id, priorSchema).optional(),
 });

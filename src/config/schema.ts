@@ -71,11 +71,13 @@ const budget = z.union(
   'expected { usd_per_request: USD } or { usd_per_day: USD }, above 0',
 );
 
+const bestShare = z.number().gt(0).max(1);
+
 /** A share alone looks at the predictions; a confidence above a half also at how sure they are. */
-const qualityTarget = z.union(
+export const qualityTargetSchema = z.union(
   [
-    z.number().gt(0).max(1),
-    z.strictObject({ share: z.number().gt(0).max(1), confidence: z.number().gt(0).lt(1).default(0.5) }),
+    bestShare.transform((share) => ({ share, confidence: 0.5 })),
+    z.strictObject({ share: bestShare, confidence: z.number().gt(0).lt(1).default(0.5) }),
   ],
   'expected a share such as 0.97, or { share: 0.97, confidence: 0.8 }',
 );
@@ -125,7 +127,8 @@ export const configSchema = z.strictObject({
           cap: z.number().positive().default(10),
         })
         .prefault({}),
-      targets: z.strictObject({ budget: budget.optional(), quality: qualityTarget.optional() }).prefault({}),
+      stickiness: z.enum(['off', 'price', 'strict']).optional(),
+      targets: z.strictObject({ budget: budget.optional(), quality: qualityTargetSchema.optional() }).prefault({}),
     })
     .prefault({}),
   resilience: z

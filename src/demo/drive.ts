@@ -1,9 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
+
+/** A rating that cannot be stored is sent again so often, this far apart. */
+const MOST_TRIES = 20;
+const PAUSE_MS = 1000;
 
 /** One query on its way through the gateway. */
 export interface DrivenQuery {
   messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
   stream: boolean;
+  /** In place of the common one. */
+  model?: string;
+  headers?: Record<string, string>;
 }
 
 export interface DriveOptions {
@@ -43,7 +51,8 @@ export async function drive(options: DriveOptions): Promise<string[]> {
 }
 
 async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{ arm: string; completionId: string }> {
-  const request = client.chat.completions.create({ model, messages: query.messages, stream: query.stream });
+  const { messages, stream, headers } = query;
+  const request = client.chat.completions.create({ model: query.model ?? model, messages, stream }, { headers });
   const { data, response } = await request.withResponse();
   const arm = response.headers.get('x-mixllm-model') ?? '';
   if ('choices' in data) return { arm, completionId: data.id };
@@ -52,11 +61,19 @@ async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{
   return { arm, completionId };
 }
 
+/** Sends it again while the gateway's store cannot be used, as its answer asks for. */
 async function sendRating(url: string, body: object): Promise<void> {
-  const response = await fetch(`${url}/feedback`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  if (response.status !== 202) throw new Error(`A rating was answered ${response.status}: ${await response.text()}`);
+  for (let tries = 1; ; tries++) {
+    const response = await fetch(`${url}/feedback`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (response.status === 202) return;
+    if (response.status !== 503 || tries === MOST_TRIES) {
+      throw new Error(`A rating was answered ${response.status}: ${text}`);
+    }
+    await sleep(PAUSE_MS);
+  }
 }

@@ -67,6 +67,14 @@ export function generatedCharacters(message: JsonObject): number {
   return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
 }
 
+/** Ids of the tools that a message, or a stream's delta, calls. A call's later deltas do not repeat its id. */
+export function toolCallIds({ tool_calls: calls }: JsonObject): string[] {
+  if (!Array.isArray(calls)) return [];
+  return calls.flatMap((call) =>
+    isJsonObject(call) && typeof call.id === 'string' && call.id !== '' ? [call.id] : [],
+  );
+}
+
 /** The client's own limit on output tokens, if it set one. */
 export function requestedMaxTokens(body: ChatBody): number | null {
   const limit = body.max_completion_tokens ?? body.max_tokens;

@@ -4,6 +4,8 @@ export interface ArmExplanation {
   provider: string;
   /** Why the arm could not serve the request, in words; null for a candidate. */
   excluded: string | null;
+  /** The target that kept it out after its prediction; null for none. Absent in events of before it was recorded. */
+  keptOut?: 'quality' | 'cost' | null;
   /** Predicted quality on [0, 1], its standard deviation, and what the exploration made of it. */
   quality: number | null;
   qualitySd: number | null;
@@ -11,12 +13,17 @@ export interface ArmExplanation {
   /** Ratings that the prediction rests on, by weight. */
   ratings: number;
   inputTokens: number | null;
+  /** Those of them that its upstream is taken to read from its prompt cache. Absent in events of before that was priced. */
+  cachedTokens?: number;
   outputTokens: number | null;
   /** The length model's own figure, before the arm's running correction. */
   modelOutputTokens: number | null;
   costUsd: number | null;
-  /** Of an arm that came when others were already known: its forced tries so far, and how many it gets. */
-  launch: { tries: number; of: number } | null;
+  /**
+   * Of an arm that came when others were already known: its forced tries so far, and how many it gets; whether its draw
+   * was still wide, and whether a forced try could fall on it. The last two are absent in events of before.
+   */
+  launch: { tries: number; of: number; wide?: boolean; forced?: boolean } | null;
   /** What it may cost at the most, where the key has a budget. */
   worstCaseUsd?: number;
   /** Expected seconds in the arm's queue. */
@@ -34,10 +41,10 @@ export interface Flip {
 
 /**
  * `launch`: a forced try of a new arm; `score`: best score; `floor`: drawn from the plausible arms; `request`: the client named the arm;
- * `session`: the arm that answered this session before;
+ * `session`: the arm that answered this conversation before; `tool_calls`: the one whose tool calls the request answers;
  * `reference`: the learner could not tell, so the reference arm answers.
  */
-export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 'reference';
+export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 'tool_calls' | 'reference';
 
 export interface Decision {
   arm: string;
@@ -50,6 +57,8 @@ export interface Decision {
   /** USD that the request might cost on average; null where no budget is set. */
   budgetUsd: number | null;
   exploration: string;
+  /** The target of quality in force; null for none. Absent in events of before it was recorded. */
+  guard?: { share: number; confidence: number } | null;
   propensity: number;
   /** The arm that costs and savings are told against, its mean predicted cost, and its predicted cost here. */
   reference: string;

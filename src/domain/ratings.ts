@@ -1,4 +1,5 @@
 import type { GatewayEvent, RatedEvent } from './events.ts';
+import { weighedRating } from './reliability.ts';
 
 /** Per source the latest rating that was not withdrawn. */
 export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
@@ -8,4 +9,15 @@ export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
     if (event.type === 'rated' && !withdrawn.has(event.feedbackId)) bySource.set(event.source, event);
   }
   return [...bySource.values()];
+}
+
+/**
+ * The quality that ratings of one answer speak for: their mean, each corrected for how its source errs and weighed by the
+ * inverse of the variance that this brings. One of a source that errs may lie beyond 0 or 1; only their expectation is
+ * the quality. Null where nobody rated.
+ */
+export function ratedQuality(ratings: readonly RatedEvent[]): number | null {
+  const weighed = ratings.map(({ score, reliability = null }) => weighedRating(score, reliability));
+  const total = weighed.reduce((sum, { weight }) => sum + weight, 0);
+  return total > 0 ? weighed.reduce((sum, { reward, weight }) => sum + weight * reward, 0) / total : null;
 }

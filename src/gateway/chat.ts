@@ -7,10 +7,10 @@ import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import { newId } from '../util/ids.ts';
-import { LruMap } from '../util/lru-map.ts';
 import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
+import { type Conversation, Conversations } from './conversations.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
@@ -20,8 +20,6 @@ import { allowedArms, chooseModel } from './model-choice.ts';
 import { type OpenedStream, openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
-
-const MAX_SESSIONS = 20_000;
 
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
@@ -35,7 +33,7 @@ export interface ChatInput {
   weightHeader: number | null;
   models: readonly string[] | null;
   noFallback: boolean;
-  /** `x-session-id`: requests of one session stay with the model that answered it. */
+  /** `x-session-id`: names the conversation. */
   sessionId: string | null;
   /** Monotonic milliseconds. */
   arrivedAt: number;
@@ -66,17 +64,18 @@ export interface ChatParts extends ExchangeParts {
 interface Routed {
   decision: Decision;
   features: Features;
+  conversation: Conversation;
 }
 
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
   readonly #open = new Set<Exchange>();
-  /** Who answered a session last. In this process only: after a restart the next answer settles it anew. */
-  readonly #sessions = new LruMap<string, string>(MAX_SESSIONS);
+  readonly #conversations: Conversations;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
+    this.#conversations = new Conversations(parts.clock);
   }
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
@@ -89,11 +88,11 @@ export class Chat {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
     const decisionId = newId('dec');
-    const { decision, features } = await this.#decide(input, runtime, decisionId);
+    const { decision, features, conversation } = await this.#decide(input, runtime, decisionId);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
-    const exchange = new Exchange(decisionId, decision, input, this.#parts);
+    const exchange = new Exchange(decisionId, decision, { ...input, conversation }, this.#parts);
     const decided: DecidedEvent = {
       type: 'decided',
       decisionId,
@@ -141,10 +140,10 @@ export class Chat {
     }
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
-    const sessionArm = (input.sessionId !== null && this.#sessions.get(sessionKey(input))) || null;
+    const conversation = this.#conversation(input, runtime);
     const budget = keyLimiter.budget(input.key, requestedChoices(body));
     const now = this.#parts.clock.now();
-    const query = { context, profile, tag, allowed, budget, sessionArm, now, ...choice };
+    const query = { context, profile, tag, allowed, budget, now, ...conversation.recall(), ...choice };
     const decision = runtime.router.decide(query);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
@@ -153,7 +152,13 @@ export class Chat {
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
-    return { decision, features };
+    return { decision, features, conversation };
+  }
+
+  #conversation({ key, sessionId, request }: ChatInput, { stickiness, providers }: Runtime): Conversation {
+    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages };
+    const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
+    return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
   }
 
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */
@@ -201,7 +206,6 @@ export class Chat {
     const { value } = answered;
     answered.deadline.stop();
     exchange.answeredBy(answered.arm, answered.startedAt);
-    this.#remember(input, answered.arm);
     exchange.received(value);
     exchange.firstToken();
     const headers = replyHeaders(input.requestId, exchange, answered.arm, value);
@@ -213,7 +217,6 @@ export class Chat {
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
-    this.#remember(input, opened.arm);
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.
@@ -225,10 +228,6 @@ export class Chat {
       body: this.#streamBody(input, exchange, opened),
       expired: opened.deadline.expired.signal,
     };
-  }
-
-  #remember(input: ChatInput, arm: Arm): void {
-    if (input.sessionId !== null) this.#sessions.set(sessionKey(input), arm.id);
   }
 
   async *#streamBody(input: ChatInput, exchange: Exchange, opened: Attempt<OpenedStream>): AsyncGenerator<Uint8Array> {
@@ -336,11 +335,6 @@ function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boo
           .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
           .map((candidate) => candidate.arm);
   return [decision.arm, ...others].map((id) => arms.find((arm) => arm.id === id) as Arm);
-}
-
-/** Clients choose their session ids; those of another key are another's. */
-function sessionKey({ key, sessionId }: ChatInput): string {
-  return JSON.stringify([key?.name ?? null, sessionId]);
 }
 
 async function* joined({ head, rest }: OpenedStream) {

@@ -7,6 +7,7 @@ import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/prov
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/router.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -56,18 +57,20 @@ export class Exchange {
   });
   readonly #requestId: string;
   readonly #arrivedAt: number;
+  readonly #conversation: Conversation;
   readonly #parts: ExchangeParts;
 
   constructor(
     decisionId: string,
     decision: Decision,
-    request: { requestId: string; arrivedAt: number },
+    request: { requestId: string; arrivedAt: number; conversation: Conversation },
     parts: ExchangeParts,
   ) {
     this.decisionId = decisionId;
     this.decision = decision;
     this.#requestId = request.requestId;
     this.#arrivedAt = request.arrivedAt;
+    this.#conversation = request.conversation;
     this.#parts = parts;
   }
 
@@ -111,6 +114,7 @@ export class Exchange {
   /** An arm's answer has begun. @param startedAt monotonic time of its call */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
+    this.#conversation.answeredBy(arm);
     this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
   }
@@ -119,6 +123,10 @@ export class Exchange {
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#facts = addFacts(this.#facts, piece);
     this.#characters += piece.characters ?? 0;
+    if (!this.#answering) return;
+    // At once: the client goes on as soon as it has the answer, and the record may come a moment later.
+    if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
+    if (piece.toolCallIds) this.#conversation.called(this.#answering.arm, piece.toolCallIds);
   }
 
   firstToken(): void {

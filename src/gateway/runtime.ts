@@ -2,6 +2,7 @@ import type { Arm } from '../domain/arm.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
+import type { Stickiness } from './conversations.ts';
 
 /** Limits of one gateway key. */
 export interface KeyLimits {
@@ -39,4 +40,6 @@ export interface Runtime {
   budget: BudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
   resilience: Resilience;
+  /** Of conversations that the client names by `x-session-id`, and of those that are recognised by their messages. */
+  stickiness: { named: Stickiness; recognised: Stickiness };
 }

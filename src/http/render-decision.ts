@@ -48,6 +48,7 @@ function renderArm(arm: ArmExplanation) {
     explored_quality: arm.exploredQuality,
     ratings: arm.ratings,
     input_tokens: arm.inputTokens,
+    cached_tokens: arm.cachedTokens ?? 0,
     output_tokens: arm.outputTokens,
     cost_usd: arm.costUsd,
     // Only where the key has a budget.

@@ -34,6 +34,8 @@ export interface ProviderAnswer extends AnswerFacts {
   droppedParams: string[];
   /** The upstream's own request id, for support tickets. */
   upstreamRequestId: string | null;
+  /** Of the tools that the answer calls; none when absent. */
+  toolCallIds?: readonly string[];
 }
 
 /** One server-sent event for the client, and what it tells. */
@@ -46,6 +48,8 @@ export interface StreamPiece extends Partial<AnswerFacts> {
   characters?: number;
   /** True for the closing `[DONE]`. */
   done?: boolean;
+  /** Of the tool calls that begin with the event; none when absent. */
+  toolCallIds?: readonly string[];
 }
 
 export interface ProviderStream {
@@ -67,6 +71,8 @@ export interface ProviderStream {
 export interface Provider {
   /** The provider's name in the config. */
   readonly name: string;
+  /** What its upstream keeps of a prompt: all of a long one by itself, or what the request marks and the usage then tells. */
+  readonly promptCache: 'automatic' | 'marked';
   /** Resolves with the whole answer. */
   complete(call: ProviderCall): Promise<ProviderAnswer>;
   /** Resolves when the upstream has accepted the request and its stream begins. */

@@ -1,5 +1,6 @@
 import {
   type ExplorationKind,
+  type Launch,
   NothingAffordable,
   type Offer,
   type OfferAssessment,
@@ -8,7 +9,7 @@ import {
 } from '../bandit/policy.ts';
 import type { Arm } from '../domain/arm.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
-import type { ArmExplanation, Decision } from '../domain/decision.ts';
+import type { ArmExplanation, ChosenBy, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
 import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
@@ -39,6 +40,12 @@ export interface RouterOptions {
   budget: BudgetTarget | null;
 }
 
+/** An arm that answered before, and as what it answers again. */
+export interface StayWith {
+  arm: string;
+  as: Extract<ChosenBy, 'session' | 'tool_calls'>;
+}
+
 export interface RouteQuery {
   context: Context;
   profile: RequestProfile;
@@ -49,8 +56,10 @@ export interface RouteQuery {
   allowed: ReadonlySet<string> | null;
   /** What is left of the key's budget; absent or null: no matter. */
   budget?: RouteBudget | null;
-  /** The arm that answered this session before, or null: it answers again where it can. */
-  sessionArm: string | null;
+  /** The arm that is to go on answering where it can; null: whichever is best. */
+  stayWith: StayWith | null;
+  /** By arm: input tokens that its upstream is likely to read from its prompt cache; absent ones: none. */
+  cachedTokens?: ReadonlyMap<string, number>;
   weight: number;
   weightFrom: Decision['weightFrom'];
   /** Milliseconds since the epoch. */
@@ -101,6 +110,7 @@ export class Router {
 
   #explain(arm: Arm, query: RouteQuery): ArmExplanation {
     const { policy, statistics, launches } = this.#knowledge();
+    const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
     const { load, rateLimits } = this.#conditions;
@@ -113,7 +123,8 @@ export class Router {
       ...this.#eligibility(arm, query, inputTokens),
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
-      launch: progress && { tries: progress.tries, of: this.#options.launch.tries },
+      cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
+      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
     };
@@ -146,12 +157,14 @@ export class Router {
   #offer(candidate: ArmExplanation, query: RouteQuery): Offer {
     const arm = this.#arm(candidate.arm);
     const limit = Math.min(query.profile.maxOutputTokens ?? Infinity, arm.maxOutputTokens ?? Infinity);
-    const inputUsd = ((candidate.inputTokens ?? 0) * arm.price.input) / 1e6;
+    const { inputTokens, cachedTokens = 0 } = candidate;
+    const inputUsd =
+      (((inputTokens ?? 0) - cachedTokens) * arm.price.input + cachedTokens * arm.price.cachedInput) / 1e6;
     return {
       arm: arm.id,
       cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
       penalty: candidate.penalty ?? 0,
-      launch: this.#knowledge().launches.launchOf(arm.id, this.#options.launch),
+      launch: launchOf(candidate),
     };
   }
 
@@ -159,6 +172,8 @@ export class Router {
     const { policy, statistics, ledger } = this.#knowledge();
     const context = Float64Array.from(query.context.values);
     const { reference, exploration, guard, budget } = this.#options;
+    // The guard judges answers by prediction: no reason to hand a tool's result to another arm than the one that asked.
+    const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
     const made = policy.decide({
       context,
       offers: candidates.map((candidate) => this.#offer(candidate, query)),
@@ -166,20 +181,20 @@ export class Router {
       reference,
       referenceCost: (here) => statistics.referenceCost(reference, here),
       exploration,
-      guard,
+      guard: isMidLoop ? null : guard,
       // A prediction is of one answer.
       costLimitUsd: budget ? ledger.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
       random: this.#random,
     });
     const taking = made.assessments.filter(({ keptOut }) => keptOut === null);
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
-    const before = taking.find(({ arm }) => arm === query.sessionArm);
+    const before = taking.find(({ arm }) => arm === query.stayWith?.arm);
     const chosen = before ?? made.assessments[made.chosen];
     for (const [i, candidate] of candidates.entries()) explainAssessment(candidate, made.assessments[i]);
     return {
       ...this.#common(query, explanations),
       arm: chosen.arm,
-      chosenBy: query.requested ? 'request' : before ? 'session' : made.chosenBy,
+      chosenBy: query.requested ? 'request' : before && query.stayWith ? query.stayWith.as : made.chosenBy,
       propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
       referenceCostUsd,
@@ -188,18 +203,19 @@ export class Router {
     };
   }
 
-  /** The learner gave no usable numbers: the reference arm answers, or the first that can. */
+  /** The learner gave no usable numbers: who answered before goes on, else the reference arm answers, or the first that can. */
   #decideByReference(
     query: RouteQuery,
     explanations: ArmExplanation[],
     candidates: ArmExplanation[],
     reason: string,
   ): Decision {
-    const chosen = candidates.find(({ arm }) => arm === this.#options.reference) ?? candidates[0];
+    const before = candidates.find(({ arm }) => arm === query.stayWith?.arm);
+    const chosen = before ?? candidates.find(({ arm }) => arm === this.#options.reference) ?? candidates[0];
     return {
       ...this.#common(query, explanations),
       arm: chosen.arm,
-      chosenBy: query.requested ? 'request' : 'reference',
+      chosenBy: query.requested ? 'request' : before && query.stayWith ? query.stayWith.as : 'reference',
       degraded: `learner: ${reason}`,
       propensity: 1,
       referenceMeanCostUsd: 0,
@@ -218,6 +234,7 @@ export class Router {
       weightFrom: query.weightFrom,
       budgetUsd: this.#options.budget && this.#knowledge().ledger.targetUsd(this.#options.budget, query.now),
       exploration: this.#options.exploration,
+      guard: this.#options.guard,
       reference: this.#options.reference,
       featureMap: query.context.featureMap,
       tag: query.tag,
@@ -235,6 +252,7 @@ export class Router {
 }
 
 const UNKNOWN = {
+  keptOut: null,
   quality: null,
   qualitySd: null,
   exploredQuality: null,
@@ -248,6 +266,7 @@ const UNKNOWN = {
 /** Field by field: spreading objects of twenty fields for every arm of every request takes longer than predicting. */
 function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): void {
   explanation.excluded = made.keptOut && KEPT_OUT[made.keptOut];
+  explanation.keptOut = made.keptOut;
   explanation.quality = made.quality;
   explanation.qualitySd = made.qualitySd;
   explanation.exploredQuality = made.exploredQuality;
@@ -256,6 +275,12 @@ function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): 
   explanation.costUsd = made.costUsd;
   explanation.score = made.score;
   explanation.propensity = made.propensity;
+}
+
+/** What the policy is to know of the arm's launch. Null for an arm without one, and in events that do not tell. */
+export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | null {
+  if (launch?.wide === undefined || launch.forced === undefined) return null;
+  return { wide: launch.wide, forced: launch.forced };
 }
 
 const KEPT_OUT = {

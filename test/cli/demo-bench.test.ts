@@ -106,6 +106,18 @@ describe('mixllm bench', () => {
     await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; there are: delay300/);
   });
 
+  it('sends the same orders through HTTP and through the policy in this process, after queries that all have answered', async () => {
+    const labelled = (...args: string[]) => mixllm('bench', '--data', recordedFile(), '--labelled', ...args);
+    const report = JSON.parse((await labelled('30', '--seeds', '1', '--json')).stdout);
+    expect(report).toMatchObject({ name: 'recorded', labelled: 30, seeds: 1, runs: [{ seed: 1100 }] });
+    const { http, in_process, difference } = report.u;
+    expect(difference.mean).toBeCloseTo(http.mean - in_process.mean, 9);
+    // What 30 graded queries teach is the same either way; what is left is the luck of some 66 choices.
+    for (const { mean } of [http, in_process]) expect(mean).toBeGreaterThan(85);
+    expect(Math.abs(difference.mean)).toBeLessThan(8);
+    await expect(labelled('96')).rejects.toThrow(/the stream has 96 queries/);
+  });
+
   it('says what is wrong with a file that it cannot use', async () => {
     const file = join(folder, 'costless.jsonl');
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"m":{"quality":1,"cost":null}}}\n');

@@ -46,7 +46,7 @@ async function usedGateway() {
   const test = await startTestGateway({
     answers: { big: plainAnswer(), small: plainAnswer() },
     models,
-    config: { storage },
+    config: { storage, routing: { targets: { quality: { share: 0.9, confidence: 0.2 } } } },
     random: seededRandom(5),
   });
   const random = seededRandom(6);
@@ -95,6 +95,10 @@ describe('mixllm replay', () => {
       refused: null,
     });
     expect(same.rated).toBeGreaterThan(0.6 * QUERIES);
+    // The config of the replay has no target of quality; the log has, and it was felt.
+    const log = await test.gateway.store.readAfter(0, 2000);
+    const keptOut = log.filter((e) => e.type === 'decided' && e.decision.arms.some((arm) => arm.keptOut === 'quality'));
+    expect(keptOut.length).toBeGreaterThan(0);
     // What the running gateway decided is found again: the same learner, folded from the file.
     expect(same.support.mean_ratio).toBeCloseTo(1, 3);
     expect(same.support.largest_ratio).toBeCloseTo(1, 2);

@@ -30,7 +30,10 @@ priors:
     ['models: []', /^models \(line 1\): found \[\]; /],
     ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; letters, digits/],
     ['priors:\n  a: huge', /^priors\.a \(line 2\): found "huge"; expected small, mid, frontier/],
-    ['wieght: 0.9', /^wieght \(line 1\): there is no such setting; known here: weight, exploration, models, priors$/],
+    [
+      'wieght: 0.9',
+      /^wieght \(line 1\): there is no such setting; known here: weight, exploration, quality, models, priors$/,
+    ],
     ['[1, 2]', /^the file: found a list; expected object$/],
     ['weight: *x', /^(line 1: |an alias)/],
     ['a: [', /^line 1: /],

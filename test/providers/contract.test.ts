@@ -38,6 +38,11 @@ describeProviderContract('OpenAIProvider', {
     },
     text,
   },
+  tools: {
+    whole: fixture('openai/tools.json'),
+    streamed: fixture('openai/tools.sse'),
+    ids: { whole: ['call_8Jw2kVfQ'], streamed: ['call_DdmO9pD3xa9XTPNJ32zg2hcA', 'call_iFjmkmf0F3P7KxkZwFrHvTzq'] },
+  },
   errorStream: {
     bytes: fixture('openai/error.sse'),
     message: 'The server had an error while processing your request. Sorry about that!',
@@ -67,6 +72,14 @@ describeProviderContract('AnthropicProvider', {
       usage: { inputTokens: 2162, cachedInputTokens: 1840, cacheWriteTokens: 310, outputTokens: 47 },
     },
     text,
+  },
+  tools: {
+    whole: fixture('anthropic/tools.json'),
+    streamed: fixture('anthropic/tools.sse'),
+    ids: {
+      whole: ['toolu_01A09q90qw90lq917835lq9', 'toolu_01B19q90qw90lq917835lq9'],
+      streamed: ['toolu_01T1x1fJ34qAmk2tNTrN7Up6', 'toolu_01MbQCrPAMeFf9a8kT2dJgZr', 'toolu_01Ck2vC8sRzq5hS7QyL3eXwP'],
+    },
   },
   errorStream: { bytes: fixture('anthropic/error.sse'), message: 'Overloaded' },
   errorBody: (message) => JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message } }),

@@ -18,6 +18,8 @@ export interface ProviderFixture {
   completion: { bytes: Uint8Array; facts: AnswerFacts };
   /** A stream with a usage report; `text` is what its pieces' text says. */
   stream: { bytes: Uint8Array; facts: AnswerFacts; text: string };
+  /** Answers that call tools, and the ids of the calls. */
+  tools: { whole: Uint8Array; streamed: Uint8Array; ids: { whole: string[]; streamed: string[] } };
   /** A stream that an error event ends, with the event's message. */
   errorStream: { bytes: Uint8Array; message: string };
   /** An error body in the provider's format. */
@@ -73,6 +75,18 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(pieces.at(-1)?.done).toBe(true);
       const firstContent = pieces.findIndex((piece) => piece.content);
       expect(pieces.findIndex((piece) => piece.completionId)).toBeLessThanOrEqual(firstContent);
+    });
+
+    it('tells the ids of the tool calls, each once', async () => {
+      const { whole, streamed, ids } = fixture.tools;
+      upstream.respond = answerJson(whole);
+      expect((await provider.complete(callOf({}))).toolCallIds).toEqual(ids.whole);
+      upstream.respond = answerStream([streamed]);
+      const pieces = await collect(await provider.stream(callOf({ stream: true })));
+      expect(pieces.flatMap(({ toolCallIds = [] }) => toolCallIds)).toEqual(ids.streamed);
+      upstream.respond = answerStream([fixture.stream.bytes]);
+      const without = await collect(await provider.stream(callOf({ stream: true })));
+      expect(without.flatMap(({ toolCallIds = [] }) => toolCallIds)).toEqual([]);
     });
 
     it.each([true, false])('shows the usage chunk only to a client that asked for it (%s)', async (include_usage) => {

@@ -69,7 +69,7 @@ function query(fields: Partial<RouteQuery> = {}): RouteQuery {
     profile: profileOf(),
     tag: 'small talk',
     requested: null,
-    sessionArm: null,
+    stayWith: null,
     allowed: null,
     weight: 0.9,
     weightFrom: 'config',
@@ -213,7 +213,7 @@ describe('Router.decide', () => {
   it('leaves out an arm whose breaker is open, says so, and comes back to it', () => {
     const { router, breakers, clock } = setUp();
     for (let i = 0; i < 2; i++) breakers.enter('big')('failed');
-    const decision = router.decide(query({ sessionArm: 'big' }));
+    const decision = router.decide(query({ stayWith: { arm: 'big', as: 'session' } }));
     expect(decision).toMatchObject({ arm: 'small', chosenBy: 'score' });
     expect(decision.arms.find(({ arm }) => arm === 'big')).toMatchObject({
       excluded: 'breaker open for 10 s after 2 failures',
@@ -225,6 +225,27 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('small');
     probe('ok');
     expect(router.decide(query()).arm).toBe('big');
+  });
+
+  it('prices what an arm has cached of the input as that, up to all of it', () => {
+    const cachedArm = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
+    const { router } = setUp({ arms: [SMALL, cachedArm] });
+    const of = (tokens: number) => explained(router, { cachedTokens: new Map([['big', tokens]]) }, 'big');
+    expect(of(60)).toMatchObject({ inputTokens: 100, cachedTokens: 60 });
+    expect(of(60)?.costUsd).toBeCloseTo((40 * 10 + 60 * 1 + 300 * 10) / 1e6, 12);
+    expect(of(5000)).toMatchObject({ cachedTokens: 100, costUsd: expect.closeTo((100 * 1 + 300 * 10) / 1e6, 12) });
+    expect(explained(router, {}, 'big')).toMatchObject({ cachedTokens: 0 });
+  });
+
+  it('lets an arm go on in a loop of tool calls that the quality target would keep out', () => {
+    const { router } = setUp({ targets: { guard: { share: 0.97, confidence: 0.5 } } });
+    const asked = (as: 'session' | 'tool_calls') => router.decide(query({ stayWith: { arm: 'small', as } }));
+    expect(asked('session')).toMatchObject({ arm: 'big', chosenBy: 'score' });
+    expect(asked('tool_calls')).toMatchObject({ arm: 'small', chosenBy: 'tool_calls', propensity: 1 });
+    expect(asked('tool_calls').arms.find(({ arm }) => arm === 'small')?.excluded).toBeNull();
+    const gone = router.decide(query({ stayWith: { arm: 'gone', as: 'tool_calls' } }));
+    expect(gone).toMatchObject({ arm: 'big', chosenBy: 'score' });
+    expect(gone.arms.find(({ arm }) => arm === 'small')?.excluded).toContain('quality');
   });
 
   it('passes over open breakers where nobody else is left: for the arm that is named, and when all are open', () => {
@@ -272,6 +293,8 @@ describe('Router.decide without a usable learner', () => {
     const other = router.decide(query({ allowed: new Set(['blind', 'small']) }));
     expect(other).toMatchObject({ arm: 'small', chosenBy: 'reference' });
     expect(router.decide(query({ requested: BLIND }))).toMatchObject({ arm: 'blind', chosenBy: 'request' });
+    const asking = router.decide(query({ stayWith: { arm: 'small', as: 'tool_calls' } }));
+    expect(asking).toMatchObject({ arm: 'small', chosenBy: 'tool_calls', degraded: 'learner: out of sorts' });
     expect(() => router.decide(query({ allowed: new Set() }))).toThrow(GatewayError);
   });
 

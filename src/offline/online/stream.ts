@@ -30,6 +30,8 @@ export interface Stream {
   models: readonly string[];
   dimensions: number;
   queries: readonly StreamQuery[];
+  /** What the queries ask, in their order. */
+  texts: readonly string[];
   /** List prices that the learner is told. */
   prices: readonly RecordedPrice[];
   /** Position of the model with the best mean quality, that mean, and its mean cost in USD. */
@@ -44,6 +46,9 @@ const STREAM_SHARE = 0.8;
 const NU = { least: 0.02, most: 0.5 };
 /** Output tokens of an answer that costs the list price: what the length model expects of an unknown model. */
 const TOKENS_PER_ANSWER = 300;
+
+/** Seeds of the measured protocol: 1100, 1101, … */
+export const FIRST_SEED = 1100;
 
 /** What the streams of random numbers are for. */
 export const PURPOSE = { order: 0, prices: 1, choices: 2, raters: 3 };
@@ -73,6 +78,7 @@ export function streamOf(data: OnlineData, seed: number): Stream {
       cost: data.queries[index].cost,
       nu: NU.least * Math.exp(spread * random.uniform()),
     })),
+    texts: recorded.map(({ text }) => text),
     prices: recordedPrices(
       { file: data.file, models: data.models, queries: recorded },
       derivedSeed(seed, PURPOSE.prices),

@@ -1,14 +1,13 @@
 import type { OfferAssessment, Policy } from '../../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, StoredEvent } from '../../domain/events.ts';
 import type { ModelChanges } from '../../domain/model-changes.ts';
-import { activeRatings } from '../../domain/ratings.ts';
+import { activeRatings, ratedQuality } from '../../domain/ratings.ts';
 import type { EventReader } from '../../store/event-store.ts';
 import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
-import { meanScore } from '../log/export-row.ts';
 import { type LogOutline, outlineOf } from './log-outline.ts';
 import type { Sample } from './sample.ts';
 import { SupportTally } from './support.ts';
-import { type TargetPolicy, targetAssessments } from './target-policy.ts';
+import { isDrawn, type TargetPolicy, targetAssessments } from './target-policy.ts';
 
 /** The gateway's own fold over the log, and the policy that it teaches. */
 export interface ReplayLearner {
@@ -33,7 +32,7 @@ export interface ReplayStart {
 
 /** Why a decision is not used. */
 export const LEFT_OUT = {
-  not_drawn: 'the client named the model, its session had one, a new model was tried, or the learner failed',
+  not_drawn: 'the client named the model, its conversation had one, or the learner failed',
   unanswered: 'no model answered, or the cost is unknown',
   other_features: 'made on another feature map than the last',
   unservable: "none of the policy's models was a candidate",
@@ -139,9 +138,7 @@ class Replay {
 
   #answer(decided: DecidedEvent, policy: Policy): OfferAssessment[] | LeftOut {
     const { decision, context } = decided;
-    // Only these were drawn with the propensities that the log holds.
-    const drawn = decision.chosenBy === 'score' || decision.chosenBy === 'floor';
-    if (!drawn || !(decision.propensity > 0)) return 'not_drawn';
+    if (!isDrawn(decision)) return 'not_drawn';
     const { id, dimensions } = this.#outline.featureMap ?? { id: '', dimensions: 0 };
     if (context.featureMap !== id || context.values.length !== dimensions) return 'other_features';
     try {
@@ -172,7 +169,7 @@ class Replay {
     const sample: Sample = {
       arm: decision.arm,
       ratio: (chosen?.propensity ?? 0) / decision.propensity,
-      quality: meanScore(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? [])),
+      quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? [])),
       costUsd,
       weight: this.#target.weight ?? decision.weight,
       // Of a model that the target does not have the prediction is not needed: its ratio is 0.

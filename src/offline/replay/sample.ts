@@ -7,7 +7,7 @@ export interface Sample {
   arm: string;
   /** Probability of that choice under the target policy over that under the logging one; ≥ 0. */
   ratio: number;
-  /** Mean of the ratings on [0, 1]; null where nobody rated. */
+  /** By `ratedQuality`; null where nobody rated. */
   quality: number | null;
   costUsd: number;
   /** What quality counts against cost in the utility, 0..1. */

@@ -1,6 +1,8 @@
-import type { ExplorationKind, OfferAssessment, Policy } from '../../bandit/policy.ts';
+import type { ExplorationKind, OfferAssessment, Policy, QualityGuard } from '../../bandit/policy.ts';
 import type { Prior } from '../../domain/arm.ts';
+import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { DecidedEvent } from '../../domain/events.ts';
+import { launchOf } from '../../routing/router.ts';
 import { seededRandom } from '../../util/random.ts';
 
 /** The settings that the log is asked about. What is absent stays as each decision had it. */
@@ -8,6 +10,8 @@ export interface TargetPolicy {
   /** In place of every decision's own weight, wherever that came from; 0..1. */
   weight?: number;
   exploration?: ExplorationKind;
+  /** The target of quality. */
+  quality?: QualityGuard | 'off';
   /** The only models to choose from. */
   models?: readonly string[];
   /** By model id, in place of the config's. */
@@ -19,7 +23,8 @@ const RANDOM = seededRandom(0);
 
 /**
  * How probable each model is under the target policy in a logged situation: the same candidates, waits, predicted
- * costs and unit of cost as the decision had. Lengths are learned alike under every target, so the logged costs are its own.
+ * costs, launches and unit of cost as the decision had. Lengths are learned alike under every target, so the logged costs
+ * are its own. Models that a target of quality kept out are judged anew.
  * @param x the decision's context, length d
  * @returns what `policy` thinks of each candidate; empty when no model of the target could serve
  * @throws Error when `policy` cannot tell
@@ -30,11 +35,11 @@ export function targetAssessments(
   policy: Policy,
   target: TargetPolicy,
 ): OfferAssessment[] {
-  const offers = decision.arms.flatMap(({ arm, excluded, costUsd, penalty }) =>
-    excluded !== null || costUsd === null || (target.models && !target.models.includes(arm))
-      ? []
-      : [{ arm, cost: () => costUsd, penalty: penalty ?? 0 }],
-  );
+  const offers = decision.arms.flatMap((explained) => {
+    const { arm, costUsd, penalty } = explained;
+    if (!couldServe(explained) || costUsd === null || (target.models && !target.models.includes(arm))) return [];
+    return [{ arm, cost: () => costUsd, penalty: penalty ?? 0, launch: launchOf(explained) }];
+  });
   if (offers.length === 0) return [];
   return policy.decide({
     context: x,
@@ -43,8 +48,27 @@ export function targetAssessments(
     reference: decision.reference,
     referenceCost: () => decision.referenceMeanCostUsd,
     exploration: target.exploration ?? explorationOf(decision.exploration),
+    guard: guardOf(decision, target),
     random: RANDOM,
   }).assessments;
+}
+
+/**
+ * Whether the decision was drawn with the propensities that it holds. Of earlier versions' launches the log does not tell
+ * when a forced try could fall on a model.
+ */
+export function isDrawn({ chosenBy, propensity, arms }: Decision): boolean {
+  if (!(propensity > 0)) return false;
+  return chosenBy === 'score' || chosenBy === 'floor' || (chosenBy === 'launch' && arms.some((arm) => launchOf(arm)));
+}
+
+function couldServe({ excluded, keptOut }: ArmExplanation): boolean {
+  return excluded === null || keptOut === 'quality';
+}
+
+function guardOf({ guard = null }: Decision, { quality }: TargetPolicy): QualityGuard | null {
+  if (quality === undefined) return guard;
+  return quality === 'off' ? null : quality;
 }
 
 function explorationOf(name: string): ExplorationKind {

@@ -1,10 +1,11 @@
-import { generatedCharacters, isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds, type Usage } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { AnswerFacts } from '../provider.ts';
 
 /** A whole answer in OpenAI's form. */
 export interface Completion extends AnswerFacts {
   characters: number;
+  toolCallIds: string[];
   body: JsonObject;
 }
 
@@ -41,7 +42,7 @@ export function toCompletion(json: string, created: number): Completion {
     choices: [choice],
   };
   if (facts.usage) body.usage = toOpenAIUsage(facts.usage, message.usage);
-  return { ...facts, characters: generatedCharacters(answer), body };
+  return { ...facts, characters: generatedCharacters(answer), toolCallIds: toolCallIds(answer), body };
 }
 
 /** OpenAI's word for a stop reason; reasons yet unknown count as a normal end. */

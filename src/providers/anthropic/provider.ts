@@ -34,6 +34,7 @@ interface Accepted {
 /** Anthropic and every server that speaks its Messages API. Requests and answers are translated from and to OpenAI's. */
 export class AnthropicProvider implements Provider {
   readonly name: string;
+  readonly promptCache = 'marked';
   readonly #http: UpstreamHttp;
   readonly #url: string;
   readonly #headers: Record<string, string>;

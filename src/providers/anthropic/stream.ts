@@ -1,4 +1,4 @@
-import { generatedCharacters, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -92,7 +92,7 @@ export class StreamTranslator {
     const tool: OpenTool = { index: this.#toolCount++, whole: JSON.stringify(block.input ?? {}) };
     this.#tools.set(index, tool);
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
-    return [this.#chunk({ tool_calls: [call] })];
+    return [{ ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) }];
   }
 
   #delta(index: unknown, delta: JsonObject): StreamPiece[] {

@@ -1,4 +1,4 @@
-import { generatedCharacters, isJsonObject, type JsonObject, type Usage } from '../../domain/chat.ts';
+import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds, type Usage } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -6,7 +6,7 @@ import type { AnswerFacts, StreamPiece } from '../provider.ts';
 const EMPTY = new Uint8Array(0);
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
-export function readCompletion(json: string): AnswerFacts & { characters: number } {
+export function readCompletion(json: string): AnswerFacts & { characters: number; toolCallIds: string[] } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
@@ -15,6 +15,7 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
   const messages = choices.map(({ message }) => message).filter(isJsonObject);
   return {
     characters: messages.reduce((sum, message) => sum + generatedCharacters(message), 0),
+    toolCallIds: messages.flatMap(toolCallIds),
     completionId: stringOrNull(completion.id),
     servedModel: stringOrNull(completion.model),
     finishReason: stringOrNull(choices[0]?.finish_reason),
@@ -49,6 +50,7 @@ export function readStreamEvent(event: RawSseEvent, hideUsage: boolean): StreamP
   if (servedModel) piece.servedModel = servedModel;
   if (finishReason) piece.finishReason = finishReason;
   if (usage) piece.usage = usage;
+  if (deltas.some(({ tool_calls: calls }) => Array.isArray(calls))) piece.toolCallIds = deltas.flatMap(toolCallIds);
   return piece;
 }
 

@@ -24,6 +24,7 @@ export interface OpenAIProviderOptions {
 /** OpenAI itself and every server that speaks its chat completions. Bodies and streams pass unchanged. */
 export class OpenAIProvider implements Provider {
   readonly name: string;
+  readonly promptCache = 'automatic';
   readonly #http: UpstreamHttp;
   readonly #url: string;
   readonly #headers: Record<string, string>;

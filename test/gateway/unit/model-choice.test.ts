@@ -88,6 +88,48 @@ describe('chooseModel', () => {
     );
   });
 
+  /** Everything that may give a weight, the stronger first; all outside of the key's bounds below, above and within. */
+  const SOURCES = ['suffix', 'name', 'header', 'budget', 'config'] as const;
+  type Source = (typeof SOURCES)[number];
+  const FROM = { suffix: 'model', name: 'model', header: 'header', budget: 'budget', config: 'config' } as const;
+  const pairs = SOURCES.flatMap((stronger, i) =>
+    SOURCES.slice(i + 1).map((weaker) => [stronger, weaker] as const),
+  ).filter(
+    // The model has one name.
+    ([stronger, weaker]) => !(stronger === 'suffix' && weaker === 'name'),
+  );
+
+  it.each(pairs)('takes the weight of the %s before that of the %s, and clamps what it took', (stronger, weaker) => {
+    const given = (weights: Partial<Record<Source, number>>, key: KeyLimits | null = null) =>
+      chooseModel(
+        weights.suffix !== undefined ? `auto:${weights.suffix}` : weights.name !== undefined ? 'auto:given' : 'auto',
+        weights.header ?? null,
+        key,
+        {
+          ...RUNTIME,
+          defaultWeight: weights.config ?? 0.5,
+          namedWeights: new Map([['given', weights.name ?? 0]]),
+        },
+        weights.budget ?? null,
+      );
+    const key = keyOf({ weight: { min: 0.3, max: 0.8 } });
+    for (const [strong, weak, clamped] of [
+      [0.1, 0.9, 0.3],
+      [0.9, 0.1, 0.8],
+      [0.4, 0.95, 0.4],
+      [0.95, 0.4, 0.8],
+      [0, 0.6, 0.3],
+    ]) {
+      const weights = { [stronger]: strong, [weaker]: weak };
+      expect(given(weights)).toMatchObject({ weight: strong, weightFrom: FROM[stronger] });
+      const weightFrom = clamped === strong ? FROM[stronger] : 'key';
+      expect(given(weights, key)).toMatchObject({ weight: clamped, weightFrom });
+      // The weaker alone is clamped just so.
+      const alone = Math.min(0.8, Math.max(0.3, weak));
+      expect(given({ [weaker]: weak }, key)).toMatchObject({ weight: alone });
+    }
+  });
+
   it('hides the models that a key may not use', () => {
     const key = keyOf({ models: new Set(['small']) });
     expect(choose('small', null, key).requested?.id).toBe('small');

@@ -1,7 +1,9 @@
+import type { QualityGuard } from '../../../src/bandit/policy.ts';
 import { priorQualities } from '../../../src/bandit/priors.ts';
 import type { Arm } from '../../../src/domain/arm.ts';
 import type { Decision } from '../../../src/domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
+import type { Reliability } from '../../../src/domain/reliability.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import type { Period } from '../../../src/offline/log/decision-records.ts';
 import { type ReplayedLog, type ReplayStart, replayLog } from '../../../src/offline/replay/replay-log.ts';
@@ -51,6 +53,12 @@ export interface SimulationOptions {
   weight: number;
   exploration?: 'thompson' | 'ucb' | 'none';
   target: TargetPolicy;
+  /** Target of quality of the gateway that wrote the log. */
+  guard?: QualityGuard | null;
+  /** A model that was launched before the first decision. */
+  launched?: string | null;
+  /** How the people err, and the gateway knows that they do; null: they do not. */
+  reliability?: Reliability | null;
 }
 
 /** A log that the production router and learner wrote, and what the target policy truly gets in that world. */
@@ -89,21 +97,34 @@ export async function replayed(
   return replayLog(store, period, target, startLearner);
 }
 
-export function simulate({ decisions, seed, weight, exploration = 'thompson', target }: SimulationOptions): Simulation {
+export function simulate(options: SimulationOptions): Simulation {
+  const { decisions, seed, weight, exploration = 'thompson', target } = options;
+  const { guard = null, launched = null, reliability = null } = options;
   const random = seededRandom(seed);
   const targetIds = target.models ?? ARMS.map(({ id }) => id);
-  const logging = new SimulatedGateway({}, ARMS, exploration, random);
+  const logging = new SimulatedGateway({}, ARMS, exploration, guard, random);
   const targetArms = ARMS.filter(({ id }) => targetIds.includes(id));
   // Weight and exploration change nothing in what is learned.
   const sameLearner = !target.priors && !target.models;
   const learner = sameLearner ? logging.learner : undefined;
-  const asked = new SimulatedGateway(target, targetArms, target.exploration ?? exploration, seededRandom(1), learner);
+  const asked = new SimulatedGateway(
+    target,
+    targetArms,
+    target.exploration ?? exploration,
+    target.quality === 'off' ? null : (target.quality ?? guard),
+    seededRandom(1),
+    learner,
+  );
   const events: GatewayEvent[] = [];
   const write = (event: GatewayEvent) => {
     events.push(event);
     logging.fold({ ...event, sequence: events.length });
     if (!sameLearner) asked.fold({ ...event, sequence: events.length });
   };
+  if (launched !== null) {
+    const event = { type: 'launched', decisionId: null, time: 0, model: launched, like: null } as const;
+    write({ ...event, featureMap: 'map-1', priorMean: [0.85, 0] });
+  }
   const truth = { quality: 0, costUsd: 0 };
   const late: GatewayEvent[][] = Array.from({ length: DELAY }, () => []);
   for (let i = 0; i < decisions; i++) {
@@ -121,9 +142,9 @@ export function simulate({ decisions, seed, weight, exploration = 'thompson', ta
     const outputTokens = WORLD[decision.arm].tokens * Math.exp(LENGTH_SD * random.normal());
     const usage = { inputTokens: INPUT_TOKENS, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
     write(completed(id, { arm: decision.arm, usage, costUsd: costOf(decision.arm, outputTokens) }));
-    const score = Number(random.uniform() < meanQuality(decision.arm, kind));
+    const score = Number(random.uniform() < thumbUp(meanQuality(decision.arm, kind), reliability));
     const isRated = random.uniform() < WORLD[decision.arm].ratedShare;
-    late.push(isRated ? [rated(id, `fb-${i}`, score)] : []);
+    late.push(isRated ? [{ ...rated(id, `fb-${i}`, score), reliability }] : []);
     for (const event of late.shift() ?? []) write(event);
   }
   for (const event of late.flat()) write(event);
@@ -140,6 +161,7 @@ class SimulatedGateway {
     target: TargetPolicy,
     arms: Arm[],
     exploration: 'thompson' | 'ucb' | 'none',
+    guard: QualityGuard | null,
     random: Random,
     learner?: LearnerState,
   ) {
@@ -161,8 +183,8 @@ class SimulatedGateway {
         reference: 'big',
         exploration,
         latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
-        launch: { tries: 0, budgetUsd: 0 },
-        guard: null,
+        launch: { tries: 30, budgetUsd: 1 },
+        guard,
         budget: null,
       },
       () => this.learner,
@@ -182,7 +204,7 @@ class SimulatedGateway {
       tag: null,
       requested: null,
       allowed: null,
-      sessionArm: null,
+      stayWith: null,
       now: 0,
       weight,
       weightFrom: 'config',
@@ -199,6 +221,12 @@ class SimulatedGateway {
 function meanQuality(arm: string, kind: readonly number[]): number {
   const mean = WORLD[arm].quality.reduce((sum, coefficient, i) => sum + coefficient * kind[i], 0);
   return Math.min(1, Math.max(0, mean));
+}
+
+function thumbUp(quality: number, reliability: Reliability | null): number {
+  if (!reliability) return quality;
+  const { truePositive, falsePositive } = reliability;
+  return falsePositive + (truePositive - falsePositive) * quality;
 }
 
 function costOf(arm: string, outputTokens: number): number {

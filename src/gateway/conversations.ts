@@ -1,0 +1,226 @@
+import { hash, randomBytes } from 'node:crypto';
+import type { Arm } from '../domain/arm.ts';
+import type { ChatMessage, Usage } from '../domain/chat.ts';
+import type { Provider } from '../providers/provider.ts';
+import type { StayWith } from '../routing/router.ts';
+import type { Clock } from '../util/clock.ts';
+import { LruMap } from '../util/lru-map.ts';
+
+/**
+ * `off`: no arm is remembered. `price`: what an arm's prompt cache holds of a conversation is priced as cached input.
+ * `strict`: the same, and the arm that answered goes on answering.
+ */
+export type Stickiness = 'off' | 'price' | 'strict';
+
+/** Sessions, prefixes and tool calls that are remembered, each. */
+const CAPACITY = 20_000;
+/** Time that a prompt cache is kept after its last use: Anthropic's default, and the least that OpenAI tells of its own. */
+export const CACHE_LIFETIME_MS = 300_000;
+/** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
+export const LEAST_CACHED_TOKENS = 1024;
+
+/** Characters of a text that are hashed whole. */
+const LONG_TEXT = 65_536;
+
+/** What identifies the conversation that a request belongs to. */
+export interface Turn {
+  /** Name of the gateway key: conversations of another key are another's. Null where none is asked for. */
+  key: string | null;
+  sessionId: string | null;
+  messages: readonly ChatMessage[];
+}
+
+/** What routing is to know of the conversation. */
+export interface Recollection {
+  stayWith: StayWith | null;
+  /** By arm: input tokens that its upstream is likely to read from its prompt cache. */
+  cachedTokens: ReadonlyMap<string, number>;
+}
+
+/** An arm has answered a request with exactly these messages. */
+interface Answered {
+  arm: string;
+  /** What its upstream has cached of them, and since when (monotonic milliseconds). */
+  tokens: number;
+  at: number;
+}
+
+/** Who answered what. In this process only: after a restart the next answer settles it anew. */
+export class Conversations {
+  readonly #clock: Clock;
+  /** Nobody can look up what was said by hashes of likely texts. */
+  readonly #salt = randomBytes(16).toString('base64');
+  /** Latest arm of each `x-session-id`. */
+  readonly sessions = new LruMap<string, string>(CAPACITY);
+  /** By the digest of a request's messages: the arms that answered it, the latest last. */
+  readonly prefixes = new LruMap<string, readonly Answered[]>(CAPACITY);
+  /** By id, and by id and digest of the request. */
+  readonly toolCalls = new LruMap<string, string>(CAPACITY);
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param promptCache how the arm's upstream caches prompts */
+  of(turn: Turn, stickiness: Stickiness, promptCache: (arm: Arm) => Provider['promptCache']): Conversation {
+    return new Conversation(this, turn, { stickiness, promptCache, salt: this.#salt, clock: this.#clock });
+  }
+}
+
+interface Terms {
+  stickiness: Stickiness;
+  promptCache(arm: Arm): Provider['promptCache'];
+  salt: string;
+  clock: Clock;
+}
+
+/** The conversation of one request: what is known of it, and what its answer adds. */
+export class Conversation {
+  readonly #memory: Conversations;
+  readonly #turn: Turn;
+  readonly #terms: Terms;
+  #digests: string[] | null = null;
+
+  constructor(memory: Conversations, turn: Turn, terms: Terms) {
+    this.#memory = memory;
+    this.#turn = turn;
+    this.#terms = terms;
+  }
+
+  recall(): Recollection {
+    const cachedTokens = new Map<string, number>();
+    const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
+    for (const arm of prefixes.flatMap(({ answers }) => answers).filter((answer) => this.#isCached(answer))) {
+      // The longest prefix comes first.
+      if (!cachedTokens.has(arm.arm)) cachedTokens.set(arm.arm, arm.tokens);
+    }
+    return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens };
+  }
+
+  /** The arm's answer has begun. */
+  answeredBy(arm: Arm): void {
+    if (this.#terms.stickiness === 'off') return;
+    if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id);
+    else if (this.#terms.stickiness === 'strict') this.#remember(arm, 0);
+  }
+
+  /** The arm's upstream has told what it read. */
+  used(arm: Arm, usage: Usage): void {
+    if (this.#terms.stickiness === 'off') return;
+    const tokens = heldTokens(usage, this.#terms.promptCache(arm));
+    // Of most requests nothing is held. They must not drive out the others.
+    if (tokens > 0) this.#remember(arm, tokens);
+  }
+
+  /** The arm's answer calls tools. */
+  called(arm: Arm, ids: readonly string[]): void {
+    for (const id of ids) {
+      this.#memory.toolCalls.set(this.#callKey(id), arm.id);
+      this.#memory.toolCalls.set(this.#callKey(id, this.#digestsOf().length), arm.id);
+    }
+  }
+
+  /**
+   * Whether anything can be known of the conversation. Without a session that takes an earlier answer among the messages:
+   * the first requests of unrelated conversations are often the same.
+   */
+  #isKnowable(): boolean {
+    if (this.#terms.stickiness === 'off') return false;
+    return this.#turn.sessionId !== null || this.#turn.messages.some(isAnswer);
+  }
+
+  /** The earlier requests that this one continues, the longest first. */
+  #knownPrefixes(): { messages: number; answers: readonly Answered[] }[] {
+    const found = this.#digestsOf().map((digest, i) => ({
+      messages: i + 1,
+      answers: this.#memory.prefixes.get(digest) ?? [],
+    }));
+    return found.filter(({ answers }) => answers.length > 0).reverse();
+  }
+
+  #isCached({ tokens, at }: Answered): boolean {
+    return tokens > 0 && this.#terms.clock.monotonic() - at < CACHE_LIFETIME_MS;
+  }
+
+  /** The arm whose tool calls the last messages answer. */
+  #caller(): StayWith | null {
+    const { messages } = this.#turn;
+    const asked = messages.findLastIndex(({ role }) => role !== 'tool' && role !== 'function') + 1;
+    if (asked === messages.length) return null;
+    const ids = messages.slice(asked).flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
+    // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
+    const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
+    const arm = keys.map((key) => this.#memory.toolCalls.get(key)).find((caller) => caller !== undefined);
+    const session = this.#terms.stickiness === 'off' ? undefined : this.#memory.sessions.get(this.#sessionKey());
+    const caller = arm ?? session;
+    return caller === undefined ? null : { arm: caller, as: 'tool_calls' };
+  }
+
+  /** The arm that the conversation is to stay with. @param prefix the longest that is known */
+  #partner(prefix: { messages: number; answers: readonly Answered[] } | undefined): StayWith | null {
+    if (this.#terms.stickiness !== 'strict') return null;
+    const { sessionId, messages } = this.#turn;
+    if (sessionId !== null) {
+      const arm = this.#memory.sessions.get(this.#sessionKey());
+      return arm === undefined ? null : { arm, as: 'session' };
+    }
+    const arm = prefix?.answers.at(-1)?.arm;
+    if (!prefix || arm === undefined) return null;
+    // Two arms answered this first request: of conversations that cannot be told apart.
+    const isShared = prefix.answers.length > 1 && !messages.slice(0, prefix.messages).some(isAnswer);
+    return isShared ? null : { arm, as: 'session' };
+  }
+
+  #remember(arm: Arm, tokens: number): void {
+    const digest = this.#digestsOf().at(-1) as string;
+    const before = this.#memory.prefixes.get(digest) ?? [];
+    const answered = { arm: arm.id, tokens, at: this.#terms.clock.monotonic() };
+    this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered]);
+  }
+
+  #sessionKey(): string {
+    return JSON.stringify([this.#turn.key, this.#turn.sessionId]);
+  }
+
+  /** @param messages of the request that the call answered; absent: of any request */
+  #callKey(id: string, messages?: number): string {
+    const digest = messages === undefined ? null : (this.#digestsOf()[messages - 1] ?? null);
+    return JSON.stringify([this.#turn.key, digest, id]);
+  }
+
+  /** Of the first message, the first two, and so on; each is a digest of the one before and its last message. */
+  #digestsOf(): readonly string[] {
+    if (!this.#digests) {
+      let digest = JSON.stringify([this.#terms.salt, this.#turn.key]);
+      this.#digests = this.#turn.messages.map((message) => {
+        digest = hash('sha256', `${digest}\n${said(message)}`, 'base64');
+        return digest;
+      });
+    }
+    return this.#digests;
+  }
+}
+
+/** Tokens of the prompt that the upstream has in its cache after it has answered. */
+function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number {
+  const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
+  if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
+  return inputTokens >= LEAST_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
+}
+
+/** What a message says. Of an answer's other fields clients send back more or less. */
+function said({ role, content, tool_calls: calls }: ChatMessage): string {
+  // Most messages are text alone.
+  if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
+  return JSON.stringify([role, content ?? null, calls ?? null], shortened);
+}
+
+/** Of images of many megabytes both ends and the length tell enough. */
+function shortened(_: string, value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= LONG_TEXT) return value;
+  return [value.length, value.slice(0, LONG_TEXT / 2), value.slice(-LONG_TEXT / 2)];
+}
+
+function isAnswer({ role }: ChatMessage): boolean {
+  return role === 'assistant';
+}

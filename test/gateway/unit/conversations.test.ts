@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import type { ChatMessage } from '../../../src/domain/chat.ts';
+import { Conversations, type Stickiness } from '../../../src/gateway/conversations.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { armOf } from '../../routing/support.ts';
+
+const [A, B] = [armOf('a'), armOf('b')];
+const USAGE = { inputTokens: 2000, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1 };
+const user = (content: string): ChatMessage => ({ role: 'user', content });
+const said = (content: string): ChatMessage => ({ role: 'assistant', content });
+const asked = (id: string): ChatMessage => ({ role: 'assistant', content: null, tool_calls: [{ id }] });
+const result = (id: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content: '1' });
+
+function setUp(stickiness: Stickiness) {
+  const conversations = new Conversations(new ManualClock());
+  return (messages: ChatMessage[], sessionId: string | null = null) =>
+    conversations.of({ key: null, sessionId, messages }, stickiness, () => 'automatic');
+}
+
+describe('Conversations', () => {
+  it('tells calls with the same id apart by what was asked', () => {
+    const of = setUp('off');
+    of([user('one')]).called(A, ['call_0']);
+    of([user('two')]).called(B, ['call_0']);
+    const caller = (...messages: ChatMessage[]) => of(messages).recall().stayWith?.arm;
+    expect(caller(user('one'), asked('call_0'), result('call_0'))).toBe('a');
+    expect(caller(user('two'), asked('call_0'), result('call_0'))).toBe('b');
+    expect(caller(asked('call_0'), result('call_0'))).toBe('b');
+    expect(caller(result('call_0'))).toBe('b');
+    expect(caller(user('one'), asked('call_1'), result('call_1'))).toBeUndefined();
+  });
+
+  it('ends a loop without ids by the arm of the session', () => {
+    const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
+    for (const stickiness of ['price', 'strict'] as const) {
+      const of = setUp(stickiness);
+      of([user('x')], 's').answeredBy(A);
+      expect(of(loop, 's').recall().stayWith).toEqual({ arm: 'a', as: 'tool_calls' });
+      expect(of(loop, 't').recall().stayWith).toBeNull();
+    }
+  });
+
+  it('knows a message of many megabytes by its ends and its length', () => {
+    const of = setUp('strict');
+    const image = (data: string): ChatMessage => ({
+      role: 'user',
+      content: [{ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } }],
+    });
+    const large = 'A'.repeat(9e6);
+    of([image(large)]).answeredBy(A);
+    const arm = (data: string) => of([image(data), said('A cat.'), user('Sure?')]).recall().stayWith?.arm;
+    expect([arm(large), arm(`${large}A`), arm(`${large.slice(1)}B`), arm(`B${large.slice(1)}`)]).toEqual([
+      'a',
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('makes nothing sticky of unrelated requests with the same examples, or of the same first ones', () => {
+    const of = setUp('strict');
+    const examples = [user('2 + 2?'), said('4'), user('3 + 3?'), said('6')];
+    for (const [question, arm] of [['5 + 5?', A] as const, ['Hello', B] as const]) {
+      const one = of([...examples, user(question)]);
+      one.answeredBy(arm);
+      one.used(arm, USAGE);
+    }
+    const stranger = of([...examples, user('7 + 7?')]).recall();
+    expect(stranger).toEqual({ stayWith: null, cachedTokens: new Map() });
+    of([user('Hello')]).answeredBy(A);
+    expect(of([user('Hello')]).recall().stayWith).toBeNull();
+  });
+});
