@@ -30,6 +30,7 @@ import {
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
+import { FeedbackRequests } from './gateway/feedback-requests.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { LearnerState } from './gateway/learner-state.ts';
@@ -164,6 +165,7 @@ export class Gateway {
       conditions: this.#conditions,
       tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
+      feedbackRequests: new FeedbackRequests(this.#random),
     });
     this.server = buildServer({
       ...parts,
@@ -183,6 +185,10 @@ export class Gateway {
         eventLog: this.eventLog,
         learner: this.learner,
         reliability: (source) => reliabilityOf(this.config, source),
+        volunteered: (source) => {
+          const { share, sources } = auditOf(this.config);
+          return share > 0 && sources.includes(source) ? this.learner.knowledge.volunteers.weightsOf(source) : null;
+        },
       }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
@@ -361,6 +367,7 @@ export class Gateway {
         retries: config.resilience.retries,
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
+      asking: { audit: auditOf(config).share },
     };
   }
 
@@ -444,6 +451,10 @@ function reliabilityOf({ learning }: Config, source: string): Reliability | null
   if (!Object.hasOwn(learning.sources, source)) return null;
   const { true_positive: truePositive, false_positive: falsePositive } = learning.sources[source];
   return { truePositive, falsePositive };
+}
+
+function auditOf({ learning: { audit } }: Config) {
+  return typeof audit === 'number' ? { share: audit, sources: ['user'] } : audit;
 }
 
 type Targets = Config['routing']['targets'];

@@ -64,6 +64,12 @@ const reliability = z
     error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
   });
 
+/** Of answers that are drawn by lot to be rated; `sources`: whose ratings are volunteered where nobody asks. */
+const audit = z.union(
+  [share, z.strictObject({ share, sources: z.array(z.string().min(1)).min(1).default(['user']) })],
+  'expected a share from 0 to 1 such as 0.02, or { share: 0.02, sources: [user] }',
+);
+
 const targetUsd = z.number().positive();
 
 const budget = z.union(
@@ -160,6 +166,7 @@ export const configSchema = z.strictObject({
         ])
         .prefault({}),
       sources: z.record(z.string(), reliability).default({}),
+      audit: audit.default(0),
       launch: z
         .strictObject({
           tries: z.number().int().nonnegative().default(30),

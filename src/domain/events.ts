@@ -2,6 +2,7 @@ import type { JsonObject, Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
 import type { Reliability } from './reliability.ts';
+import type { VolunteerWeights } from './selection.ts';
 
 /** How a request ended. `aborted`: the client left. `interrupted`: the stream broke off after it had begun. */
 export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
@@ -71,6 +72,8 @@ export interface RatedEvent {
   source: string;
   /** How the source errs, by the config when it rated; null for one that is taken at its word. Absent from old logs. */
   reliability?: Reliability | null;
+  /** What it counts if nobody asked for it, by what was known when it came. Absent without an audit. */
+  volunteered?: VolunteerWeights;
   comment: string | null;
   idempotencyKey: string | null;
 }

@@ -12,6 +12,7 @@ import type { Random } from '../util/random.ts';
 import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
+import type { FeedbackRequests } from './feedback-requests.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
@@ -59,6 +60,7 @@ export interface ChatParts extends ExchangeParts {
   featurizer: Featurizer;
   learner: Learner;
   keyLimiter: KeyLimiter;
+  feedbackRequests: FeedbackRequests;
   random: Random;
   log: Logger;
 }
@@ -93,6 +95,7 @@ export class Chat {
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
+    this.#askForFeedback(decision, runtime);
     const exchange = new Exchange(decisionId, decision, input, this.#parts);
     const decided: DecidedEvent = {
       type: 'decided',
@@ -154,6 +157,13 @@ export class Chat {
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
     return { decision, features };
+  }
+
+  #askForFeedback(decision: Decision, { asking }: Runtime): void {
+    const request = this.#parts.feedbackRequests.of(asking);
+    if (!request) return;
+    decision.ask = request;
+    if (request.audit) this.#parts.metrics.feedbackRequests.inc({ reason: 'audit' });
   }
 
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */

@@ -22,14 +22,15 @@ import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistic
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
-import { observationsOf } from './observations.ts';
+import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 7;
+const FOLD_VERSION = 8;
 
 interface SerialisedState {
   policy: LinearPolicyState;
@@ -41,6 +42,7 @@ interface SerialisedState {
   driftResets: [string, DriftReset[]][];
   known: string[];
   spend: SpendLedgerState;
+  volunteers: VolunteerCalibrationState;
   modelChanges: [string, ModelChange][];
   resets: [string, number][];
 }
@@ -53,7 +55,7 @@ interface DriftReset {
 }
 
 /** One lesson and its key in `observationsOf`. */
-type Lesson = readonly [key: string, observation: Observation];
+type KeyedLesson = readonly [key: string, lesson: Lesson];
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState {
@@ -72,6 +74,8 @@ export class LearnerState {
   /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
   readonly spend = new SpendLedger();
   modelChanges: ModelChanges = new Map();
+  /** What ratings count that nobody asked for. */
+  readonly volunteers = new VolunteerCalibration();
   /** Number of the last reset by an admin of each model that had one. */
   #resets = new Map<string, number>();
   /** Since then. */
@@ -105,6 +109,7 @@ export class LearnerState {
       return;
     }
     this.spend.fold(event, history);
+    this.volunteers.fold(event, history);
     if (event.type === 'decided') this.#learnDecision(event);
     else this.#learnOutcome(event, history);
   }
@@ -151,16 +156,17 @@ export class LearnerState {
     }
   }
 
-  #watch(lessons: readonly Lesson[], sequence: number): void {
+  #watch(lessons: readonly KeyedLesson[], sequence: number): void {
     for (const [, lesson] of lessons) {
       if (lesson.kind !== 'quality') continue;
-      const residual = this.policy.standardisedResidual(lesson.arm, lesson.context, lesson.reward);
-      if (Number.isFinite(residual)) this.drift.observe(lesson.arm, residual, sequence, this.driftOptions);
+      const { arm, context, reward, driftWeight = 1 } = lesson;
+      const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward);
+      if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, this.driftOptions);
     }
   }
 
   /** The lesson with the weight that is left of it: resets since it was learned have tempered it. */
-  #takenBack([key, observation]: Lesson, history: readonly StoredEvent[]): Observation {
+  #takenBack([key, observation]: KeyedLesson, history: readonly StoredEvent[]): Observation {
     const resets = observation.kind === 'quality' ? (this.#driftResets.get(observation.arm) ?? []) : [];
     if (resets.length === 0) return { ...observation, weight: -observation.weight };
     const learnedAt = this.#learnedAt(key, history);
@@ -261,6 +267,7 @@ export class LearnerState {
       driftResets: [...this.#driftResets],
       known: [...this.known],
       spend: this.spend.state(),
+      volunteers: this.volunteers.state(),
       modelChanges: [...this.modelChanges],
       resets: [...this.#resets],
     };
@@ -286,6 +293,7 @@ export class LearnerState {
     this.#driftResets = new Map(state.driftResets);
     for (const arm of state.known) this.known.add(arm);
     this.spend.restore(state.spend);
+    this.volunteers.restore(state.volunteers);
     this.modelChanges = new Map(state.modelChanges);
     this.#resets = new Map(state.resets);
     this.sequence = sequence;

@@ -71,6 +71,9 @@ export class Metrics {
     'to',
   ]);
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
+  readonly feedbackRequests = this.#counter('feedback_requests_total', 'Answers whose rating was asked for.', [
+    'reason',
+  ]);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [

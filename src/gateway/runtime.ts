@@ -2,6 +2,7 @@ import type { Arm } from '../domain/arm.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
+import type { AskingRates } from './feedback-requests.ts';
 
 /** Limits of one gateway key. */
 export interface KeyLimits {
@@ -39,4 +40,5 @@ export interface Runtime {
   budget: BudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
   resilience: Resilience;
+  asking: AskingRates;
 }
