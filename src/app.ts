@@ -367,7 +367,7 @@ export class Gateway {
         retries: config.resilience.retries,
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
-      asking: { audit: auditOf(config).share },
+      asking: { audit: auditOf(config).share, ask: config.learning.ask },
     };
   }
 

@@ -167,6 +167,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
       sources: z.record(z.string(), reliability).default({}),
       audit: audit.default(0),
+      ask: share.default(0),
       launch: z
         .strictObject({
           tries: z.number().int().nonnegative().default(30),

@@ -3,6 +3,8 @@ export interface FeedbackRequest {
   /** Marked by lot, independent of everything else; and the probability of that. */
   audit: boolean;
   auditProbability: number;
+  /** A rating would teach much: by the query and by what was known, so it says nothing of the answer. */
+  teaches: boolean;
 }
 
 /** What a rating that nobody asked for counts, by its score: a score of 1, and one of 0. Each in [0, 1]. */
@@ -12,7 +14,7 @@ export interface VolunteerWeights {
 }
 
 export function isAsked(request: FeedbackRequest | undefined): boolean {
-  return request?.audit === true;
+  return request !== undefined && (request.audit || request.teaches);
 }
 
 /**

@@ -160,10 +160,12 @@ export class Chat {
   }
 
   #askForFeedback(decision: Decision, { asking }: Runtime): void {
-    const request = this.#parts.feedbackRequests.of(asking);
+    const request = this.#parts.feedbackRequests.of(decision, asking);
     if (!request) return;
     decision.ask = request;
-    if (request.audit) this.#parts.metrics.feedbackRequests.inc({ reason: 'audit' });
+    for (const reason of ['audit', 'teaches'] as const) {
+      if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
+    }
   }
 
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */

@@ -87,7 +87,8 @@ export class VolunteerCalibration {
   /** Ratings from before there was an audit, and of sources that it is not for, say nothing of volunteers. */
   #add(events: readonly GatewayEvent[], sign: 1 | -1): void {
     const request = events.find((event): event is DecidedEvent => event.type === 'decided')?.decision.ask;
-    if (!request) return;
+    // What is asked because it teaches is asked of other queries than the average one, audited or not.
+    if (!request || request.teaches) return;
     for (const { source, score, volunteered } of activeRatings(events)) {
       if (!volunteered || !Number.isFinite(score)) continue;
       const sums = this.#sumsOf(source)[request.audit ? 'audited' : 'volunteered'];

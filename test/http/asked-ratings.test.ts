@@ -45,3 +45,21 @@ describe('learning.audit', () => {
     expect([status, headers.get(HEADER)]).toEqual([400, null]);
   });
 });
+
+describe('learning.ask', () => {
+  it('asks where there was something to choose, whole and streamed', async () => {
+    const gateway = kept(await startTestGateway({ config: { learning: { ask: 1 } } }));
+    const chat = async (model: string, stream: boolean) =>
+      (await send(`${gateway.url}/v1/chat/completions`, ask('x', { model, stream }))).headers;
+    const routed = [await chat('auto', false), await chat('auto', true)];
+    const named = [await chat('big', false), await chat('big', true)];
+    expect(routed.map((headers) => headers.get(HEADER))).toEqual(['1', '1']);
+    expect(named.map((headers) => headers.get(HEADER))).toEqual([null, null]);
+    const shown = (headers: Headers) => get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
+    expect([(await shown(routed[0])).json.ask_feedback, (await shown(named[0])).json.ask_feedback]).toEqual([
+      true,
+      false,
+    ]);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_feedback_requests_total{reason="teaches"} 2');
+  });
+});

@@ -96,7 +96,7 @@ describe('observationsOf', () => {
   });
 
   it('weighs a rating that nobody asked for as was known when it came, and one that was asked for whole', () => {
-    const ask = (audit: boolean) => ({ ask: { audit, auditProbability: 0.02 } });
+    const ask = (audit: boolean) => ({ ask: { audit, auditProbability: 0.02, teaches: false } });
     const rating = (score: number) => ({ ...rated('d', 'fb', score), volunteered: { good: 1, bad: 0.2 } });
     const weightOf = (audit: boolean, score: number) =>
       lessonsOf(decided('d', ask(audit)), rating(score), completed('d')).fb;
