@@ -31,6 +31,7 @@ import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
 import { FeedbackRequests } from './gateway/feedback-requests.ts';
+import { type ImplicitSettings, ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { LearnerState } from './gateway/learner-state.ts';
@@ -166,6 +167,7 @@ export class Gateway {
       tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
       feedbackRequests: new FeedbackRequests(this.#random),
+      implicitSignals: new ImplicitSignals({ ...parts, eventLog: this.eventLog }),
     });
     this.server = buildServer({
       ...parts,
@@ -368,6 +370,7 @@ export class Gateway {
         maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
       },
       asking: { audit: auditOf(config).share, ask: config.learning.ask },
+      implicit: implicitSettings(config),
     };
   }
 
@@ -455,6 +458,16 @@ function reliabilityOf({ learning }: Config, source: string): Reliability | null
 
 function auditOf({ learning: { audit } }: Config) {
   return typeof audit === 'number' ? { share: audit, sources: ['user'] } : audit;
+}
+
+function implicitSettings({ learning: { implicit } }: Config): ImplicitSettings {
+  const { regenerate, abort } = implicit;
+  return {
+    regenerate: regenerate
+      ? { score: regenerate.score, weight: regenerate.weight, withinMs: 1000 * regenerate.within_s }
+      : null,
+    abort: abort ?? null,
+  };
 }
 
 type Targets = Config['routing']['targets'];

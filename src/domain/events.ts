@@ -68,6 +68,8 @@ export interface RatedEvent {
   feedbackId: string;
   /** In [0, 1]. */
   score: number;
+  /** Of an implicit signal: how much it counts, in (0, 1]. Absent: as a rating. */
+  weight?: number;
   /** Who rates. A later rating of one source replaces its earlier one. */
   source: string;
   /** How the source errs, by the config when it rated; null for one that is taken at its word. Absent from old logs. */

@@ -9,3 +9,18 @@ export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
   }
   return [...bySource.values()];
 }
+
+/** Sources of what is read from the client's behaviour begin so; no client may rate as one. */
+export const IMPLICIT = 'implicit:';
+export type ImplicitSignal = 'regenerate' | 'abort';
+
+export function isImplicit({ source }: Pick<RatedEvent, 'source'>): boolean {
+  return source.startsWith(IMPLICIT);
+}
+
+/** Those that say what the quality was: what the client's behaviour hints at gives way to any rating. */
+export function countingRatings(events: readonly GatewayEvent[]): RatedEvent[] {
+  const active = activeRatings(events);
+  const explicit = active.filter((rating) => !isImplicit(rating));
+  return explicit.length > 0 ? explicit : active;
+}

@@ -13,6 +13,7 @@ import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { FeedbackRequests } from './feedback-requests.ts';
+import type { ImplicitSignals } from './implicit-signals.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
@@ -61,6 +62,7 @@ export interface ChatParts extends ExchangeParts {
   learner: Learner;
   keyLimiter: KeyLimiter;
   feedbackRequests: FeedbackRequests;
+  implicitSignals: ImplicitSignals;
   random: Random;
   log: Logger;
 }
@@ -109,9 +111,11 @@ export class Chat {
       context: features.context,
     };
     this.#open.add(exchange);
+    const signalsAtEnd = this.#parts.implicitSignals.begin(input, runtime.implicit);
     void exchange.finished.then((completed) => {
       this.#open.delete(exchange);
       this.#parts.keyLimiter.settle(decided, completed);
+      signalsAtEnd(completed);
     });
     this.#parts.eventLog.record(decided);
     const reply = await this.#answer(input, runtime, exchange);

@@ -124,7 +124,7 @@ export class LearnerState {
     const gone = [...before].filter(([key]) => !after.has(key));
     const come = [...after].filter(([key]) => !before.has(key));
     // A changed rating says little of drift: its first version was counted.
-    if (gone.length === 0) this.#watch(come, event.sequence);
+    if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
     this.#learn([
       ...gone.map((lesson) => this.#takenBack(lesson, history)),
       ...come.map(([, observation]) => observation),
@@ -158,7 +158,7 @@ export class LearnerState {
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
     for (const [, lesson] of lessons) {
-      if (lesson.kind !== 'quality') continue;
+      if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
       const { arm, context, reward, driftWeight = 1 } = lesson;
       const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward);
       if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, this.driftOptions);
@@ -304,6 +304,10 @@ export class LearnerState {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
+}
+
+function isWatched({ driftWeight }: Lesson): boolean {
+  return driftWeight !== 0;
 }
 
 function predictedCost({ arm, arms }: Decision): number {

@@ -75,6 +75,9 @@ export class Metrics {
     'reason',
   ]);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
+  readonly implicitSignals = this.#counter('implicit_signals_total', 'What clients said of answers without rating.', [
+    'signal',
+  ]);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [
     'model',

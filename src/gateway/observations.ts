@@ -1,6 +1,6 @@
 import type { Observation } from '../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
-import { activeRatings } from '../domain/ratings.ts';
+import { countingRatings, isImplicit } from '../domain/ratings.ts';
 import { weighedRating } from '../domain/reliability.ts';
 import { isAsked, selectionWeight } from '../domain/selection.ts';
 import { contextUnder } from '../features/feature-map.ts';
@@ -44,13 +44,15 @@ export function observationsOf(
       weight: 1,
     });
   }
-  for (const rating of activeRatings(events)) {
+  for (const rating of countingRatings(events)) {
     const selection = selectionWeight(rating.score, isAsked(decided.decision.ask), rating.volunteered ?? null);
     if (selection === 0) continue;
     const { reward, weight } = weighedRating(rating.score, rating.reliability ?? null);
-    const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection };
+    const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
     // Residuals of volunteers have a mean of 0 only with their weights.
     if (selection !== 1) lesson.driftWeight = selection;
+    // What is taken for a low score by rule is no sample of the quality.
+    if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
   return lessons;

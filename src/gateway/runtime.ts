@@ -3,6 +3,7 @@ import type { Provider } from '../providers/provider.ts';
 import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
 import type { AskingRates } from './feedback-requests.ts';
+import type { ImplicitSettings } from './implicit-signals.ts';
 
 /** Limits of one gateway key. */
 export interface KeyLimits {
@@ -41,4 +42,5 @@ export interface Runtime {
   namedWeights: ReadonlyMap<string, number>;
   resilience: Resilience;
   asking: AskingRates;
+  implicit: ImplicitSettings;
 }

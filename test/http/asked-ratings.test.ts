@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const kept = cleanup();
 const HEADER = 'x-mixllm-ask-feedback';
@@ -61,5 +62,45 @@ describe('learning.ask', () => {
       false,
     ]);
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_feedback_requests_total{reason="teaches"} 2');
+  });
+});
+
+describe('learning.implicit', () => {
+  it('takes the same query again for a weak rating, which no client can give itself, and a real one replaces', async () => {
+    const config = { learning: { implicit: { regenerate: {} } } };
+    const gateway = kept(await startTestGateway({ config }));
+    const chat = () =>
+      send(`${gateway.url}/v1/chat/completions`, ask('x', { model: 'big' }), { headers: { 'x-session-id': 's' } });
+    const ratings = () => gateway.gateway.learner.knowledge.policy.ratingsOf('big');
+    const first = (await chat()).headers.get('x-mixllm-decision-id');
+    for (let i = 0; i < 3; i++) {
+      await chat();
+      await settled(gateway);
+      expect(ratings()).toBeCloseTo(0.1 * (i + 1), 9);
+    }
+    const shown = (await get(`${gateway.url}/v1/decisions/${first}`)).json.ratings;
+    expect(shown).toMatchObject([{ source: 'implicit:regenerate', score: 0.2, active: true }]);
+    await send(`${gateway.url}/feedback`, { id: first, rating: 'up' });
+    expect(ratings()).toBeCloseTo(1.2, 9);
+    const forged = await send(`${gateway.url}/feedback`, { id: first, score: 0, source: 'implicit:abort' });
+    expect([forged.status, forged.json.error.param]).toEqual([400, 'source']);
+  });
+
+  it('takes leaving a stream after its first tokens for a weaker one', async () => {
+    const config = { learning: { implicit: { abort: {} } } };
+    const slow = plainAnswer({ text: 'word '.repeat(200), streamMs: 20_000 });
+    const gateway = kept(await startTestGateway({ config, answers: { big: slow } }));
+    const leaving = new AbortController();
+    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ask('x', { stream: true })),
+      signal: leaving.signal,
+    });
+    await response.body?.getReader().read();
+    leaving.abort();
+    await until(() => gateway.gateway.learner.knowledge.policy.ratingsOf('big') > 0);
+    expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(0.05);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_implicit_signals_total{signal="abort"} 1');
   });
 });
