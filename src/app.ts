@@ -341,6 +341,7 @@ export class Gateway {
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
+    this.learner.setSnapshotRemains(config.learning.snapshot_change.remains);
     const { latency, targets } = config.routing;
     const { tries, budget_usd: budgetUsd } = config.learning.launch;
     const budget = budgetTarget(targets.budget);

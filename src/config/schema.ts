@@ -171,6 +171,7 @@ export const configSchema = z.strictObject({
           }),
         ])
         .prefault({}),
+      snapshot_change: z.strictObject({ remains: z.number().gt(0).max(1).default(0.25) }).prefault({}),
       sources: z.record(z.string(), reliability).default({}),
       audit: audit.default(0),
       ask: share.default(0),

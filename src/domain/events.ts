@@ -46,6 +46,8 @@ export interface CompletedEvent {
   /** HTTP status that the client got; null when it left before. */
   status: number | null;
   completionId: string | null;
+  /** The upstream's name of the answering arm's model, by the config; absent from old logs. */
+  upstreamModel?: string | null;
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
@@ -118,6 +120,16 @@ export interface DriftedEvent extends EventOfModel {
   remains: number;
 }
 
+/** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */
+export interface SnapshotChangedEvent extends EventOfModel {
+  type: 'snapshot_changed';
+  /** The upstream's names of the model: what was learned is of, and what serves now. */
+  from: string;
+  to: string;
+  /** Share of what was learned that remains, in (0, 1]. */
+  remains: number;
+}
+
 interface AdminEvent extends EventOfModel {
   /** Name of the admin's key, or null where none is asked for. */
   by: string | null;
@@ -145,16 +157,19 @@ export interface ModelResetEvent extends AdminEvent {
 export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
 /** What admins do. */
 export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
-export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent;
+export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent | SnapshotChangedEvent;
 export type GatewayEvent = DecisionEvent | ModelEvent;
 
 export function isModelEvent<E extends GatewayEvent>(event: E): event is E & ModelEvent {
   return event.decisionId === null;
 }
 
+/** What the learner itself writes of models. */
+const LEARNERS = ['launched', 'drifted', 'snapshot_changed'] as const satisfies readonly ModelEvent['type'][];
+
 /** Of an admin, so that other models may be in force after it. */
 export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
-  return isModelEvent(event) && event.type !== 'launched' && event.type !== 'drifted';
+  return isModelEvent(event) && !(LEARNERS as readonly string[]).includes(event.type);
 }
 
 /** An event with its place in the log; numbers rise, and may leave gaps. */

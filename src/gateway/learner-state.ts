@@ -14,6 +14,7 @@ import {
   type LaunchedEvent,
   type ModelEvent,
   type ModelResetEvent,
+  type SnapshotChangedEvent,
   type StoredEvent,
 } from '../domain/events.ts';
 import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
@@ -24,6 +25,7 @@ import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
@@ -43,6 +45,7 @@ interface SerialisedState {
   known: string[];
   spend: SpendLedgerState;
   volunteers: VolunteerCalibrationState;
+  snapshots: UpstreamSnapshotsState;
   modelChanges: [string, ModelChange][];
   resets: [string, number][];
 }
@@ -74,6 +77,8 @@ export class LearnerState {
   /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
   readonly spend = new SpendLedger();
   modelChanges: ModelChanges = new Map();
+  /** Of which upstream model the arms' states are. */
+  readonly snapshots = new UpstreamSnapshots();
   /** What ratings count that nobody asked for. */
   readonly volunteers = new VolunteerCalibration();
   /** Number of the last reset by an admin of each model that had one. */
@@ -118,6 +123,7 @@ export class LearnerState {
     if (event.type === 'completed') {
       this.#learnStatistics(event, history);
       this.#learnSpending(event, history);
+      this.#noteUpstream(event, history);
     }
     const before = this.#observations(history);
     const after = this.#observations([...history, event]);
@@ -154,6 +160,11 @@ export class LearnerState {
     if (event.arm !== null && event.outcome === 'ok' && !this.#isForgotten(event.arm, history)) {
       this.launches.answered(event.arm);
     }
+  }
+
+  #noteUpstream({ arm, upstreamModel }: CompletedEvent, history: readonly StoredEvent[]): void {
+    if (arm === null || !upstreamModel || this.#isForgotten(arm, history)) return;
+    this.snapshots.answered(arm, upstreamModel);
   }
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
@@ -201,6 +212,7 @@ export class LearnerState {
     if (event.type === 'model_reset') this.#reset(event);
     else if (event.type === 'launched') this.#launch(event);
     else if (event.type === 'drifted') this.#temper(event);
+    else if (event.type === 'snapshot_changed') this.#changeSnapshot(event);
   }
 
   #launch({ model, featureMap, priorMean }: LaunchedEvent): void {
@@ -212,13 +224,24 @@ export class LearnerState {
     this.policy.launch(model, mean);
   }
 
-  /** The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset. */
+  /**
+   * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
+   * of an earlier snapshot of its model.
+   */
   #temper({ model, at, remains, sequence }: StoredEvent<DriftedEvent>): void {
     const resets = this.#driftResets.get(model) ?? [];
     if (resets.some((earlier) => earlier.sequence > at) || at < (this.#resets.get(model) ?? 0)) return;
+    if (at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
     this.#driftResets.set(model, [...resets, { sequence, remains }]);
     this.drift.reset(model);
+  }
+
+  /** Lessons of decisions before it count as little when they come later: see `#observations`. */
+  #changeSnapshot(event: StoredEvent<SnapshotChangedEvent>): void {
+    if (!this.snapshots.change(event)) return;
+    this.policy.temperAll(event.model, event.remains);
+    this.drift.reset(event.model);
   }
 
   /** The arm is new again: nobody knows it, and it can be launched once more. */
@@ -226,6 +249,7 @@ export class LearnerState {
     this.#resets.set(model, sequence);
     this.#driftResets.delete(model);
     this.drift.reset(model);
+    this.snapshots.forget(model);
     this.launches.forget(model);
     this.known.delete(model);
     this.policy.forget(model);
@@ -234,7 +258,12 @@ export class LearnerState {
 
   #observations(events: readonly StoredEvent[]) {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
-    for (const [key, { arm }] of lessons) if (this.#isForgotten(arm, events)) lessons.delete(key);
+    const decidedAt = events.find(({ type }) => type === 'decided')?.sequence ?? 0;
+    for (const [key, lesson] of lessons) {
+      const share = this.snapshots.shareLeft(lesson.arm, decidedAt);
+      if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
+      else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
+    }
     return lessons;
   }
 
@@ -268,6 +297,7 @@ export class LearnerState {
       known: [...this.known],
       spend: this.spend.state(),
       volunteers: this.volunteers.state(),
+      snapshots: this.snapshots.state(),
       modelChanges: [...this.modelChanges],
       resets: [...this.#resets],
     };
@@ -294,6 +324,7 @@ export class LearnerState {
     for (const arm of state.known) this.known.add(arm);
     this.spend.restore(state.spend);
     this.volunteers.restore(state.volunteers);
+    this.snapshots.restore(state.snapshots);
     this.modelChanges = new Map(state.modelChanges);
     this.#resets = new Map(state.resets);
     this.sequence = sequence;

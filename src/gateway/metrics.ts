@@ -83,6 +83,9 @@ export class Metrics {
     'model',
     'direction',
   ]);
+  readonly snapshotChanges = this.#counter('snapshot_changes_total', 'Changes of the upstream model behind a model.', [
+    'model',
+  ]);
   readonly budgetTargetUsd = this.#gauge('budget_target_usd', 'USD that routing is to spend.', ['per']);
   readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: of the day (UTC), or the mean of a request.', [
     'per',
