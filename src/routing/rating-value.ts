@@ -16,8 +16,11 @@ type Scored = ArmExplanation & { quality: number; qualitySd: number; exploredQua
  * It depends on the context and on what was learned before, never on the answer or its quality. So ratings that are
  * asked for by it do not bias a regression of the quality on the context: given x and the arm, whether it is asked is
  * no evidence of y.
- * On a simulated stream with a tenth of the answers rated the squared error of predicted quality is 12 % below that of
- * ratings by lot (test/gateway/unit/feedback-requests.test.ts).
+ * With a tenth of the answers rated, against as many ratings by lot, the squared error of predicted quality is: on
+ * RouterBench, after 50 queries rated for all models, 0.2051 against 0.2068 (−0.0017 ± 0.0003, 16 seeds; most of it is
+ * the outcomes' own noise); on a simulated stream of five unknown models 0.0271 against 0.0310 (test/gateway/unit/
+ * feedback-requests.test.ts); of ten known ones the same. Utility is the same within the error, +0.2 ± 0.4 points on
+ * RouterBench. The knowledge gradient at the query itself (Frazier, Powell and Dayanik 2008) did no better.
  * @returns null where there was nothing to decide: the client named the model, or the learner had no part in it
  */
 export function logRatingValue(decision: Decision): number | null {

@@ -79,6 +79,7 @@ const COSTS = [1, 0.5, 0.25, 0.1, 0.05];
 const WEIGHT = 0.8;
 const FEATURES = 6;
 const RATE = 0.1;
+const STREAM = 1000;
 
 /** Five models, the dear ones better, and better by different amounts on different queries. */
 function fleet(random: Random) {
@@ -99,11 +100,13 @@ const context = (random: Random) =>
   Float64Array.from({ length: FEATURES }, (_, i) => (i === 0 ? 1 : Math.max(-3, Math.min(3, random.normal()))));
 
 /** The policy's decision as the gateway explains it. */
-const explained = ({ assessments, chosen }: PolicyDecision) =>
+const explained = ({ assessments, chosen }: PolicyDecision, policy: LinearPolicy) =>
   decided('d', {
     weight: WEIGHT,
     arm: assessments[chosen].arm,
-    arms: assessments.map(({ keptOut, ...figures }) => explanationOf(figures.arm, figures)),
+    arms: assessments.map(({ keptOut, ...figures }) =>
+      explanationOf(figures.arm, { ...figures, ratings: policy.ratingsOf(figures.arm) }),
+    ),
   }).decision;
 
 /** Sends a stream through the production policy, rated where it is asked. @returns mean squared error, and share asked */
@@ -112,18 +115,18 @@ function learnedBy(seed: number, teaches: boolean) {
   const random = seededRandom(7919 * seed);
   const lot = seededRandom(17 * seed);
   const policy = new LinearPolicy(FEATURES);
-  const requests = new FeedbackRequests(lot);
+  const requests = new FeedbackRequests(lot, 0);
   const decide = (x: Float64Array, exploration: ExplorationKind) => {
     const offers = ARMS.map((arm, i) => ({ arm, cost: () => COSTS[i], penalty: 0 }));
     const common = { reference: 'a', referenceCost: () => 1, random };
     return policy.decide({ context: x, offers, weight: WEIGHT, exploration, ...common });
   };
   let asked = 0;
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < STREAM; i++) {
     const x = context(random);
     const made = decide(x, 'thompson');
     const reward = random.uniform() < quality(made.chosen, x) ? 1 : 0;
-    const request = requests.of(explained(made), teaches ? { audit: 0, ask: RATE } : { audit: RATE, ask: 0 });
+    const request = requests.of(explained(made, policy), teaches ? { audit: 0, ask: RATE } : { audit: RATE, ask: 0 });
     if (!request?.audit && !request?.teaches) continue;
     asked++;
     policy.learn({ kind: 'quality', arm: ARMS[made.chosen], context: x, reward, weight: 1 });
@@ -131,17 +134,35 @@ function learnedBy(seed: number, teaches: boolean) {
   const errors = Array.from({ length: 100 }, () => context(random)).flatMap((x) =>
     decide(x, 'none').assessments.map(({ quality: learned }, arm) => (learned - quality(arm, x)) ** 2),
   );
-  return { squaredError: mean(errors), asked: asked / 1000 };
+  return { squaredError: mean(errors), asked: asked / STREAM };
 }
 
 describe('ratings that are asked for where they teach most', () => {
-  it('are as many as configured, and teach more than as many by lot', () => {
+  it('are as many as configured, and teach more than as many by lot of models that nothing is known of', () => {
     const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
     const [rule, lot] = [true, false].map((teaches) => seeds.map((seed) => learnedBy(seed, teaches)));
-    const bound = 4 * Math.sqrt((RATE * (1 - RATE)) / (1000 * seeds.length));
+    const bound = 4 * Math.sqrt((RATE * (1 - RATE)) / (STREAM * seeds.length));
     for (const runs of [rule, lot]) expect(Math.abs(mean(runs.map(({ asked }) => asked)) - RATE)).toBeLessThan(bound);
     const error = (runs: typeof rule) => mean(runs.map(({ squaredError }) => squaredError));
     // With 40 seeds 0.0271 against 0.0310.
     expect(error(rule)).toBeLessThan(0.95 * error(lot));
+  });
+});
+
+describe('of a model with fewer than 20 ratings', () => {
+  it('answers are asked about by lot, at the same rate; the audit is apart from it', () => {
+    const requests = new FeedbackRequests(seededRandom(2));
+    const rates = { audit: 0.2, ask: RATE };
+    const decision = (ratings: number) =>
+      decisionOf([{ ...candidate('a', 0.8, 0.1), ratings }, candidate('b', 0.1, 0.001)]);
+    const made = Array.from({ length: 20_000 }, () => requests.of(decision(19), rates));
+    const count = (matches: (request: (typeof made)[number]) => boolean | undefined) => made.filter(matches).length;
+    const within = (share: number) => 4 * Math.sqrt(20_000 * share * (1 - share));
+    expect(Math.abs(count((request) => request?.teaches) - 20_000 * RATE)).toBeLessThan(within(RATE));
+    const both = 0.2 * RATE;
+    expect(Math.abs(count((request) => request?.teaches && request.audit) - 20_000 * both)).toBeLessThan(within(both));
+    // From then on the rule: equal values are never above the threshold for long.
+    const ruled = Array.from({ length: 1000 }, () => requests.of(decision(20), rates)?.teaches);
+    expect(Math.abs(ruled.filter(Boolean).length - 1000 * RATE)).toBeLessThanOrEqual(2);
   });
 });
