@@ -12,7 +12,7 @@ describe('learning.audit', () => {
     const config = { learning: { audit: 0.5 } };
     const gateway = kept(await startTestGateway({ config, random: seededRandom(7) }));
     const answers = [];
-    for (let i = 0; i < 24; i++) {
+    for (let i = 0; i < 12; i++) {
       const body = ask(`query ${i}`, { model: 'big', stream: i % 2 === 0 });
       answers.push(await send(`${gateway.url}/v1/chat/completions`, body));
     }
