@@ -29,6 +29,8 @@ import {
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
+import { FeedbackRequests } from './gateway/feedback-requests.ts';
+import { type ImplicitSettings, ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
 import { LearnerState } from './gateway/learner-state.ts';
@@ -163,6 +165,8 @@ export class Gateway {
       conditions: this.#conditions,
       tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
+      feedbackRequests: new FeedbackRequests(this.#random),
+      implicitSignals: new ImplicitSignals({ ...parts, eventLog: this.eventLog }),
     });
     this.server = buildServer({
       ...parts,
@@ -182,6 +186,10 @@ export class Gateway {
         eventLog: this.eventLog,
         learner: this.learner,
         reliability: (source) => reliabilityOf(this.config, source),
+        volunteered: (source) => {
+          const { share, sources } = auditOf(this.config);
+          return share > 0 && sources.includes(source) ? this.learner.knowledge.volunteers.weightsOf(source) : null;
+        },
       }),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
@@ -332,6 +340,7 @@ export class Gateway {
     const reference = this.#referenceArm(config, arms);
     this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
     this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
+    this.learner.setSnapshotRemains(config.learning.snapshot_change.remains);
     const { latency, targets, stickiness } = config.routing;
     const { tries, budget_usd: budgetUsd } = config.learning.launch;
     const budget = budgetTarget(targets.budget);
@@ -362,6 +371,8 @@ export class Gateway {
       },
       // Who names a session wants it to stay together; nobody asked for that of the others.
       stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
+      asking: { audit: auditOf(config).share, ask: config.learning.ask },
+      implicit: implicitSettings(config),
     };
   }
 
@@ -445,6 +456,20 @@ function reliabilityOf({ learning }: Config, source: string): Reliability | null
   if (!Object.hasOwn(learning.sources, source)) return null;
   const { true_positive: truePositive, false_positive: falsePositive } = learning.sources[source];
   return { truePositive, falsePositive };
+}
+
+function auditOf({ learning: { audit } }: Config) {
+  return typeof audit === 'number' ? { share: audit, sources: ['user'] } : audit;
+}
+
+function implicitSettings({ learning: { implicit } }: Config): ImplicitSettings {
+  const { regenerate, abort } = implicit;
+  return {
+    regenerate: regenerate
+      ? { score: regenerate.score, weight: regenerate.weight, withinMs: 1000 * regenerate.within_s }
+      : null,
+    abort: abort ?? null,
+  };
 }
 
 type Targets = Config['routing']['targets'];

@@ -87,5 +87,11 @@ export const LAUNCH = {
 /** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned. */
 export const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
 
+/**
+ * What remains of an arm's state when its upstream model is a new snapshot. Not measured: snapshots of one model are
+ * alike as a rule, so more than after an alarm of drift.
+ */
+export const SNAPSHOT_REMAINS = 0.25;
+
 /** The paper's exploration bonus is α · xᵀA⁻¹x (arXiv 2502.18482). */
 export const UCB_ALPHA = 0.1;

@@ -24,6 +24,12 @@ export class LengthCorrection {
     });
   }
 
+  /** Multiplies what the arm has learned by the factor. */
+  temper(arm: string, factor: number): void {
+    const sums = this.#arms.get(arm);
+    if (sums) this.#arms.set(arm, { ratios: factor * sums.ratios, count: factor * sums.count });
+  }
+
   forget(arm: string): void {
     this.#arms.delete(arm);
   }

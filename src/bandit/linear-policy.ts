@@ -119,6 +119,13 @@ export class LinearPolicy implements Policy {
     this.#quality.temper(arm, factor);
   }
 
+  /** As `temper`, of the lengths of its answers too. @param factor in (0, 1] */
+  temperAll(arm: string, factor: number): void {
+    this.temper(arm, factor);
+    this.#length.temper(arm, factor);
+    this.#correction.temper(arm, factor);
+  }
+
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
    * is learned.

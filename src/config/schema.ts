@@ -64,6 +64,18 @@ const reliability = z
     error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
   });
 
+/** Of answers that are drawn by lot to be rated; `sources`: whose ratings are volunteered where nobody asks. */
+const audit = z.union(
+  [share, z.strictObject({ share, sources: z.array(z.string().min(1)).min(1).default(['user']) })],
+  'expected a share from 0 to 1 such as 0.02, or { share: 0.02, sources: [user] }',
+);
+
+/** What a client's behaviour is taken to say of an answer. Weak evidence: a tenth of a rating, or less. */
+const signal = (score: number, weight: number) => ({
+  score: share.default(score),
+  weight: z.number().gt(0).max(1).default(weight),
+});
+
 const targetUsd = z.number().positive();
 
 const budget = z.union(
@@ -162,7 +174,16 @@ export const configSchema = z.strictObject({
           }),
         ])
         .prefault({}),
+      snapshot_change: z.strictObject({ remains: z.number().gt(0).max(1).default(0.25) }).prefault({}),
       sources: z.record(z.string(), reliability).default({}),
+      audit: audit.default(0),
+      ask: share.default(0),
+      implicit: z
+        .strictObject({
+          regenerate: z.strictObject({ ...signal(0.2, 0.1), within_s: seconds.default(60) }).optional(),
+          abort: z.strictObject(signal(0.3, 0.05)).optional(),
+        })
+        .prefault({}),
       launch: z
         .strictObject({
           tries: z.number().int().nonnegative().default(30),

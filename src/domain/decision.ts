@@ -1,3 +1,5 @@
+import type { FeedbackRequest } from './selection.ts';
+
 /** How one arm looked when a decision was made. Predictions are null where the arm was left out. */
 export interface ArmExplanation {
   arm: string;
@@ -72,6 +74,8 @@ export interface Decision {
   images: number;
   /** Answers asked for at once; absent in events of before it was recorded: 1. */
   choices?: number;
+  /** Absent where the config asked for no ratings. */
+  ask?: FeedbackRequest;
   arms: ArmExplanation[];
   /** Second-best score. */
   runnerUp: { arm: string; score: number } | null;

@@ -2,6 +2,7 @@ import type { JsonObject, Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
 import type { Reliability } from './reliability.ts';
+import type { VolunteerWeights } from './selection.ts';
 
 /** How a request ended. `aborted`: the client left. `interrupted`: the stream broke off after it had begun. */
 export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
@@ -45,6 +46,8 @@ export interface CompletedEvent {
   /** HTTP status that the client got; null when it left before. */
   status: number | null;
   completionId: string | null;
+  /** The upstream's name of the answering arm's model, by the config; absent from old logs. */
+  upstreamModel?: string | null;
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
@@ -67,10 +70,14 @@ export interface RatedEvent {
   feedbackId: string;
   /** In [0, 1]. */
   score: number;
+  /** Of an implicit signal: how much it counts, in (0, 1]. Absent: as a rating. */
+  weight?: number;
   /** Who rates. A later rating of one source replaces its earlier one. */
   source: string;
   /** How the source errs, by the config when it rated; null for one that is taken at its word. Absent from old logs. */
   reliability?: Reliability | null;
+  /** What it counts if nobody asked for it, by what was known when it came. Absent without an audit. */
+  volunteered?: VolunteerWeights;
   comment: string | null;
   idempotencyKey: string | null;
 }
@@ -113,6 +120,16 @@ export interface DriftedEvent extends EventOfModel {
   remains: number;
 }
 
+/** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */
+export interface SnapshotChangedEvent extends EventOfModel {
+  type: 'snapshot_changed';
+  /** The upstream's names of the model: what was learned is of, and what serves now. */
+  from: string;
+  to: string;
+  /** Share of what was learned that remains, in (0, 1]. */
+  remains: number;
+}
+
 interface AdminEvent extends EventOfModel {
   /** Name of the admin's key, or null where none is asked for. */
   by: string | null;
@@ -140,16 +157,19 @@ export interface ModelResetEvent extends AdminEvent {
 export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
 /** What admins do. */
 export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
-export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent;
+export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent | SnapshotChangedEvent;
 export type GatewayEvent = DecisionEvent | ModelEvent;
 
 export function isModelEvent<E extends GatewayEvent>(event: E): event is E & ModelEvent {
   return event.decisionId === null;
 }
 
+/** What the learner itself writes of models. */
+const LEARNERS = ['launched', 'drifted', 'snapshot_changed'] as const satisfies readonly ModelEvent['type'][];
+
 /** Of an admin, so that other models may be in force after it. */
 export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
-  return isModelEvent(event) && event.type !== 'launched' && event.type !== 'drifted';
+  return isModelEvent(event) && !(LEARNERS as readonly string[]).includes(event.type);
 }
 
 /** An event with its place in the log; numbers rise, and may leave gaps. */

@@ -14,10 +14,26 @@ export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
 /**
  * The quality that ratings of one answer speak for: their mean, each corrected for how its source errs and weighed by the
  * inverse of the variance that this brings. One of a source that errs may lie beyond 0 or 1; only their expectation is
- * the quality. Null where nobody rated.
+ * the quality. Null where nobody rated: what behaviour hints at is no rating.
  */
 export function ratedQuality(ratings: readonly RatedEvent[]): number | null {
-  const weighed = ratings.map(({ score, reliability = null }) => weighedRating(score, reliability));
+  const given = ratings.filter((rating) => !isImplicit(rating));
+  const weighed = given.map(({ score, reliability = null }) => weighedRating(score, reliability));
   const total = weighed.reduce((sum, { weight }) => sum + weight, 0);
   return total > 0 ? weighed.reduce((sum, { reward, weight }) => sum + weight * reward, 0) / total : null;
+}
+
+/** Sources of what is read from the client's behaviour begin so; no client may rate as one. */
+export const IMPLICIT = 'implicit:';
+export type ImplicitSignal = 'regenerate' | 'abort';
+
+export function isImplicit({ source }: Pick<RatedEvent, 'source'>): boolean {
+  return source.startsWith(IMPLICIT);
+}
+
+/** Those that say what the quality was: what the client's behaviour hints at gives way to any rating. */
+export function countingRatings(events: readonly GatewayEvent[]): RatedEvent[] {
+  const active = activeRatings(events);
+  const explicit = active.filter((rating) => !isImplicit(rating));
+  return explicit.length > 0 ? explicit : active;
 }

@@ -12,6 +12,8 @@ import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { type Conversation, Conversations } from './conversations.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
+import type { FeedbackRequests } from './feedback-requests.ts';
+import type { ImplicitSignals } from './implicit-signals.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
@@ -57,6 +59,8 @@ export interface ChatParts extends ExchangeParts {
   featurizer: Featurizer;
   learner: Learner;
   keyLimiter: KeyLimiter;
+  feedbackRequests: FeedbackRequests;
+  implicitSignals: ImplicitSignals;
   random: Random;
   log: Logger;
 }
@@ -92,6 +96,7 @@ export class Chat {
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
+    this.#askForFeedback(decision, runtime);
     const exchange = new Exchange(decisionId, decision, { ...input, conversation }, this.#parts);
     const decided: DecidedEvent = {
       type: 'decided',
@@ -105,9 +110,11 @@ export class Chat {
       context: features.context,
     };
     this.#open.add(exchange);
+    const signalsAtEnd = this.#parts.implicitSignals.begin(input, runtime.implicit);
     void exchange.finished.then((completed) => {
       this.#open.delete(exchange);
       this.#parts.keyLimiter.settle(decided, completed);
+      signalsAtEnd(completed);
     });
     this.#parts.eventLog.record(decided);
     const reply = await this.#answer(input, runtime, exchange);
@@ -159,6 +166,15 @@ export class Chat {
     const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages };
     const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
     return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
+  }
+
+  #askForFeedback(decision: Decision, { asking }: Runtime): void {
+    const request = this.#parts.feedbackRequests.of(decision, asking);
+    if (!request) return;
+    decision.ask = request;
+    for (const reason of ['audit', 'teaches'] as const) {
+      if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
+    }
   }
 
   /** Of the budget of routing, what the request is predicted to cost is not there for others. */

@@ -158,6 +158,7 @@ export class Exchange {
       arm: answering?.arm.id ?? null,
       attempts: this.attempts,
       status,
+      upstreamModel: answering?.arm.upstreamModel ?? null,
       ...this.#facts,
       usage: bill?.usage ?? null,
       usageEstimated: bill?.estimated ?? false,

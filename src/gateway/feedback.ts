@@ -7,6 +7,7 @@ import {
   type StoredEvent,
 } from '../domain/events.ts';
 import type { Reliability } from '../domain/reliability.ts';
+import type { VolunteerWeights } from '../domain/selection.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
@@ -31,6 +32,8 @@ export interface FeedbackParts {
   learner: Learner;
   /** How a source of ratings errs, by the config in force; null: it is taken at its word. */
   reliability(source: string): Reliability | null;
+  /** What a rating of the source counts where nobody asked for it; null: as much as any. */
+  volunteered(source: string): VolunteerWeights | null;
 }
 
 /**
@@ -57,12 +60,14 @@ export class Feedback {
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
+    const volunteered = this.#parts.volunteered(rating.source);
     const stored = await this.#append({
       type: 'rated',
       decisionId,
       time,
       feedbackId,
       reliability: this.#parts.reliability(rating.source),
+      ...(volunteered && { volunteered }),
       ...fields,
     });
     const taken = (stored as { feedbackId: string }).feedbackId;

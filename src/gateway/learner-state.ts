@@ -14,6 +14,7 @@ import {
   type LaunchedEvent,
   type ModelEvent,
   type ModelResetEvent,
+  type SnapshotChangedEvent,
   type StoredEvent,
 } from '../domain/events.ts';
 import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
@@ -22,14 +23,16 @@ import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistic
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
-import { observationsOf } from './observations.ts';
+import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
+import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 7;
+const FOLD_VERSION = 8;
 
 interface SerialisedState {
   policy: LinearPolicyState;
@@ -41,6 +44,8 @@ interface SerialisedState {
   driftResets: [string, DriftReset[]][];
   known: string[];
   spend: SpendLedgerState;
+  volunteers: VolunteerCalibrationState;
+  snapshots: UpstreamSnapshotsState;
   modelChanges: [string, ModelChange][];
   resets: [string, number][];
 }
@@ -53,7 +58,7 @@ interface DriftReset {
 }
 
 /** One lesson and its key in `observationsOf`. */
-type Lesson = readonly [key: string, observation: Observation];
+type KeyedLesson = readonly [key: string, lesson: Lesson];
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState {
@@ -72,6 +77,10 @@ export class LearnerState {
   /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
   readonly spend = new SpendLedger();
   modelChanges: ModelChanges = new Map();
+  /** Of which upstream model the arms' states are. */
+  readonly snapshots = new UpstreamSnapshots();
+  /** What ratings count that nobody asked for. */
+  readonly volunteers = new VolunteerCalibration();
   /** Number of the last reset by an admin of each model that had one. */
   #resets = new Map<string, number>();
   /** Since then. */
@@ -105,6 +114,7 @@ export class LearnerState {
       return;
     }
     this.spend.fold(event, history);
+    this.volunteers.fold(event, history);
     if (event.type === 'decided') this.#learnDecision(event);
     else this.#learnOutcome(event, history);
   }
@@ -113,13 +123,14 @@ export class LearnerState {
     if (event.type === 'completed') {
       this.#learnStatistics(event, history);
       this.#learnSpending(event, history);
+      this.#noteUpstream(event, history);
     }
     const before = this.#observations(history);
     const after = this.#observations([...history, event]);
     const gone = [...before].filter(([key]) => !after.has(key));
     const come = [...after].filter(([key]) => !before.has(key));
     // A changed rating says little of drift: its first version was counted.
-    if (gone.length === 0) this.#watch(come, event.sequence);
+    if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
     this.#learn([
       ...gone.map((lesson) => this.#takenBack(lesson, history)),
       ...come.map(([, observation]) => observation),
@@ -151,16 +162,22 @@ export class LearnerState {
     }
   }
 
-  #watch(lessons: readonly Lesson[], sequence: number): void {
+  #noteUpstream({ arm, upstreamModel }: CompletedEvent, history: readonly StoredEvent[]): void {
+    if (arm === null || !upstreamModel || this.#isForgotten(arm, history)) return;
+    this.snapshots.answered(arm, upstreamModel);
+  }
+
+  #watch(lessons: readonly KeyedLesson[], sequence: number): void {
     for (const [, lesson] of lessons) {
-      if (lesson.kind !== 'quality') continue;
-      const residual = this.policy.standardisedResidual(lesson.arm, lesson.context, lesson.reward);
-      if (Number.isFinite(residual)) this.drift.observe(lesson.arm, residual, sequence, this.driftOptions);
+      if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
+      const { arm, context, reward, driftWeight = 1 } = lesson;
+      const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward);
+      if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, this.driftOptions);
     }
   }
 
   /** The lesson with the weight that is left of it: resets since it was learned have tempered it. */
-  #takenBack([key, observation]: Lesson, history: readonly StoredEvent[]): Observation {
+  #takenBack([key, observation]: KeyedLesson, history: readonly StoredEvent[]): Observation {
     const resets = observation.kind === 'quality' ? (this.#driftResets.get(observation.arm) ?? []) : [];
     if (resets.length === 0) return { ...observation, weight: -observation.weight };
     const learnedAt = this.#learnedAt(key, history);
@@ -195,6 +212,7 @@ export class LearnerState {
     if (event.type === 'model_reset') this.#reset(event);
     else if (event.type === 'launched') this.#launch(event);
     else if (event.type === 'drifted') this.#temper(event);
+    else if (event.type === 'snapshot_changed') this.#changeSnapshot(event);
   }
 
   #launch({ model, featureMap, priorMean }: LaunchedEvent): void {
@@ -206,13 +224,24 @@ export class LearnerState {
     this.policy.launch(model, mean);
   }
 
-  /** The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset. */
+  /**
+   * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
+   * of an earlier snapshot of its model.
+   */
   #temper({ model, at, remains, sequence }: StoredEvent<DriftedEvent>): void {
     const resets = this.#driftResets.get(model) ?? [];
     if (resets.some((earlier) => earlier.sequence > at) || at < (this.#resets.get(model) ?? 0)) return;
+    if (at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
     this.#driftResets.set(model, [...resets, { sequence, remains }]);
     this.drift.reset(model);
+  }
+
+  /** Lessons of decisions before it count as little when they come later: see `#observations`. */
+  #changeSnapshot(event: StoredEvent<SnapshotChangedEvent>): void {
+    if (!this.snapshots.change(event)) return;
+    this.policy.temperAll(event.model, event.remains);
+    this.drift.reset(event.model);
   }
 
   /** The arm is new again: nobody knows it, and it can be launched once more. */
@@ -220,6 +249,7 @@ export class LearnerState {
     this.#resets.set(model, sequence);
     this.#driftResets.delete(model);
     this.drift.reset(model);
+    this.snapshots.forget(model);
     this.launches.forget(model);
     this.known.delete(model);
     this.policy.forget(model);
@@ -228,7 +258,12 @@ export class LearnerState {
 
   #observations(events: readonly StoredEvent[]) {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
-    for (const [key, { arm }] of lessons) if (this.#isForgotten(arm, events)) lessons.delete(key);
+    const decidedAt = events.find(({ type }) => type === 'decided')?.sequence ?? 0;
+    for (const [key, lesson] of lessons) {
+      const share = this.snapshots.shareLeft(lesson.arm, decidedAt);
+      if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
+      else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
+    }
     return lessons;
   }
 
@@ -261,6 +296,8 @@ export class LearnerState {
       driftResets: [...this.#driftResets],
       known: [...this.known],
       spend: this.spend.state(),
+      volunteers: this.volunteers.state(),
+      snapshots: this.snapshots.state(),
       modelChanges: [...this.modelChanges],
       resets: [...this.#resets],
     };
@@ -286,6 +323,8 @@ export class LearnerState {
     this.#driftResets = new Map(state.driftResets);
     for (const arm of state.known) this.known.add(arm);
     this.spend.restore(state.spend);
+    this.volunteers.restore(state.volunteers);
+    this.snapshots.restore(state.snapshots);
     this.modelChanges = new Map(state.modelChanges);
     this.#resets = new Map(state.resets);
     this.sequence = sequence;
@@ -296,6 +335,10 @@ export class LearnerState {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
+}
+
+function isWatched({ driftWeight }: Lesson): boolean {
+  return driftWeight !== 0;
 }
 
 function predictedCost({ arm, arms }: Decision): number {

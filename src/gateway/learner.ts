@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { SNAPSHOT_REMAINS } from '../bandit/defaults.ts';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
@@ -62,6 +63,9 @@ export class Learner {
   #offered: OfferedArms | null = null;
   /** Before, any arm would seem new. */
   #logWasRead = false;
+  #snapshotRemains = SNAPSHOT_REMAINS;
+  /** Upstream models of arms whose change is on its way to the log and back. */
+  readonly #changing = new Map<string, string>();
   /** Arms whose launch is on its way to the log and back. */
   readonly #launching = new Set<string>();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
@@ -118,10 +122,36 @@ export class Learner {
     this.#state.driftOptions = driftOptions(drift);
   }
 
-  /** Launches those of the arms on offer that are new among known ones, once the log has been read. */
+  /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
+  setSnapshotRemains(remains: number): void {
+    this.#snapshotRemains = remains;
+  }
+
+  /**
+   * Launches those of the arms on offer that are new among known ones, and tempers those whose upstream model has
+   * changed, once the log has been read.
+   */
   introduce(offered: OfferedArms): void {
     this.#offered = offered;
-    if (this.#logWasRead) this.#launchNewcomers(offered);
+    if (this.#logWasRead) this.#compare(offered);
+  }
+
+  #compare(offered: OfferedArms): void {
+    this.#announceSnapshots(offered);
+    this.#launchNewcomers(offered);
+  }
+
+  /** Like a drift alarm, a change takes effect with its event. */
+  #announceSnapshots({ arms }: OfferedArms): void {
+    const { clock, log, metrics, record } = this.#options;
+    for (const event of this.#state.snapshots.changesDue(arms, this.#snapshotRemains, clock.now())) {
+      const { model, from, to, remains } = event;
+      if (this.#changing.get(model) === to) continue;
+      this.#changing.set(model, to);
+      metrics.snapshotChanges.inc({ model });
+      log.warn({ model, from, to, remains }, 'The upstream model has changed: what was learned is trusted less.');
+      record(event);
+    }
   }
 
   #launchNewcomers(offered: OfferedArms): void {
@@ -208,6 +238,7 @@ export class Learner {
       // They name places in the other log.
       this.#announced.clear();
       this.#launching.clear();
+      this.#changing.clear();
       await this.#refold();
     } catch (error) {
       this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
@@ -310,7 +341,7 @@ export class Learner {
     this.#announceDrift();
     if (!this.#logWasRead) {
       this.#logWasRead = true;
-      if (this.#offered) this.#launchNewcomers(this.#offered);
+      if (this.#offered) this.#compare(this.#offered);
     }
     if (this.#snapshotIsDue() && !this.#distrusted) await this.#saveSnapshot();
   }
@@ -368,6 +399,7 @@ export class Learner {
     if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
     if (state !== this.#state) return;
     if (event.type === 'launched') this.#launching.delete(event.model);
+    if (event.type === 'snapshot_changed') this.#changing.delete(event.model);
     for (const listener of this.#listeners) listener(event);
   }
 

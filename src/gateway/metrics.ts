@@ -71,11 +71,20 @@ export class Metrics {
     'to',
   ]);
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
+  readonly feedbackRequests = this.#counter('feedback_requests_total', 'Answers whose rating was asked for.', [
+    'reason',
+  ]);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
+  readonly implicitSignals = this.#counter('implicit_signals_total', 'What clients said of answers without rating.', [
+    'signal',
+  ]);
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [
     'model',
     'direction',
+  ]);
+  readonly snapshotChanges = this.#counter('snapshot_changes_total', 'Changes of the upstream model behind a model.', [
+    'model',
   ]);
   readonly budgetTargetUsd = this.#gauge('budget_target_usd', 'USD that routing is to spend.', ['per']);
   readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: of the day (UTC), or the mean of a request.', [

@@ -9,6 +9,7 @@ import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
+import type { SnapshotChange } from './upstream-snapshots.ts';
 
 /** What the config and the changes make of one model; see `config/model-catalog.ts`. */
 export interface ModelListing {
@@ -25,6 +26,8 @@ export interface ModelStatus extends ModelListing {
   ratings: number;
   /** Upstream calls under way. */
   inFlight: number;
+  /** The last change of its upstream model, since which older lessons count less. */
+  snapshotChange: SnapshotChange | null;
 }
 
 export interface ModelAdminParts {
@@ -146,8 +149,10 @@ export class ModelAdmin {
 
   #status(listing: ModelListing): ModelStatus {
     const { learner, load } = this.#parts;
-    const ratings = learner.knowledge.policy.ratingsOf(listing.id);
-    return { ...listing, ratings, inFlight: load.inFlight(listing.id) };
+    const { policy, snapshots } = learner.knowledge;
+    const ratings = policy.ratingsOf(listing.id);
+    const snapshotChange = snapshots.lastChange(listing.id);
+    return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

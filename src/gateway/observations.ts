@@ -1,8 +1,15 @@
 import type { Observation } from '../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
-import { activeRatings } from '../domain/ratings.ts';
+import { countingRatings, isImplicit } from '../domain/ratings.ts';
 import { weighedRating } from '../domain/reliability.ts';
+import { isAsked, selectionWeight } from '../domain/selection.ts';
 import { contextUnder } from '../features/feature-map.ts';
+
+/** What one event of a decision teaches. */
+export type Lesson = Observation & {
+  /** What a rating's residual counts in the drift monitor; absent: as a whole one. */
+  driftWeight?: number;
+};
 
 /**
  * All that the events of one decision teach, by a key that names each lesson. Pure, and the only place that says
@@ -13,8 +20,8 @@ export function observationsOf(
   events: readonly GatewayEvent[],
   featureMap: string,
   dimensions: number,
-): Map<string, Observation> {
-  const lessons = new Map<string, Observation>();
+): Map<string, Lesson> {
+  const lessons = new Map<string, Lesson>();
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
   const completed = events.find((event): event is CompletedEvent => event.type === 'completed');
   // The model that answered is the one that is taught, whichever was chosen first.
@@ -37,9 +44,16 @@ export function observationsOf(
       weight: 1,
     });
   }
-  for (const rating of activeRatings(events)) {
-    const weighed = weighedRating(rating.score, rating.reliability ?? null);
-    lessons.set(rating.feedbackId, { kind: 'quality', arm, context, ...weighed });
+  for (const rating of countingRatings(events)) {
+    const selection = selectionWeight(rating.score, isAsked(decided.decision.ask), rating.volunteered ?? null);
+    if (selection === 0) continue;
+    const { reward, weight } = weighedRating(rating.score, rating.reliability ?? null);
+    const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
+    // Residuals of volunteers have a mean of 0 only with their weights.
+    if (selection !== 1) lesson.driftWeight = selection;
+    // What is taken for a low score by rule is no sample of the quality.
+    if (isImplicit(rating)) lesson.driftWeight = 0;
+    lessons.set(rating.feedbackId, lesson);
   }
   return lessons;
 }

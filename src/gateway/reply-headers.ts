@@ -1,4 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
+import { isAsked } from '../domain/selection.ts';
 import type { ProviderAnswer } from '../providers/provider.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -19,6 +20,7 @@ export function replyHeaders(
     'x-mixllm-attempts': String(exchange.attempts.length + (arm ? 1 : 0)),
     'x-mixllm-model': asked,
   };
+  if (arm && isAsked(exchange.decision.ask)) headers['x-mixllm-ask-feedback'] = '1';
   const provider = exchange.decision.arms.find((explanation) => explanation.arm === asked)?.provider;
   if (provider) headers['x-mixllm-provider'] = provider;
   if (exchange.overheadMs !== null) headers['x-mixllm-overhead-ms'] = exchange.overheadMs.toFixed(2);

@@ -3,6 +3,8 @@ import type { Provider } from '../providers/provider.ts';
 import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
 import type { Stickiness } from './conversations.ts';
+import type { AskingRates } from './feedback-requests.ts';
+import type { ImplicitSettings } from './implicit-signals.ts';
 
 /** Limits of one gateway key. */
 export interface KeyLimits {
@@ -42,4 +44,6 @@ export interface Runtime {
   resilience: Resilience;
   /** Of conversations that the client names by `x-session-id`, and of those that are recognised by their messages. */
   stickiness: { named: Stickiness; recognised: Stickiness };
+  asking: AskingRates;
+  implicit: ImplicitSettings;
 }

@@ -1,5 +1,6 @@
 import type { ArmExplanation, Decision, Flip } from '../domain/decision.ts';
 import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../domain/events.ts';
+import { isAsked } from '../domain/selection.ts';
 
 /** A decision as JSON for people and programs: what was predicted, what was chosen, and what would change it. */
 export function renderDecision(decision: Decision) {
@@ -75,6 +76,7 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       requested_model: decided.requestedModel,
       request_id: decided.requestId,
       stream: decided.stream,
+      ask_feedback: isAsked(decided.decision.ask),
     }),
     outcome: completed ? renderOutcome(completed) : null,
     ratings: ratings.map((rating) => ({

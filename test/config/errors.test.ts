@@ -20,6 +20,7 @@ describe('a config error', () => {
       'learning: { exploration: greedy }',
       /^learning\.exploration \(line 6\): found "greedy"; .*"thompson"\|"ucb"\|"none"/,
     ],
+    ['learning: { audit: 2 }', /^learning\.audit \(line 6\): found 2; .*<=1$/],
     ['storage: { url: data/x.db }', /^storage\.url \(line 6\): found "data\/x\.db"; sqlite:PATH/],
     ['embedding: { kind: bert }', /^embedding\.kind \(line 6\): found "bert"; .*"lexical"\|"transformers"/],
     ['embedding: { kind: transformers }', /^embedding\.model \(line 6\): it is missing; a folder with a sentence-emb/],

@@ -121,6 +121,42 @@ describe('/admin/models', () => {
     expect(await listed(gateway)).toEqual(['big', 'small']);
   });
 
+  it('takes another upstream model for a new snapshot: what was learned counts a quarter, once, restarts or not', async () => {
+    const storage = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
+    const upstreams = kept(await startTestGateway());
+    const urls = Object.fromEntries(Object.entries(upstreams.upstreams).map(([id, { url }]) => [id, url]));
+    const start = (big: object = {}) => startTestGateway({ urls, config: storage, models: { big } });
+    const ratings = async (gateway: TestGateway) => {
+      await settled(gateway);
+      // The change is an event of its own, after the one that brought it.
+      await settled(gateway);
+      return (await one(gateway, 'big')).ratings;
+    };
+    const first = await start();
+    for (let i = 0; i < 4; i++) {
+      const { json } = await chat(first, 'big');
+      await send(`${first.url}/feedback`, { id: json.id, score: 1 });
+    }
+    expect([await ratings(first), (await one(first, 'big')).snapshot_change]).toEqual([4, null]);
+    await patch(first, 'big', { model: 'big-2026-11' });
+    expect(await ratings(first)).toBe(1);
+    const change = { from: 'big', to: 'big-2026-11', remains: 0.25, created: expect.any(Number) };
+    expect((await one(first, 'big')).snapshot_change).toEqual(change);
+    expect((await get(`${first.url}/metrics`)).text).toContain('mixllm_snapshot_changes_total{model="big"} 1');
+    await first.close();
+
+    const second = await start();
+    expect(await ratings(second)).toBe(1);
+    await patch(second, 'big', { model: null });
+    expect(await ratings(second)).toBe(0.25);
+    await second.close();
+    // The config file may say so as well.
+    const third = kept(await start({ model: 'big-2027-01' }));
+    expect(await ratings(third)).toBe(0.0625);
+    expect((await one(third, 'big')).snapshot_change).toEqual({ ...change, from: 'big', to: 'big-2027-01' });
+    expect(third.logged.join()).toContain('The upstream model has changed');
+  });
+
   it('forgets by a reset what a model has learned; ratings of before change nothing any more', async () => {
     const gateway = kept(await startTestGateway());
     const rate = async (model: string) => {

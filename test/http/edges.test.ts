@@ -378,6 +378,7 @@ describe('what the operator sees', () => {
       [
         ...['type', 'sequence', 'decisionId', 'time', 'outcome', 'arm', 'attempts', 'status', 'completionId'],
         ...[
+          'upstreamModel',
           'servedModel',
           'finishReason',
           'usage',

@@ -36,7 +36,7 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
 }
 
 /** The entry as the config would have it, and what is known of it besides. */
-function renderModel({ id, source, state, model, changed, problem, ratings, inFlight }: ModelStatus) {
+function renderModel({ id, source, state, model, changed, problem, ratings, inFlight, snapshotChange }: ModelStatus) {
   return {
     ...model,
     id,
@@ -48,6 +48,12 @@ function renderModel({ id, source, state, model, changed, problem, ratings, inFl
     problem: problem && (problem.param ? `${problem.param}: ${problem.message}` : problem.message),
     ratings,
     in_flight: inFlight,
+    snapshot_change: snapshotChange && {
+      from: snapshotChange.from,
+      to: snapshotChange.to,
+      created: Math.floor(snapshotChange.time / 1000),
+      remains: snapshotChange.remains,
+    },
   };
 }
 

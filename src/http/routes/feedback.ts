@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalidRequest } from '../../domain/errors.ts';
-import { activeRatings } from '../../domain/ratings.ts';
+import { activeRatings, IMPLICIT } from '../../domain/ratings.ts';
 import type { JsonDocument } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
@@ -14,6 +14,7 @@ const ratingBody = z
     source: z
       .string()
       .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -')
+      .refine((source) => !source.startsWith(IMPLICIT), `must not begin with "${IMPLICIT}": the gateway itself says so`)
       .default('user'),
     comment: z.string().max(10_000).nullish(),
     idempotency_key: z.string().min(1).max(256).nullish(),

@@ -1,5 +1,7 @@
 import type { RatedEvent } from '../../domain/events.ts';
+import { isImplicit } from '../../domain/ratings.ts';
 import type { RecordedRow } from '../../recorded/recorded-row.ts';
+import { mean } from '../../util/statistics.ts';
 import type { DecisionRecord } from './decision-records.ts';
 
 /**
@@ -34,10 +36,10 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
   };
 }
 
-/** 0..1, or null where nobody rated. */
+/** 0..1, or null where nobody rated: what behaviour hints at is no rating. */
 export function meanScore(ratings: readonly RatedEvent[]): number | null {
-  if (ratings.length === 0) return null;
-  return ratings.reduce((sum, { score }) => sum + score, 0) / ratings.length;
+  const scores = ratings.filter((rating) => !isImplicit(rating)).map(({ score }) => score);
+  return scores.length === 0 ? null : mean(scores);
 }
 
 function isoTime(milliseconds: number): string {

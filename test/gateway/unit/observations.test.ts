@@ -95,6 +95,19 @@ describe('observationsOf', () => {
     expect(lessonsOf(decided('d'), completed('d', { usage: null }))).toEqual({});
   });
 
+  it('weighs a rating that nobody asked for as was known when it came, and one that was asked for whole', () => {
+    const ask = (audit: boolean) => ({ ask: { audit, auditProbability: 0.02, teaches: false } });
+    const rating = (score: number) => ({ ...rated('d', 'fb', score), volunteered: { good: 1, bad: 0.2 } });
+    const weightOf = (audit: boolean, score: number) =>
+      lessonsOf(decided('d', ask(audit)), rating(score), completed('d')).fb;
+    expect(weightOf(true, 0.7)).toMatchObject(quality);
+    expect(weightOf(true, 0.7)).not.toHaveProperty('driftWeight');
+    expect(weightOf(false, 0)).toMatchObject({ reward: 0, weight: 0.2, driftWeight: 0.2 });
+    expect(weightOf(false, 0.5)).toMatchObject({ reward: 0.5, weight: 0.6 });
+    const none = { ...rated('d', 'fb', 1), volunteered: { good: 0, bad: 0 } };
+    expect(Object.keys(lessonsOf(decided('d', ask(false)), completed('d'), none))).toEqual(['length']);
+  });
+
   it('keeps only the constant of a context that another feature map made, or of another length', () => {
     const constant = Float64Array.of(1, 0, 0, 0);
     for (const event of [

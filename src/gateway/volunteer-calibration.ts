@@ -1,0 +1,114 @@
+import type { DecidedEvent, GatewayEvent } from '../domain/events.ts';
+import { activeRatings } from '../domain/ratings.ts';
+import type { VolunteerWeights } from '../domain/selection.ts';
+
+/** Ratings that are needed of audited answers before volunteers count, and how many of them good and bad. */
+const ENOUGH = { ratings: 20, ofEach: 5 };
+/** Half a rating of each kind, so that no odds are without bounds (Haldane 1956, Anscombe 1956). */
+const HALF = 0.5;
+/** One kind of rating counts at most this many times the other. */
+const MOST_RATIO = 50;
+
+const NOBODY: VolunteerWeights = { good: 0, bad: 0 };
+
+interface Sums {
+  count: number;
+  /** Σ score and Σ score² */
+  scores: number;
+  squares: number;
+}
+
+/** Of one source: ratings of audited answers, and of all others. */
+interface SourceSums {
+  audited: Sums;
+  volunteered: Sums;
+}
+
+export type VolunteerCalibrationState = [source: string, sums: SourceSums][];
+
+/**
+ * What ratings that nobody asked for should count, per source, so that people who complain more than they praise do not
+ * bias what is learned: a fold over the event log.
+ *
+ * Audited answers are drawn by lot, and whoever is asked rates with one probability: the mean of their scores, ȳ,
+ * estimates that of all answers. Volunteers rate with probability v(score). Their weights u(s) = s·u₁ + (1 − s)·u₀ are
+ * calibrated (Deville and Särndal 1992): their weighted mean shall be ȳ too. With the sums over volunteers,
+ *
+ *   u₁ / u₀ = Σ (1 − s)(ȳ − s) / Σ s (s − ȳ),
+ *
+ * for thumbs the odds of "up" among the audited over those among volunteers: an odds ratio, the same for every context
+ * and arm when v depends on the score alone (Prentice and Pyke 1979). So it is estimated over all arms together, while
+ * the weighted ratings tell how arms and contexts differ. The larger weight is 1: no rating counts as more than one.
+ *
+ * Until enough audited answers were rated, volunteers count nothing. Compared on a simulated stream (test/gateway/unit/
+ * audit.test.ts with 8 seeds: 20,000 answers, 2 % of them audited, half of the asked rate, bad answers are complained of
+ * five times as often as good ones are praised), bias of the learned quality and root mean squared error:
+ *   no audit                                   −0.34, 0.35
+ *   asked ratings × 1 / 0.02, volunteered × 1  −0.05, 0.10
+ *   asked ratings alone                         0.01, 0.07
+ *   asked ratings, volunteered calibrated       0.01, 0.05
+ * Inverse inclusion probabilities alone only dilute the volunteers' bias, and let one rating pass for fifty.
+ */
+export class VolunteerCalibration {
+  #sources = new Map<string, SourceSums>();
+
+  /** @param history earlier events of the same decision */
+  fold(event: GatewayEvent, history: readonly GatewayEvent[]): void {
+    if (event.type !== 'rated' && event.type !== 'withdrawn') return;
+    this.#add(history, -1);
+    this.#add([...history, event], 1);
+  }
+
+  /** By what was rated so far. Pure of the source's sums. */
+  weightsOf(source: string): VolunteerWeights {
+    const sums = this.#sources.get(source);
+    if (!sums) return NOBODY;
+    const { audited, volunteered } = sums;
+    const rare = Math.min(audited.scores, audited.count - audited.scores);
+    // Sums that ratings were taken back from may be off by a rounding error.
+    if (Math.round(audited.count) < ENOUGH.ratings || rare < ENOUGH.ofEach - 1e-9) return NOBODY;
+    const mean = (audited.scores + HALF) / (audited.count + 2 * HALF);
+    const { count, scores, squares } = withHalves(volunteered);
+    const bad = mean * (count - scores) - (scores - squares);
+    const good = squares - mean * scores;
+    // At most one of them is negative: then all volunteers rate on one side of the mean.
+    const ratio = good <= 0 ? MOST_RATIO : Math.min(MOST_RATIO, Math.max(1 / MOST_RATIO, bad / good));
+    return ratio > 1 ? { good: 1, bad: 1 / ratio } : { good: ratio, bad: 1 };
+  }
+
+  state(): VolunteerCalibrationState {
+    return [...this.#sources];
+  }
+
+  restore(state: VolunteerCalibrationState): void {
+    this.#sources = new Map(state);
+  }
+
+  /** Ratings from before there was an audit, and of sources that it is not for, say nothing of volunteers. */
+  #add(events: readonly GatewayEvent[], sign: 1 | -1): void {
+    const request = events.find((event): event is DecidedEvent => event.type === 'decided')?.decision.ask;
+    // What is asked because it teaches is asked of other queries than the average one, audited or not.
+    if (!request || request.teaches) return;
+    for (const { source, score, volunteered } of activeRatings(events)) {
+      if (!volunteered || !Number.isFinite(score)) continue;
+      const sums = this.#sumsOf(source)[request.audit ? 'audited' : 'volunteered'];
+      sums.count += sign;
+      sums.scores += sign * score;
+      sums.squares += sign * score * score;
+    }
+  }
+
+  #sumsOf(source: string): SourceSums {
+    let sums = this.#sources.get(source);
+    if (!sums) {
+      const none = () => ({ count: 0, scores: 0, squares: 0 });
+      sums = { audited: none(), volunteered: none() };
+      this.#sources.set(source, sums);
+    }
+    return sums;
+  }
+}
+
+function withHalves({ count, scores, squares }: Sums): Sums {
+  return { count: count + 2 * HALF, scores: scores + HALF, squares: squares + HALF };
+}

