@@ -1,61 +1,43 @@
-import { existsSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
-import { TIER_SLOPE_SHARE } from './bandit/defaults.ts';
-import { priorQualities, priorSlopes } from './bandit/priors.ts';
-import { tierPriors } from './bandit/tier-priors.ts';
-import { disabledProviders, enabledArms } from './config/arms.ts';
+import { disabledProviders } from './config/arms.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog, withCatalog } from './config/model-catalog.ts';
-import type { Config, ProviderConfig } from './config/schema.ts';
-import { type Arm, TIERS, type Tier } from './domain/arm.ts';
-import { messageOf } from './domain/errors.ts';
+import type { Config } from './config/schema.ts';
+import type { Tier } from './domain/arm.ts';
 import { isModelChange } from './domain/events.ts';
-import type { ModelChanges } from './domain/model-changes.ts';
-import type { Reliability } from './domain/reliability.ts';
-import { coefficientsUnder } from './features/feature-map.ts';
 import { Featurizer } from './features/featurizer.ts';
-import { LexicalEmbedder } from './features/lexical-embedder.ts';
-import { loadLexicalMap } from './features/lexical-map.ts';
+import type { LexicalEmbedder } from './features/lexical-embedder.ts';
 import type { StartWorker } from './features/transformers/model-thread.ts';
-import { loadProjection, type Projection } from './features/transformers/projection.ts';
-import {
-  cannotUseMap,
-  DEFAULT_PROJECTION,
-  HUB_CACHE,
-  TransformersEmbedder,
-} from './features/transformers/transformers-embedder.ts';
+import { TransformersEmbedder } from './features/transformers/transformers-embedder.ts';
 import { Chat } from './gateway/chat.ts';
 import { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
 import { FeedbackRequests } from './gateway/feedback-requests.ts';
-import { type ImplicitSettings, ImplicitSignals } from './gateway/implicit-signals.ts';
+import { ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
-import { LearnerState } from './gateway/learner-state.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
-import { readWarmStart, type WarmStartFile } from './gateway/warm-start-file.ts';
-import { type HashedKey, hashKey } from './http/auth.ts';
+import type { HashedKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
-import type { ReplayLearner, ReplayStart } from './offline/replay/replay-log.ts';
-import { AnthropicProvider } from './providers/anthropic/provider.ts';
-import { OpenAIProvider } from './providers/openai/provider.ts';
-import type { Provider } from './providers/provider.ts';
-import { type BreakerOptions, type BreakerState, Breakers } from './routing/breaker.ts';
-import type { BudgetTarget } from './routing/budget-ledger.ts';
+import { type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
-import { type ArmConditions, Router } from './routing/router.ts';
-import type { EventReader, EventStore } from './store/event-store.ts';
-import { SqliteEventReader } from './store/sqlite/sqlite-event-reader.ts';
+import type { ArmConditions } from './routing/router.ts';
+import type { EventStore } from './store/event-store.ts';
 import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from './store/time-limited-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
+import { databasePath } from './wiring/event-log.ts';
+import { buildEmbedder, openWarmStart, tierSlopes } from './wiring/features.ts';
+import { hashedKeys, refuseOpenHost, withoutGatewayKeys } from './wiring/keys.ts';
+import { buildRuntime } from './wiring/runtime.ts';
+import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
+import { StartError } from './wiring/start-error.ts';
 
 export interface GatewayOptions {
   log: PinoLogger;
@@ -75,13 +57,8 @@ const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
 const START_MS = 120_000;
-/** Read by the SDKs behind the config's back: they would send their headers to every upstream. */
-const SDK_VARIABLES = ['OPENAI_CUSTOM_HEADERS', 'ANTHROPIC_CUSTOM_HEADERS'];
 
-/** A start that cannot succeed; the message says what to do. */
-export class StartError extends Error {}
-
-/** The composition root: config in, wired gateway out. The only file that names concrete classes. */
+/** The composition root: config in, wired gateway out. With its parts in wiring/ the only place that names concrete classes. */
 export class Gateway {
   readonly server: FastifyInstance;
   readonly metrics = new Metrics();
@@ -110,11 +87,6 @@ export class Gateway {
     this.#log = options.log;
     this.#loaded = withoutGatewayKeys(loaded);
     refuseOpenHost(config);
-    for (const name of SDK_VARIABLES) {
-      if (process.env[name] === undefined) continue;
-      delete process.env[name];
-      this.#log.warn(`${name} is ignored: the config alone says what is sent upstream.`);
-    }
     const store = options.store ?? new SqliteEventStore(databasePath(config));
     this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
@@ -142,7 +114,7 @@ export class Gateway {
     });
     this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.recheck());
-    this.#runtime = this.#buildRuntime(loaded, null);
+    this.#runtime = this.#runtimeOf(loaded, null);
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
     const runtime = () => this.#runtime;
@@ -315,7 +287,7 @@ export class Gateway {
   #replaceRuntime(loaded: LoadedConfig): void {
     const previous = this.#runtime;
     const catalog = modelCatalog(loaded, this.learner.knowledge.modelChanges);
-    this.#runtime = this.#buildRuntime(withCatalog(loaded, catalog), { loaded: this.#loaded, runtime: previous });
+    this.#runtime = this.#runtimeOf(withCatalog(loaded, catalog), { loaded: this.#loaded, runtime: previous });
     for (const { id, problem } of catalog) {
       if (problem)
         this.#log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
@@ -332,48 +304,15 @@ export class Gateway {
     }
   }
 
-  #buildRuntime(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
-    const { config } = loaded;
-    const arms = enabledArms(loaded);
-    if (arms.length === 0) throw noModel(loaded);
-    for (const { id } of arms) this.metrics.breakerState.inc({ model: id }, 0);
-    const reference = this.#referenceArm(config, arms);
-    this.learner.setPriors(priorQualities(arms), priorSlopes(arms, this.#tierSlopes));
-    this.learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
-    this.learner.setSnapshotRemains(config.learning.snapshot_change.remains);
-    const { latency, targets, stickiness } = config.routing;
-    const { tries, budget_usd: budgetUsd } = config.learning.launch;
-    const budget = budgetTarget(targets.budget);
-    return {
-      arms,
-      providers: buildProviders(loaded, before),
-      router: new Router(
-        {
-          arms,
-          reference,
-          exploration: config.learning.exploration,
-          latency: { ...latency, budgetS: latency.budget_s },
-          launch: { tries, budgetUsd },
-          guard: targets.quality ?? null,
-          budget,
-        },
-        () => this.learner.knowledge,
-        this.#conditions,
-        this.#random,
-      ),
-      reference,
-      defaultWeight: config.routing.weight,
-      budget,
-      namedWeights: new Map(Object.entries(config.routing.weights)),
-      resilience: {
-        retries: config.resilience.retries,
-        maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
-      },
-      // Who names a session wants it to stay together; nobody asked for that of the others.
-      stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
-      asking: { audit: auditOf(config).share, ask: config.learning.ask },
-      implicit: implicitSettings(config),
-    };
+  #runtimeOf(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
+    return buildRuntime(loaded, before, {
+      learner: this.learner,
+      metrics: this.metrics,
+      log: this.#log,
+      conditions: this.#conditions,
+      random: this.#random,
+      tierSlopes: this.#tierSlopes,
+    });
   }
 
   /** New arms among known ones begin with the launch recipe. */
@@ -392,15 +331,6 @@ export class Gateway {
     }
   }
 
-  /** The configured one, or the dearest of those that can be called. */
-  #referenceArm(config: Config, arms: Runtime['arms']): string {
-    const { reference } = config.routing;
-    if (arms.some(({ id }) => id === reference)) return reference as string;
-    const dearest = arms.reduce((a, b) => (b.price.output > a.price.output ? b : a)).id;
-    if (reference) this.#log.warn(`The reference model "${reference}" is off; "${dearest}" takes its place.`);
-    return dearest;
-  }
-
   /** Providers that the new runtime does not share, once no request can still be using them. */
   #retireProviders(previous: Runtime): void {
     const longest = Math.max(...previous.arms.map(({ timeouts }) => timeouts.totalMs));
@@ -412,203 +342,10 @@ export class Gateway {
   }
 }
 
-/** The event log that a config names, to look at only: safe beside the gateway that writes it. @throws StartError */
-export function openEventLog(config: Config): EventReader {
-  const path = databasePath(config);
-  if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');
-  if (!existsSync(path))
-    throw new StartError(`There is no event log at ${path}: no gateway has run with this config here.`);
-  return new SqliteEventReader(path);
-}
-
-/** The learner of a gateway with this config, before it has read anything of the log, as a replay asks for it. @throws StartError */
-export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): ReplayLearner {
-  const { featureMap, dimensions, target } = start;
-  const warmStart = openWarmStart(loaded.config, start);
-  // As the gateway does with one that was made of its own log.
-  const own = warmStart?.decisions.some((decision) => start.decisions.has(decision));
-  const learner = new LearnerState(featureMap, dimensions, own ? null : warmStart);
-  const known = knownArms(loaded, start.modelChanges);
-  for (const id of Object.keys(target.priors ?? {})) {
-    if (known.some((arm) => arm.id === id)) continue;
-    const ids = known.map((arm) => arm.id).join(', ');
-    throw new StartError(`The policy has a prior for "${id}", and the config has no such model; it has: ${ids}`);
-  }
-  const arms = known
-    .filter(({ id }) => start.models.includes(id))
-    .map((arm) => ({ ...arm, prior: target.priors?.[arm.id] ?? arm.prior }));
-  learner.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(start)));
-  return learner;
-}
-
-/** All models of the config and of admins. None is to be called, so none is off for want of a key or retired. */
-function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
-  const withKeys = { ...loaded, missingKeys: new Map<string, string>() };
-  const catalog = modelCatalog(withKeys, changes).map((entry) => ({ ...entry, state: 'active' as const }));
-  return enabledArms(withCatalog(withKeys, catalog));
-}
-
-function databasePath({ storage }: Config): string {
-  return storage.url.replace(/^sqlite:/, '');
-}
-
-function reliabilityOf({ learning }: Config, source: string): Reliability | null {
-  if (!Object.hasOwn(learning.sources, source)) return null;
-  const { true_positive: truePositive, false_positive: falsePositive } = learning.sources[source];
-  return { truePositive, falsePositive };
-}
-
-function auditOf({ learning: { audit } }: Config) {
-  return typeof audit === 'number' ? { share: audit, sources: ['user'] } : audit;
-}
-
-function implicitSettings({ learning: { implicit } }: Config): ImplicitSettings {
-  const { regenerate, abort } = implicit;
-  return {
-    regenerate: regenerate
-      ? { score: regenerate.score, weight: regenerate.weight, withinMs: 1000 * regenerate.within_s }
-      : null,
-    abort: abort ?? null,
-  };
-}
-
-type Targets = Config['routing']['targets'];
-
-function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
-  if (!budget) return null;
-  return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
-}
-
-function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
-  return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
-}
-
-function buildProviders(
-  loaded: LoadedConfig,
-  before: { loaded: LoadedConfig; runtime: Runtime } | null,
-): Map<string, Provider> {
-  const { config, missingKeys } = loaded;
-  const providers = new Map<string, Provider>();
-  for (const [name, provider] of Object.entries(config.providers)) {
-    if (missingKeys.has(name)) continue;
-    // An unchanged provider keeps its connections.
-    const settings = (of: Config) => JSON.stringify(of.providers[name]);
-    const same = before && settings(before.loaded.config) === settings(config);
-    const reused = same ? before.runtime.providers.get(name) : undefined;
-    providers.set(name, reused ?? buildProvider(name, provider));
-  }
-  return providers;
-}
-
-function buildProvider(name: string, provider: ProviderConfig): Provider {
-  const options = {
-    name,
-    apiKey: provider.api_key ?? '',
-    baseUrl: provider.base_url ?? null,
-  };
-  return provider.type === 'anthropic'
-    ? new AnthropicProvider(options)
-    : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
-}
-
-/** @throws StartError that says how to make one */
-function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
-  try {
-    return loadProjection(pathToFileURL(map));
-  } catch (error) {
-    throw new StartError(cannotUseMap(model, messageOf(error)));
-  }
-}
-
-interface EmbedderParts {
-  clock: Clock;
-  onHealth(healthy: boolean, reason: string): void;
-  startWorker: StartWorker | undefined;
-}
-
-/** Loads no model yet. @throws StartError when its map cannot be used */
-function buildEmbedder({ embedding }: Config, parts: EmbedderParts): LexicalEmbedder | TransformersEmbedder {
-  const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
-  if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
-  return new TransformersEmbedder({
-    ...parts,
-    model,
-    map: readProjection(model, map),
-    cacheFolder: HUB_CACHE,
-    budgetMs,
-  });
-}
-
-/** Makes contexts as the gateway with this config does, once `start` has loaded what must be loaded. */
-export function buildFeaturizer(config: Config) {
-  const embedder = buildEmbedder(config, { clock: systemClock, onHealth: () => {}, startWorker: undefined });
-  const loads = embedder instanceof TransformersEmbedder ? embedder : null;
-  return {
-    featurizer: new Featurizer(embedder),
-    start: async () => loads?.start(),
-    close: async () => loads?.close(),
-  };
-}
-
-/** What contexts are of. */
-type FeatureSpace = Pick<Featurizer, 'featureMap' | 'dimensions'>;
-
-/** The tiers' prior slopes, as far as they hold for these features. */
-function tierSlopes({ featureMap, dimensions }: FeatureSpace): Map<Tier, Float64Array> {
-  const { feature_map, tiers } = tierPriors();
-  return new Map(
-    TIERS.map((tier) => {
-      const expected = tiers[tier].slopes.map((slope) => TIER_SLOPE_SHARE * slope);
-      return [tier, coefficientsUnder([0, ...expected], feature_map, featureMap, dimensions)];
-    }),
-  );
-}
-
-/** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
-export function openWarmStart({ learning }: Config, { featureMap, dimensions }: FeatureSpace): WarmStartFile | null {
-  if (learning.warm_start === undefined) return null;
-  try {
-    return readWarmStart(learning.warm_start, featureMap, dimensions);
-  } catch (error) {
-    throw new StartError(messageOf(error));
-  }
-}
-
 async function within(milliseconds: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done within ${milliseconds / 1000} s`)), milliseconds);
   });
   await Promise.race([work, patience]).finally(() => clearTimeout(timer));
-}
-
-function hashedKeys(config: Config): HashedKey[] {
-  return config.auth.keys.map(({ key, models, rpm = null, tpm = null, budget = null, ...limits }) => ({
-    hash: hashKey(key),
-    limits: { ...limits, rpm, tpm, budget, models: models.includes('*') ? null : new Set(models) },
-  }));
-}
-
-/** In memory they are kept as hashes only. */
-function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
-  const { auth } = loaded.config;
-  const keys = auth.keys.map((key) => ({ ...key, key: '' }));
-  return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
-}
-
-/** @throws StartError */
-export function refuseOpenHost(config: Config): void {
-  const { host } = config.server;
-  if (isLoopback(host) || config.auth.keys.length > 0) return;
-  throw new StartError(
-    `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
-  );
-}
-
-function noModel(loaded: LoadedConfig): StartError {
-  const variables = [...new Set(loaded.missingKeys.values())];
-  const ways = variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key, and a model of it';
-  return new StartError(
-    `No model can be called: no provider has its key. ${ways}, or see it work without any key: npm run demo`,
-  );
 }

@@ -1,5 +1,4 @@
 import { pathToFileURL } from 'node:url';
-import { StartError } from '../app.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf } from '../domain/errors.ts';
 import { loadLexicalMap } from '../features/lexical-map.ts';
@@ -12,6 +11,7 @@ import {
   HUB_CACHE,
   otherModel,
 } from '../features/transformers/transformers-embedder.ts';
+import { StartError } from '../wiring/start-error.ts';
 
 /**
  * What can be said of the embedding without loading a model.

@@ -1,8 +1,10 @@
-import { buildFeaturizer, openWarmStart, refuseOpenHost, StartError } from '../app.ts';
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/warm-start-file.ts';
+import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';
+import { refuseOpenHost } from '../wiring/keys.ts';
+import { StartError } from '../wiring/start-error.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */

@@ -1,4 +1,3 @@
-import { openEventLog } from '../app.ts';
 import { loadConfig } from '../config/load.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../offline/log/decision-records.ts';
@@ -6,6 +5,7 @@ import { exportRow } from '../offline/log/export-row.ts';
 import { LogSummarizer } from '../offline/log/log-summary.ts';
 import { systemClock } from '../util/clock.ts';
 import { refuseToOverwrite, streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
+import { openEventLog } from '../wiring/event-log.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
 

@@ -1,4 +1,3 @@
-import { openEventLog, startReplayLearner } from '../app.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { loadReplayPolicy, type ReplayPolicy } from '../config/replay-policy.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
@@ -7,6 +6,8 @@ import { type ReplayStart, replayLog } from '../offline/replay/replay-log.ts';
 import { type ReplayReport, replayReport } from '../offline/replay/report.ts';
 import type { EventReader } from '../store/event-store.ts';
 import { systemClock } from '../util/clock.ts';
+import { openEventLog } from '../wiring/event-log.ts';
+import { startReplayLearner } from '../wiring/replay-learner.ts';
 import { configFile } from './config-file.ts';
 import { renderReplay } from './replay-table.ts';
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import pino from 'pino';
-import { Gateway, StartError } from '../app.ts';
+import { Gateway } from '../app.ts';
 import { ConfigError, type Environment, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf } from '../domain/errors.ts';
+import { StartError } from '../wiring/start-error.ts';
 import { watchFile } from './watch-file.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */

@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { buildFeaturizer } from '../app.ts';
 import { formatWarmStart } from '../bandit/warm-start.ts';
 import { enabledArms } from '../config/arms.ts';
 import { loadConfig } from '../config/load.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
+import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
 
 export interface TrainArmsOptions {

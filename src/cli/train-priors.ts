@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { buildFeaturizer } from '../app.ts';
 import { TIER_PRIORS_FILE } from '../bandit/tier-priors.ts';
 import { loadConfig } from '../config/load.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
@@ -8,6 +7,7 @@ import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
 import { trainPriors } from '../offline/priors/train-priors.ts';
 import { systemClock } from '../util/clock.ts';
+import { buildFeaturizer } from '../wiring/features.ts';
 
 export interface TrainPriorsOptions {
   data: string[];

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { startReplayLearner } from '../../src/app.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { formatWarmStart } from '../../src/bandit/warm-start.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { changedBy } from '../../src/domain/model-changes.ts';
 import type { ReplayStart } from '../../src/offline/replay/replay-log.ts';
+import { startReplayLearner } from '../../src/wiring/replay-learner.ts';
 import { predictions } from '../bandit/support.ts';
 import { modelEvent } from '../gateway/unit/support.ts';
 

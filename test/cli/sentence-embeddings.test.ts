@@ -4,9 +4,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { StartError } from '../../src/app.ts';
 import { checkEmbedding } from '../../src/cli/check-embedding.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { StartError } from '../../src/wiring/start-error.ts';
 import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from '../features/transformers/support.ts';
 import { writeTinyBert } from '../support/tiny-bert/tiny-bert.ts';
 

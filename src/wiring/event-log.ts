@@ -1,0 +1,18 @@
+import { existsSync } from 'node:fs';
+import type { Config } from '../config/schema.ts';
+import type { EventReader } from '../store/event-store.ts';
+import { SqliteEventReader } from '../store/sqlite/sqlite-event-reader.ts';
+import { StartError } from './start-error.ts';
+
+export function databasePath({ storage }: Config): string {
+  return storage.url.replace(/^sqlite:/, '');
+}
+
+/** The event log that a config names, to look at only: safe beside the gateway that writes it. @throws StartError */
+export function openEventLog(config: Config): EventReader {
+  const path = databasePath(config);
+  if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');
+  if (!existsSync(path))
+    throw new StartError(`There is no event log at ${path}: no gateway has run with this config here.`);
+  return new SqliteEventReader(path);
+}

@@ -1,0 +1,84 @@
+import { pathToFileURL } from 'node:url';
+import { TIER_SLOPE_SHARE } from '../bandit/defaults.ts';
+import { tierPriors } from '../bandit/tier-priors.ts';
+import type { Config } from '../config/schema.ts';
+import { TIERS, type Tier } from '../domain/arm.ts';
+import { messageOf } from '../domain/errors.ts';
+import { coefficientsUnder } from '../features/feature-map.ts';
+import { Featurizer } from '../features/featurizer.ts';
+import { LexicalEmbedder } from '../features/lexical-embedder.ts';
+import { loadLexicalMap } from '../features/lexical-map.ts';
+import type { StartWorker } from '../features/transformers/model-thread.ts';
+import { loadProjection, type Projection } from '../features/transformers/projection.ts';
+import {
+  cannotUseMap,
+  DEFAULT_PROJECTION,
+  HUB_CACHE,
+  TransformersEmbedder,
+} from '../features/transformers/transformers-embedder.ts';
+import { readWarmStart, type WarmStartFile } from '../gateway/warm-start-file.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { StartError } from './start-error.ts';
+
+interface EmbedderParts {
+  clock: Clock;
+  onHealth(healthy: boolean, reason: string): void;
+  startWorker: StartWorker | undefined;
+}
+
+/** Loads no model yet. @throws StartError when its map cannot be used */
+export function buildEmbedder({ embedding }: Config, parts: EmbedderParts): LexicalEmbedder | TransformersEmbedder {
+  const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
+  if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+  return new TransformersEmbedder({
+    ...parts,
+    model,
+    map: readProjection(model, map),
+    cacheFolder: HUB_CACHE,
+    budgetMs,
+  });
+}
+
+/** @throws StartError that says how to make one */
+function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
+  try {
+    return loadProjection(pathToFileURL(map));
+  } catch (error) {
+    throw new StartError(cannotUseMap(model, messageOf(error)));
+  }
+}
+
+/** Makes contexts as the gateway with this config does, once `start` has loaded what must be loaded. */
+export function buildFeaturizer(config: Config) {
+  const embedder = buildEmbedder(config, { clock: systemClock, onHealth: () => {}, startWorker: undefined });
+  const loads = embedder instanceof TransformersEmbedder ? embedder : null;
+  return {
+    featurizer: new Featurizer(embedder),
+    start: async () => loads?.start(),
+    close: async () => loads?.close(),
+  };
+}
+
+/** What contexts are of. */
+type FeatureSpace = Pick<Featurizer, 'featureMap' | 'dimensions'>;
+
+/** The tiers' prior slopes, as far as they hold for these features. */
+export function tierSlopes({ featureMap, dimensions }: FeatureSpace): Map<Tier, Float64Array> {
+  const { feature_map, tiers } = tierPriors();
+  return new Map(
+    TIERS.map((tier) => {
+      const expected = tiers[tier].slopes.map((slope) => TIER_SLOPE_SHARE * slope);
+      return [tier, coefficientsUnder([0, ...expected], feature_map, featureMap, dimensions)];
+    }),
+  );
+}
+
+/** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
+export function openWarmStart({ learning }: Config, { featureMap, dimensions }: FeatureSpace): WarmStartFile | null {
+  if (learning.warm_start === undefined) return null;
+  try {
+    return readWarmStart(learning.warm_start, featureMap, dimensions);
+  } catch (error) {
+    throw new StartError(messageOf(error));
+  }
+}

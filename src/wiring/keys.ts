@@ -1,0 +1,28 @@
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { type HashedKey, hashKey } from '../http/auth.ts';
+import { isLoopback } from '../util/loopback.ts';
+import { StartError } from './start-error.ts';
+
+export function hashedKeys(config: Config): HashedKey[] {
+  return config.auth.keys.map(({ key, models, rpm = null, tpm = null, budget = null, ...limits }) => ({
+    hash: hashKey(key),
+    limits: { ...limits, rpm, tpm, budget, models: models.includes('*') ? null : new Set(models) },
+  }));
+}
+
+/** In memory they are kept as hashes only. */
+export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
+  const { auth } = loaded.config;
+  const keys = auth.keys.map((key) => ({ ...key, key: '' }));
+  return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
+}
+
+/** @throws StartError */
+export function refuseOpenHost(config: Config): void {
+  const { host } = config.server;
+  if (isLoopback(host) || config.auth.keys.length > 0) return;
+  throw new StartError(
+    `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
+  );
+}

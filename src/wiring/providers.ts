@@ -1,0 +1,34 @@
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config, ProviderConfig } from '../config/schema.ts';
+import type { Runtime } from '../gateway/runtime.ts';
+import { AnthropicProvider } from '../providers/anthropic/provider.ts';
+import { OpenAIProvider } from '../providers/openai/provider.ts';
+import type { Provider } from '../providers/provider.ts';
+
+export function buildProviders(
+  loaded: LoadedConfig,
+  before: { loaded: LoadedConfig; runtime: Runtime } | null,
+): Map<string, Provider> {
+  const { config, missingKeys } = loaded;
+  const providers = new Map<string, Provider>();
+  for (const [name, provider] of Object.entries(config.providers)) {
+    if (missingKeys.has(name)) continue;
+    // An unchanged provider keeps its connections.
+    const settings = (of: Config) => JSON.stringify(of.providers[name]);
+    const same = before && settings(before.loaded.config) === settings(config);
+    const reused = same ? before.runtime.providers.get(name) : undefined;
+    providers.set(name, reused ?? buildProvider(name, provider));
+  }
+  return providers;
+}
+
+function buildProvider(name: string, provider: ProviderConfig): Provider {
+  const options = {
+    name,
+    apiKey: provider.api_key ?? '',
+    baseUrl: provider.base_url ?? null,
+  };
+  return provider.type === 'anthropic'
+    ? new AnthropicProvider(options)
+    : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
+}

@@ -1,0 +1,93 @@
+import { priorQualities, priorSlopes } from '../bandit/priors.ts';
+import { enabledArms } from '../config/arms.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import type { Tier } from '../domain/arm.ts';
+import type { Learner } from '../gateway/learner.ts';
+import type { Logger } from '../gateway/logger.ts';
+import type { Metrics } from '../gateway/metrics.ts';
+import type { Runtime } from '../gateway/runtime.ts';
+import { type ArmConditions, Router } from '../routing/router.ts';
+import type { Random } from '../util/random.ts';
+import { buildProviders } from './providers.ts';
+import { auditOf, budgetTarget, implicitSettings } from './settings.ts';
+import { StartError } from './start-error.ts';
+
+export interface RuntimeParts {
+  learner: Learner;
+  metrics: Metrics;
+  log: Logger;
+  conditions: ArmConditions;
+  random: Random;
+  tierSlopes: ReadonlyMap<Tier, Float64Array>;
+}
+
+/**
+ * What serves requests under a config. Tells the learner its priors and rules as well.
+ * @param before what serves now, whose unchanged providers keep their connections @throws StartError when no model can be called
+ */
+export function buildRuntime(
+  loaded: LoadedConfig,
+  before: { loaded: LoadedConfig; runtime: Runtime } | null,
+  parts: RuntimeParts,
+): Runtime {
+  const { config } = loaded;
+  const { learner, metrics, tierSlopes } = parts;
+  const arms = enabledArms(loaded);
+  if (arms.length === 0) throw noModel(loaded);
+  for (const { id } of arms) metrics.breakerState.inc({ model: id }, 0);
+  const reference = referenceArm(config, arms, parts.log);
+  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes));
+  learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
+  learner.setSnapshotRemains(config.learning.snapshot_change.remains);
+  const { latency, targets, stickiness } = config.routing;
+  const { tries, budget_usd: budgetUsd } = config.learning.launch;
+  const budget = budgetTarget(targets.budget);
+  return {
+    arms,
+    providers: buildProviders(loaded, before),
+    router: new Router(
+      {
+        arms,
+        reference,
+        exploration: config.learning.exploration,
+        latency: { ...latency, budgetS: latency.budget_s },
+        launch: { tries, budgetUsd },
+        guard: targets.quality ?? null,
+        budget,
+      },
+      () => learner.knowledge,
+      parts.conditions,
+      parts.random,
+    ),
+    reference,
+    defaultWeight: config.routing.weight,
+    budget,
+    namedWeights: new Map(Object.entries(config.routing.weights)),
+    resilience: {
+      retries: config.resilience.retries,
+      maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
+    },
+    // Who names a session wants it to stay together; nobody asked for that of the others.
+    stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
+    asking: { audit: auditOf(config).share, ask: config.learning.ask },
+    implicit: implicitSettings(config),
+  };
+}
+
+/** The configured one, or the dearest of those that can be called. */
+function referenceArm(config: Config, arms: Runtime['arms'], log: Logger): string {
+  const { reference } = config.routing;
+  if (arms.some(({ id }) => id === reference)) return reference as string;
+  const dearest = arms.reduce((a, b) => (b.price.output > a.price.output ? b : a)).id;
+  if (reference) log.warn(`The reference model "${reference}" is off; "${dearest}" takes its place.`);
+  return dearest;
+}
+
+function noModel(loaded: LoadedConfig): StartError {
+  const variables = [...new Set(loaded.missingKeys.values())];
+  const ways = variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key, and a model of it';
+  return new StartError(
+    `No model can be called: no provider has its key. ${ways}, or see it work without any key: npm run demo`,
+  );
+}

@@ -1,0 +1,36 @@
+import type { Config } from '../config/schema.ts';
+import type { Reliability } from '../domain/reliability.ts';
+import type { ImplicitSettings } from '../gateway/implicit-signals.ts';
+import type { BreakerOptions } from '../routing/breaker.ts';
+import type { BudgetTarget } from '../routing/budget-ledger.ts';
+
+export function reliabilityOf({ learning }: Config, source: string): Reliability | null {
+  if (!Object.hasOwn(learning.sources, source)) return null;
+  const { true_positive: truePositive, false_positive: falsePositive } = learning.sources[source];
+  return { truePositive, falsePositive };
+}
+
+export function auditOf({ learning: { audit } }: Config) {
+  return typeof audit === 'number' ? { share: audit, sources: ['user'] } : audit;
+}
+
+export function implicitSettings({ learning: { implicit } }: Config): ImplicitSettings {
+  const { regenerate, abort } = implicit;
+  return {
+    regenerate: regenerate
+      ? { score: regenerate.score, weight: regenerate.weight, withinMs: 1000 * regenerate.within_s }
+      : null,
+    abort: abort ?? null,
+  };
+}
+
+type Targets = Config['routing']['targets'];
+
+export function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
+  if (!budget) return null;
+  return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
+}
+
+export function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
+  return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
+}
