@@ -1,7 +1,6 @@
 import type { Decision } from '../domain/decision.ts';
 import type { FeedbackRequest } from '../domain/selection.ts';
-import { logRatingValue } from '../routing/rating-value.ts';
-import { AdaptiveThreshold } from '../util/adaptive-threshold.ts';
+import { AskingRule } from '../routing/asking-rule.ts';
 import type { Random } from '../util/random.ts';
 
 /** By the config in force. */
@@ -12,24 +11,14 @@ export interface AskingRates {
   ask: number;
 }
 
-/**
- * Ratings of the answering arm before the rule chooses; until then the lot does, at the same rate. Of arms that nobody
- * knows, the rule asks about each in turn and too seldom about the one that gets the traffic: on RouterBench with a
- * tenth of the answers rated, from a cold start, it cost 2.9 ± 0.7 points of utility (16 seeds) against the lot, and with
- * this wait 0.3 ± 0.4.
- */
-const KNOWN_FROM = 20;
-
 /** Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. In one process. */
 export class FeedbackRequests {
   readonly #random: Random;
-  readonly #threshold = new AdaptiveThreshold();
-  readonly #knownFrom: number;
+  readonly #rule: AskingRule;
 
-  /** @param knownFrom ratings of an arm before the rule chooses among its answers */
-  constructor(random: Random, knownFrom = KNOWN_FROM) {
+  constructor(random: Random, rule = new AskingRule(random)) {
     this.#random = random;
-    this.#knownFrom = knownFrom;
+    this.#rule = rule;
   }
 
   /** Either is settled without the other. @returns undefined where the config asks for nothing */
@@ -38,14 +27,7 @@ export class FeedbackRequests {
     return {
       audit: audit > 0 && this.#random.uniform() < audit,
       auditProbability: audit,
-      teaches: ask > 0 && this.#teaches(decision, ask),
+      teaches: ask > 0 && this.#rule.chooses(decision, ask),
     };
-  }
-
-  #teaches(decision: Decision, share: number): boolean {
-    const value = logRatingValue(decision);
-    if (value === null) return false;
-    const ratings = decision.arms.find(({ arm }) => arm === decision.arm)?.ratings ?? 0;
-    return ratings < this.#knownFrom ? this.#random.uniform() < share : this.#threshold.takes(value, share);
   }
 }

@@ -1,5 +1,9 @@
+import type { LinearPolicy } from '../../bandit/linear-policy.ts';
+import type { PolicyDecision } from '../../bandit/policy.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
+import { AskingRule } from '../../routing/asking-rule.ts';
 import { nextNu } from '../../routing/budget.ts';
+import type { DecidedArms } from '../../routing/rating-value.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
 import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
@@ -10,6 +14,8 @@ export interface Ratings {
   delay: number;
   /** Share of the answers that are rated. */
   share: number;
+  /** Which: by lot, or those that the gateway's rule would ask about. */
+  asked: 'lot' | 'rule';
   /** `grades`: the recorded quality; `thumbs`: up with that probability. */
   kind: 'grades' | 'thumbs';
   /** Share of the thumbs that say the opposite. */
@@ -44,7 +50,7 @@ export const PLAIN: StreamSettings = {
   guard: null,
   labelled: 0,
   seesAll: false,
-  ratings: { delay: 0, share: 1, kind: 'grades', flipped: 0, reliability: null },
+  ratings: { delay: 0, share: 1, asked: 'lot', kind: 'grades', flipped: 0, reliability: null },
   newcomer: null,
   budgetUsd: null,
 };
@@ -58,6 +64,8 @@ export interface StreamResult {
   utilities: number[];
   /** The model of each drift alarm. */
   alarms: readonly number[];
+  /** What was learned by the end of the stream. */
+  policy: LinearPolicy;
 }
 
 /** The price of money that a budget starts from. */
@@ -72,14 +80,15 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
   const all = [...stream.models.keys()];
   let present = newcomer ? all.filter((model) => model !== newcomer.model) : all;
   let dual = FIRST_NU;
-  const result: StreamResult = { models: [], utilities: [], alarms: learner.alarms };
+  const result: StreamResult = { models: [], utilities: [], alarms: learner.alarms, policy: learner.policy };
   stream.queries.forEach((query, position) => {
     rater.deliver(position);
     if (position === newcomer?.from) {
       if (newcomer.launched) learner.launch(newcomer.model, present);
       present = all;
     }
-    const made = learner.decide(query, budgetUsd === null ? query.nu : dual, present);
+    const nu = budgetUsd === null ? query.nu : dual;
+    const made = learner.decide(query, nu, present);
     if (position < settings.labelled || settings.seesAll) {
       for (const model of present) {
         learner.learnAnswer(query, model, made);
@@ -93,7 +102,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     if (budgetUsd !== null) dual = nextNu(dual, query.cost[model], budgetUsd);
     if (settings.seesAll) return;
     learner.learnAnswer(query, model, made);
-    rater.answered(position, query, model);
+    rater.answered(position, query, model, () => explained(made, nu, learner.policy));
   });
   return result;
 }
@@ -110,22 +119,33 @@ export function anyAtRandom(stream: Stream): number[] {
   });
 }
 
+/** The decision as the gateway explains it. */
+function explained({ assessments, chosen }: PolicyDecision, nu: number, policy: LinearPolicy): DecidedArms {
+  return {
+    arm: assessments[chosen].arm,
+    weight: 1 / (1 + nu),
+    arms: assessments.map((arm) => ({ ...arm, excluded: arm.keptOut, ratings: policy.ratingsOf(arm.arm) })),
+  };
+}
+
 /** The people who rate: late, seldom, coarsely or wrongly, as the settings say. */
 class Rater {
   readonly #ratings: Ratings;
   readonly #learner: StreamLearner;
   readonly #random: Random;
+  readonly #rule: AskingRule;
   readonly #waiting: { due: number; query: StreamQuery; model: number; reward: number }[] = [];
 
   constructor(ratings: Ratings, learner: StreamLearner, random: Random) {
     this.#ratings = ratings;
     this.#learner = learner;
     this.#random = random;
+    this.#rule = new AskingRule(random);
   }
 
-  answered(position: number, query: StreamQuery, model: number): void {
-    const { delay, share } = this.#ratings;
-    if (this.#random.uniform() >= share) return;
+  answered(position: number, query: StreamQuery, model: number, decision: () => DecidedArms): void {
+    const { delay, share, asked } = this.#ratings;
+    if (asked === 'rule' ? !this.#rule.chooses(decision(), share) : this.#random.uniform() >= share) return;
     this.#waiting.push({ due: position + 1 + delay, query, model, reward: this.#reward(query.quality[model]) });
   }
 

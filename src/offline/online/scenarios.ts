@@ -1,3 +1,5 @@
+import type { LinearPolicy } from '../../bandit/linear-policy.ts';
+import { seededRandom } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import { LABELLED, PLAIN, type Ratings, runStream, type StreamSettings } from './run-stream.ts';
 import { type Stream, utility } from './stream.ts';
@@ -33,6 +35,30 @@ const flip20: Scenario = {
     const known = withRatings('', { ...thumbs, reliability }).measure(stream);
     const unknown = withRatings('', thumbs).measure(stream);
     return { ...unknown, warm50_corrected: known.warm50, cold_corrected: known.cold };
+  },
+};
+
+/** A tenth of the answers rated, those that the gateway's rule asks about or as many by lot. */
+const asked10: Scenario = {
+  title:
+    '10 % of answers rated, asked for by the rule or by lot; utility, and squared error of predicted quality × 1,000',
+  headline: 'warm50',
+  measure(stream) {
+    const run = (labelled: number, asked: Ratings['asked']) => {
+      const settings = { ...PLAIN, labelled, ratings: { ...PLAIN.ratings, share: 0.1, asked } };
+      const { utilities, policy } = runStream(stream, settings);
+      return { utility: mean(utilities), error: 1000 * squaredError(stream, policy) };
+    };
+    const [rule, lot] = [run(LABELLED, 'rule'), run(LABELLED, 'lot')];
+    const [coldRule, coldLot] = [run(0, 'rule'), run(0, 'lot')];
+    return {
+      warm50: rule.utility,
+      warm50_lot: lot.utility,
+      warm50_error: rule.error,
+      warm50_lot_error: lot.error,
+      cold: coldRule.utility,
+      cold_lot: coldLot.utility,
+    };
   },
 };
 
@@ -119,6 +145,7 @@ const budget: Scenario = {
 export const SCENARIOS = {
   delay300: withRatings('ratings 300 requests late', { delay: 300 }),
   rated10: withRatings('10 % of answers rated', { share: 0.1 }),
+  asked10,
   flip20,
   swap: withChange('the best-value and the worst-value model change places in quality', (quality, value) => {
     const [best, worst] = [value[0], value[value.length - 1]];
@@ -131,6 +158,20 @@ export const SCENARIOS = {
   budget,
   guard,
 } satisfies Record<string, Scenario>;
+
+/** Of predicted quality, over all models and queries of the stream. */
+function squaredError({ models, queries }: Stream, policy: LinearPolicy): number {
+  const common = { weight: 1, reference: models[0], referenceCost: () => 1, exploration: 'none' as const };
+  const offers = models.map((arm) => ({ arm, cost: () => 0, penalty: 0 }));
+  const random = seededRandom(0);
+  return mean(
+    queries.flatMap(({ context, quality }) =>
+      policy
+        .decide({ ...common, context, offers, random })
+        .assessments.map((assessment, model) => (assessment.quality - quality[model]) ** 2),
+    ),
+  );
+}
 
 /** Positions of the models, the one of the best mean utility first. */
 function byValue(stream: Stream): number[] {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
 import type { ExplorationKind, PolicyDecision } from '../../../src/bandit/policy.ts';
 import { FeedbackRequests } from '../../../src/gateway/feedback-requests.ts';
+import { AskingRule } from '../../../src/routing/asking-rule.ts';
 import { logRatingValue } from '../../../src/routing/rating-value.ts';
 import { AdaptiveThreshold } from '../../../src/util/adaptive-threshold.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
@@ -115,7 +116,7 @@ function learnedBy(seed: number, teaches: boolean) {
   const random = seededRandom(7919 * seed);
   const lot = seededRandom(17 * seed);
   const policy = new LinearPolicy(FEATURES);
-  const requests = new FeedbackRequests(lot, 0);
+  const requests = new FeedbackRequests(lot, new AskingRule(lot, 0));
   const decide = (x: Float64Array, exploration: ExplorationKind) => {
     const offers = ARMS.map((arm, i) => ({ arm, cost: () => COSTS[i], penalty: 0 }));
     const common = { reference: 'a', referenceCost: () => 1, random };

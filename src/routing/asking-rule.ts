@@ -1,0 +1,31 @@
+import { AdaptiveThreshold } from '../util/adaptive-threshold.ts';
+import type { Random } from '../util/random.ts';
+import { type DecidedArms, logRatingValue } from './rating-value.ts';
+
+/**
+ * Ratings of the answering arm before the rule chooses; until then the lot does, at the same rate. From a cold start with
+ * a tenth of the answers rated, the rule alone cost 2.9 ± 0.7 points of utility on RouterBench against the lot, and
+ * gained 1.3 ± 0.7 on ZeroEval (16 seeds). With this wait it is −0.9 and +0.1, within the error.
+ */
+const KNOWN_FROM = 20;
+
+/** Chooses a share of the decisions, those where a rating of the answer would teach most. */
+export class AskingRule {
+  readonly #random: Random;
+  readonly #knownFrom: number;
+  readonly #threshold = new AdaptiveThreshold();
+
+  /** @param knownFrom ratings of an arm before the rule chooses among its answers */
+  constructor(random: Random, knownFrom = KNOWN_FROM) {
+    this.#random = random;
+    this.#knownFrom = knownFrom;
+  }
+
+  /** @param share of the decisions in which there was something to choose, in [0, 1] */
+  chooses(decision: DecidedArms, share: number): boolean {
+    const value = logRatingValue(decision);
+    if (value === null) return false;
+    const ratings = decision.arms.find(({ arm }) => arm === decision.arm)?.ratings ?? 0;
+    return ratings < this.#knownFrom ? this.#random.uniform() < share : this.#threshold.takes(value, share);
+  }
+}
