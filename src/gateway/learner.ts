@@ -1,34 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SNAPSHOT_REMAINS } from '../bandit/defaults.ts';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
-import { LruMap } from '../util/lru-map.ts';
+import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
 import { LearnerState } from './learner-state.ts';
+import { LogTail, type RecentDecisions, recentDecisions } from './log-tail.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import { launchesDue, type NewcomerParts } from './newcomers.ts';
+import { Snapshots } from './snapshots.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
-const SNAPSHOT = 'learner';
-const READ_BATCH = 500;
-/** Events just written that are kept for folding; beyond it they are read back like any other. */
-const MOST_FRESH = 2000;
 /** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
 const FOLD_MS_PER_TURN = 3;
-/**
- * Decisions whose events are kept at hand; ratings of older ones are looked up. Not many: what lives for some seconds
- * and then dies is the dearest kind of garbage.
- */
-const RECENT_DECISIONS = 500;
-const SNAPSHOT_EVERY = { events: 500, ms: 60_000 };
 const RETRY_MS = 1000;
 const REFOLD_AT_MOST_EVERY_MS = 60_000;
-
-/** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
-type RecentDecisions = LruMap<string, StoredEvent[]>;
 
 export interface LearnerOptions {
   featureMap: string;
@@ -43,40 +30,23 @@ export interface LearnerOptions {
   warmStart?: WarmStartFile | null;
 }
 
-/** When ratings count as drifted, and what then remains of what was learned; null: nothing is watched. */
-export interface DriftPolicy extends DriftOptions {
-  remains: number;
-}
-
-/** The arms of the config in force. */
-type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
-
 /** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
 export class Learner {
   readonly #options: LearnerOptions;
   #warmStart: WarmStartFile | null;
   #state: LearnerState;
   #priors: ReadonlyMap<string, number> = new Map();
-  #drift: DriftPolicy | null = null;
-  /** Number of the event that raised each arm's last announced alarm. */
-  readonly #announced = new Map<string, number>();
-  #offered: OfferedArms | null = null;
+  readonly #announcements: Announcements;
+  readonly #tail: LogTail;
   /** Before, any arm would seem new. */
   #logWasRead = false;
-  #snapshotRemains = SNAPSHOT_REMAINS;
-  /** Upstream models of arms whose change is on its way to the log and back. */
-  readonly #changing = new Map<string, string>();
-  /** Arms whose launch is on its way to the log and back. */
-  readonly #launching = new Set<string>();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #recent = recentDecisions();
   #newestSequence = 0;
-  /** What this process has just written, in order: it need not be read back. */
-  #fresh: StoredEvent[] = [];
   #running: Promise<void> | null = null;
   #wokenWhileRunning = false;
   #closed = false;
-  #snapshot = { sequence: 0, at: 0 };
+  readonly #snapshots: Snapshots;
   /** Decisions failed on this state, and it was not replaced yet. */
   #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
@@ -86,6 +56,9 @@ export class Learner {
   constructor(options: LearnerOptions) {
     this.#options = options;
     this.#warmStart = options.warmStart ?? null;
+    this.#announcements = new Announcements(options);
+    this.#tail = new LogTail(options.store);
+    this.#snapshots = new Snapshots(options);
     this.#state = this.#freshState();
   }
 
@@ -118,13 +91,13 @@ export class Learner {
 
   /** By the config in force. */
   setDrift(drift: DriftPolicy | null): void {
-    this.#drift = drift;
+    this.#announcements.drift = drift;
     this.#state.driftOptions = driftOptions(drift);
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
   setSnapshotRemains(remains: number): void {
-    this.#snapshotRemains = remains;
+    this.#announcements.snapshotRemains = remains;
   }
 
   /**
@@ -132,37 +105,8 @@ export class Learner {
    * changed, once the log has been read.
    */
   introduce(offered: OfferedArms): void {
-    this.#offered = offered;
-    if (this.#logWasRead) this.#compare(offered);
-  }
-
-  #compare(offered: OfferedArms): void {
-    this.#announceSnapshots(offered);
-    this.#launchNewcomers(offered);
-  }
-
-  /** Like a drift alarm, a change takes effect with its event. */
-  #announceSnapshots({ arms }: OfferedArms): void {
-    const { clock, log, metrics, record } = this.#options;
-    for (const event of this.#state.snapshots.changesDue(arms, this.#snapshotRemains, clock.now())) {
-      const { model, from, to, remains } = event;
-      if (this.#changing.get(model) === to) continue;
-      this.#changing.set(model, to);
-      metrics.snapshotChanges.inc({ model });
-      log.warn({ model, from, to, remains }, 'The upstream model has changed: what was learned is trusted less.');
-      record(event);
-    }
-  }
-
-  #launchNewcomers(offered: OfferedArms): void {
-    const { featureMap, clock, log } = this.#options;
-    const due = launchesDue(this.#state, { ...offered, featureMap, now: clock.now() });
-    for (const event of due) {
-      if (this.#launching.has(event.model)) continue;
-      this.#launching.add(event.model);
-      log.info({ model: event.model, like: event.like }, 'A new model is launched.');
-      this.#options.record(event);
-    }
+    this.#announcements.offered = offered;
+    if (this.#logWasRead) this.#announcements.ofModels(this.#state);
   }
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
@@ -174,17 +118,18 @@ export class Learner {
   }
 
   async #startUp(): Promise<void> {
-    this.#snapshot.at = this.#options.clock.monotonic();
+    this.#snapshots.begin();
     await this.#refuseOwnDecisions();
     this.#newestSequence = await this.#options.store.lastSequence();
-    await this.#loadSnapshot();
+    if (!(await this.#snapshots.load(this.#state, this.#newestSequence))) this.#state = this.#freshState();
+    this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
     await this.#catchUp(this.#state, this.#recent);
     this.#sayWhatWasCarriedOver();
   }
 
   /** These events are now in the log, perhaps with those of other processes between them. At least one. */
   written(events: readonly StoredEvent[]): void {
-    if (this.#fresh.length + events.length <= MOST_FRESH) this.#fresh.push(...events);
+    this.#tail.written(events);
     this.wake(events[events.length - 1].sequence);
   }
 
@@ -234,11 +179,9 @@ export class Learner {
       if (last >= this.#state.sequence && (await this.#isInLog(known))) return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
-      this.#fresh = [];
+      this.#tail.forgetFresh();
       // They name places in the other log.
-      this.#announced.clear();
-      this.#launching.clear();
-      this.#changing.clear();
+      this.#announcements.forget();
       await this.#refold();
     } catch (error) {
       this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
@@ -261,13 +204,13 @@ export class Learner {
       await this.idle();
       // The config may have changed while the log was read.
       state.policy.setPriorQualities(this.#priors, this.#slopes);
-      state.driftOptions = driftOptions(this.#drift);
+      state.driftOptions = driftOptions(this.#announcements.drift);
       state.ledger.takeOver(this.#state.ledger);
       this.#state = state;
       this.#recent = recent;
       this.#distrusted = false;
       // What was saved is of the state that is gone, perhaps of another log.
-      this.#snapshot = { sequence: 0, at: this.#options.clock.monotonic() };
+      this.#snapshots.forget();
       for (const listener of this.#replacedListeners) listener();
       this.#run();
       this.#options.metrics.degraded('learner', false);
@@ -282,13 +225,13 @@ export class Learner {
   async close(): Promise<void> {
     await this.idle();
     this.#closed = true;
-    if (this.#state.sequence > this.#snapshot.sequence && !this.#distrusted) await this.#saveSnapshot();
+    if (!this.#distrusted) await this.#snapshots.saveLast(this.#state);
   }
 
   #freshState(): LearnerState {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
     state.policy.setPriorQualities(this.#priors, this.#slopes);
-    state.driftOptions = driftOptions(this.#drift);
+    state.driftOptions = driftOptions(this.#announcements.drift);
     return state;
   }
 
@@ -338,55 +281,25 @@ export class Learner {
     }
     if (state !== this.#state) return;
     this.#showForeignContexts();
-    this.#announceDrift();
+    this.#announcements.ofRatings(this.#state);
     if (!this.#logWasRead) {
       this.#logWasRead = true;
-      if (this.#offered) this.#compare(this.#offered);
+      this.#announcements.ofModels(this.#state);
     }
-    if (this.#snapshotIsDue() && !this.#distrusted) await this.#saveSnapshot();
+    if (!this.#distrusted) await this.#snapshots.saveWhenDue(this.#state);
   }
 
   /** The next events of the log, in order; none at its end. */
-  async #next(state: LearnerState): Promise<readonly StoredEvent[]> {
-    if (state === this.#state) {
-      const fresh = this.#takeFresh(state.sequence);
-      if (fresh.length > 0) return fresh;
-      if (this.#logWasRead && state.sequence >= this.#newestSequence) return [];
-    }
-    return this.#options.store.readAfter(state.sequence, READ_BATCH);
-  }
-
-  /** Those that follow the given number without a gap; where there is one, another process has written. */
-  #takeFresh(sequence: number): StoredEvent[] {
-    // A rating that was there before comes back under its old number.
-    const fresh = this.#fresh.filter((event) => event.sequence > sequence);
-    let length = 0;
-    while (length < fresh.length && fresh[length].sequence === sequence + length + 1) length++;
-    this.#fresh = fresh.slice(length);
-    return fresh.slice(0, length);
-  }
-
-  /** An alarm takes effect with its event, so that every process and every replay resets the arm at the same place. */
-  #announceDrift(): void {
-    if (!this.#drift) return;
-    const { metrics, log, clock } = this.#options;
-    for (const arm of this.#state.drift.alarmed) {
-      const alarm = this.#state.drift.alarmOf(arm);
-      if (!alarm || this.#announced.get(arm) === alarm.at) continue;
-      this.#announced.set(arm, alarm.at);
-      metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
-      log.warn(
-        { model: arm, direction: alarm.direction, statistic: alarm.statistic },
-        `The ratings of "${arm}" have become ${alarm.direction} than predicted; most of what was learned of it is let go.`,
-      );
-      const { threshold, remains } = this.#drift;
-      const fields = { model: arm, ...alarm, threshold, remains };
-      this.#options.record({ type: 'drifted', decisionId: null, time: clock.now(), ...fields });
-    }
+  #next(state: LearnerState): Promise<readonly StoredEvent[]> | readonly StoredEvent[] {
+    const { sequence } = state;
+    if (state !== this.#state) return this.#tail.read(sequence);
+    const fresh = this.#tail.takeFresh(sequence);
+    if (fresh.length > 0 || (this.#logWasRead && sequence >= this.#newestSequence)) return fresh;
+    return this.#tail.read(sequence);
   }
 
   async #fold(state: LearnerState, recent: RecentDecisions, event: StoredEvent): Promise<void> {
-    const history = await this.#historyOf(event, recent);
+    const history = await this.#tail.historyOf(event, recent);
     try {
       state.fold(event, history);
     } catch (error) {
@@ -398,15 +311,8 @@ export class Learner {
     }
     if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
     if (state !== this.#state) return;
-    if (event.type === 'launched') this.#launching.delete(event.model);
-    if (event.type === 'snapshot_changed') this.#changing.delete(event.model);
+    this.#announcements.arrived(event);
     for (const listener of this.#listeners) listener(event);
-  }
-
-  async #historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
-    if (event.type === 'decided' || event.decisionId === null) return [];
-    const events = recent.get(event.decisionId) ?? (await this.#options.store.findDecision(event.decisionId));
-    return events.filter(({ sequence }) => sequence < event.sequence);
   }
 
   /** A warm start made from this very log would teach everything twice. */
@@ -424,33 +330,6 @@ export class Learner {
     }
   }
 
-  async #loadSnapshot(): Promise<void> {
-    const { store, log, metrics } = this.#options;
-    const snapshot = await store.loadSnapshot(SNAPSHOT);
-    if (snapshot && snapshot.sequence > this.#newestSequence) {
-      log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
-      return;
-    }
-    if (!snapshot) return;
-    try {
-      if (this.#state.deserialise(snapshot.body, snapshot.sequence)) {
-        this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
-        this.#snapshot.sequence = snapshot.sequence;
-        return;
-      }
-      log.info(
-        "The learner's snapshot was made with other features, another warm start or by another version; the log is folded anew.",
-      );
-    } catch (error) {
-      metrics.snapshotsRejected.inc();
-      log.error(
-        { reason: messageOf(error) },
-        "The learner's snapshot is damaged and was put aside. Nothing is lost: the log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
-      );
-    }
-    this.#state = this.#freshState();
-  }
-
   #sayWhatWasCarriedOver(): void {
     const carriedOver = this.#state.foreign.describe();
     if (carriedOver) this.#options.log.info(carriedOver);
@@ -461,27 +340,8 @@ export class Learner {
       this.#options.metrics.foreignContexts.set({ kept }, this.#state.foreign.total(kept));
     }
   }
-
-  #snapshotIsDue(): boolean {
-    const events = this.#state.sequence - this.#snapshot.sequence;
-    const elapsed = this.#options.clock.monotonic() - this.#snapshot.at;
-    return events >= SNAPSHOT_EVERY.events && elapsed >= SNAPSHOT_EVERY.ms;
-  }
-
-  async #saveSnapshot(): Promise<void> {
-    const { store, clock, log } = this.#options;
-    const snapshot = { sequence: this.#state.sequence, body: this.#state.serialise() };
-    this.#snapshot = { sequence: snapshot.sequence, at: clock.monotonic() };
-    await store.saveSnapshot(SNAPSHOT, snapshot).catch((error: unknown) => {
-      log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
-    });
-  }
 }
 
 function driftOptions(drift: DriftPolicy | null): DriftOptions {
   return drift ?? { slack: 0, threshold: Number.POSITIVE_INFINITY };
-}
-
-function recentDecisions(): RecentDecisions {
-  return new LruMap(RECENT_DECISIONS);
 }

@@ -1,0 +1,61 @@
+import type { StoredEvent } from '../domain/events.ts';
+import type { EventStore } from '../store/event-store.ts';
+import { LruMap } from '../util/lru-map.ts';
+
+const READ_BATCH = 500;
+/** Events just written that are kept for folding; beyond it they are read back like any other. */
+const MOST_FRESH = 2000;
+/**
+ * Decisions whose events are kept at hand; ratings of older ones are looked up. Not many: what lives for some seconds
+ * and then dies is the dearest kind of garbage.
+ */
+const RECENT_DECISIONS = 500;
+
+/** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
+export type RecentDecisions = LruMap<string, StoredEvent[]>;
+
+export function recentDecisions(): RecentDecisions {
+  return new LruMap(RECENT_DECISIONS);
+}
+
+/** The end of the event log, as one who folds it wants it: from memory where this process has just written it. */
+export class LogTail {
+  readonly #store: EventStore;
+  /** In the order of the log. */
+  #fresh: StoredEvent[] = [];
+
+  constructor(store: EventStore) {
+    this.#store = store;
+  }
+
+  /** This process has just written these events: they need not be read back. */
+  written(events: readonly StoredEvent[]): void {
+    if (this.#fresh.length + events.length <= MOST_FRESH) this.#fresh.push(...events);
+  }
+
+  /** Those that follow the given number without a gap; where there is one, another process has written. */
+  takeFresh(sequence: number): StoredEvent[] {
+    // A rating that was there before comes back under its old number.
+    const fresh = this.#fresh.filter((event) => event.sequence > sequence);
+    let length = 0;
+    while (length < fresh.length && fresh[length].sequence === sequence + length + 1) length++;
+    this.#fresh = fresh.slice(length);
+    return fresh.slice(0, length);
+  }
+
+  /** The log is another one than before. */
+  forgetFresh(): void {
+    this.#fresh = [];
+  }
+
+  read(sequence: number): Promise<StoredEvent[]> {
+    return this.#store.readAfter(sequence, READ_BATCH);
+  }
+
+  /** The earlier events of the same decision, in order. */
+  async historyOf(event: StoredEvent, recent: RecentDecisions): Promise<StoredEvent[]> {
+    if (event.type === 'decided' || event.decisionId === null) return [];
+    const events = recent.get(event.decisionId) ?? (await this.#store.findDecision(event.decisionId));
+    return events.filter(({ sequence }) => sequence < event.sequence);
+  }
+}

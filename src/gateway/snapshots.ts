@@ -1,0 +1,86 @@
+import { messageOf } from '../domain/errors.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { LearnerState } from './learner-state.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+const NAME = 'learner';
+const EVERY = { events: 500, ms: 60_000 };
+
+export interface SnapshotsParts {
+  store: EventStore;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** What the learner knew at a place in the log, kept so that a restart need not fold all that came before. */
+export class Snapshots {
+  readonly #parts: SnapshotsParts;
+  #last = { sequence: 0, at: 0 };
+
+  constructor(parts: SnapshotsParts) {
+    this.#parts = parts;
+  }
+
+  /** From here on the time to the next one counts. */
+  begin(): void {
+    this.#last.at = this.#parts.clock.monotonic();
+  }
+
+  /**
+   * Puts the last snapshot into a fresh state, if there is one that fits.
+   * @param newest number of the last event in the log
+   * @returns false when the state is spoilt: the log is to be folded into another
+   */
+  async load(state: LearnerState, newest: number): Promise<boolean> {
+    const { store, log, metrics } = this.#parts;
+    const snapshot = await store.loadSnapshot(NAME);
+    if (!snapshot) return true;
+    if (snapshot.sequence > newest) {
+      log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
+      return true;
+    }
+    try {
+      if (state.deserialise(snapshot.body, snapshot.sequence)) {
+        this.#last.sequence = snapshot.sequence;
+        return true;
+      }
+      log.info(
+        "The learner's snapshot was made with other features, another warm start or by another version; the log is folded anew.",
+      );
+    } catch (error) {
+      metrics.snapshotsRejected.inc();
+      log.error(
+        { reason: messageOf(error) },
+        "The learner's snapshot is damaged and was put aside. Nothing is lost: the log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
+      );
+    }
+    return false;
+  }
+
+  async saveWhenDue(state: LearnerState): Promise<void> {
+    const elapsed = this.#parts.clock.monotonic() - this.#last.at;
+    if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= EVERY.ms) await this.#save(state);
+  }
+
+  /** Before the end: whatever is not in the last one. */
+  async saveLast(state: LearnerState): Promise<void> {
+    if (state.sequence > this.#last.sequence) await this.#save(state);
+  }
+
+  /** What was saved is of a state that is gone, perhaps of another log. */
+  forget(): void {
+    this.#last = { sequence: 0, at: this.#parts.clock.monotonic() };
+  }
+
+  async #save(state: LearnerState): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    this.#last = { sequence: state.sequence, at: clock.monotonic() };
+    const snapshot = { sequence: state.sequence, body: state.serialise() };
+    await store.saveSnapshot(NAME, snapshot).catch((error: unknown) => {
+      log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
+    });
+  }
+}
