@@ -28,12 +28,20 @@ const QUALITY_MODEL: CoupledModelOptions = {
 const SPECIALIST_SLOPES = { intercept: 0.01, slope: 1e-3 };
 /** Ratings finer than thumbs: stars, a judge's grades. */
 const FINE_NOISE = 0.05;
+/** Models that are as alike as the default has it, known by finer ratings: every variance of it, brought to their scale. */
+const FINE_SHARE = FINE_NOISE / QUALITY_MODEL.noiseVariance;
 
 /** The default first; the others take its place where the ratings speak for them by the margin (in nats). */
 export const QUALITY_MODELS: readonly CoupledModelOptions[] = [
   QUALITY_MODEL,
   { ...QUALITY_MODEL, ownVariance: SPECIALIST_SLOPES },
   { ...QUALITY_MODEL, noiseVariance: FINE_NOISE, ownVariance: SPECIALIST_SLOPES },
+  {
+    ...QUALITY_MODEL,
+    noiseVariance: FINE_NOISE,
+    sharedVariance: scaled(QUALITY_MODEL.sharedVariance, FINE_SHARE),
+    ownVariance: scaled(QUALITY_MODEL.ownVariance, FINE_SHARE),
+  },
 ];
 export const EVIDENCE_MARGIN = 3;
 
@@ -95,3 +103,7 @@ export const SNAPSHOT_REMAINS = 0.25;
 
 /** The paper's exploration bonus is α · xᵀA⁻¹x (arXiv 2502.18482). */
 export const UCB_ALPHA = 0.1;
+
+function scaled({ intercept, slope }: CoupledModelOptions['ownVariance'], share: number) {
+  return { intercept: share * intercept, slope: share * slope };
+}

@@ -4,19 +4,24 @@ import { measurePrior, type PriorWay } from '../../../src/offline/online/measure
 import { type OnlineData, streamOf } from '../../../src/offline/online/stream.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 
-/** The cheap model is as good as the dear one on queries whose first feature is positive, and fails at the others. */
+const POOR = ['poor', 'poorer', 'poorest', 'meagre', 'scanty'];
+
+/**
+ * The cheap model is as good as the dear one on queries whose first feature is positive, and fails at the others. Five
+ * are poor, which is found out at once where it is not known.
+ */
 function inventedData(): OnlineData {
   const random = seededRandom(5);
   const kinds = Array.from({ length: 1000 }, () => (random.uniform() < 0.5 ? 1 : -1));
   return {
     file: 'invented.jsonl.gz',
-    models: ['cheap', 'dear', 'poor'],
+    models: ['cheap', 'dear', ...POOR],
     queries: kinds.map((kind, i) => ({
       id: String(i),
       task: '',
       text: String(i),
-      quality: [kind > 0 ? 0.9 : 0.3, 0.9, 0.2],
-      cost: [0.001, 0.02, 0.0005],
+      quality: [kind > 0 ? 0.9 : 0.3, 0.9, ...POOR.map(() => 0.2)],
+      cost: [0.001, 0.02, ...POOR.map(() => 0.0005)],
     })),
     contexts: kinds.map((kind) => Float64Array.of(1, kind, random.normal())),
     dimensions: 3,
@@ -25,7 +30,10 @@ function inventedData(): OnlineData {
 
 const stream = streamOf(inventedData(), 1100);
 const known = {
-  tiers: { cheap: 'small', dear: 'frontier', poor: 'small' } as Record<string, Tier>,
+  tiers: Object.fromEntries([['cheap', 'small'], ['dear', 'frontier'], ...POOR.map((id) => [id, 'small'])]) as Record<
+    string,
+    Tier
+  >,
   // What the cheap model is really like.
   slopes: new Map<Tier, Float64Array>([['small', Float64Array.of(0, 0.3, 0)]]),
 };
