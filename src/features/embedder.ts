@@ -3,7 +3,7 @@ export interface Embedder {
   /** Names the map: texts embedded under one id compare. Changes whenever the vectors would. */
   readonly id: string;
   readonly dimensions: number;
-  /** @returns `dimensions` finite numbers, each of about unit variance over ordinary queries */
+  /** @returns `dimensions` finite numbers, each of at most about unit variance over ordinary queries */
   embed(text: string): Promise<Float32Array>;
   /** @param vector as `embed` gave it @returns what people call the kind of text that it is most like */
   tagOf(vector: Float32Array): string;

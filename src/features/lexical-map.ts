@@ -2,11 +2,16 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { NGRAM_BUCKETS } from './ngrams.ts';
-import { TEXT_DIMENSIONS } from './structure.ts';
 
 /**
- * A trained linear map from a text's n-gram counts c and text features s to
- * y = (Σ_k v_k · W[k]) / ‖v‖ + S · s + bias, with v_k = (1 + ln c_k) · idf_k.
+ * Every embedding is as long as ten ordinary features together. So the learner, to which all features are alike, takes
+ * each number of an embedding for less telling than one of the structure's.
+ */
+export const EMBEDDING_LENGTH = Math.sqrt(10);
+
+/**
+ * A trained map from a text's n-gram counts c to y = EMBEDDING_LENGTH · u / ‖u‖, u = (Σ_k v_k · W[k]) / ‖v‖ + bias, with
+ * v_k = (1 + ln c_k) · idf_k.
  */
 export interface MapWeights {
   dimensions: number;
@@ -16,8 +21,6 @@ export interface MapWeights {
   ngrams: Int8Array | Int16Array;
   /** W[k][i] = ngrams[k][i] · steps[i]. */
   steps: Float32Array;
-  /** S: dimensions × TEXT_DIMENSIONS, row-major. */
-  text: Float32Array;
   bias: Float32Array;
   /** Where the tags lie: tags × dimensions, row-major. */
   centroids: Float32Array;
@@ -32,19 +35,19 @@ export interface LexicalMap extends MapWeights {
   tagNames: string[];
 }
 
-/** Raise it when n-grams or text features come to be counted otherwise: maps of another format are refused. */
-const MAGIC = 'MXLXMAP1';
-const HEADER_BYTES = MAGIC.length + 5 * 4;
+/** Raise it when n-grams come to be counted otherwise, or the map's form changes: maps of another format are refused. */
+const MAGIC = 'MXLXMAP2';
+const HEADER_BYTES = MAGIC.length + 4 * 4;
 
-/** The file: MAGIC, then as 32-bit integers dimensions, buckets, text features, tags and bytes per weight, then the arrays. */
+/** The file: MAGIC, then as 32-bit integers dimensions, buckets, tags and bytes per weight, then the arrays. */
 export function encodeMap(map: MapWeights): Buffer {
   const tags = map.centroids.length / map.dimensions;
   const header = Buffer.alloc(HEADER_BYTES);
   header.write(MAGIC, 'latin1');
-  [map.dimensions, NGRAM_BUCKETS, TEXT_DIMENSIONS, tags, map.ngrams.BYTES_PER_ELEMENT].forEach((value, i) => {
+  [map.dimensions, NGRAM_BUCKETS, tags, map.ngrams.BYTES_PER_ELEMENT].forEach((value, i) => {
     header.writeUInt32LE(value, MAGIC.length + 4 * i);
   });
-  const arrays = [map.idf, map.steps, map.text, map.bias, map.centroids, map.precisions, map.ngrams];
+  const arrays = [map.idf, map.steps, map.bias, map.centroids, map.precisions, map.ngrams];
   return Buffer.concat([
     header,
     ...arrays.map((array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)),
@@ -56,13 +59,13 @@ export function decodeMap(bytes: Buffer): MapWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new Error(`it does not begin with ${MAGIC}: it is no feature map, or one of another version`);
   }
-  const [dimensions, buckets, textDimensions, tags, weightBytes] = [0, 1, 2, 3, 4].map((i) => {
+  const [dimensions, buckets, tags, weightBytes] = [0, 1, 2, 3].map((i) => {
     return bytes.readUInt32LE(MAGIC.length + 4 * i);
   });
-  if (buckets !== NGRAM_BUCKETS || textDimensions !== TEXT_DIMENSIONS || (weightBytes !== 1 && weightBytes !== 2)) {
+  if (buckets !== NGRAM_BUCKETS || (weightBytes !== 1 && weightBytes !== 2)) {
     throw new Error('it is for other features than this version counts');
   }
-  const floats = buckets + (3 + textDimensions + tags) * dimensions;
+  const floats = buckets + (3 + tags) * dimensions;
   const expected = HEADER_BYTES + 4 * floats + weightBytes * buckets * dimensions;
   if (bytes.length !== expected) throw new Error(`it has ${bytes.length} bytes instead of ${expected}`);
   let at = HEADER_BYTES;
@@ -75,7 +78,6 @@ export function decodeMap(bytes: Buffer): MapWeights {
     dimensions,
     idf: takeFloats(buckets),
     steps: takeFloats(dimensions),
-    text: takeFloats(dimensions * textDimensions),
     bias: takeFloats(dimensions),
     centroids: takeFloats(tags * dimensions),
     precisions: takeFloats(dimensions),

@@ -1,24 +1,25 @@
 import type { MapWeights } from '../../features/lexical-map.ts';
 import { TEXT_DIMENSIONS } from '../../features/structure.ts';
-import type { TallMatrix } from './dense.ts';
-import { times } from './dense.ts';
+import { leadingColumns, type TallMatrix } from './dense.ts';
 import type { DirectionStages, Stages } from './pipeline.ts';
 
-/** The stages as one map, y = (Σ_k v_k · W[k]) / ‖v‖ + S · s + bias, in full precision. */
+/** The linear stages as one map, u = (Σ_k v_k · W[k]) / ‖v‖ + bias, in full precision. */
 export interface ComposedMap {
   dimensions: number;
   idf: Float64Array;
   /** W: NGRAM_BUCKETS × dimensions, row-major. */
   ngrams: Float64Array;
-  /** S: dimensions × TEXT_DIMENSIONS, row-major. */
-  text: Float64Array;
   bias: Float64Array;
 }
 
-export function composeMap(stages: Stages): ComposedMap {
-  const { idf, components } = stages;
-  const { dimensions, base, text, bias } = composeDirections(stages);
-  return { dimensions, idf, ngrams: times(components, stages.latent, base, dimensions), text, bias };
+export function composeMap({ idf, latent, components, latentScale, kept }: Stages): ComposedMap {
+  const { mean, sd } = latentScale;
+  return {
+    dimensions: kept,
+    idf,
+    ngrams: leadingColumns(components, latent, kept).map((value, at) => value / sd[at % kept]),
+    bias: Float64Array.from({ length: kept }, (_, k) => -mean[k] / sd[k]),
+  };
 }
 
 /** The last stages as one map from a base vector v, y = vᵀ · base + S · s + bias, in full precision. */
@@ -72,7 +73,6 @@ export function quantise(
     idf: Float32Array.from(map.idf),
     ngrams: whole,
     steps,
-    text: Float32Array.from(map.text),
     bias: Float32Array.from(map.bias),
     ...tags,
   };

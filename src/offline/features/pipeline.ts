@@ -1,6 +1,14 @@
+import { EMBEDDING_LENGTH } from '../../features/lexical-map.ts';
 import { TEXT_DIMENSIONS, textFeatures } from '../../features/structure.ts';
 import { type Random, seededRandom } from '../../util/random.ts';
-import { columnStatistics, type Standardisation, standardise, type TallMatrix, times } from './dense.ts';
+import {
+  columnStatistics,
+  leadingColumns,
+  type Standardisation,
+  standardise,
+  type TallMatrix,
+  times,
+} from './dense.ts';
 import { discriminantDirections } from './discriminant.ts';
 import { kMeans } from './k-means.ts';
 import { inverseDocumentFrequency, logCounts, timesDense, weightAndNormalise } from './sparse-matrix.ts';
@@ -8,10 +16,12 @@ import { truncatedSvd } from './truncated-svd.ts';
 
 export interface PipelineOptions {
   seed: number;
-  /** Dimensions of the latent semantic space. */
+  /** Dimensions of the latent semantic space in which tags are sought. */
   latent: number;
+  /** Dimensions of a lexical embedding: the leading ones of that space. */
+  kept: number;
   tags: number;
-  /** Dimensions of the embedding, fewer than tags. */
+  /** Dimensions of the embedding by a sentence-embedding model, fewer than tags. */
   directions: number;
   /** 0..1; see discriminantDirections. */
   shrinkage: number;
@@ -21,6 +31,7 @@ export interface PipelineOptions {
 export const PIPELINE_DEFAULTS: PipelineOptions = {
   seed: 0,
   latent: 128,
+  kept: 24,
   tags: 40,
   directions: 19,
   shrinkage: 0.1,
@@ -38,26 +49,36 @@ export interface DirectionStages {
   outputScale: Standardisation;
 }
 
-/** The stages of the lexical map as they were fitted, one after the other; every one but the first is linear. */
-export interface Stages extends DirectionStages {
-  idf: Float64Array;
-  /** NGRAM_BUCKETS × latent: the right singular vectors. */
-  components: Float64Array;
-}
-
-export interface DirectionFit<S extends DirectionStages> {
-  stages: S;
+export interface DirectionFit {
+  stages: DirectionStages;
   /** The tag of each text. */
   labels: Int32Array;
   /** texts × directions: the texts' embeddings. */
   embeddings: TallMatrix;
 }
 
-export type Fit = DirectionFit<Stages>;
+/** The stages of the lexical map as they were fitted, one after the other; all but the first and the last are linear. */
+export interface Stages {
+  idf: Float64Array;
+  latent: number;
+  /** NGRAM_BUCKETS × latent: the right singular vectors, by descending singular value. */
+  components: Float64Array;
+  latentScale: Standardisation;
+  /** So many leading latent dimensions, brought to EMBEDDING_LENGTH, are the embedding. */
+  kept: number;
+}
+
+export interface Fit {
+  stages: Stages;
+  /** The tag of each text. */
+  labels: Int32Array;
+  /** texts × kept: the texts' embeddings. */
+  embeddings: TallMatrix;
+}
 
 /** Fits the lexical map. @throws Error when there are too few texts for the dimensions wanted */
 export function fitPipeline(texts: readonly string[], options: PipelineOptions): Fit {
-  const { seed, latent, onProgress } = options;
+  const { seed, latent, kept, onProgress } = options;
   requireEnough(texts.length, options);
   const random: Random = seededRandom(seed);
   const matrix = logCounts(texts, (rows) => onProgress('counting n-grams', rows / texts.length));
@@ -67,8 +88,11 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
     onIteration: (done, of) => onProgress('finding latent dimensions', done / of),
   });
   const scores = timesDense(matrix, svd.components, latent);
-  const { stages, ...found } = fitDirections(scores, latent, texts, random, options);
-  return { stages: { ...stages, idf, components: svd.components }, ...found };
+  const latentScale = columnStatistics(scores, latent);
+  standardise(scores, latentScale);
+  const labels = findTags(appendTextFeatures(scores, latent, texts), latent + TEXT_DIMENSIONS, random, options);
+  const stages = { idf, latent, components: svd.components, latentScale, kept };
+  return { stages, labels, embeddings: toEmbeddingLength(leadingColumns(scores, latent, kept), kept) };
 }
 
 /** @throws Error when there are too few texts for the dimensions wanted */
@@ -86,16 +110,13 @@ export function fitDirections(
   latent: number,
   texts: readonly string[],
   random: Random,
-  options: Omit<PipelineOptions, 'latent' | 'seed'>,
-): DirectionFit<DirectionStages> {
-  const { tags, directions, shrinkage, onProgress } = options;
+  options: Omit<PipelineOptions, 'latent' | 'kept' | 'seed'>,
+): DirectionFit {
+  const { directions, shrinkage, onProgress } = options;
   const latentScale = columnStatistics(base, latent);
   const width = latent + TEXT_DIMENSIONS;
   const full = appendTextFeatures(standardise(base, latentScale), latent, texts);
-  const { labels } = kMeans(full, width, tags, random, {
-    // How many iterations it will take is unknown; a hundred per start are usual.
-    onIteration: (restart, iteration) => onProgress('finding tags', Math.min(0.99, (restart + iteration / 100) / 2)),
-  });
+  const labels = findTags(full, width, random, options);
   onProgress('finding directions', 0);
   const discriminants = discriminantDirections(full, width, labels, directions, shrinkage);
   const embeddings = times(full, width, discriminants, directions);
@@ -104,11 +125,38 @@ export function fitDirections(
   return { stages: { latent, latentScale, discriminants, directions, outputScale }, labels, embeddings };
 }
 
-/** The stages applied one by one. @returns texts × directions, row-major */
-export function applyStages(stages: Stages, texts: readonly string[]): TallMatrix {
+/** Clusters of the points, as the tag of each. @param points texts × width, row-major */
+function findTags(
+  points: TallMatrix,
+  width: number,
+  random: Random,
+  { tags, onProgress }: Pick<PipelineOptions, 'tags' | 'onProgress'>,
+): Int32Array {
+  return kMeans(points, width, tags, random, {
+    // How many iterations it will take is unknown; a hundred per start are usual.
+    onIteration: (restart, iteration) => onProgress('finding tags', Math.min(0.99, (restart + iteration / 100) / 2)),
+  }).labels;
+}
+
+/** The lexical map's stages applied one by one, to texts with n-grams. @returns texts × kept, row-major */
+export function applyStages(
+  { idf, latent, components, latentScale, kept }: Stages,
+  texts: readonly string[],
+): TallMatrix {
   const matrix = logCounts(texts);
-  weightAndNormalise(matrix, stages.idf);
-  return applyDirections(stages, timesDense(matrix, stages.components, stages.latent), texts);
+  weightAndNormalise(matrix, idf);
+  const scores = standardise(timesDense(matrix, components, latent), latentScale);
+  return toEmbeddingLength(leadingColumns(scores, latent, kept), kept);
+}
+
+/** Brings each row to EMBEDDING_LENGTH, in place. */
+export function toEmbeddingLength(matrix: TallMatrix, width: number): TallMatrix {
+  for (let start = 0; start < matrix.length; start += width) {
+    const row = matrix.subarray(start, start + width);
+    const factor = EMBEDDING_LENGTH / (Math.hypot(...row) || 1);
+    for (let k = 0; k < width; k++) row[k] *= factor;
+  }
+  return matrix;
 }
 
 /** @param base texts × latent, row-major; standardised in place @returns texts × directions, row-major */

@@ -22,7 +22,7 @@ export interface TrainingRequest {
   date: Date;
   onProgress(stage: string, share: number): void;
   /** Other sizes than the defaults. */
-  sizes?: Partial<Pick<PipelineOptions, 'latent' | 'tags' | 'directions'>>;
+  sizes?: Partial<Pick<PipelineOptions, 'latent' | 'kept' | 'tags'>>;
 }
 
 export interface TrainedMap {
@@ -38,7 +38,7 @@ export function trainLexicalMap(request: TrainingRequest): TrainedMap {
   const { texts } = corpus;
   const { stages, labels, embeddings } = fitPipeline(texts, options);
   onProgress('naming tags', 0);
-  const places = placeTags(embeddings, options.directions, labels, options.tags);
+  const places = placeTags(embeddings, options.kept, labels, options.tags);
   const bytes = encodeMap(quantise(composeMap(stages), places, WEIGHT_BITS));
   return {
     bytes,

@@ -1,7 +1,13 @@
 import { clip, STRUCTURE_DIMENSIONS } from '../../features/structure.ts';
+import { seededRandom } from '../../util/random.ts';
 import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/measure-split.ts';
-import { columnStatistics, standardise } from '../features/dense.ts';
-import { fitPipeline, PIPELINE_DEFAULTS, type PipelineOptions } from '../features/pipeline.ts';
+import {
+  fitDirections,
+  fitPipeline,
+  PIPELINE_DEFAULTS,
+  type PipelineOptions,
+  toEmbeddingLength,
+} from '../features/pipeline.ts';
 import { logCounts, timesDense, weightAndNormalise } from '../features/sparse-matrix.ts';
 import type { OnlineData } from '../online/stream.ts';
 import { type Experiment, LEAST_MODELS } from './experiment.ts';
@@ -9,7 +15,7 @@ import { figuresOfSplit, QUALITY_AT_COST } from './trade-off.ts';
 
 const SHARE = 0.8;
 
-const SHIPPED = 'tag directions and structure, as shipped';
+const SHIPPED = 'latent directions and structure, as shipped';
 
 /** Contexts by the way they are made. They do not depend on outcomes, so every split of a data set shares them. */
 const made = new WeakMap<OnlineData, Record<string, OnlineData>>();
@@ -36,7 +42,7 @@ function maskedVariants(data: OnlineData): Record<string, OnlineData> {
   return {
     [SHIPPED]: data,
     'structure alone': without(1, structure),
-    'tag directions alone': without(structure, data.dimensions),
+    'latent directions alone': without(structure, data.dimensions),
   };
 }
 
@@ -48,14 +54,13 @@ export function refittedVariants(
   const texts = data.queries.map(({ text }) => text);
   const width = embeddingDimensions(data);
   if (texts.length < 2 * options.latent) return {};
-  const { stages, embeddings } = fitPipeline(texts, { ...PIPELINE_DEFAULTS, ...options, directions: width });
+  const { seed, latent } = { ...PIPELINE_DEFAULTS, ...options };
+  const { stages, embeddings } = fitPipeline(texts, { ...PIPELINE_DEFAULTS, ...options, kept: width });
   const matrix = logCounts(texts);
   weightAndNormalise(matrix, stages.idf);
-  const scores = timesDense(matrix, stages.components, stages.latent);
-  // Singular values descend, so the first columns are the plain map of this width.
-  const first = Float64Array.from({ length: texts.length * width }, (_, at) => {
-    return scores[Math.floor(at / width) * stages.latent + (at % width)];
-  });
+  const scores = timesDense(matrix, stages.components, latent);
+  const tagged = { ...PIPELINE_DEFAULTS, ...options, directions: width };
+  const discriminant = fitDirections(scores, latent, texts, seededRandom(seed), tagged).embeddings;
   const withEmbedding = (vectors: ArrayLike<number>): OnlineData => ({
     ...data,
     contexts: data.contexts.map((context, row) => {
@@ -65,8 +70,8 @@ export function refittedVariants(
     }),
   });
   return {
-    'refitted here, with tags (LDA)': withEmbedding(embeddings),
-    'refitted here, without tags (LSA)': withEmbedding(standardise(first, columnStatistics(first, width))),
+    'refitted here, with tags (LDA)': withEmbedding(toEmbeddingLength(discriminant, width)),
+    'refitted here, without tags (LSA)': withEmbedding(embeddings),
   };
 }
 
@@ -74,12 +79,11 @@ export const tags: Experiment = {
   name: 'tags',
   title: 'With and without tags',
   protocol:
-    'The main trade-off with other features. Tags here are the clusters of benchmark prompts that the embedding is ' +
-    'trained to tell apart: its 19 directions are those of a linear discriminant analysis of the tags. They are left out ' +
-    '(structure alone), or the structure of the text is. Since leaving them out leaves nothing of what a text says, two ' +
-    "maps are fitted anew on this data set's prompts (no outcomes), equally wide: 19 discriminant directions of 40 tags, " +
-    'and the 19 leading latent semantic directions without tags. In the paper, tags come from a language model and ' +
-    'fine-tune the encoder; ours are k-means clusters.',
+    'The main trade-off with other features. Tags here are clusters of benchmark prompts. The shipped embedding is made ' +
+    'of latent semantic directions and takes no tags in; it is left out (structure alone), or the structure of the text ' +
+    "is. Then two maps are fitted anew on this data set's prompts (no outcomes), equally wide and long: discriminant " +
+    'directions of 40 tags, and the leading latent semantic directions without tags. In the paper, tags come from a ' +
+    'language model and fine-tune the encoder; ours are k-means clusters.',
   reading:
     'Rows one to three show what each part of the shipped features is worth, rows four and five what tags add to a map ' +
     "of the same width and the same prompts. Does not show what a language model's tags would add. Rows four and five " +

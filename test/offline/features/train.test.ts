@@ -4,16 +4,23 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LexicalEmbedder } from '../../../src/features/lexical-embedder.ts';
-import { decodeMap, loadLexicalMap } from '../../../src/features/lexical-map.ts';
+import { decodeMap, EMBEDDING_LENGTH, loadLexicalMap } from '../../../src/features/lexical-map.ts';
 import { NGRAM_BUCKETS, NgramCounter } from '../../../src/features/ngrams.ts';
-import { TEXT_DIMENSIONS, textFeatures } from '../../../src/features/structure.ts';
 import { Tagger } from '../../../src/features/tagger.ts';
 import { type ComposedMap, composeMap, placeTags, quantise } from '../../../src/offline/features/compose.ts';
 import { readCorpus } from '../../../src/offline/features/corpus.ts';
+import { columnStatistics, leadingColumns } from '../../../src/offline/features/dense.ts';
 import { nameTags } from '../../../src/offline/features/describe.ts';
 import { applyStages, fitPipeline, PIPELINE_DEFAULTS } from '../../../src/offline/features/pipeline.ts';
+import {
+  inverseDocumentFrequency,
+  logCounts,
+  timesDense,
+  weightAndNormalise,
+} from '../../../src/offline/features/sparse-matrix.ts';
 import { tellingNgrams } from '../../../src/offline/features/telling-ngrams.ts';
 import { trainLexicalMap } from '../../../src/offline/features/train.ts';
+import { truncatedSvd } from '../../../src/offline/features/truncated-svd.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 
 const KINDS = {
@@ -32,9 +39,9 @@ function inventPrompts(count: number, seed: number): string[] {
   });
 }
 
-const SIZES = { latent: 12, tags: 3, directions: 2 };
+const SIZES = { latent: 12, kept: 4, tags: 3 };
 const PROMPTS = inventPrompts(240, 1);
-const FRESH = [...inventPrompts(30, 2), '', '你好 🙂', 'nothing like the others'];
+const FRESH = [...inventPrompts(30, 2), '你好 🙂', 'nothing like the others'];
 
 /** The composed map, applied in full precision. */
 function apply(map: ComposedMap, text: string): number[] {
@@ -47,11 +54,16 @@ function apply(map: ComposedMap, text: string): number[] {
     squares += value ** 2;
     for (let k = 0; k < map.dimensions; k++) sums[k] += value * map.ngrams[bucket * map.dimensions + k];
   }
-  const features = textFeatures(text);
-  return sums.map((sum, k) => {
-    const textual = features.reduce((total, value, i) => total + map.text[k * TEXT_DIMENSIONS + i] * value, 0);
-    return sum / (Math.sqrt(squares) || 1) + textual + map.bias[k];
-  });
+  const place = sums.map((sum, k) => sum / Math.sqrt(squares) + map.bias[k]);
+  return place.map((value) => (value / Math.hypot(...place)) * EMBEDDING_LENGTH);
+}
+
+/** Places of the prompts along the leading latent dimensions: prompts × kept. */
+function latentPlaces(): Float64Array {
+  const matrix = logCounts(PROMPTS);
+  weightAndNormalise(matrix, inverseDocumentFrequency(matrix));
+  const { components } = truncatedSvd(matrix, SIZES.latent, seededRandom(PIPELINE_DEFAULTS.seed));
+  return leadingColumns(timesDense(matrix, components, SIZES.latent), SIZES.latent, SIZES.kept);
 }
 
 describe('the feature map', () => {
@@ -62,29 +74,41 @@ describe('the feature map', () => {
     const expected = applyStages(fit.stages, FRESH);
     FRESH.forEach((text, row) => {
       apply(map, text).forEach((value, k) => {
-        expect(value).toBeCloseTo(expected[row * 2 + k], 6);
+        expect(value).toBeCloseTo(expected[row * SIZES.kept + k], 6);
       });
     });
   });
 
-  it('gives the embeddings that were fitted, of mean 0 and variance 1', () => {
+  it('gives the embeddings that were fitted', () => {
     PROMPTS.slice(0, 20).forEach((text, row) => {
       apply(map, text).forEach((value, k) => {
-        expect(value).toBeCloseTo(fit.embeddings[row * 2 + k], 6);
+        expect(value).toBeCloseTo(fit.embeddings[row * SIZES.kept + k], 6);
       });
     });
-    for (const k of [0, 1]) {
-      const column = PROMPTS.map((_, row) => fit.embeddings[row * 2 + k]);
-      expect(column.reduce((a, b) => a + b) / column.length).toBeCloseTo(0, 6);
-      expect(column.reduce((a, b) => a + b * b, 0) / column.length).toBeCloseTo(1, 6);
-    }
+  });
+
+  it('is that of the leading latent dimensions, each of mean 0 and variance 1 before all are brought to one length', () => {
+    const scores = latentPlaces();
+    const { mean, sd } = columnStatistics(scores, SIZES.kept);
+    PROMPTS.slice(0, 20).forEach((text, row) => {
+      const place = Array.from(mean, (value, k) => (scores[row * SIZES.kept + k] - value) / sd[k]);
+      const embedding = apply(map, text);
+      expect(Math.hypot(...embedding)).toBeCloseTo(EMBEDDING_LENGTH, 9);
+      for (const k of place.keys()) expect(embedding[k] * place[0]).toBeCloseTo(embedding[0] * place[k], 6);
+    });
+  });
+
+  it('puts a text without n-grams in the middle of all', () => {
+    const weights = quantise(map, placeTags(fit.embeddings, SIZES.kept, fit.labels, 3), 8);
+    const embedder = new LexicalEmbedder({ ...weights, hash: '0'.repeat(64), tagNames: [] });
+    expect(Array.from(embedder.embedNow(''))).toEqual(new Array(SIZES.kept).fill(0));
   });
 
   it.each([
     [8, 0.05],
     [16, 0.001],
   ] as const)('loses little when its weights are rounded to %i bits', (bits, error) => {
-    const places = placeTags(fit.embeddings, 2, fit.labels, 3);
+    const places = placeTags(fit.embeddings, SIZES.kept, fit.labels, 3);
     const embedder = new LexicalEmbedder({ ...quantise(map, places, bits), hash: '0'.repeat(64), tagNames: [] });
     for (const text of FRESH) {
       const exact = apply(map, text);
@@ -95,7 +119,7 @@ describe('the feature map', () => {
   });
 
   it('finds the kinds of prompts as tags, in new prompts too', () => {
-    const places = placeTags(fit.embeddings, 2, fit.labels, 3);
+    const places = placeTags(fit.embeddings, SIZES.kept, fit.labels, 3);
     const weights = quantise(map, places, 8);
     const embedder = new LexicalEmbedder({ ...weights, hash: '0'.repeat(64), tagNames: ['a', 'b', 'c'] });
     const tagger = new Tagger({ ...weights, tagNames: ['a', 'b', 'c'] });
@@ -131,7 +155,7 @@ describe('trainLexicalMap', () => {
 
   it('describes the map and its sources', () => {
     const { bytes, description } = trainLexicalMap({ ...request, onProgress: () => {} });
-    expect(decodeMap(bytes)).toMatchObject({ dimensions: 2 });
+    expect(decodeMap(bytes)).toMatchObject({ dimensions: SIZES.kept });
     expect(decodeMap(bytes).idf).toHaveLength(NGRAM_BUCKETS);
     expect(description).toMatchObject({
       date: '2026-01-02T03:04:05.000Z',
@@ -220,18 +244,20 @@ const available = existsSync(new URL('routellm_mmlu.jsonl.gz', DATA));
 describe.skipIf(!available)(
   available ? 'the map that ships, on public prompts' : 'the map that ships: SKIPPED, ../shared/data is absent',
   () => {
-    it('has about unit variance in each direction, over all its corpora', async () => {
+    it('spreads its corpora about evenly over its directions, every prompt at one distance', async () => {
       const names = ['ulab_llmrouter9', 'routellm_mmlu', 'routerdc_7b'];
       const files = names.map((name) => new URL(`${name}.jsonl.gz`, DATA).pathname);
       const { texts } = await readCorpus(files, 8000);
       const embedder = new LexicalEmbedder(loadLexicalMap());
       const sample = texts.filter((_, i) => i % 10 === 0).map((text) => embedder.embedNow(text));
+      for (const vector of sample) expect(Math.hypot(...vector)).toBeCloseTo(EMBEDDING_LENGTH, 5);
+      const even = EMBEDDING_LENGTH ** 2 / embedder.dimensions;
       for (let k = 0; k < embedder.dimensions; k++) {
         const mean = sample.reduce((sum, vector) => sum + vector[k], 0) / sample.length;
         const variance = sample.reduce((sum, vector) => sum + (vector[k] - mean) ** 2, 0) / sample.length;
         expect(Math.abs(mean)).toBeLessThan(0.15);
-        expect(variance).toBeGreaterThan(0.6);
-        expect(variance).toBeLessThan(1.6);
+        expect(variance).toBeGreaterThan(0.5 * even);
+        expect(variance).toBeLessThan(2.5 * even);
       }
     });
   },
