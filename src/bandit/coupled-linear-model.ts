@@ -7,6 +7,7 @@ import {
   inverseOfPositiveDefinite,
   logDeterminant,
   multiply,
+  quadraticForm,
   type SquareMatrix,
   type Vector,
 } from '../util/linear-algebra.ts';
@@ -197,9 +198,8 @@ export class CoupledLinearModel {
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(id: string, x: Vector): Prediction {
     const mean = this.predictMean(id, x);
-    const { a: gx, b: coupled, c: vg } = this.#scratch;
-    multiply(this.#shared, coupled, vg);
-    const variance = this.noiseVariance * (dot(x, gx) + dot(coupled, vg));
+    const { a: gx, b: coupled } = this.#scratch;
+    const variance = this.noiseVariance * (dot(x, gx) + quadraticForm(this.#shared, coupled));
     return { mean, sd: Math.sqrt(Math.max(0, variance)) };
   }
 

@@ -41,6 +41,26 @@ export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vec
   return out;
 }
 
+/** vᵀ M v of a symmetric matrix, of which the lower triangle alone is read: half the work of `multiply`. */
+export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
+  const d = vector.length;
+  let sum = 0;
+  for (let i = 0, row = 0; i < d; i++, row += d) {
+    // Four sums, for the same reason as above.
+    let [a, b, c, e] = [0, 0, 0, 0];
+    let j = 0;
+    for (; j + 4 <= i; j += 4) {
+      a += matrix[row + j] * vector[j];
+      b += matrix[row + j + 1] * vector[j + 1];
+      c += matrix[row + j + 2] * vector[j + 2];
+      e += matrix[row + j + 3] * vector[j + 3];
+    }
+    for (; j < i; j++) a += matrix[row + j] * vector[j];
+    sum += vector[i] * (matrix[row + i] * vector[i] + 2 * (a + b + c + e));
+  }
+  return sum;
+}
+
 /** M += factor · v vᵀ */
 export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: number): void {
   const d = vector.length;

@@ -9,6 +9,7 @@ import {
   dot,
   inverseOfPositiveDefinite,
   multiply,
+  quadraticForm,
 } from '../../src/util/linear-algebra.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
@@ -18,7 +19,7 @@ function randomVector(d: number, seed: number): Float64Array {
 }
 
 const asMatrix = (values: Float64Array, d: number) => Matrix.from1DArray(d, d, values);
-const sizes = fc.integer({ min: 1, max: 8 });
+const sizes = fc.integer({ min: 1, max: 11 });
 
 describe('linear algebra', () => {
   it('agrees with ml-matrix', () => {
@@ -31,6 +32,9 @@ describe('linear algebra', () => {
         multiply(m, v, new Float64Array(d)).forEach((value, i) => {
           expect(value).toBeCloseTo(product[i], 12);
         });
+        const symmetric = Matrix.add(asMatrix(m, d), asMatrix(m, d).transpose());
+        const form = column.transpose().mmul(symmetric).mmul(column).get(0, 0);
+        expect(quadraticForm(Float64Array.from(symmetric.to1DArray()), v)).toBeCloseTo(form, 12);
         const expected = Matrix.add(asMatrix(m, d), column.mmul(column.transpose()).mul(-0.3)).to1DArray();
         addOuterProduct(m, v, -0.3);
         m.forEach((value, i) => {
