@@ -45,7 +45,7 @@ export async function run(argv: readonly string[]): Promise<void> {
         .argParser(positiveInteger)
         .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
     )
-    .option('--seeds <number>', 'with --online (24) and --labelled (8): random orders per file', positiveInteger)
+    .option('--seeds <number>', 'random orders: 24 with --online, 8 with --labelled, else 1', positiveInteger)
     .option('--scenarios <names>', 'with --online: a comma-separated list, all or none', 'all')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
@@ -63,6 +63,9 @@ export async function run(argv: readonly string[]): Promise<void> {
       else if (options.labelled) {
         const seeds = options.seeds ?? 8;
         await (await import('./bench-labelled.ts')).benchLabelled({ ...options, data: options.data[0], seeds });
+      } else if (options.seeds > 1) {
+        if (options.sweep) throw new Error('--seeds does not go with --sweep.');
+        await (await import('./bench-seeds.ts')).benchSeeds({ ...options, data: options.data[0] });
       } else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
     });
 

@@ -92,16 +92,8 @@ export function structureFeatures(text: string, shape: RequestShape): number[] {
   return [...textFeatures(text), ...cues, ...SHAPE_FEATURES.map((measure) => clip(measure(shape)))];
 }
 
-/** The lexical embedder wants the same numbers of the same text a moment before. */
-let last: { text: string; features: readonly number[] } = { text: '', features: measured('') };
-
 /** The features of the text alone. @returns TEXT_DIMENSIONS numbers within ±4, standardised */
-export function textFeatures(text: string): readonly number[] {
-  if (text !== last.text) last = { text, features: measured(text) };
-  return last.features;
-}
-
-function measured(text: string): number[] {
+export function textFeatures(text: string): number[] {
   const counts = countText(text);
   return TEXT_FEATURES.map(({ measure, mean, sd }) => clip((measure(counts, text) - mean) / sd));
 }

@@ -8,7 +8,6 @@ import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
-import { sseData } from '../util/sse.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { type Conversation, Conversations } from './conversations.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
@@ -19,12 +18,10 @@ import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import { UNTAGGED } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
-import { type OpenedStream, openStream } from './open-stream.ts';
+import { openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
-
-/** How long a connection may stay open after [DONE]. */
-const LINGER_MS = 1000;
+import { streamBody } from './stream-body.ts';
 
 /** A chat request as it came in, validated as far as the gateway reads it. */
 export interface ChatInput {
@@ -241,50 +238,9 @@ export class Chat {
       status: 200,
       headers,
       contentType: 'text/event-stream; charset=utf-8',
-      body: this.#streamBody(input, exchange, opened),
+      body: streamBody(input, exchange, opened, this.#parts),
       expired: opened.deadline.expired.signal,
     };
-  }
-
-  async *#streamBody(input: ChatInput, exchange: Exchange, opened: Attempt<OpenedStream>): AsyncGenerator<Uint8Array> {
-    const { deadline } = opened;
-    let outcome: 'ok' | 'aborted' = 'aborted';
-    // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
-    // Nor may the arm's breaker hold it against the arm.
-    deadline.expired.signal.addEventListener('abort', () =>
-      exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
-    );
-    try {
-      for await (const piece of joined(opened.value)) {
-        if (piece.content) exchange.firstToken();
-        exchange.received(piece);
-        // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
-        // Read on for a moment all the same, so that it can be used again.
-        if (piece.done) outcome = 'ok';
-        deadline.pause();
-        if (piece.bytes.length > 0) yield piece.bytes;
-        if (piece.done) deadline.linger(LINGER_MS);
-        else if (outcome !== 'ok') deadline.alive();
-      }
-      outcome = 'ok';
-    } catch (error) {
-      if (input.clientGone.aborted || outcome === 'ok') return;
-      // Never a clean end after half an answer: the event makes the client library throw.
-      const failure =
-        error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
-      this.#parts.log.warn(
-        { requestId: input.requestId, model: opened.arm.id, reason: failure.message },
-        'A stream broke off.',
-      );
-      this.#parts.metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
-      exchange.finish('interrupted', 200, failure.failure);
-      yield sseData(JSON.parse(failure.body));
-    } finally {
-      deadline.stop();
-      exchange.finish(outcome, outcome === 'ok' ? 200 : null);
-      // Harmless after the end; before it, this closes the upstream's connection.
-      deadline.limit.abort(new Error('The answer is no longer read.'));
-    }
   }
 
   /** All candidates failed, or the client left. */
@@ -351,9 +307,4 @@ function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boo
           .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
           .map((candidate) => candidate.arm);
   return [decision.arm, ...others].map((id) => arms.find((arm) => arm.id === id) as Arm);
-}
-
-async function* joined({ head, rest }: OpenedStream) {
-  yield* head;
-  yield* { [Symbol.asyncIterator]: () => rest };
 }

@@ -1,5 +1,4 @@
-import type { Random } from '../util/random.ts';
-import { seededRandom, shuffled } from '../util/random.ts';
+import { derivedSeed, type Random, seededRandom, shuffled } from '../util/random.ts';
 import type { Outcomes } from './baselines.ts';
 import type { RecordedData, RecordedQuery } from './recorded-outcomes.ts';
 
@@ -32,7 +31,7 @@ export function recordedPrices(
   seed: number,
   tokensPerAnswer = 1000,
 ): RecordedPrice[] {
-  const random = seededRandom(seed);
+  const random = seededRandom(derivedSeed(seed, 0));
   return data.models.map((model, index) => {
     const meanCost = data.queries.reduce((sum, query) => sum + query.cost[index], 0) / data.queries.length;
     if (!(meanCost > 0)) throw new Error(`${data.file}: ${model} costs nothing on any query, so it has no price.`);

@@ -93,6 +93,12 @@ describe('mixllm bench', () => {
     expect(readFileSync(join(out, 'recorded.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
   });
 
+  it('runs several orders, and tells their means', async () => {
+    const { stdout } = await mixllm('bench', '--data', recordedFile(), '--limit', '9', '--seeds', '2', '--seed', '5');
+    expect(stdout).toContain('2 random orders');
+    expect(stdout).toMatch(/MixLLM Gateway +\d+\.\d ± \d+\.\d +\d+\.\d ± \d+\.\d/);
+  });
+
   it('sends many random orders through the policy in this process, and draws the learning curve', async () => {
     const out = join(folder, 'online');
     const online = (...args: string[]) =>

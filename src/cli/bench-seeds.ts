@@ -1,0 +1,50 @@
+import { basename } from 'node:path';
+import { renderTable } from '../demo/table.ts';
+import { loadRecordedOutcomes } from '../recorded/recorded-outcomes.ts';
+import { mean, standardDeviation } from '../util/statistics.ts';
+import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
+
+export interface BenchSeedsOptions extends BenchRunOptions {
+  /** Orders, with prices and choices of their own: `seed` and those that follow it. */
+  seeds: number;
+  json?: boolean;
+}
+
+/** `mixllm bench --seeds N`: one run tells much of its luck, so this tells the means of several. */
+export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
+  const data = await loadRecordedOutcomes(options.data);
+  const runs: BenchReport[] = [];
+  for (let i = 0; i < options.seeds; i++) runs.push(await runBench({ ...options, seed: options.seed + i }, data));
+  console.log(options.json ? JSON.stringify({ data: options.data, runs }) : render(runs));
+}
+
+type Shares = { quality_ratio: number; cost_ratio: number };
+
+const ROWS: readonly [string, (run: BenchReport) => Shares | null][] = [
+  ['MixLLM Gateway', (run) => run],
+  ['  its first third', ({ thirds }) => thirds[0]],
+  ['  its last third', ({ thirds }) => thirds[2]],
+  ['any model at random', ({ baselines }) => baselines.random],
+  ['best mix by lot at the same cost', ({ baselines }) => baselines.static_mix],
+];
+
+function render(runs: readonly BenchReport[]): string {
+  const [{ queries, data, weight, best_single_model: best }] = runs;
+  const rows = ROWS.map(([name, of]) => {
+    const shares = runs.map(of).filter((share) => share !== null);
+    const cell = (key: keyof Shares) => (shares.length > 0 ? meanWithError(shares.map((share) => share[key])) : '-');
+    return [name, cell('quality_ratio'), cell('cost_ratio')];
+  });
+  return [
+    '',
+    `${queries} recorded queries of ${basename(data)} at weight ${weight}, ${runs.length} random orders; in % of always ${best}, mean ± standard error.`,
+    '',
+    renderTable(['', 'quality', 'cost'], rows),
+  ].join('\n');
+}
+
+/** In percent. */
+function meanWithError(shares: readonly number[]): string {
+  const error = (100 * standardDeviation(shares)) / Math.sqrt(shares.length);
+  return `${(100 * mean(shares)).toFixed(1)} ± ${error.toFixed(1)}`;
+}

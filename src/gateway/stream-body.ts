@@ -1,0 +1,61 @@
+import { UpstreamError } from '../domain/errors.ts';
+import { sseData } from '../util/sse.ts';
+import type { Attempt } from './attempt.ts';
+import type { Exchange } from './exchange.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+import type { OpenedStream } from './open-stream.ts';
+
+/** How long a connection may stay open after [DONE]. */
+const LINGER_MS = 1000;
+
+/**
+ * The bytes of a streamed answer, and what becomes of it: whole, broken off, or left by the client.
+ * @param request whose client may leave
+ */
+export async function* streamBody(
+  { clientGone, requestId }: { clientGone: AbortSignal; requestId: string },
+  exchange: Exchange,
+  opened: Attempt<OpenedStream>,
+  { log, metrics }: { log: Logger; metrics: Metrics },
+): AsyncGenerator<Uint8Array> {
+  const { deadline } = opened;
+  let outcome: 'ok' | 'aborted' = 'aborted';
+  // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
+  // Nor may the arm's breaker hold it against the arm.
+  deadline.expired.signal.addEventListener('abort', () =>
+    exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
+  );
+  try {
+    for await (const piece of joined(opened.value)) {
+      if (piece.content) exchange.firstToken();
+      exchange.received(piece);
+      // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
+      // Read on for a moment all the same, so that it can be used again.
+      if (piece.done) outcome = 'ok';
+      deadline.pause();
+      if (piece.bytes.length > 0) yield piece.bytes;
+      if (piece.done) deadline.linger(LINGER_MS);
+      else if (outcome !== 'ok') deadline.alive();
+    }
+    outcome = 'ok';
+  } catch (error) {
+    if (clientGone.aborted || outcome === 'ok') return;
+    // Never a clean end after half an answer: the event makes the client library throw.
+    const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
+    log.warn({ requestId, model: opened.arm.id, reason: failure.message }, 'A stream broke off.');
+    metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
+    exchange.finish('interrupted', 200, failure.failure);
+    yield sseData(JSON.parse(failure.body));
+  } finally {
+    deadline.stop();
+    exchange.finish(outcome, outcome === 'ok' ? 200 : null);
+    // Harmless after the end; before it, this closes the upstream's connection.
+    deadline.limit.abort(new Error('The answer is no longer read.'));
+  }
+}
+
+async function* joined({ head, rest }: OpenedStream) {
+  yield* head;
+  yield* { [Symbol.asyncIterator]: () => rest };
+}
