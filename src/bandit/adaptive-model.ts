@@ -1,6 +1,6 @@
+import type { ArmSums } from './coupled-arm.ts';
 import {
   type ArmPrior,
-  type ArmSums,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,

@@ -11,39 +11,17 @@ import {
   type SquareMatrix,
   type Vector,
 } from '../util/linear-algebra.ts';
-import { type CoupledModelOptions, LEVEL_LOADING } from './defaults.ts';
-
-/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
-export interface ArmSums {
-  /** A = Σ w x xᵀ */
-  precision: SquareMatrix;
-  /** b = Σ w y x */
-  response: Vector;
-  /** Σ w y² */
-  squares: number;
-  /** Σ w: how many observations, counted by weight. */
-  weight: number;
-}
-
-/** What is kept per arm: the sums, and what follows from them. */
-interface Arm extends ArmSums {
-  /** m0, the arm's own prior mean. */
-  priorMean: Vector;
-  /** Diagonal of P1 = σ²V1⁻¹. */
-  ownPrecision: Vector;
-  /** ℓ: how much of the shared slopes the arm takes. */
-  loading: number;
-  /** G = (A + P1)⁻¹ */
-  covariance: SquareMatrix;
-  /** b − A m0 */
-  centred: Vector;
-  /** h = L P1 G (b − A m0): the arm's say in the shared mean. */
-  vote: Vector;
-  /** Σ w (y − xᵀm0)² − (b − A m0)ᵀ G (b − A m0): what the arm's own coefficients leave unexplained. */
-  residual: number;
-  /** ln |A + P1| − ln |P1| */
-  logDeterminant: number;
-}
+import {
+  type ArmSums,
+  type CoupledArm,
+  centredSquares,
+  check,
+  checkArm,
+  couple,
+  levelLoading,
+  newArm,
+} from './coupled-arm.ts';
+import type { CoupledModelOptions } from './defaults.ts';
 
 /** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
 export interface Lesson {
@@ -75,14 +53,11 @@ export interface CoupledLinearModelState {
   votes: Vector;
   logDeterminant: number;
   updates: number;
-  arms: Record<string, Arm>;
+  arms: Record<string, CoupledArm>;
 }
 
 /** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
-
-/** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */
-const LOADING_STEP = 0.05;
 
 /**
  * Bayesian linear regression of several arms that share a part of their coefficients:
@@ -105,7 +80,7 @@ export class CoupledLinearModel {
   readonly #ownPrecision: Vector;
   readonly #levelLoadings: boolean;
   readonly #defaultPriorMean: Vector;
-  readonly #arms = new Map<string, Arm>();
+  readonly #arms = new Map<string, CoupledArm>();
   /** V⁻¹ and V */
   #sharedInverse: SquareMatrix;
   #shared: SquareMatrix;
@@ -234,7 +209,7 @@ export class CoupledLinearModel {
 
   /** Copies, by arm. */
   sums(): Map<string, ArmSums> {
-    const copy = ({ precision, response, squares, weight }: Arm) => ({
+    const copy = ({ precision, response, squares, weight }: CoupledArm) => ({
       precision: Float64Array.from(precision),
       response: Float64Array.from(response),
       squares,
@@ -262,7 +237,7 @@ export class CoupledLinearModel {
     this.rebuild();
   }
 
-  #addToSums(id: string, x: Vector, y: number, weight: number): Arm {
+  #addToSums(id: string, x: Vector, y: number, weight: number): CoupledArm {
     if (x.length !== this.dimensions || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
       throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
     }
@@ -287,7 +262,7 @@ export class CoupledLinearModel {
   }
 
   /** Sherman–Morrison on G and on V; false when rounding left no safe denominator. */
-  #updateDerived(arm: Arm, x: Vector, weight: number): boolean {
+  #updateDerived(arm: CoupledArm, x: Vector, weight: number): boolean {
     const { a: gx, b: coupled, c: vu } = this.#scratch;
     multiply(arm.covariance, x, gx);
     const own = 1 + weight * dot(x, gx);
@@ -309,23 +284,12 @@ export class CoupledLinearModel {
     return true;
   }
 
-  /** A function of the arm's sums alone, so that what is taken back leaves no trace in it. */
-  #loadingOf({
-    priorMean,
-    response,
-    weight,
-    ownPrecision,
-  }: Pick<Arm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
-    if (!this.#levelLoadings) return 1;
-    const pseudo = ownPrecision[0];
-    const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, weight));
-    const exact = (level * (1 - level)) / LEVEL_LOADING.typical;
-    const bounded = Math.min(LEVEL_LOADING.most, Math.max(LEVEL_LOADING.least, exact));
-    return Math.round(bounded / LOADING_STEP) * LOADING_STEP;
+  #loadingOf(arm: Pick<CoupledArm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
+    return this.#levelLoadings ? levelLoading(arm) : 1;
   }
 
   /** Gives the arm another loading: its part of V⁻¹ and its vote are exchanged. */
-  #reload(arm: Arm, loading: number): void {
+  #reload(arm: CoupledArm, loading: number): void {
     this.#addCoupling(arm, -1);
     arm.loading = loading;
     this.#addCoupling(arm, 1);
@@ -334,7 +298,7 @@ export class CoupledLinearModel {
   }
 
   /** V⁻¹ += sign · L (P1 − P1 G P1) L */
-  #addCoupling({ covariance, loading, ownPrecision }: Arm, sign: 1 | -1): void {
+  #addCoupling({ covariance, loading, ownPrecision }: CoupledArm, sign: 1 | -1): void {
     const d = this.dimensions;
     for (let i = 0; i < d; i++) {
       const left = sign * (i === 0 ? 1 : loading);
@@ -351,7 +315,7 @@ export class CoupledLinearModel {
     this.#logDeterminant = logDeterminant(this.#sharedInverse, this.dimensions) - sumOfLogs(this.#sharedPrecision);
   }
 
-  #replaceVote(arm: Arm): void {
+  #replaceVote(arm: CoupledArm): void {
     addScaled(this.#votes, arm.vote, -1);
     multiply(arm.covariance, arm.centred, arm.vote);
     arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
@@ -397,18 +361,10 @@ export class CoupledLinearModel {
   /** @throws RangeError when the state has other dimensions or holds anything not finite */
   restore(state: CoupledLinearModelState): void {
     const d = this.dimensions;
-    const check = (values: ArrayLike<number>, length: number) => {
-      if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
-    };
     for (const matrix of [state.sharedInverse, state.shared]) check(matrix, d * d);
     check(state.votes, d);
     check([state.updates, state.logDeterminant], 2);
-    for (const arm of Object.values(state.arms)) {
-      for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
-      const { response, priorMean, ownPrecision, centred, vote } = arm;
-      for (const vector of [response, priorMean, ownPrecision, centred, vote]) check(vector, d);
-      check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
-    }
+    for (const arm of Object.values(state.arms)) checkArm(arm, d);
     this.#arms.clear();
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
     this.#sharedInverse = state.sharedInverse;
@@ -419,40 +375,15 @@ export class CoupledLinearModel {
     multiply(this.#shared, this.#votes, this.#sharedMean);
   }
 
-  #arm(id: string): Arm {
+  #arm(id: string): CoupledArm {
     let arm = this.#arms.get(id);
     if (!arm) {
-      const d = this.dimensions;
-      arm = {
-        precision: new Float64Array(d * d),
-        response: new Float64Array(d),
-        squares: 0,
-        weight: 0,
-        priorMean: Float64Array.from(this.#defaultPriorMean),
-        ownPrecision: Float64Array.from(this.#ownPrecision),
-        loading: 1,
-        covariance: diagonalMatrix(this.#ownPrecision.map((p) => 1 / p)),
-        centred: new Float64Array(d),
-        vote: new Float64Array(d),
-        residual: 0,
-        logDeterminant: 0,
-      };
+      arm = newArm(this.#defaultPriorMean, this.#ownPrecision);
       arm.loading = this.#loadingOf(arm);
       this.#arms.set(id, arm);
     }
     return arm;
   }
-}
-
-/** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
-function centredSquares({ squares, priorMean, response, centred }: Arm): number {
-  return squares - dot(priorMean, response) - dot(priorMean, centred);
-}
-
-/** out = L P1 v */
-function couple({ ownPrecision, loading }: Arm, vector: Vector, out: Vector): void {
-  out[0] = ownPrecision[0] * vector[0];
-  for (let i = 1; i < vector.length; i++) out[i] = loading * ownPrecision[i] * vector[i];
 }
 
 function equal(a: Vector, b: Vector): boolean {

@@ -1,8 +1,8 @@
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
+import type { ArmSums } from './coupled-arm.ts';
 import {
   type ArmPrior,
-  type ArmSums,
   CoupledLinearModel,
   type CoupledLinearModelState,
   type Lesson,

@@ -1,0 +1,94 @@
+import { allFinite, diagonalMatrix, dot, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
+import { LEVEL_LOADING } from './defaults.ts';
+
+/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
+export interface ArmSums {
+  /** A = Σ w x xᵀ */
+  precision: SquareMatrix;
+  /** b = Σ w y x */
+  response: Vector;
+  /** Σ w y² */
+  squares: number;
+  /** Σ w: how many observations, counted by weight. */
+  weight: number;
+}
+
+/** What is kept per arm: the sums, and what follows from them. */
+export interface CoupledArm extends ArmSums {
+  /** m0, the arm's own prior mean. */
+  priorMean: Vector;
+  /** Diagonal of P1 = σ²V1⁻¹. */
+  ownPrecision: Vector;
+  /** ℓ: how much of the shared slopes the arm takes. */
+  loading: number;
+  /** G = (A + P1)⁻¹ */
+  covariance: SquareMatrix;
+  /** b − A m0 */
+  centred: Vector;
+  /** h = L P1 G (b − A m0): the arm's say in the shared mean. */
+  vote: Vector;
+  /** Σ w (y − xᵀm0)² − (b − A m0)ᵀ G (b − A m0): what the arm's own coefficients leave unexplained. */
+  residual: number;
+  /** ln |A + P1| − ln |P1| */
+  logDeterminant: number;
+}
+
+/** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
+export function centredSquares({ squares, priorMean, response, centred }: CoupledArm): number {
+  return squares - dot(priorMean, response) - dot(priorMean, centred);
+}
+
+/** out = L P1 v */
+export function couple({ ownPrecision, loading }: CoupledArm, vector: Vector, out: Vector): void {
+  out[0] = ownPrecision[0] * vector[0];
+  for (let i = 1; i < vector.length; i++) out[i] = loading * ownPrecision[i] * vector[i];
+}
+
+/** An arm without observations. @param priorMean m0, length d @param ownPrecision diagonal of P1 */
+export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
+  const d = priorMean.length;
+  return {
+    precision: new Float64Array(d * d),
+    response: new Float64Array(d),
+    squares: 0,
+    weight: 0,
+    priorMean: Float64Array.from(priorMean),
+    ownPrecision: Float64Array.from(ownPrecision),
+    loading: 1,
+    covariance: diagonalMatrix(ownPrecision.map((p) => 1 / p)),
+    centred: new Float64Array(d),
+    vote: new Float64Array(d),
+    residual: 0,
+    logDeterminant: 0,
+  };
+}
+
+/** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */
+const LOADING_STEP = 0.05;
+
+/** ℓ by the arm's level so far. A function of the sums alone, so that what is taken back leaves no trace in it. */
+export function levelLoading({
+  priorMean,
+  response,
+  weight,
+  ownPrecision,
+}: Pick<CoupledArm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
+  const pseudo = ownPrecision[0];
+  const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, weight));
+  const exact = (level * (1 - level)) / LEVEL_LOADING.typical;
+  const bounded = Math.min(LEVEL_LOADING.most, Math.max(LEVEL_LOADING.least, exact));
+  return Math.round(bounded / LOADING_STEP) * LOADING_STEP;
+}
+
+/** @throws RangeError when a restored arm has other dimensions or holds anything not finite */
+export function checkArm(arm: CoupledArm, d: number): void {
+  for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
+  const { response, priorMean, ownPrecision, centred, vote } = arm;
+  for (const vector of [response, priorMean, ownPrecision, centred, vote]) check(vector, d);
+  check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
+}
+
+/** @throws RangeError unless there are `length` numbers, all finite */
+export function check(values: ArrayLike<number>, length: number): void {
+  if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
+}
