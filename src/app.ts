@@ -65,6 +65,7 @@ export class Gateway {
   readonly learner: Learner;
   readonly eventLog: EventLog;
   readonly #chat: Chat;
+  readonly #implicitSignals: ImplicitSignals;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: PinoLogger;
@@ -127,6 +128,7 @@ export class Gateway {
       keyLimiter.bookedAll();
       if (this.#started) this.#applyModelChanges();
     });
+    this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog: this.eventLog });
     this.#chat = new Chat({
       ...parts,
       keyLimiter,
@@ -138,7 +140,7 @@ export class Gateway {
       tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
       random: this.#random,
       feedbackRequests: new FeedbackRequests(this.#random),
-      implicitSignals: new ImplicitSignals({ ...parts, eventLog: this.eventLog }),
+      implicitSignals: this.#implicitSignals,
     });
     this.server = buildServer({
       ...parts,
@@ -241,6 +243,7 @@ export class Gateway {
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
   async close(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
+    this.#implicitSignals.close();
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();

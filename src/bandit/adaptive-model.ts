@@ -112,7 +112,7 @@ export class AdaptiveLinearModel {
     let highest = first.logEvidence + this.#margin;
     for (const other of others) {
       const evidence = other.logEvidence;
-      if (evidence <= highest) continue;
+      if (!(evidence > highest)) continue;
       highest = evidence;
       this.#chosen = other;
     }

@@ -67,6 +67,14 @@ export function generatedCharacters(message: JsonObject): number {
   return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
 }
 
+/** No request has as many: such a figure is the upstream's mistake, and would spoil every sum that it entered. */
+const MOST_TOKENS = 1e9;
+
+/** A count of tokens as an upstream tells it; null where it is none. */
+export function tokenCount(value: unknown): number | null {
+  return typeof value === 'number' && value >= 0 && value <= MOST_TOKENS ? value : null;
+}
+
 /** Ids of the tools that a message, or a stream's delta, calls. A call's later deltas do not repeat its id. */
 export function toolCallIds({ tool_calls: calls }: JsonObject): string[] {
   if (!Array.isArray(calls)) return [];

@@ -41,6 +41,7 @@ export class Announcements {
   readonly #changing = new Map<string, string>();
   /** Arms whose launch is on its way to the log and back. */
   readonly #launching = new Set<string>();
+  #isDue = false;
 
   constructor(options: AnnouncementsOptions) {
     this.#options = options;
@@ -73,7 +74,25 @@ export class Announcements {
   /** An event has come back from the log. */
   arrived(event: StoredEvent): void {
     if (event.type === 'launched') this.#launching.delete(event.model);
-    if (event.type === 'snapshot_changed') this.#changing.delete(event.model);
+    if (event.type === 'snapshot_changed') {
+      this.#changing.delete(event.model);
+      this.#isDue = true;
+    }
+    // The first answer tells of which upstream model an arm's state is: it may have been under way at a change.
+    if (event.type === 'completed' && event.arm !== null)
+      this.#isDue ||= this.#isOfAnother(event.arm, event.upstreamModel);
+  }
+
+  /** Looks at the models again where something has come that may call for it. */
+  again(state: LearnerState): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.ofModels(state);
+  }
+
+  #isOfAnother(arm: string, upstreamModel: string | null | undefined): boolean {
+    const offered = this.offered?.arms.find(({ id }) => id === arm);
+    return offered !== undefined && upstreamModel != null && offered.upstreamModel !== upstreamModel;
   }
 
   /** The log is another one than before: what was said names places in the old one. */

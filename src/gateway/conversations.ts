@@ -19,6 +19,8 @@ export const CACHE_LIFETIME_MS = 300_000;
 /** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
 export const LEAST_CACHED_TOKENS = 1024;
 
+/** Longer conversations are not recognised: hashing every message would hold up others. */
+const MOST_MESSAGES = 2000;
 /** Characters of a text that are hashed whole. */
 const LONG_TEXT = 65_536;
 
@@ -172,7 +174,8 @@ export class Conversation {
   }
 
   #remember(arm: Arm, tokens: number): void {
-    const digest = this.#digestsOf().at(-1) as string;
+    const digest = this.#digestsOf().at(-1);
+    if (digest === undefined) return;
     const before = this.#memory.prefixes.get(digest) ?? [];
     const answered = { arm: arm.id, tokens, at: this.#terms.clock.monotonic() };
     this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered]);
@@ -188,8 +191,12 @@ export class Conversation {
     return JSON.stringify([this.#turn.key, digest, id]);
   }
 
-  /** Of the first message, the first two, and so on; each is a digest of the one before and its last message. */
+  /**
+   * Of the first message, the first two, and so on; each is a digest of the one before and its last message. None where
+   * there are too many.
+   */
   #digestsOf(): readonly string[] {
+    if (this.#turn.messages.length > MOST_MESSAGES) return [];
     if (!this.#digests) {
       let digest = JSON.stringify([this.#terms.salt, this.#turn.key]);
       this.#digests = this.#turn.messages.map((message) => {

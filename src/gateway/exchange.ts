@@ -170,8 +170,13 @@ export class Exchange {
     };
     eventLog.record(completed);
     this.#resolveFinished(completed);
-    this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
-    if (bill) this.#countUsage(bill, outcome);
+    try {
+      this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
+      if (bill) this.#countUsage(bill, outcome);
+    } catch (error) {
+      // A figure that the metrics refuse is no reason to fail an answer, least of all from within a timer.
+      this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
+    }
     this.#parts.log.info(
       {
         requestId: this.#requestId,

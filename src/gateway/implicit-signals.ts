@@ -46,6 +46,7 @@ const LONGEST = 256 * 1024;
 export class ImplicitSignals {
   readonly #parts: Parts;
   readonly #salt = randomBytes(32);
+  #closing = false;
   /** The latest whole answer by hash of the query, and when it ended, in monotonic milliseconds. */
   readonly #answered = new LruMap<string, { decisionId: string; at: number }>(MAX_QUERIES);
 
@@ -53,16 +54,23 @@ export class ImplicitSignals {
     this.#parts = parts;
   }
 
+  /** From here on it is the gateway that cuts answers short. */
+  close(): void {
+    this.#closing = true;
+  }
+
   /** A request begins. @returns what is to be told of its end */
   begin(input: Asked, { regenerate, abort }: ImplicitSettings): (completed: CompletedEvent) => void {
     const query = regenerate ? this.#hashOf(input) : null;
     if (regenerate && query !== null) this.#lookBack(query, regenerate);
     return (completed) => {
-      const { decisionId, outcome, arm, timeToFirstTokenMs } = completed;
+      const { decisionId, outcome, arm, timeToFirstTokenMs, finishReason } = completed;
       if (query !== null && outcome === 'ok') {
         this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic() });
       }
-      if (abort && outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null) {
+      // Whoever leaves after the end of the answer has had all of it.
+      const leftEarly = outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null && finishReason === null;
+      if (abort && leftEarly && !this.#closing) {
         this.#record('abort', decisionId, abort);
       }
     };

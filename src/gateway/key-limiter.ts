@@ -25,6 +25,10 @@ interface Account {
   tokens: SlidingWindow;
   /** By decision id. */
   reservations: Map<string, Reservation>;
+  /** USD of all of them: there may be many while the store is down, and every request asks. */
+  reservedUsd: number;
+  /** Start of the period in which they were last looked through. */
+  sweptFrom: number;
 }
 
 export interface KeyLimiterParts {
@@ -82,15 +86,18 @@ export class KeyLimiter {
     const second = account.tokens.add(tokens, now);
     const usd = chosen?.worstCaseUsd ?? 0;
     account.reservations.set(decisionId, { ofBudget: key.budget !== null, usd, tokens, second, endedAt: null });
+    account.reservedUsd += usd;
   }
 
   /** Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit */
   move(key: KeyLimits | null, decisionId: string, decision: Decision, arm: string): void {
-    const reservation = key && this.#accounts.get(key.name)?.reservations.get(decisionId);
-    if (!reservation || !key.budget) return;
+    const account = key && this.#accounts.get(key.name);
+    const reservation = account?.reservations.get(decisionId);
+    if (!account || !reservation || !key?.budget) return;
     const usd = decision.arms.find((explanation) => explanation.arm === arm)?.worstCaseUsd ?? 0;
     const leftUsd = this.#leftUsd(key, key.budget) + reservation.usd;
     if (usd > reservation.usd && usd > leftUsd) throw this.#spent(key, key.budget, leftUsd);
+    account.reservedUsd += usd - reservation.usd;
     reservation.usd = usd;
   }
 
@@ -106,19 +113,23 @@ export class KeyLimiter {
     // Of an answer that told no usage the estimate stands; of none at all, nothing.
     const tokens = usage ? usage.inputTokens + usage.outputTokens : usd > 0 ? reservation.tokens : 0;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);
-    if (reservation.ofBudget) Object.assign(reservation, { usd, tokens, endedAt: completed.time });
-    else account.reservations.delete(completed.decisionId);
+    if (!reservation.ofBudget) {
+      drop(account, completed.decisionId);
+      return;
+    }
+    account.reservedUsd += usd - reservation.usd;
+    Object.assign(reservation, { usd, tokens, endedAt: completed.time });
   }
 
   /** The end of this decision is in the ledger now. */
   booked(decisionId: string): void {
-    for (const { reservations } of this.#accounts.values()) reservations.delete(decisionId);
+    for (const account of this.#accounts.values()) drop(account, decisionId);
   }
 
   /** The ledger was made anew from the whole log: the end of every request that is over is in it. */
   bookedAll(): void {
-    for (const { reservations } of this.#accounts.values()) {
-      for (const [id, { endedAt }] of reservations) if (endedAt !== null) reservations.delete(id);
+    for (const account of this.#accounts.values()) {
+      for (const [id, { endedAt }] of account.reservations) if (endedAt !== null) drop(account, id);
     }
   }
 
@@ -140,7 +151,8 @@ export class KeyLimiter {
   #account(key: KeyLimits): Account {
     let account = this.#accounts.get(key.name);
     if (!account) {
-      account = { requests: new SlidingWindow(), tokens: new SlidingWindow(), reservations: new Map() };
+      const [requests, tokens] = [new SlidingWindow(), new SlidingWindow()];
+      account = { requests, tokens, reservations: new Map(), reservedUsd: 0, sweptFrom: 0 };
       this.#accounts.set(key.name, account);
     }
     return account;
@@ -149,14 +161,15 @@ export class KeyLimiter {
   #leftUsd(key: KeyLimits, { usd, per }: NonNullable<KeyLimits['budget']>): number {
     const now = this.#parts.clock.now();
     const from = periodStart(per, now);
-    const { reservations } = this.#account(key);
-    let left = usd - this.#parts.ledger().spent(key.name, per, now);
-    for (const [decisionId, reservation] of reservations) {
-      // Ended in an earlier period and never booked: the store lost it.
-      if (reservation.endedAt !== null && reservation.endedAt < from) reservations.delete(decisionId);
-      else left -= reservation.usd;
+    const account = this.#account(key);
+    if (account.sweptFrom !== from) {
+      account.sweptFrom = from;
+      for (const [decisionId, { endedAt }] of account.reservations) {
+        // Ended in an earlier period and never booked: the store lost it.
+        if (endedAt !== null && endedAt < from) drop(account, decisionId);
+      }
     }
-    return Math.max(0, left);
+    return Math.max(0, usd - this.#parts.ledger().spent(key.name, per, now) - account.reservedUsd);
   }
 
   #tooFast(key: KeyLimits, kind: 'requests' | 'tokens', asked: number): GatewayError {
@@ -196,6 +209,14 @@ export class KeyLimiter {
       },
     );
   }
+}
+
+function drop(account: Account, decisionId: string): void {
+  const reservation = account.reservations.get(decisionId);
+  if (!reservation) return;
+  account.reservations.delete(decisionId);
+  // From nothing on there is no rounding error to carry along.
+  account.reservedUsd = account.reservations.size === 0 ? 0 : account.reservedUsd - reservation.usd;
 }
 
 /** As OpenAI writes it: `120ms`, `8s`, `1m0s`. */

@@ -130,7 +130,8 @@ export class Learner {
   /** These events are now in the log, perhaps with those of other processes between them. At least one. */
   written(events: readonly StoredEvent[]): void {
     this.#tail.written(events);
-    this.wake(events[events.length - 1].sequence);
+    // A rating that was there before comes back under its old number.
+    this.wake(Math.max(...events.map(({ sequence }) => sequence)));
   }
 
   /** There is something new in the log, up to this number. */
@@ -282,6 +283,7 @@ export class Learner {
     if (state !== this.#state) return;
     this.#showForeignContexts();
     this.#announcements.ofRatings(this.#state);
+    if (this.#logWasRead) this.#announcements.again(this.#state);
     if (!this.#logWasRead) {
       this.#logWasRead = true;
       this.#announcements.ofModels(this.#state);

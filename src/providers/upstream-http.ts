@@ -1,5 +1,5 @@
 import { pipeline, type Readable } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
 
@@ -77,7 +77,8 @@ export class UpstreamHttp {
       content.destroy();
       throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
     }
-    throw new UpstreamStatusError(status, told, (await readWhole(content)).toString());
+    // Whatever its body is like, the status counts.
+    throw new UpstreamStatusError(status, told, await readText(content).catch(() => ''));
   }
 
   /** A header of the upstream's answer, secrets redacted; null when absent. @param name in small letters */
@@ -158,6 +159,18 @@ export function readWhole(body: Readable, onChunk?: () => void): Promise<Buffer>
   });
 }
 
+/** As `readWhole`, without a byte order mark. */
+export async function readText(body: Readable, onChunk?: () => void): Promise<string> {
+  return decodeText(await readWhole(body, onChunk));
+}
+
+const decoder = new TextDecoder();
+
+/** UTF-8 to text, without a byte order mark: `Buffer.toString` would keep it. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
 /** undici notices an abort only once there is a connection. */
 function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -167,18 +180,24 @@ function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
+/** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */
+const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
+const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
+
 const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
+  gzip: () => createGunzip(LENIENT),
+  'x-gzip': () => createGunzip(LENIENT),
+  deflate: () => createInflate(LENIENT),
+  br: () => createBrotliDecompress(LENIENT_BROTLI),
 };
 
-/** Nobody asks for compression, but some servers compress all the same. */
-function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
-  const decoder = DECODERS[String(encoding ?? '').toLowerCase()];
+/** Nobody asks for compression, but some servers compress all the same; what was applied last is undone first. */
+function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
+  if (encodings === undefined) return body;
+  const names = String(encodings).toLowerCase().split(',').reverse();
+  const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.
-  return decoder ? (pipeline(body, decoder(), () => {}) as unknown as Readable) : body;
+  return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}) as unknown as Readable, body);
 }
 
 /** What its innermost cause says tells more than an error's own message. */

@@ -41,6 +41,8 @@ export class BudgetLedger {
   };
   /** Of requests under way in this process; not part of the state. */
   readonly #reserved = new Map<string, { usd: number; at: number }>();
+  /** Their sum: there may be many while the store is down, and every decision asks. */
+  #reservedUsd = 0;
 
   /** ν now. @param weight that a budget starts from */
   nu(weight: number): number {
@@ -86,16 +88,23 @@ export class BudgetLedger {
 
   /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
   reserve(id: string, usd: number, at: number): void {
+    // Anew at the end, so that they stay in the order of their time.
+    this.release(id);
     this.#reserved.set(id, { usd, at });
+    this.#reservedUsd += usd;
   }
 
   /** What another ledger of this process, which this one replaces, has set aside. */
   takeOver(other: BudgetLedger): void {
-    for (const [id, reservation] of other.#reserved) this.#reserved.set(id, reservation);
+    for (const [id, { usd, at }] of other.#reserved) this.reserve(id, usd, at);
   }
 
   release(id: string): void {
+    const reservation = this.#reserved.get(id);
+    if (!reservation) return;
     this.#reserved.delete(id);
+    // From nothing on there is no rounding error to carry along.
+    this.#reservedUsd = this.#reserved.size === 0 ? 0 : this.#reservedUsd - reservation.usd;
   }
 
   /**
@@ -111,7 +120,10 @@ export class BudgetLedger {
 
   /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */
   limitUsd(target: BudgetTarget, now: number): number {
-    if ('usdPerRequest' in target) return Number.POSITIVE_INFINITY;
+    if ('usdPerRequest' in target) {
+      this.#releaseLost(now);
+      return Number.POSITIVE_INFINITY;
+    }
     return Math.max(0, this.#left(target.usdPerDay, now)) / HEADROOM;
   }
 
@@ -124,12 +136,15 @@ export class BudgetLedger {
   }
 
   #left(usdPerDay: number, now: number): number {
-    let reserved = 0;
-    for (const [id, { usd, at }] of this.#reserved) {
-      if (now - at > LOST_MS) this.#reserved.delete(id);
-      else reserved += usd;
+    this.#releaseLost(now);
+    return usdPerDay - this.spentToday(now) - this.#reservedUsd;
+  }
+
+  #releaseLost(now: number): void {
+    for (const [id, { at }] of this.#reserved) {
+      if (now - at <= LOST_MS) return;
+      this.release(id);
     }
-    return usdPerDay - this.spentToday(now) - reserved;
   }
 }
 

@@ -17,11 +17,17 @@ const CARRIAGE_RETURN = 13;
  */
 export class SseSplitter {
   #pending: Uint8Array = new Uint8Array(0);
+  /** What came after it, without a line break. Joined once there is one, or a long line would be copied with every chunk. */
+  #unbroken: Uint8Array[] = [];
   /** Everything before this offset is known to hold no event end. */
   #scanned = 0;
 
   push(chunk: Uint8Array): RawSseEvent[] {
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    if (!chunk.includes(LINE_FEED) && !chunk.includes(CARRIAGE_RETURN)) {
+      this.#unbroken.push(chunk);
+      return [];
+    }
+    this.#join(chunk);
     const events: RawSseEvent[] = [];
     let start = 0;
     for (;;) {
@@ -38,11 +44,18 @@ export class SseSplitter {
 
   /** What is left when the stream has ended without a closing blank line. */
   flush(): RawSseEvent | null {
+    this.#join(new Uint8Array(0));
     if (this.#pending.length === 0) return null;
     const event = parseEvent(this.#pending);
     this.#pending = new Uint8Array(0);
     this.#scanned = 0;
     return event;
+  }
+
+  #join(chunk: Uint8Array): void {
+    const parts = [this.#pending, ...this.#unbroken, chunk].filter(({ length }) => length > 0);
+    this.#unbroken = [];
+    this.#pending = parts.length === 1 ? parts[0] : Buffer.concat(parts);
   }
 
   /** Offset just past the first blank line at or after `start`, or −1 when more bytes are needed. */

@@ -5,6 +5,7 @@ import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import {
   ask,
+  get,
   PROVIDER_KEY,
   plainAnswer,
   send,
@@ -25,6 +26,18 @@ async function behind(upstream: RawUpstream, config = {}): Promise<TestGateway> 
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
 
 describe('a whole answer of an OpenAI upstream', () => {
+  it('that tells an absurd usage is passed on, and its usage estimated', async () => {
+    const usage = { prompt_tokens: 1e308, completion_tokens: 1e300 };
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify({ ...COMPLETION, usage }))));
+    const gateway = await behind(upstream);
+    const { status, headers, json } = await send(completions(gateway), ask('Hello'));
+    expect([status, json.usage]).toEqual([200, usage]);
+    await settled(gateway);
+    const { json: decision } = await get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
+    expect(decision.outcome.usage.estimated).toBe(true);
+    expect(decision.outcome.cost_usd).toBeLessThan(1);
+  });
+
   it('reaches the client byte for byte, with the headers that explain it', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION, null, 1))));
     const gateway = await behind(upstream);

@@ -116,6 +116,13 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       const compressed = brotliCompressSync(fixture.stream.bytes);
       upstream.respond = answerStream(cutAt(compressed, [3, 50]), 'end', { 'content-encoding': 'br' });
       expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
+      // As fetch does: without a trailer, twice, with a byte order mark, and whatever an error's body is like.
+      const marked = Buffer.concat([Buffer.from('\ufeff'), fixture.completion.bytes]);
+      const twice = gzipSync(gzipSync(marked)).subarray(0, -4);
+      upstream.respond = answerJson(twice, 200, { 'content-encoding': 'gzip, gzip' });
+      expect((await provider.complete(callOf({}))).completionId).toBe(fixture.completion.facts.completionId);
+      upstream.respond = answerJson('', 429, { 'content-encoding': 'gzip', 'retry-after': '9' });
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ status: 429, retryAfter: '9' });
       upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': 'gzip' });
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
     });

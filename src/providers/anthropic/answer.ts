@@ -1,4 +1,11 @@
-import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds, type Usage } from '../../domain/chat.ts';
+import {
+  generatedCharacters,
+  isJsonObject,
+  type JsonObject,
+  tokenCount,
+  toolCallIds,
+  type Usage,
+} from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { AnswerFacts } from '../provider.ts';
 
@@ -55,20 +62,20 @@ export function toFinishReason(stopReason: unknown): string {
 export function readUsage(usage: unknown): Usage | null {
   if (!isJsonObject(usage)) return null;
   if (usage.input_tokens === undefined && usage.output_tokens === undefined) return null;
-  const cachedInputTokens = tokenCount(usage.cache_read_input_tokens);
-  const cacheWriteTokens = tokenCount(usage.cache_creation_input_tokens);
+  const cachedInputTokens = count(usage.cache_read_input_tokens);
+  const cacheWriteTokens = count(usage.cache_creation_input_tokens);
   return {
-    inputTokens: tokenCount(usage.input_tokens) + cachedInputTokens + cacheWriteTokens,
+    inputTokens: count(usage.input_tokens) + cachedInputTokens + cacheWriteTokens,
     cachedInputTokens,
     cacheWriteTokens,
-    outputTokens: tokenCount(usage.output_tokens),
+    outputTokens: count(usage.output_tokens),
   };
 }
 
 /** @param source Anthropic's own usage, which may tell how much of the output was thinking */
 export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
   const details = isJsonObject(source) ? source.output_tokens_details : null;
-  const reasoning = isJsonObject(details) ? { reasoning_tokens: tokenCount(details.thinking_tokens) } : null;
+  const reasoning = isJsonObject(details) ? { reasoning_tokens: count(details.thinking_tokens) } : null;
   return {
     prompt_tokens: usage.inputTokens,
     completion_tokens: usage.outputTokens,
@@ -114,6 +121,6 @@ function parseMessage(json: string): JsonObject {
   throw new UpstreamError('unreadable', 'The upstream answered with something that is no Anthropic message.');
 }
 
-function tokenCount(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+function count(value: unknown): number {
+  return tokenCount(value) ?? 0;
 }

@@ -4,7 +4,7 @@ import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import {
   JSON_HEADERS,
-  readWhole,
+  readText,
   type UpstreamAnswer,
   UpstreamHttp,
   UpstreamStatusError,
@@ -54,7 +54,7 @@ export class AnthropicProvider implements Provider {
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
       const { answer, droppedParams } = await this.#send(call, false);
-      const { body, ...facts } = toCompletion((await readWhole(answer.body, call.onActivity)).toString(), now());
+      const { body, ...facts } = toCompletion(await readText(answer.body, call.onActivity), now());
       const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {

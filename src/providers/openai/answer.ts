@@ -1,4 +1,11 @@
-import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds, type Usage } from '../../domain/chat.ts';
+import {
+  generatedCharacters,
+  isJsonObject,
+  type JsonObject,
+  tokenCount,
+  toolCallIds,
+  type Usage,
+} from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -80,10 +87,6 @@ function readUsage(value: unknown): Usage | null {
     cachedInputTokens: Math.min(inputTokens, tokenCount(details.cached_tokens) ?? 0),
     cacheWriteTokens: 0,
   };
-}
-
-function tokenCount(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
 }
 
 function stringOrNull(value: unknown): string | null {

@@ -2,6 +2,7 @@ import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import {
+  decodeText,
   JSON_HEADERS,
   readWhole,
   type UpstreamAnswer,
@@ -47,7 +48,7 @@ export class OpenAIProvider implements Provider {
       const { answer } = await this.#post(call);
       const body = await readWhole(answer.body, call.onActivity);
       const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
-      return { ...readCompletion(body.toString()), body, droppedParams: [], upstreamRequestId };
+      return { ...readCompletion(decodeText(body)), body, droppedParams: [], upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }

@@ -37,7 +37,7 @@ function setUp(settings = SETTINGS) {
     await eventLog.flush();
     return store.readAfter(0, 100);
   };
-  return { begin, recorded, clock, metrics };
+  return { begin, recorded, clock, metrics, signals };
 }
 
 describe('the same query again in a session', () => {
@@ -126,10 +126,16 @@ describe('the same query again in a session', () => {
 
 describe('a client that leaves', () => {
   it('says so of an answer that it has seen the beginning of', async () => {
-    const { begin, recorded } = setUp();
-    begin('x')(completed('a', { outcome: 'aborted' }));
-    begin('x')(completed('b', { outcome: 'aborted', arm: null, timeToFirstTokenMs: null }));
+    const { begin, recorded, signals } = setUp();
+    const left = { outcome: 'aborted', finishReason: null } as const;
+    begin('x')(completed('a', left));
+    begin('x')(completed('b', { ...left, arm: null, timeToFirstTokenMs: null }));
     begin('x')(completed('c', { outcome: 'ok' }));
+    // It had all of the answer, and only the connection was open yet.
+    begin('y')(completed('d', { ...left, finishReason: 'stop' }));
+    const open = begin('z');
+    signals.close();
+    open(completed('cut by a shutdown', left));
     expect(await recorded()).toMatchObject([
       { decisionId: 'a', source: 'implicit:abort', score: 0.3, weight: 0.05, reliability: null },
     ]);
