@@ -20,7 +20,7 @@ const LIST_PRICE_LOG_SD = 0.3;
  * starts.
  *
  * Costs come back through whole tokens. With 1,000 per answer of average cost the sum over a model's answers is right to
- * 0.01 %, and every answer of at least 500 tokens to 0.1 %. An answer far below its model's mean cost has few tokens
+ * 0.02 %, and every answer of at least 500 tokens to 0.1 %. An answer far below its model's mean cost has few tokens
  * and is coarser (2 % at 25 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would
  * no longer look like answers to a learner whose prior is about those; score runs on the recorded cost itself.
  * @param seed any 32-bit integer
