@@ -69,6 +69,7 @@ export class LinearPolicy implements Policy {
   readonly #length: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
   readonly #priorQuality: number;
+  readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #launched = new Map<string, Float64Array>();
@@ -78,6 +79,7 @@ export class LinearPolicy implements Policy {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
     this.#priorQuality = priorQuality;
+    this.#usualNoiseVariance = qualityModels[0].noiseVariance;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
@@ -128,11 +130,12 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned.
+   * is learned. The noise is the default's, by which the bounds of the drift alarms were measured: ratings may speak for a
+   * finer one that is still too fine for them, and chance alone would then raise an alarm every some hundred ratings.
    */
   standardisedResidual(arm: string, context: Float64Array, reward: number): number {
     const { mean, sd } = this.#quality.predict(arm, context);
-    return (reward - mean) / Math.sqrt(this.#quality.noiseVariance + sd ** 2);
+    return (reward - mean) / Math.sqrt(this.#usualNoiseVariance + sd ** 2);
   }
 
   #setPriors(): void {
