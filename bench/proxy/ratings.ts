@@ -9,7 +9,7 @@ const recent: string[] = [];
 
 function remember(headers: Record<string, string>): void {
   const id = headers['x-mixllm-decision-id'];
-  if (id) recent[Math.floor(Math.random() * 1000)] = id;
+  if (id && recent.push(id) > 1000) recent.shift();
 }
 
 /** Posts ratings until told to stop; resolves with how many were taken and refused. */
@@ -19,7 +19,7 @@ async function rate(isOver: () => boolean): Promise<{ taken: number; refused: nu
   const startedAt = performance.now();
   for (let sent = 0; !isOver(); sent++) {
     await sleep(Math.max(0, startedAt + (sent * 1000) / RATINGS_PER_SECOND - performance.now()));
-    const id = recent.filter(Boolean)[Math.floor(Math.random() * recent.filter(Boolean).length)];
+    const id = recent[Math.floor(Math.random() * recent.length)];
     if (!id) continue;
     const body = JSON.stringify({ id, score: Math.random(), source: `rater-${sent % 50}` });
     const posted = fetch(urlOf('ours', '/feedback'), { method: 'POST', headers: headersOf('ours'), body })

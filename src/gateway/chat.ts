@@ -5,7 +5,6 @@ import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts
 import type { DecidedEvent } from '../domain/events.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
-import { weightOfNu } from '../routing/budget.ts';
 import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
@@ -20,6 +19,7 @@ import { UNTAGGED } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import { openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
+import { RoutingBudget } from './routing-budget.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
 
@@ -73,10 +73,12 @@ export class Chat {
   readonly #parts: ChatParts;
   readonly #open = new Set<Exchange>();
   readonly #conversations: Conversations;
+  readonly #budget: RoutingBudget;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
     this.#conversations = new Conversations(parts.clock);
+    this.#budget = new RoutingBudget(parts);
   }
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
@@ -137,7 +139,7 @@ export class Chat {
   async #decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
     const { keyLimiter } = this.#parts;
     const { body } = input.request;
-    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budgetWeight(runtime));
+    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budget.weight(runtime));
     const allowed = allowedArms(input.models, input.key, runtime);
     if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
       throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
@@ -151,7 +153,7 @@ export class Chat {
     const decision = runtime.router.decide(query);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
-      this.#reserve(decisionId, decision, decision.arm, runtime);
+      if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
     }
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);
@@ -172,30 +174,6 @@ export class Chat {
     for (const reason of ['audit', 'teaches'] as const) {
       if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
     }
-  }
-
-  /** Of the budget of routing, what the request is predicted to cost is not there for others. */
-  #reserve(decisionId: string, decision: Decision, called: string, runtime: Runtime): void {
-    if (!runtime.budget) return;
-    const one = decision.arms.find(({ arm }) => arm === called)?.costUsd ?? 0;
-    const usd = one * (decision.choices ?? 1);
-    this.#parts.learner.knowledge.ledger.reserve(decisionId, usd, this.#parts.clock.now());
-  }
-
-  #budgetWeight({ budget, defaultWeight }: Runtime): number | null {
-    if (!budget) return null;
-    const { ledger } = this.#parts.learner.knowledge;
-    const weight = weightOfNu(ledger.nu(defaultWeight));
-    const { metrics, clock } = this.#parts;
-    metrics.budgetWeight.set(weight);
-    if ('usdPerDay' in budget) {
-      metrics.budgetTargetUsd.set({ per: 'day' }, budget.usdPerDay);
-      metrics.budgetSpentUsd.set({ per: 'day' }, ledger.spentToday(clock.now()));
-    } else {
-      metrics.budgetTargetUsd.set({ per: 'request' }, budget.usdPerRequest);
-      metrics.budgetSpentUsd.set({ per: 'request' }, ledger.meanUsd);
-    }
-    return weight;
   }
 
   #embedderFailed(failure: Error, decision: Decision): void {
@@ -282,7 +260,9 @@ export class Chat {
         // Gone while the query was embedded: nothing is sent, and nothing charged.
         input.clientGone.throwIfAborted();
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
-        this.#reserve(exchange.decisionId, exchange.decision, arm.id, runtime);
+        if (runtime.budget && arm.id !== exchange.decision.arm) {
+          this.#budget.reserve(exchange.decisionId, exchange.decision, arm.id);
+        }
         exchange.callStarts(arm);
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,

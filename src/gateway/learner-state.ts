@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { DRIFT } from '../bandit/defaults.ts';
 import { DriftMonitor, type DriftMonitorState, type DriftOptions } from '../bandit/drift-monitor.ts';
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
@@ -25,6 +24,7 @@ import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import { decodeState, encodeState } from './state-text.ts';
 import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
@@ -301,8 +301,7 @@ export class LearnerState {
       modelChanges: [...this.modelChanges],
       resets: [...this.#resets],
     };
-    const body = JSON.stringify(state, floatsToBase64);
-    return JSON.stringify({ key: this.#foldKey(), checksum: checksum(body), body });
+    return encodeState(this.#foldKey(), state);
   }
 
   /**
@@ -310,10 +309,8 @@ export class LearnerState {
    * @throws Error when it is damaged; the state is then unusable
    */
   deserialise(text: string, sequence: number): boolean {
-    const { key, checksum: expected, body } = JSON.parse(text);
-    if (key !== this.#foldKey()) return false;
-    if (checksum(body) !== expected) throw new Error('its checksum does not match');
-    const state: SerialisedState = JSON.parse(body, floatsFromBase64);
+    const state = decodeState<SerialisedState>(this.#foldKey(), text);
+    if (!state) return false;
     this.policy.restore(state.policy);
     this.statistics.restore(state.statistics);
     this.foreign.restore(state.foreign);
@@ -351,18 +348,4 @@ function predictedCost({ arm, arms }: Decision): number {
  */
 function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {
   return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputCharacters >= MIN_CHARACTERS;
-}
-
-function checksum(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-function floatsToBase64(_: string, value: unknown): unknown {
-  if (!(value instanceof Float64Array)) return value;
-  return { float64: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
-}
-
-function floatsFromBase64(_: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('float64' in value)) return value;
-  return new Float64Array(Uint8Array.from(Buffer.from(String(value.float64), 'base64')).buffer);
 }

@@ -284,10 +284,8 @@ export class Learner {
     this.#showForeignContexts();
     this.#announcements.ofRatings(this.#state);
     if (this.#logWasRead) this.#announcements.again(this.#state);
-    if (!this.#logWasRead) {
-      this.#logWasRead = true;
-      this.#announcements.ofModels(this.#state);
-    }
+    else this.#announcements.ofModels(this.#state);
+    this.#logWasRead = true;
     if (!this.#distrusted) await this.#snapshots.saveWhenDue(this.#state);
   }
 

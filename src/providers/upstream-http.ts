@@ -1,4 +1,4 @@
-import { pipeline, type Readable } from 'node:stream';
+import { pipeline, type Readable, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
@@ -26,7 +26,7 @@ export interface UpstreamAnswer {
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 const SHORTEST_SECRET = 8;
-/** As many as `fetch` and the official SDKs allow at least; a key is not sent on to another origin. */
+/** A provider that has moved says so once or twice; a key is not sent on to another origin. */
 const MAX_REDIRECTIONS = 5;
 
 /** An answer whose status is no success, its body as received. */
@@ -44,8 +44,7 @@ export class UpstreamStatusError extends Error {
 }
 
 /**
- * The HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch`, which cost a request more
- * than all the rest of the gateway does.
+ * The HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why).
  */
 export class UpstreamHttp {
   /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
@@ -184,7 +183,7 @@ function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
-const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
+const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: () => createGunzip(LENIENT),
   'x-gzip': () => createGunzip(LENIENT),
   deflate: () => createInflate(LENIENT),
@@ -197,7 +196,7 @@ function decoded(body: Readable, encodings: string | string[] | undefined): Read
   const names = String(encodings).toLowerCase().split(',').reverse();
   const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.
-  return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}) as unknown as Readable, body);
+  return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
 }
 
 /** What its innermost cause says tells more than an error's own message. */

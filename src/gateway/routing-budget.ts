@@ -1,0 +1,49 @@
+import type { Decision } from '../domain/decision.ts';
+import { weightOfNu } from '../routing/budget.ts';
+import type { BudgetLedger } from '../routing/budget-ledger.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Learner } from './learner.ts';
+import type { Metrics } from './metrics.ts';
+import type { Runtime } from './runtime.ts';
+
+interface Parts {
+  clock: Clock;
+  metrics: Metrics;
+  learner: Learner;
+}
+
+/** `routing.targets.budget` as requests meet it: the weight that it has come to, and what is set aside of it. */
+export class RoutingBudget {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** What the request is predicted to cost is not there for others. @param called the arm that is asked */
+  reserve(decisionId: string, { arms, choices = 1 }: Decision, called: string): void {
+    const usd = (arms.find(({ arm }) => arm === called)?.costUsd ?? 0) * choices;
+    this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
+  }
+
+  /** The weight now, told to the metrics as well; null without a budget. */
+  weight({ budget, defaultWeight }: Pick<Runtime, 'budget' | 'defaultWeight'>): number | null {
+    if (!budget) return null;
+    const ledger = this.#ledger;
+    const { metrics, clock } = this.#parts;
+    const weight = weightOfNu(ledger.nu(defaultWeight));
+    metrics.budgetWeight.set(weight);
+    if ('usdPerDay' in budget) {
+      metrics.budgetTargetUsd.set({ per: 'day' }, budget.usdPerDay);
+      metrics.budgetSpentUsd.set({ per: 'day' }, ledger.spentToday(clock.now()));
+    } else {
+      metrics.budgetTargetUsd.set({ per: 'request' }, budget.usdPerRequest);
+      metrics.budgetSpentUsd.set({ per: 'request' }, ledger.meanUsd);
+    }
+    return weight;
+  }
+
+  get #ledger(): BudgetLedger {
+    return this.#parts.learner.knowledge.ledger;
+  }
+}
