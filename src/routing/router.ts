@@ -92,7 +92,8 @@ export class Router {
    * when only money is missing; 429 when too little is left of the day's budget of routing
    */
   decide(query: RouteQuery): Decision {
-    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query));
+    const context = Float64Array.from(query.context.values);
+    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
     this.#leaveOutBroken(explanations);
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
     if (candidates.length === 0) {
@@ -101,14 +102,14 @@ export class Router {
       throw noCandidate(explanations);
     }
     try {
-      return this.#decideByPolicy(query, explanations, candidates);
+      return this.#decideByPolicy(query, context, explanations, candidates);
     } catch (error) {
       if (error instanceof NothingAffordable) throw budgetSpent();
       return this.#decideByReference(query, explanations, candidates, messageOf(error));
     }
   }
 
-  #explain(arm: Arm, query: RouteQuery): ArmExplanation {
+  #explain(arm: Arm, query: RouteQuery, context: Float64Array): ArmExplanation {
     const { policy, statistics, launches } = this.#knowledge();
     const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
@@ -120,7 +121,7 @@ export class Router {
       ...UNKNOWN,
       arm: arm.id,
       provider: arm.provider,
-      ...this.#eligibility(arm, query, inputTokens),
+      ...this.#eligibility(arm, query, inputTokens, context),
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
       cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
@@ -130,12 +131,17 @@ export class Router {
     };
   }
 
-  #eligibility(arm: Arm, query: RouteQuery, inputTokens: number): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
+  #eligibility(
+    arm: Arm,
+    query: RouteQuery,
+    inputTokens: number,
+    context: Float64Array,
+  ): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
     const excluded = this.#exclusion(arm, query, inputTokens);
-    const { budget, context, profile } = query;
+    const { budget, profile } = query;
     if (!budget) return { excluded };
     if (excluded !== null) return { excluded, worstCaseUsd: 0 };
-    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, Float64Array.from(context.values));
+    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
     const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
     return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
   }
@@ -168,9 +174,13 @@ export class Router {
     };
   }
 
-  #decideByPolicy(query: RouteQuery, explanations: ArmExplanation[], candidates: readonly ArmExplanation[]): Decision {
+  #decideByPolicy(
+    query: RouteQuery,
+    context: Float64Array,
+    explanations: ArmExplanation[],
+    candidates: readonly ArmExplanation[],
+  ): Decision {
     const { policy, statistics, ledger } = this.#knowledge();
-    const context = Float64Array.from(query.context.values);
     const { reference, exploration, guard, budget } = this.#options;
     // The guard judges answers by prediction: no reason to hand a tool's result to another arm than the one that asked.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
