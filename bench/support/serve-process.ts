@@ -41,6 +41,7 @@ export class ServeProcess {
           if (match) resolve(match[1]);
         });
       }
+      child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`serve ended with ${code}: ${output.join('')}`)));
     });
     return new ServeProcess(url, child, output);
