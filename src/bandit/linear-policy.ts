@@ -171,17 +171,17 @@ export class LinearPolicy implements Policy {
     const allowed = input.guard ? goodEnough(prospects, affordable, input.guard) : affordable;
     const taking = allowed.map((i) => prospects[i]);
     const choice = EXPLORATIONS[input.exploration](taking, weight, input.random);
-    const assessments = predicted.map((p, i): OfferAssessment => {
-      const place = allowed.indexOf(i);
-      const keptOut = place >= 0 ? null : affordable.includes(i) ? 'quality' : 'cost';
-      const exploredQuality = keptOut ? p.quality : choice.explored[place];
-      const score = weight * exploredQuality - prospects[i].handicap;
-      const propensity = keptOut ? 0 : choice.propensities[place];
-      return { ...p, exploredQuality, penalty: input.offers[i].penalty, score, keptOut, propensity };
-    });
-    for (const { arm, score, propensity } of assessments) {
-      if (!Number.isFinite(score) || !Number.isFinite(propensity)) {
-        throw new Error(`The learner's score of model "${arm}" is not a finite number.`);
+    const assessments = predicted.map((p, i) => assessmentOf(p, input.offers[i]));
+    for (const i of affordable) assessments[i].keptOut = 'quality';
+    for (const [place, i] of allowed.entries()) {
+      assessments[i].keptOut = null;
+      assessments[i].exploredQuality = choice.explored[place];
+      assessments[i].propensity = choice.propensities[place];
+    }
+    for (const [i, assessment] of assessments.entries()) {
+      assessment.score = weight * assessment.exploredQuality - prospects[i].handicap;
+      if (!Number.isFinite(assessment.score) || !Number.isFinite(assessment.propensity)) {
+        throw new Error(`The learner's score of model "${assessment.arm}" is not a finite number.`);
       }
     }
     return { chosen: allowed[choice.chosen], chosenBy: choice.chosenBy, assessments, costUnitUsd: unit };
@@ -273,13 +273,14 @@ export class LinearPolicy implements Policy {
 
   #predict(offer: Offer, x: Float64Array): Predicted {
     const quality = this.#quality.predict(offer.arm, x);
-    const length = this.#predictLength(offer.arm, x);
+    const { modelOutputTokens, outputTokens } = this.#predictLength(offer.arm, x);
     return {
       arm: offer.arm,
       quality: quality.mean,
       qualitySd: quality.sd,
-      ...length,
-      costUsd: offer.cost(length.outputTokens),
+      modelOutputTokens,
+      outputTokens,
+      costUsd: offer.cost(outputTokens),
     };
   }
 
@@ -294,6 +295,23 @@ export class LinearPolicy implements Policy {
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
+}
+
+/** As of an offer that costs too much. Field by field: spreading takes longer than half a prediction. */
+function assessmentOf(predicted: Predicted, { penalty }: Offer): OfferAssessment {
+  return {
+    arm: predicted.arm,
+    quality: predicted.quality,
+    qualitySd: predicted.qualitySd,
+    exploredQuality: predicted.quality,
+    outputTokens: predicted.outputTokens,
+    modelOutputTokens: predicted.modelOutputTokens,
+    costUsd: predicted.costUsd,
+    penalty,
+    score: 0,
+    keptOut: 'cost',
+    propensity: 0,
+  };
 }
 
 type LengthObservation = Extract<Observation, { kind: 'length' }>;

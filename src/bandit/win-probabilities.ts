@@ -1,4 +1,4 @@
-import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
+import { lookUpNormal, normalCdf } from '../util/normal-distribution.ts';
 
 /** Gauss–Legendre quadrature on [−1, 1]: the positive half of the nodes, and their weights. */
 interface Quadrature {
@@ -18,6 +18,32 @@ const FOUR_POINTS: Quadrature = {
 /** Half widths, in units of the smallest spread, below which a piece is narrow. */
 const NARROW = 0.25;
 
+/** Room for so many scores, kept between calls: what every decision made anew would be most of its garbage. */
+interface Workspace {
+  low: Float64Array;
+  high: Float64Array;
+  /** Those who can win, by upper end. */
+  order: Int32Array;
+  /** Of the scores in `order`, at one node: distribution and density; and the sum over the nodes of a piece. */
+  cdf: Float64Array;
+  density: Float64Array;
+  sum: Float64Array;
+}
+
+function workspaceFor(count: number): Workspace {
+  const numbers = () => new Float64Array(count);
+  return {
+    low: numbers(),
+    high: numbers(),
+    order: new Int32Array(count),
+    cdf: numbers(),
+    density: numbers(),
+    sum: numbers(),
+  };
+}
+
+let workspace = workspaceFor(64);
+
 /**
  * For independent scores S_i = mean_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest,
  * equal scores going to the lowest index. Exact up to quadrature (about 1e-8):
@@ -27,91 +53,139 @@ const NARROW = 0.25;
  */
 export function winProbabilities(means: readonly number[], spreads: readonly number[], clip: number): number[] {
   const count = means.length;
+  if (count > workspace.order.length) workspace = workspaceFor(2 * count);
+  const { low, high } = workspace;
   // Seen from the largest lower end, whoever can win has a centre within its own clipped range of 0: a spread many
   // orders of magnitude smaller than the scores then still has all its digits.
-  const origin = Math.max(...means.map((mean, i) => mean - clip * spreads[i]));
+  let origin = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < count; i++) origin = Math.max(origin, means[i] - clip * spreads[i]);
   const centres = means.map((mean) => mean - origin);
-  const low = centres.map((centre, i) => centre - clip * spreads[i]);
-  const high = centres.map((centre, i) => centre + clip * spreads[i]);
-  const threshold = Math.max(...low);
-  const active = [...centres.keys()].filter((i) => high[i] >= threshold);
+  let threshold = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < count; i++) {
+    low[i] = centres[i] - clip * spreads[i];
+    high[i] = centres[i] + clip * spreads[i];
+    threshold = Math.max(threshold, low[i]);
+  }
   const result = new Array<number>(count).fill(0);
-  if (active.length === 1) {
-    result[active[0]] = 1;
+  const active = rankByUpperEnd(count, threshold);
+  if (active === 1) {
+    result[workspace.order[0]] = 1;
     return result;
   }
-  const tail = normalCdf(-clip);
-  addAtoms(active, centres, spreads, low, high, tail, result);
-  addContinuousParts(active, centres, spreads, low, high, threshold, result);
-  const total = result.reduce((sum, p) => sum + p, 0);
-  return result.map((p) => p / total);
+  addAtoms(active, centres, spreads, threshold, normalCdf(-clip), result);
+  addContinuousParts(active, centres, spreads, threshold, result);
+  let total = 0;
+  for (let i = 0; i < count; i++) total += result[i];
+  for (let i = 0; i < count; i++) result[i] /= total;
+  return result;
 }
 
-/** P(S < t) or, with `inclusive`, P(S ≤ t). */
-function below(t: number, centre: number, spread: number, low: number, high: number, inclusive: boolean): number {
-  if (t > high || (inclusive && t === high)) return 1;
-  if (t < low || (!inclusive && t === low)) return 0;
-  return normalCdf((t - centre) / spread);
+/** Fills `order` with those who can reach the threshold, by upper end, then by index. @returns how many */
+function rankByUpperEnd(count: number, threshold: number): number {
+  const { high, order } = workspace;
+  let length = 0;
+  for (let i = 0; i < count; i++) {
+    if (!(high[i] >= threshold)) continue;
+    let place = length++;
+    for (; place > 0 && high[order[place - 1]] > high[i]; place--) order[place] = order[place - 1];
+    order[place] = i;
+  }
+  return length;
 }
 
+/** A score of no spread has one atom, at its centre; any other one at each end. */
 function addAtoms(
-  active: number[],
+  active: number,
   centres: readonly number[],
   spreads: readonly number[],
-  low: number[],
-  high: number[],
+  threshold: number,
   tail: number,
   result: number[],
 ): void {
-  for (const i of active) {
-    const atoms: [number, number][] =
-      spreads[i] === 0
-        ? [[centres[i], 1]]
-        : [
-            [low[i], tail],
-            [high[i], tail],
-          ];
-    for (const [t, mass] of atoms) {
-      let probability = mass;
-      for (const j of active) {
-        if (j !== i) probability *= below(t, centres[j], spreads[j], low[j], high[j], j > i);
-      }
-      result[i] += probability;
-    }
+  const { low, high, order } = workspace;
+  for (let rank = 0; rank < active; rank++) {
+    const i = order[rank];
+    const isCertain = spreads[i] === 0;
+    // At any other lower end some score is surely above.
+    if (!isCertain && low[i] === threshold) result[i] += tail * allBelow(i, low[i], active, centres, spreads);
+    result[i] += (isCertain ? 1 : tail) * allBelow(i, high[i], active, centres, spreads);
   }
 }
 
-function addContinuousParts(
-  active: number[],
+/** P(every other score would lose against i's at t). */
+function allBelow(
+  i: number,
+  t: number,
+  active: number,
   centres: readonly number[],
   spreads: readonly number[],
-  low: number[],
-  high: number[],
+): number {
+  const { low, high, order } = workspace;
+  let probability = 1;
+  // From the top: those whose range ends below t come last, and change nothing.
+  for (let rank = active - 1; rank >= 0; rank--) {
+    const j = order[rank];
+    if (high[j] < t) break;
+    if (j === i) continue;
+    const tieIsWon = j > i;
+    if (tieIsWon && t === high[j]) continue;
+    if (t < low[j] || (!tieIsWon && t === low[j])) return 0;
+    probability *= normalCdf((t - centres[j]) / spreads[j]);
+  }
+  return probability;
+}
+
+function addContinuousParts(
+  active: number,
+  centres: readonly number[],
+  spreads: readonly number[],
   threshold: number,
   result: number[],
 ): void {
-  const cuts = [...new Set(active.flatMap((i) => [low[i], high[i]]))]
-    .filter((t) => t >= threshold)
-    .sort((a, b) => a - b);
-  const cdf = new Float64Array(centres.length);
-  const smallestSpread = Math.min(...active.map((i) => spreads[i]).filter((spread) => spread > 0));
-  for (let piece = 0; piece + 1 < cuts.length; piece++) {
-    const middle = (cuts[piece] + cuts[piece + 1]) / 2;
-    const half = (cuts[piece + 1] - cuts[piece]) / 2;
-    const { nodes, weights } = half < NARROW * smallestSpread ? FOUR_POINTS : TEN_POINTS;
-    for (let node = 0; node < 2 * nodes.length; node++) {
-      const side = node % 2 === 0 ? 1 : -1;
-      const t = middle + side * half * nodes[node >> 1];
-      let product = 1;
-      for (const i of active) {
-        cdf[i] = below(t, centres[i], spreads[i], low[i], high[i], true);
-        product *= cdf[i];
-      }
-      for (const i of active) {
-        if (spreads[i] === 0 || t <= low[i] || t >= high[i]) continue;
-        const density = normalDensity((t - centres[i]) / spreads[i]);
-        result[i] += (half / spreads[i]) * weights[node >> 1] * density * (product / cdf[i]);
-      }
+  const { high, order, sum } = workspace;
+  let smallestSpread = Number.POSITIVE_INFINITY;
+  for (let rank = 0; rank < active; rank++) {
+    const spread = spreads[order[rank]];
+    if (spread > 0 && spread < smallestSpread) smallestSpread = spread;
+  }
+  let start = threshold;
+  for (let first = 0; first < active; first++) {
+    const end = high[order[first]];
+    if (!(end > start)) continue;
+    // All from `first` on reach from below this piece to above it; those before it end at its start or below.
+    const half = (end - start) / 2;
+    sum.fill(0, first, active);
+    addNodes(first, active, (start + end) / 2, half, centres, spreads, half < NARROW * smallestSpread);
+    for (let rank = first; rank < active; rank++) result[order[rank]] += (half / spreads[order[rank]]) * sum[rank];
+    start = end;
+  }
+}
+
+/** Adds up f_i(t) Π_{j≠i} F_j(t) over the nodes of one piece, for each of the scores in `order` from `first` on. */
+function addNodes(
+  first: number,
+  active: number,
+  middle: number,
+  half: number,
+  centres: readonly number[],
+  spreads: readonly number[],
+  isNarrow: boolean,
+): void {
+  const { order, cdf, density, sum } = workspace;
+  const { nodes, weights } = isNarrow ? FOUR_POINTS : TEN_POINTS;
+  const point = { cdf: 0, density: 0 };
+  for (let node = 0; node < 2 * nodes.length; node++) {
+    const side = node % 2 === 0 ? 1 : -1;
+    const t = middle + side * half * nodes[node >> 1];
+    let product = 1;
+    for (let rank = first; rank < active; rank++) {
+      const i = order[rank];
+      lookUpNormal((t - centres[i]) / spreads[i], point);
+      cdf[rank] = point.cdf;
+      density[rank] = point.density;
+      product *= point.cdf;
     }
+    const weighted = weights[node >> 1] * product;
+    for (let rank = first; rank < active; rank++) sum[rank] += (weighted * density[rank]) / cdf[rank];
   }
 }

@@ -10,6 +10,8 @@ const BATCH = 256;
 /** Events that may wait while the store is down; beyond it the oldest are given up, and counted. */
 const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
+/** Events that nobody waits for gather for so long: a commit costs more than the events in it. */
+const GATHER_MS = 5;
 
 interface Waiting {
   event: GatewayEvent;
@@ -28,6 +30,8 @@ export class EventLog {
   readonly #log: Logger;
   #waiting: Waiting[] = [];
   #flushing: Promise<void> | null = null;
+  /** Ends the gathering of events for the next commit. */
+  #hurry: () => void = () => {};
   #failures = 0;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
@@ -71,6 +75,7 @@ export class EventLog {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ event, settle: { resolve, reject } });
       this.#startFlush();
+      this.#hurry();
     });
   }
 
@@ -93,6 +98,7 @@ export class EventLog {
     for (let tries = 0; this.#waiting.length > 0 && tries < 1 + MAX_WAITING / BATCH; tries++) {
       const failuresBefore = this.#failures;
       this.#startFlush();
+      this.#hurry();
       await this.#flushing;
       if (this.#failures > failuresBefore) return;
     }
@@ -111,13 +117,25 @@ export class EventLog {
   #startFlush(): void {
     if (this.#flushing || this.#waiting.length === 0) return;
     this.#cancelRetry?.();
-    // A turn of the event loop later, so that what one request writes together goes into one commit.
-    this.#flushing = new Promise<void>((resolve) => setImmediate(resolve))
+    this.#flushing = this.#gather()
       .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
       .finally(() => {
         this.#flushing = null;
         if (this.#failures === 0) this.#startFlush();
       });
+  }
+
+  /** What one request writes together goes into one commit, and what others write with it. */
+  #gather(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(GATHER_MS, resolve);
+      this.#hurry = () => {
+        this.#hurry = () => {};
+        cancel();
+        setImmediate(resolve);
+      };
+      if (this.#waiting.length >= BATCH || this.#waiting.some(({ settle }) => settle !== null)) this.#hurry();
+    });
   }
 
   async #commit(batch: Waiting[]): Promise<void> {
@@ -146,7 +164,10 @@ export class EventLog {
     this.#waiting = all.filter(({ settle }) => settle === null);
     const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (this.#failures - 1));
     this.#cancelRetry?.();
-    this.#cancelRetry = this.#clock.after(delay, () => this.#startFlush());
+    this.#cancelRetry = this.#clock.after(delay, () => {
+      this.#startFlush();
+      this.#hurry();
+    });
   }
 
   #recovered(): void {

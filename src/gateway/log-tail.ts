@@ -5,11 +5,8 @@ import { LruMap } from '../util/lru-map.ts';
 const READ_BATCH = 500;
 /** Events just written that are kept for folding; beyond it they are read back like any other. */
 const MOST_FRESH = 2000;
-/**
- * Decisions whose events are kept at hand; ratings of older ones are looked up. Not many: what lives for some seconds
- * and then dies is the dearest kind of garbage.
- */
-const RECENT_DECISIONS = 500;
+/** Decisions whose events are kept at hand; those of others are looked up. */
+const RECENT_DECISIONS = 1000;
 
 /** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
 export type RecentDecisions = LruMap<string, StoredEvent[]>;

@@ -134,6 +134,8 @@ export class Metrics {
   /** A part is degraded while it is for any of its causes. */
   degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
     const causes = this.#degradedCauses.get(part) ?? new Set();
+    // Asked with every request.
+    if (causes.has(cause) === yes && this.#degradedCauses.has(part)) return;
     if (yes) causes.add(cause);
     else causes.delete(cause);
     this.#degradedCauses.set(part, causes);

@@ -39,9 +39,12 @@ function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   return { text, value };
 }
 
+/** Takes a byte order mark away, as `JSON.parse` would not. */
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
+    return decoder.decode(bytes);
   } catch {
     throw new GatewayError(400, 'The body is not valid UTF-8.', { code: 'invalid_utf8' });
   }

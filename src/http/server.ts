@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { newId } from '../util/ids.ts';
 import { authenticate, authenticateAdmin } from './auth.ts';
 import { answerError, answerExpectation, answerParserError, registerErrorHandlers } from './errors.ts';
+import { hook } from './hook.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
 import { adminRoutes } from './routes/admin.ts';
@@ -39,24 +40,27 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   registerErrorHandlers(server);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
-  server.addHook('onRequest', async (request, reply) => {
+  const greet = hook((request, reply) => {
     void reply.header('x-request-id', request.id);
     // A pooled client must not send its next request into a closing connection.
     if (parts.notReady() !== null) void reply.header('connection', 'close');
   });
+  server.addHook('onRequest', greet);
   healthRoutes(server, parts);
   server.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request) => {
+    const enter = hook((request) => {
       request.gatewayKey = authenticate(request, parts.keys());
     });
+    guarded.addHook('onRequest', enter);
     chatRoutes(guarded, parts);
     feedbackRoutes(guarded, parts);
     modelRoutes(guarded, parts);
   });
   server.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request) => {
+    const enter = hook((request) => {
       request.gatewayKey = authenticateAdmin(request, parts.keys(), parts.exposed);
     });
+    guarded.addHook('onRequest', enter);
     adminRoutes(guarded, parts);
   });
   return server;

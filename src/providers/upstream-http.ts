@@ -1,7 +1,9 @@
-import { pipeline, type Readable, type Transform } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
+import { askForWhole } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
   /** Never to appear in anything that leaves the provider. */
@@ -9,7 +11,7 @@ export interface UpstreamHttpOptions {
 }
 
 export interface UpstreamPost {
-  url: string;
+  url: URL;
   headers: Record<string, string>;
   body: string;
   signal: AbortSignal;
@@ -63,6 +65,20 @@ export class UpstreamHttp {
     await Promise.all([...this.#pools.values()].map(({ agent }) => agent.close()));
   }
 
+  /**
+   * As `post`, for an answer that is wanted whole: its body, decompressed.
+   * @param onActivity told of the headers and of each chunk
+   */
+  async postForWhole(post: UpstreamPost, onActivity?: () => void): Promise<{ headers: UpstreamHeaders; body: Buffer }> {
+    const { url, headers, body, signal, connectTimeoutMs } = post;
+    const request = { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body };
+    const answer = await askForWhole(this.#dispatcher(connectTimeoutMs), request, signal, onActivity);
+    const whole = () => wholeOf(answer.body, answer.headers['content-encoding']);
+    if (!isSuccess(answer.status))
+      await this.#refuse(answer.status, answer.headers, async () => decodeText(await whole()));
+    return { headers: answer.headers, body: await whole() };
+  }
+
   /** @throws UpstreamStatusError for a status that is no success; what undici throws when there is no answer */
   async post({ url, headers, body, signal, connectTimeoutMs }: UpstreamPost): Promise<UpstreamAnswer> {
     const dispatcher = this.#dispatcher(connectTimeoutMs);
@@ -71,13 +87,18 @@ export class UpstreamHttp {
     const content = decoded(received, told['content-encoding']);
     // Whoever reads it sees how it ended; one that nobody reads, or no longer, must not end the process.
     content.on('error', () => {});
-    if (status >= 200 && status < 300) return { headers: told, body: content };
-    if (status < 400) {
-      content.destroy();
-      throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
+    if (!isSuccess(status)) {
+      if (status < 400) content.destroy();
+      await this.#refuse(status, told, () => readText(content));
     }
+    return { headers: told, body: content };
+  }
+
+  /** @throws UpstreamStatusError, or UpstreamError for a redirection that could not be followed */
+  async #refuse(status: number, headers: UpstreamHeaders, text: () => Promise<string>): Promise<never> {
+    if (status < 400) throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
     // Whatever its body is like, the status counts.
-    throw new UpstreamStatusError(status, told, await readText(content).catch(() => ''));
+    throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
   }
 
   /** A header of the upstream's answer, secrets redacted; null when absent. @param name in small letters */
@@ -129,6 +150,10 @@ export class UpstreamHttp {
   }
 }
 
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
 /** Of every request, whoever the provider is. */
 export const JSON_HEADERS = {
   'content-type': 'application/json',
@@ -137,30 +162,15 @@ export const JSON_HEADERS = {
 } as const;
 
 /** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */
-export function urlOf(base: string, path: string): string {
+export function urlOf(base: string, path: string): URL {
   const url = new URL(base);
   url.pathname = url.pathname.replace(/\/+$/, '') + path;
-  return url.href;
+  return url;
 }
 
-/** The whole body. @param onChunk told of each part: whoever waits for the whole must know that it is coming */
-export function readWhole(body: Readable, onChunk?: () => void): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  // By events: the iterator of a stream costs more than all the rest of reading a short answer.
-  return new Promise((resolve, reject) => {
-    body.on('data', (chunk: Buffer) => {
-      onChunk?.();
-      chunks.push(chunk);
-    });
-    body.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-    body.once('error', reject);
-    body.once('close', () => reject(new Error('the answer broke off')));
-  });
-}
-
-/** As `readWhole`, without a byte order mark. */
-export async function readText(body: Readable, onChunk?: () => void): Promise<string> {
-  return decodeText(await readWhole(body, onChunk));
+/** The whole body as text, without a byte order mark. */
+async function readText(body: Readable): Promise<string> {
+  return decodeText(await buffer(body));
 }
 
 const decoder = new TextDecoder();
@@ -197,6 +207,11 @@ function decoded(body: Readable, encodings: string | string[] | undefined): Read
   const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.
   return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
+}
+
+function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
+  if (encodings === undefined) return body;
+  return buffer(decoded(Readable.from([body]), encodings));
 }
 
 /** What its innermost cause says tells more than an error's own message. */

@@ -5,8 +5,12 @@ type Scored = Pick<OfferAssessment, 'arm' | 'exploredQuality' | 'costUsd' | 'pen
 
 /** Second-best score, or null where there is one candidate. */
 export function runnerUp(assessments: readonly Scored[]): { arm: string; score: number } | null {
-  const second = [...assessments].sort((a, b) => b.score - a.score)[1];
-  return second ? { arm: second.arm, score: second.score } : null;
+  let [first, second]: (Scored | null)[] = [null, null];
+  for (const assessment of assessments) {
+    if (!first || assessment.score > first.score) [first, second] = [assessment, first];
+    else if (!second || assessment.score > second.score) second = assessment;
+  }
+  return second && { arm: second.arm, score: second.score };
 }
 
 /**

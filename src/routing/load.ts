@@ -47,6 +47,7 @@ export interface LatencyPenaltyOptions {
  * is the same for every arm, and without it an idle arm shows a penalty of 0.
  */
 export function latencyPenalty(waitS: number, options: LatencyPenaltyOptions): number {
+  if (waitS === 0) return 0;
   const shape = (wait: number) =>
     Math.min(Math.exp(options.gamma * (wait / options.budgetS - options.xi)), options.cap);
   return options.beta * (shape(waitS) - shape(0));

@@ -117,18 +117,29 @@ export class Router {
     const { load, rateLimits } = this.#conditions;
     const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
-    return {
-      ...UNKNOWN,
+    const { excluded, worstCaseUsd } = this.#eligibility(arm, query, inputTokens, context);
+    const explanation: ArmExplanation = {
       arm: arm.id,
       provider: arm.provider,
-      ...this.#eligibility(arm, query, inputTokens, context),
+      excluded,
+      keptOut: null,
+      quality: null,
+      qualitySd: null,
+      exploredQuality: null,
       ratings: policy.ratingsOf(arm.id),
       inputTokens,
       cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
+      outputTokens: null,
+      modelOutputTokens: null,
+      costUsd: null,
       launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
+      score: null,
+      propensity: null,
     };
+    if (worstCaseUsd !== undefined) explanation.worstCaseUsd = worstCaseUsd;
+    return explanation;
   }
 
   #eligibility(
@@ -260,18 +271,6 @@ export class Router {
     return this.#options.arms.find((arm) => arm.id === id) as Arm;
   }
 }
-
-const UNKNOWN = {
-  keptOut: null,
-  quality: null,
-  qualitySd: null,
-  exploredQuality: null,
-  outputTokens: null,
-  modelOutputTokens: null,
-  costUsd: null,
-  score: null,
-  propensity: null,
-};
 
 /** Field by field: spreading objects of twenty fields for every arm of every request takes longer than predicting. */
 function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): void {

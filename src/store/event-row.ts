@@ -49,21 +49,34 @@ function compact(event: DecidedEvent) {
   };
 }
 
-type Columns = Record<string, unknown[]>;
+type Columns = Record<string, unknown>;
 
-/** The same as one list per field: the names of the fields then stand there once. */
+/**
+ * The same as one list per field: the names of the fields then stand there once. What is the same of all arms, as most
+ * of what seldom applies is, stands there once too; the ids, which come first, are always a list.
+ */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
-  const columns: Columns = {};
+  const columns: Columns = { arm: arms.map(({ arm }) => arm) };
   for (const field of Object.keys(arms[0] ?? {}) as (keyof ArmExplanation)[]) {
-    columns[field] = arms.map((arm) => arm[field]);
+    if (field === 'arm') continue;
+    const first = arms[0][field];
+    const isOne = (first === null || typeof first !== 'object') && arms.every((arm) => arm[field] === first);
+    columns[field] = isOne ? first : arms.map((arm) => arm[field]);
   }
   return columns;
 }
 
 function rowsOf(columns: Columns): unknown[] {
   const fields = Object.keys(columns);
-  const length = fields.length === 0 ? 0 : columns[fields[0]].length;
-  return Array.from({ length }, (_, i) => Object.fromEntries(fields.map((field) => [field, columns[field][i]])));
+  const ids = columns.arm ?? [];
+  return (ids as unknown[]).map((_, i) => {
+    const row: Record<string, unknown> = {};
+    for (const field of fields) {
+      const column = columns[field];
+      row[field] = Array.isArray(column) ? column[i] : column;
+    }
+    return row;
+  });
 }
 
 function aliasOf(event: GatewayEvent): string | null {

@@ -40,6 +40,37 @@ export function normalCdf(z: number): number {
   return z > 0 ? 1 - tail : tail;
 }
 
+const TABLE = { from: -6, cells: 3072, perUnit: 256 };
+const TABLE_CDF = Float64Array.from({ length: TABLE.cells + 1 }, (_, i) => normalCdf(TABLE.from + i / TABLE.perUnit));
+/** Per cell, not per unit. */
+const TABLE_SLOPE = Float64Array.from(
+  { length: TABLE.cells + 1 },
+  (_, i) => normalDensity(TABLE.from + i / TABLE.perUnit) / TABLE.perUnit,
+);
+
+/**
+ * Distribution function and density of the standard normal together, from a table: a quarter of the time that the
+ * formulas take. Between two entries it is the cubic with their values and slopes (Hermite), which is off by less than
+ * 1e-12; its derivative, the density, by less than 1e-9.
+ */
+export function lookUpNormal(z: number, out: { cdf: number; density: number }): void {
+  const place = (z - TABLE.from) * TABLE.perUnit;
+  if (!(place >= 0 && place < TABLE.cells)) {
+    out.cdf = normalCdf(z);
+    out.density = normalDensity(z);
+    return;
+  }
+  const cell = Math.floor(place);
+  const s = place - cell;
+  const value = TABLE_CDF[cell];
+  const slope = TABLE_SLOPE[cell];
+  const rise = TABLE_CDF[cell + 1] - value;
+  const square = 3 * rise - 2 * slope - TABLE_SLOPE[cell + 1];
+  const cube = slope + TABLE_SLOPE[cell + 1] - 2 * rise;
+  out.cdf = value + s * (slope + s * (square + s * cube));
+  out.density = (slope + s * (2 * square + s * 3 * cube)) * TABLE.perUnit;
+}
+
 /** The z with Φ(z) = p, to about 1e-12: bisection, then Newton's steps. @param p in (0, 1) */
 export function inverseNormalCdf(p: number): number {
   let [low, high] = [-38, 38];

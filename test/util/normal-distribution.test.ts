@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { normalCdf, normalDensity } from '../../src/util/normal-distribution.ts';
+import { lookUpNormal, normalCdf, normalDensity } from '../../src/util/normal-distribution.ts';
 
 describe('normalCdf', () => {
   // Tabulated values to about fifteen digits.
@@ -52,5 +52,23 @@ describe('normalCdf', () => {
       expect(slope).toBeCloseTo(normalDensity(z), 8);
     }
     expect(normalDensity(0)).toBeCloseTo(1 / Math.sqrt(2 * Math.PI), 15);
+  });
+
+  it('is looked up in a table to the precision that it promises, and computed beyond', () => {
+    const looked = { cdf: 0, density: 0 };
+    const z = fc.oneof(
+      fc.double({ min: -6.1, max: 6.1, noNaN: true }),
+      fc.integer({ min: -6 * 256, max: 6 * 256 }).map((cell) => cell / 256),
+      fc.double(),
+    );
+    fc.assert(
+      fc.property(z, (at) => {
+        lookUpNormal(at, looked);
+        if (Number.isNaN(at)) return expect(looked).toEqual({ cdf: Number.NaN, density: Number.NaN });
+        expect(Math.abs(looked.cdf - normalCdf(at))).toBeLessThan(1e-12);
+        expect(Math.abs(looked.density - normalDensity(at))).toBeLessThan(1e-9);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

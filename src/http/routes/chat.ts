@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ChatReply } from '../../gateway/chat.ts';
 import type { Clock } from '../../util/clock.ts';
 import { chatInput } from '../chat-input.ts';
+import { hook } from '../hook.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecision } from '../render-decision.ts';
 
@@ -11,7 +12,7 @@ const LAST_WORDS_MS = 5000;
 
 export function chatRoutes(server: FastifyInstance, { chat, keyLimiter, clock }: ServerParts): void {
   // Before the body is read: what is refused should cost as little as can be.
-  const onRequest = async (request: FastifyRequest) => keyLimiter.takeRequest(request.gatewayKey);
+  const onRequest = hook((request) => keyLimiter.takeRequest(request.gatewayKey));
 
   server.post('/v1/chat/completions', { onRequest }, async (request, reply) => {
     const answer = await chat.complete(chatInput(request, reply));

@@ -3,10 +3,10 @@ import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import {
+  decodeText,
   JSON_HEADERS,
-  readText,
-  type UpstreamAnswer,
   UpstreamHttp,
+  type UpstreamPost,
   UpstreamStatusError,
   urlOf,
 } from '../upstream-http.ts';
@@ -26,17 +26,12 @@ export interface AnthropicProviderOptions {
   baseUrl: string | null;
 }
 
-interface Accepted {
-  answer: UpstreamAnswer;
-  droppedParams: string[];
-}
-
 /** Anthropic and every server that speaks its Messages API. Requests and answers are translated from and to OpenAI's. */
 export class AnthropicProvider implements Provider {
   readonly name: string;
   readonly promptCache = 'marked';
   readonly #http: UpstreamHttp;
-  readonly #url: string;
+  readonly #url: URL;
   readonly #headers: Record<string, string>;
   /** By model: fields that it was found to refuse. */
   readonly #refused = new Map<string, Set<string>>();
@@ -53,8 +48,9 @@ export class AnthropicProvider implements Provider {
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
-      const { answer, droppedParams } = await this.#send(call, false);
-      const { body, ...facts } = toCompletion(await readText(answer.body, call.onActivity), now());
+      const post = (request: UpstreamPost) => this.#http.postForWhole(request, call.onActivity);
+      const { answer, droppedParams } = await this.#send(call, false, post);
+      const { body, ...facts } = toCompletion(decodeText(answer.body), now());
       const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {
@@ -64,7 +60,8 @@ export class AnthropicProvider implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     try {
-      const { answer, droppedParams } = await this.#send(call, true);
+      const { answer, droppedParams } = await this.#send(call, true, (request) => this.#http.post(request));
+      call.onActivity?.();
       const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
       return { pieces: this.#pieces(answer.body, call), droppedParams, upstreamRequestId };
     } catch (error) {
@@ -80,7 +77,11 @@ export class AnthropicProvider implements Provider {
    * Posts the request; again without a field that the model turns out to refuse, e.g. `temperature` on recent ones.
    * That is part of the translation, not a retry: nothing has been answered yet.
    */
-  async #send(call: ProviderCall, stream: boolean): Promise<Accepted> {
+  async #send<T>(
+    call: ProviderCall,
+    stream: boolean,
+    post: (request: UpstreamPost) => Promise<T>,
+  ): Promise<{ answer: T; droppedParams: string[] }> {
     const without = new Set(this.#refused.get(call.model));
     for (;;) {
       const { model, maxOutputTokens, signal, connectTimeoutMs } = call;
@@ -89,8 +90,7 @@ export class AnthropicProvider implements Provider {
       const headers = { ...this.#headers, 'anthropic-version': version };
       const body = JSON.stringify(stream ? { ...params, stream } : params);
       try {
-        const answer = await this.#http.post({ url: this.#url, headers, body, signal, connectTimeoutMs });
-        call.onActivity?.();
+        const answer = await post({ url: this.#url, headers, body, signal, connectTimeoutMs });
         return { answer, droppedParams };
       } catch (error) {
         const refused = this.#learnRefusal(error, call, without);

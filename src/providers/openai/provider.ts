@@ -4,9 +4,8 @@ import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiec
 import {
   decodeText,
   JSON_HEADERS,
-  readWhole,
-  type UpstreamAnswer,
   UpstreamHttp,
+  type UpstreamPost,
   UpstreamStatusError,
   urlOf,
 } from '../upstream-http.ts';
@@ -27,7 +26,7 @@ export class OpenAIProvider implements Provider {
   readonly name: string;
   readonly promptCache = 'automatic';
   readonly #http: UpstreamHttp;
-  readonly #url: string;
+  readonly #url: URL;
   readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
 
@@ -45,9 +44,9 @@ export class OpenAIProvider implements Provider {
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
-      const { answer } = await this.#post(call);
-      const body = await readWhole(answer.body, call.onActivity);
-      const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
+      const { post } = this.#postOf(call);
+      const { headers, body } = await this.#http.postForWhole(post, call.onActivity);
+      const upstreamRequestId = this.#http.header(headers, 'x-request-id');
       return { ...readCompletion(decodeText(body)), body, droppedParams: [], upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
@@ -56,7 +55,9 @@ export class OpenAIProvider implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     try {
-      const { answer, usageAdded } = await this.#post(call);
+      const { post, usageAdded } = this.#postOf(call);
+      const answer = await this.#http.post(post);
+      call.onActivity?.();
       const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
       return { pieces: this.#pieces(answer.body, usageAdded, call), droppedParams: [], upstreamRequestId };
     } catch (error) {
@@ -68,18 +69,10 @@ export class OpenAIProvider implements Provider {
     return this.#http.close();
   }
 
-  async #post(call: ProviderCall): Promise<{ answer: UpstreamAnswer; usageAdded: boolean }> {
+  #postOf(call: ProviderCall): { post: UpstreamPost; usageAdded: boolean } {
     const { text, usageAdded } = toUpstreamRequest(call.request, call.model, this.#streamUsage);
     const { signal, connectTimeoutMs } = call;
-    const answer = await this.#http.post({
-      url: this.#url,
-      headers: this.#headers,
-      body: text,
-      signal,
-      connectTimeoutMs,
-    });
-    call.onActivity?.();
-    return { answer, usageAdded };
+    return { post: { url: this.#url, headers: this.#headers, body: text, signal, connectTimeoutMs }, usageAdded };
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {

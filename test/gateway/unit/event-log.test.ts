@@ -32,21 +32,36 @@ describe('EventLog', () => {
     expect(committed).toEqual([256, 512, 600]);
   });
 
-  it('commits by itself, a turn later', async () => {
-    const { eventLog, stored } = setUp();
+  it('commits by itself what has gathered for 5 ms', async () => {
+    const { clock, store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));
+    clock.advance(4);
     eventLog.record(decided('b'));
     for (let i = 0; i < 5; i++) await nextTurn();
+    expect(stored()).toEqual([]);
+    clock.advance(1);
+    for (let i = 0; i < 5; i++) await nextTurn();
     expect(stored()).toEqual(['a', 'b']);
+    expect(sizes(store)).toEqual([2]);
+  });
+
+  it('commits a turn later what somebody waits for, and all that waits with it', async () => {
+    const { store, eventLog, stored } = setUp();
+    eventLog.record(decided('a'));
+    await nextTurn();
+    await eventLog.recordDurably(rated('a2', 'fb', 1));
+    expect(stored()).toEqual(['a', 'a2']);
+    expect(sizes(store)).toEqual([2]);
   });
 
   it('has one commit under way at a time; the rest waits for it and goes out next, in order', async () => {
-    const { store, eventLog, stored } = setUp();
+    const { clock, store, eventLog, stored } = setUp();
     let open = () => {};
     store.gate = new Promise((resolve) => {
       open = resolve;
     });
     eventLog.record(decided('d0'));
+    clock.advance(5);
     await nextTurn();
     await nextTurn();
     for (const name of names(5, 1)) eventLog.record(decided(name));
@@ -90,7 +105,9 @@ describe('EventLog', () => {
     expect(stored()).toEqual([]);
     store.failing = false;
     clock.advance(10_000);
-    for (let i = 0; i < 8; i++) await nextTurn();
+    for (let i = 0; i < 4; i++) await nextTurn();
+    clock.advance(5);
+    for (let i = 0; i < 4; i++) await nextTurn();
     expect(stored()).toEqual(names(310));
     expect(committed).toEqual([256, 310]);
     expect(eventLog.degraded).toBe(false);

@@ -1,0 +1,57 @@
+import type { Dispatcher } from 'undici';
+
+export interface WholeAnswer {
+  status: number;
+  headers: Awaited<ReturnType<Dispatcher['request']>>['headers'];
+  /** As received: perhaps compressed. */
+  body: Buffer;
+}
+
+/**
+ * Sends a request and gathers its whole answer. By undici's own events: a stream that is read to its end takes several
+ * times as long for a short answer.
+ * @param onActivity told of the headers and of each chunk: whoever waits for the whole must know that it is coming
+ * @throws the signal's reason when it is aborted; what undici tells when there is no answer, or no whole one
+ */
+export function askForWhole(
+  dispatcher: Dispatcher,
+  request: Dispatcher.DispatchOptions,
+  signal: AbortSignal,
+  onActivity?: () => void,
+): Promise<WholeAnswer> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    let call: Dispatcher.DispatchController | null = null;
+    let [status, headers]: [number, WholeAnswer['headers']] = [0, {}];
+    const chunks: Buffer[] = [];
+    const leave = () => {
+      // At once: undici notices an abort only when there is a connection.
+      reject(signal.reason);
+      call?.abort(signal.reason);
+    };
+    const ended = () => signal.removeEventListener('abort', leave);
+    signal.addEventListener('abort', leave);
+    dispatcher.dispatch(request, {
+      onRequestStart(controller) {
+        call = controller;
+        if (signal.aborted) controller.abort(signal.reason);
+      },
+      onResponseStart(_controller, statusCode, responseHeaders) {
+        [status, headers] = [statusCode, responseHeaders];
+        onActivity?.();
+      },
+      onResponseData(_controller, chunk) {
+        chunks.push(chunk);
+        onActivity?.();
+      },
+      onResponseEnd() {
+        ended();
+        resolve({ status, headers, body: chunks.length === 1 ? chunks[0] : Buffer.concat(chunks) });
+      },
+      onResponseError(_controller, error) {
+        ended();
+        reject(error);
+      },
+    });
+  });
+}
