@@ -43,10 +43,11 @@ function armOf(index: number): Arm {
   };
 }
 
-/** Medians of the later half of the rounds, when the code is compiled. */
-async function time(title: string, work: () => unknown): Promise<void> {
+/** @param before each round, not timed. Medians of the later half of the rounds, when the code is compiled. */
+async function time(title: string, work: () => unknown, before: () => void = () => {}): Promise<void> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    before();
     const start = performance.now();
     const result = work();
     if (result instanceof Promise) await result;
@@ -111,6 +112,16 @@ async function measure(count: number): Promise<void> {
   await time('text to chosen arm', async () => route(await featurizer.featurize(someBody())));
   await time('  of which the features', () => featurizer.featurize(someBody()));
   await time('  of which the arms', () => route(someContext()));
+  await time(
+    '  the arms, an answer learned just before',
+    () => route(someContext()),
+    () => answer(anyArm()),
+  );
+  await time(
+    '  the arms, a rating learned just before',
+    () => route(someContext()),
+    () => rate(anyArm()),
+  );
   await time('learn a rating', () => rate(anyArm()));
   await time('learn an answer', () => answer(anyArm()));
 }

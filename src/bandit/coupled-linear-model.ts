@@ -7,10 +7,10 @@ import {
   inverseOfPositiveDefinite,
   logDeterminant,
   multiply,
-  quadraticForm,
   type SquareMatrix,
   type Vector,
 } from '../util/linear-algebra.ts';
+import { ArmPredictor } from './arm-predictor.ts';
 import {
   type ArmSums,
   type CoupledArm,
@@ -51,10 +51,14 @@ export interface CoupledLinearModelState {
   sharedInverse: Vector;
   shared: SquareMatrix;
   votes: Vector;
+  sharedMean: Vector;
   logDeterminant: number;
   updates: number;
   arms: Record<string, CoupledArm>;
 }
+
+/** The shared part may lag behind (`refreshEvery`) only from so many observations on: the first ones move it. */
+const SETTLED_AFTER = 256;
 
 /** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
@@ -79,6 +83,7 @@ export class CoupledLinearModel {
   readonly #sharedPrecision: Vector;
   readonly #ownPrecision: Vector;
   readonly #levelLoadings: boolean;
+  readonly #refreshEvery: number;
   readonly #defaultPriorMean: Vector;
   readonly #arms = new Map<string, CoupledArm>();
   /** V⁻¹ and V */
@@ -90,6 +95,7 @@ export class CoupledLinearModel {
   /** ln |V⁻¹| − ln |P0| */
   #logDeterminant = 0;
   #updates = 0;
+  readonly #predictor: ArmPredictor;
   readonly #scratch: { a: Vector; b: Vector; c: Vector };
 
   /** @param dimensions d, the leading constant included @param defaultPriorMean m0 of arms that were given none */
@@ -99,11 +105,13 @@ export class CoupledLinearModel {
     this.#sharedPrecision = precisions(dimensions, options.noiseVariance, options.sharedVariance);
     this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
     this.#levelLoadings = options.levelLoadings ?? false;
+    this.#refreshEvery = options.refreshEvery ?? 1;
     this.#defaultPriorMean = defaultPriorMean;
     this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
     this.#shared = diagonalMatrix(this.#sharedPrecision.map((p) => 1 / p));
     this.#votes = new Float64Array(dimensions);
     this.#sharedMean = new Float64Array(dimensions);
+    this.#predictor = new ArmPredictor(dimensions);
     const vector = () => new Float64Array(dimensions);
     this.#scratch = { a: vector(), b: vector(), c: vector() };
   }
@@ -151,11 +159,8 @@ export class CoupledLinearModel {
    */
   priorLike(id: string): Vector {
     const arm = this.#arm(id);
-    const { a: sum, b: learned } = this.#scratch;
-    couple(arm, this.#sharedMean, sum);
-    addScaled(sum, arm.centred, 1);
-    multiply(arm.covariance, sum, learned);
-    const prior = learned.map((value, i) => arm.priorMean[i] + value - (i === 0 ? this.#sharedMean[0] : 0));
+    const prior = Float64Array.from(this.#predictor.coefficients(id, arm, this.#sharedMean));
+    prior[0] -= this.#sharedMean[0];
     const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
     for (let i = 1; i < prior.length; i++) prior[i] -= loading * this.#sharedMean[i];
     return prior;
@@ -173,19 +178,14 @@ export class CoupledLinearModel {
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(id: string, x: Vector): Prediction {
     const mean = this.predictMean(id, x);
-    const { a: gx, b: coupled } = this.#scratch;
-    const variance = this.noiseVariance * (dot(x, gx) + quadraticForm(this.#shared, coupled));
-    return { mean, sd: Math.sqrt(Math.max(0, variance)) };
+    const spread = this.#predictor.spread(id, this.#arm(id), this.#shared, x);
+    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
   }
 
-  /** As `predict`, the expectation alone: half the work. Leaves G x and L P1 G x in the scratch. */
+  /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
   predictMean(id: string, x: Vector): number {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    const arm = this.#arm(id);
-    const { a: gx, b: coupled } = this.#scratch;
-    multiply(arm.covariance, x, gx);
-    couple(arm, gx, coupled);
-    return dot(x, arm.priorMean) + dot(gx, arm.centred) + dot(coupled, this.#sharedMean);
+    return dot(x, this.#predictor.coefficients(id, this.#arm(id), this.#sharedMean));
   }
 
   /**
@@ -195,6 +195,7 @@ export class CoupledLinearModel {
   learn(id: string, x: Vector, y: number, weight: number): void {
     const arm = this.#addToSums(id, x, y, weight);
     this.#updates++;
+    this.#predictor.forget(id);
     if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
   }
 
@@ -280,8 +281,13 @@ export class CoupledLinearModel {
     this.#replaceVote(arm);
     const loading = this.#loadingOf(arm);
     if (loading !== arm.loading) this.#reload(arm, loading);
-    multiply(this.#shared, this.#votes, this.#sharedMean);
+    if (this.#updates < SETTLED_AFTER || this.#updates % this.#refreshEvery === 0) this.#refreshShared();
     return true;
+  }
+
+  #refreshShared(): void {
+    multiply(this.#shared, this.#votes, this.#sharedMean);
+    this.#predictor.forgetAll();
   }
 
   #loadingOf(arm: Pick<CoupledArm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
@@ -343,7 +349,7 @@ export class CoupledLinearModel {
       this.#addCoupling(arm, 1);
     }
     this.#invertShared();
-    multiply(this.#shared, this.#votes, this.#sharedMean);
+    this.#refreshShared();
   }
 
   /** The live arrays, not copies: serialise before the next update. */
@@ -352,6 +358,7 @@ export class CoupledLinearModel {
       sharedInverse: this.#sharedInverse,
       shared: this.#shared,
       votes: this.#votes,
+      sharedMean: this.#sharedMean,
       logDeterminant: this.#logDeterminant,
       updates: this.#updates,
       arms: Object.fromEntries(this.#arms),
@@ -362,7 +369,7 @@ export class CoupledLinearModel {
   restore(state: CoupledLinearModelState): void {
     const d = this.dimensions;
     for (const matrix of [state.sharedInverse, state.shared]) check(matrix, d * d);
-    check(state.votes, d);
+    for (const vector of [state.votes, state.sharedMean]) check(vector, d);
     check([state.updates, state.logDeterminant], 2);
     for (const arm of Object.values(state.arms)) checkArm(arm, d);
     this.#arms.clear();
@@ -372,7 +379,8 @@ export class CoupledLinearModel {
     this.#votes = state.votes;
     this.#logDeterminant = state.logDeterminant;
     this.#updates = state.updates;
-    multiply(this.#shared, this.#votes, this.#sharedMean);
+    this.#sharedMean = state.sharedMean;
+    this.#predictor.forgetAll();
   }
 
   #arm(id: string): CoupledArm {

@@ -12,6 +12,11 @@ export interface CoupledModelOptions {
   ownVariance: { intercept: number; slope: number };
   /** Whether an arm takes the shared slopes by its level p, in proportion to p (1 − p), instead of whole. */
   levelLoadings?: boolean;
+  /**
+   * With every so many observations what one arm has learned reaches the others; absent: at once. For a model that
+   * learns with every answer: else every decision would solve for all arms anew.
+   */
+  refreshEvery?: number;
 }
 
 /** ℓ = p (1 − p) / typical, within these bounds; 0.2 is p = 0.72, where most models of the public benchmarks lie. */
@@ -50,6 +55,7 @@ export const LENGTH_MODEL: CoupledModelOptions = {
   noiseVariance: 0.25,
   sharedVariance: { intercept: 0.03, slope: 0.03 },
   ownVariance: { intercept: 0.25, slope: 0.01 },
+  refreshEvery: 25,
 };
 
 /** Prior mean quality of an arm: level + slope · (its log list price, standardised over the arms). */

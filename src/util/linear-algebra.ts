@@ -61,6 +61,35 @@ export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
   return sum;
 }
 
+/** The lower triangle of a symmetric matrix, row by row, what lies off the diagonal twice over: for `packedQuadraticForm`. */
+export function packSymmetric(d: number, entry: (row: number, column: number) => number): Vector {
+  const packed = new Float64Array((d * (d + 1)) / 2);
+  for (let i = 0, at = 0; i < d; i++) {
+    for (let j = 0; j < i; j++) packed[at++] = 2 * entry(i, j);
+    packed[at++] = entry(i, i);
+  }
+  return packed;
+}
+
+/** vᵀ M v of a matrix from `packSymmetric`. */
+export function packedQuadraticForm(packed: Vector, vector: Vector): number {
+  let sum = 0;
+  for (let i = 0, row = 0; i < vector.length; i++, row += i) {
+    // Four sums, for the same reason as above.
+    let [a, b, c, e] = [0, 0, 0, 0];
+    let j = 0;
+    for (; j + 4 <= i + 1; j += 4) {
+      a += packed[row + j] * vector[j];
+      b += packed[row + j + 1] * vector[j + 1];
+      c += packed[row + j + 2] * vector[j + 2];
+      e += packed[row + j + 3] * vector[j + 3];
+    }
+    for (; j <= i; j++) a += packed[row + j] * vector[j];
+    sum += vector[i] * (a + b + c + e);
+  }
+  return sum;
+}
+
 /** M += factor · v vᵀ */
 export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: number): void {
   const d = vector.length;

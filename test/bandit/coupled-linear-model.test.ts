@@ -180,6 +180,40 @@ describe('CoupledLinearModel', () => {
     );
   });
 
+  it('predicts the same from a prepared spread as without one, and anew after each observation', () => {
+    for (const options of [QUALITY_MODEL, WIDE]) {
+      const items = lessons(seededRandom(8), 30);
+      const model = taught(items, options);
+      const more = lessons(seededRandom(9), 3);
+      for (const [known, { arm, x, y, weight }] of more.entries()) {
+        // Often enough that the spread of every arm has been prepared.
+        for (let i = 0; i < 130; i++) for (const asked of ARMS) model.predict(asked, x);
+        const exact = bruteForce([...items, ...more.slice(0, known)], options);
+        expect(distance(predictorOf(model), exact)).toBeLessThan(1e-9);
+        model.learn(arm, x, y, weight);
+      }
+      expect(distance(predictorOf(model), bruteForce([...items, ...more], options))).toBeLessThan(1e-9);
+    }
+  });
+
+  it('may let the other arms wait for what one has learned, which a restart does not change', () => {
+    const patient: CoupledModelOptions = { ...WIDE, refreshEvery: 25 };
+    const items = lessons(seededRandom(12), 299);
+    const [model, prompt] = [taught(items, patient), taught(items, WIDE)];
+    expect(distance(predictorOf(model), predictorOf(prompt))).toBeGreaterThan(1e-6);
+    const restored = new CoupledLinearModel(D, patient, DEFAULT_MEAN);
+    restored.restore(structuredClone(model.state()));
+    expect(distance(predictorOf(restored), predictorOf(model))).toBe(0);
+    // The first ones reach all at once, and so does every 25th.
+    for (const count of [40, 255, 275]) {
+      const early = items.slice(0, count);
+      expect(distance(predictorOf(taught(early, patient)), predictorOf(taught(early, WIDE)))).toBeLessThan(1e-12);
+    }
+    const [last] = lessons(seededRandom(13), 1);
+    for (const each of [model, prompt]) each.learn(last.arm, last.x, last.y, last.weight);
+    expect(distance(predictorOf(model), predictorOf(prompt))).toBeLessThan(1e-12);
+  });
+
   it('learns all at once what it learns one by one, and goes on from there', () => {
     const items = lessons(seededRandom(21), 60);
     const together = freshModel();

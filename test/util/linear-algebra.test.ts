@@ -9,6 +9,8 @@ import {
   dot,
   inverseOfPositiveDefinite,
   multiply,
+  packedQuadraticForm,
+  packSymmetric,
   quadraticForm,
 } from '../../src/util/linear-algebra.ts';
 import { seededRandom } from '../../src/util/random.ts';
@@ -35,6 +37,8 @@ describe('linear algebra', () => {
         const symmetric = Matrix.add(asMatrix(m, d), asMatrix(m, d).transpose());
         const form = column.transpose().mmul(symmetric).mmul(column).get(0, 0);
         expect(quadraticForm(Float64Array.from(symmetric.to1DArray()), v)).toBeCloseTo(form, 12);
+        const packed = packSymmetric(d, (i, j) => symmetric.get(i, j));
+        expect(packedQuadraticForm(packed, v)).toBeCloseTo(form, 12);
         const expected = Matrix.add(asMatrix(m, d), column.mmul(column.transpose()).mul(-0.3)).to1DArray();
         addOuterProduct(m, v, -0.3);
         m.forEach((value, i) => {
