@@ -72,9 +72,9 @@ const thompson: Exploration = (prospects, weight, random) => {
 function withForcedTries(explore: Exploration): Exploration {
   return (prospects, weight, random) => {
     const choice = explore(prospects, weight, random);
+    if (!prospects.some((prospect) => prospect.forced)) return choice;
     const forced = prospects.map((prospect) => (prospect.forced ? 1 : 0));
     const count = forced.filter(Boolean).length;
-    if (count === 0) return choice;
     const tried = random.uniform() < LAUNCH.tryProbability;
     return {
       explored: choice.explored,

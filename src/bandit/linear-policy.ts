@@ -166,19 +166,22 @@ export class LinearPolicy implements Policy {
     const unit = costUnit(input, predicted);
     const prospects = predicted.map((p, i) => this.#prospect(p, input.offers[i], weight, unit));
     const limit = input.costLimitUsd ?? Number.POSITIVE_INFINITY;
-    const affordable = [...predicted.keys()].filter((i) => !(predicted[i].costUsd > limit));
+    const affordable: number[] = [];
+    for (let i = 0; i < predicted.length; i++) if (!(predicted[i].costUsd > limit)) affordable.push(i);
     if (affordable.length === 0) throw new NothingAffordable('Every model would cost more than is left.');
     const allowed = input.guard ? goodEnough(prospects, affordable, input.guard) : affordable;
     const taking = allowed.map((i) => prospects[i]);
     const choice = EXPLORATIONS[input.exploration](taking, weight, input.random);
     const assessments = predicted.map((p, i) => assessmentOf(p, input.offers[i]));
     for (const i of affordable) assessments[i].keptOut = 'quality';
-    for (const [place, i] of allowed.entries()) {
-      assessments[i].keptOut = null;
-      assessments[i].exploredQuality = choice.explored[place];
-      assessments[i].propensity = choice.propensities[place];
+    for (let place = 0; place < allowed.length; place++) {
+      const assessment = assessments[allowed[place]];
+      assessment.keptOut = null;
+      assessment.exploredQuality = choice.explored[place];
+      assessment.propensity = choice.propensities[place];
     }
-    for (const [i, assessment] of assessments.entries()) {
+    for (let i = 0; i < assessments.length; i++) {
+      const assessment = assessments[i];
       assessment.score = weight * assessment.exploredQuality - prospects[i].handicap;
       if (!Number.isFinite(assessment.score) || !Number.isFinite(assessment.propensity)) {
         throw new Error(`The learner's score of model "${assessment.arm}" is not a finite number.`);

@@ -71,7 +71,10 @@ export class LexicalEmbedder implements Embedder {
     // Four buckets at a time: the sums are then read and written a quarter as often. Entries past the end count zero.
     for (let i = size; i % 4 !== 0; i++) values[i] = 0;
     for (let i = 0; i < size; i += 4) {
-      const [a, b, c, d] = [values[i], values[i + 1], values[i + 2], values[i + 3]];
+      const a = values[i];
+      const b = values[i + 1];
+      const c = values[i + 2];
+      const d = values[i + 3];
       const ofA = occupied[i] * dimensions;
       const ofB = occupied[i + 1] * dimensions;
       const ofC = occupied[i + 2] * dimensions;

@@ -11,7 +11,7 @@ const BATCH = 256;
 const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
 /** Events that nobody waits for gather for so long: a commit costs more than the events in it. */
-const GATHER_MS = 5;
+const GATHER_MS = 10;
 
 interface Waiting {
   event: GatewayEvent;

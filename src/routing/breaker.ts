@@ -40,6 +40,7 @@ export class Breakers {
   readonly #onChange: (arm: string, state: BreakerState, failures: number) => void;
   #options: BreakerOptions;
   readonly #breakers = new Map<string, Breaker>();
+  #notClosed = 0;
 
   /** @param onChange told of every change of state */
   constructor(
@@ -55,6 +56,11 @@ export class Breakers {
   /** For calls that end from now on; a breaker that is open stays so for the time that it was told. */
   configure(options: BreakerOptions): void {
     this.#options = options;
+  }
+
+  /** Nothing is left out. */
+  get allClosed(): boolean {
+    return this.#notClosed === 0;
   }
 
   state(arm: string): BreakerState {
@@ -111,6 +117,8 @@ export class Breakers {
 
   #change(arm: string, breaker: Breaker, state: BreakerState): void {
     if (breaker.state === state) return;
+    if (breaker.state === 'closed') this.#notClosed++;
+    if (state === 'closed') this.#notClosed--;
     breaker.state = state;
     this.#onChange(arm, state, breaker.failures);
   }

@@ -159,8 +159,10 @@ export class Router {
 
   /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
   #leaveOutBroken(explanations: readonly ArmExplanation[]): void {
+    const { breakers } = this.#conditions;
+    if (breakers.allClosed) return;
     const candidates = explanations.filter(({ excluded }) => excluded === null);
-    const reasons = candidates.map(({ arm }) => this.#conditions.breakers.reason(arm));
+    const reasons = candidates.map(({ arm }) => breakers.reason(arm));
     if (!reasons.includes(null)) return;
     for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
   }
@@ -211,7 +213,7 @@ export class Router {
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
     const before = taking.find(({ arm }) => arm === query.stayWith?.arm);
     const chosen = before ?? made.assessments[made.chosen];
-    for (const [i, candidate] of candidates.entries()) explainAssessment(candidate, made.assessments[i]);
+    for (let i = 0; i < candidates.length; i++) explainAssessment(candidates[i], made.assessments[i]);
     return {
       ...this.#common(query, explanations),
       arm: chosen.arm,

@@ -20,7 +20,10 @@ export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vec
     const second = first + d;
     const third = second + d;
     const fourth = third + d;
-    let [a, b, c, e] = [0, 0, 0, 0];
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let e = 0;
     for (let column = 0; column < d; column++) {
       const value = vector[column];
       a += matrix[first + column] * value;
@@ -47,7 +50,10 @@ export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
   let sum = 0;
   for (let i = 0, row = 0; i < d; i++, row += d) {
     // Four sums, for the same reason as above.
-    let [a, b, c, e] = [0, 0, 0, 0];
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let e = 0;
     let j = 0;
     for (; j + 4 <= i; j += 4) {
       a += matrix[row + j] * vector[j];
@@ -76,7 +82,10 @@ export function packedQuadraticForm(packed: Vector, vector: Vector): number {
   let sum = 0;
   for (let i = 0, row = 0; i < vector.length; i++, row += i) {
     // Four sums, for the same reason as above.
-    let [a, b, c, e] = [0, 0, 0, 0];
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let e = 0;
     let j = 0;
     for (; j + 4 <= i + 1; j += 4) {
       a += packed[row + j] * vector[j];

@@ -32,10 +32,10 @@ describe('EventLog', () => {
     expect(committed).toEqual([256, 512, 600]);
   });
 
-  it('commits by itself what has gathered for 5 ms', async () => {
+  it('commits by itself what has gathered for 10 ms', async () => {
     const { clock, store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));
-    clock.advance(4);
+    clock.advance(9);
     eventLog.record(decided('b'));
     for (let i = 0; i < 5; i++) await nextTurn();
     expect(stored()).toEqual([]);
@@ -61,7 +61,7 @@ describe('EventLog', () => {
       open = resolve;
     });
     eventLog.record(decided('d0'));
-    clock.advance(5);
+    clock.advance(10);
     await nextTurn();
     await nextTurn();
     for (const name of names(5, 1)) eventLog.record(decided(name));
@@ -106,7 +106,7 @@ describe('EventLog', () => {
     store.failing = false;
     clock.advance(10_000);
     for (let i = 0; i < 4; i++) await nextTurn();
-    clock.advance(5);
+    clock.advance(10);
     for (let i = 0; i < 4; i++) await nextTurn();
     expect(stored()).toEqual(names(310));
     expect(committed).toEqual([256, 310]);
