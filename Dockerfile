@@ -32,4 +32,5 @@ VOLUME /app/data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health/ready`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "dist/main.js", "serve"]
+# Left to itself Node gives new objects up to 128 MB, which makes nothing faster.
+CMD ["node", "--max-semi-space-size=16", "dist/main.js", "serve"]

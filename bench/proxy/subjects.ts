@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** As it is deployed: without Node's type stripping, which takes memory and a slower start. */
+/** As the Dockerfile starts it: without Node's type stripping, which takes memory and a slower start. */
 const MAIN = join(ROOT, 'dist/main.js');
+const NODE_FLAGS = ['--max-semi-space-size=16'];
 const ARMS = 10;
 
 export type Subject = 'direct' | 'ours' | 'portkey' | 'bare';
@@ -60,7 +61,9 @@ export class Subjects {
   async start(subjects: readonly Subject[]): Promise<void> {
     writeFileSync(join(this.#folder, 'mixllm.yaml'), this.#config());
     this.#spawn('direct', join(HERE, 'upstream.ts'), [String(PORTS.direct)]);
-    if (subjects.includes('ours')) this.#spawn('ours', MAIN, ['serve', '--config', join(this.#folder, 'mixllm.yaml')]);
+    if (subjects.includes('ours')) {
+      this.#spawn('ours', MAIN, ['serve', '--config', join(this.#folder, 'mixllm.yaml')], {}, NODE_FLAGS);
+    }
     if (subjects.includes('bare')) this.#spawn('bare', join(HERE, 'bare-proxy.ts'), [String(PORTS.bare), UPSTREAM_URL]);
     if (subjects.includes('portkey')) {
       const file = join(HERE, 'node_modules/@portkey-ai/gateway/build/start-server.js');
@@ -86,8 +89,8 @@ export class Subjects {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #spawn(subject: Subject, file: string, args: string[], env: Record<string, string> = {}): void {
-    const child = spawn(process.execPath, [file, ...args], {
+  #spawn(subject: Subject, file: string, args: string[], env: Record<string, string> = {}, flags: string[] = []): void {
+    const child = spawn(process.execPath, [...flags, file, ...args], {
       env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
     });

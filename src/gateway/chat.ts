@@ -217,7 +217,7 @@ export class Chat {
       headers,
       contentType: 'text/event-stream; charset=utf-8',
       body: streamBody(input, exchange, opened, this.#parts),
-      expired: opened.deadline.expired.signal,
+      expired: opened.deadline.expired,
     };
   }
 

@@ -9,8 +9,8 @@ import type { Clock } from '../util/clock.ts';
 export class Deadline {
   /** Aborts the call; also for others who want it to end. */
   readonly limit = new AbortController();
-  /** Aborted when a limit has passed, and by nothing else. */
-  readonly expired = new AbortController();
+  #expired: AbortController | null = null;
+  #expiredBy: Error | null = null;
   #over = false;
   #isPaused = false;
   /** Monotonic time of the last sign of life. */
@@ -31,6 +31,13 @@ export class Deadline {
     const what = awaited === 'byte' ? 'The upstream sent nothing within' : 'The upstream sent no content within';
     this.#cancelFirst = this.#after(timeouts.firstByteMs, what);
     this.#cancelTotal = this.#after(timeouts.totalMs, 'The answer took longer than');
+  }
+
+  /** Aborted when a limit has passed, and by nothing else. Made when first asked for: whole answers need none. */
+  get expired(): AbortSignal {
+    this.#expired ??= new AbortController();
+    if (this.#expiredBy) this.#expired.abort(this.#expiredBy);
+    return this.#expired.signal;
   }
 
   /** The upstream gave a sign of life: headers, a chunk, a ping. */
@@ -91,7 +98,8 @@ export class Deadline {
   #expire(message: string): void {
     this.stop();
     const error = new UpstreamError('timeout', message);
+    this.#expiredBy = error;
     this.limit.abort(error);
-    this.expired.abort(error);
+    this.#expired?.abort(error);
   }
 }

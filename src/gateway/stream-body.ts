@@ -23,7 +23,7 @@ export async function* streamBody(
   let outcome: 'ok' | 'aborted' = 'aborted';
   // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
   // Nor may the arm's breaker hold it against the arm.
-  deadline.expired.signal.addEventListener('abort', () =>
+  deadline.expired.addEventListener('abort', () =>
     exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
   );
   try {

@@ -51,17 +51,43 @@ function compact(event: DecidedEvent) {
 
 type Columns = Record<string, unknown>;
 
+/** Complete by its type. One reader per field: looking fields up by name takes longer than writing what they hold. */
+const FIELDS: { [Field in keyof ArmExplanation]-?: (arm: ArmExplanation) => ArmExplanation[Field] } = {
+  arm: ({ arm }) => arm,
+  provider: ({ provider }) => provider,
+  excluded: ({ excluded }) => excluded,
+  keptOut: ({ keptOut }) => keptOut,
+  quality: ({ quality }) => quality,
+  qualitySd: ({ qualitySd }) => qualitySd,
+  exploredQuality: ({ exploredQuality }) => exploredQuality,
+  ratings: ({ ratings }) => ratings,
+  inputTokens: ({ inputTokens }) => inputTokens,
+  cachedTokens: ({ cachedTokens }) => cachedTokens,
+  outputTokens: ({ outputTokens }) => outputTokens,
+  modelOutputTokens: ({ modelOutputTokens }) => modelOutputTokens,
+  costUsd: ({ costUsd }) => costUsd,
+  launch: ({ launch }) => launch,
+  worstCaseUsd: ({ worstCaseUsd }) => worstCaseUsd,
+  waitS: ({ waitS }) => waitS,
+  penalty: ({ penalty }) => penalty,
+  score: ({ score }) => score,
+  propensity: ({ propensity }) => propensity,
+};
+const COLUMNS: readonly (readonly [string, (arm: ArmExplanation) => unknown])[] = Object.entries(FIELDS).filter(
+  ([field]) => field !== 'arm',
+);
+
 /**
  * The same as one list per field: the names of the fields then stand there once. What is the same of all arms, as most
  * of what seldom applies is, stands there once too; the ids, which come first, are always a list.
  */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
-  const columns: Columns = { arm: arms.map(({ arm }) => arm) };
-  for (const field of Object.keys(arms[0] ?? {}) as (keyof ArmExplanation)[]) {
-    if (field === 'arm') continue;
-    const first = arms[0][field];
-    const isOne = (first === null || typeof first !== 'object') && arms.every((arm) => arm[field] === first);
-    columns[field] = isOne ? first : arms.map((arm) => arm[field]);
+  const columns: Columns = { arm: arms.map(FIELDS.arm) };
+  for (const [field, read] of COLUMNS) {
+    const column = arms.map(read);
+    const [first] = column;
+    const isOne = (first === null || typeof first !== 'object') && column.every((value) => value === first);
+    columns[field] = isOne ? first : column;
   }
   return columns;
 }
