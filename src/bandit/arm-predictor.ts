@@ -18,8 +18,9 @@ interface Prepared {
 }
 
 /**
- * With every so many predictions the spread of the arm at hand is prepared: it takes as long as fifty predictions without
- * it, and then saves two thirds of each. A prime, so that arms that are asked in turn all come up.
+ * With every so many predictions since something was learned the spread of the arm at hand is prepared: it takes as long
+ * as fifty predictions without it, and then saves two thirds of each. A prime, so that arms that are asked in turn all
+ * come up. By a count and not by time, so that the same events and questions give the same numbers to the last bit.
  */
 const PREPARE_EVERY = 127;
 
@@ -47,6 +48,7 @@ export class ArmPredictor {
   /** What all arms share has changed. */
   forgetAll(): void {
     this.#prepared.clear();
+    this.#predictions = 0;
   }
 
   /** E[θ_a] = m0_a + G_a (b_a + P1 L_a m), length d: O(d²) once. Not to be changed. */
