@@ -309,19 +309,14 @@ export class Learner {
         'An event could not be learned from and is skipped.',
       );
     }
-    if (event.decisionId !== null) this.#keepAtHand(event, history, recent);
+    // A decision is needed again at its end, soon, and when it is rated, if it is. Of what happens now ratings look it up:
+    // what lives for some seconds and then dies is the dearest kind of garbage. Reading a long log they would wait.
+    const isOver = event.type === 'completed' && state === this.#state && this.#logWasRead;
+    if (event.decisionId !== null && isOver) recent.delete(event.decisionId);
+    else if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
     if (state !== this.#state) return;
     this.#announcements.arrived(event);
     for (const listener of this.#listeners) listener(event);
-  }
-
-  /**
-   * A decision is needed again at its end, at once; and when it is rated, if it is. Ratings of what happens now look it
-   * up: what lives for some seconds and then dies is the dearest kind of garbage. Reading a long log they would wait.
-   */
-  #keepAtHand(event: StoredEvent & { decisionId: string }, history: StoredEvent[], recent: RecentDecisions): void {
-    if (event.type === 'completed' && this.#logWasRead) recent.delete(event.decisionId);
-    else recent.set(event.decisionId, [...history, event]);
   }
 
   /** A warm start made from this very log would teach everything twice. */
