@@ -1,4 +1,5 @@
 import { UpstreamError } from '../domain/errors.ts';
+import type { StreamPiece } from '../providers/provider.ts';
 import { sseData } from '../util/sse.ts';
 import type { Attempt } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
@@ -55,7 +56,12 @@ export async function* streamBody(
   }
 }
 
-async function* joined({ head, rest }: OpenedStream) {
-  yield* head;
-  yield* { [Symbol.asyncIterator]: () => rest };
+/** By hand: passing pieces on through one more generator costs each of them several promises. */
+function joined({ head, rest }: OpenedStream): AsyncIterable<StreamPiece> {
+  let taken = 0;
+  const pieces: AsyncIterator<StreamPiece> = {
+    next: () => (taken < head.length ? Promise.resolve({ done: false, value: head[taken++] }) : rest.next()),
+    return: async () => (await rest.return?.()) ?? { done: true, value: undefined },
+  };
+  return { [Symbol.asyncIterator]: () => pieces };
 }
