@@ -123,6 +123,8 @@ export interface DriftedEvent extends EventOfModel {
 /** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */
 export interface SnapshotChangedEvent extends EventOfModel {
   type: 'snapshot_changed';
+  /** Seen by the name that the upstream's answers bear; absent: by the config's. */
+  seenBy?: 'answers';
   /** The upstream's names of the model: what was learned is of, and what serves now. */
   from: string;
   to: string;

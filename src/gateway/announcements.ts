@@ -1,6 +1,6 @@
 import { SNAPSHOT_REMAINS } from '../bandit/defaults.ts';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
-import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
+import type { GatewayEvent, SnapshotChangedEvent, StoredEvent } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
 import type { LearnerState } from './learner-state.ts';
 import type { Logger } from './logger.ts';
@@ -103,8 +103,17 @@ export class Announcements {
   }
 
   #announceSnapshots(state: LearnerState, { arms }: OfferedArms): void {
-    const { clock, log, metrics, record } = this.#options;
-    for (const event of state.snapshots.changesDue(arms, this.snapshotRemains, clock.now())) {
+    this.#announceChanges(state.snapshots.changesDue(arms, this.snapshotRemains, this.#options.clock.now()));
+  }
+
+  /** Of models whose answers have come under another name for long: unlike by the config, every gateway sees the same. */
+  ofAnswers(state: LearnerState): void {
+    this.#announceChanges(state.snapshots.servedChangesDue(this.snapshotRemains, this.#options.clock.now()));
+  }
+
+  #announceChanges(changes: readonly SnapshotChangedEvent[]): void {
+    const { log, metrics, record } = this.#options;
+    for (const event of changes) {
       const { model, from, to, remains } = event;
       if (this.#changing.get(model) === to) continue;
       this.#changing.set(model, to);

@@ -162,9 +162,9 @@ export class LearnerState {
     }
   }
 
-  #noteUpstream({ arm, upstreamModel }: CompletedEvent, history: readonly StoredEvent[]): void {
+  #noteUpstream({ arm, upstreamModel, servedModel }: CompletedEvent, history: readonly StoredEvent[]): void {
     if (arm === null || !upstreamModel || this.#isForgotten(arm, history)) return;
-    this.snapshots.answered(arm, upstreamModel);
+    this.snapshots.answered(arm, upstreamModel, servedModel);
   }
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {

@@ -283,6 +283,7 @@ export class Learner {
     if (state !== this.#state) return;
     this.#showForeignContexts();
     this.#announcements.ofRatings(this.#state);
+    this.#announcements.ofAnswers(this.#state);
     if (this.#logWasRead) this.#announcements.again(this.#state);
     else this.#announcements.ofModels(this.#state);
     this.#logWasRead = true;

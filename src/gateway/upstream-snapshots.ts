@@ -12,10 +12,24 @@ export interface SnapshotChange {
   remains: number;
 }
 
+/** What the upstream's answers say of themselves: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another. */
+interface Served {
+  /** The name that what was learned is of; null before the first answer that bears one. */
+  name: string | null;
+  /** Another one, and how many answers in a row have borne it. */
+  other: string | null;
+  inARow: number;
+}
+
 interface Snapshot {
   upstreamModel: string;
+  served: Served;
   changes: SnapshotChange[];
 }
+
+/** So many answers in a row under another name are a change: upstreams that roll a model out serve both for a while. */
+const ANSWERS_OF_ANOTHER = 20;
+const UNKNOWN: Served = { name: null, other: null, inARow: 0 };
 
 export type UpstreamSnapshotsState = [arm: string, snapshot: Snapshot][];
 
@@ -26,17 +40,27 @@ export type UpstreamSnapshotsState = [arm: string, snapshot: Snapshot][];
 export class UpstreamSnapshots {
   #arms = new Map<string, Snapshot>();
 
-  /** An answer has come of this upstream model. */
-  answered(arm: string, upstreamModel: string): void {
-    if (!this.#arms.has(arm)) this.#arms.set(arm, { upstreamModel, changes: [] });
+  /** An answer has come of this upstream model. @param servedModel the name that it bears, if it does */
+  answered(arm: string, upstreamModel: string, servedModel: string | null): void {
+    const snapshot = this.#arms.get(arm) ?? { upstreamModel, served: UNKNOWN, changes: [] };
+    this.#arms.set(arm, snapshot);
+    // One that was under way when the config changed says nothing of the new model.
+    if (servedModel === null || snapshot.upstreamModel !== upstreamModel) return;
+    const { name, other, inARow } = snapshot.served;
+    if (name === null || name === servedModel) {
+      if (name === null || other !== null) snapshot.served = { ...UNKNOWN, name: servedModel };
+    } else snapshot.served = { name, other: servedModel, inARow: other === servedModel ? inARow + 1 : 1 };
   }
 
   /** @returns false when the state is not of `from`: of two processes that saw the same change the second alters nothing */
-  change({ model, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
+  change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
     const snapshot = this.#arms.get(model);
-    if (snapshot?.upstreamModel !== from) return false;
+    if (!snapshot) return false;
+    const { upstreamModel, served } = snapshot;
+    if ((seenBy === 'answers' ? served.name : upstreamModel) !== from) return false;
     const changes = [...snapshot.changes, { from, to, time, sequence, remains }];
-    this.#arms.set(model, { upstreamModel: to, changes });
+    if (seenBy === 'answers') this.#arms.set(model, { upstreamModel, served: { ...UNKNOWN, name: to }, changes });
+    else this.#arms.set(model, { upstreamModel: to, served: UNKNOWN, changes });
     return true;
   }
 
@@ -57,6 +81,17 @@ export class UpstreamSnapshots {
       return from === to
         ? []
         : [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains }];
+    });
+  }
+
+  /** The events of arms whose answers have borne another name for long. @param now as `time` */
+  servedChangesDue(remains: number, now: number): SnapshotChangedEvent[] {
+    return [...this.#arms].flatMap(([model, { served }]) => {
+      const { name: from, other: to, inARow } = served;
+      if (from === null || to === null || inARow < ANSWERS_OF_ANOTHER) return [];
+      return [
+        { type: 'snapshot_changed', decisionId: null, time: now, model, seenBy: 'answers' as const, from, to, remains },
+      ];
     });
   }
 

@@ -130,6 +130,72 @@ describe('a change of the upstream model in the log', () => {
   });
 });
 
+describe('answers that bear another name', () => {
+  const served = (id: string, servedModel: string | null, upstreamModel = 'v1'): GatewayEvent[] => [
+    asked(id),
+    completed(id, { upstreamModel, servedModel }),
+  ];
+  const run = (name: string, count: number, from = 0) =>
+    Array.from({ length: count }, (_, i) => served(`${name}-${from + i}`, name)).flat();
+  const due = (state: LearnerState) => state.snapshots.servedChangesDue(REMAINS, 0);
+
+  it('are a change after twenty in a row, once', () => {
+    const before = [...run('may', 3), rated('may-0', 'fb', 1)];
+    expect(due(fold([...before, ...run('june', 19)]))).toEqual([]);
+    const events = [...before, ...run('june', 20)];
+    const [change, ...others] = due(fold(events));
+    expect(others).toEqual([]);
+    expect(change).toMatchObject({ model: 'big', seenBy: 'answers', from: 'may', to: 'june', remains: REMAINS });
+    const after = fold([...events, change, change, ...run('june', 30, 20)]);
+    expect(weightOf(after)).toBeCloseTo(REMAINS, 12);
+    expect(due(after)).toEqual([]);
+    expect(after.snapshots.lastChange('big')).toMatchObject({ from: 'may', to: 'june' });
+    // The config's name has not changed.
+    expect(after.snapshots.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toEqual([]);
+  });
+
+  it('are none while both names come, nor where answers bear no name', () => {
+    const both = Array.from({ length: 40 }, (_, i) => served(`x${i}`, i % 15 === 0 ? 'may' : 'june')).flat();
+    expect(due(fold([...run('may', 1), ...both]))).toEqual([]);
+    expect(
+      due(fold([...run('may', 1), ...Array.from({ length: 40 }, (_, i) => served(`x${i}`, null)).flat()])),
+    ).toEqual([]);
+  });
+
+  it('say nothing of a model that the config has just exchanged', () => {
+    const late = Array.from({ length: 25 }, (_, i) => served(`late-${i}`, 'may', 'v1')).flat();
+    const fresh = Array.from({ length: 5 }, (_, i) => served(`v2-${i}`, 'v2-june', 'v2')).flat();
+    expect(due(fold([...run('may', 2), changed('v1', 'v2'), ...fresh, ...late]))).toEqual([]);
+  });
+
+  it('are counted on across a snapshot', () => {
+    const state = fold([...run('may', 2), ...run('june', 19)]);
+    const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    expect(restored.deserialise(state.serialise(), state.sequence)).toBe(true);
+    const [decision, end] = numbered(run('june', 1, 19));
+    restored.fold({ ...decision, sequence: 1001 }, []);
+    restored.fold({ ...end, sequence: 1002 }, [{ ...decision, sequence: 1001 }]);
+    expect(due(restored)).toMatchObject([{ to: 'june' }]);
+  });
+
+  it('make the learner record the change, and temper when it meets the event', async () => {
+    const store = new FakeStore();
+    await store.append([...run('may', 2), rated('may-0', 'fb', 1), ...run('june', 20)]);
+    const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
+    const recorded: GatewayEvent[] = [];
+    const record = (event: GatewayEvent) => void recorded.push(event);
+    const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record };
+    const learner = new Learner(options);
+    await learner.start();
+    expect(recorded).toMatchObject([{ type: 'snapshot_changed', from: 'may', to: 'june', remains: REMAINS }]);
+    const written = await store.append(recorded);
+    learner.wake(written[0].sequence);
+    await learner.idle();
+    expect(recorded).toHaveLength(1);
+    expect(learner.knowledge.policy.ratingsOf('big')).toBeCloseTo(REMAINS, 12);
+  });
+});
+
 describe('Learner', () => {
   it('records a change of the config once, tempers when it meets the event, and not again after a restart', async () => {
     const start = async (store: FakeStore) => {
