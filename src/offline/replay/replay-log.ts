@@ -2,6 +2,7 @@ import type { OfferAssessment, Policy } from '../../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, StoredEvent } from '../../domain/events.ts';
 import type { ModelChanges } from '../../domain/model-changes.ts';
 import { activeRatings, ratedQuality } from '../../domain/ratings.ts';
+import { isAsked } from '../../domain/selection.ts';
 import type { EventReader } from '../../store/event-store.ts';
 import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
 import { type LogOutline, outlineOf } from './log-outline.ts';
@@ -166,10 +167,12 @@ class Replay {
     const explained = decision.arms.find(({ arm }) => arm === decision.arm);
     const expected = (of: (assessment: OfferAssessment) => number) =>
       assessments.reduce((sum, assessment) => sum + assessment.propensity * of(assessment), 0);
+    const rated = ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask));
     const sample: Sample = {
       arm: decision.arm,
       ratio: (chosen?.propensity ?? 0) / decision.propensity,
-      quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? [])),
+      quality: rated?.quality ?? null,
+      ratingWeight: rated?.weight ?? 1,
       costUsd,
       weight: this.#target.weight ?? decision.weight,
       // Of a model that the target does not have the prediction is not needed: its ratio is 0.

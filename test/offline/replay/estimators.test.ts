@@ -70,6 +70,27 @@ describe('the estimators', () => {
     expect(ips.quality.high).toBeCloseTo(all.ips.quality.high, 12);
   });
 
+  it('take volunteers for what they count, so that complaints do not pass for the mean', () => {
+    // Half of all answers are good. Of the asked all rate; of volunteers every bad answer's, one in five of the good.
+    const rating = (quality: number | null, ratingWeight: number, count: number): Sample[] =>
+      Array.from({ length: count }, () => ({
+        ...sampleOf('a'),
+        ...{ ratio: 1, quality, ratingWeight, expected: PREDICTED.a },
+      }));
+    const asked = [...rating(1, 1, 20), ...rating(0, 1, 20)];
+    const volunteers = (good: number, bad: number) => [...rating(1, good, 20), ...rating(0, bad, 100)];
+    const qualities = (all: Sample[]) => {
+      const estimators = new ReplayEstimators([...all, ...rating(null, 1, 280 - all.length)], 0.02, NO_WIDENING);
+      return [estimators.logged(), ...Object.values(estimators.estimates())].map(({ quality }) => quality);
+    };
+    for (const { mean: biased } of qualities([...asked, ...volunteers(1, 1)])) expect(biased).toBeCloseTo(0.25, 12);
+    const alone = qualities(asked);
+    for (const [i, weighed] of qualities([...asked, ...volunteers(1, 0.2)]).entries()) {
+      expect(weighed.mean).toBeCloseTo(0.5, 12);
+      expect(weighed.high - weighed.low).toBeLessThan(0.9 * (alone[i].high - alone[i].low));
+    }
+  });
+
   it('have the interval of a plain mean where the target is the logging policy', () => {
     const drawn = [0.1, 0.4, 0.9, 1, 0.3].map((quality, i) => ({
       ...sampleOf('a'),
