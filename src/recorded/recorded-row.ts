@@ -20,6 +20,10 @@ const ratingSchema = z.object({
   score: z.number().min(0).max(1),
   /** ISO 8601, UTC. */
   time: z.string(),
+  /** Of a source that errs: what its score says of the quality, perhaps beyond 0 or 1. Absent: the score. */
+  reward: z.number().nullish(),
+  /** What it counts for its source's errors and for how it was selected. Absent: 1. */
+  weight: z.number().min(0).max(1).nullish(),
 });
 
 /**

@@ -22,12 +22,12 @@ export function recordedLessons(
   return Object.entries(row.models).flatMap(([model, outcome]) => {
     const arm = armOf(model);
     if (!arm) return [];
-    const lessons: Observation[] = rewards(row, outcome).map((reward) => ({
+    const lessons: Observation[] = rewards(row, outcome).map(({ reward, weight }) => ({
       kind: 'quality',
       arm: arm.id,
       context,
       reward,
-      weight: 1,
+      weight,
     }));
     const whole = (row.outcome ?? 'ok') === 'ok';
     const outputTokens = whole ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
@@ -38,9 +38,12 @@ export function recordedLessons(
   });
 }
 
-function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): number[] {
-  if (ratings && ratings.length > 0) return ratings.map(({ score }) => score);
-  return typeof quality === 'number' ? [quality] : [];
+function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { reward: number; weight: number }[] {
+  if (ratings && ratings.length > 0) {
+    const weighed = ratings.map(({ score, reward, weight }) => ({ reward: reward ?? score, weight: weight ?? 1 }));
+    return weighed.filter(({ weight }) => weight > 0);
+  }
+  return typeof quality === 'number' ? [{ reward: quality, weight: 1 }] : [];
 }
 
 /**

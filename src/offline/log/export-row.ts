@@ -1,5 +1,7 @@
 import type { RatedEvent } from '../../domain/events.ts';
 import { isImplicit } from '../../domain/ratings.ts';
+import { weighedRating } from '../../domain/reliability.ts';
+import { isAsked, selectionWeight } from '../../domain/selection.ts';
 import type { RecordedRow } from '../../recorded/recorded-row.ts';
 import { mean } from '../../util/statistics.ts';
 import type { DecisionRecord } from './decision-records.ts';
@@ -32,13 +34,32 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     // Where another model stood in, its own propensity does not say how probable its answer was.
     propensity: completed.arm === decision.arm ? decision.propensity : null,
     outcome: completed.outcome,
-    ratings: ratings.map(({ source, score, time }) => ({ source, score, time: isoTime(time) })),
+    ratings: given(ratings).map((rating) => exportRating(rating, isAsked(decision.ask))),
   };
 }
 
-/** 0..1, or null where nobody rated: what behaviour hints at is no rating. */
+/** With what the learner makes of it, where that is not the score as it stands. */
+function exportRating(rating: RatedEvent, asked: boolean): NonNullable<RecordedRow['ratings']>[number] {
+  const { source, score, time, reliability = null, volunteered = null } = rating;
+  const { reward, weight } = weighedRating(score, reliability);
+  const counts = weight * selectionWeight(score, asked, volunteered);
+  return {
+    source,
+    score,
+    time: isoTime(time),
+    ...(reward !== score && { reward }),
+    ...(counts !== 1 && { weight: counts }),
+  };
+}
+
+/** What behaviour hints at is no rating. */
+function given(ratings: readonly RatedEvent[]): RatedEvent[] {
+  return ratings.filter((rating) => !isImplicit(rating));
+}
+
+/** 0..1, or null where nobody rated. */
 export function meanScore(ratings: readonly RatedEvent[]): number | null {
-  const scores = ratings.filter((rating) => !isImplicit(rating)).map(({ score }) => score);
+  const scores = given(ratings).map(({ score }) => score);
   return scores.length === 0 ? null : mean(scores);
 }
 

@@ -25,6 +25,16 @@ describe('recordedLessons', () => {
     const lessons = recordedLessons(row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }), x, armOf);
     expect(lessons.map((lesson) => lesson.kind === 'quality' && lesson.reward)).toEqual([0, 1, 0.5]);
   });
+
+  it('takes them with what a gateway had made of them, and leaves out what counts nothing', () => {
+    const time = '2026-11-25T00:00:00Z';
+    const ratings = [
+      { source: 'user', score: 1, time, reward: 1.25, weight: 0.36 },
+      { source: 'judge', score: 0, time, weight: 0 },
+    ];
+    const lessons = recordedLessons(row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }), x, armOf);
+    expect(lessons).toEqual([{ kind: 'quality', arm: 'arm', context: x, reward: 1.25, weight: 0.36 }]);
+  });
 });
 
 describe('outputTokensOf', () => {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
+import type { FeedbackRequest } from '../../../src/domain/selection.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../../../src/offline/log/decision-records.ts';
 import { exportRow } from '../../../src/offline/log/export-row.ts';
 import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
@@ -98,6 +99,23 @@ describe('exportRow', () => {
         { source: 'judge', score: 1, time },
       ],
     });
+  });
+
+  it('says of each rating what the learner makes of it, where that is not the score; of behaviour it says nothing', async () => {
+    const ratings = [
+      { ...rated('d', 'a', 0), volunteered: { good: 1, bad: 0.5 } },
+      { ...rated('d', 'b', 1, 'judge'), reliability: { truePositive: 0.8, falsePositive: 0.2 } },
+      { ...rated('d', 'c', 0, 'implicit:abort'), weight: 0.2 },
+    ];
+    const unasked = await record(decided('d'), completed('d'), ...ratings);
+    expect(exportRow(unasked)?.ratings).toMatchObject([
+      { source: 'user', score: 0, weight: 0.5 },
+      { source: 'judge', score: 1, reward: expect.closeTo(4 / 3, 12), weight: expect.closeTo(0.36, 12) },
+    ]);
+    const ask: FeedbackRequest = { audit: true, auditProbability: 0.02, teaches: false };
+    const decision = { ...unasked.decided.decision, ask };
+    const [asked] = exportRow({ ...unasked, decided: { ...unasked.decided, decision } })?.ratings ?? [];
+    expect(asked).not.toHaveProperty('weight');
   });
 
   it('has no propensity where another model stood in, and no quality where nobody rated', async () => {
