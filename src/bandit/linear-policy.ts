@@ -1,3 +1,4 @@
+import { mostVariance, type Reliability } from '../domain/reliability.ts';
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import type { ArmSums } from './coupled-arm.ts';
@@ -130,12 +131,19 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is the default's, by which the bounds of the drift alarms were measured: ratings may speak for a
-   * finer one that is still too fine for them, and chance alone would then raise an alarm every some hundred ratings.
+   * is learned. The noise is at least the default's, by which the bounds of the drift alarms were measured: ratings may
+   * speak for a finer one that is still too fine for them. It is more where thumbs are: a noise that is taken for too small
+   * makes chance alone raise alarms. @param reward corrected @param reliability by which it was; null: it was not
    */
-  standardisedResidual(arm: string, context: Float64Array, reward: number): number {
+  standardisedResidual(
+    arm: string,
+    context: Float64Array,
+    reward: number,
+    reliability: Reliability | null = null,
+  ): number {
     const { mean, sd } = this.#quality.predict(arm, context);
-    return (reward - mean) / Math.sqrt(this.#usualNoiseVariance + sd ** 2);
+    const noise = Math.max(this.#usualNoiseVariance, mostVariance(mean, reliability));
+    return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }
 
   #setPriors(): void {

@@ -12,6 +12,19 @@ export interface WeighedRating {
   weight: number;
 }
 
+const WITHOUT_ERRORS: Reliability = { truePositive: 1, falsePositive: 0 };
+
+/**
+ * The most that a corrected rating scatters: a score on [0, 1] with the mean p has a variance of at most p (1 − p), which
+ * is that of a thumb (Bhatia and Davis 2000), and the correction stretches it. @param quality any number, taken within [0, 1]
+ */
+export function mostVariance(quality: number, reliability: Reliability | null): number {
+  const { truePositive, falsePositive } = reliability ?? WITHOUT_ERRORS;
+  const span = truePositive - falsePositive;
+  const mean = falsePositive + span * Math.min(1, Math.max(0, quality));
+  return (mean * (1 - mean)) / span ** 2;
+}
+
 /**
  * E[score] = f + (t − f) · quality for a source with true positive rate t and false positive rate f, so
  * (score − f) / (t − f) has the quality as its expectation. Its variance is 1 / (t − f)² of the score's, so it counts

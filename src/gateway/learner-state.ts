@@ -170,8 +170,8 @@ export class LearnerState {
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
     for (const [, lesson] of lessons) {
       if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
-      const { arm, context, reward, driftWeight = 1 } = lesson;
-      const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward);
+      const { arm, context, reward, driftWeight = 1, reliability } = lesson;
+      const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward, reliability);
       if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, this.driftOptions);
     }
   }

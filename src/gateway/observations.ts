@@ -1,7 +1,7 @@
 import type { Observation } from '../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
 import { countingRatings, isImplicit } from '../domain/ratings.ts';
-import { weighedRating } from '../domain/reliability.ts';
+import { type Reliability, weighedRating } from '../domain/reliability.ts';
 import { isAsked, selectionWeight } from '../domain/selection.ts';
 import { contextUnder } from '../features/feature-map.ts';
 
@@ -9,6 +9,8 @@ import { contextUnder } from '../features/feature-map.ts';
 export type Lesson = Observation & {
   /** What a rating's residual counts in the drift monitor; absent: as a whole one. */
   driftWeight?: number;
+  /** How a rating's source errs, by which its reward was corrected; absent: it was not. */
+  reliability?: Reliability;
 };
 
 /**
@@ -47,8 +49,10 @@ export function observationsOf(
   for (const rating of countingRatings(events)) {
     const selection = selectionWeight(rating.score, isAsked(decided.decision.ask), rating.volunteered ?? null);
     if (selection === 0) continue;
-    const { reward, weight } = weighedRating(rating.score, rating.reliability ?? null);
+    const { reliability = null } = rating;
+    const { reward, weight } = weighedRating(rating.score, reliability);
     const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
+    if (reliability) lesson.reliability = reliability;
     // Residuals of volunteers have a mean of 0 only with their weights.
     if (selection !== 1) lesson.driftWeight = selection;
     // What is taken for a low score by rule is no sample of the quality.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { weighedRating } from '../../src/domain/reliability.ts';
+import { mostVariance, weighedRating } from '../../src/domain/reliability.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 describe('weighedRating', () => {
@@ -20,5 +20,31 @@ describe('weighedRating', () => {
     const sd = Math.sqrt(thumbsUp * (1 - thumbsUp)) / (truePositive - falsePositive);
     expect(Math.abs(mean - quality)).toBeLessThan((4 * sd) / Math.sqrt(rewards.length));
     expect(weighedRating(1, { truePositive, falsePositive }).weight).toBeCloseTo(0.36, 12);
+  });
+});
+
+describe('mostVariance', () => {
+  const crowd = { truePositive: 0.9, falsePositive: 0.3 };
+
+  it('is that of corrected thumbs, from their two outcomes', () => {
+    for (const quality of [0, 0.2, 0.7, 1]) {
+      const up = 0.3 + 0.6 * quality;
+      const [good, bad] = [1, 0].map((thumb) => weighedRating(thumb, crowd).reward);
+      expect(mostVariance(quality, crowd)).toBeCloseTo(
+        up * (good - quality) ** 2 + (1 - up) * (bad - quality) ** 2,
+        12,
+      );
+    }
+    expect(mostVariance(0.7, null)).toBeCloseTo(0.21, 12);
+  });
+
+  it('bounds grades of any spread, and takes predictions beyond 0 and 1 for those', () => {
+    const random = seededRandom(7);
+    const grades = Array.from({ length: 5000 }, () => random.uniform() ** 2);
+    const mean = grades.reduce((sum, grade) => sum + grade, 0) / grades.length;
+    const variance = grades.reduce((sum, grade) => sum + (grade - mean) ** 2, 0) / grades.length;
+    expect(variance).toBeLessThan(mostVariance(mean, null));
+    expect(mostVariance(1.2, crowd)).toBe(mostVariance(1, crowd));
+    expect(mostVariance(-0.1, null)).toBe(0);
   });
 });

@@ -52,7 +52,7 @@ export function measurePrior(stream: Stream, way: PriorWay, known: TierKnowledge
       const made = learner.decide(query, query.nu, all);
       const model = stream.models.indexOf(made.assessments[made.chosen].arm);
       learner.learnAnswer(query, model, made);
-      learner.learnRating(query, model, { reward: query.quality[model], weight: 1 });
+      learner.learnRating(query, model, query.quality[model]);
       return utility(stream, query, model);
     }),
   );

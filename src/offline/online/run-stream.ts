@@ -1,6 +1,6 @@
 import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { PolicyDecision } from '../../bandit/policy.ts';
-import { type Reliability, weighedRating } from '../../domain/reliability.ts';
+import type { Reliability } from '../../domain/reliability.ts';
 import { AskingRule } from '../../routing/asking-rule.ts';
 import { nextNu } from '../../routing/budget.ts';
 import type { DecidedArms } from '../../routing/rating-value.ts';
@@ -92,7 +92,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     if (position < settings.labelled || settings.seesAll) {
       for (const model of present) {
         learner.learnAnswer(query, model, made);
-        learner.learnRating(query, model, { reward: query.quality[model], weight: 1 });
+        learner.learnRating(query, model, query.quality[model]);
       }
     }
     if (position < settings.labelled) return;
@@ -153,7 +153,7 @@ class Rater {
   deliver(position: number): void {
     for (let next = this.#waiting[0]; next && next.due <= position; next = this.#waiting[0]) {
       this.#waiting.shift();
-      this.#learner.learnRating(next.query, next.model, weighedRating(next.reward, this.#ratings.reliability));
+      this.#learner.learnRating(next.query, next.model, next.reward, this.#ratings.reliability);
     }
   }
 

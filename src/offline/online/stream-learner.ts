@@ -3,7 +3,7 @@ import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
-import type { WeighedRating } from '../../domain/reliability.ts';
+import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { Launches } from '../../routing/launches.ts';
@@ -118,9 +118,11 @@ export class StreamLearner {
     this.policy.learn({ kind: 'length', arm, context: query.context, outputTokens, predictedTokens, weight: 1 });
   }
 
-  learnRating({ context }: StreamQuery, model: number, { reward, weight }: WeighedRating): void {
+  /** @param reliability how the learner takes the rater to err; null: at its word */
+  learnRating({ context }: StreamQuery, model: number, score: number, reliability: Reliability | null = null): void {
     const arm = this.#stream.models[model];
-    const residual = this.policy.standardisedResidual(arm, context, reward);
+    const { reward, weight } = weighedRating(score, reliability);
+    const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
     this.policy.learn({ kind: 'quality', arm, context, reward, weight });
     if (!this.#options.driftAlarms) return;
     this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);

@@ -102,6 +102,19 @@ describe('a drift alarm in the log', () => {
   });
 });
 
+describe('the residual of a corrected rating', () => {
+  it('is taken in the units in which such ratings scatter', () => {
+    const reliability = { truePositive: 0.8, falsePositive: 0.2 };
+    const context = [1, 0.4, -0.3, 1];
+    const events = [decided('d', {}, context), completed('d'), { ...rated('d', 'fb', 0), reliability }];
+    const { policy } = fold(events.slice(0, 2));
+    const { quality, qualitySd } = predictions(policy, ['big'], Float64Array.from(context))[0];
+    const up = 0.2 + 0.6 * quality;
+    const scatter = Math.sqrt((up * (1 - up)) / 0.36 + qualitySd ** 2);
+    expect(fold(events).drift.statisticOf('big')).toBeCloseTo((quality + 0.2 / 0.6) / scatter - 0.2, 9);
+  });
+});
+
 describe('a launch in the log', () => {
   it('gives the arm its prior once, and counts its tries, their cost and its answers', () => {
     const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));

@@ -108,6 +108,13 @@ describe('observationsOf', () => {
     expect(Object.keys(lessonsOf(decided('d', ask(false)), completed('d'), none))).toEqual(['length']);
   });
 
+  it('corrects a rating for how its source errs, and says by what', () => {
+    const reliability = { truePositive: 0.8, falsePositive: 0.2 };
+    const { fb } = lessonsOf(decided('d'), completed('d'), { ...rated('d', 'fb', 1), reliability });
+    expect(fb).toMatchObject({ reward: expect.closeTo(4 / 3, 12), weight: expect.closeTo(0.36, 12), reliability });
+    expect(lessonsOf(decided('d'), completed('d'), rated('d', 'fb', 1)).fb).not.toHaveProperty('reliability');
+  });
+
   it('keeps only the constant of a context that another feature map made, or of another length', () => {
     const constant = Float64Array.of(1, 0, 0, 0);
     for (const event of [
