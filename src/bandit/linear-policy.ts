@@ -108,6 +108,14 @@ export class LinearPolicy implements Policy {
     return this.#quality.priorLike(arm);
   }
 
+  /**
+   * As `priorLike`, of the level alone: the new arm is expected to be as good as this one, and to differ between queries as
+   * arms in general do. Which queries an arm of its own is good at says nothing of one that was not said to be like it.
+   */
+  priorAsGood(arm: string): Float64Array {
+    return interceptOnly(this.dimensions, this.priorLike(arm)[0]);
+  }
+
   /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
   launch(arm: string, priorMean: Float64Array): void {
     if (priorMean.length !== this.dimensions || !allFinite(priorMean)) {

@@ -18,8 +18,8 @@ const INPUT_PER_OUTPUT = 3;
 
 /**
  * The launch of every arm that no decision has known yet, and no warm start, while others have learned from ratings. Its
- * prior: what the config gives it, else what is known of the arm that the config likens it to, else of the most useful
- * one.
+ * prior: what the config gives it, else what is known of the arm that the config likens it to, else the level of the most
+ * useful one.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
   const isKnown = ({ id }: Arm) => state.known.has(id) || state.launches.progressOf(id) !== null;
@@ -47,8 +47,11 @@ function priorOf(
   if (prior !== null && named === null) {
     return { like: null, priorMean: [...state.policy.priorSet(id)] };
   }
-  const like = known.some((arm) => arm.id === named) ? (named as string) : mostUsefulOf(known, state, parts);
-  return { like, priorMean: [...state.policy.priorLike(like)] };
+  if (named !== null && known.some((arm) => arm.id === named)) {
+    return { like: named, priorMean: [...state.policy.priorLike(named)] };
+  }
+  const like = mostUsefulOf(known, state, parts);
+  return { like, priorMean: [...state.policy.priorAsGood(like)] };
 }
 
 function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {

@@ -6,7 +6,7 @@ import { NothingAffordable } from '../../src/bandit/policy.ts';
 import { goodEnough } from '../../src/bandit/quality-guard.ts';
 import { inverseNormalCdf, normalCdf } from '../../src/util/normal-distribution.ts';
 import { seededRandom } from '../../src/util/random.ts';
-import { inputOf, offer, randomContext } from './support.ts';
+import { inputOf, offer, predictions, randomContext } from './support.ts';
 
 const DIMENSIONS = 3;
 const [OPTIONS] = QUALITY_MODELS;
@@ -58,6 +58,29 @@ describe('CoupledLinearModel', () => {
     expect(model.predict('new', x).sd ** 2).toBeCloseTo(0.06 * (1 - gain), 12);
     // Of the others only the shared part learns.
     expect(model.predict('other', x).mean).toBeCloseTo(0.85 + (0.01 / 0.22) * 0.5, 12);
+  });
+});
+
+describe('LinearPolicy', () => {
+  it('expects an arm that is launched as good as another to be so on average, and else to be like arms in general', () => {
+    const policy = new LinearPolicy(DIMENSIONS);
+    const random = seededRandom(5);
+    for (let i = 0; i < 200; i++) {
+      const context = randomContext(DIMENSIONS, random);
+      const arm = i % 2 ? 'a' : 'b';
+      const expected = arm === 'a' ? 0.8 + 0.1 * context[1] : 0.5 - 0.1 * context[1];
+      const reward = expected + 0.1 * random.normal();
+      policy.learn({ kind: 'quality', arm, context, reward, weight: 1 });
+    }
+    const level = policy.priorAsGood('a');
+    policy.launch('new', level);
+    policy.setPriorQualities(new Map([['general', level[0]]]));
+    const ids = ['a', 'new', 'general'];
+    const [known, launched] = predictions(policy, ids, Float64Array.of(1, 0, 0));
+    expect(launched.quality).toBeCloseTo(known.quality, 10);
+    const [special, other, general] = predictions(policy, ids, Float64Array.of(1, 2, -1));
+    expect(other.quality).toBeCloseTo(general.quality, 10);
+    expect(Math.abs(special.quality - known.quality)).toBeGreaterThan(3 * Math.abs(other.quality - launched.quality));
   });
 });
 

@@ -94,7 +94,7 @@ export class StreamLearner {
     return made;
   }
 
-  /** A model is added: like the one of the best utility now. @param models that are already there */
+  /** A model is added: as good as the one of the best utility now. @param models that are already there */
   launch(model: number, models: readonly number[]): void {
     const reference = this.#stream.models[this.#stream.reference];
     const like = mostUseful(this.policy, {
@@ -104,7 +104,7 @@ export class StreamLearner {
       referenceCost: (here) => this.#statistics.referenceCost(reference, here),
     });
     const arm = this.#stream.models[model];
-    this.policy.launch(arm, this.policy.priorLike(like));
+    this.policy.launch(arm, this.policy.priorAsGood(like));
     this.#launches.begin(arm);
   }
 

@@ -249,6 +249,10 @@ describe('Learner', () => {
       { type: 'launched', model: 'new', like: 'small' },
       { type: 'launched', model: 'newer', like: 'big' },
     ]);
+    // Only who is said to be like another is expected to be good at the same queries.
+    const slopes = recorded.map((event) => (event as LaunchedEvent).priorMean.slice(1));
+    expect(slopes[0].some((slope) => slope !== 0)).toBe(true);
+    expect(slopes[1]).toEqual([0, 0, 0]);
   });
 
   it('launches with the tier slopes that the config gives, and no arm that a warm start has taught', async () => {
