@@ -1,4 +1,4 @@
-import { nextNu, nuOfWeight } from './budget.ts';
+import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
 export type BudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
@@ -18,6 +18,9 @@ const HEADROOM = 2;
 export interface BudgetLedgerState {
   /** ν, the price of money; null until the first request of a budget. */
   nu: number | null;
+  /** The last target, and what the requests since it was first that have left of it, in targets. */
+  targetUsd: number | null;
+  surplus: number;
   /** UTC day since the epoch, and what was spent on it. */
   day: number;
   spentTodayUsd: number;
@@ -32,6 +35,8 @@ export interface BudgetLedgerState {
 export class BudgetLedger {
   #state: BudgetLedgerState = {
     nu: null,
+    targetUsd: null,
+    surplus: 0,
     day: 0,
     spentTodayUsd: 0,
     spentUsd: 0,
@@ -83,7 +88,7 @@ export class BudgetLedger {
     state.spentUsd += costUsd;
     state.requests++;
     if (weight !== null) state.nu ??= nuOfWeight(weight);
-    if (state.nu !== null) state.nu = nextNu(state.nu, costUsd, targetUsd);
+    if (state.nu !== null) state.nu = nextNu(state.nu, costUsd, targetUsd, this.#surplus(costUsd, targetUsd));
   }
 
   /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
@@ -133,6 +138,15 @@ export class BudgetLedger {
 
   restore(state: BudgetLedgerState): void {
     this.#state = state;
+  }
+
+  /** A day's target is another one with each request, by what is left of the day: it carries on nothing. */
+  #surplus(costUsd: number, targetUsd: number): number {
+    const state = this.#state;
+    const isSame = state.targetUsd === targetUsd;
+    state.surplus = isSame ? nextSurplus(state.surplus, costUsd, targetUsd) : 0;
+    state.targetUsd = targetUsd;
+    return state.surplus;
   }
 
   #left(usdPerDay: number, now: number): number {

@@ -2,6 +2,10 @@
 const NU = { least: 1e-4, most: 50 };
 /** η: how fast ln ν follows. */
 const RATE = 0.1;
+/** H: what was not spent of the target is to be spent in about so many requests. */
+const SURPLUS_HORIZON = 200;
+/** No more than so many requests' targets are carried on, or a long cheap time would be followed by a spree. */
+const MOST_SURPLUS = 100;
 
 /** w = 1 / (1 + ν) */
 export function weightOfNu(nu: number): number {
@@ -14,11 +18,18 @@ export function nuOfWeight(weight: number): number {
 }
 
 /**
- * One step of the dual variable that holds spending at a target: ln ν += η (c / B − 1).
+ * One step of the dual variable that holds spending at a target: ln ν += η (c / B − 1 − S / H). Without S, what ν moves from
+ * its start stays unspent, or is spent too much, for good: Σ (c / B − 1) = (ln ν − ln ν_start) / η.
  * @param costUsd c, what the request cost @param targetUsd B, what a request may cost on average, > 0
+ * @param surplus S, what the requests so far have left of their targets, in targets
  */
-export function nextNu(nu: number, costUsd: number, targetUsd: number): number {
-  return clampNu(nu * Math.exp(RATE * (costUsd / targetUsd - 1)));
+export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: number): number {
+  return clampNu(nu * Math.exp(RATE * (costUsd / targetUsd - 1 - surplus / SURPLUS_HORIZON)));
+}
+
+/** S after a request. @param surplus before it; the rest as in `nextNu` */
+export function nextSurplus(surplus: number, costUsd: number, targetUsd: number): number {
+  return Math.min(MOST_SURPLUS, Math.max(-MOST_SURPLUS, surplus + 1 - costUsd / targetUsd));
 }
 
 function clampNu(nu: number): number {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextNu, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
+import { nextNu, nextSurplus, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
 import { BudgetLedger, type BudgetTarget } from '../../src/routing/budget-ledger.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
@@ -8,12 +8,19 @@ const DAY = 24 * HOUR;
 
 describe('the dual', () => {
   it('rises with what was spent too much, and stays within its bounds', () => {
-    expect(nextNu(0.1, 0.02, 0.01)).toBeCloseTo(0.1 * Math.exp(0.1), 12);
-    expect(nextNu(0.1, 0, 0.01)).toBeCloseTo(0.1 * Math.exp(-0.1), 12);
-    expect(nextNu(0.1, 1e9, 0.01)).toBe(50);
-    expect(nextNu(1.05e-4, 0, 0.01)).toBe(1e-4);
+    expect(nextNu(0.1, 0.02, 0.01, 0)).toBeCloseTo(0.1 * Math.exp(0.1), 12);
+    expect(nextNu(0.1, 0, 0.01, 0)).toBeCloseTo(0.1 * Math.exp(-0.1), 12);
+    expect(nextNu(0.1, 1e9, 0.01, 0)).toBe(50);
+    expect(nextNu(1.05e-4, 0, 0.01, 0)).toBe(1e-4);
     expect(weightOfNu(nuOfWeight(0.8))).toBeCloseTo(0.8, 12);
     expect([nuOfWeight(0), nuOfWeight(1)]).toEqual([50, 1e-4]);
+  });
+
+  it('falls with what was left unspent, up to a hundred requests of it', () => {
+    expect(nextNu(0.1, 0.01, 0.01, 20)).toBeCloseTo(0.1 * Math.exp(-0.1 * (20 / 200)), 12);
+    expect(nextSurplus(3, 0.005, 0.01)).toBeCloseTo(3.5, 12);
+    expect(nextSurplus(99.9, 0, 0.01)).toBe(100);
+    expect(nextSurplus(0, 5, 0.01)).toBe(-100);
   });
 });
 
@@ -56,6 +63,26 @@ describe('BudgetLedger', () => {
     const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
     spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
     expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
+  });
+
+  it.each([0.001, 30])('does so when it starts far from the right price of money: at %d', (nu) => {
+    const ledger = new BudgetLedger();
+    ledger.restore({ ...ledger.state(), nu });
+    const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
+    spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
+    expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
+  });
+
+  it('begins a new account with a new target, and has none of days, whose targets change all the time', () => {
+    const ledger = new BudgetLedger();
+    const account = (targets: readonly number[]) => {
+      for (const [i, target] of targets.entries()) ledger.spent(String(i), 0, 0.01, target, 0.5);
+      return ledger.state().surplus;
+    };
+    expect(account([0.02, 0.02, 0.02])).toBeCloseTo(1, 12);
+    expect(account([0.04])).toBe(0);
+    expect(account([0.04, 0.04])).toBeCloseTo(1.5, 12);
+    expect(account([0.041, 0.042, 0.043])).toBe(0);
   });
 
   it.each([

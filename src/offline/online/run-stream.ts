@@ -2,7 +2,8 @@ import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { PolicyDecision } from '../../bandit/policy.ts';
 import type { Reliability } from '../../domain/reliability.ts';
 import { AskingRule } from '../../routing/asking-rule.ts';
-import { nextNu } from '../../routing/budget.ts';
+import { weightOfNu } from '../../routing/budget.ts';
+import { BudgetLedger } from '../../routing/budget-ledger.ts';
 import type { DecidedArms } from '../../routing/rating-value.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
@@ -68,8 +69,8 @@ export interface StreamResult {
   policy: LinearPolicy;
 }
 
-/** The price of money that a budget starts from. */
-const FIRST_NU = 0.1;
+/** The weight that a budget starts from: a price of money of 0.1. */
+const FIRST_WEIGHT = weightOfNu(0.1);
 
 /** Sends a stream through a learner, by the protocol of the settings. */
 export function runStream(stream: Stream, settings: StreamSettings): StreamResult {
@@ -79,7 +80,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
   const { newcomer, budgetUsd } = settings;
   const all = [...stream.models.keys()];
   let present = newcomer ? all.filter((model) => model !== newcomer.model) : all;
-  let dual = FIRST_NU;
+  const ledger = new BudgetLedger();
   const result: StreamResult = { models: [], utilities: [], alarms: learner.alarms, policy: learner.policy };
   stream.queries.forEach((query, position) => {
     rater.deliver(position);
@@ -87,7 +88,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
       if (newcomer.launched) learner.launch(newcomer.model, present);
       present = all;
     }
-    const nu = budgetUsd === null ? query.nu : dual;
+    const nu = budgetUsd === null ? query.nu : ledger.nu(FIRST_WEIGHT);
     const made = learner.decide(query, nu, present);
     if (position < settings.labelled || settings.seesAll) {
       for (const model of present) {
@@ -99,7 +100,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     const model = stream.models.indexOf(made.assessments[made.chosen].arm);
     result.models.push(model);
     result.utilities.push(utility(stream, query, model));
-    if (budgetUsd !== null) dual = nextNu(dual, query.cost[model], budgetUsd);
+    if (budgetUsd !== null) ledger.spent(String(position), 0, query.cost[model], budgetUsd, weightOfNu(nu));
     if (settings.seesAll) return;
     learner.learnAnswer(query, model, made);
     rater.answered(position, query, model, () => explained(made, nu, learner.policy));
