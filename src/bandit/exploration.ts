@@ -48,20 +48,25 @@ const ucb: Exploration = (prospects, weight) =>
  * cheap ones first, so that every plausible arm keeps a propensity that the log can be reweighted by.
  */
 const thompson: Exploration = (prospects, weight, random) => {
-  const widths = prospects.map((p) => p.sd * p.width);
-  const explored = prospects.map((p, i) => p.quality + widths[i] * clipped(random.normal()));
-  const wins = winProbabilities(
-    prospects.map((p) => weight * p.quality - p.handicap),
-    widths.map((width) => weight * width),
-    THOMPSON.clip,
-  );
+  const explored: number[] = [];
+  const means: number[] = [];
+  const spreads: number[] = [];
+  for (const { quality, sd, width, handicap } of prospects) {
+    explored.push(quality + sd * width * clipped(random.normal()));
+    means.push(weight * quality - handicap);
+    spreads.push(weight * (sd * width));
+  }
+  const propensities = winProbabilities(means, spreads, THOMPSON.clip);
   const floor = floorProbabilities(prospects, weight);
+  for (let i = 0; i < floor.length; i++) {
+    propensities[i] = (1 - THOMPSON.floor) * propensities[i] + THOMPSON.floor * floor[i];
+  }
   const byFloor = random.uniform() < THOMPSON.floor;
   return {
     chosen: byFloor ? drawIndex(floor, random) : best(scores(prospects, weight, explored)),
     chosenBy: byFloor ? 'floor' : 'score',
     explored,
-    propensities: wins.map((win, i) => (1 - THOMPSON.floor) * win + THOMPSON.floor * floor[i]),
+    propensities,
   };
 };
 
@@ -113,11 +118,15 @@ function clipped(z: number): number {
 
 /** Proportional to 1 / (offset + relative cost) over the arms that could beat the best expected score; 0 elsewhere. */
 function floorProbabilities(prospects: readonly Prospect[], weight: number): number[] {
-  const bestExpected = Math.max(...prospects.map((p) => weight * p.quality - p.handicap));
+  let bestExpected = Number.NEGATIVE_INFINITY;
+  for (const p of prospects) bestExpected = Math.max(bestExpected, weight * p.quality - p.handicap);
+  let total = 0;
   const shares = prospects.map((p) => {
     const optimistic = weight * (p.quality + THOMPSON.plausibleSds * p.sd) - p.handicap;
-    return optimistic >= bestExpected ? 1 / (THOMPSON.floorCostOffset + p.relativeCost) : 0;
+    const share = optimistic >= bestExpected ? 1 / (THOMPSON.floorCostOffset + p.relativeCost) : 0;
+    total += share;
+    return share;
   });
-  const total = shares.reduce((sum, share) => sum + share, 0);
-  return shares.map((share) => share / total);
+  for (let i = 0; i < shares.length; i++) shares[i] /= total;
+  return shares;
 }

@@ -22,8 +22,10 @@ export interface Attempt<T> {
 }
 
 export interface AttemptPlan<T> {
-  /** The chosen arm, then those to fall back on, best first. */
-  arms: readonly Arm[];
+  /** The chosen arm. */
+  arm: Arm;
+  /** Those to fall back on, best first. Asked for once the chosen one has failed. */
+  fallbacks(): readonly Arm[];
   resilience: Resilience;
   /** What an answer begins with: `call` resolves at a stream's first content, but long after a whole one's first byte. */
   awaited: 'byte' | 'content';
@@ -46,7 +48,9 @@ export interface AttemptPlan<T> {
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   let last: unknown;
-  for (const arm of plan.arms) {
+  let arms: readonly Arm[] = [plan.arm];
+  for (let place = 0; place < arms.length; place++) {
+    const arm = arms[place];
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
       const startedAt = plan.clock.monotonic();
       const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
@@ -59,6 +63,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
         deadline.begun();
         return { arm, value, startedAt, deadline };
       } catch (error) {
+        if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
         deadline.stop();
         plan.clientGone.removeEventListener('abort', leave);
         deadline.limit.abort(error);
@@ -68,7 +73,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
         if (error !== last) break;
       }
-      if (retry === plan.resilience.retries || (arm !== plan.arms.at(-1) && !plan.mayRetry(arm))) break;
+      if (retry === plan.resilience.retries || (arm !== arms.at(-1) && !plan.mayRetry(arm))) break;
       const delay = retryDelay(last, retry, plan);
       if (delay === null) break;
       await sleep(delay, plan);

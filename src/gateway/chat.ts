@@ -248,7 +248,8 @@ export class Chat {
     call: (provider: Provider, call: ProviderCall) => Promise<T>,
   ): Promise<Attempt<T>> {
     return attempt<T>({
-      arms: fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
+      arm: runtime.arms.find(({ id }) => id === exchange.decision.arm) as Arm,
+      fallbacks: () => fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
       resilience: runtime.resilience,
       awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
@@ -277,14 +278,11 @@ export class Chat {
   }
 }
 
-/** The chosen arm, then the other candidates by score. A client that named its model, or wants none other, gets none. */
+/** The other candidates by score. A client that named its model, or wants none other, gets none. */
 function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
-  const others =
-    noFallback || decision.chosenBy === 'request'
-      ? []
-      : decision.arms
-          .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
-          .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
-          .map((candidate) => candidate.arm);
-  return [decision.arm, ...others].map((id) => arms.find((arm) => arm.id === id) as Arm);
+  if (noFallback || decision.chosenBy === 'request') return [];
+  return decision.arms
+    .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
+    .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
+    .map((candidate) => arms.find((arm) => arm.id === candidate.arm) as Arm);
 }

@@ -79,12 +79,14 @@ export class Router {
   readonly #knowledge: () => RoutingKnowledge;
   readonly #conditions: ArmConditions;
   readonly #random: Random;
+  readonly #arms: ReadonlyMap<string, Arm>;
 
   constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, conditions: ArmConditions, random: Random) {
     this.#options = options;
     this.#knowledge = knowledge;
     this.#conditions = conditions;
     this.#random = random;
+    this.#arms = new Map(options.arms.map((arm) => [arm.id, arm]));
   }
 
   /**
@@ -270,7 +272,7 @@ export class Router {
   }
 
   #arm(id: string): Arm {
-    return this.#options.arms.find((arm) => arm.id === id) as Arm;
+    return this.#arms.get(id) as Arm;
   }
 }
 

@@ -37,10 +37,12 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
   const calls: string[] = [];
   const failures: AttemptRecord[] = [];
   const signals: AbortSignal[] = [];
+  const [arm, ...fallbacks] = Object.keys(script).map((id) =>
+    armOf(id, { timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } }),
+  );
   const plan: AttemptPlan<string> = {
-    arms: Object.keys(script).map((id) =>
-      armOf(id, { timeouts: { connectMs: 1000, firstByteMs: 5000, idleMs: 1000, totalMs: 9000 } }),
-    ),
+    arm,
+    fallbacks: () => fallbacks,
     resilience: { retries: 1, maxRetryAfterMs: 5000 },
     awaited: 'byte',
     clock,
