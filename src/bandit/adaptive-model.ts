@@ -67,6 +67,11 @@ export class AdaptiveLinearModel {
     return this.#chosen.predict(arm, x);
   }
 
+  /** As CoupledLinearModel. */
+  predictAside(arm: string, x: Float64Array): Prediction {
+    return this.#chosen.predictAside(arm, x);
+  }
+
   /** @throws RangeError as CoupledLinearModel */
   learn(arm: string, x: Float64Array, y: number, weight: number): void {
     for (const candidate of this.#candidates) candidate.learn(arm, x, y, weight);

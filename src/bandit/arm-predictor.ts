@@ -51,6 +51,11 @@ export class ArmPredictor {
     this.#predictions = 0;
   }
 
+  /** What the arms share has changed as far as spreads go. */
+  forgetSpreads(): void {
+    for (const prepared of this.#prepared.values()) prepared.spread = null;
+  }
+
   /** E[θ_a] = m0_a + G_a (b_a + P1 L_a m), length d: O(d²) once. Not to be changed. */
   coefficients(id: string, arm: CoupledArm, sharedMean: Vector): Vector {
     return this.#preparedOf(id, arm, sharedMean).coefficients;
@@ -60,7 +65,11 @@ export class ArmPredictor {
   spread(id: string, arm: CoupledArm, shared: SquareMatrix, x: Vector): number {
     const prepared = this.#prepared.get(id);
     if (++this.#predictions % PREPARE_EVERY === 0 && prepared) prepared.spread ??= this.#spreadOf(arm, shared);
-    if (prepared?.spread) return packedQuadraticForm(prepared.spread, x);
+    return prepared?.spread ? packedQuadraticForm(prepared.spread, x) : this.spreadAside(arm, shared, x);
+  }
+
+  /** As `spread`, whatever was asked before: the same to the last bit wherever the arm is the same. */
+  spreadAside(arm: CoupledArm, shared: SquareMatrix, x: Vector): number {
     const { a: gx, b: coupled } = this.#scratch;
     multiply(arm.covariance, x, gx);
     couple(arm, gx, coupled);

@@ -182,6 +182,13 @@ export class CoupledLinearModel {
     return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
   }
 
+  /** As `predict`, and the same to the last bit whatever was asked before: for what goes into a state. */
+  predictAside(id: string, x: Vector): Prediction {
+    const mean = this.predictMean(id, x);
+    const spread = this.#predictor.spreadAside(this.#arm(id), this.#shared, x);
+    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
+  }
+
   /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
   predictMean(id: string, x: Vector): number {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
@@ -282,6 +289,7 @@ export class CoupledLinearModel {
     const loading = this.#loadingOf(arm);
     if (loading !== arm.loading) this.#reload(arm, loading);
     if (this.#updates < SETTLED_AFTER || this.#updates % this.#refreshEvery === 0) this.#refreshShared();
+    else this.#predictor.forgetSpreads();
     return true;
   }
 

@@ -149,7 +149,7 @@ export class LinearPolicy implements Policy {
     reward: number,
     reliability: Reliability | null = null,
   ): number {
-    const { mean, sd } = this.#quality.predict(arm, context);
+    const { mean, sd } = this.#quality.predictAside(arm, context);
     const noise = Math.max(this.#usualNoiseVariance, mostVariance(mean, reliability));
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }

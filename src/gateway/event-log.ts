@@ -67,7 +67,9 @@ export class EventLog {
       this.#waiting.splice(kept, 1);
       this.#metrics.eventsLost.inc();
     }
-    if (this.#failures === 0) this.#startFlush();
+    if (this.#failures > 0) return;
+    this.#startFlush();
+    if (this.#waiting.length >= BATCH) this.#hurry();
   }
 
   /** Resolves once the event is durable; rejects when the store cannot take it now. */
@@ -93,21 +95,23 @@ export class EventLog {
     return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
   }
 
-  /** Tries once to write everything that waits now. Never rejects. */
+  /** Tries once to write everything that waits now, and not what comes meanwhile. Never rejects. */
   async flush(): Promise<void> {
-    for (let tries = 0; this.#waiting.length > 0 && tries < 1 + MAX_WAITING / BATCH; tries++) {
+    const commits = Number(this.#flushing !== null) + Math.ceil(this.#waiting.length / BATCH);
+    for (let commit = 0; commit < commits; commit++) {
       const failuresBefore = this.#failures;
       this.#startFlush();
       this.#hurry();
       await this.#flushing;
       if (this.#failures > failuresBefore) return;
     }
-    await this.#flushing;
   }
 
   /** Writes what waits; the store stays open, for others that read it. */
   async close(): Promise<void> {
     await this.flush();
+    // What the last commits gave the learner reason to write.
+    if (this.#failures === 0) await this.flush();
     this.#cancelRetry?.();
     if (this.#waiting.length > 0) {
       this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');

@@ -14,8 +14,8 @@ export interface SnapshotChange {
 
 /** What the upstream's answers say of themselves: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another. */
 interface Served {
-  /** The name that what was learned is of; null before the first answer that bears one. */
-  name: string | null;
+  /** Names that answers were known to bear, the latest last: what was learned is of that one. */
+  names: readonly string[];
   /** Another one, and how many answers in a row have borne it. */
   other: string | null;
   inARow: number;
@@ -29,7 +29,10 @@ interface Snapshot {
 
 /** So many answers in a row under another name are a change: upstreams that roll a model out serve both for a while. */
 const ANSWERS_OF_ANOTHER = 20;
-const UNKNOWN: Served = { name: null, other: null, inARow: 0 };
+/** So many that no event came of are history, of before changes were looked for: what was learned is of the new name too. */
+const ANSWERS_OF_OLD = 200;
+const MOST_NAMES = 50;
+const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
 
 export type UpstreamSnapshotsState = [arm: string, snapshot: Snapshot][];
 
@@ -46,10 +49,12 @@ export class UpstreamSnapshots {
     this.#arms.set(arm, snapshot);
     // One that was under way when the config changed says nothing of the new model.
     if (servedModel === null || snapshot.upstreamModel !== upstreamModel) return;
-    const { name, other, inARow } = snapshot.served;
-    if (name === null || name === servedModel) {
-      if (name === null || other !== null) snapshot.served = { ...UNKNOWN, name: servedModel };
-    } else snapshot.served = { name, other: servedModel, inARow: other === servedModel ? inARow + 1 : 1 };
+    const { names, other, inARow } = snapshot.served;
+    const more = other === servedModel ? inARow + 1 : 1;
+    if (names.length === 0 || more >= ANSWERS_OF_OLD) snapshot.served = knownBy(names, servedModel);
+    // Back to a name that was there before is none: a router behind one name would be a new model every day.
+    else if (!names.includes(servedModel)) snapshot.served = { names, other: servedModel, inARow: more };
+    else if (other !== null) snapshot.served = { ...UNKNOWN, names };
   }
 
   /** @returns false when the state is not of `from`: of two processes that saw the same change the second alters nothing */
@@ -57,9 +62,9 @@ export class UpstreamSnapshots {
     const snapshot = this.#arms.get(model);
     if (!snapshot) return false;
     const { upstreamModel, served } = snapshot;
-    if ((seenBy === 'answers' ? served.name : upstreamModel) !== from) return false;
+    if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
     const changes = [...snapshot.changes, { from, to, time, sequence, remains }];
-    if (seenBy === 'answers') this.#arms.set(model, { upstreamModel, served: { ...UNKNOWN, name: to }, changes });
+    if (seenBy === 'answers') this.#arms.set(model, { upstreamModel, served: knownBy(served.names, to), changes });
     else this.#arms.set(model, { upstreamModel: to, served: UNKNOWN, changes });
     return true;
   }
@@ -87,8 +92,9 @@ export class UpstreamSnapshots {
   /** The events of arms whose answers have borne another name for long. @param now as `time` */
   servedChangesDue(remains: number, now: number): SnapshotChangedEvent[] {
     return [...this.#arms].flatMap(([model, { served }]) => {
-      const { name: from, other: to, inARow } = served;
-      if (from === null || to === null || inARow < ANSWERS_OF_ANOTHER) return [];
+      const { names, other: to, inARow } = served;
+      const from = names.at(-1);
+      if (from === undefined || to === null || inARow < ANSWERS_OF_ANOTHER) return [];
       return [
         { type: 'snapshot_changed', decisionId: null, time: now, model, seenBy: 'answers' as const, from, to, remains },
       ];
@@ -107,4 +113,8 @@ export class UpstreamSnapshots {
   restore(state: UpstreamSnapshotsState): void {
     this.#arms = new Map(state);
   }
+}
+
+function knownBy(names: readonly string[], latest: string): Served {
+  return { ...UNKNOWN, names: [...names.filter((name) => name !== latest), latest].slice(-MOST_NAMES) };
 }

@@ -50,7 +50,9 @@ export function askForWhole(
       },
       onResponseError(_controller, error) {
         ended();
-        reject(error);
+        // A refusal counts whatever becomes of its text.
+        if (status >= 400 && !signal.aborted) resolve({ status, headers, body: Buffer.concat(chunks) });
+        else reject(error);
       },
     });
   });

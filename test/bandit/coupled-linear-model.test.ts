@@ -188,6 +188,9 @@ describe('CoupledLinearModel', () => {
       for (const [known, { arm, x, y, weight }] of more.entries()) {
         // Often enough that the spread of every arm has been prepared.
         for (let i = 0; i < 130; i++) for (const asked of ARMS) model.predict(asked, x);
+        expect(model.predictAside(arm, x)).toEqual(
+          taught([...items, ...more.slice(0, known)], options).predict(arm, x),
+        );
         const exact = bruteForce([...items, ...more.slice(0, known)], options);
         expect(distance(predictorOf(model), exact)).toBeLessThan(1e-9);
         model.learn(arm, x, y, weight);
@@ -210,6 +213,13 @@ describe('CoupledLinearModel', () => {
       expect(distance(predictorOf(taught(early, patient)), predictorOf(taught(early, WIDE)))).toBeLessThan(1e-12);
     }
     const [last] = lessons(seededRandom(13), 1);
+    // An arm's own part waits for nothing, nor does a model that has predicted and is then restored.
+    const before = predictorOf(model)(last.arm, last.x);
+    for (const arm of ARMS) restored.predict(arm, last.x);
+    restored.learn(last.arm, last.x, last.y + 3, 1);
+    expect(Math.abs(restored.predict(last.arm, last.x).mean - before.mean)).toBeGreaterThan(0.01);
+    restored.restore(structuredClone(model.state()));
+    expect(distance(predictorOf(restored), predictorOf(model))).toBe(0);
     for (const each of [model, prompt]) each.learn(last.arm, last.x, last.y, last.weight);
     expect(distance(predictorOf(model), predictorOf(prompt))).toBeLessThan(1e-12);
   });

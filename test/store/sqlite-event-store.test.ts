@@ -87,7 +87,7 @@ describe('SqliteEventStore', () => {
     database.close();
     const before = await readFile(path);
     const store = open();
-    await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 1/);
+    await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 2/);
     await expect(store.readAfter(0, 10)).rejects.toThrow(path);
     await expect(store.close()).resolves.toBeUndefined();
     expect(await readFile(path)).toEqual(before);

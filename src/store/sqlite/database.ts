@@ -17,6 +17,8 @@ const MIGRATIONS = [
    CREATE INDEX events_by_decision ON events (decision_id, sequence);
    CREATE TABLE aliases (alias TEXT PRIMARY KEY, decision_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
+  // Nothing but the number: decisions hold once what is the same of all arms, which versions before cannot read.
+  '',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -18,7 +18,10 @@ export class SqliteEventReader implements EventReader {
     this.#database = this.#attempt(() => new DatabaseSync(path, { readOnly: true, timeout: 5000 }));
     this.#attempt(() => {
       const { version } = this.#one<{ version: number }>('SELECT user_version AS version FROM pragma_user_version');
-      if (version !== SCHEMA_VERSION) throw new Error(`it has schema ${version}, not ${SCHEMA_VERSION}`);
+      // What an older version has written can be read; only what writes brings the file up to date.
+      if (version < 1 || version > SCHEMA_VERSION) {
+        throw new Error(`it has schema ${version}, not ${SCHEMA_VERSION} or an earlier one`);
+      }
     });
   }
 

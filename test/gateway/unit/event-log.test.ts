@@ -45,6 +45,26 @@ describe('EventLog', () => {
     expect(sizes(store)).toEqual([2]);
   });
 
+  it('does not wait while there is enough for a commit', async () => {
+    const { clock, store, eventLog, stored } = setUp();
+    for (const name of names(600)) eventLog.record(decided(name));
+    for (let i = 0; i < 10; i++) await nextTurn();
+    expect(sizes(store)).toEqual([256, 256]);
+    clock.advance(10);
+    for (let i = 0; i < 5; i++) await nextTurn();
+    expect(stored()).toEqual(names(600));
+  });
+
+  it('flushes what waits, and does not go on for what comes meanwhile', async () => {
+    const { store, eventLog, stored } = setUp();
+    let further = 0;
+    eventLog.onCommit(() => eventLog.record(decided(`further${further++}`)));
+    eventLog.record(decided('a'));
+    await eventLog.flush();
+    expect(stored()[0]).toBe('a');
+    expect(store.commits.length).toBeLessThanOrEqual(2);
+  });
+
   it('commits a turn later what somebody waits for, and all that waits with it', async () => {
     const { store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));

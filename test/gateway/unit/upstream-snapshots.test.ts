@@ -154,6 +154,23 @@ describe('answers that bear another name', () => {
     expect(after.snapshots.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toEqual([]);
   });
 
+  it('are none when a name comes back that was there before, as behind a router', () => {
+    const change = due(fold([...run('may', 1), ...run('june', 20)]))[0];
+    const blocks = [...run('may', 25, 100), ...run('june', 25, 200), ...run('may', 25, 300)];
+    const state = fold([...run('may', 1), ...run('june', 20), change, ...blocks]);
+    expect(due(state)).toEqual([]);
+    expect(due(fold([...run('may', 1), ...run('june', 20), change, ...blocks, ...run('july', 20)]))).toMatchObject([
+      { from: 'june', to: 'july' },
+    ]);
+  });
+
+  it('are none in an old log that has long gone on under the newer name', () => {
+    expect(due(fold([...run('may', 1), ...run('june', 199)]))).toHaveLength(1);
+    const state = fold([...run('may', 1), ...run('june', 200)]);
+    expect(due(state)).toEqual([]);
+    expect(due(fold([...run('may', 1), ...run('june', 200), ...run('may', 30, 50)]))).toEqual([]);
+  });
+
   it('are none while both names come, nor where answers bear no name', () => {
     const both = Array.from({ length: 40 }, (_, i) => served(`x${i}`, i % 15 === 0 ? 'may' : 'june')).flat();
     expect(due(fold([...run('may', 1), ...both]))).toEqual([]);

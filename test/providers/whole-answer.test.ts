@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, buildConnector } from 'undici';
+import { afterEach, describe, expect, it } from 'vitest';
+import { askForWhole } from '../../src/providers/whole-answer.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+/** Answers every request with these bytes, and then hangs up. */
+async function upstream(answer: string) {
+  const received: string[] = [];
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    socket.once('data', (bytes) => {
+      received.push(bytes.toString());
+      socket.end(answer);
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  closing.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received };
+}
+
+function agent(options: Agent.Options = {}): Agent {
+  const made = new Agent(options);
+  closing.push(() => made.destroy());
+  return made;
+}
+
+const request = (origin: string) => ({ origin, path: '/', method: 'POST' as const, body: '{}' });
+const never = () => new AbortController().signal;
+
+describe('askForWhole', () => {
+  it.each([400, 429, 503])('keeps status and headers of a refusal (%i) whose text breaks off', async (status) => {
+    const { origin } = await upstream(`HTTP/1.1 ${status} No\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\nabc`);
+    const answer = await askForWhole(agent(), request(origin), never());
+    expect({ ...answer, body: String(answer.body) }).toMatchObject({
+      status,
+      headers: { 'retry-after': '7' },
+      body: 'abc',
+    });
+  });
+
+  it('rejects a success that breaks off', async () => {
+    const { origin } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\nabc');
+    await expect(askForWhole(agent(), request(origin), never())).rejects.toThrow();
+  });
+
+  it('sends nothing for a client that has left before there is a connection', async () => {
+    const { origin, received } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    const connector = buildConnector({});
+    let connected = () => {};
+    const connection = new Promise<void>((resolve) => {
+      connected = resolve;
+    });
+    const slow = agent({
+      connect: (options, callback) => {
+        void sleep(30).then(() =>
+          connector(options, (...result) => {
+            callback(...(result as Parameters<typeof callback>));
+            connected();
+          }),
+        );
+      },
+    });
+    const client = new AbortController();
+    const asked = askForWhole(slow, request(origin), client.signal);
+    client.abort(new Error('gone'));
+    await expect(asked).rejects.toThrow('gone');
+    await connection;
+    await sleep(20);
+    expect(received).toEqual([]);
+  });
+});
