@@ -1,0 +1,116 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+
+/** OpenAI's own servers and most others behind TLS speak HTTP/2, which undici takes where it can. */
+
+const COMPLETION = {
+  ...{ id: 'c1', model: 'm', usage: { prompt_tokens: 3, completion_tokens: 4 } },
+  choices: [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }],
+};
+const event = (delta: object, more = {}) =>
+  `data: ${JSON.stringify({ id: 'c2', model: 'm', choices: [{ index: 0, delta, ...more }] })}\n\n`;
+
+/** A certificate of its own for localhost, by openssl; null where there is none. */
+function certificate(): { key: Buffer; cert: Buffer } | null {
+  const folder = mkdtempSync(join(tmpdir(), 'mixllm-tls-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert];
+  try {
+    execFileSync('openssl', ['req', '-x509', '-days', '1', ...made, ...subject], { stdio: 'ignore' });
+    return { key: readFileSync(key), cert: readFileSync(cert) };
+  } catch {
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function answer(stream: ServerHttp2Stream, body: string): void {
+  if (body.includes('hang')) return;
+  if (body.includes('refuse')) {
+    stream.respond({ ':status': 429, 'retry-after': '3', 'content-type': 'application/json' });
+    stream.end('{"error":{"message":"slow down"}}');
+  } else if (body.includes('"stream":true')) {
+    stream.respond({ ':status': 200, 'content-type': 'text/event-stream' });
+    stream.write(event({ content: 'one' }));
+    if (!body.includes('endless')) stream.end(`${event({}, { finish_reason: 'stop' })}data: [DONE]\n\n`);
+  } else {
+    stream.respond({ ':status': 200, 'content-type': 'application/json', 'x-request-id': 'r1' });
+    stream.end(JSON.stringify(COMPLETION));
+  }
+}
+
+const tls = certificate();
+
+describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a certificate)', () => {
+  const trusted = getCACertificates('default');
+  const cancelled: string[] = [];
+  let server: Http2SecureServer;
+  let provider: OpenAIProvider;
+
+  beforeAll(async () => {
+    if (!tls) return;
+    setDefaultCACertificates([...trusted, tls.cert.toString()]);
+    // HTTP/1.1 is not offered: whoever speaks it fails.
+    server = createSecureServer({ ...tls, allowHTTP1: false });
+    server.on('stream', (stream) => {
+      let body = '';
+      stream.setEncoding('utf8').on('data', (part: string) => {
+        body += part;
+      });
+      stream.on('error', () => {});
+      stream.once('end', () => answer(stream, body));
+      stream.once('aborted', () => cancelled.push(body));
+    });
+    await once(server.listen(0, 'localhost'), 'listening');
+    const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}/v1`;
+    provider = new OpenAIProvider({ name: 'h2', apiKey: 'sk-of-the-test', baseUrl, streamUsage: true });
+  });
+  afterAll(async () => {
+    setDefaultCACertificates(trusted);
+    await provider.close();
+    server.close();
+  });
+
+  const call = (content: string, more: { stream?: boolean; signal?: AbortSignal } = {}) => {
+    const body = { model: 'm', messages: [{ role: 'user', content }], ...(more.stream && { stream: true }) };
+    return {
+      request: { text: JSON.stringify(body), body },
+      ...{ model: 'm', maxOutputTokens: null, connectTimeoutMs: 3000 },
+      signal: more.signal ?? new AbortController().signal,
+    };
+  };
+
+  it('gives whole answers, many at once, and refusals with their retry-after', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => provider.complete(call('hello'))));
+    for (const { completionId, upstreamRequestId } of answers)
+      expect([completionId, upstreamRequestId]).toEqual(['c1', 'r1']);
+    await expect(provider.complete(call('refuse'))).rejects.toMatchObject({ status: 429, retryAfter: '3' });
+  });
+
+  it('gives streams, and is told when one is left, or a whole answer no longer waited for', async () => {
+    const contents: boolean[] = [];
+    for await (const { content } of (await provider.stream(call('hello', { stream: true }))).pieces)
+      contents.push(content);
+    expect(contents).toEqual([true, false, false]);
+    for await (const piece of (await provider.stream(call('endless', { stream: true }))).pieces) {
+      expect(piece.content).toBe(true);
+      break;
+    }
+    const client = new AbortController();
+    const waiting = provider.complete(call('hang', { signal: client.signal }));
+    setTimeout(() => client.abort(new Error('gone')), 30);
+    await expect(waiting).rejects.toThrow('gone');
+    await expect.poll(() => cancelled.length).toBe(2);
+    expect(cancelled.join()).toMatch(/endless.*hang/s);
+  });
+});
