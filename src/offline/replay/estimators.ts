@@ -30,8 +30,6 @@ const Z = 1.959963984540054;
 interface Outcome {
   arms: string[];
   values: (number | null)[];
-  /** What each value counts for how it came to be known, in (0, 1]. */
-  counts: number[];
   predicted: number[];
   expected: number[];
 }
@@ -42,21 +40,21 @@ type Estimator = (ratios: readonly number[], outcome: Outcome) => Influence;
  * Inverse propensity scoring (Horvitz & Thompson 1952): mean of ratio · y. Unbiased where the target's choices have
  * propensity in the log.
  */
-const ips: Estimator = (ratios, { arms, values, counts }) => meanOf(withStandIns(arms, times(values, ratios), counts));
+const ips: Estimator = (ratios, { arms, values }) => meanOf(withStandIns(arms, times(values, ratios)));
 
 /** Self-normalised (Swaminathan & Joachims 2015): Σ ratio · y / Σ ratio; its terms are linearised. */
-const snips: Estimator = (ratios, { arms, values, counts }) => {
+const snips: Estimator = (ratios, { arms, values }) => {
   const known = values.map((value, i) => (value === null ? null : ratios[i]));
-  const total = mean(withStandIns(arms, known, counts));
-  const value = mean(withStandIns(arms, times(values, ratios), counts)) / total;
+  const total = mean(withStandIns(arms, known));
+  const value = mean(withStandIns(arms, times(values, ratios))) / total;
   const residuals = values.map((y, i) => (y === null ? null : (ratios[i] * (y - value)) / total));
-  return { value, terms: withStandIns(arms, residuals, counts).map((residual) => value + residual) };
+  return { value, terms: withStandIns(arms, residuals).map((residual) => value + residual) };
 };
 
 /** Doubly robust (Dudík, Langford & Li 2011): the expected prediction, and ratio · (y − prediction) on top. */
-const dr: Estimator = (ratios, { arms, values, counts, predicted, expected }) => {
+const dr: Estimator = (ratios, { arms, values, predicted, expected }) => {
   const residuals = values.map((value, i) => (value === null ? null : ratios[i] * (value - predicted[i])));
-  return meanOf(withStandIns(arms, residuals, counts).map((residual, i) => expected[i] + residual));
+  return meanOf(withStandIns(arms, residuals).map((residual, i) => expected[i] + residual));
 };
 
 export interface Estimates {
@@ -142,7 +140,6 @@ export class ReplayEstimators {
     return {
       arms: this.#samples.map(({ arm }) => arm),
       values: this.#samples.map(({ quality }) => quality),
-      counts: this.#samples.map(({ ratingWeight = 1 }) => ratingWeight),
       predicted: this.#samples.map(({ predicted }) => predicted.quality),
       expected: this.#samples.map(({ expected }) => expected.quality),
     };
@@ -152,7 +149,6 @@ export class ReplayEstimators {
     return {
       arms: this.#samples.map(({ arm }) => arm),
       values: this.#samples.map(({ costUsd }) => costUsd),
-      counts: this.#samples.map(() => 1),
       predicted: this.#samples.map(({ predicted }) => predicted.costUsd),
       expected: this.#samples.map(({ expected }) => expected.costUsd),
     };
@@ -175,29 +171,24 @@ export function effectiveSampleSize(weights: readonly number[]): number {
 }
 
 /**
- * The known values of each arm stand for its unknown ones: with the arm's weighted mean m, weights u and ρ = Σ u / all,
- * the terms are m where the value is unknown and m + u (v − m) / ρ where it is known. Their mean weighs each v by u / ρ
- * (Hájek 1971), and their variance reckons with ρ being estimated. Arms without any known value count as 0.
- * @param counts u, in (0, 1]: 1 where being known has nothing to do with the value
+ * The known values of each arm stand for its unknown ones: with the arm's mean m and share ρ of known values, the terms
+ * are m where it is unknown and m + (v − m) / ρ where it is known. Their mean weighs each v by 1 / ρ, and their variance
+ * reckons with ρ being estimated. Arms without any known value count as 0.
  */
-function withStandIns(
-  arms: readonly string[],
-  values: readonly (number | null)[],
-  counts: readonly number[],
-): number[] {
+function withStandIns(arms: readonly string[], values: readonly (number | null)[]): number[] {
   const tallies = new Map<string, { all: number; known: number; sum: number }>();
   values.forEach((value, i) => {
     const tally = tallies.get(arms[i]) ?? { all: 0, known: 0, sum: 0 };
     tallies.set(arms[i], tally);
     tally.all++;
     if (value === null) return;
-    tally.known += counts[i];
-    tally.sum += counts[i] * value;
+    tally.known++;
+    tally.sum += value;
   });
   return values.map((value, i) => {
     const { all, known, sum } = tallies.get(arms[i]) ?? { all: 0, known: 0, sum: 0 };
     const armMean = known > 0 ? sum / known : 0;
-    return value === null ? armMean : armMean + (counts[i] * (value - armMean) * all) / known;
+    return value === null ? armMean : armMean + ((value - armMean) * all) / known;
   });
 }
 
@@ -205,11 +196,10 @@ function times(values: readonly (number | null)[], by: readonly number[]): (numb
   return values.map((value, i) => (value === null ? null : value * by[i]));
 }
 
-function scaled({ arms, values, counts, predicted, expected }: Outcome, by: readonly number[]): Outcome {
+function scaled({ arms, values, predicted, expected }: Outcome, by: readonly number[]): Outcome {
   return {
     arms,
     values: times(values, by),
-    counts,
     predicted: predicted.map((value, i) => value * by[i]),
     expected: expected.map((value, i) => value * by[i]),
   };

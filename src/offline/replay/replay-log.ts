@@ -167,12 +167,10 @@ class Replay {
     const explained = decision.arms.find(({ arm }) => arm === decision.arm);
     const expected = (of: (assessment: OfferAssessment) => number) =>
       assessments.reduce((sum, assessment) => sum + assessment.propensity * of(assessment), 0);
-    const rated = ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask));
     const sample: Sample = {
       arm: decision.arm,
       ratio: (chosen?.propensity ?? 0) / decision.propensity,
-      quality: rated?.quality ?? null,
-      ratingWeight: rated?.weight ?? 1,
+      quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
       costUsd,
       weight: this.#target.weight ?? decision.weight,
       // Of a model that the target does not have the prediction is not needed: its ratio is 0.

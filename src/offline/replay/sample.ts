@@ -9,8 +9,6 @@ export interface Sample {
   ratio: number;
   /** By `ratedQuality`; null where nobody rated. */
   quality: number | null;
-  /** What that counts for how its ratings were selected, in (0, 1]; absent: 1. */
-  ratingWeight?: number;
   costUsd: number;
   /** What quality counts against cost in the utility, 0..1. */
   weight: number;

@@ -49,8 +49,6 @@ export interface Support {
 class ModelTally {
   decisions = 0;
   rated = 0;
-  /** Σ of what each rating counts for how it was selected, and Σ of that times the rating. */
-  ratingWeight = 0;
   ratings = 0;
   costUsd = 0;
   target = 0;
@@ -59,7 +57,7 @@ class ModelTally {
   secondMoment = 0;
 
   get ratedShare(): number {
-    return this.decisions > 0 ? this.ratingWeight / this.decisions : 0;
+    return this.decisions > 0 ? this.rated / this.decisions : 0;
   }
 }
 
@@ -77,11 +75,9 @@ export class SupportTally {
     chosen.decisions++;
     chosen.costUsd += sample.costUsd;
     if (sample.quality !== null) {
-      const { ratingWeight = 1 } = sample;
       chosen.rated++;
-      chosen.ratingWeight += ratingWeight;
-      chosen.ratings += ratingWeight * sample.quality;
-      this.#rated.push({ arm: sample.arm, ratio: ratingWeight * sample.ratio });
+      chosen.ratings += sample.quality;
+      this.#rated.push({ arm: sample.arm, ratio: sample.ratio });
     }
     for (const { arm, propensity } of assessments) {
       const tally = this.#of(arm);
@@ -131,7 +127,7 @@ export class SupportTally {
 }
 
 function modelSupport(model: string, tally: ModelTally, count: number): ModelSupport {
-  const { decisions, rated, ratingWeight, ratings, costUsd, target, unsupported } = tally;
+  const { decisions, rated, ratings, costUsd, target, unsupported } = tally;
   return {
     model,
     logged_share: decisions / count,
@@ -139,7 +135,7 @@ function modelSupport(model: string, tally: ModelTally, count: number): ModelSup
     unsupported_share: unsupported / count,
     decisions,
     rated,
-    mean_rating: rated > 0 ? ratings / ratingWeight : null,
+    mean_rating: rated > 0 ? ratings / rated : null,
     mean_cost_usd: decisions > 0 ? costUsd / decisions : null,
   };
 }

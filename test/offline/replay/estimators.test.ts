@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { ratedQuality } from '../../../src/domain/ratings.ts';
 import { effectiveSampleSize, ReplayEstimators } from '../../../src/offline/replay/estimators.ts';
 import type { Sample } from '../../../src/offline/replay/sample.ts';
+import { seededRandom } from '../../../src/util/random.ts';
 import { mean, standardDeviation } from '../../../src/util/statistics.ts';
+import { rated } from '../../gateway/unit/support.ts';
 
 const LOGGED = { a: 0.7, b: 0.3 };
 const TARGET = { a: 0.2, b: 0.8 };
@@ -70,25 +73,34 @@ describe('the estimators', () => {
     expect(ips.quality.high).toBeCloseTo(all.ips.quality.high, 12);
   });
 
-  it('take volunteers for what they count, so that complaints do not pass for the mean', () => {
-    // Half of all answers are good. Of the asked all rate; of volunteers every bad answer's, one in five of the good.
-    const rating = (quality: number | null, ratingWeight: number, count: number): Sample[] =>
-      Array.from({ length: count }, () => ({
-        ...sampleOf('a'),
-        ...{ ratio: 1, quality, ratingWeight, expected: PREDICTED.a },
-      }));
-    const asked = [...rating(1, 1, 20), ...rating(0, 1, 20)];
-    const volunteers = (good: number, bad: number) => [...rating(1, good, 20), ...rating(0, bad, 100)];
-    const qualities = (all: Sample[]) => {
-      const estimators = new ReplayEstimators([...all, ...rating(null, 1, 280 - all.length)], 0.02, NO_WIDENING);
-      return [estimators.logged(), ...Object.values(estimators.estimates())].map(({ quality }) => quality);
-    };
-    for (const { mean: biased } of qualities([...asked, ...volunteers(1, 1)])) expect(biased).toBeCloseTo(0.25, 12);
-    const alone = qualities(asked);
-    for (const [i, weighed] of qualities([...asked, ...volunteers(1, 0.2)]).entries()) {
-      expect(weighed.mean).toBeCloseTo(0.5, 12);
-      expect(weighed.high - weighed.low).toBeLessThan(0.9 * (alone[i].high - alone[i].low));
+  it('cover the truth with what an audit asks for, where people complain five times as often as they praise', () => {
+    const truth = TARGET.a * QUALITY.a + TARGET.b * QUALITY.b;
+    const volunteered = { good: 1, bad: 0.2 };
+    const errors = { asked: [] as number[], all: [] as number[] };
+    const covered = { asked: 0, all: 0 };
+    for (let run = 0; run < 200; run++) {
+      const random = seededRandom(run);
+      const drawn = { asked: [] as Sample[], all: [] as Sample[] };
+      for (let i = 0; i < 2000; i++) {
+        const arm = random.uniform() < LOGGED.a ? 'a' : 'b';
+        const score = random.uniform() < QUALITY[arm] ? 1 : 0;
+        const asked = random.uniform() < 0.1;
+        const isRated = random.uniform() < (asked ? 0.5 : score === 1 ? 0.02 : 0.1);
+        const ratings = isRated ? [{ ...rated('d', 'fb', score), volunteered }] : [];
+        drawn.asked.push({ ...sampleOf(arm), quality: ratedQuality(ratings, asked) });
+        drawn.all.push({ ...sampleOf(arm), quality: isRated ? score : null });
+      }
+      for (const which of ['asked', 'all'] as const) {
+        const { quality } = new ReplayEstimators(drawn[which], 0.02, NO_WIDENING).estimates().dr;
+        errors[which].push(quality.mean - truth);
+        if (quality.low <= truth && truth <= quality.high) covered[which]++;
+      }
     }
+    expect(covered.asked).toBeGreaterThanOrEqual(180);
+    expect(Math.abs(mean(errors.asked))).toBeLessThan((3 * standardDeviation(errors.asked)) / Math.sqrt(200));
+    // What an audit is for.
+    expect(mean(errors.all)).toBeLessThan(-0.1);
+    expect(covered.all).toBeLessThan(100);
   });
 
   it('have the interval of a plain mean where the target is the logging policy', () => {
