@@ -177,22 +177,30 @@ export class CoupledLinearModel {
 
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(id: string, x: Vector): Prediction {
-    const mean = this.predictMean(id, x);
-    const spread = this.#predictor.spread(id, this.#arm(id), this.#shared, x);
-    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
+    const arm = this.#arm(id);
+    const mean = this.#meanOf(id, arm, x);
+    return this.#prediction(mean, this.#predictor.spread(id, arm, this.#shared, x));
   }
 
   /** As `predict`, and the same to the last bit whatever was asked before: for what goes into a state. */
   predictAside(id: string, x: Vector): Prediction {
-    const mean = this.predictMean(id, x);
-    const spread = this.#predictor.spreadAside(this.#arm(id), this.#shared, x);
-    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
+    const arm = this.#arm(id);
+    const mean = this.#meanOf(id, arm, x);
+    return this.#prediction(mean, this.#predictor.spreadAside(arm, this.#shared, x));
   }
 
   /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
   predictMean(id: string, x: Vector): number {
+    return this.#meanOf(id, this.#arm(id), x);
+  }
+
+  #meanOf(id: string, arm: CoupledArm, x: Vector): number {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    return dot(x, this.#predictor.coefficients(id, this.#arm(id), this.#sharedMean));
+    return dot(x, this.#predictor.coefficients(id, arm, this.#sharedMean));
+  }
+
+  #prediction(mean: number, spread: number): Prediction {
+    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
   }
 
   /**

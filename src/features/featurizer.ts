@@ -40,10 +40,10 @@ export class Featurizer {
     try {
       const { current, preceding } = queryText(body);
       // Together: an embedder that takes its time takes it once.
-      const [vector, before] =
-        preceding === ''
-          ? [await this.#embedder.embed(current), null]
-          : await Promise.all([this.#embedder.embed(current), this.#embedder.embed(preceding)]);
+      const [vector, before] = await Promise.all([
+        this.#embedder.embed(current),
+        preceding === '' ? null : this.#embedder.embed(preceding),
+      ]);
       const tag = this.#embedder.tagOf(vector);
       for (let i = 0; i < vector.length; i++) values[1 + i] = clip(before ? mixed(vector[i], before[i]) : vector[i]);
       const shape = {

@@ -19,7 +19,7 @@ export function exclusionReason(
   allowed: ReadonlySet<string> | null,
 ): string | null {
   if (allowed && !allowed.has(arm.id)) return 'not among the models that this request may use';
-  const missing = profile.needs.length === 0 ? [] : profile.needs.filter((need) => !arm.capabilities.includes(need));
+  const missing = profile.needs.filter((need) => !arm.capabilities.includes(need));
   if (missing.length > 0) return `the request needs ${missing.join(', ')}, which the model is not configured for`;
   if (arm.contextWindow !== null) {
     const needed = inputTokens + (profile.maxOutputTokens ?? 0);
