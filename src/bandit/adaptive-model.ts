@@ -1,4 +1,4 @@
-import type { ArmSums } from './coupled-arm.ts';
+import type { ArmSums } from './arm-sums.ts';
 import {
   type ArmPrior,
   CoupledLinearModel,

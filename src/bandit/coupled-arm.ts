@@ -1,17 +1,18 @@
-import { allFinite, diagonalMatrix, dot, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
+import {
+  addScaled,
+  allFinite,
+  diagonalMatrix,
+  dot,
+  inverseOfPositiveDefinite,
+  logDeterminant,
+  multiply,
+  type SquareMatrix,
+  sumOfLogs,
+  updateInverse,
+  type Vector,
+} from '../util/linear-algebra.ts';
+import { type ArmSums, addObservation } from './arm-sums.ts';
 import { LEVEL_LOADING } from './defaults.ts';
-
-/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
-export interface ArmSums {
-  /** A = Σ w x xᵀ */
-  precision: SquareMatrix;
-  /** b = Σ w y x */
-  response: Vector;
-  /** Σ w y² */
-  squares: number;
-  /** Σ w: how many observations, counted by weight. */
-  weight: number;
-}
 
 /** What is kept per arm: the sums, and what follows from them. */
 export interface CoupledArm extends ArmSums {
@@ -33,12 +34,7 @@ export interface CoupledArm extends ArmSums {
   logDeterminant: number;
 }
 
-/** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
-export function centredSquares({ squares, priorMean, response, centred }: CoupledArm): number {
-  return squares - dot(priorMean, response) - dot(priorMean, centred);
-}
-
-/** out = L P1 v */
+/** out = L P1 v; out may be v. */
 export function couple({ ownPrecision, loading }: CoupledArm, vector: Vector, out: Vector): void {
   out[0] = ownPrecision[0] * vector[0];
   for (let i = 1; i < vector.length; i++) out[i] = loading * ownPrecision[i] * vector[i];
@@ -61,6 +57,48 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
     residual: 0,
     logDeterminant: 0,
   };
+}
+
+/** Takes an observation into the sums and into b − A m0; all else that follows is for `updateSolution` or `solve`. */
+export function observe(arm: CoupledArm, x: Vector, y: number, weight: number): void {
+  addObservation(arm, x, y, weight);
+  addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
+}
+
+/** G, its determinant and b − A m0, anew from the sums: O(d³). @throws Error when A + P1 is not positive definite */
+export function solve(arm: CoupledArm): void {
+  const d = arm.ownPrecision.length;
+  const regularised = Float64Array.from(arm.precision);
+  for (let i = 0; i < d; i++) regularised[i * d + i] += arm.ownPrecision[i];
+  arm.covariance = inverseOfPositiveDefinite(regularised, d);
+  arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(arm.ownPrecision);
+  multiply(arm.precision, arm.priorMean, arm.centred);
+  for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
+}
+
+/**
+ * G and its determinant after one more observation x of weight w, and what that changes in the arm's part of the shared
+ * V⁻¹, which is factor · u uᵀ: O(d²). @param direction out: u = L P1 G x, by the G of before
+ * @returns the factor, w / (1 + w xᵀG x); null when rounding left no safe denominator, and nothing has changed then
+ */
+export function updateSolution(arm: CoupledArm, x: Vector, weight: number, direction: Vector): number | null {
+  const ratio = updateInverse(arm.covariance, x, weight, direction);
+  if (ratio === null) return null;
+  arm.logDeterminant += Math.log(ratio);
+  couple(arm, direction, direction);
+  return weight / ratio;
+}
+
+/** The vote and the residual, by what is solved and the loading: O(d²). */
+export function recount(arm: CoupledArm): void {
+  multiply(arm.covariance, arm.centred, arm.vote);
+  arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
+  couple(arm, arm.vote, arm.vote);
+}
+
+/** Σ w (y − xᵀm0)² = Σ w y² − m0ᵀ(b + (b − A m0)) */
+function centredSquares({ squares, priorMean, response, centred }: CoupledArm): number {
+  return squares - dot(priorMean, response) - dot(priorMean, centred);
 }
 
 /** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */

@@ -1,27 +1,19 @@
-import {
-  addOuterProduct,
-  addScaled,
-  allFinite,
-  diagonalMatrix,
-  dot,
-  inverseOfPositiveDefinite,
-  logDeterminant,
-  multiply,
-  type SquareMatrix,
-  type Vector,
-} from '../util/linear-algebra.ts';
+import { allFinite, dot, type Vector } from '../util/linear-algebra.ts';
 import { ArmPredictor } from './arm-predictor.ts';
+import { type ArmSums, addSums, checkSums, clearSums, copySums, scaleSums } from './arm-sums.ts';
 import {
-  type ArmSums,
   type CoupledArm,
-  centredSquares,
   check,
   checkArm,
-  couple,
   levelLoading,
   newArm,
+  observe,
+  recount,
+  solve,
+  updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
+import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 /** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
 export interface Lesson {
@@ -47,12 +39,7 @@ export interface Prediction {
 }
 
 /** A serialisable copy of everything, so that a restored model predicts the same to the bit. */
-export interface CoupledLinearModelState {
-  sharedInverse: Vector;
-  shared: SquareMatrix;
-  votes: Vector;
-  sharedMean: Vector;
-  logDeterminant: number;
+export interface CoupledLinearModelState extends SharedPartState {
   updates: number;
   arms: Record<string, CoupledArm>;
 }
@@ -80,40 +67,28 @@ const REBUILD_EVERY = 4096;
 export class CoupledLinearModel {
   readonly dimensions: number;
   readonly noiseVariance: number;
-  readonly #sharedPrecision: Vector;
   readonly #ownPrecision: Vector;
   readonly #levelLoadings: boolean;
   readonly #refreshEvery: number;
   readonly #defaultPriorMean: Vector;
   readonly #arms = new Map<string, CoupledArm>();
-  /** V⁻¹ and V */
-  #sharedInverse: SquareMatrix;
-  #shared: SquareMatrix;
-  /** Σ_a h_a and m = V Σ_a h_a */
-  #votes: Vector;
-  #sharedMean: Vector;
-  /** ln |V⁻¹| − ln |P0| */
-  #logDeterminant = 0;
+  readonly #shared: SharedPart;
   #updates = 0;
   readonly #predictor: ArmPredictor;
-  readonly #scratch: { a: Vector; b: Vector; c: Vector };
+  /** Scratch: in which direction an observation changes the shared part. */
+  readonly #direction: Vector;
 
   /** @param dimensions d, the leading constant included @param defaultPriorMean m0 of arms that were given none */
   constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
     this.dimensions = dimensions;
     this.noiseVariance = options.noiseVariance;
-    this.#sharedPrecision = precisions(dimensions, options.noiseVariance, options.sharedVariance);
     this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
     this.#levelLoadings = options.levelLoadings ?? false;
     this.#refreshEvery = options.refreshEvery ?? 1;
     this.#defaultPriorMean = defaultPriorMean;
-    this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
-    this.#shared = diagonalMatrix(this.#sharedPrecision.map((p) => 1 / p));
-    this.#votes = new Float64Array(dimensions);
-    this.#sharedMean = new Float64Array(dimensions);
+    this.#shared = new SharedPart(precisions(dimensions, options.noiseVariance, options.sharedVariance));
     this.#predictor = new ArmPredictor(dimensions);
-    const vector = () => new Float64Array(dimensions);
-    this.#scratch = { a: vector(), b: vector(), c: vector() };
+    this.#direction = new Float64Array(dimensions);
   }
 
   /** Sum of the weights that the arm has learned from. */
@@ -127,8 +102,8 @@ export class CoupledLinearModel {
    */
   get logEvidence(): number {
     let weight = 0;
-    let logDeterminants = this.#logDeterminant;
-    let unexplained = -dot(this.#votes, this.#sharedMean);
+    let logDeterminants = this.#shared.logDeterminant;
+    let unexplained = -this.#shared.explained;
     for (const arm of this.#arms.values()) {
       weight += arm.weight;
       logDeterminants += arm.logDeterminant;
@@ -159,19 +134,17 @@ export class CoupledLinearModel {
    */
   priorLike(id: string): Vector {
     const arm = this.#arm(id);
-    const prior = Float64Array.from(this.#predictor.coefficients(id, arm, this.#sharedMean));
-    prior[0] -= this.#sharedMean[0];
+    const { mean } = this.#shared;
+    const prior = Float64Array.from(this.#predictor.coefficients(id, arm, mean));
+    prior[0] -= mean[0];
     const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
-    for (let i = 1; i < prior.length; i++) prior[i] -= loading * this.#sharedMean[i];
+    for (let i = 1; i < prior.length; i++) prior[i] -= loading * mean[i];
     return prior;
   }
 
   /** Multiplies what the arm has learned by the factor, as if each observation had counted so much less. @param factor > 0 */
   temper(id: string, factor: number): void {
-    const arm = this.#arm(id);
-    for (const sums of [arm.precision, arm.response]) for (let i = 0; i < sums.length; i++) sums[i] *= factor;
-    arm.squares *= factor;
-    arm.weight *= factor;
+    scaleSums(this.#arm(id), factor);
     this.rebuild();
   }
 
@@ -179,14 +152,14 @@ export class CoupledLinearModel {
   predict(id: string, x: Vector): Prediction {
     const arm = this.#arm(id);
     const mean = this.#meanOf(id, arm, x);
-    return this.#prediction(mean, this.#predictor.spread(id, arm, this.#shared, x));
+    return this.#prediction(mean, this.#predictor.spread(id, arm, this.#shared.covariance, x));
   }
 
   /** As `predict`, and the same to the last bit whatever was asked before: for what goes into a state. */
   predictAside(id: string, x: Vector): Prediction {
     const arm = this.#arm(id);
     const mean = this.#meanOf(id, arm, x);
-    return this.#prediction(mean, this.#predictor.spreadAside(arm, this.#shared, x));
+    return this.#prediction(mean, this.#predictor.spreadAside(arm, this.#shared.covariance, x));
   }
 
   /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
@@ -196,7 +169,7 @@ export class CoupledLinearModel {
 
   #meanOf(id: string, arm: CoupledArm, x: Vector): number {
     if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    return dot(x, this.#predictor.coefficients(id, arm, this.#sharedMean));
+    return dot(x, this.#predictor.coefficients(id, arm, this.#shared.mean));
   }
 
   #prediction(mean: number, spread: number): Prediction {
@@ -225,31 +198,13 @@ export class CoupledLinearModel {
 
   /** Copies, by arm. */
   sums(): Map<string, ArmSums> {
-    const copy = ({ precision, response, squares, weight }: CoupledArm) => ({
-      precision: Float64Array.from(precision),
-      response: Float64Array.from(response),
-      squares,
-      weight,
-    });
-    return new Map([...this.#arms].map(([id, arm]) => [id, copy(arm)]));
+    return new Map([...this.#arms].map(([id, arm]) => [id, copySums(arm)]));
   }
 
   /** As learning all that another model has learned. @throws RangeError when the sums do not fit or are not finite */
   addSums(sums: ReadonlyMap<string, ArmSums>): void {
-    const d = this.dimensions;
-    for (const { precision, response, squares, weight } of sums.values()) {
-      const fits = precision.length === d * d && response.length === d;
-      if (!fits || ![precision, response, [squares, weight]].every(allFinite)) {
-        throw new RangeError('Sums must have finite numbers and the dimensions of the model.');
-      }
-    }
-    for (const [id, { precision, response, squares, weight }] of sums) {
-      const arm = this.#arm(id);
-      addScaled(arm.precision, precision, 1);
-      addScaled(arm.response, response, 1);
-      arm.squares += squares;
-      arm.weight += weight;
-    }
+    for (const those of sums.values()) checkSums(those, this.dimensions);
+    for (const [id, those] of sums) addSums(this.#arm(id), those);
     this.rebuild();
   }
 
@@ -258,11 +213,7 @@ export class CoupledLinearModel {
       throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
     }
     const arm = this.#arm(id);
-    addOuterProduct(arm.precision, x, weight);
-    addScaled(arm.response, x, weight * y);
-    arm.squares += weight * y * y;
-    addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
-    arm.weight += weight;
+    observe(arm, x, y, weight);
     return arm;
   }
 
@@ -270,30 +221,17 @@ export class CoupledLinearModel {
   forget(id: string): void {
     const arm = this.#arms.get(id);
     if (!arm) return;
-    arm.precision.fill(0);
-    arm.response.fill(0);
-    arm.squares = 0;
-    arm.weight = 0;
+    clearSums(arm);
     this.rebuild();
   }
 
-  /** Sherman–Morrison on G and on V; false when rounding left no safe denominator. */
+  /** G and V after the observation, by a rank-1 update each; false when rounding left no safe denominator. */
   #updateDerived(arm: CoupledArm, x: Vector, weight: number): boolean {
-    const { a: gx, b: coupled, c: vu } = this.#scratch;
-    multiply(arm.covariance, x, gx);
-    const own = 1 + weight * dot(x, gx);
-    if (!(own > 1e-6)) return false;
-    const factor = weight / own;
-    addOuterProduct(arm.covariance, gx, -factor);
-    arm.logDeterminant += Math.log(own);
-    couple(arm, gx, coupled);
-    multiply(this.#shared, coupled, vu);
-    const common = 1 + factor * dot(coupled, vu);
-    if (!(common > 1e-6)) return false;
-    addOuterProduct(this.#sharedInverse, coupled, factor);
-    addOuterProduct(this.#shared, vu, -factor / common);
-    this.#logDeterminant += Math.log(common);
-    this.#replaceVote(arm);
+    const factor = updateSolution(arm, x, weight, this.#direction);
+    if (factor === null || !this.#shared.update(this.#direction, factor)) return false;
+    this.#shared.removeVote(arm.vote);
+    recount(arm);
+    this.#shared.addVote(arm.vote);
     const loading = this.#loadingOf(arm);
     if (loading !== arm.loading) this.#reload(arm, loading);
     if (this.#updates < SETTLED_AFTER || this.#updates % this.#refreshEvery === 0) this.#refreshShared();
@@ -302,7 +240,7 @@ export class CoupledLinearModel {
   }
 
   #refreshShared(): void {
-    multiply(this.#shared, this.#votes, this.#sharedMean);
+    this.#shared.refreshMean();
     this.#predictor.forgetAll();
   }
 
@@ -310,92 +248,43 @@ export class CoupledLinearModel {
     return this.#levelLoadings ? levelLoading(arm) : 1;
   }
 
-  /** Gives the arm another loading: its part of V⁻¹ and its vote are exchanged. */
+  /** Gives the arm another loading: its part of what is shared is exchanged. */
   #reload(arm: CoupledArm, loading: number): void {
-    this.#addCoupling(arm, -1);
+    this.#shared.remove(arm);
     arm.loading = loading;
-    this.#addCoupling(arm, 1);
-    this.#replaceVote(arm);
-    this.#invertShared();
-  }
-
-  /** V⁻¹ += sign · L (P1 − P1 G P1) L */
-  #addCoupling({ covariance, loading, ownPrecision }: CoupledArm, sign: 1 | -1): void {
-    const d = this.dimensions;
-    for (let i = 0; i < d; i++) {
-      const left = sign * (i === 0 ? 1 : loading);
-      for (let j = 0; j < d; j++) {
-        const own = i === j ? ownPrecision[i] : 0;
-        const value = own - ownPrecision[i] * covariance[i * d + j] * ownPrecision[j];
-        this.#sharedInverse[i * d + j] += left * value * (j === 0 ? 1 : loading);
-      }
-    }
-  }
-
-  #invertShared(): void {
-    this.#shared = inverseOfPositiveDefinite(this.#sharedInverse, this.dimensions);
-    this.#logDeterminant = logDeterminant(this.#sharedInverse, this.dimensions) - sumOfLogs(this.#sharedPrecision);
-  }
-
-  #replaceVote(arm: CoupledArm): void {
-    addScaled(this.#votes, arm.vote, -1);
-    multiply(arm.covariance, arm.centred, arm.vote);
-    arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
-    couple(arm, arm.vote, arm.vote);
-    addScaled(this.#votes, arm.vote, 1);
+    recount(arm);
+    this.#shared.add(arm);
+    this.#shared.invert();
   }
 
   /** Everything derived, anew from the sums: O(K d³). */
   rebuild(): void {
-    const d = this.dimensions;
-    this.#sharedInverse = diagonalMatrix(this.#sharedPrecision);
-    this.#votes = new Float64Array(d);
+    this.#shared.clear();
     // In the order of ids: sums of floating-point numbers depend on their order, and the order of insertion does
     // not survive a restart.
     for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const regularised = Float64Array.from(arm.precision);
-      for (let i = 0; i < d; i++) regularised[i * d + i] += arm.ownPrecision[i];
-      arm.covariance = inverseOfPositiveDefinite(regularised, d);
-      arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(arm.ownPrecision);
-      multiply(arm.precision, arm.priorMean, arm.centred);
-      for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
-      arm.vote = new Float64Array(d);
+      solve(arm);
       arm.loading = this.#loadingOf(arm);
-      this.#replaceVote(arm);
-      this.#addCoupling(arm, 1);
+      recount(arm);
+      this.#shared.add(arm);
     }
-    this.#invertShared();
+    this.#shared.invert();
     this.#refreshShared();
   }
 
   /** The live arrays, not copies: serialise before the next update. */
   state(): CoupledLinearModelState {
-    return {
-      sharedInverse: this.#sharedInverse,
-      shared: this.#shared,
-      votes: this.#votes,
-      sharedMean: this.#sharedMean,
-      logDeterminant: this.#logDeterminant,
-      updates: this.#updates,
-      arms: Object.fromEntries(this.#arms),
-    };
+    return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#arms) };
   }
 
   /** @throws RangeError when the state has other dimensions or holds anything not finite */
   restore(state: CoupledLinearModelState): void {
-    const d = this.dimensions;
-    for (const matrix of [state.sharedInverse, state.shared]) check(matrix, d * d);
-    for (const vector of [state.votes, state.sharedMean]) check(vector, d);
-    check([state.updates, state.logDeterminant], 2);
-    for (const arm of Object.values(state.arms)) checkArm(arm, d);
+    check([state.updates], 1);
+    for (const arm of Object.values(state.arms)) checkArm(arm, this.dimensions);
+    this.#shared.restore(state);
     this.#arms.clear();
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
-    this.#sharedInverse = state.sharedInverse;
-    this.#shared = state.shared;
-    this.#votes = state.votes;
-    this.#logDeterminant = state.logDeterminant;
     this.#updates = state.updates;
-    this.#sharedMean = state.sharedMean;
     this.#predictor.forgetAll();
   }
 
@@ -412,10 +301,6 @@ export class CoupledLinearModel {
 
 function equal(a: Vector, b: Vector): boolean {
   return a.every((value, i) => value === b[i]);
-}
-
-function sumOfLogs(values: Vector): number {
-  return values.reduce((sum, value) => sum + Math.log(value), 0);
 }
 
 function precisions(d: number, noise: number, variance: { intercept: number; slope: number }): Vector {

@@ -1,7 +1,7 @@
 import { mostVariance, type Reliability } from '../domain/reliability.ts';
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import type { ArmSums } from './coupled-arm.ts';
+import type { ArmSums } from './arm-sums.ts';
 import {
   type ArmPrior,
   CoupledLinearModel,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SquareMatrix, Vector } from '../util/linear-algebra.ts';
-import type { ArmSums } from './coupled-arm.ts';
+import type { ArmSums } from './arm-sums.ts';
 import type { PolicySums } from './linear-policy.ts';
 
 /** What recorded outcomes teach, ready to be added to what a policy has learned. */

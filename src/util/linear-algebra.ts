@@ -108,6 +108,22 @@ export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: nu
   }
 }
 
+/** Less than this is rounding error rather than a denominator. */
+const LEAST_DENOMINATOR = 1e-6;
+
+/**
+ * M⁻¹ after M += factor · v vᵀ of a symmetric matrix, in place (Sherman & Morrison 1950): O(d²).
+ * @param image out: M⁻¹ v, by the inverse of before
+ * @returns by what |M| is multiplied, 1 + factor · vᵀM⁻¹v; null when that is no safe denominator, and the inverse is left
+ */
+export function updateInverse(inverse: SquareMatrix, vector: Vector, factor: number, image: Vector): number | null {
+  multiply(inverse, vector, image);
+  const ratio = 1 + factor * dot(vector, image);
+  if (!(ratio > LEAST_DENOMINATOR)) return null;
+  addOuterProduct(inverse, image, -factor / ratio);
+  return ratio;
+}
+
 /** v += factor · w */
 export function addScaled(vector: Vector, other: Vector, factor: number): void {
   for (let i = 0; i < vector.length; i++) vector[i] += factor * other[i];
@@ -146,6 +162,11 @@ export function logDeterminant(matrix: SquareMatrix, d: number): number {
   let sum = 0;
   for (let i = 0; i < d; i++) sum += 2 * Math.log(lower[i * d + i]);
   return sum;
+}
+
+/** ln |M| of the diagonal matrix with these entries, each > 0. */
+export function sumOfLogs(values: Vector): number {
+  return values.reduce((sum, value) => sum + Math.log(value), 0);
 }
 
 /** L with M = L Lᵀ; zero above the diagonal. */

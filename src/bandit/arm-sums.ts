@@ -1,0 +1,57 @@
+import { addOuterProduct, addScaled, allFinite, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
+
+/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
+export interface ArmSums {
+  /** A = Σ w x xᵀ */
+  precision: SquareMatrix;
+  /** b = Σ w y x */
+  response: Vector;
+  /** Σ w y² */
+  squares: number;
+  /** Σ w: how many observations, counted by weight. */
+  weight: number;
+}
+
+/** @param x length d @param weight negative to take an observation back */
+export function addObservation(sums: ArmSums, x: Vector, y: number, weight: number): void {
+  addOuterProduct(sums.precision, x, weight);
+  addScaled(sums.response, x, weight * y);
+  sums.squares += weight * y * y;
+  sums.weight += weight;
+}
+
+/** As all observations of the other sums. */
+export function addSums(sums: ArmSums, { precision, response, squares, weight }: ArmSums): void {
+  addScaled(sums.precision, precision, 1);
+  addScaled(sums.response, response, 1);
+  sums.squares += squares;
+  sums.weight += weight;
+}
+
+/** As if each observation had had so many times its weight. @param factor > 0 */
+export function scaleSums(sums: ArmSums, factor: number): void {
+  for (const values of [sums.precision, sums.response]) for (let i = 0; i < values.length; i++) values[i] *= factor;
+  sums.squares *= factor;
+  sums.weight *= factor;
+}
+
+/** As without any observation. */
+export function clearSums(sums: ArmSums): void {
+  sums.precision.fill(0);
+  sums.response.fill(0);
+  sums.squares = 0;
+  sums.weight = 0;
+}
+
+/** The sums alone, of whatever else the object holds. */
+export function copySums({ precision, response, squares, weight }: ArmSums): ArmSums {
+  return { precision: Float64Array.from(precision), response: Float64Array.from(response), squares, weight };
+}
+
+/** @throws RangeError unless the sums are of d dimensions and finite */
+export function checkSums({ precision, response, squares, weight }: ArmSums, d: number): void {
+  const fits = precision.length === d * d && response.length === d;
+  if (!fits || ![precision, response, [squares, weight]].every(allFinite)) {
+    throw new RangeError('Sums must have finite numbers and the dimensions of the model.');
+  }
+}
