@@ -1,9 +1,8 @@
-import type { ArmSums } from './arm-sums.ts';
+import type { ArmSums, Lesson } from './arm-sums.ts';
 import {
   type ArmPrior,
   CoupledLinearModel,
   type CoupledLinearModelState,
-  type Lesson,
   type Prediction,
 } from './coupled-linear-model.ts';
 import type { CoupledModelOptions } from './defaults.ts';

@@ -5,10 +5,16 @@ import {
   packedQuadraticForm,
   packSymmetric,
   quadraticForm,
-  type SquareMatrix,
   type Vector,
 } from '../util/linear-algebra.ts';
 import { type CoupledArm, couple } from './coupled-arm.ts';
+import type { SharedPart } from './shared-part.ts';
+
+export interface Prediction {
+  mean: number;
+  /** Standard deviation of the expectation (not of one noisy observation). */
+  sd: number;
+}
 
 interface Prepared {
   /** E[θ_a] */
@@ -25,19 +31,23 @@ interface Prepared {
 const PREPARE_EVERY = 127;
 
 /**
- * What predictions of the arms of a coupled model are made from, kept until it learns: far more is asked than is rated.
- * Notation as there.
+ * Predictions of the arms of a coupled model, from what is kept until it learns: far more is asked than is rated.
+ * Notation as there. Contexts x have length d, x[0] = 1.
  */
 export class ArmPredictor {
+  readonly #shared: SharedPart;
+  readonly #noiseVariance: number;
   readonly #dimensions: number;
   readonly #prepared = new Map<string, Prepared>();
   #predictions = 0;
   readonly #scratch: { a: Vector; b: Vector };
 
-  /** @param dimensions d */
-  constructor(dimensions: number) {
-    this.#dimensions = dimensions;
-    this.#scratch = { a: new Float64Array(dimensions), b: new Float64Array(dimensions) };
+  /** @param noiseVariance σ² */
+  constructor(shared: SharedPart, noiseVariance: number) {
+    this.#shared = shared;
+    this.#noiseVariance = noiseVariance;
+    this.#dimensions = shared.mean.length;
+    this.#scratch = { a: new Float64Array(this.#dimensions), b: new Float64Array(this.#dimensions) };
   }
 
   /** The arm has changed. */
@@ -56,31 +66,51 @@ export class ArmPredictor {
     for (const prepared of this.#prepared.values()) prepared.spread = null;
   }
 
+  /** Expectation and its uncertainty: O(d²). @throws RangeError unless x has length d */
+  predict(id: string, arm: CoupledArm, x: Vector): Prediction {
+    const prepared = this.#preparedOf(id, arm);
+    const mean = this.#meanBy(prepared, x);
+    if (++this.#predictions % PREPARE_EVERY === 0) prepared.spread ??= this.#spreadOf(arm);
+    return this.#prediction(mean, prepared.spread ? packedQuadraticForm(prepared.spread, x) : this.#spreadAt(arm, x));
+  }
+
+  /** As `predict`, whatever was asked before: the same to the last bit wherever the arm is the same. */
+  predictAside(id: string, arm: CoupledArm, x: Vector): Prediction {
+    return this.#prediction(this.predictMean(id, arm, x), this.#spreadAt(arm, x));
+  }
+
+  /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
+  predictMean(id: string, arm: CoupledArm, x: Vector): number {
+    return this.#meanBy(this.#preparedOf(id, arm), x);
+  }
+
   /** E[θ_a] = m0_a + G_a (b_a + P1 L_a m), length d: O(d²) once. Not to be changed. */
-  coefficients(id: string, arm: CoupledArm, sharedMean: Vector): Vector {
-    return this.#preparedOf(id, arm, sharedMean).coefficients;
+  coefficients(id: string, arm: CoupledArm): Vector {
+    return this.#preparedOf(id, arm).coefficients;
   }
 
-  /** Var[xᵀθ_a] / σ² = xᵀG x + gᵀV g, g = L P1 G x: O(d²). To be asked after the coefficients. */
-  spread(id: string, arm: CoupledArm, shared: SquareMatrix, x: Vector): number {
-    const prepared = this.#prepared.get(id);
-    if (++this.#predictions % PREPARE_EVERY === 0 && prepared) prepared.spread ??= this.#spreadOf(arm, shared);
-    return prepared?.spread ? packedQuadraticForm(prepared.spread, x) : this.spreadAside(arm, shared, x);
+  #meanBy({ coefficients }: Prepared, x: Vector): number {
+    if (x.length !== this.#dimensions) throw new RangeError('A context must have the dimensions of the model.');
+    return dot(x, coefficients);
   }
 
-  /** As `spread`, whatever was asked before: the same to the last bit wherever the arm is the same. */
-  spreadAside(arm: CoupledArm, shared: SquareMatrix, x: Vector): number {
+  #prediction(mean: number, spread: number): Prediction {
+    return { mean, sd: Math.sqrt(Math.max(0, this.#noiseVariance * spread)) };
+  }
+
+  /** Var[xᵀθ_a] / σ² = xᵀG x + gᵀV g, g = L P1 G x: O(d²). */
+  #spreadAt(arm: CoupledArm, x: Vector): number {
     const { a: gx, b: coupled } = this.#scratch;
     multiply(arm.covariance, x, gx);
     couple(arm, gx, coupled);
-    return dot(x, gx) + quadraticForm(shared, coupled);
+    return dot(x, gx) + quadraticForm(this.#shared.covariance, coupled);
   }
 
-  #preparedOf(id: string, arm: CoupledArm, sharedMean: Vector): Prepared {
+  #preparedOf(id: string, arm: CoupledArm): Prepared {
     let prepared = this.#prepared.get(id);
     if (!prepared) {
       const { a: sum } = this.#scratch;
-      couple(arm, sharedMean, sum);
+      couple(arm, this.#shared.mean, sum);
       addScaled(sum, arm.centred, 1);
       const coefficients = multiply(arm.covariance, sum, new Float64Array(this.#dimensions));
       addScaled(coefficients, arm.priorMean, 1);
@@ -91,7 +121,7 @@ export class ArmPredictor {
   }
 
   /** G + (L P1 G)ᵀ V (L P1 G), packed: O(d³). */
-  #spreadOf(arm: CoupledArm, shared: SquareMatrix): Vector {
+  #spreadOf(arm: CoupledArm): Vector {
     const d = this.#dimensions;
     // Row i of G is its column i too, so row i of `coupled` is column i of L P1 G.
     const coupled = new Float64Array(d * d);
@@ -99,7 +129,7 @@ export class ArmPredictor {
     for (let i = 0; i < d; i++) {
       const row = coupled.subarray(i * d, (i + 1) * d);
       couple(arm, arm.covariance.subarray(i * d, (i + 1) * d), row);
-      multiply(shared, row, carried.subarray(i * d, (i + 1) * d));
+      multiply(this.#shared.covariance, row, carried.subarray(i * d, (i + 1) * d));
     }
     return packSymmetric(d, (i, j) => {
       let sum = arm.covariance[i * d + j];

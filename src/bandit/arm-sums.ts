@@ -1,5 +1,14 @@
 import { addOuterProduct, addScaled, allFinite, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
 
+/** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
+export interface Lesson {
+  arm: string;
+  /** Length d, x[0] = 1. */
+  x: Vector;
+  y: number;
+  weight: number;
+}
+
 /** All that an arm's observations leave behind. The sums of two sets of observations add up. */
 export interface ArmSums {
   /** A = Σ w x xᵀ */

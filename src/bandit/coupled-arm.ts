@@ -59,6 +59,14 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
   };
 }
 
+/** Copies both into the arm; all that follows must then be solved anew. @returns whether they differ from what it had */
+export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vector): boolean {
+  if (equal(arm.priorMean, priorMean) && equal(arm.ownPrecision, ownPrecision)) return false;
+  arm.priorMean = Float64Array.from(priorMean);
+  arm.ownPrecision = Float64Array.from(ownPrecision);
+  return true;
+}
+
 /** Takes an observation into the sums and into b − A m0; all else that follows is for `updateSolution` or `solve`. */
 export function observe(arm: CoupledArm, x: Vector, y: number, weight: number): void {
   addObservation(arm, x, y, weight);
@@ -129,4 +137,8 @@ export function checkArm(arm: CoupledArm, d: number): void {
 /** @throws RangeError unless there are `length` numbers, all finite */
 export function check(values: ArrayLike<number>, length: number): void {
   if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
+}
+
+function equal(a: Vector, b: Vector): boolean {
+  return a.every((value, i) => value === b[i]);
 }

@@ -1,6 +1,6 @@
-import { allFinite, dot, type Vector } from '../util/linear-algebra.ts';
-import { ArmPredictor } from './arm-predictor.ts';
-import { type ArmSums, addSums, checkSums, clearSums, copySums, scaleSums } from './arm-sums.ts';
+import { allFinite, type Vector } from '../util/linear-algebra.ts';
+import { ArmPredictor, type Prediction } from './arm-predictor.ts';
+import { type ArmSums, addSums, checkSums, clearSums, copySums, type Lesson, scaleSums } from './arm-sums.ts';
 import {
   type CoupledArm,
   check,
@@ -9,20 +9,14 @@ import {
   newArm,
   observe,
   recount,
+  setPrior,
   solve,
   updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
-/** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
-export interface Lesson {
-  arm: string;
-  /** Length d, x[0] = 1. */
-  x: Vector;
-  y: number;
-  weight: number;
-}
+export type { Prediction } from './arm-predictor.ts';
 
 /** What is assumed of an arm before it has data of its own. */
 export interface ArmPrior {
@@ -30,12 +24,6 @@ export interface ArmPrior {
   mean: Vector;
   /** Variance of the arm's own intercept; without it that of all arms. */
   interceptVariance?: number;
-}
-
-export interface Prediction {
-  mean: number;
-  /** Standard deviation of the expectation (not of one noisy observation). */
-  sd: number;
 }
 
 /** A serialisable copy of everything, so that a restored model predicts the same to the bit. */
@@ -87,7 +75,7 @@ export class CoupledLinearModel {
     this.#refreshEvery = options.refreshEvery ?? 1;
     this.#defaultPriorMean = defaultPriorMean;
     this.#shared = new SharedPart(precisions(dimensions, options.noiseVariance, options.sharedVariance));
-    this.#predictor = new ArmPredictor(dimensions);
+    this.#predictor = new ArmPredictor(this.#shared, options.noiseVariance);
     this.#direction = new Float64Array(dimensions);
   }
 
@@ -119,11 +107,7 @@ export class CoupledLinearModel {
       const { mean, interceptVariance } = priors.get(id) ?? { mean: this.#defaultPriorMean };
       const ownPrecision = Float64Array.from(this.#ownPrecision);
       if (interceptVariance !== undefined) ownPrecision[0] = this.noiseVariance / interceptVariance;
-      const arm = this.#arm(id);
-      if (equal(arm.priorMean, mean) && equal(arm.ownPrecision, ownPrecision)) continue;
-      arm.priorMean = Float64Array.from(mean);
-      arm.ownPrecision = ownPrecision;
-      changed = true;
+      if (setPrior(this.#arm(id), mean, ownPrecision)) changed = true;
     }
     if (changed) this.rebuild();
   }
@@ -135,7 +119,7 @@ export class CoupledLinearModel {
   priorLike(id: string): Vector {
     const arm = this.#arm(id);
     const { mean } = this.#shared;
-    const prior = Float64Array.from(this.#predictor.coefficients(id, arm, mean));
+    const prior = Float64Array.from(this.#predictor.coefficients(id, arm));
     prior[0] -= mean[0];
     const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
     for (let i = 1; i < prior.length; i++) prior[i] -= loading * mean[i];
@@ -150,30 +134,17 @@ export class CoupledLinearModel {
 
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
   predict(id: string, x: Vector): Prediction {
-    const arm = this.#arm(id);
-    const mean = this.#meanOf(id, arm, x);
-    return this.#prediction(mean, this.#predictor.spread(id, arm, this.#shared.covariance, x));
+    return this.#predictor.predict(id, this.#arm(id), x);
   }
 
   /** As `predict`, and the same to the last bit whatever was asked before: for what goes into a state. */
   predictAside(id: string, x: Vector): Prediction {
-    const arm = this.#arm(id);
-    const mean = this.#meanOf(id, arm, x);
-    return this.#prediction(mean, this.#predictor.spreadAside(arm, this.#shared.covariance, x));
+    return this.#predictor.predictAside(id, this.#arm(id), x);
   }
 
   /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
   predictMean(id: string, x: Vector): number {
-    return this.#meanOf(id, this.#arm(id), x);
-  }
-
-  #meanOf(id: string, arm: CoupledArm, x: Vector): number {
-    if (x.length !== this.dimensions) throw new RangeError('A context must have the dimensions of the model.');
-    return dot(x, this.#predictor.coefficients(id, arm, this.#shared.mean));
-  }
-
-  #prediction(mean: number, spread: number): Prediction {
-    return { mean, sd: Math.sqrt(Math.max(0, this.noiseVariance * spread)) };
+    return this.#predictor.predictMean(id, this.#arm(id), x);
   }
 
   /**
@@ -297,10 +268,6 @@ export class CoupledLinearModel {
     }
     return arm;
   }
-}
-
-function equal(a: Vector, b: Vector): boolean {
-  return a.every((value, i) => value === b[i]);
 }
 
 function precisions(d: number, noise: number, variance: { intercept: number; slope: number }): Vector {

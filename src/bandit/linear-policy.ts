@@ -1,13 +1,8 @@
 import { mostVariance, type Reliability } from '../domain/reliability.ts';
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import type { ArmSums } from './arm-sums.ts';
-import {
-  type ArmPrior,
-  CoupledLinearModel,
-  type CoupledLinearModelState,
-  type Lesson,
-} from './coupled-linear-model.ts';
+import type { ArmSums, Lesson } from './arm-sums.ts';
+import { type ArmPrior, CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { inverse, Matrix } from 'ml-matrix';
+import { determinant, inverse, Matrix } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import {
   addOuterProduct,
@@ -12,6 +12,8 @@ import {
   packedQuadraticForm,
   packSymmetric,
   quadraticForm,
+  sumOfLogs,
+  updateInverse,
 } from '../../src/util/linear-algebra.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
@@ -74,6 +76,34 @@ describe('linear algebra', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('updates an inverse and says by what the determinant is multiplied, unless that is next to nothing', () => {
+    fc.assert(
+      fc.property(sizes, fc.integer(), (d, seed) => {
+        const matrix = diagonalMatrix(new Float64Array(d).fill(0.5));
+        for (let i = 0; i < 2 * d; i++) addOuterProduct(matrix, randomVector(d, seed + i), 0.3);
+        const result = inverseOfPositiveDefinite(matrix, d);
+        const [v, image] = [randomVector(d, seed - 1), new Float64Array(d)];
+        for (const factor of [0.7, -0.6]) {
+          const before = determinant(asMatrix(matrix, d));
+          addOuterProduct(matrix, v, factor);
+          const ratio = updateInverse(result, v, factor, image);
+          expect(ratio).toBeCloseTo(determinant(asMatrix(matrix, d)) / before, 8);
+          const expected = inverse(asMatrix(matrix, d)).to1DArray();
+          result.forEach((value, i) => {
+            expect(value).toBeCloseTo(expected[i], 8);
+          });
+        }
+        const before = Float64Array.from(result);
+        for (const factor of [-1 / quadraticForm(result, v), Number.NaN]) {
+          expect(updateInverse(result, v, factor, image)).toBeNull();
+          expect(result).toEqual(before);
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(sumOfLogs(Float64Array.of(2, 0.5, 3))).toBeCloseTo(Math.log(3), 14);
   });
 
   it('refuses to invert what is not positive definite', () => {
