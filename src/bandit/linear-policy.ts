@@ -2,19 +2,17 @@ import { mostVariance, type Reliability } from '../domain/reliability.ts';
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import type { ArmSums, Lesson } from './arm-sums.ts';
-import { type ArmPrior, CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
+import type { ArmPrior } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
   LAUNCH,
-  LENGTH_MODEL,
-  PRIOR_LOG_LENGTH,
   PRIOR_QUALITY,
   QUALITY_MODELS,
   THOMPSON,
 } from './defaults.ts';
 import { EXPLORATIONS, type Prospect } from './exploration.ts';
-import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
+import { LengthModel, type LengthModelState, type LengthObservation, type LengthSums } from './length-model.ts';
 import {
   type DecisionInput,
   NothingAffordable,
@@ -26,10 +24,8 @@ import {
 } from './policy.ts';
 import { goodEnough } from './quality-guard.ts';
 
-export interface LinearPolicyState {
+export interface LinearPolicyState extends LengthModelState {
   quality: AdaptiveModelState;
-  length: CoupledLinearModelState;
-  correction: LengthCorrectionState;
   /** Prior mean coefficients of arms that were launched. */
   launched: Record<string, Float64Array>;
 }
@@ -40,10 +36,8 @@ type Predicted = Pick<
 >;
 
 /** All that observations leave behind, by arm. The sums of two sets of observations add up. */
-export interface PolicySums {
+export interface PolicySums extends LengthSums {
   quality: ReadonlyMap<string, ArmSums>;
-  length: ReadonlyMap<string, ArmSums>;
-  correction: LengthCorrectionState;
 }
 
 export interface LinearPolicyOptions {
@@ -55,15 +49,11 @@ export interface LinearPolicyOptions {
 
 const DEFAULTS: LinearPolicyOptions = { qualityModels: QUALITY_MODELS, priorQuality: PRIOR_QUALITY.level };
 
-/** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */
-const MAX_OUTPUT_TOKENS = 1e6;
-
-/** The production policy: coupled linear models of quality and of log output length, and a score that trades them. */
+/** The production policy: coupled linear models of quality and of output length, and a score that trades them. */
 export class LinearPolicy implements Policy {
   readonly dimensions: number;
   readonly #quality: AdaptiveLinearModel;
-  readonly #length: CoupledLinearModel;
-  readonly #correction = new LengthCorrection();
+  readonly #length: LengthModel;
   readonly #priorQuality: number;
   readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
@@ -78,7 +68,7 @@ export class LinearPolicy implements Policy {
     this.#usualNoiseVariance = qualityModels[0].noiseVariance;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
-    this.#length = new CoupledLinearModel(dimensions, LENGTH_MODEL, interceptOnly(dimensions, PRIOR_LOG_LENGTH));
+    this.#length = new LengthModel(dimensions);
   }
 
   /**
@@ -129,7 +119,6 @@ export class LinearPolicy implements Policy {
   temperAll(arm: string, factor: number): void {
     this.temper(arm, factor);
     this.#length.temper(arm, factor);
-    this.#correction.temper(arm, factor);
   }
 
   /**
@@ -163,7 +152,7 @@ export class LinearPolicy implements Policy {
 
   /** E[output tokens] of one answer. @param x as in `decide` */
   expectedOutputTokens(arm: string, x: Float64Array): number {
-    return this.#predictLength(arm, x).outputTokens;
+    return this.#length.predict(arm, x).outputTokens;
   }
 
   /** Which of `QUALITY_MODELS` the ratings so far speak for. */
@@ -216,31 +205,24 @@ export class LinearPolicy implements Policy {
   }
 
   learn(observation: Observation): void {
-    const { arm, x, y, weight } = lessonOf(observation);
-    if (observation.kind === 'quality') {
-      this.#quality.learn(arm, x, y, weight);
+    if (observation.kind === 'length') {
+      this.#length.learn(observation);
       return;
     }
-    this.#length.learn(arm, x, y, weight);
-    this.#correct(observation);
-  }
-
-  #correct({ arm, outputTokens, predictedTokens, weight }: LengthObservation): void {
-    if (predictedTokens) this.#correction.learn(arm, outputTokens / predictedTokens, weight);
+    const { arm, context, reward, weight } = observation;
+    this.#quality.learn(arm, context, reward, weight);
   }
 
   /** As `learn` for each, solved once at the end: for thousands of recorded outcomes. @throws RangeError as `learn` */
   learnAll(observations: readonly Observation[]): void {
-    const lessons = (kind: Observation['kind']) =>
-      observations.filter((observation) => observation.kind === kind).map(lessonOf);
-    this.#quality.learnAll(lessons('quality'));
-    this.#length.learnAll(lessons('length'));
-    this.learnCorrections(observations.filter((observation) => observation.kind === 'length'));
+    const ratings = observations.filter((observation) => observation.kind === 'quality');
+    this.#quality.learnAll(ratings.map(({ arm, context: x, reward: y, weight }): Lesson => ({ arm, x, y, weight })));
+    this.#length.learnAll(observations.filter((observation) => observation.kind === 'length'));
   }
 
   /** Of lengths that were learned before without what had been predicted: their bias alone. */
   learnCorrections(observations: readonly LengthObservation[]): void {
-    for (const observation of observations) this.#correct(observation);
+    this.#length.learnCorrections(observations);
   }
 
   /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
@@ -248,31 +230,28 @@ export class LinearPolicy implements Policy {
     this.#launched.delete(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
-    this.#correction.forget(arm);
     this.#setPriors();
   }
 
   /** Output tokens that the length model expects before the arm's running correction. @param context length d */
   modelOutputTokens(arm: string, context: Float64Array): number {
-    return Math.min(Math.exp(this.#length.predictMean(arm, context)), MAX_OUTPUT_TOKENS);
+    return this.#length.modelOutputTokens(arm, context);
   }
 
   sums(): PolicySums {
-    return { quality: this.#quality.sums(), length: this.#length.sums(), correction: this.#correction.state() };
+    return { quality: this.#quality.sums(), ...this.#length.sums() };
   }
 
   /** As learning all that another policy has learned. @throws RangeError when the sums do not fit or are not finite */
-  addSums({ quality, length, correction }: PolicySums): void {
-    this.#quality.addSums(quality);
-    this.#length.addSums(length);
-    this.#correction.addSums(correction);
+  addSums(sums: PolicySums): void {
+    this.#quality.addSums(sums.quality);
+    this.#length.addSums(sums);
   }
 
   state(): LinearPolicyState {
     return {
       quality: this.#quality.state(),
-      length: this.#length.state(),
-      correction: this.#correction.state(),
+      ...this.#length.state(),
       launched: Object.fromEntries(this.#launched),
     };
   }
@@ -280,14 +259,13 @@ export class LinearPolicy implements Policy {
   /** @throws RangeError when the state does not fit or holds anything not finite */
   restore(state: LinearPolicyState): void {
     this.#quality.restore(state.quality);
-    this.#length.restore(state.length);
-    this.#correction.restore(state.correction);
+    this.#length.restore(state);
     this.#launched = new Map(Object.entries(state.launched));
   }
 
   #predict(offer: Offer, x: Float64Array): Predicted {
     const quality = this.#quality.predict(offer.arm, x);
-    const { modelOutputTokens, outputTokens } = this.#predictLength(offer.arm, x);
+    const { modelOutputTokens, outputTokens } = this.#length.predict(offer.arm, x);
     return {
       arm: offer.arm,
       quality: quality.mean,
@@ -296,12 +274,6 @@ export class LinearPolicy implements Policy {
       outputTokens,
       costUsd: offer.cost(outputTokens),
     };
-  }
-
-  #predictLength(arm: string, x: Float64Array) {
-    const modelOutputTokens = this.modelOutputTokens(arm, x);
-    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
-    return { modelOutputTokens, outputTokens };
   }
 }
 
@@ -328,17 +300,6 @@ function assessmentOf(predicted: Predicted, { penalty }: Offer): OfferAssessment
   };
 }
 
-type LengthObservation = Extract<Observation, { kind: 'length' }>;
-
-/** What the model of its kind takes in. */
-function lessonOf(observation: Observation): Lesson {
-  const { arm, context: x, weight } = observation;
-  const y = observation.kind === 'quality' ? observation.reward : Math.log(Math.max(1, observation.outputTokens));
-  return { arm, x, y, weight };
-}
-
 function interceptOnly(dimensions: number, level: number): Float64Array {
-  const mean = new Float64Array(dimensions);
-  mean[0] = level;
-  return mean;
+  return new Float64Array(dimensions).fill(level, 0, 1);
 }

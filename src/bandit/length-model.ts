@@ -1,0 +1,115 @@
+import type { ArmSums, Lesson } from './arm-sums.ts';
+import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
+import { LENGTH_MODEL, PRIOR_LOG_LENGTH } from './defaults.ts';
+import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
+import type { Observation } from './policy.ts';
+
+export type LengthObservation = Extract<Observation, { kind: 'length' }>;
+
+/** All that observed lengths leave behind, by arm. */
+export interface LengthSums {
+  length: ReadonlyMap<string, ArmSums>;
+  correction: LengthCorrectionState;
+}
+
+export interface LengthModelState {
+  length: CoupledLinearModelState;
+  correction: LengthCorrectionState;
+}
+
+/** In tokens of one answer. */
+export interface PredictedLength {
+  /** Before the arm's running correction. */
+  modelOutputTokens: number;
+  /** The expectation. */
+  outputTokens: number;
+}
+
+/** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */
+const MAX_OUTPUT_TOKENS = 1e6;
+
+/**
+ * How long an arm's answer will be: a coupled linear model of the logarithm of its tokens, and per arm a running
+ * correction of the bias that the exponential leaves. Contexts have length d, x[0] = 1.
+ */
+export class LengthModel {
+  readonly #model: CoupledLinearModel;
+  readonly #correction = new LengthCorrection();
+
+  /** @param dimensions d, the leading constant included */
+  constructor(dimensions: number) {
+    const priorMean = new Float64Array(dimensions).fill(PRIOR_LOG_LENGTH, 0, 1);
+    this.#model = new CoupledLinearModel(dimensions, LENGTH_MODEL, priorMean);
+  }
+
+  /** @throws RangeError unless x has length d */
+  predict(arm: string, x: Float64Array): PredictedLength {
+    const modelOutputTokens = this.modelOutputTokens(arm, x);
+    const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
+    return { modelOutputTokens, outputTokens };
+  }
+
+  /** As `predict`, before the correction. */
+  modelOutputTokens(arm: string, x: Float64Array): number {
+    return Math.min(Math.exp(this.#model.predictMean(arm, x)), MAX_OUTPUT_TOKENS);
+  }
+
+  /** @throws RangeError for anything not finite */
+  learn(observation: LengthObservation): void {
+    const { arm, x, y, weight } = lessonOf(observation);
+    this.#model.learn(arm, x, y, weight);
+    this.#correct(observation);
+  }
+
+  /** As `learn` for each, solved once at the end. @throws RangeError as `learn` */
+  learnAll(observations: readonly LengthObservation[]): void {
+    this.#model.learnAll(observations.map(lessonOf));
+    this.learnCorrections(observations);
+  }
+
+  /** Of lengths that were learned before without what had been predicted: their bias alone. */
+  learnCorrections(observations: readonly LengthObservation[]): void {
+    for (const observation of observations) this.#correct(observation);
+  }
+
+  /** What the arm has taught counts so much less from now on. @param factor in (0, 1] */
+  temper(arm: string, factor: number): void {
+    this.#model.temper(arm, factor);
+    this.#correction.temper(arm, factor);
+  }
+
+  /** As if no answer of the arm had ever been observed. */
+  forget(arm: string): void {
+    this.#model.forget(arm);
+    this.#correction.forget(arm);
+  }
+
+  sums(): LengthSums {
+    return { length: this.#model.sums(), correction: this.#correction.state() };
+  }
+
+  /** As learning all that another model has learned. @throws RangeError when the sums do not fit or are not finite */
+  addSums({ length, correction }: LengthSums): void {
+    this.#model.addSums(length);
+    this.#correction.addSums(correction);
+  }
+
+  /** Live, not a copy: serialise before the next observation. */
+  state(): LengthModelState {
+    return { length: this.#model.state(), correction: this.#correction.state() };
+  }
+
+  /** @throws RangeError when the state does not fit or holds anything not finite */
+  restore({ length, correction }: LengthModelState): void {
+    this.#model.restore(length);
+    this.#correction.restore(correction);
+  }
+
+  #correct({ arm, outputTokens, predictedTokens, weight }: LengthObservation): void {
+    if (predictedTokens) this.#correction.learn(arm, outputTokens / predictedTokens, weight);
+  }
+}
+
+function lessonOf({ arm, context: x, outputTokens, weight }: LengthObservation): Lesson {
+  return { arm, x, y: Math.log(Math.max(1, outputTokens)), weight };
+}

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { LENGTH_CORRECTION, PRIOR_LOG_LENGTH } from '../../src/bandit/defaults.ts';
+import { LengthModel, type LengthObservation } from '../../src/bandit/length-model.ts';
+import { type Random, seededRandom } from '../../src/util/random.ts';
+import { randomContext } from './support.ts';
+
+const D = 4;
+const X = Float64Array.of(1, 0.5, -1, 0);
+
+function lengths(random: Random, count: number, predictedTokens: number | null = 300): LengthObservation[] {
+  return Array.from({ length: count }, () => ({
+    kind: 'length' as const,
+    arm: random.uniform() < 0.5 ? 'a' : 'b',
+    context: randomContext(D, random),
+    outputTokens: Math.ceil(900 * random.uniform()),
+    predictedTokens,
+    weight: 1,
+  }));
+}
+
+function taught(observations: readonly LengthObservation[]): LengthModel {
+  const model = new LengthModel(D);
+  for (const observation of observations) model.learn(observation);
+  return model;
+}
+
+/** What is predicted of both arms, in logarithms: before and after the correction. */
+function predictions(model: LengthModel): number[] {
+  return ['a', 'b'].flatMap((arm) => {
+    const { modelOutputTokens, outputTokens } = model.predict(arm, X);
+    expect(model.modelOutputTokens(arm, X)).toBe(modelOutputTokens);
+    return [Math.log(modelOutputTokens), Math.log(outputTokens)];
+  });
+}
+
+function expectClose(model: LengthModel, other: LengthModel): void {
+  const expected = predictions(other);
+  predictions(model).forEach((value, i) => {
+    expect(value).toBeCloseTo(expected[i], 9);
+  });
+}
+
+describe('LengthModel', () => {
+  it('begins with the prior for every arm and context', () => {
+    for (const value of predictions(new LengthModel(D))) expect(value).toBeCloseTo(PRIOR_LOG_LENGTH, 12);
+  });
+
+  it('multiplies by the running mean of actual over predicted tokens of the arm, where something was predicted', () => {
+    const observations = lengths(seededRandom(1), 30);
+    const model = taught(observations);
+    const ratios = observations.filter(({ arm }) => arm === 'a').map(({ outputTokens }) => outputTokens / 300);
+    const sum = ratios.reduce((total, ratio) => total + ratio, LENGTH_CORRECTION.priorCount);
+    const { modelOutputTokens, outputTokens } = model.predict('a', X);
+    expect(outputTokens / modelOutputTokens).toBeCloseTo(sum / (LENGTH_CORRECTION.priorCount + ratios.length), 12);
+    const unpredicted = taught(lengths(seededRandom(1), 30, null)).predict('a', X);
+    expect(unpredicted.outputTokens).toBe(unpredicted.modelOutputTokens);
+    expect(unpredicted.modelOutputTokens).toBe(modelOutputTokens);
+  });
+
+  it('learns all at once, by its corrections later, or by the sums of another what it learns one by one', () => {
+    const observations = lengths(seededRandom(2), 40);
+    const oneByOne = taught(observations);
+    const together = new LengthModel(D);
+    together.learnAll(observations);
+    expectClose(together, oneByOne);
+    const later = taught(observations.map((observation) => ({ ...observation, predictedTokens: null })));
+    later.learnCorrections(observations);
+    expectClose(later, oneByOne);
+    const added = taught(observations.slice(0, 15));
+    added.addSums(taught(observations.slice(15)).sums());
+    expectClose(added, oneByOne);
+  });
+
+  it('tempers as if each observation had had so much less weight, and forgets as if there had been none', () => {
+    const observations = lengths(seededRandom(3), 40);
+    const model = taught(observations);
+    model.temper('a', 0.25);
+    expectClose(model, taught(observations.map((one) => (one.arm === 'a' ? { ...one, weight: 0.25 } : one))));
+    model.forget('a');
+    expectClose(model, taught(observations.filter(({ arm }) => arm !== 'a')));
+  });
+
+  it('expects no answer of more than a million tokens', () => {
+    const endless = lengths(seededRandom(4), 50).map((one) => ({ ...one, outputTokens: 1e12, predictedTokens: 1e6 }));
+    expect(taught(endless).predict('a', X)).toEqual({ modelOutputTokens: 1e6, outputTokens: 1e6 });
+  });
+
+  it('predicts the same to the bit after a restart, and refuses a state that does not fit', () => {
+    const model = taught(lengths(seededRandom(5), 40));
+    const copy = new LengthModel(D);
+    copy.restore(structuredClone(model.state()));
+    expect(predictions(copy)).toEqual(predictions(model));
+    expect(() => new LengthModel(D + 1).restore(structuredClone(model.state()))).toThrow(RangeError);
+    expect(() => model.predict('a', X.slice(1))).toThrow(RangeError);
+  });
+});
