@@ -21,6 +21,7 @@ import { coefficientsUnder } from '../features/feature-map.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
+import { ArmResets, type ArmResetsState } from './arm-resets.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
@@ -34,27 +35,18 @@ const MIN_CHARACTERS = 500;
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
 const FOLD_VERSION = 12;
 
-interface SerialisedState {
+interface SerialisedState extends ArmResetsState {
   policy: LinearPolicyState;
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
   launches: LaunchesState;
   ledger: BudgetLedgerState;
   drift: DriftMonitorState;
-  driftResets: [string, DriftReset[]][];
   known: string[];
   spend: SpendLedgerState;
   volunteers: VolunteerCalibrationState;
   snapshots: UpstreamSnapshotsState;
   modelChanges: [string, ModelChange][];
-  resets: [string, number][];
-}
-
-/** A drift alarm's reset of an arm. */
-interface DriftReset {
-  /** Number of the event that made it. */
-  sequence: number;
-  remains: number;
 }
 
 /** One lesson and its key in `observationsOf`. */
@@ -81,10 +73,7 @@ export class LearnerState {
   readonly snapshots = new UpstreamSnapshots();
   /** What ratings count that nobody asked for. */
   readonly volunteers = new VolunteerCalibration();
-  /** Number of the last reset by an admin of each model that had one. */
-  #resets = new Map<string, number>();
-  /** Since then. */
-  #driftResets = new Map<string, DriftReset[]>();
+  readonly #resets = new ArmResets();
   /** Number of the last event folded. */
   sequence = 0;
   /** That event, by which the log is known again; null when a snapshot ended with it. */
@@ -178,13 +167,11 @@ export class LearnerState {
 
   /** The lesson with the weight that is left of it: resets since it was learned have tempered it. */
   #takenBack([key, observation]: KeyedLesson, history: readonly StoredEvent[]): Observation {
-    const resets = observation.kind === 'quality' ? (this.#driftResets.get(observation.arm) ?? []) : [];
-    if (resets.length === 0) return { ...observation, weight: -observation.weight };
-    const learnedAt = this.#learnedAt(key, history);
-    const left = resets
-      .filter(({ sequence }) => sequence > learnedAt)
-      .reduce((share, { remains }) => share * remains, 1);
-    return { ...observation, weight: -observation.weight * left };
+    const { kind, arm, weight } = observation;
+    // Where the lesson came from costs a look at all its events.
+    const isTempered = kind === 'quality' && this.#resets.hasDrifted(arm);
+    const left = isTempered ? this.#resets.shareLeft(arm, this.#learnedAt(key, history)) : 1;
+    return { ...observation, weight: -weight * left };
   }
 
   /** Number of the event with which the lesson came last. */
@@ -228,12 +215,11 @@ export class LearnerState {
    * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
    * of an earlier snapshot of its model.
    */
-  #temper({ model, at, remains, sequence }: StoredEvent<DriftedEvent>): void {
-    const resets = this.#driftResets.get(model) ?? [];
-    if (resets.some((earlier) => earlier.sequence > at) || at < (this.#resets.get(model) ?? 0)) return;
-    if (at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
+  #temper(event: StoredEvent<DriftedEvent>): void {
+    const { model, at, remains } = event;
+    if (this.#resets.isOutdated(event) || at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
-    this.#driftResets.set(model, [...resets, { sequence, remains }]);
+    this.#resets.drifted(event);
     this.drift.reset(model);
   }
 
@@ -245,9 +231,9 @@ export class LearnerState {
   }
 
   /** The arm is new again: nobody knows it, and it can be launched once more. */
-  #reset({ model, sequence }: StoredEvent<ModelResetEvent>): void {
-    this.#resets.set(model, sequence);
-    this.#driftResets.delete(model);
+  #reset(event: StoredEvent<ModelResetEvent>): void {
+    const { model } = event;
+    this.#resets.reset(event);
     this.drift.reset(model);
     this.snapshots.forget(model);
     this.launches.forget(model);
@@ -270,7 +256,7 @@ export class LearnerState {
   /** What was decided before a model's reset teaches nothing about it, however late it is rated or the rating withdrawn. */
   #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
     const decided = events.find(({ type }) => type === 'decided');
-    return decided !== undefined && decided.sequence < (this.#resets.get(arm) ?? 0);
+    return decided !== undefined && this.#resets.isForgotten(arm, decided.sequence);
   }
 
   #learnStatistics(event: CompletedEvent, history: readonly StoredEvent[]): void {
@@ -286,6 +272,7 @@ export class LearnerState {
 
   /** The whole state as text; `deserialise` gives it back to the bit. */
   serialise(): string {
+    const { driftResets, resets } = this.#resets.state();
     const state: SerialisedState = {
       policy: this.policy.state(),
       statistics: this.statistics.state(),
@@ -293,13 +280,13 @@ export class LearnerState {
       launches: this.launches.state(),
       ledger: this.ledger.state(),
       drift: this.drift.state(),
-      driftResets: [...this.#driftResets],
+      driftResets,
       known: [...this.known],
       spend: this.spend.state(),
       volunteers: this.volunteers.state(),
       snapshots: this.snapshots.state(),
       modelChanges: [...this.modelChanges],
-      resets: [...this.#resets],
+      resets,
     };
     return encodeState(this.#foldKey(), state);
   }
@@ -317,13 +304,12 @@ export class LearnerState {
     this.launches.restore(state.launches);
     this.ledger.restore(state.ledger);
     this.drift.restore(state.drift);
-    this.#driftResets = new Map(state.driftResets);
+    this.#resets.restore(state);
     for (const arm of state.known) this.known.add(arm);
     this.spend.restore(state.spend);
     this.volunteers.restore(state.volunteers);
     this.snapshots.restore(state.snapshots);
     this.modelChanges = new Map(state.modelChanges);
-    this.#resets = new Map(state.resets);
     this.sequence = sequence;
     return true;
   }

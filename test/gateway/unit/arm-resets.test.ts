@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../../src/domain/events.ts';
+import { ArmResets } from '../../../src/gateway/arm-resets.ts';
+
+const of = (model: string, sequence: number) => ({ decisionId: null, time: 1_700_000_000_000, model, sequence });
+const resetOf = (model: string, sequence: number): StoredEvent<ModelResetEvent> => ({
+  ...of(model, sequence),
+  type: 'model_reset',
+  by: null,
+});
+/** @param at number of the event whose rating raised the alarm */
+const driftOf = (model: string, at: number, sequence: number, remains = 0.1): StoredEvent<DriftedEvent> => ({
+  ...of(model, sequence),
+  type: 'drifted',
+  direction: 'worse',
+  statistic: 16,
+  threshold: 15,
+  at,
+  remains,
+});
+
+/** Drift of `big` at 10 and 20, a reset of `small` at 15. */
+function eventful(): ArmResets {
+  const resets = new ArmResets();
+  resets.drifted(driftOf('big', 9, 10, 0.5));
+  resets.reset(resetOf('small', 15));
+  resets.drifted(driftOf('big', 19, 20, 0.1));
+  return resets;
+}
+
+describe('ArmResets', () => {
+  it('leaves of a rating the shares of all drift resets since it was learned', () => {
+    const resets = eventful();
+    expect([9, 10, 19, 20].map((at) => resets.shareLeft('big', at))).toEqual([0.05, 0.1, 0.1, 1]);
+    expect(resets.shareLeft('small', 1)).toBe(1);
+    expect(['big', 'small', 'other'].map((arm) => resets.hasDrifted(arm))).toEqual([true, false, false]);
+  });
+
+  it('forgets what was decided before an admin made the arm new, and of that arm alone', () => {
+    const resets = eventful();
+    expect([14, 15, 16].map((at) => resets.isForgotten('small', at))).toEqual([true, false, false]);
+    expect(resets.isForgotten('big', 1)).toBe(false);
+    resets.reset(resetOf('small', 30));
+    expect(resets.isForgotten('small', 16)).toBe(true);
+  });
+
+  it('knows an alarm of before a reset of either kind for outdated', () => {
+    const resets = eventful();
+    expect([15, 19, 20, 25].map((at) => resets.isOutdated(driftOf('big', at, 40)))).toEqual([true, true, false, false]);
+    expect([14, 15].map((at) => resets.isOutdated(driftOf('small', at, 40)))).toEqual([true, false]);
+    expect(resets.isOutdated(driftOf('other', 1, 40))).toBe(false);
+  });
+
+  it('has no drift behind it once an admin has made the arm new', () => {
+    const resets = eventful();
+    resets.reset(resetOf('big', 30));
+    expect(resets.hasDrifted('big')).toBe(false);
+    expect(resets.shareLeft('big', 9)).toBe(1);
+  });
+
+  it('goes on from a restored state, and leaves the state that it was given alone', () => {
+    const [resets, copy] = [eventful(), new ArmResets()];
+    const state = resets.state();
+    const before = structuredClone(state);
+    copy.restore(state);
+    copy.drifted(driftOf('big', 25, 26, 0.5));
+    expect(state).toEqual(before);
+    expect(resets.state()).toEqual(before);
+    resets.drifted(driftOf('big', 25, 26, 0.5));
+    expect(copy.state()).toEqual(resets.state());
+  });
+});
