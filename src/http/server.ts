@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import { invalidRequest } from '../domain/errors.ts';
 import { newId } from '../util/ids.ts';
 import { authenticate, authenticateAdmin } from './auth.ts';
 import { answerError, answerExpectation, answerParserError, registerErrorHandlers } from './errors.ts';
@@ -33,7 +34,8 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
     requestTimeout: UPLOAD_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000 },
+    // A request without a host is refused below: Node's own answer to it has no body.
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000, requireHostHeader: false },
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
   server.server.on('checkExpectation', answerExpectation);
@@ -42,6 +44,9 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   server.decorateRequest('gatewayKey', null);
   const greet = hook((request, reply) => {
     void reply.header('x-request-id', request.id);
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw invalidRequest('The request has no Host header.', null, 'malformed_http');
+    }
     // A pooled client must not send its next request into a closing connection.
     if (parts.notReady() !== null) void reply.header('connection', 'close');
   });

@@ -94,6 +94,10 @@ describe('bad input', () => {
     const garbage = await sendBytes(gateway.url, 'hello?\r\n\r\n');
     expect(garbage).toMatch(/^HTTP\/1.1 400 /);
     expect(JSON.parse(garbage.split('\r\n\r\n')[1]).error.code).toBe('malformed_http');
+    const hostless = parseAnswer(
+      await sendBytes(gateway.url, 'GET /health/live HTTP/1.1\r\nconnection: close\r\n\r\n'),
+    );
+    expect([hostless.status, JSON.parse(hostless.body).error.code]).toEqual([400, 'malformed_http']);
     const overflow = await sendBytes(gateway.url, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`);
     expect(overflow).toMatch(/^HTTP\/1.1 431 /);
     for (const [head, status, code] of [
