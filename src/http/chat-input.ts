@@ -62,7 +62,8 @@ function checkNumbers(body: JsonObject): void {
 
 function weightHeader(value: string | string[] | undefined): number | null {
   if (value === undefined) return null;
-  const weight = typeof value === 'string' && /^\s*(\d+\.?\d*|\.\d+)\s*$/.test(value) ? Number(value) : Number.NaN;
+  const weight =
+    typeof value === 'string' && /^\s*(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(value) ? Number(value) : Number.NaN;
   if (!(weight >= 0 && weight <= 1)) {
     throw invalidRequest('x-mixllm-weight must be a number between 0 and 1.', 'x-mixllm-weight', 'invalid_weight');
   }

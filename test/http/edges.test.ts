@@ -254,6 +254,8 @@ describe('a decision', () => {
     expect(await weigh(keys[0].key, 'auto')).toEqual([0.3, 'config']);
     expect(await weigh(keys[0].key, 'auto', '0.9')).toEqual([0.9, 'header']);
     expect(await weigh(keys[0].key, 'auto:0.1', '0.9')).toEqual([0.1, 'model']);
+    // As Python writes small numbers.
+    expect(await weigh(keys[0].key, 'auto', '5e-05')).toEqual([5e-5, 'header']);
     expect(await weigh(keys[0].key, 'auto:quality')).toEqual([0.95, 'model']);
     expect(await weigh(keys[1].key, 'auto:quality')).toEqual([0.6, 'key']);
     const headers = { authorization: `Bearer ${keys[1].key}` };
