@@ -88,15 +88,16 @@ export class UpstreamHttp {
     // Whoever reads it sees how it ended; one that nobody reads, or no longer, must not end the process.
     content.on('error', () => {});
     if (!isSuccess(status)) {
-      if (status < 400) content.destroy();
+      if (!isError(status)) content.destroy();
       await this.#refuse(status, told, () => readText(content));
     }
     return { headers: told, body: content };
   }
 
-  /** @throws UpstreamStatusError, or UpstreamError for a redirection that could not be followed */
+  /** @throws UpstreamStatusError, or UpstreamError for what is no status to pass on: an unfollowed redirection, or 600 and more */
   async #refuse(status: number, headers: UpstreamHeaders, text: () => Promise<string>): Promise<never> {
-    if (status < 400) throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
+    if (!isError(status))
+      throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
     // Whatever its body is like, the status counts.
     throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
   }
@@ -152,6 +153,10 @@ export class UpstreamHttp {
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
+}
+
+function isError(status: number): boolean {
+  return status >= 400 && status < 600;
 }
 
 /** Of every request, whoever the provider is. */

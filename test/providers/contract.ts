@@ -239,6 +239,13 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
     });
 
+    it('finds a status unreadable that HTTP does not know: it could not be passed on', async () => {
+      upstream.respond = (response) => void response.writeHead(999).end('{}');
+      for (const answer of [provider.complete(callOf({})), provider.stream(callOf({ stream: true }))]) {
+        expect(await failureOf(answer)).toMatchObject({ failure: 'unreadable', status: 502 });
+      }
+    });
+
     it('finds a stream event unreadable that is not JSON', async () => {
       upstream.respond = answerStream([Buffer.from('data: <html>\n\n')]);
       const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
