@@ -41,7 +41,11 @@ export const modelSchema = z.strictObject({
     .optional(),
 });
 
-const secret = z.string().trim();
+/** It travels in a header. Spaces within: some servers without authentication are given a sentence. */
+const secret = z
+  .string()
+  .trim()
+  .regex(/^[\x20-\x7e]*$/, 'ASCII characters, as a header can carry');
 
 const provider = z.strictObject({
   type: z.enum(['openai', 'anthropic']),
@@ -96,7 +100,7 @@ export const qualityTargetSchema = z.union(
 
 const key = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
-  key: secret.min(1),
+  key: secret.min(1).regex(/^\S*$/, 'no spaces within: clients send it as a bearer token'),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),

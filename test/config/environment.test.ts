@@ -9,6 +9,13 @@ models: [{ id: a, provider: p, price: { input: 1, output: 2 } }]
 `;
 const keyFrom = (text: string, environment: Record<string, string> = {}) =>
   parse(withKey(text), environment).config.providers.p.api_key;
+/** Takes any text, which a key does not. */
+const withName = (text: string) => `
+providers: { p: { type: openai } }
+models: [{ id: a, model: ${text}, provider: p, price: { input: 1, output: 2 } }]
+`;
+const nameFrom = (text: string, environment: Record<string, string> = {}) =>
+  parse(withName(text), environment).config.models[0].model;
 
 describe('variables in the config', () => {
   it.each([
@@ -81,13 +88,14 @@ describe('variables in the config', () => {
     );
     fc.assert(
       fc.property(nasty, fc.constantFrom('${KEY}', '"${KEY}"', "'${KEY}'"), (value, text) => {
-        // Outer white space goes: secrets mounted as files end in a line break.
-        fc.pre(value.trim() !== '');
-        const { config, missingKeys } = parse(withKey(text), { KEY: value, OTHER: 'never' });
-        expect(config.providers).toEqual({ p: { type: 'openai', api_key: value.trim(), stream_usage: true } });
-        expect(missingKeys.size).toBe(0);
+        fc.pre(value !== '');
+        const { config } = parse(withName(text), { KEY: value, OTHER: 'never' });
+        expect(config.models).toEqual([{ ...parse(withName('m')).config.models[0], model: value }]);
+        expect(config.providers).toEqual(parse(withName('m')).config.providers);
       }),
     );
+    // Outer white space goes: secrets mounted as files end in a line break.
+    expect(keyFrom('${KEY}', { KEY: ' sk-1\n' })).toBe('sk-1');
   });
 
   it('turn a provider off when its key is not set, and are an error anywhere else', () => {
@@ -125,7 +133,7 @@ server: { host: "\${HOST}:1" }
   });
 
   it('do not stumble over the characters that stand for them meanwhile', () => {
-    expect(keyFrom('"\uE0007\uE001"')).toBe('\uE0007\uE001');
-    expect(keyFrom('"\uE000"')).toBe('\uE000');
+    expect(nameFrom('"\uE0007\uE001"')).toBe('\uE0007\uE001');
+    expect(nameFrom('"\uE000"')).toBe('\uE000');
   });
 });

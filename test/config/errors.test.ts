@@ -164,6 +164,19 @@ describe('secrets in a config error', () => {
     ]);
   });
 
+  it('are refused where no header could carry them', () => {
+    const problems = [
+      `providers: { p: { type: openai, api_key: "sk-ключ-0123" } }\n${MODELS}`,
+      `${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "${SECRET}\\u0001" }] }`,
+      `${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "two words" }] }`,
+    ].map((text) => problemsOf(text));
+    expect(problems).toEqual([
+      [expect.stringMatching(/^providers\.p\.api_key \(line 1\): its value is not shown; ASCII/)],
+      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; ASCII/)],
+      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; no spaces/)],
+    ]);
+  });
+
   it('are not shown, whatever the key is and whatever else is wrong', () => {
     const wrongs = ['port: 99999', 'unknown: 1', 'host: []'];
     fc.assert(
