@@ -159,6 +159,7 @@ export class Gateway {
         ...parts,
         eventLog: this.eventLog,
         learner: this.learner,
+        openDecision: (completionId) => this.#chat.openDecision(completionId),
         reliability: (source) => reliabilityOf(this.config, source),
         volunteered: (source) => {
           const { share, sources } = auditOf(this.config);

@@ -130,6 +130,11 @@ export class Chat {
     }
   }
 
+  /** The decision of an answer that is still on its way; null when there is none of that id. */
+  openDecision(completionId: string): string | null {
+    return [...this.#open].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
+  }
+
   /** Resolves once every request that has begun is recorded. */
   async idle(): Promise<void> {
     while (this.#open.size > 0) await Promise.all([...this.#open].map((exchange) => exchange.finished));

@@ -79,10 +79,14 @@ export class Exchange {
     return this.#overheadMs;
   }
 
-  /** Of a whole answer whose upstream told its usage; else null. */
+  /** The answer's own `id`, as soon as it has told it. */
+  get completionId(): string | null {
+    return this.#facts.completionId;
+  }
+
+  /** Of a whole answer, as it will be recorded: estimated where the upstream tells no usage. */
   get costUsd(): number | null {
-    const { usage } = this.#facts;
-    return usage && this.#answering ? costOf(this.#answering.arm.price, usage) : null;
+    return this.#bill('ok')?.costUsd ?? null;
   }
 
   callStarts(arm: Arm): void {

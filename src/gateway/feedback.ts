@@ -34,6 +34,8 @@ export interface FeedbackParts {
   reliability(source: string): Reliability | null;
   /** What a rating of the source counts where nobody asked for it; null: as much as any. */
   volunteered(source: string): VolunteerWeights | null;
+  /** The decision of an answer that is still on its way, by the completion's own id. */
+  openDecision(completionId: string): string | null;
 }
 
 /**
@@ -96,8 +98,14 @@ export class Feedback {
   }
 
   async #find(id: string): Promise<StoredEvent<DecisionEvent>[]> {
+    const { eventLog, openDecision } = this.#parts;
     try {
-      return (await this.#parts.eventLog.findDecision(id)).filter((event) => !isModelEvent(event));
+      // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
+      // Asked first: what ends meanwhile is then in the log.
+      const open = openDecision(id);
+      let events = await eventLog.findDecision(id);
+      if (events.length === 0 && open !== null) events = await eventLog.findDecision(open);
+      return events.filter((event) => !isModelEvent(event));
     } catch {
       throw unavailable();
     }

@@ -36,6 +36,17 @@ describe('a whole answer of an OpenAI upstream', () => {
     const { json: decision } = await get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
     expect(decision.outcome.usage.estimated).toBe(true);
     expect(decision.outcome.cost_usd).toBeLessThan(1);
+    expect(Number(headers.get('x-mixllm-cost-usd'))).toBeCloseTo(decision.outcome.cost_usd, 12);
+  });
+
+  it('that is an error under a status of success is a 502 with what it says, but not the key', async () => {
+    const error = { message: `no room for ${PROVIDER_KEY}`, type: 'overloaded', code: 503 };
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify({ error }))));
+    const gateway = await behind(upstream);
+    for (const stream of [false, true]) {
+      const { status, json } = await send(completions(gateway), ask('Hello', { model: 'big', stream }));
+      expect([status, json]).toEqual([502, { error: { ...error, message: 'no room for [redacted]' } }]);
+    }
   });
 
   it('reaches the client byte for byte, with the headers that explain it', async () => {

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
 import { type Answered, ask, get, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { COMPLETION, chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-feedback-'));
@@ -163,6 +164,30 @@ describe('ratings', () => {
     expect(ratings(gateway, 'big')).toBe(0);
     finish();
     await running;
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBe(1);
+  });
+
+  it("by the completion's own id are taken as soon as a stream has told it", async () => {
+    let finish: () => void = () => {};
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        response.write(sse(chunk({ content: 'one' })));
+        finish = () => response.end(sse(chunk({}, 'stop'), '[DONE]'));
+      }),
+    );
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url } }));
+    const { body } = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ask('Hello', { model: 'big', stream: true })),
+    });
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    expect((await rate(gateway, { id: COMPLETION.id, score: 1 })).status).toBe(202);
+    expect((await rate(gateway, { id: `${COMPLETION.id}x`, score: 1 })).status).toBe(404);
+    finish();
+    while (!(await reader.read()).done);
     await settled(gateway);
     expect(ratings(gateway, 'big')).toBe(1);
   });
