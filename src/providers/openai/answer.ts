@@ -11,11 +11,14 @@ import type { RawSseEvent } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 
 const EMPTY = new Uint8Array(0);
+const OPENING_BRACE = 123;
+const decoder = new TextDecoder();
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
 export function readCompletion(json: string): AnswerFacts & { characters: number; toolCallIds: string[] } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
+    if (completion?.error) throw errorInSuccess(completion, 'unreadable');
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
@@ -36,11 +39,16 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
  * @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object
  */
 export function readStreamEvent(event: RawSseEvent, hideUsage: boolean): StreamPiece {
-  if (event.data === null) return { bytes: event.raw, content: false };
+  if (event.data === null) {
+    const body = event.raw[0] === OPENING_BRACE ? parseObject(decoder.decode(event.raw)) : null;
+    // Some servers answer 200 and one JSON object where the stream should have been.
+    if (body?.error) throw errorInSuccess(body, 'interrupted');
+    return { bytes: event.raw, content: false };
+  }
   if (event.data.trim() === '[DONE]') return { bytes: event.raw, content: false, done: true };
   const chunk = parseObject(event.data);
   if (!chunk) throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
-  if (chunk.error !== undefined && chunk.error !== null) throw streamError(chunk);
+  if (chunk.error !== undefined && chunk.error !== null) throw errorInSuccess(chunk, 'interrupted');
 
   const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
   const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
@@ -61,10 +69,11 @@ export function readStreamEvent(event: RawSseEvent, hideUsage: boolean): StreamP
   return piece;
 }
 
-function streamError(chunk: JsonObject): UpstreamError {
-  const detail = isJsonObject(chunk.error) ? chunk.error : { message: String(chunk.error) };
-  const message = stringOrNull(detail.message) ?? 'The upstream reported an error in its stream.';
-  return new UpstreamError('interrupted', message, { body: JSON.stringify({ error: detail }) });
+/** What the upstream says of its failure, though its status was a success. */
+function errorInSuccess({ error }: JsonObject, failure: 'unreadable' | 'interrupted'): UpstreamError {
+  const detail = isJsonObject(error) ? error : { message: String(error) };
+  const message = stringOrNull(detail.message) ?? 'The upstream reported an error in its answer.';
+  return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });
 }
 
 /** Any non-empty field of a delta but the role is part of the answer: text, reasoning, refusal, tool calls, audio. */
