@@ -155,10 +155,15 @@ export class ModelAdmin {
     return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange };
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const { eventLog, learner } = this.#parts;
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => {});
-    return turn;
+    const result = await turn;
+    // What the learner says to it (a launch, a new snapshot) takes effect by way of the log as well.
+    await eventLog.flush();
+    await learner.learned(Number.POSITIVE_INFINITY, IN_FORCE_WITHIN_MS);
+    return result;
   }
 }
 

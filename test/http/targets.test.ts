@@ -202,10 +202,9 @@ describe('a model added while others are known', () => {
       const { json } = await chat(first, { model: 'big' });
       await send(`${first.url}/feedback`, { id: json.id, score: 1 });
       const fresh = { id: 'fresh', provider: 'big', model: 'fresh', price: { input: 1, output: 4 } };
-      expect((await admin('', fresh)).status).toBe(201);
-      // A second change, before the launch has come back from the log.
-      expect((await admin('/small', { max_concurrency: 5 }, 'PATCH')).status).toBe(200);
-      await settled(first);
+      // A second change, before the launch has come back from the log; then it is in force.
+      const changes = [admin('', fresh), admin('/small', { max_concurrency: 5 }, 'PATCH')];
+      expect((await Promise.all(changes)).map(({ status }) => status)).toEqual([201, 200]);
       expect([await launchOf(first, 'fresh'), await launchOf(first, 'small')]).toEqual(['new, 0 of 30', null]);
       let forced = 0;
       for (let i = 0; i < 20; i++) {
@@ -220,7 +219,6 @@ describe('a model added while others are known', () => {
       expect(await launchOf(first, 'fresh')).toBe(`new, ${forced} of 30`);
       expect(await launchesIn(first)).toBe(1);
       expect((await admin('/fresh/reset', null)).status).toBe(200);
-      await settled(first);
       expect([await launchOf(first, 'fresh'), await launchesIn(first)]).toEqual(['new, 0 of 30', 2]);
       await first.close();
       const second = await startTestGateway({ urls, config: { storage } });
