@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { finished } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 
@@ -24,7 +25,9 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
   }
   const status = ('statusCode' in error && error.statusCode) || 500;
   if (status < 500) {
-    send(reply, new GatewayError(status, error.message, { code: codeOf(error) }));
+    const refusal = new GatewayError(status, error.message, { code: codeOf(error) });
+    if (status === 413) afterUpload(request, reply, () => send(reply, refusal));
+    else send(reply, refusal);
     return;
   }
   request.log.error({ err: error, requestId: request.id }, 'A request failed inside the gateway.');
@@ -34,6 +37,16 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
       code: 'internal_error',
     }),
   );
+}
+
+/**
+ * A connection that closes under a client which still sends shows it no answer. Where it may stay open, Node reads the
+ * rest and drops it; where the client wants it closed, the answer waits for the rest. The time for uploads bounds both.
+ */
+function afterUpload({ raw }: FastifyRequest, reply: FastifyReply, answer: () => void): void {
+  void reply.removeHeader('connection');
+  if (reply.raw.shouldKeepAlive) answer();
+  else finished(raw.resume(), answer);
 }
 
 function send(reply: FastifyReply, error: GatewayError): void {

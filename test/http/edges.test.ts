@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -110,6 +111,24 @@ describe('bad input', () => {
       const answer = parseAnswer(await sendBytes(gateway.url, `${head}\r\nhost: x\r\nconnection: close\r\n\r\n`));
       expect([answer.status, JSON.parse(answer.body).error.code]).toEqual([status, code]);
     }
+  });
+
+  it('that is far too large gets its answer also where the client first sends all of it', async () => {
+    const gateway = kept(await startTestGateway({ config: { server: { port: 0, max_body_mb: 0.01 } } }));
+    const body = JSON.stringify(ask('x'.repeat(8 * 2 ** 20)));
+    expect((await send(completions(gateway), body)).json.error.code).toBe('request_too_large');
+    const { port } = new URL(gateway.url);
+    const answer = await new Promise<string>((resolve) => {
+      let received = '';
+      const socket = connect(Number(port), '127.0.0.1').pause();
+      socket.on('data', (chunk) => {
+        received += chunk;
+      });
+      socket.on('error', () => {}).on('close', () => resolve(received));
+      const head = `POST /v1/route HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}`;
+      socket.write(`${head}\r\n\r\n${body}`, () => socket.resume());
+    });
+    expect(JSON.parse(parseAnswer(answer).body).error.code).toBe('request_too_large');
   });
 
   it('that trickles in is given up: headers after seconds, bodies after minutes', async () => {
