@@ -3,7 +3,7 @@ import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 /** What routing may spend: on average per request, or per UTC day. */
 export type BudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 /** Milliseconds between requests before anything is known: a thousand a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */

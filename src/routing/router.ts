@@ -15,7 +15,7 @@ import type { Random } from '../util/random.ts';
 import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
 import type { Breakers } from './breaker.ts';
-import type { BudgetLedger, BudgetTarget } from './budget-ledger.ts';
+import { type BudgetLedger, type BudgetTarget, DAY_MS } from './budget-ledger.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
 import type { Launches, LaunchLimits } from './launches.ts';
@@ -106,7 +106,7 @@ export class Router {
     try {
       return this.#decideByPolicy(query, context, explanations, candidates);
     } catch (error) {
-      if (error instanceof NothingAffordable) throw budgetSpent();
+      if (error instanceof NothingAffordable) throw budgetSpent(query.now);
       return this.#decideByReference(query, explanations, candidates, messageOf(error));
     }
   }
@@ -301,10 +301,16 @@ const KEPT_OUT = {
   cost: "it would cost more than is left of the day's budget",
 };
 
-function budgetSpent(): GatewayError {
+/** @param now milliseconds since the epoch */
+function budgetSpent(now: number): GatewayError {
   return new GatewayError(429, "What is left of today's budget pays for no model; the day ends at midnight UTC.", {
     type: 'insufficient_quota',
     code: 'budget_spent',
+    responseHeaders: {
+      'retry-after': String(Math.ceil((DAY_MS - (now % DAY_MS)) / 1000)),
+      // Tells OpenAI's own clients that trying again at once is of no use.
+      'x-should-retry': 'false',
+    },
   });
 }
 

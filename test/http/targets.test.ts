@@ -66,6 +66,10 @@ describe('routing.targets.budget', () => {
     }
     expect(last.status).toBe(429);
     expect(last.json.error).toMatchObject({ code: 'budget_spent', message: expect.stringContaining('midnight UTC') });
+    expect([last.headers.get('x-should-retry'), last.headers.get('retry-after')]).toEqual([
+      'false',
+      String((86_400_000 - (clock.now() % 86_400_000)) / 1000),
+    ]);
     expect(spent).toBeGreaterThan(0.015);
     expect(spent).toBeLessThan(0.02 * 1.01);
     expect(await metric(gateway, 'budget_spent_usd')).toBeCloseTo(spent, 9);
