@@ -7,7 +7,7 @@ import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answ
 import { toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
-import { readStreamEvent } from '../../src/providers/openai/answer.ts';
+import { StreamReader } from '../../src/providers/openai/stream.ts';
 import type { StreamPiece } from '../../src/providers/provider.ts';
 import { SseSplitter } from '../../src/util/sse.ts';
 import { bytesOf, callOf, collect, mergeFacts } from './contract.ts';
@@ -42,7 +42,8 @@ describe('any split of the bytes', () => {
     const read = (cuts: readonly number[], hideUsage: boolean) => {
       const splitter = new SseSplitter();
       const pieces = cutAt(bytes, cuts).flatMap((part) => splitter.push(part));
-      return pieces.map((event) => readStreamEvent(event, hideUsage));
+      const reader = new StreamReader(hideUsage);
+      return pieces.map((event) => reader.read(event));
     };
     fc.assert(
       fc.property(places, (cuts) => {
@@ -51,6 +52,29 @@ describe('any split of the bytes', () => {
         expect(mergeFacts(read(cuts, true)).usage).toMatchObject({ cachedInputTokens: expect.any(Number) });
       }),
     );
+  });
+});
+
+describe('an OpenAI stream of several choices', () => {
+  const chunk = (index: number, finish_reason: string | null) =>
+    `data: ${JSON.stringify({ id: 'c', choices: [{ index, delta: { content: 'x' }, finish_reason }] })}\n\n`;
+
+  function isFinished(...events: string[]): boolean {
+    const reader = new StreamReader(false);
+    for (const event of new SseSplitter().push(Buffer.from(events.join('')))) reader.read(event);
+    return reader.finished;
+  }
+
+  it('is whole when each that had begun has ended, or at [DONE]', () => {
+    const begun = [chunk(0, null), chunk(1, null)];
+    expect(isFinished(...begun)).toBe(false);
+    expect(isFinished(...begun, chunk(0, 'stop'))).toBe(false);
+    expect(isFinished(...begun, chunk(0, 'stop'), chunk(1, 'length'))).toBe(true);
+    expect(isFinished(...begun, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
+  });
+
+  it('stays whole when a choice that has ended speaks again', () => {
+    expect(isFinished(chunk(0, null), chunk(0, 'stop'), chunk(0, null))).toBe(true);
   });
 });
 

@@ -9,8 +9,9 @@ import {
   UpstreamStatusError,
   urlOf,
 } from '../upstream-http.ts';
-import { readCompletion, readStreamEvent } from './answer.ts';
+import { readCompletion } from './answer.ts';
 import { toUpstreamRequest } from './request.ts';
+import { StreamReader } from './stream.ts';
 
 export interface OpenAIProviderOptions {
   name: string;
@@ -77,23 +78,18 @@ export class OpenAIProvider implements Provider {
 
   async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {
     const splitter = new SseSplitter();
-    let finished = false;
-    const read = (event: Parameters<typeof readStreamEvent>[0]) => {
-      const piece = readStreamEvent(event, hideUsage);
-      finished ||= piece.done === true || typeof piece.finishReason === 'string';
-      return piece;
-    };
+    const reader = new StreamReader(hideUsage);
     try {
       for await (const chunk of body) {
         call.onActivity?.();
-        for (const event of splitter.push(chunk)) yield read(event);
+        for (const event of splitter.push(chunk)) yield reader.read(event);
       }
       const rest = splitter.flush();
-      if (rest) yield read(rest);
+      if (rest) yield reader.read(rest);
     } catch (error) {
       throw this.#http.toUpstreamError(error, call.signal, 'interrupted');
     }
-    if (!finished) throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
+    if (!reader.finished) throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
   }
 
   #translate(error: unknown, signal: AbortSignal): unknown {

@@ -1,0 +1,85 @@
+import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
+import { UpstreamError } from '../../domain/errors.ts';
+import type { RawSseEvent } from '../../util/sse.ts';
+import type { StreamPiece } from '../provider.ts';
+import { errorInSuccess, parseObject, readUsage, stringOrNull } from './answer.ts';
+
+const EMPTY = new Uint8Array(0);
+const OPENING_BRACE = 123;
+const decoder = new TextDecoder();
+
+/** Reads a stream of chat completion chunks, one event after the other; their bytes stay as they came. */
+export class StreamReader {
+  readonly #hideUsage: boolean;
+  /** Indices of the choices that have begun, and of those that have told why they ended. Some speak again after it. */
+  readonly #begun = new Set<unknown>();
+  readonly #ended = new Set<unknown>();
+  #isDone = false;
+
+  /** @param hideUsage the client did not ask for the usage chunk, so it gets no bytes of it */
+  constructor(hideUsage: boolean) {
+    this.#hideUsage = hideUsage;
+  }
+
+  /** True once the answer is whole: after `[DONE]`, or when each choice that had begun has told why it ended. */
+  get finished(): boolean {
+    return this.#isDone || (this.#ended.size > 0 && this.#ended.size === this.#begun.size);
+  }
+
+  /** What one event tells. @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object */
+  read(event: RawSseEvent): StreamPiece {
+    if (event.data === null) return readSilence(event.raw);
+    if (event.data.trim() === '[DONE]') {
+      this.#isDone = true;
+      return { bytes: event.raw, content: false, done: true };
+    }
+    const chunk = parseObject(event.data);
+    if (!chunk) throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
+    if (chunk.error !== undefined && chunk.error !== null) throw errorInSuccess(chunk, 'interrupted');
+
+    const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
+    const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
+    const usage = readUsage(chunk.usage);
+    const piece: StreamPiece = {
+      bytes: this.#hideUsage && usage && choices.length === 0 ? EMPTY : event.raw,
+      content: deltas.some(carriesContent),
+      characters: deltas.reduce((sum, delta) => sum + generatedCharacters(delta), 0),
+    };
+    const completionId = stringOrNull(chunk.id);
+    const servedModel = stringOrNull(chunk.model);
+    const finishReason = this.#finishReasonOf(choices);
+    if (completionId) piece.completionId = completionId;
+    if (servedModel) piece.servedModel = servedModel;
+    if (finishReason) piece.finishReason = finishReason;
+    if (usage) piece.usage = usage;
+    if (deltas.some(({ tool_calls: calls }) => Array.isArray(calls))) piece.toolCallIds = deltas.flatMap(toolCallIds);
+    return piece;
+  }
+
+  /** Of the first choice that tells one; null when none does. */
+  #finishReasonOf(choices: readonly JsonObject[]): string | null {
+    let first: string | null = null;
+    for (const { index, finish_reason: told } of choices) {
+      const reason = stringOrNull(told);
+      this.#begun.add(index);
+      if (reason !== null) this.#ended.add(index);
+      first ??= reason;
+    }
+    return first;
+  }
+}
+
+/** @throws UpstreamError for the one JSON object that some servers answer 200 with where the stream should have been */
+function readSilence(raw: Uint8Array): StreamPiece {
+  const body = raw[0] === OPENING_BRACE ? parseObject(decoder.decode(raw)) : null;
+  if (body?.error) throw errorInSuccess(body, 'interrupted');
+  return { bytes: raw, content: false };
+}
+
+/** Any non-empty field of a delta but the role is part of the answer: text, reasoning, refusal, tool calls, audio. */
+function carriesContent(delta: JsonObject): boolean {
+  return Object.entries(delta).some(
+    ([name, value]) =>
+      name !== 'role' && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0),
+  );
+}
