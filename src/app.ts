@@ -17,6 +17,7 @@ import { FeedbackRequests } from './gateway/feedback-requests.ts';
 import { ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
 import { Learner } from './gateway/learner.ts';
+import { LogWatch } from './gateway/log-watch.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { Runtime } from './gateway/runtime.ts';
@@ -64,6 +65,7 @@ export class Gateway {
   readonly metrics = new Metrics();
   readonly learner: Learner;
   readonly eventLog: EventLog;
+  readonly #logWatch: LogWatch;
   readonly #chat: Chat;
   readonly #implicitSignals: ImplicitSignals;
   readonly #clock: Clock;
@@ -115,6 +117,12 @@ export class Gateway {
     });
     this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.recheck());
+    this.#logWatch = new LogWatch({
+      store: this.store,
+      clock: this.#clock,
+      learnedUpTo: () => this.learner.knowledge.sequence,
+      onMore: (lastSequence) => this.learner.wake(lastSequence),
+    });
     this.#runtime = this.#runtimeOf(loaded, null);
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
@@ -203,6 +211,7 @@ export class Gateway {
     this.#started = true;
     if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
     else this.#introduceArms();
+    this.#logWatch.start();
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
@@ -245,6 +254,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
+    this.#logWatch.stop();
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();

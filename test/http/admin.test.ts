@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const kept = cleanup();
 let folder: string;
@@ -34,6 +36,20 @@ const NEW = {
 };
 
 describe('/admin/models', () => {
+  it('reaches another gateway on the same log that has nothing to write itself, within a second', async () => {
+    const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
+    const first = kept(await startTestGateway({ config }));
+    const urls = Object.fromEntries(Object.entries(first.upstreams).map(([id, { url }]) => [id, url]));
+    const clock = new ManualClock();
+    const idle = kept(await startTestGateway({ urls, config, clock }));
+    expect((await retire(first, 'small')).status).toBe(200);
+    expect(await listed(idle)).toEqual(['big', 'small']);
+    clock.advance(1000);
+    await until(() => idle.gateway.learner.knowledge.modelChanges.size > 0);
+    await idle.gateway.learner.idle();
+    expect(await listed(idle)).toEqual(['big']);
+  });
+
   it('adds a model that serves at once, changes it, retires it; every change survives a restart', async () => {
     const storage = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const upstreams = kept(await startTestGateway());
