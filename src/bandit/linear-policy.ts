@@ -30,11 +30,6 @@ export interface LinearPolicyState extends LengthModelState {
   launched: Record<string, Float64Array>;
 }
 
-type Predicted = Pick<
-  OfferAssessment,
-  'arm' | 'quality' | 'qualitySd' | 'modelOutputTokens' | 'outputTokens' | 'costUsd'
->;
-
 /** All that observations leave behind, by arm. The sums of two sets of observations add up. */
 export interface PolicySums extends LengthSums {
   quality: ReadonlyMap<string, ArmSums>;
@@ -162,17 +157,16 @@ export class LinearPolicy implements Policy {
 
   decide(input: DecisionInput): PolicyDecision {
     const { weight } = input;
-    const predicted = input.offers.map((offer) => this.#predict(offer, input.context));
-    const unit = costUnit(input, predicted);
-    const prospects = predicted.map((p, i) => this.#prospect(p, input.offers[i], weight, unit));
+    const assessments = input.offers.map((offer) => this.#assess(offer, input.context));
+    const unit = costUnit(input, assessments);
+    const prospects = assessments.map((assessment, i) => this.#prospect(assessment, input.offers[i], weight, unit));
     const limit = input.costLimitUsd ?? Number.POSITIVE_INFINITY;
     const affordable: number[] = [];
-    for (let i = 0; i < predicted.length; i++) if (!(predicted[i].costUsd > limit)) affordable.push(i);
+    for (let i = 0; i < assessments.length; i++) if (!(assessments[i].costUsd > limit)) affordable.push(i);
     if (affordable.length === 0) throw new NothingAffordable('Every model would cost more than is left.');
     const allowed = input.guard ? goodEnough(prospects, affordable, input.guard) : affordable;
     const taking = allowed.map((i) => prospects[i]);
     const choice = EXPLORATIONS[input.exploration](taking, weight, input.random);
-    const assessments = predicted.map((p, i) => assessmentOf(p, input.offers[i]));
     for (const i of affordable) assessments[i].keptOut = 'quality';
     for (let place = 0; place < allowed.length; place++) {
       const assessment = assessments[allowed[place]];
@@ -190,7 +184,7 @@ export class LinearPolicy implements Policy {
     return { chosen: allowed[choice.chosen], chosenBy: choice.chosenBy, assessments, costUnitUsd: unit };
   }
 
-  #prospect(predicted: Predicted, offer: Offer, weight: number, unit: number): Prospect {
+  #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
     const { arm, quality, qualitySd, costUsd } = predicted;
     const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
     return {
@@ -263,16 +257,22 @@ export class LinearPolicy implements Policy {
     this.#launched = new Map(Object.entries(state.launched));
   }
 
-  #predict(offer: Offer, x: Float64Array): Predicted {
-    const quality = this.#quality.predict(offer.arm, x);
-    const { modelOutputTokens, outputTokens } = this.#length.predict(offer.arm, x);
+  /** What is predicted of an offer, and the rest as of one that costs too much. */
+  #assess({ arm, cost, penalty }: Offer, x: Float64Array): OfferAssessment {
+    const quality = this.#quality.predict(arm, x);
+    const { modelOutputTokens, outputTokens } = this.#length.predict(arm, x);
     return {
-      arm: offer.arm,
+      arm,
       quality: quality.mean,
       qualitySd: quality.sd,
-      modelOutputTokens,
+      exploredQuality: quality.mean,
       outputTokens,
-      costUsd: offer.cost(outputTokens),
+      modelOutputTokens,
+      costUsd: cost(outputTokens),
+      penalty,
+      score: 0,
+      keptOut: 'cost',
+      propensity: 0,
     };
   }
 }
@@ -281,23 +281,6 @@ export class LinearPolicy implements Policy {
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
-}
-
-/** As of an offer that costs too much. Field by field: spreading takes longer than half a prediction. */
-function assessmentOf(predicted: Predicted, { penalty }: Offer): OfferAssessment {
-  return {
-    arm: predicted.arm,
-    quality: predicted.quality,
-    qualitySd: predicted.qualitySd,
-    exploredQuality: predicted.quality,
-    outputTokens: predicted.outputTokens,
-    modelOutputTokens: predicted.modelOutputTokens,
-    costUsd: predicted.costUsd,
-    penalty,
-    score: 0,
-    keptOut: 'cost',
-    propensity: 0,
-  };
 }
 
 function interceptOnly(dimensions: number, level: number): Float64Array {
