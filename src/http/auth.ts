@@ -61,7 +61,12 @@ export function isFromThisMachine({ headers }: FastifyRequest): boolean {
   const host = (headers.host ?? '').replace(/:\d+$/, '');
   const site = headers['sec-fetch-site'];
   const samePage = site === undefined || site === 'same-origin' || site === 'none';
-  return !forwarded && samePage && isLoopback(host);
+  return !forwarded && samePage && isOwnOrigin(headers) && isLoopback(host);
+}
+
+/** Older browsers tell where a page is from in `origin` alone, which is `null` for a page that hides it. */
+function isOwnOrigin({ origin, host }: FastifyRequest['headers']): boolean {
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 }
 
 function unauthorized(message: string): GatewayError {

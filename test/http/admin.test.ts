@@ -326,8 +326,11 @@ describe('/admin/models', () => {
     for (const [name, value] of [
       ['x-forwarded-for', '203.0.113.9'],
       ['sec-fetch-site', 'cross-site'],
+      ['origin', 'https://example.com'],
+      ['origin', 'null'],
     ]) {
       expect(await ask(own, { [name]: value })).toBe(403);
     }
+    expect(await ask(own, { origin: own.url })).toBe(200);
   });
 });
