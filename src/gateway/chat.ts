@@ -274,6 +274,7 @@ export class Chat {
           request: input.request,
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
+          adapt: exchange.decision.chosenBy !== 'request',
           signal,
           connectTimeoutMs: arm.timeouts.connectMs,
           onActivity,

@@ -7,6 +7,11 @@ export interface ProviderCall {
   model: string;
   /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
   maxOutputTokens: number | null;
+  /**
+   * The client has left the choice of the model to the gateway, and so cannot know what this one takes: a field that the
+   * upstream refuses for it may be left out, and is then named. Else such a refusal is the client's to see.
+   */
+  adapt: boolean;
   /** Aborts the call and closes its connection. All other time limits are its owner's. */
   signal: AbortSignal;
   /** Milliseconds that a new connection may take. It is the one limit that only the provider can keep. */

@@ -4,9 +4,10 @@ export interface Span {
   end: number;
 }
 
-/** One member of a JSON object: its decoded name and where its value stands. */
+/** One member of a JSON object: its decoded name, and where name (with its quotes) and value stand. */
 export interface Member {
   name: string;
+  key: Span;
   value: Span;
 }
 
@@ -19,10 +20,11 @@ export function membersOf(text: string): Member[] {
   const members: Member[] = [];
   let depth = 0;
   let name: string | null = null;
+  let key: Span = { start: -1, end: -1 };
   let start = -1;
   let end = -1;
   const finishMember = () => {
-    if (name !== null && start >= 0) members.push({ name, value: { start, end } });
+    if (name !== null && start >= 0) members.push({ name, key, value: { start, end } });
     name = null;
     start = -1;
   };
@@ -35,8 +37,10 @@ export function membersOf(text: string): Member[] {
     if (closes) depth--;
     if (depth === 0 && closes) finishMember();
     else if (depth === 1 && unit === ',') finishMember();
-    else if (depth === 1 && unit === '"' && name === null) name = JSON.parse(text.slice(token, i + 1));
-    else if (name !== null && !(depth === 1 && unit === ':')) {
+    else if (depth === 1 && unit === '"' && name === null) {
+      key = { start: token, end: i + 1 };
+      name = JSON.parse(text.slice(token, i + 1));
+    } else if (name !== null && !(depth === 1 && unit === ':')) {
       if (start < 0) start = token;
       end = i + 1;
     }
@@ -75,4 +79,24 @@ export function setMember(object: string, name: string, json: string): string {
   const brace = object.indexOf('{') + 1;
   const separator = /^\s*\}/.test(object.slice(brace)) ? '' : ',';
   return `${object.slice(0, brace)}${JSON.stringify(name)}:${json}${separator}${object.slice(brace)}`;
+}
+
+/** `object` without any occurrence of the member. */
+export function removeMember(object: string, name: string): string {
+  const members = membersOf(object);
+  const at = members.findIndex((member) => member.name === name);
+  if (at < 0) return object;
+  // With the comma behind it; the last one with the comma before it.
+  const start = at > 0 && at === members.length - 1 ? members[at - 1].value.end : members[at].key.start;
+  const end = at < members.length - 1 ? members[at + 1].key.start : members[at].value.end;
+  return removeMember(replaceSpans(object, [{ span: { start, end }, replacement: '' }]), name);
+}
+
+/** `object` with the member under another name. */
+export function renameMember(object: string, name: string, to: string): string {
+  const renamed = membersOf(object).filter((member) => member.name === name);
+  return replaceSpans(
+    object,
+    renamed.map(({ key }) => ({ span: key, replacement: JSON.stringify(to) })),
+  );
 }

@@ -275,6 +275,7 @@ export function callOf(fields: Partial<ChatBody>, signal = new AbortController()
     request: { text: JSON.stringify(body), body },
     model: 'upstream-model',
     maxOutputTokens: null,
+    adapt: true,
     signal,
     connectTimeoutMs: 2000,
   };

@@ -85,7 +85,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     const body = { model: 'm', messages: [{ role: 'user', content }], ...(more.stream && { stream: true }) };
     return {
       request: { text: JSON.stringify(body), body },
-      ...{ model: 'm', maxOutputTokens: null, connectTimeoutMs: 3000 },
+      ...{ model: 'm', maxOutputTokens: null, adapt: true, connectTimeoutMs: 3000 },
       signal: more.signal ?? new AbortController().signal,
     };
   };

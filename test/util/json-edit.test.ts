@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { membersOf, replaceSpans, setMember } from '../../src/util/json-edit.ts';
+import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../src/util/json-edit.ts';
 
 const space = fc.constantFrom('', ' ', '\n', '\t ', '\r\n');
 /** A name in several spellings of the same string. */
@@ -97,5 +97,27 @@ describe('setMember', () => {
   it('keeps integers that JSON.parse would round', () => {
     expect(setMember('{"seed":9007199254740993}', 'model', '"m"')).toBe('{"model":"m","seed":9007199254740993}');
     expect(setMember('{ }', 'model', '"m"')).toBe('{"model":"m" }');
+  });
+});
+
+describe('removeMember and renameMember', () => {
+  const namesOf = (text: string) => membersOf(text).map((item) => item.name);
+
+  it('leave every other member as it was', () => {
+    fc.assert(
+      fc.property(object, fc.nat(), ({ members, text }, choice) => {
+        const target = members[choice % Math.max(1, members.length)]?.name ?? 'absent';
+        const others = members.filter((item) => item.name !== target);
+        const removed = removeMember(text, target);
+        expect(() => JSON.parse(removed)).not.toThrow();
+        expect(membersOf(removed).map(({ value }) => removed.slice(value.start, value.end))).toEqual(
+          others.map(({ json }) => json),
+        );
+        expect(namesOf(removed)).toEqual(others.map((item) => item.name));
+        const renamed = renameMember(text, target, 'a "new" name');
+        expect(namesOf(renamed)).toEqual(members.map((item) => (item.name === target ? 'a "new" name' : item.name)));
+      }),
+      { numRuns: 500 },
+    );
   });
 });

@@ -10,6 +10,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
+import { refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -30,6 +31,8 @@ export class OpenAIProvider implements Provider {
   readonly #url: URL;
   readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
+  /** By model: fields that it was found to refuse. */
+  readonly #refused = new Map<string, Set<string>>();
 
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
@@ -45,10 +48,11 @@ export class OpenAIProvider implements Provider {
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {
     try {
-      const { post } = this.#postOf(call);
-      const { headers, body } = await this.#http.postForWhole(post, call.onActivity);
-      const upstreamRequestId = this.#http.header(headers, 'x-request-id');
-      return { ...readCompletion(decodeText(body)), body, droppedParams: [], upstreamRequestId };
+      const { answer, droppedParams } = await this.#send(call, (post) =>
+        this.#http.postForWhole(post, call.onActivity),
+      );
+      const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
+      return { ...readCompletion(decodeText(answer.body)), body: answer.body, droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -56,11 +60,10 @@ export class OpenAIProvider implements Provider {
 
   async stream(call: ProviderCall): Promise<ProviderStream> {
     try {
-      const { post, usageAdded } = this.#postOf(call);
-      const answer = await this.#http.post(post);
+      const { answer, droppedParams, usageAdded } = await this.#send(call, (post) => this.#http.post(post));
       call.onActivity?.();
       const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
-      return { pieces: this.#pieces(answer.body, usageAdded, call), droppedParams: [], upstreamRequestId };
+      return { pieces: this.#pieces(answer.body, usageAdded, call), droppedParams, upstreamRequestId };
     } catch (error) {
       throw this.#translate(error, call.signal);
     }
@@ -70,10 +73,34 @@ export class OpenAIProvider implements Provider {
     return this.#http.close();
   }
 
-  #postOf(call: ProviderCall): { post: UpstreamPost; usageAdded: boolean } {
-    const { text, usageAdded } = toUpstreamRequest(call.request, call.model, this.#streamUsage);
-    const { signal, connectTimeoutMs } = call;
-    return { post: { url: this.#url, headers: this.#headers, body: text, signal, connectTimeoutMs }, usageAdded };
+  /**
+   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse. Nothing has
+   * been answered yet, so that is no retry.
+   */
+  async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
+    const { request, model, signal, connectTimeoutMs, adapt } = call;
+    const refused = new Set(adapt ? this.#refused.get(model) : null);
+    for (;;) {
+      const options = { model, askForUsage: this.#streamUsage, refused };
+      const { text: body, ...sent } = toUpstreamRequest(request, options);
+      try {
+        return {
+          answer: await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs }),
+          ...sent,
+        };
+      } catch (error) {
+        const field = adapt ? this.#learnRefusal(error, call) : null;
+        if (field === null || refused.has(field)) throw error;
+        refused.add(field);
+      }
+    }
+  }
+
+  #learnRefusal(error: unknown, { request, model }: ProviderCall): string | null {
+    if (!(error instanceof UpstreamStatusError) || error.status !== 400) return null;
+    const refusal = refusalOf(error.body, request.body);
+    if (refusal?.lasting) this.#refused.set(model, new Set(this.#refused.get(model)).add(refusal.field));
+    return refusal?.field ?? null;
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {

@@ -1,18 +1,48 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
-import { membersOf, replaceSpans, setMember } from '../../util/json-edit.ts';
+import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
+import { MAX_TOKENS } from './refusal.ts';
 
 export interface UpstreamRequest {
   /** The JSON text to send: the client's own, edited only where it must be. */
   text: string;
   /** True when the usage chunk was asked for on the gateway's behalf, and so is not for the client's eyes. */
   usageAdded: boolean;
+  /** Fields of the client that were left out. */
+  droppedParams: string[];
+}
+
+export interface UpstreamRequestOptions {
+  /** The upstream's name of the model. */
+  model: string;
+  /** Ask for the usage of a stream where the client did not. */
+  askForUsage: boolean;
+  /** Fields that the model refuses: left out, or put under the name that it knows. */
+  refused: ReadonlySet<string>;
 }
 
 /**
  * The request for an OpenAI upstream. The received text is edited in place rather than serialised anew: integers
  * beyond 2^53, the order of fields and every unknown field survive.
  */
-export function toUpstreamRequest(request: ChatRequest, model: string, askForUsage: boolean): UpstreamRequest {
+export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequestOptions): UpstreamRequest {
+  const { text, usageAdded } = addressed(request, options);
+  const refused = [...options.refused].filter((field) => request.body[field] !== undefined);
+  const isRenamed = (field: string) => field === MAX_TOKENS.old;
+  const without = (json: string, field: string) =>
+    isRenamed(field) && request.body[MAX_TOKENS.now] === undefined
+      ? renameMember(json, field, MAX_TOKENS.now)
+      : removeMember(json, field);
+  return {
+    text: refused.reduce(without, text),
+    usageAdded,
+    droppedParams: refused.filter((field) => !isRenamed(field)),
+  };
+}
+
+function addressed(
+  request: ChatRequest,
+  { model, askForUsage }: UpstreamRequestOptions,
+): { text: string; usageAdded: boolean } {
   const wantsUsage = isJsonObject(request.body.stream_options) && request.body.stream_options.include_usage === true;
   const usageAdded = request.body.stream === true && askForUsage && !wantsUsage;
   const members = membersOf(request.text);

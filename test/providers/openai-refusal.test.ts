@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { callOf } from './contract.ts';
+import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+
+/** As OpenAI words it of its reasoning models. */
+const REFUSALS: Record<string, { message: string; code: string }> = {
+  max_tokens: {
+    message:
+      "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+    code: 'unsupported_parameter',
+  },
+  temperature: {
+    message:
+      "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+    code: 'unsupported_value',
+  },
+  reasoning_effort: {
+    message: "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model.",
+    code: 'unsupported_value',
+  },
+  logprobs: {
+    message: "Unsupported parameter: 'logprobs' is not supported with this model.",
+    code: 'unsupported_parameter',
+  },
+};
+
+describe('what an OpenAI model refuses', () => {
+  let upstream: FakeUpstream;
+  let provider: OpenAIProvider;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    upstream.respond = (response, { body }) => {
+      const param = Object.keys(REFUSALS).find((name) => body[name] !== undefined);
+      if (!param) return answerJson(fixture('openai/tools.json'))(response, upstream.requests[0]);
+      return answerJson(JSON.stringify({ error: { ...REFUSALS[param], type: 'invalid_request_error', param } }), 400)(
+        response,
+        upstream.requests[0],
+      );
+    };
+  });
+  afterAll(() => upstream.close());
+  beforeEach(() => {
+    upstream.requests.length = 0;
+    provider = new OpenAIProvider({ name: 'openai', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+  });
+
+  it('is left out or renamed where the client left the model to the gateway, once found out from the start', async () => {
+    const seed = '9007199254740993';
+    const call = callOf({ max_tokens: 5, temperature: 0.2 });
+    call.request.text = `{"seed":${seed},${call.request.text.slice(1)}`;
+    const first = await provider.complete(call);
+    expect(first.droppedParams).toEqual(['temperature']);
+    expect(upstream.requests).toHaveLength(3);
+    const { text, body } = upstream.requests[2];
+    expect(body).toMatchObject({ model: 'upstream-model', max_completion_tokens: 5 });
+    expect(Object.keys(body)).toEqual(['seed', 'model', 'messages', 'max_completion_tokens']);
+    expect(text).toContain(`"seed":${seed}`);
+
+    const second = await provider.complete(callOf({ temperature: 0.7, max_tokens: 9, max_completion_tokens: 7 }));
+    expect(second.droppedParams).toEqual(['temperature']);
+    expect(upstream.requests).toHaveLength(4);
+    expect(Object.keys(upstream.requests[3].body)).toEqual(['model', 'messages', 'max_completion_tokens']);
+    expect((await provider.complete(callOf({}))).droppedParams).toEqual([]);
+  });
+
+  it('is found out anew where it was the word that the model did not know', async () => {
+    const call = () => provider.complete(callOf({ reasoning_effort: 'minimal' }));
+    expect((await call()).droppedParams).toEqual(['reasoning_effort']);
+    await call();
+    expect(upstream.requests).toHaveLength(4);
+  });
+
+  it("is the client's to see where it named the model, or where the answer would be another kind of answer", async () => {
+    const named = provider.complete({ ...callOf({ temperature: 0.2 }), adapt: false });
+    await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
+    await expect(provider.complete(callOf({ logprobs: true }))).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests).toHaveLength(2);
+  });
+});
