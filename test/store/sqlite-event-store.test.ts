@@ -64,6 +64,18 @@ describe('SqliteEventStore', () => {
     other.close();
   });
 
+  it('tells the next who writes that the file is another one, also when somebody else found out first', async () => {
+    const store = open();
+    await store.append([decided('a')]);
+    for (const end of ['', '-wal', '-shm']) await rm(`${path}${end}`);
+    await expect(store.findDecision('a')).rejects.toThrow('removed or replaced');
+    expect(await store.findDecision('a')).toEqual([]);
+    // Whoever folds the log would fold this one on top of the other.
+    await expect(store.lastSequence()).rejects.toThrow('let go');
+    await expect(store.append([decided('b')])).rejects.toThrow('let go');
+    expect(await store.append([decided('b')])).toMatchObject([{ sequence: 1 }]);
+  });
+
   it('serves several connections to one file, also when all of them find it new', async () => {
     const [one, two, ...more] = Array.from({ length: 5 }, open);
     await Promise.all([one, two, ...more].map((store) => store.lastSequence()));

@@ -8,6 +8,8 @@ const BROKEN = new Set([8, 10, 11, 14, 26]);
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 let database: SqliteDatabase | null = null;
+/** The file was let go, and who writes has yet to hear of it: the next one may be another log than what was folded so far. */
+let isUntold = false;
 
 port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
@@ -16,6 +18,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
     if (isBroken(error)) forget();
+    if (method === 'append') isUntold = false;
     port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 });
@@ -25,6 +28,8 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
     forget();
     throw new Error('the file was removed or replaced');
   }
+  // What is folded, and what is saved of it, is of the log before; a look-up alone is of whatever is there.
+  if (isUntold && method !== 'close' && method !== 'findDecision') throw new Error('the file was let go before');
   // Opened at the first call and again after a failure of the file: a disk that comes back needs no restart.
   database ??= new SqliteDatabase(workerData.path);
   return (database[method] as (...args: unknown[]) => unknown).apply(database, args);
@@ -33,6 +38,7 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
 function forget(): void {
   const broken = database;
   database = null;
+  isUntold ||= broken !== null;
   try {
     broken?.close();
   } catch {
