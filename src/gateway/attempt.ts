@@ -47,6 +47,8 @@ export interface AttemptPlan<T> {
  * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
+  // Gone while the query was embedded: nothing is sent, so no call is on record, and nothing is charged.
+  plan.clientGone.throwIfAborted();
   let last: unknown;
   let arms: readonly Arm[] = [plan.arm];
   for (let place = 0; place < arms.length; place++) {
@@ -56,8 +58,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
       // By hand: AbortSignal.any costs as much as a decision.
       const leave = () => deadline.limit.abort(plan.clientGone.reason);
-      if (plan.clientGone.aborted) leave();
-      else plan.clientGone.addEventListener('abort', leave);
+      plan.clientGone.addEventListener('abort', leave);
       try {
         const value = await plan.call(arm, deadline.limit.signal, () => deadline.alive());
         deadline.begun();

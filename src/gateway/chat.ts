@@ -263,8 +263,6 @@ export class Chat {
       onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
-        // Gone while the query was embedded: nothing is sent, and nothing charged.
-        input.clientGone.throwIfAborted();
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);
         if (runtime.budget && arm.id !== exchange.decision.arm) {
           this.#budget.reserve(exchange.decisionId, exchange.decision, arm.id);

@@ -206,6 +206,13 @@ describe('attempt', () => {
     await expect(settled(attempt(alone.plan), alone.clock)).rejects.toMatchObject({ failure: 'timeout', status: 504 });
   });
 
+  it('calls nobody, and puts no call on record, when the client has left already', async () => {
+    const { plan, client, clock, calls, failures } = scripted({ a: [] });
+    client.abort(new Error('the client left'));
+    await expect(attempt(plan)).rejects.toThrow('the client left');
+    expect([calls, failures, clock.pending]).toEqual([[], [], 0]);
+  });
+
   it('stops at once when the client leaves during a call', async () => {
     const { plan, client, calls, failures, signals } = scripted({ a: ['hang'], b: [] });
     const attempted = attempt(plan);
