@@ -32,8 +32,11 @@ export async function* streamBody(
       if (piece.content) exchange.firstToken();
       exchange.received(piece);
       // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
-      // Read on for a moment all the same, so that it can be used again.
-      if (piece.done) outcome = 'ok';
+      // Read on for a moment all the same, so that it can be used again; nothing else is to wait for that.
+      if (piece.done) {
+        outcome = 'ok';
+        exchange.finish('ok', 200);
+      }
       deadline.pause();
       if (piece.bytes.length > 0) yield piece.bytes;
       if (piece.done) deadline.linger(LINGER_MS);

@@ -180,9 +180,10 @@ describe('a streamed answer of an OpenAI upstream', () => {
       let text = '';
       for await (const bytes of response.body ?? []) {
         text += Buffer.from(bytes).toString('utf8');
+        const isWhole = text.includes('[DONE]');
+        if (isWhole) expect((await gateway.gateway.eventLog.findDecision('chatcmpl-raw1')).length).toBe(2);
         // Behind the last byte only: the gateway waits a second for the connection to end by itself.
-        if (text.includes('[DONE]'))
-          for (let turn = 0; turn < 20; turn++) await settled(gateway).then(() => clock.advance(100));
+        if (isWhole) for (let turn = 0; turn < 20; turn++) await settled(gateway).then(() => clock.advance(100));
       }
       expect(text).toBe(sse(...events, '[DONE]'));
       const line = gateway.logged.map((entry) => JSON.parse(entry)).find(({ msg }) => msg === 'chat completion');
