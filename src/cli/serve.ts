@@ -48,8 +48,8 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
       gateway.reload(loadWithOverrides(file, process.env));
       log.info({ config: file }, 'The config was reloaded.');
     } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
-      log.error(`The config was not reloaded; the old one stays in force. ${error.message}`);
+      // Whatever it is about the file, also what nobody foresaw: running requests are not to die of it.
+      log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }
   };
   const stopWatching = watchFile(file, reload, (error) =>
