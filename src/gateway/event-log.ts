@@ -110,8 +110,8 @@ export class EventLog {
   /** Writes what waits; the store stays open, for others that read it. */
   async close(): Promise<void> {
     await this.flush();
-    // What the last commits gave the learner reason to write.
-    if (this.#failures === 0) await this.flush();
+    // What the last commits gave the learner reason to write; or once more, where the commit under way has failed.
+    await this.flush();
     this.#cancelRetry?.();
     if (this.#waiting.length > 0) {
       this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');

@@ -200,6 +200,18 @@ describe('EventLog', () => {
     expect(Math.max(...sizes(store))).toBe(256);
   });
 
+  it('tries once more on closing when the commit that was under way fails', async () => {
+    const { store, clock, eventLog, stored } = setUp();
+    store.failing = true;
+    eventLog.record(decided('a'));
+    clock.advance(10);
+    const closing = eventLog.close();
+    while (store.commits.length === 0) await nextTurn();
+    store.failing = false;
+    await closing;
+    expect(stored()).toEqual(['a']);
+  });
+
   it('says on closing what could not be written, and tries no more', async () => {
     const { store, clock, log, eventLog } = setUp();
     eventLog.record(decided('a'));
