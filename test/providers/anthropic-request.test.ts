@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
-import { isLastingRefusal, refusedFields } from '../../src/providers/anthropic/refusal.ts';
+import { isLastingRefusal, refusedFields, withoutQuotes } from '../../src/providers/anthropic/refusal.ts';
 import { type MessagesParams, toMessagesRequest } from '../../src/providers/anthropic/request.ts';
 
 const user = { role: 'user', content: 'Hi' };
@@ -301,6 +301,15 @@ describe('refusals', () => {
   ])('%s', (answer, fields, lasting) => {
     expect(refusedFields(answer, body, new Set())).toEqual(fields);
     expect(isLastingRefusal(answer)).toBe(lasting);
+  });
+
+  it.each([
+    [`Tool 'temperature unsupported' not found`, 'Tool  not found'],
+    [`Tool 'a' temperature unsupported 'b' not found`, 'Tool  not found'],
+    [String.raw`role \"temperature unsupported\" is none`, 'role  is none'],
+    [`This doesn't support \`temperature\`, it isn't new`, `This doesn't support \`temperature\`, it isn't new`],
+  ])('are told without what they quote: %s', (answer, told) => {
+    expect(withoutQuotes(answer)).toBe(told);
   });
 
   it('never blames a field that was not sent', () => {

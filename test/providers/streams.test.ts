@@ -302,6 +302,13 @@ describe('AnthropicProvider', () => {
     expect(upstream.requests).toHaveLength(3);
   });
 
+  it('remembers nothing that an answer only quotes of the request', async () => {
+    upstream.respond = answerJson(refusal("Tool 'top_k unsupported' not found in provided tools"), 400);
+    await expect(provider.complete(callOf({ top_k: 5 }))).rejects.toMatchObject({ status: 400 });
+    upstream.respond = answerJson(message);
+    expect((await provider.complete(callOf({ top_k: 5 }))).droppedParams).toEqual([]);
+  });
+
   it('gives up when the model goes on refusing', async () => {
     upstream.requests.length = 0;
     upstream.respond = answerJson(refusal('top_p and reasoning effort, both wrong'), 400);

@@ -12,7 +12,7 @@ import {
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, refusedFields } from './refusal.ts';
+import { isLastingRefusal, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -103,11 +103,13 @@ export class AnthropicProvider implements Provider {
   #learnRefusal(error: unknown, call: ProviderCall, without: ReadonlySet<string>): string[] {
     if (!(error instanceof UpstreamStatusError) || error.status !== 400) return [];
     const answer = this.#http.redact(error.body);
-    const refused = refusedFields(answer, call.request.body, without);
-    if (refused.length > 0 && isLastingRefusal(answer)) {
-      this.#refused.set(call.model, new Set([...(this.#refused.get(call.model) ?? []), ...refused]));
+    const { body } = call.request;
+    const told = withoutQuotes(answer);
+    const lasting = isLastingRefusal(told) ? refusedFields(told, body, without) : [];
+    if (lasting.length > 0) {
+      this.#refused.set(call.model, new Set([...(this.#refused.get(call.model) ?? []), ...lasting]));
     }
-    return refused;
+    return refusedFields(answer, body, without);
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, call: ProviderCall): AsyncGenerator<StreamPiece> {

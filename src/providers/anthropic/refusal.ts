@@ -30,6 +30,14 @@ export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs/i.test(answer);
 }
 
+/**
+ * The answer without all between its first quote and its last: names and values of the request may say anything, quotes
+ * too, and what is remembered of a model is for everyone who asks it.
+ */
+export function withoutQuotes(answer: string): string {
+  return answer.replace(/(?<!\w)'.*'|\\".*\\"/g, '');
+}
+
 function isSet(value: unknown): boolean {
   return value !== null && value !== undefined;
 }
