@@ -9,19 +9,29 @@ const SETTLE_MS = 200;
  */
 export function watchFile(path: string, onChange: () => void, onError: (error: Error) => void): () => void {
   let content = readOrNull(path);
+  let latest = content;
   let timer: NodeJS.Timeout | undefined;
+  // Not put off by what goes on around the file: where the event log lies beside it that never ends.
+  const lookSoon = () => {
+    timer ??= setTimeout(look, SETTLE_MS).unref();
+  };
   const look = () => {
+    timer = undefined;
     const now = readOrNull(path);
+    // Another one than at the last look may be half-written.
+    const isWhole = now === latest;
+    latest = now;
     // Gone for a moment is no change: an editor is about to put the new file in place.
     if (now === null || now === content) return;
+    if (!isWhole) {
+      lookSoon();
+      return;
+    }
     content = now;
     onChange();
   };
   try {
-    const watcher = watch(dirname(path), { persistent: false }, () => {
-      clearTimeout(timer);
-      timer = setTimeout(look, SETTLE_MS).unref();
-    });
+    const watcher = watch(dirname(path), { persistent: false }, lookSoon);
     watcher.on('error', onError);
     return () => {
       clearTimeout(timer);
