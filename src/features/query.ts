@@ -51,9 +51,15 @@ export function requestProfile(body: ChatBody): RequestProfile {
     needs: [...needs],
     images,
     inputCharacters: inputCharacters(body),
-    maxOutputTokens: requestedMaxTokens(body),
+    maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
   };
+}
+
+/** Some servers know only the older name of the limit: where both are given the larger one is what may be spent. */
+function mostOutputTokens(body: ChatBody): number | null {
+  const limit = requestedMaxTokens(body);
+  return limit !== null && typeof body.max_tokens === 'number' ? Math.max(limit, body.max_tokens) : limit;
 }
 
 function isFilled(value: unknown): boolean {

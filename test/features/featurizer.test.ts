@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import type { Embedder } from '../../src/features/embedder.ts';
 import { Featurizer } from '../../src/features/featurizer.ts';
+import { requestProfile } from '../../src/features/query.ts';
 
 /** One number: how long the text is. Long texts are tagged so. */
 class LengthEmbedder implements Embedder {
@@ -23,6 +24,17 @@ const body = (...messages: ChatBody['messages']): ChatBody => ({ model: 'auto', 
 const constantAlone = Float32Array.from({ length: featurizer.dimensions }, (_, i) => Number(i === 0));
 
 describe('Featurizer', () => {
+  it.each([
+    [{ max_completion_tokens: 1, max_tokens: 9 }, 9],
+    [{ max_completion_tokens: 9, max_tokens: 1 }, 9],
+    [{ max_completion_tokens: 9, max_tokens: null }, 9],
+    [{ max_tokens: 9 }, 9],
+    [{}, null],
+  ])('takes the larger limit on output for what may be spent: %j', (limits, most) => {
+    const body: ChatBody = { model: 'auto', messages: [{ role: 'user', content: 'x' }], ...limits };
+    expect(requestProfile(body).maxOutputTokens).toBe(most);
+  });
+
   it('tags the last user turn, whatever went before', async () => {
     const long = 'x'.repeat(150);
     const before = [user(long), { role: 'assistant', content: long }];
