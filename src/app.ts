@@ -118,7 +118,8 @@ export class Gateway {
     this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.recheck());
     this.#logWatch = new LogWatch({
-      store: this.store,
+      // Without the limit: nobody waits for a look, and one that takes long must not have ratings refused.
+      store,
       clock: this.#clock,
       learnedUpTo: () => this.learner.knowledge.sequence,
       onMore: (lastSequence) => this.learner.wake(lastSequence),

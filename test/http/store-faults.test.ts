@@ -67,6 +67,15 @@ describe('an event store that hangs', () => {
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(1);
   });
 
+  it('is not taken to hang because it has yet to say whether others have written', async () => {
+    const clock = new ManualClock();
+    const gateway = kept(await startTestGateway({ clock }));
+    const { json } = await answer(gateway);
+    await settled(gateway);
+    clock.advance(12_000);
+    expect(await gateway.gateway.store.findDecision(json.id)).toHaveLength(2);
+  });
+
   it('does not hold up a shutdown', async () => {
     const [clock, store] = [new ManualClock(), new StoppableStore(':memory:')];
     const gateway = await startTestGateway({ clock, store });
