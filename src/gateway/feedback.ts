@@ -1,4 +1,4 @@
-import { GatewayError } from '../domain/errors.ts';
+import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import {
   type DecidedEvent,
   type DecisionEvent,
@@ -44,6 +44,9 @@ export interface FeedbackParts {
  */
 const LEARNED_WITHIN_MS = 200;
 
+/** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
+const MOST_EVENTS_OF_A_DECISION = 1000;
+
 /** The use cases of ratings. A rating is taken only once it is durable. */
 export class Feedback {
   readonly #parts: FeedbackParts;
@@ -55,10 +58,13 @@ export class Feedback {
   /**
    * @param key that asks; a rating may only touch decisions of its own key
    * @returns the rating's id: the earlier one's when the idempotency key was used before
-   * @throws GatewayError 404 for an unknown id, 503 when the rating could not be made durable
+   * @throws GatewayError 404 for an unknown id, 400 for a decision rated all too often, 503 when the rating could not be
+   * made durable
    */
   async rate(rating: Rating, key: KeyLimits | null): Promise<string> {
-    const [{ decisionId }] = await this.events(rating.id, key);
+    const events = await this.events(rating.id, key);
+    const [{ decisionId }] = events;
+    if (events.length >= MOST_EVENTS_OF_A_DECISION && !isKnown(rating, events)) throw ratedTooOften();
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
@@ -126,6 +132,20 @@ export class Feedback {
 function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
   return key === null || key.role === 'admin' || decided?.key === key.name;
+}
+
+/** Sent once more, as its idempotency key tells. */
+function isKnown({ idempotencyKey }: Rating, events: readonly GatewayEvent[]): boolean {
+  const isSame = (event: GatewayEvent) => event.type === 'rated' && event.idempotencyKey === idempotencyKey;
+  return idempotencyKey !== null && events.some(isSame);
+}
+
+function ratedTooOften(): GatewayError {
+  return invalidRequest(
+    `The decision has been rated too often: it holds ${MOST_EVENTS_OF_A_DECISION} events, withdrawn ratings included.`,
+    'id',
+    'too_many_ratings',
+  );
 }
 
 function notFound(message: string): GatewayError {

@@ -81,6 +81,20 @@ describe('ratings', () => {
     ]);
   });
 
+  it('of one decision are refused beyond all measure, but one that is sent once more is known', async () => {
+    const gateway = kept(await startTestGateway());
+    const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
+    const keyed = await rate(gateway, { id, score: 1, idempotency_key: 'k' });
+    const { eventLog } = gateway.gateway;
+    const [rated] = (await eventLog.findDecision(id)).filter((event) => event.type === 'rated');
+    const { sequence: _, ...event } = rated;
+    for (let i = 0; i < 997; i++) eventLog.record({ ...event, feedbackId: `fb_${i}`, idempotencyKey: null });
+    await eventLog.flush();
+    const refused = await rate(gateway, { id, score: 0 });
+    expect([refused.status, refused.json.error.code]).toEqual([400, 'too_many_ratings']);
+    expect((await rate(gateway, { id, score: 0, idempotency_key: 'k' })).json).toEqual(keyed.json);
+  });
+
   it('taken back leave the learner where it would be without them, also across a restart', async () => {
     const texts = ['one', 'two', 'three'];
     const run = async (path: string, withdrawn: boolean) => {
