@@ -5,6 +5,8 @@ export interface Problem {
   message: string;
 }
 
+const STANDS_FOR_ROUTING = /^auto(:|$)/;
+
 /** What no single field tells: names that must exist, and names that must differ. */
 export function crossCheck(config: Config): Problem[] {
   const problems: Problem[] = [];
@@ -22,6 +24,7 @@ export function crossCheck(config: Config): Problem[] {
   if (reference !== undefined && !ids.includes(reference)) {
     problems.push({ path: ['routing', 'reference'], message: unknownModel(reference, ids) });
   }
+  problems.push(...checkAliases(config, ids));
   const { kind, model } = config.embedding;
   if (kind === 'transformers' && model === undefined) {
     problems.push({
@@ -55,10 +58,31 @@ export function crossCheck(config: Config): Problem[] {
   return problems;
 }
 
+/** An alias stands for routing or for a model, and not in the place of either. */
+function checkAliases({ routing }: Config, ids: string[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const [alias, target] of Object.entries(routing.aliases)) {
+    const path = ['routing', 'aliases', alias];
+    if (STANDS_FOR_ROUTING.test(alias) || ids.includes(alias)) {
+      problems.push({ path, message: `"${alias}" already means something; an alias is a name that nothing else has` });
+    }
+    const suffix = /^auto:(.*)$/.exec(target)?.[1];
+    const isWeight = suffix !== undefined && /^(\d+\.?\d*|\.\d+)$/.test(suffix) && Number(suffix) <= 1;
+    const isKnown =
+      suffix === undefined ? target === 'auto' || ids.includes(target) : Object.hasOwn(routing.weights, suffix);
+    if (!isWeight && !isKnown) {
+      const weights = Object.keys(routing.weights).map((name) => `auto:${name}`);
+      const message = `"${target}" is neither "auto", "auto:0.7" or the like, nor one of ${quoted([...weights, ...ids])}`;
+      problems.push({ path, message });
+    }
+  }
+  return problems;
+}
+
 /** What is wrong with one model among others. @param ids of all models @param providers names of all providers */
 export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {
   const problems: Problem[] = [];
-  if (/^auto(:|$)/.test(model.id)) {
+  if (STANDS_FOR_ROUTING.test(model.id)) {
     problems.push({ path: ['id'], message: 'names that begin with "auto" stand for routing; choose another' });
   }
   if (!providers.includes(model.provider)) {

@@ -134,6 +134,7 @@ export const configSchema = z.strictObject({
       weights: z
         .record(z.string().regex(/^[a-z][\w-]{0,31}$/), share)
         .default({ economy: 0.5, balanced: 0.8, quality: 0.95 }),
+      aliases: z.record(z.string().min(1), z.string()).default({}),
       latency: z
         .strictObject({
           budget_s: seconds.default(30),

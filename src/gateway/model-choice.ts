@@ -26,9 +26,10 @@ export function chooseModel(
   runtime: Runtime,
   budgetWeight: number | null = null,
 ): ModelChoice {
-  const requested = runtime.arms.find((arm) => arm.id === model) ?? null;
-  if (requested && key?.models && !key.models.has(model)) throw modelNotFound(model);
-  const suffix = requested ? null : weightSuffix(model, runtime);
+  const meant = meaningOf(model, runtime);
+  const requested = armCalled(meant, runtime);
+  if (requested && key?.models && !key.models.has(requested.id)) throw modelNotFound(model);
+  const suffix = requested ? null : weightSuffix(meant, runtime);
   const unclamped =
     suffix !== null
       ? { weight: suffix, weightFrom: 'model' as const }
@@ -38,6 +39,16 @@ export function chooseModel(
           ? { weight: budgetWeight, weightFrom: 'budget' as const }
           : { weight: runtime.defaultWeight, weightFrom: 'config' as const };
   return { requested, ...clamp(unclamped, key) };
+}
+
+/** What the client's name of a model stands for. An arm's own id always means the arm, also where an admin added it later. */
+function meaningOf(model: string, runtime: Runtime): string {
+  if (model === AUTO || model.startsWith(`${AUTO}:`) || armCalled(model, runtime)) return model;
+  return runtime.aliases.get(model) ?? runtime.aliases.get('*') ?? model;
+}
+
+function armCalled(id: string, runtime: Runtime): Arm | null {
+  return runtime.arms.find((arm) => arm.id === id) ?? null;
 }
 
 /** The weight that `auto:…` names; null for plain `auto`. */

@@ -41,6 +41,8 @@ export interface Runtime {
   defaultWeight: number;
   budget: BudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
+  /** What other names of models stand for: `auto`, `auto:…` or an arm's id; `*` for all that nobody knows. */
+  aliases: ReadonlyMap<string, string>;
   resilience: Resilience;
   /** Of conversations that the client names by `x-session-id`, and of those that are recognised by their messages. */
   stickiness: { named: Stickiness; recognised: Stickiness };

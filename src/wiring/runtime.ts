@@ -64,6 +64,7 @@ export function buildRuntime(
     defaultWeight: config.routing.weight,
     budget,
     namedWeights: new Map(Object.entries(config.routing.weights)),
+    aliases: new Map(Object.entries(config.routing.aliases)),
     resilience: {
       retries: config.resilience.retries,
       maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,

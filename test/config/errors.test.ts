@@ -127,6 +127,18 @@ auth:
       expect.stringMatching(/^auth\.keys\[2\]\.key \(line 13\): another name has the same key; keys must differ$/),
     ]);
   });
+
+  it('finds aliases that mean something already, or nothing at all', () => {
+    const aliases =
+      '{ gpt-4o: auto, x: auto:0.7, y: auto:quality, z: a, "*": auto:1, a: auto, auto:v: a, u: b, v: auto:constructor, w: auto:2 }';
+    expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
+      expect.stringMatching(/^routing\.aliases\.a .*"a" already means something/),
+      expect.stringMatching(/^routing\.aliases\.auto:v .*"auto:v" already means something/),
+      expect.stringMatching(/^routing\.aliases\.u .*"b" is neither "auto", .* nor one of "auto:economy",/),
+      expect.stringMatching(/^routing\.aliases\.v .*"auto:constructor" is neither/),
+      expect.stringMatching(/^routing\.aliases\.w .*"auto:2" is neither/),
+    ]);
+  });
 });
 
 describe('secrets in a config error', () => {

@@ -103,6 +103,7 @@ describe('defaults', () => {
       models: [{ id: 'a', provider: 'p', price: { input: 1, output: 2 }, capabilities: [], max_concurrency: 32 }],
       routing: {
         weight: 0.5,
+        aliases: {},
         weights: { economy: 0.5, balanced: 0.8, quality: 0.95 },
         latency: { budget_s: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
         targets: {},

@@ -326,6 +326,16 @@ describe('failures upstream', () => {
     expect(gateway.upstreams.big.requests).toBe(0);
   });
 
+  it('routes a name that the config calls an alias of auto, and calls the model that another one stands for', async () => {
+    const aliases = { 'gpt-4o': 'auto:0', mini: 'big' };
+    const gateway = kept(await startTestGateway({ config: { routing: { aliases } } }));
+    const routed = await send(completions(gateway), ask('Hello', { model: 'gpt-4o' }));
+    expect([routed.status, routed.json.model, routed.headers.get('x-mixllm-model')]).toEqual([200, 'small', 'small']);
+    const called = await send(completions(gateway), ask('Hello', { model: 'mini', stream: true }));
+    expect(called.headers.get('x-mixllm-model')).toBe('big');
+    expect((await send(completions(gateway), ask('Hello', { model: 'gpt-4' }))).status).toBe(404);
+  });
+
   it('asks another model when one says that it does not take a field', async () => {
     const body = {
       error: { message: 'Use max_completion_tokens.', param: 'max_tokens', code: 'unsupported_parameter' },

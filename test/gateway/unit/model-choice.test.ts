@@ -12,6 +12,7 @@ const RUNTIME = {
     ['quality', 0.95],
     ['v2', 0.6],
   ]),
+  aliases: new Map(),
 } as unknown as Runtime;
 
 const keyOf = (fields: Partial<KeyLimits> = {}): KeyLimits => ({
@@ -71,6 +72,23 @@ describe('chooseModel', () => {
   it('finds a registered model by its id, colons and all', () => {
     expect(choose('org/model:7b', 0.3)).toMatchObject({ requested: { id: 'org/model:7b' }, weight: 0.3 });
     expect(choose('big').requested?.id).toBe('big');
+  });
+
+  it('takes an alias for what it stands for, and an id or "auto" for itself', () => {
+    const aliases = new Map([
+      ['gpt-4o', 'auto:quality'],
+      ['mini', 'small'],
+      ['big', 'small'],
+      ['*', 'auto'],
+    ]);
+    const meant = (model: string, header: number | null = null, key: KeyLimits | null = null) =>
+      chooseModel(model, header, key, { ...RUNTIME, aliases });
+    expect(meant('gpt-4o', 0.1)).toEqual({ requested: null, weight: 0.95, weightFrom: 'model' });
+    expect(meant('anything', 0.1)).toEqual({ requested: null, weight: 0.1, weightFrom: 'header' });
+    expect(meant('mini').requested?.id).toBe('small');
+    expect(meant('big').requested?.id).toBe('big');
+    for (const unknown of ['auto:x', 'auto:']) expect(() => meant(unknown)).toThrow(unknown);
+    expect(() => meant('mini', null, keyOf({ models: new Set(['big']) }))).toThrow('"mini" does not exist');
   });
 
   it("clamps whichever weight it was to the key's bounds, and says so", () => {
