@@ -10,7 +10,8 @@ export interface WholeAnswer {
 /**
  * Sends a request and gathers its whole answer. By undici's own events: a stream that is read to its end takes several
  * times as long for a short answer.
- * @param onActivity told of the headers and of each chunk: whoever waits for the whole must know that it is coming
+ * @param onActivity told of the headers and of each chunk, but not of a refusal's, which may not be the last word: whoever
+ * waits for the whole must know that it is coming
  * @throws the signal's reason when it is aborted; what undici tells when there is no answer, or no whole one
  */
 export function askForWhole(
@@ -29,6 +30,9 @@ export function askForWhole(
       reject(signal.reason);
       call?.abort(signal.reason);
     };
+    const alive = () => {
+      if (status < 400) onActivity?.();
+    };
     const ended = () => signal.removeEventListener('abort', leave);
     signal.addEventListener('abort', leave);
     dispatcher.dispatch(request, {
@@ -38,11 +42,11 @@ export function askForWhole(
       },
       onResponseStart(_controller, statusCode, responseHeaders) {
         [status, headers] = [statusCode, responseHeaders];
-        onActivity?.();
+        alive();
       },
       onResponseData(_controller, chunk) {
         chunks.push(chunk);
-        onActivity?.();
+        alive();
       },
       onResponseEnd() {
         ended();

@@ -49,7 +49,10 @@ describe('what an OpenAI model refuses', () => {
     const seed = '9007199254740993';
     const call = callOf({ max_tokens: 5, temperature: 0.2 });
     call.request.text = `{"seed":${seed},${call.request.text.slice(1)}`;
-    const first = await provider.complete(call);
+    // Else the time that the answer may take to begin would be over with the first refusal.
+    const signs: number[] = [];
+    const first = await provider.complete({ ...call, onActivity: () => signs.push(upstream.requests.length) });
+    expect(new Set(signs)).toEqual(new Set([3]));
     expect(first.droppedParams).toEqual(['temperature']);
     expect(upstream.requests).toHaveLength(3);
     const { text, body } = upstream.requests[2];
