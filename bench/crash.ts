@@ -2,11 +2,12 @@
  * Kills the gateway (SIGKILL) again and again at random moments under load with ratings, and checks its log.
  * `npm run bench:crash -- [--kills 30] [--seed 1]`
  */
-import { parseArgs } from 'node:util';
 import { crashRun } from './support/crash-run.ts';
+import { options } from './support/options.ts';
 
-const { values } = parseArgs({
-  options: { kills: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
+const values = options('bench:crash', 'Kills the gateway at random moments under load, and checks its log.', {
+  kills: '30',
+  seed: '1',
 });
 const report = await crashRun({
   kills: Number(values.kills),

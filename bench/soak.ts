@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { seededRandom } from '../src/util/random.ts';
+import { options } from './support/options.ts';
 import { ServeProcess } from './support/serve-process.ts';
 
 const MB = 2 ** 20;
@@ -25,13 +25,11 @@ interface Sample {
   heapMb: number;
 }
 
-const { values } = parseArgs({
-  options: {
-    streams: { type: 'string', default: '100000' },
-    aborts: { type: 'string', default: '0.05' },
-    connections: { type: 'string', default: '32' },
-    minutes: { type: 'string', default: '60' },
-  },
+const values = options('bench:soak', 'Many short streams, a share of them left: memory, sockets, timers.', {
+  streams: '100000',
+  aborts: '0.05',
+  connections: '32',
+  minutes: '60',
 });
 const [streams, aborts, connections, minutes] = [values.streams, values.aborts, values.connections, values.minutes].map(
   Number,

@@ -6,21 +6,19 @@
  * @fastify/http-proxy, all in front of one loopback upstream (simulated: it answers at once, with a fixed text).
  * Interleaved rounds; medians and ratios of one run.
  */
-import { parseArgs } from 'node:util';
+import { options } from '../support/options.ts';
 import { ratings } from './ratings.ts';
 import { streams } from './streams.ts';
 import { prepare, type Subject, Subjects } from './subjects.ts';
 import { throughput } from './throughput.ts';
 
-const { values } = parseArgs({
-  options: {
-    parts: { type: 'string', default: 'throughput,streams,ratings' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '1,16,64' },
-    streams: { type: 'string', default: '1,32,256' },
-    only: { type: 'string', default: 'ours,portkey,bare' },
-  },
+const values = options('bench:proxy', "The gateway beside Portkey's and a bare @fastify/http-proxy, in one run.", {
+  parts: 'throughput,streams,ratings',
+  rounds: '5',
+  seconds: '5',
+  connections: '1,16,64',
+  streams: '1,32,256',
+  only: 'ours,portkey,bare',
 });
 const names = values.only.split(',') as Subject[];
 const parts = values.parts.split(',');
