@@ -58,13 +58,16 @@ export function endOfString(text: string, open: number): number {
   }
 }
 
-/** `text` with the given ranges replaced. @param edits ranges that do not overlap, in any order */
+/** `text` with the given ranges replaced, in one pass. @param edits ranges that do not overlap, in any order */
 export function replaceSpans(text: string, edits: readonly { span: Span; replacement: string }[]): string {
-  let result = text;
-  for (const { span, replacement } of [...edits].sort((a, b) => b.span.start - a.span.start)) {
-    result = result.slice(0, span.start) + replacement + result.slice(span.end);
+  const parts: string[] = [];
+  let at = 0;
+  for (const { span, replacement } of [...edits].sort((a, b) => a.span.start - b.span.start)) {
+    parts.push(text.slice(at, span.start), replacement);
+    at = span.end;
   }
-  return result;
+  parts.push(text.slice(at));
+  return parts.join('');
 }
 
 /** `object` with every occurrence of the member set to a value, or the member put first where it is absent. */
@@ -81,15 +84,25 @@ export function setMember(object: string, name: string, json: string): string {
   return `${object.slice(0, brace)}${JSON.stringify(name)}:${json}${separator}${object.slice(brace)}`;
 }
 
-/** `object` without any occurrence of the member. */
+/** `object` without any occurrence of the member. In one pass: a client may repeat a name as often as it likes. */
 export function removeMember(object: string, name: string): string {
   const members = membersOf(object);
-  const at = members.findIndex((member) => member.name === name);
-  if (at < 0) return object;
-  // With the comma behind it; the last one with the comma before it.
-  const start = at > 0 && at === members.length - 1 ? members[at - 1].value.end : members[at].key.start;
-  const end = at < members.length - 1 ? members[at + 1].key.start : members[at].value.end;
-  return removeMember(replaceSpans(object, [{ span: { start, end }, replacement: '' }]), name);
+  const lastKept = members.findLastIndex((member) => member.name !== name);
+  const spans: Span[] = [];
+  // Each with the comma behind it.
+  for (let i = 0; i < lastKept; i++) {
+    if (members[i].name === name) spans.push({ start: members[i].key.start, end: members[i + 1].key.start });
+  }
+  const last = members.at(-1);
+  // Those at the end with the comma before them.
+  if (last && last.name === name) {
+    const start = lastKept < 0 ? members[0].key.start : members[lastKept].value.end;
+    spans.push({ start, end: last.value.end });
+  }
+  return replaceSpans(
+    object,
+    spans.map((span) => ({ span, replacement: '' })),
+  );
 }
 
 /** `object` with the member under another name. */

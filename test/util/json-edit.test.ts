@@ -120,4 +120,11 @@ describe('removeMember and renameMember', () => {
       { numRuns: 500 },
     );
   });
+
+  it('take a name that a client repeats a hundred thousand times in one pass', () => {
+    const many = `{${'"x":1,'.repeat(100_000)}"y":2}`;
+    expect(removeMember(many, 'x')).toBe('{"y":2}');
+    expect(removeMember(many, 'y')).toBe(many.replace(',"y":2', ''));
+    expect(renameMember(many, 'x', 'z')).toBe(many.replaceAll('"x"', '"z"'));
+  });
 });
