@@ -74,6 +74,21 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests).toHaveLength(4);
   });
 
+  it('is renamed where a client writes null for what it leaves out', async () => {
+    await provider.complete(callOf({ max_tokens: 5, max_completion_tokens: null }));
+    await provider.complete(callOf({ max_tokens: 6, max_completion_tokens: null }));
+    expect(upstream.requests.map(({ body }) => body.max_completion_tokens)).toEqual([null, 5, 6]);
+    expect(upstream.requests[2].text.match(/max_completion_tokens/g)).toHaveLength(1);
+  });
+
+  it('is remembered for others only where no other field of the request may be the reason', async () => {
+    const call = callOf({ reasoning_effort: 'high', temperature: 0.2 });
+    expect((await provider.complete(call)).droppedParams.toSorted()).toEqual(['reasoning_effort', 'temperature']);
+    await provider.complete(callOf({ temperature: 0.2 }));
+    // It was asked with its temperature first.
+    expect(upstream.requests.at(-2)?.body.temperature).toBe(0.2);
+  });
+
   it("is the client's to see where it named the model, or where the answer would be another kind of answer", async () => {
     const named = provider.complete({ ...callOf({ temperature: 0.2 }), adapt: false });
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });

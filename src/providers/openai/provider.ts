@@ -10,7 +10,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
-import { refusalOf } from './refusal.ts';
+import { isModelSpecific, refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -127,7 +127,7 @@ export class OpenAIProvider implements Provider {
       ...(body ? { body } : {}),
       contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
       retryAfter: this.#http.header(error.headers, 'retry-after'),
-      modelSpecific: /"code":\s*"unsupported_(parameter|value)"/.test(body),
+      modelSpecific: isModelSpecific(body),
     });
   }
 }

@@ -1,4 +1,4 @@
-import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { parseObject } from './answer.ts';
 
 /** What reasoning models take in the place of `max_tokens`. */
@@ -32,15 +32,33 @@ export interface Refusal {
  * @param answer the body of OpenAI's error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
-  const error = parseObject(answer)?.error;
-  if (!isJsonObject(error) || !isUnsupported(error.code) || typeof error.param !== 'string') return null;
-  const field = error.param;
-  const isRenamed = field === MAX_TOKENS.old && body[MAX_TOKENS.now] === undefined;
-  if (body[field] === undefined || !(isRenamed || TUNING.has(field))) return null;
+  const error = unsupported(answer);
+  const field = error?.param;
+  if (typeof field !== 'string' || !isSet(body, field)) return null;
+  const isRenamed = field === MAX_TOKENS.old && !isSet(body, MAX_TOKENS.now);
+  if (!isRenamed && !TUNING.has(field)) return null;
+  // Some models take sampling fields with little effort only: another client's request may be one that they take.
+  const hangsOnEffort = field !== 'reasoning_effort' && !isRenamed && isSet(body, 'reasoning_effort');
   // Of numbers such models take the default alone; another word may still be one that they know.
-  return { field, lasting: error.code === 'unsupported_parameter' || typeof body[field] === 'number' };
+  const isOfValue = error?.code === 'unsupported_value' || /^Unsupported value/.test(String(error?.message));
+  return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
-function isUnsupported(code: unknown): boolean {
-  return code === 'unsupported_parameter' || code === 'unsupported_value';
+/** True when the answer says that this model does not take a field, or not with this value: another model may. */
+export function isModelSpecific(answer: string): boolean {
+  return unsupported(answer) !== null;
+}
+
+/** By its code; some models' answers have none, but say it in these words. */
+function unsupported(answer: string): JsonObject | null {
+  const error = parseObject(answer)?.error;
+  if (!isJsonObject(error)) return null;
+  const isTold = error.code === 'unsupported_parameter' || error.code === 'unsupported_value';
+  const isWorded = typeof error.message === 'string' && /^Unsupported (parameter|value): /.test(error.message);
+  return isTold || isWorded ? error : null;
+}
+
+/** null is what some clients write for what they leave out. */
+export function isSet(body: ChatBody, field: string): boolean {
+  return body[field] !== undefined && body[field] !== null;
 }

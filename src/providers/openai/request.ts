@@ -1,6 +1,6 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
 import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
-import { MAX_TOKENS } from './refusal.ts';
+import { isSet, MAX_TOKENS } from './refusal.ts';
 
 export interface UpstreamRequest {
   /** The JSON text to send: the client's own, edited only where it must be. */
@@ -29,8 +29,8 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   const refused = [...options.refused].filter((field) => request.body[field] !== undefined);
   const isRenamed = (field: string) => field === MAX_TOKENS.old;
   const without = (json: string, field: string) =>
-    isRenamed(field) && request.body[MAX_TOKENS.now] === undefined
-      ? renameMember(json, field, MAX_TOKENS.now)
+    isRenamed(field) && !isSet(request.body, MAX_TOKENS.now)
+      ? renameMember(removeMember(json, MAX_TOKENS.now), field, MAX_TOKENS.now)
       : removeMember(json, field);
   return {
     text: refused.reduce(without, text),
