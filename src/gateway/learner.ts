@@ -192,7 +192,13 @@ export class Learner {
   async #isInLog(event: StoredEvent | null): Promise<boolean> {
     if (!event) return true;
     const [stored] = await this.#options.store.readAfter(event.sequence - 1, 1);
-    return stored?.sequence === event.sequence && stored.decisionId === event.decisionId && stored.type === event.type;
+    return (
+      stored?.sequence === event.sequence &&
+      stored.decisionId === event.decisionId &&
+      stored.type === event.type &&
+      // Events of models belong to no decision.
+      stored.time === event.time
+    );
   }
 
   async #refold(): Promise<void> {

@@ -8,8 +8,11 @@ const BROKEN = new Set([8, 10, 11, 14, 26]);
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 let database: SqliteDatabase | null = null;
-/** The file was let go, and who writes has yet to hear of it: the next one may be another log than what was folded so far. */
-let isUntold = false;
+/**
+ * The file was let go, so the next one may be another log than what was folded so far. Who writes is told by a failing
+ * append, and then compares; until one has succeeded again, nothing of the new file is given out to be folded.
+ */
+let letGo: 'untold' | 'told' | null = null;
 
 port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
@@ -18,7 +21,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
     if (isBroken(error)) forget();
-    if (method === 'append') isUntold = false;
+    if (method === 'append' && letGo) letGo = 'told';
     port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 });
@@ -29,16 +32,21 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
     throw new Error('the file was removed or replaced');
   }
   // What is folded, and what is saved of it, is of the log before; a look-up alone is of whatever is there.
-  if (isUntold && method !== 'close' && method !== 'findDecision') throw new Error('the file was let go before');
+  const isOpener = method === 'append' && letGo === 'told';
+  if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
+    throw new Error('the file was let go before');
+  }
   // Opened at the first call and again after a failure of the file: a disk that comes back needs no restart.
   database ??= new SqliteDatabase(workerData.path);
-  return (database[method] as (...args: unknown[]) => unknown).apply(database, args);
+  const result = (database[method] as (...args: unknown[]) => unknown).apply(database, args);
+  if (method === 'append') letGo = null;
+  return result;
 }
 
 function forget(): void {
   const broken = database;
   database = null;
-  isUntold ||= broken !== null;
+  if (broken) letGo = 'untold';
   try {
     broken?.close();
   } catch {

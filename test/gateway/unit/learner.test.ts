@@ -287,6 +287,25 @@ describe('Learner.recheck', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
     expect([setUp.learner.lag, setUp.log.lines[0]]).toEqual([0, expect.stringContaining('another one')]);
   });
+
+  it('knows another log by the time of an event that belongs to no decision', async () => {
+    const retired = (time: number): GatewayEvent => ({
+      type: 'model_retired',
+      decisionId: null,
+      time,
+      model: 'big',
+      by: null,
+    });
+    const setUp = learnerOn(await storeWith([...randomStream(20, 11), retired(1)]));
+    await setUp.learner.start();
+    const { length } = setUp.store.events;
+    setUp.store.events.length = 0;
+    const other = [...randomStream(60, 12).slice(0, length - 1), retired(2)];
+    await setUp.store.append(other);
+    await setUp.learner.recheck();
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(other));
+  });
 });
 
 describe('Learner.setPriors', () => {
