@@ -29,7 +29,7 @@ export function chooseModel(
   const meant = meaningOf(model, runtime);
   const requested = armCalled(meant, runtime);
   if (requested && key?.models && !key.models.has(requested.id)) throw modelNotFound(model);
-  const suffix = requested ? null : weightSuffix(meant, runtime);
+  const suffix = requested ? null : weightSuffix(meant, runtime, model);
   const unclamped =
     suffix !== null
       ? { weight: suffix, weightFrom: 'model' as const }
@@ -51,14 +51,14 @@ function armCalled(id: string, runtime: Runtime): Arm | null {
   return runtime.arms.find((arm) => arm.id === id) ?? null;
 }
 
-/** The weight that `auto:…` names; null for plain `auto`. */
-function weightSuffix(model: string, runtime: Runtime): number | null {
+/** The weight that `auto:…` names; null for plain `auto`. @param asked what the client called it */
+function weightSuffix(model: string, runtime: Runtime, asked: string): number | null {
   if (model === AUTO) return null;
   const suffix = model.startsWith(`${AUTO}:`) ? model.slice(AUTO.length + 1) : null;
   const named = suffix === null ? undefined : runtime.namedWeights.get(suffix);
   if (named !== undefined) return named;
   const number = suffix === null || !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(suffix) ? Number.NaN : Number(suffix);
-  if (Number.isNaN(number)) throw modelNotFound(model);
+  if (Number.isNaN(number)) throw modelNotFound(asked);
   if (number < 0 || number > 1) {
     throw invalidRequest(`The weight in "${model}" must lie between 0 and 1.`, 'model', 'invalid_weight');
   }
