@@ -35,7 +35,8 @@ import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { databasePath } from './wiring/event-log.ts';
 import { buildEmbedder, openWarmStart, tierSlopes } from './wiring/features.ts';
-import { hashedKeys, refuseOpenHost, withoutGatewayKeys } from './wiring/keys.ts';
+import { asStarted, waitingForStart } from './wiring/fixed-settings.ts';
+import { hashedKeys, refuseOpenHost, SHORTEST_KEY, shortKeys, withoutGatewayKeys } from './wiring/keys.ts';
 import { buildRuntime } from './wiring/runtime.ts';
 import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
 import { StartError } from './wiring/start-error.ts';
@@ -53,7 +54,6 @@ export interface GatewayOptions {
 /** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
 const STORE_LIMIT_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
-const SHORTEST_KEY = 16;
 const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
 /** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
@@ -229,20 +229,11 @@ export class Gateway {
     this.#keys = hashedKeys(loaded.config);
     this.#warnOfShortKeys(loaded.config);
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
-    for (const setting of ['server', 'storage', 'embedding', 'logging'] as const) {
-      if (JSON.stringify(loaded.config[setting]) !== JSON.stringify(this.config[setting])) {
-        this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
-      }
-    }
-    if (loaded.config.learning.warm_start !== this.config.learning.warm_start) {
-      this.#log.warn('A changed "learning.warm_start" takes effect at the next start.');
+    for (const setting of waitingForStart(loaded.config, this.config)) {
+      this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
     }
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
-    // What is fixed at the start stays as it was then.
-    const { server, storage, embedding, logging } = this.config;
-    const learning = { ...loaded.config.learning, warm_start: this.config.learning.warm_start };
-    const asStarted = { ...loaded.config, server, storage, embedding, logging, learning };
-    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted });
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted(loaded.config, this.config) });
   }
 
   /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
@@ -291,10 +282,9 @@ export class Gateway {
     }
   }
 
-  #warnOfShortKeys({ auth }: Config): void {
-    for (const { name, key } of auth.keys) {
-      if (key.length >= SHORTEST_KEY) continue;
-      this.#log.warn({ key: name }, `This key has fewer than ${SHORTEST_KEY} characters: strangers may guess it.`);
+  #warnOfShortKeys(config: Config): void {
+    for (const key of shortKeys(config)) {
+      this.#log.warn({ key }, `This key has fewer than ${SHORTEST_KEY} characters: strangers may guess it.`);
     }
   }
 

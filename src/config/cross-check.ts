@@ -1,11 +1,10 @@
+import { numericWeight, standsForRouting, weightIn } from '../domain/auto-model.ts';
 import type { Config, ModelConfig } from './schema.ts';
 
 export interface Problem {
   path: (string | number)[];
   message: string;
 }
-
-const STANDS_FOR_ROUTING = /^auto(:|$)/;
 
 /** What no single field tells: names that must exist, and names that must differ. */
 export function crossCheck(config: Config): Problem[] {
@@ -63,14 +62,11 @@ function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   const problems: Problem[] = [];
   for (const [alias, target] of Object.entries(routing.aliases)) {
     const path = ['routing', 'aliases', alias];
-    if (STANDS_FOR_ROUTING.test(alias) || ids.includes(alias)) {
+    if (standsForRouting(alias) || ids.includes(alias)) {
       problems.push({ path, message: `"${alias}" already means something; an alias is a name that nothing else has` });
     }
-    const suffix = /^auto:(.*)$/.exec(target)?.[1];
-    const isWeight = suffix !== undefined && /^(\d+\.?\d*|\.\d+)$/.test(suffix) && Number(suffix) <= 1;
-    const isKnown =
-      suffix === undefined ? target === 'auto' || ids.includes(target) : Object.hasOwn(routing.weights, suffix);
-    if (!isWeight && !isKnown) {
+    const isKnown = standsForRouting(target) ? isWeight(weightIn(target), routing.weights) : ids.includes(target);
+    if (!isKnown) {
       const weights = Object.keys(routing.weights).map((name) => `auto:${name}`);
       const message = `"${target}" is neither "auto", "auto:0.7" or the like, nor one of ${quoted([...weights, ...ids])}`;
       problems.push({ path, message });
@@ -79,10 +75,17 @@ function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   return problems;
 }
 
+/** @param text behind `auto:`, null for plain `auto` */
+function isWeight(text: string | null, named: Config['routing']['weights']): boolean {
+  if (text === null || Object.hasOwn(named, text)) return true;
+  const weight = numericWeight(text);
+  return weight >= 0 && weight <= 1;
+}
+
 /** What is wrong with one model among others. @param ids of all models @param providers names of all providers */
 export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {
   const problems: Problem[] = [];
-  if (STANDS_FOR_ROUTING.test(model.id)) {
+  if (standsForRouting(model.id)) {
     problems.push({ path: ['id'], message: 'names that begin with "auto" stand for routing; choose another' });
   }
   if (!providers.includes(model.provider)) {

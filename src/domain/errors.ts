@@ -44,6 +44,15 @@ export function invalidRequest(message: string, param: string | null = null, cod
   return new GatewayError(400, message, { param, code });
 }
 
+/** Headers of a refusal that stands until money is there again. @param milliseconds until then */
+export function untilRenewed(milliseconds: number): Record<string, string> {
+  return {
+    'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1000))),
+    // Tells OpenAI's own clients that trying again at once is of no use.
+    'x-should-retry': 'false',
+  };
+}
+
 /** The client closed its connection before its answer was through: nobody is left to be told anything. */
 export class ClientGoneError extends Error {
   constructor() {

@@ -205,7 +205,8 @@ export class Chat {
     exchange.received(value);
     exchange.firstToken();
     const headers = replyHeaders(input.requestId, exchange, answered.arm, value);
-    if (exchange.costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(exchange.costUsd);
+    const { costUsd } = exchange;
+    if (costUsd !== null) headers['x-mixllm-cost-usd'] = formatUsd(costUsd);
     exchange.finish('ok', 200);
     return { status: 200, headers, contentType: 'application/json; charset=utf-8', body: value.body };
   }

@@ -1,5 +1,5 @@
 import type { Decision } from '../domain/decision.ts';
-import { GatewayError } from '../domain/errors.ts';
+import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import type { CompletedEvent, DecidedEvent } from '../domain/events.ts';
 import type { RouteBudget } from '../routing/affordable.ts';
 import type { Clock } from '../util/clock.ts';
@@ -200,12 +200,7 @@ export class KeyLimiter {
       {
         type: 'insufficient_quota',
         code: 'insufficient_quota',
-        responseHeaders: {
-          ...this.headers(key),
-          'retry-after': String(Math.max(1, Math.ceil((end - now) / 1000))),
-          // Tells OpenAI's own clients that trying again at once is of no use.
-          'x-should-retry': 'false',
-        },
+        responseHeaders: { ...this.headers(key), ...untilRenewed(end - now) },
       },
     );
   }

@@ -177,7 +177,7 @@ export class Learner {
     const known = this.#state.lastFolded;
     try {
       const last = await this.#options.store.lastSequence();
-      if (last >= this.#state.sequence && (await this.#isInLog(known))) return this.wake(last);
+      if (last >= this.#state.sequence && (known === null || (await this.#tail.holds(known)))) return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
       this.#tail.forgetFresh();
@@ -187,18 +187,6 @@ export class Learner {
     } catch (error) {
       this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
     }
-  }
-
-  async #isInLog(event: StoredEvent | null): Promise<boolean> {
-    if (!event) return true;
-    const [stored] = await this.#options.store.readAfter(event.sequence - 1, 1);
-    return (
-      stored?.sequence === event.sequence &&
-      stored.decisionId === event.decisionId &&
-      stored.type === event.type &&
-      // Events of models belong to no decision.
-      stored.time === event.time
-    );
   }
 
   async #refold(): Promise<void> {

@@ -45,6 +45,14 @@ export class LogTail {
     this.#fresh = [];
   }
 
+  /** Whether this very event stands at its number: another one there means another log. */
+  async holds({ sequence, decisionId, type, time }: StoredEvent): Promise<boolean> {
+    const [stored] = await this.#store.readAfter(sequence - 1, 1);
+    if (stored?.sequence !== sequence) return false;
+    // The time, because events of models belong to no decision.
+    return stored.decisionId === decisionId && stored.type === type && stored.time === time;
+  }
+
   read(sequence: number): Promise<StoredEvent[]> {
     return this.#store.readAfter(sequence, READ_BATCH);
   }

@@ -1,9 +1,8 @@
 import type { Arm } from '../domain/arm.ts';
+import { AUTO, numericWeight, standsForRouting, weightIn } from '../domain/auto-model.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { KeyLimits, Runtime } from './runtime.ts';
-
-export const AUTO = 'auto';
 
 export interface ModelChoice {
   /** The arm that the client named, or null to route. */
@@ -43,7 +42,7 @@ export function chooseModel(
 
 /** What the client's name of a model stands for. An arm's own id always means the arm, also where an admin added it later. */
 function meaningOf(model: string, runtime: Runtime): string {
-  if (model === AUTO || model.startsWith(`${AUTO}:`) || armCalled(model, runtime)) return model;
+  if (standsForRouting(model) || armCalled(model, runtime)) return model;
   return runtime.aliases.get(model) ?? runtime.aliases.get('*') ?? model;
 }
 
@@ -54,15 +53,14 @@ function armCalled(id: string, runtime: Runtime): Arm | null {
 /** The weight that `auto:…` names; null for plain `auto`. @param asked what the client called it */
 function weightSuffix(model: string, runtime: Runtime, asked: string): number | null {
   if (model === AUTO) return null;
-  const suffix = model.startsWith(`${AUTO}:`) ? model.slice(AUTO.length + 1) : null;
-  const named = suffix === null ? undefined : runtime.namedWeights.get(suffix);
-  if (named !== undefined) return named;
-  const number = suffix === null || !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(suffix) ? Number.NaN : Number(suffix);
-  if (Number.isNaN(number)) throw modelNotFound(asked);
-  if (number < 0 || number > 1) {
+  const suffix = weightIn(model);
+  if (suffix === null) throw modelNotFound(asked);
+  const weight = runtime.namedWeights.get(suffix) ?? numericWeight(suffix);
+  if (Number.isNaN(weight)) throw modelNotFound(asked);
+  if (weight < 0 || weight > 1) {
     throw invalidRequest(`The weight in "${model}" must lie between 0 and 1.`, 'model', 'invalid_weight');
   }
-  return number;
+  return weight;
 }
 
 function clamp(choice: Pick<ModelChoice, 'weight' | 'weightFrom'>, key: KeyLimits | null) {

@@ -3,7 +3,7 @@ import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 /** What routing may spend: on average per request, or per UTC day. */
 export type BudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 /** Milliseconds between requests before anything is known: a thousand a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
@@ -118,7 +118,7 @@ export class BudgetLedger {
    */
   targetUsd(target: BudgetTarget, now: number): number {
     if ('usdPerRequest' in target) return target.usdPerRequest;
-    const remaining = DAY_MS - (now % DAY_MS);
+    const remaining = leftOfDayMs(now);
     const requests = Math.max(1, remaining / Math.max(1, this.#state.intervalMs));
     return Math.max(LEAST_TARGET_USD, this.#left(target.usdPerDay, now) / requests);
   }
@@ -160,6 +160,11 @@ export class BudgetLedger {
       this.release(id);
     }
   }
+}
+
+/** Until midnight UTC. @param now milliseconds since the epoch */
+export function leftOfDayMs(now: number): number {
+  return DAY_MS - (now % DAY_MS);
 }
 
 function dayOf(time: number): number {

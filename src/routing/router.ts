@@ -10,12 +10,12 @@ import {
 import type { Arm } from '../domain/arm.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, ChosenBy, Decision } from '../domain/decision.ts';
-import { GatewayError, messageOf } from '../domain/errors.ts';
+import { GatewayError, messageOf, untilRenewed } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
 import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
 import type { Breakers } from './breaker.ts';
-import { type BudgetLedger, type BudgetTarget, DAY_MS } from './budget-ledger.ts';
+import { type BudgetLedger, type BudgetTarget, leftOfDayMs } from './budget-ledger.ts';
 import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
 import { flips, runnerUp } from './explain.ts';
 import type { Launches, LaunchLimits } from './launches.ts';
@@ -306,11 +306,7 @@ function budgetSpent(now: number): GatewayError {
   return new GatewayError(429, "What is left of today's budget pays for no model; the day ends at midnight UTC.", {
     type: 'insufficient_quota',
     code: 'budget_spent',
-    responseHeaders: {
-      'retry-after': String(Math.ceil((DAY_MS - (now % DAY_MS)) / 1000)),
-      // Tells OpenAI's own clients that trying again at once is of no use.
-      'x-should-retry': 'false',
-    },
+    responseHeaders: untilRenewed(leftOfDayMs(now)),
   });
 }
 

@@ -11,6 +11,14 @@ export function hashedKeys(config: Config): HashedKey[] {
   }));
 }
 
+/** Characters of a key that nobody guesses. */
+export const SHORTEST_KEY = 16;
+
+/** Names of the keys that are shorter. */
+export function shortKeys({ auth }: Config): string[] {
+  return auth.keys.filter(({ key }) => key.length < SHORTEST_KEY).map(({ name }) => name);
+}
+
 /** In memory they are kept as hashes only. */
 export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
   const { auth } = loaded.config;

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { AUTO, modelNotFound } from '../../gateway/model-choice.ts';
+import { AUTO } from '../../domain/auto-model.ts';
+import { modelNotFound } from '../../gateway/model-choice.ts';
 import type { KeyLimits, Runtime } from '../../gateway/runtime.ts';
 import type { ServerParts } from '../parts.ts';
 

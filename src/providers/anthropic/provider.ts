@@ -2,6 +2,7 @@ import { isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
+import { RefusedFields } from '../refused-fields.ts';
 import {
   decodeText,
   JSON_HEADERS,
@@ -33,8 +34,7 @@ export class AnthropicProvider implements Provider {
   readonly #http: UpstreamHttp;
   readonly #url: URL;
   readonly #headers: Record<string, string>;
-  /** By model: fields that it was found to refuse. */
-  readonly #refused = new Map<string, Set<string>>();
+  readonly #refused = new RefusedFields();
 
   constructor(options: AnthropicProviderOptions) {
     this.name = options.name;
@@ -82,7 +82,7 @@ export class AnthropicProvider implements Provider {
     stream: boolean,
     post: (request: UpstreamPost) => Promise<T>,
   ): Promise<{ answer: T; droppedParams: string[] }> {
-    const without = new Set(this.#refused.get(call.model));
+    const without = this.#refused.of(call.model);
     for (;;) {
       const { model, maxOutputTokens, signal, connectTimeoutMs } = call;
       const { params, droppedParams } = toMessagesRequest(call.request.body, { model, maxOutputTokens, without });
@@ -105,10 +105,7 @@ export class AnthropicProvider implements Provider {
     const answer = this.#http.redact(error.body);
     const { body } = call.request;
     const told = withoutQuotes(answer);
-    const lasting = isLastingRefusal(told) ? refusedFields(told, body, without) : [];
-    if (lasting.length > 0) {
-      this.#refused.set(call.model, new Set([...(this.#refused.get(call.model) ?? []), ...lasting]));
-    }
+    if (isLastingRefusal(told)) this.#refused.add(call.model, refusedFields(told, body, without));
     return refusedFields(answer, body, without);
   }
 

@@ -1,6 +1,7 @@
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
+import { RefusedFields } from '../refused-fields.ts';
 import {
   decodeText,
   JSON_HEADERS,
@@ -31,8 +32,7 @@ export class OpenAIProvider implements Provider {
   readonly #url: URL;
   readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
-  /** By model: fields that it was found to refuse. */
-  readonly #refused = new Map<string, Set<string>>();
+  readonly #refused = new RefusedFields();
 
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
@@ -79,7 +79,7 @@ export class OpenAIProvider implements Provider {
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
-    const refused = new Set(adapt ? this.#refused.get(model) : null);
+    const refused = adapt ? this.#refused.of(model) : new Set<string>();
     for (;;) {
       const options = { model, askForUsage: this.#streamUsage, refused };
       const { text: body, ...sent } = toUpstreamRequest(request, options);
@@ -99,7 +99,7 @@ export class OpenAIProvider implements Provider {
   #learnRefusal(error: unknown, { request, model }: ProviderCall): string | null {
     if (!(error instanceof UpstreamStatusError) || error.status !== 400) return null;
     const refusal = refusalOf(error.body, request.body);
-    if (refusal?.lasting) this.#refused.set(model, new Set(this.#refused.get(model)).add(refusal.field));
+    if (refusal?.lasting) this.#refused.add(model, [refusal.field]);
     return refusal?.field ?? null;
   }
 

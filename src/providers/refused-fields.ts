@@ -1,0 +1,13 @@
+/** Request fields that models were found to refuse, by model. Kept for as long as the process lives. */
+export class RefusedFields {
+  readonly #byModel = new Map<string, ReadonlySet<string>>();
+
+  /** A set of the caller's own. */
+  of(model: string): Set<string> {
+    return new Set(this.#byModel.get(model));
+  }
+
+  add(model: string, fields: readonly string[]): void {
+    this.#byModel.set(model, new Set([...this.of(model), ...fields]));
+  }
+}
