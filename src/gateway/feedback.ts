@@ -44,6 +44,12 @@ export interface FeedbackParts {
  */
 const LEARNED_WITHIN_MS = 200;
 
+/**
+ * Another gateway on the same log writes the end of an answer when its client has it already, after gathering and a
+ * commit: a rating that comes back through this one may be here first. So nobody is told at once that a decision is unknown.
+ */
+const WRITTEN_WITHIN_MS = 50;
+
 /** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
 const MOST_EVENTS_OF_A_DECISION = 1000;
 
@@ -104,13 +110,17 @@ export class Feedback {
   }
 
   async #find(id: string): Promise<StoredEvent<DecisionEvent>[]> {
-    const { eventLog, openDecision } = this.#parts;
+    const { eventLog, openDecision, clock } = this.#parts;
     try {
       // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
       // Asked first: what ends meanwhile is then in the log.
       const open = openDecision(id);
       let events = await eventLog.findDecision(id);
       if (events.length === 0 && open !== null) events = await eventLog.findDecision(open);
+      if (events.length === 0) {
+        await new Promise<void>((resolve) => clock.after(WRITTEN_WITHIN_MS, resolve));
+        events = await eventLog.findDecision(id);
+      }
       return events.filter((event) => !isModelEvent(event));
     } catch {
       throw unavailable();

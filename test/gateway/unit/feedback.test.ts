@@ -1,0 +1,41 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { EventLog } from '../../../src/gateway/event-log.ts';
+import { Feedback, type FeedbackParts } from '../../../src/gateway/feedback.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { FakeStore } from './fake-store.ts';
+import { completed, decided, RecordingLogger } from './support.ts';
+
+function setUp() {
+  const [store, clock] = [new FakeStore(), new ManualClock()];
+  const gateway = () => new EventLog(store, clock, new Metrics(), new RecordingLogger());
+  const [other, eventLog] = [gateway(), gateway()];
+  const parts: Partial<FeedbackParts> = { eventLog, clock, openDecision: () => null };
+  return { clock, other, feedback: new Feedback(parts as FeedbackParts) };
+}
+
+/** Lets what is under way get on; time stands still unless told otherwise. */
+async function later(clock: ManualClock, milliseconds: number): Promise<void> {
+  for (let passed = 0; passed < milliseconds; passed++) {
+    clock.advance(1);
+    for (let i = 0; i < 5; i++) await nextTurn();
+  }
+}
+
+describe('Feedback', () => {
+  it('finds an answer whose end another gateway on the log has still to write', async () => {
+    const { clock, other, feedback } = setUp();
+    for (const event of [decided('dec_a'), completed('dec_a')]) other.record(event);
+    const found = feedback.events('dec_a', null);
+    await later(clock, 60);
+    expect((await found).map(({ type }) => type)).toEqual(['decided', 'completed']);
+  });
+
+  it('does not wait longer for what nobody writes', async () => {
+    const { clock, feedback } = setUp();
+    const found = expect(feedback.events('dec_b', null)).rejects.toThrow(/no decision "dec_b"/);
+    await later(clock, 60);
+    await found;
+  });
+});
