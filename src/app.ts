@@ -20,6 +20,7 @@ import { Learner } from './gateway/learner.ts';
 import { LogWatch } from './gateway/log-watch.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
+import { Retention, type RetentionParts } from './gateway/retention.ts';
 import type { Runtime } from './gateway/runtime.ts';
 import type { HashedKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
@@ -66,6 +67,7 @@ export class Gateway {
   readonly learner: Learner;
   readonly eventLog: EventLog;
   readonly #logWatch: LogWatch;
+  readonly #retention: Retention | null;
   readonly #chat: Chat;
   readonly #implicitSignals: ImplicitSignals;
   readonly #clock: Clock;
@@ -124,6 +126,7 @@ export class Gateway {
       learnedUpTo: () => this.learner.knowledge.sequence,
       onMore: (lastSequence) => this.learner.wake(lastSequence),
     });
+    this.#retention = this.#retentionOf(config, parts);
     this.#runtime = this.#runtimeOf(loaded, null);
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
@@ -213,6 +216,7 @@ export class Gateway {
     if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
     else this.#introduceArms();
     this.#logWatch.start();
+    this.#retention?.start();
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
@@ -247,6 +251,7 @@ export class Gateway {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
     this.#logWatch.stop();
+    this.#retention?.stop();
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
@@ -265,6 +270,11 @@ export class Gateway {
       .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
+  }
+
+  #retentionOf({ storage: { keep_days: keepDays } }: Config, parts: Pick<RetentionParts, 'clock' | 'metrics' | 'log'>) {
+    if (keepDays === undefined) return null;
+    return new Retention({ ...parts, store: this.store, keepDays, savedUpTo: () => this.learner.savedUpTo });
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {

@@ -211,6 +211,7 @@ export const configSchema = z.strictObject({
         .string()
         .regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db')
         .default('sqlite:data/mixllm.db'),
+      keep_days: z.number().int().min(32, '32 or more: budgets of a month are counted from the log').optional(),
     })
     .prefault({}),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),

@@ -82,6 +82,11 @@ export class Learner {
     return Math.max(0, this.#newestSequence - this.#state.sequence);
   }
 
+  /** Number up to which a restart needs nothing of the log. */
+  get savedUpTo(): number {
+    return this.#snapshots.savedUpTo;
+  }
+
   /** Prior mean quality per arm, and prior mean slopes of some, by the config in force. */
   setPriors(priors: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
     this.#priors = priors;

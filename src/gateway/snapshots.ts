@@ -19,9 +19,15 @@ export interface SnapshotsParts {
 export class Snapshots {
   readonly #parts: SnapshotsParts;
   #last = { sequence: 0, at: 0 };
+  #savedUpTo = 0;
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
+  }
+
+  /** Everything up to this number is in a snapshot that a restart can begin with; 0 without one. */
+  get savedUpTo(): number {
+    return this.#savedUpTo;
   }
 
   /** From here on the time to the next one counts. */
@@ -45,6 +51,7 @@ export class Snapshots {
     try {
       if (state.deserialise(snapshot.body, snapshot.sequence)) {
         this.#last.sequence = snapshot.sequence;
+        this.#savedUpTo = snapshot.sequence;
         return true;
       }
       log.info(
@@ -73,14 +80,20 @@ export class Snapshots {
   /** What was saved is of a state that is gone, perhaps of another log. */
   forget(): void {
     this.#last = { sequence: 0, at: this.#parts.clock.monotonic() };
+    this.#savedUpTo = 0;
   }
 
   async #save(state: LearnerState): Promise<void> {
     const { store, clock, log } = this.#parts;
     this.#last = { sequence: state.sequence, at: clock.monotonic() };
     const snapshot = { sequence: state.sequence, body: state.serialise() };
-    await store.saveSnapshot(NAME, snapshot).catch((error: unknown) => {
+    const last = this.#last;
+    try {
+      await store.saveSnapshot(NAME, snapshot);
+      // Unless it was forgotten meanwhile.
+      if (this.#last === last) this.#savedUpTo = snapshot.sequence;
+    } catch (error) {
       log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
-    });
+    }
   }
 }

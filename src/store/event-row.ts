@@ -105,7 +105,8 @@ function rowsOf(columns: Columns): unknown[] {
   });
 }
 
-function aliasOf(event: GatewayEvent): string | null {
+/** What else than the decision's id leads to it, by this event. */
+export function aliasOf(event: GatewayEvent): string | null {
   if (event.type === 'completed') return event.completionId;
   return event.type === 'rated' ? event.feedbackId : null;
 }

@@ -6,6 +6,13 @@ export interface Snapshot {
   body: string;
 }
 
+/** What may be deleted: decisions of which nothing is as young as `time`, or numbered above `sequence`. */
+export interface PruneBefore {
+  /** Milliseconds since the Unix epoch. */
+  time: number;
+  sequence: number;
+}
+
 /**
  * The append-only log that all state is a fold over, and its snapshots.
  * Every method rejects when the storage fails; nothing is half done then.
@@ -26,6 +33,13 @@ export interface EventStore {
   findDecision(id: string): Promise<StoredEvent[]>;
   /** Number of the newest event, 0 for an empty log. */
   lastSequence(): Promise<number>;
+  /**
+   * Deletes old decisions with all that happened to them, the oldest first. Events that belong to no decision stay, and
+   * so does the newest event of all.
+   * @param limit decisions at the most
+   * @returns how many events are gone; 0: nothing more is old enough
+   */
+  prune(before: PruneBefore, limit: number): Promise<number>;
   saveSnapshot(name: string, snapshot: Snapshot): Promise<void>;
   loadSnapshot(name: string): Promise<Snapshot | null>;
   /** Waits for what is under way, then closes. */

@@ -1,6 +1,6 @@
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
-import type { EventStore, Snapshot } from './event-store.ts';
+import type { EventStore, PruneBefore, Snapshot } from './event-store.ts';
 
 /**
  * Makes a store that hangs (a stalled disk or mount) fail instead, so that nobody waits for it longer than the limit.
@@ -33,6 +33,10 @@ export class TimeLimitedStore implements EventStore {
 
   lastSequence(): Promise<number> {
     return this.#limited(() => this.#store.lastSequence());
+  }
+
+  prune(before: PruneBefore, limit: number): Promise<number> {
+    return this.#limited(() => this.#store.prune(before, limit));
   }
 
   saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {

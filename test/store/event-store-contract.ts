@@ -189,6 +189,57 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       }
     });
 
+    describe('prune', () => {
+      const at = <E extends GatewayEvent>(time: number, event: E): E => ({ ...event, time });
+      const everything = { time: 100, sequence: Number.MAX_SAFE_INTEGER };
+
+      it('deletes what is old with all that happened to it, the oldest first, and leads to it no longer', async () => {
+        await store.append([
+          at(1, decided('a')),
+          at(2, decided('b')),
+          at(3, completed('a')),
+          at(4, rated('a', 'fb-a', 1)),
+          at(5, completed('b')),
+          at(200, decided('young')),
+        ]);
+        expect(await store.prune(everything, 1)).toBe(3);
+        expect(ids(await all())).toEqual(['b', 'b', 'young']);
+        for (const id of ['a', 'chatcmpl-a', 'fb-a']) expect(await store.findDecision(id), id).toEqual([]);
+        expect(await store.prune(everything, 10)).toBe(2);
+        expect(await store.prune(everything, 10)).toBe(0);
+        expect(ids(await store.findDecision('young'))).toEqual(['young']);
+      });
+
+      it('keeps decisions whole while anything of them is young or numbered too high, events of models, and the newest event', async () => {
+        const [reset, , , , rating] = await store.append([
+          at(1, modelEvent('big', 'model_reset')),
+          at(1, decided('rated late')),
+          at(1, decided('over')),
+          at(2, completed('over')),
+          at(100, rated('rated late', 'fb', 1)),
+          at(1, decided('last')),
+        ]);
+        expect(await store.prune({ time: 100, sequence: reset.sequence + 2 }, 10)).toBe(0);
+        expect(await store.prune({ time: 100, sequence: reset.sequence + 3 }, 10)).toBe(2);
+        expect(ids(await all())).toEqual([null, 'rated late', 'rated late', 'last']);
+        expect(await store.prune({ time: 101, sequence: rating.sequence }, 10)).toBe(2);
+        const newest = await store.lastSequence();
+        expect(await store.prune({ time: 101, sequence: newest }, 10)).toBe(0);
+        expect(ids(await all())).toEqual([null, 'last']);
+        const [next] = await store.append([decided('next')]);
+        expect(next.sequence).toBeGreaterThan(newest);
+      });
+
+      it('finds what is old behind a clock that was wrong, and leaves ids alone that lead elsewhere by now', async () => {
+        const shared = { completionId: 'always-the-same' };
+        await store.append([at(1e12, decided('future')), at(1, decided('old')), at(1, completed('old', shared))]);
+        await store.append([at(200, decided('new')), at(200, completed('new', shared))]);
+        expect(await store.prune(everything, 10)).toBe(2);
+        expect(ids(await all())).toEqual(['future', 'new', 'new']);
+        expect(ids(await store.findDecision('always-the-same'))).toEqual(['new', 'new']);
+      });
+    });
+
     it('keeps the newest snapshot of each name', async () => {
       await store.saveSnapshot('learner', { sequence: 3, body: 'old' });
       await store.saveSnapshot('learner', { sequence: 7, body: '{"é😀": "\\ud800"}' });

@@ -1,8 +1,8 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { EventRow } from '../event-row.ts';
-import type { Snapshot } from '../event-store.ts';
+import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
+import type { PruneBefore, Snapshot } from '../event-store.ts';
 
 /** One entry per schema version; the file's `user_version` says how many have been applied. */
 const MIGRATIONS = [
@@ -21,6 +21,9 @@ const MIGRATIONS = [
   '',
 ];
 
+/** So many events in a row too young to prune, and it is taken for all the rest: a clock that was wrong for a time is none. */
+const YOUNG_IN_A_ROW = 1000;
+
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 export interface StoredRow {
@@ -37,7 +40,19 @@ export class SqliteDatabase {
   readonly #path: string;
   readonly #inode: number | null;
   readonly #statements: Record<
-    'insert' | 'alias' | 'byUniqueKey' | 'after' | 'ofDecision' | 'byAlias' | 'last' | 'save' | 'load',
+    | 'insert'
+    | 'alias'
+    | 'byUniqueKey'
+    | 'after'
+    | 'ofDecision'
+    | 'byAlias'
+    | 'last'
+    | 'ages'
+    | 'lastOf'
+    | 'remove'
+    | 'removeAlias'
+    | 'save'
+    | 'load',
     StatementSync
   >;
 
@@ -60,6 +75,10 @@ export class SqliteDatabase {
       ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
       byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
       last: prepare('SELECT max(sequence) AS last FROM events'),
+      ages: prepare("SELECT decision_id AS id, time FROM events WHERE decision_id <> '' ORDER BY sequence"),
+      lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
+      remove: prepare('DELETE FROM events WHERE decision_id = ?'),
+      removeAlias: prepare('DELETE FROM aliases WHERE alias = ? AND decision_id = ?'),
       save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
       load: prepare('SELECT sequence, body FROM snapshots WHERE name = ?'),
     };
@@ -89,6 +108,36 @@ export class SqliteDatabase {
 
   lastSequence(): number {
     return (this.#statements.last.get() as { last: number | null }).last ?? 0;
+  }
+
+  prune({ time, sequence }: PruneBefore, limit: number): number {
+    return this.#transaction(() => {
+      const upTo = Math.min(sequence, this.lastSequence() - 1);
+      return this.#decisionsBefore({ time, sequence: upTo }, limit).reduce((sum, id) => sum + this.#remove(id), 0);
+    });
+  }
+
+  /** By their events from the log's beginning on: what comes first is, as a rule, oldest. */
+  #decisionsBefore({ time, sequence }: PruneBefore, limit: number): string[] {
+    const found = new Set<string>();
+    let young = 0;
+    for (const event of this.#statements.ages.iterate() as Iterable<{ id: string; time: number }>) {
+      if (found.size >= limit || young >= YOUNG_IN_A_ROW) break;
+      young = event.time < time ? 0 : young + 1;
+      if (young > 0 || found.has(event.id)) continue;
+      const last = this.#statements.lastOf.get(event.id) as unknown as PruneBefore;
+      if (last.time < time && last.sequence <= sequence) found.add(event.id);
+    }
+    return [...found];
+  }
+
+  #remove(decisionId: string): number {
+    for (const { sequence, body } of this.findDecision(decisionId)) {
+      const alias = aliasOf(fromRow(sequence, body));
+      // It may lead to another decision by now.
+      if (alias !== null) this.#statements.removeAlias.run(alias, decisionId);
+    }
+    return Number(this.#statements.remove.run(decisionId).changes);
   }
 
   saveSnapshot(name: string, snapshot: Snapshot): void {

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import { fromRow, toRow } from '../event-row.ts';
-import type { EventStore, Snapshot } from '../event-store.ts';
+import type { EventStore, PruneBefore, Snapshot } from '../event-store.ts';
 import type { SqliteDatabase, StoredRow } from './database.ts';
 
 interface Call {
@@ -43,6 +43,10 @@ export class SqliteEventStore implements EventStore {
 
   lastSequence(): Promise<number> {
     return this.#call('lastSequence');
+  }
+
+  prune(before: PruneBefore, limit: number): Promise<number> {
+    return this.#call('prune', before, limit);
   }
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {

@@ -1,5 +1,5 @@
 import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
-import type { EventStore, Snapshot } from '../../../src/store/event-store.ts';
+import type { EventStore, PruneBefore, Snapshot } from '../../../src/store/event-store.ts';
 
 /** An event store in memory that fails when told to, and can be held up. Keeps no idempotency keys. */
 export class FakeStore implements EventStore {
@@ -18,7 +18,8 @@ export class FakeStore implements EventStore {
     this.commits.push([...events]);
     await this.gate;
     this.#check();
-    const stored = events.map((event, i) => ({ ...event, sequence: this.events.length + 1 + i }));
+    const last = this.events.at(-1)?.sequence ?? 0;
+    const stored = events.map((event, i) => ({ ...event, sequence: last + 1 + i }));
     this.events.push(...stored);
     return stored;
   }
@@ -41,6 +42,20 @@ export class FakeStore implements EventStore {
   async lastSequence(): Promise<number> {
     this.#check();
     return this.events.at(-1)?.sequence ?? 0;
+  }
+
+  async prune({ time, sequence }: PruneBefore, limit: number): Promise<number> {
+    this.#check();
+    const young = new Set(
+      this.events
+        .filter((event, i) => event.time >= time || event.sequence > sequence || i === this.events.length - 1)
+        .map(({ decisionId }) => decisionId),
+    );
+    const old = new Set(this.events.map(({ decisionId }) => decisionId).filter((id) => id !== null && !young.has(id)));
+    const pruned = [...old].slice(0, limit);
+    const before = this.events.length;
+    this.events.splice(0, before, ...this.events.filter(({ decisionId }) => !pruned.includes(decisionId)));
+    return before - this.events.length;
   }
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {

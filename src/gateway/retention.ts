@@ -1,0 +1,65 @@
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+const DAY_MS = 86_400_000;
+const EVERY_MS = 3_600_000;
+/** Not at once: a gateway that is just starting has better things to do. */
+const FIRST_AFTER_MS = 60_000;
+/** Some milliseconds of the store's time, after which what waits for it has its turn. */
+const DECISIONS_AT_ONCE = 200;
+const PAUSE_MS = 50;
+
+export interface RetentionParts {
+  store: Pick<EventStore, 'prune'>;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+  /** Decisions are kept for so many days after the last thing that happened to them. */
+  keepDays: number;
+  /** What is above this number is not in the learner's snapshot yet: it stays, however old. */
+  savedUpTo(): number;
+}
+
+/**
+ * Deletes old decisions from the event log, every hour. What they taught is in the snapshot, and stays; a learner that
+ * is folded anew has only what the log still holds.
+ */
+export class Retention {
+  readonly #parts: RetentionParts;
+  #cancel: () => void = () => {};
+  #stopped = false;
+
+  constructor(parts: RetentionParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#after(FIRST_AFTER_MS, 0);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  /** @param deleted events of this round so far */
+  #after(milliseconds: number, deleted: number): void {
+    if (!this.#stopped) this.#cancel = this.#parts.clock.after(milliseconds, () => void this.#prune(deleted));
+  }
+
+  async #prune(before: number): Promise<void> {
+    const { store, clock, metrics, log, keepDays, savedUpTo } = this.#parts;
+    try {
+      const limits = { time: clock.now() - keepDays * DAY_MS, sequence: savedUpTo() };
+      const deleted = await store.prune(limits, DECISIONS_AT_ONCE);
+      metrics.eventsPruned.inc(deleted);
+      if (deleted > 0) return this.#after(PAUSE_MS, before + deleted);
+      if (before > 0) log.info({ events: before }, `Events of decisions older than ${keepDays} days were deleted.`);
+    } catch (error) {
+      log.warn({ err: error }, 'Old events could not be deleted from the event log; it is tried again in an hour.');
+    }
+    this.#after(EVERY_MS, 0);
+  }
+}

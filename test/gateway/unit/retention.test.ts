@@ -1,0 +1,117 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Learner } from '../../../src/gateway/learner.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { Retention } from '../../../src/gateway/retention.ts';
+import { ManualClock } from '../../../src/util/clock.ts';
+import { FakeStore } from './fake-store.ts';
+import {
+  completed,
+  DIMENSIONS,
+  decided,
+  FEATURE_MAP,
+  metricValue,
+  RecordingLogger,
+  randomStream,
+  rated,
+} from './support.ts';
+
+const DAY_MS = 86_400_000;
+const START = 1_700_000_000_000;
+
+function setUp(store = new FakeStore(), savedUpTo = () => Number.MAX_SAFE_INTEGER) {
+  const [clock, metrics, log] = [new ManualClock(START), new Metrics(), new RecordingLogger()];
+  const retention = new Retention({ store, clock, metrics, log, keepDays: 40, savedUpTo });
+  const later = async (milliseconds: number) => {
+    clock.advance(milliseconds);
+    // Batch after batch, with its pause.
+    for (let i = 0; i < 20; i++) {
+      for (let turn = 0; turn < 3; turn++) await nextTurn();
+      clock.advance(50);
+    }
+  };
+  const ids = () => [...new Set(store.events.map(({ decisionId }) => decisionId))];
+  return { store, clock, metrics, log, retention, later, ids };
+}
+
+const old = (id: string, daysAgo: number) => [
+  { ...decided(id), time: START - daysAgo * DAY_MS },
+  { ...completed(id), time: START - daysAgo * DAY_MS },
+];
+
+describe('Retention', () => {
+  it('deletes decisions older than the days to keep, in batches, and looks again every hour', async () => {
+    const { store, retention, later, ids, metrics, log } = setUp();
+    for (let i = 0; i < 450; i++) await store.append(old(`d${i}`, 41));
+    await store.append([...old('soon', 39.99), ...old('young', 1)]);
+    retention.start();
+    await later(58_000);
+    expect(ids()).toHaveLength(452);
+    await later(2000);
+    expect(ids()).toEqual(['soon', 'young']);
+    expect(await metricValue(metrics.eventsPruned)).toBe(900);
+    expect(log.lines).toEqual(['info: Events of decisions older than 40 days were deleted.']);
+    await later(3_600_000);
+    expect(ids()).toEqual(['young']);
+    retention.stop();
+    await later(39 * DAY_MS);
+    expect(ids()).toEqual(['young']);
+  });
+
+  it('keeps what no snapshot holds yet', async () => {
+    let saved = 2;
+    const { store, retention, later, ids } = setUp(undefined, () => saved);
+    await store.append([...old('saved', 50), ...old('not yet', 50), ...old('young', 1)]);
+    retention.start();
+    await later(60_000);
+    expect(ids()).toEqual(['not yet', 'young']);
+    saved = 4;
+    await later(3_600_000);
+    expect(ids()).toEqual(['young']);
+  });
+
+  it('says that the store failed, and tries again', async () => {
+    const { store, retention, later, ids, log } = setUp();
+    await store.append([...old('old', 50), ...old('young', 1)]);
+    store.failing = true;
+    retention.start();
+    await later(60_000);
+    expect(log.lines).toHaveLength(1);
+    expect(log.lines[0]).toMatch(/^warn: .*tried again in an hour/);
+    store.failing = false;
+    await later(3_600_000);
+    expect(ids()).toEqual(['young']);
+  });
+
+  it('leaves what was learned as it was, to the bit, also after a restart and with ratings that come later', async () => {
+    const stream = randomStream(100, 7).map((event) => ({ ...event, time: START - 50 * DAY_MS }));
+    const later = [decided('new'), completed('new'), rated('new', 'fb-new', 1)];
+    const learnerOn = async (store: FakeStore) => {
+      const [clock, metrics, log] = [new ManualClock(START), new Metrics(), new RecordingLogger()];
+      const record = () => {};
+      const learner = new Learner({
+        featureMap: FEATURE_MAP,
+        dimensions: DIMENSIONS,
+        store,
+        clock,
+        metrics,
+        log,
+        record,
+      });
+      await learner.start();
+      return learner;
+    };
+    const [pruned, whole] = [new FakeStore(), new FakeStore()];
+    for (const store of [pruned, whole]) {
+      await store.append(stream);
+      await (await learnerOn(store)).close();
+    }
+    const learner = await learnerOn(pruned);
+    const { retention, later: pass } = setUp(pruned, () => learner.savedUpTo);
+    retention.start();
+    await pass(60_000);
+    expect(pruned.events.length).toBeLessThan(stream.length / 10);
+    for (const store of [pruned, whole]) await store.append(later);
+    expect((await learnerOn(pruned)).knowledge.serialise()).toBe((await learnerOn(whole)).knowledge.serialise());
+  });
+});
