@@ -203,15 +203,7 @@ export class Gateway {
     if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
       this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
     }
-    try {
-      await within(START_MS, this.learner.start());
-    } catch (error) {
-      this.metrics.degraded('learner', true);
-      this.#log.error(
-        { err: error },
-        'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
-      );
-    }
+    await this.#readLog();
     this.#started = true;
     if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
     else this.#introduceArms();
@@ -221,6 +213,28 @@ export class Gateway {
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
     return address;
+  }
+
+  /** As far as it can be read before requests have waited long enough. */
+  async #readLog(): Promise<void> {
+    const reading = this.learner.start();
+    try {
+      if (await isDoneWithin(START_MS, reading)) return;
+      this.#log.warn(
+        { toRead: this.learner.lag },
+        'The event log is long: routing starts on what has been read of it, and the rest is learned meanwhile. storage.keep_days keeps a log short.',
+      );
+      void reading.then(
+        () => this.metrics.degraded('learner', false),
+        () => {},
+      );
+    } catch (error) {
+      this.#log.error(
+        { err: error },
+        'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
+      );
+    }
+    this.metrics.degraded('learner', true);
   }
 
   /**
@@ -357,10 +371,11 @@ export class Gateway {
   }
 }
 
-async function within(milliseconds: number, work: Promise<void>): Promise<void> {
+/** @throws what the work rejects with in that time */
+async function isDoneWithin(milliseconds: number, work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${milliseconds / 1000} s`)), milliseconds);
+  const patience = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false);
   });
-  await Promise.race([work, patience]).finally(() => clearTimeout(timer));
+  return Promise.race([work.then(() => true), patience]).finally(() => clearTimeout(timer));
 }

@@ -15,6 +15,10 @@ import type { WarmStartFile } from './warm-start-file.ts';
 /** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
 const FOLD_MS_PER_TURN = 3;
 const RETRY_MS = 1000;
+/** Events that are still learned from before the end. */
+const MOST_AT_END = 2000;
+/** How often the reading of a long log says how far it has come. */
+const PROGRESS_EVERY_MS = 5000;
 const REFOLD_AT_MOST_EVERY_MS = 60_000;
 
 export interface LearnerOptions {
@@ -45,6 +49,7 @@ export class Learner {
   #newestSequence = 0;
   #running: Promise<void> | null = null;
   #wokenWhileRunning = false;
+  #closing = false;
   #closed = false;
   readonly #snapshots: Snapshots;
   /** Decisions failed on this state, and it was not replaced yet. */
@@ -222,7 +227,9 @@ export class Learner {
     }
   }
 
+  /** What is left of a long log is read at the next start: nobody waits for it at the end. */
   async close(): Promise<void> {
+    this.#closing = true;
     await this.idle();
     this.#closed = true;
     if (!this.#distrusted) await this.#snapshots.saveLast(this.#state);
@@ -267,8 +274,16 @@ export class Learner {
 
   async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
     const { clock } = this.#options;
+    let read = 0;
+    let saidAt = clock.monotonic();
     for (;;) {
       const events = await this.#next(state);
+      if (clock.monotonic() - saidAt >= PROGRESS_EVERY_MS) {
+        saidAt = clock.monotonic();
+        const toRead = Math.max(0, this.#newestSequence - state.sequence);
+        this.#options.log.info({ read, toRead }, 'The event log is being read.');
+      }
+      read += events.length;
       let turnBegan = clock.monotonic();
       for (const event of events) {
         await this.#fold(state, recent, event);
@@ -278,6 +293,7 @@ export class Learner {
       }
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
+      if (this.#closing && this.lag > MOST_AT_END) return;
     }
     if (state !== this.#state) return;
     this.#showForeignContexts();

@@ -337,6 +337,32 @@ describe('Learner.setPriors', () => {
     expect(store.snapshots.get('learner')).toBe(saved);
     expect(learner.knowledge.sequence).toBe(stream.length);
   });
+
+  it('leaves the rest of a long log to the next start', async () => {
+    const stream = randomStream(1200, 13);
+    const { learner, store, recorded } = learnerOn(await storeWith(stream));
+    const start = learner.start();
+    await learner.close();
+    await start;
+    const saved = store.snapshots.get('learner')?.sequence ?? 0;
+    expect(saved).toBeGreaterThan(0);
+    expect(saved).toBeLessThan(stream.length - 1000);
+    expect(recorded).toEqual([]);
+    const restarted = learnerOn(store);
+    await restarted.learner.start();
+    expect(knowledgeOf(restarted)).toBe(await replayed(stream));
+  });
+
+  it('says how far the reading of a long log has come', async () => {
+    const setUp = learnerOn(await storeWith(randomStream(400, 14)));
+    const readAfter = setUp.store.readAfter.bind(setUp.store);
+    setUp.store.readAfter = (sequence, limit) => {
+      setUp.clock.advance(3000);
+      return readAfter(sequence, limit);
+    };
+    await setUp.learner.start();
+    expect(setUp.log.lines).toEqual(Array(2).fill('info: The event log is being read.'));
+  });
 });
 
 /** The learner's own part of the gauge of degraded parts. */
