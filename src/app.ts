@@ -2,9 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { disabledProviders } from './config/arms.ts';
 import type { LoadedConfig } from './config/load.ts';
-import { modelCatalog, withCatalog } from './config/model-catalog.ts';
+import { modelCatalog } from './config/model-catalog.ts';
 import type { Config } from './config/schema.ts';
-import type { Tier } from './domain/arm.ts';
 import { isModelChange } from './domain/events.ts';
 import { Featurizer } from './features/featurizer.ts';
 import type { LexicalEmbedder } from './features/lexical-embedder.ts';
@@ -21,7 +20,6 @@ import { LogWatch } from './gateway/log-watch.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import { Retention, type RetentionParts } from './gateway/retention.ts';
-import type { Runtime } from './gateway/runtime.ts';
 import type { HashedKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
@@ -36,9 +34,8 @@ import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { databasePath } from './wiring/event-log.ts';
 import { buildEmbedder, openWarmStart, tierSlopes } from './wiring/features.ts';
-import { asStarted, waitingForStart } from './wiring/fixed-settings.ts';
-import { hashedKeys, refuseOpenHost, SHORTEST_KEY, shortKeys, withoutGatewayKeys } from './wiring/keys.ts';
-import { buildRuntime } from './wiring/runtime.ts';
+import { hashedKeys, refuseOpenHost, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
+import { Serving } from './wiring/serving.ts';
 import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
 import { StartError } from './wiring/start-error.ts';
 
@@ -71,26 +68,20 @@ export class Gateway {
   readonly #chat: Chat;
   readonly #implicitSignals: ImplicitSignals;
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #log: PinoLogger;
   readonly store: EventStore;
   readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
-  readonly #tierSlopes: ReadonlyMap<Tier, Float64Array>;
-  #loaded: LoadedConfig;
-  #runtime: Runtime;
+  readonly #serving: Serving;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
-  /** The log was read: from here on each change of a model is put in force as it comes. */
-  #started = false;
 
   /** @throws StartError when no model can be called, or when the gateway would be open to strangers */
   constructor(loaded: LoadedConfig, options: GatewayOptions) {
     const { config } = loaded;
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom();
+    const random = options.random ?? systemRandom();
     this.#log = options.log;
-    this.#loaded = withoutGatewayKeys(loaded);
     refuseOpenHost(config);
     const store = options.store ?? new SqliteEventStore(databasePath(config));
     this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
@@ -107,7 +98,6 @@ export class Gateway {
     });
     const featurizer = new Featurizer(this.#embedder);
     const { featureMap, dimensions } = featurizer;
-    this.#tierSlopes = tierSlopes(featurizer);
     this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
     this.learner = new Learner({
       ...parts,
@@ -127,18 +117,24 @@ export class Gateway {
       onMore: (lastSequence) => this.learner.wake(lastSequence),
     });
     this.#retention = this.#retentionOf(config, parts);
-    this.#runtime = this.#runtimeOf(loaded, null);
+    this.#serving = new Serving(loaded, {
+      ...parts,
+      learner: this.learner,
+      conditions: this.#conditions,
+      random,
+      tierSlopes: tierSlopes(featurizer),
+    });
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
-    const runtime = () => this.#runtime;
+    const runtime = () => this.#serving.runtime;
     const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
     this.learner.onFold((event) => {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
-      if (isModelChange(event) && this.#started) this.#applyModelChanges();
+      if (isModelChange(event)) this.#serving.modelsChanged();
     });
     this.learner.onReplaced(() => {
       keyLimiter.bookedAll();
-      if (this.#started) this.#applyModelChanges();
+      this.#serving.modelsChanged();
     });
     this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog: this.eventLog });
     this.#chat = new Chat({
@@ -150,8 +146,8 @@ export class Gateway {
       learner: this.learner,
       conditions: this.#conditions,
       tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
-      random: this.#random,
-      feedbackRequests: new FeedbackRequests(this.#random),
+      random,
+      feedbackRequests: new FeedbackRequests(random),
       implicitSignals: this.#implicitSignals,
     });
     this.server = buildServer({
@@ -163,7 +159,7 @@ export class Gateway {
         eventLog: this.eventLog,
         learner: this.learner,
         load: this.#conditions.load,
-        catalog: (changes) => modelCatalog(this.#loaded, changes),
+        catalog: (changes) => modelCatalog(this.#serving.loaded, changes),
       }),
       runtime,
       chat: this.#chat,
@@ -185,7 +181,7 @@ export class Gateway {
   }
 
   get config(): Config {
-    return this.#loaded.config;
+    return this.#serving.config;
   }
 
   /**
@@ -199,14 +195,12 @@ export class Gateway {
       });
       this.#log.info({ model: this.config.embedding.model }, 'The embedding model is loaded.');
     }
-    for (const line of disabledProviders(this.#loaded)) this.#log.warn(line);
+    for (const line of disabledProviders(this.#serving.loaded)) this.#log.warn(line);
     if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
       this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
     }
     await this.#readLog();
-    this.#started = true;
-    if (this.learner.knowledge.modelChanges.size > 0) this.#replaceRuntime(this.#loaded);
-    else this.#introduceArms();
+    this.#serving.begin();
     this.#logWatch.start();
     this.#retention?.start();
     const { host, port } = this.config.server;
@@ -243,15 +237,11 @@ export class Gateway {
    */
   reload(loaded: LoadedConfig): void {
     refuseOpenHost({ ...loaded.config, server: this.config.server });
-    this.#replaceRuntime(loaded);
+    this.#serving.reload(loaded);
     this.#keys = hashedKeys(loaded.config);
     this.#warnOfShortKeys(loaded.config);
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
-    for (const setting of waitingForStart(loaded.config, this.config)) {
-      this.#log.warn(`A changed "${setting}" takes effect at the next start.`);
-    }
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
-    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted(loaded.config, this.config) });
   }
 
   /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
@@ -283,7 +273,7 @@ export class Gateway {
       .close()
       .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
-    await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
+    await this.#serving.close();
   }
 
   #retentionOf({ storage: { keep_days: keepDays } }: Config, parts: Pick<RetentionParts, 'clock' | 'metrics' | 'log'>) {
@@ -312,44 +302,6 @@ export class Gateway {
     }
   }
 
-  /** @throws StartError when no model can be called; nothing has changed then */
-  #replaceRuntime(loaded: LoadedConfig): void {
-    const previous = this.#runtime;
-    const catalog = modelCatalog(loaded, this.learner.knowledge.modelChanges);
-    this.#runtime = this.#runtimeOf(withCatalog(loaded, catalog), { loaded: this.#loaded, runtime: previous });
-    for (const { id, problem } of catalog) {
-      if (problem)
-        this.#log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
-    }
-    this.#retireProviders(previous);
-    this.#introduceArms();
-  }
-
-  #applyModelChanges(): void {
-    try {
-      this.#replaceRuntime(this.#loaded);
-    } catch (error) {
-      this.#log.error({ err: error }, 'The models were not changed; what served before still does.');
-    }
-  }
-
-  #runtimeOf(loaded: LoadedConfig, before: { loaded: LoadedConfig; runtime: Runtime } | null): Runtime {
-    return buildRuntime(loaded, before, {
-      learner: this.learner,
-      metrics: this.metrics,
-      log: this.#log,
-      conditions: this.#conditions,
-      random: this.#random,
-      tierSlopes: this.#tierSlopes,
-    });
-  }
-
-  /** New arms among known ones begin with the launch recipe. */
-  #introduceArms(): void {
-    const { arms, reference, defaultWeight } = this.#runtime;
-    this.learner.introduce({ arms, reference, weight: defaultWeight });
-  }
-
   #breakerChanged(model: string, state: BreakerState, failures: number): void {
     this.metrics.breakerState.set({ model }, { closed: 0, 'half-open': 1, open: 2 }[state]);
     if (state === 'open') {
@@ -357,16 +309,6 @@ export class Gateway {
       this.#log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
     } else {
       this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
-    }
-  }
-
-  /** Providers that the new runtime does not share, once no request can still be using them. */
-  #retireProviders(previous: Runtime): void {
-    const longest = Math.max(...previous.arms.map(({ timeouts }) => timeouts.totalMs));
-    const current = new Set(this.#runtime.providers.values());
-    for (const provider of previous.providers.values()) {
-      if (current.has(provider)) continue;
-      this.#clock.after(2 * longest, () => void provider.close());
     }
   }
 }

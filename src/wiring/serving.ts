@@ -1,0 +1,104 @@
+import type { LoadedConfig } from '../config/load.ts';
+import { modelCatalog, withCatalog } from '../config/model-catalog.ts';
+import type { Config } from '../config/schema.ts';
+import type { Runtime } from '../gateway/runtime.ts';
+import type { Clock } from '../util/clock.ts';
+import { asStarted, waitingForStart } from './fixed-settings.ts';
+import { withoutGatewayKeys } from './keys.ts';
+import { buildRuntime, type RuntimeParts } from './runtime.ts';
+
+export interface ServingParts extends RuntimeParts {
+  clock: Clock;
+}
+
+/** What serves requests now, and what takes its place when the config changes, or an admin the models. */
+export class Serving {
+  readonly #parts: ServingParts;
+  /** Without the gateway's own keys: what need not be kept cannot leak. */
+  #loaded: LoadedConfig;
+  #runtime: Runtime;
+  /** The log was read: from here on each change of a model is put in force as it comes. */
+  #begun = false;
+
+  /** @throws StartError when no model can be called */
+  constructor(loaded: LoadedConfig, parts: ServingParts) {
+    this.#parts = parts;
+    this.#loaded = withoutGatewayKeys(loaded);
+    this.#runtime = buildRuntime(loaded, null, parts);
+  }
+
+  get runtime(): Runtime {
+    return this.#runtime;
+  }
+
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  get config(): Config {
+    return this.#loaded.config;
+  }
+
+  /** What admins changed before is in force from here on. @throws StartError when that leaves no model */
+  begin(): void {
+    this.#begun = true;
+    if (this.#parts.learner.knowledge.modelChanges.size > 0) this.#replace(this.#loaded);
+    else this.#introduceArms();
+  }
+
+  /**
+   * For the requests that come from now on; running ones keep what they have.
+   * @throws StartError when it cannot be served; nothing has changed then
+   */
+  reload(loaded: LoadedConfig): void {
+    this.#replace(loaded);
+    for (const setting of waitingForStart(loaded.config, this.config)) {
+      this.#parts.log.warn(`A changed "${setting}" takes effect at the next start.`);
+    }
+    this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted(loaded.config, this.config) });
+  }
+
+  /** The learner knows of a change by an admin, or knows all anew. */
+  modelsChanged(): void {
+    if (!this.#begun) return;
+    try {
+      this.#replace(this.#loaded);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'The models were not changed; what served before still does.');
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
+  }
+
+  /** @throws StartError when no model can be called; nothing has changed then */
+  #replace(loaded: LoadedConfig): void {
+    const previous = this.#runtime;
+    const catalog = modelCatalog(loaded, this.#parts.learner.knowledge.modelChanges);
+    const before = { loaded: this.#loaded, runtime: previous };
+    this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
+    for (const { id, problem } of catalog) {
+      if (!problem) continue;
+      this.#parts.log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
+    }
+    this.#retireProviders(previous);
+    this.#introduceArms();
+  }
+
+  /** New arms among known ones begin with the launch recipe. */
+  #introduceArms(): void {
+    const { arms, reference, defaultWeight } = this.#runtime;
+    this.#parts.learner.introduce({ arms, reference, weight: defaultWeight });
+  }
+
+  /** Providers that the new runtime does not share, once no request can still be using them. */
+  #retireProviders(previous: Runtime): void {
+    const longest = Math.max(...previous.arms.map(({ timeouts }) => timeouts.totalMs));
+    const current = new Set(this.#runtime.providers.values());
+    for (const provider of previous.providers.values()) {
+      if (current.has(provider)) continue;
+      this.#parts.clock.after(2 * longest, () => void provider.close());
+    }
+  }
+}
