@@ -25,7 +25,7 @@ import { ArmResets, type ArmResetsState } from './arm-resets.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
-import { decodeState, encodeState } from './state-text.ts';
+import { decodeState, encodeState } from './state-bytes.ts';
 import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
@@ -270,8 +270,8 @@ export class LearnerState {
     this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
   }
 
-  /** The whole state as text; `deserialise` gives it back to the bit. */
-  serialise(): string {
+  /** The whole state; `deserialise` gives it back to the bit. */
+  serialise(): Uint8Array {
     const { driftResets, resets } = this.#resets.state();
     const state: SerialisedState = {
       policy: this.policy.state(),
@@ -292,11 +292,11 @@ export class LearnerState {
   }
 
   /**
-   * @returns false when the text was written for another feature map or version, so that the log must be refolded
+   * @returns false when it was written for another feature map or version, so that the log must be refolded
    * @throws Error when it is damaged; the state is then unusable
    */
-  deserialise(text: string, sequence: number): boolean {
-    const state = decodeState<SerialisedState>(this.#foldKey(), text);
+  deserialise(bytes: Uint8Array, sequence: number): boolean {
+    const state = decodeState<SerialisedState>(this.#foldKey(), bytes);
     if (!state) return false;
     this.policy.restore(state.policy);
     this.statistics.restore(state.statistics);

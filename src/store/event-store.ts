@@ -3,7 +3,7 @@ import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 export interface Snapshot {
   /** The last event that it holds the effects of. */
   sequence: number;
-  body: string;
+  body: Uint8Array;
 }
 
 /** What may be deleted: decisions of which nothing is as young as `time`, or numbered above `sequence`. */
@@ -40,6 +40,7 @@ export interface EventStore {
    * @returns how many events are gone; 0: nothing more is old enough
    */
   prune(before: PruneBefore, limit: number): Promise<number>;
+  /** The body is handed over: nothing is in it afterwards. */
   saveSnapshot(name: string, snapshot: Snapshot): Promise<void>;
   loadSnapshot(name: string): Promise<Snapshot | null>;
   /** Waits for what is under way, then closes. */

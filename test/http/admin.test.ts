@@ -94,7 +94,7 @@ describe('/admin/models', () => {
     // From the log alone, too.
     await second.close();
     const store = new SqliteEventStore(join(folder, 'log.db'));
-    await store.saveSnapshot('learner', { sequence: 0, body: 'lost' });
+    await store.saveSnapshot('learner', { sequence: 0, body: Buffer.from('lost') });
     await store.close();
     const third = kept(await start());
     expect(await listed(third)).toEqual(['small', 'org/new']);

@@ -238,9 +238,9 @@ describe('a budget', () => {
     expect(await count(second)).toBe(3);
     await settled(second);
     // As after a crash before any snapshot.
-    await second.gateway.store.saveSnapshot('learner', { sequence: 0, body: 'lost' });
+    await second.gateway.store.saveSnapshot('learner', { sequence: 0, body: Buffer.from('lost') });
     const { store } = second.gateway;
-    expect((await store.loadSnapshot('learner'))?.body).toBe('lost');
+    expect((await store.loadSnapshot('learner'))?.body).toHaveLength(4);
     clock.advance(4 * 3_600_000);
     reload({ usd: 0.0008, per: 'day' });
     expect(await count(second)).toBe(7);

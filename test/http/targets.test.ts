@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { ManualClock } from '../../src/util/clock.ts';
 import { seededRandom } from '../../src/util/random.ts';
+import { bitsOf } from '../gateway/unit/support.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const open: TestGateway[] = [];
@@ -228,7 +229,7 @@ describe('a model added while others are known', () => {
       const second = await startTestGateway({ urls, config: { storage } });
       await settled(second);
       expect([await launchOf(second, 'fresh'), await launchesIn(second)]).toEqual(['new, 0 of 30', 2]);
-      const [before, after] = [first, second].map(({ gateway }) => gateway.learner.knowledge.serialise());
+      const [before, after] = [first, second].map(({ gateway }) => bitsOf(gateway.learner.knowledge));
       expect(after).toBe(before);
       await second.close();
     } finally {

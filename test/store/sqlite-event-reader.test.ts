@@ -64,6 +64,6 @@ describe('SqliteEventReader', () => {
     const database = new DatabaseSync(path);
     database.exec('PRAGMA user_version = 99');
     database.close();
-    expect(() => new SqliteEventReader(path)).toThrow(/schema 99, not 2/);
+    expect(() => new SqliteEventReader(path)).toThrow(/schema 99, not 3/);
   });
 });

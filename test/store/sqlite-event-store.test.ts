@@ -94,6 +94,23 @@ describe('SqliteEventStore', () => {
     ]);
   });
 
+  it('brings a file of an earlier schema up to date: events stay, and snapshots of before are no snapshots', async () => {
+    const before = open();
+    await before.append([decided('d'), completed('d')]);
+    await before.close();
+    const database = new DatabaseSync(path);
+    database.exec(`DROP TABLE snapshots;
+      CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+      INSERT INTO snapshots VALUES ('learner', 2, '{"key": "text"}');
+      PRAGMA user_version = 2`);
+    database.close();
+    const store = open();
+    expect(await store.loadSnapshot('learner')).toBeNull();
+    expect((await store.findDecision('d')).map(({ type }) => type)).toEqual(['decided', 'completed']);
+    await store.saveSnapshot('learner', { sequence: 2, body: Uint8Array.of(1) });
+    expect((await store.loadSnapshot('learner'))?.sequence).toBe(2);
+  });
+
   it('refuses a file of a newer schema, in words, and leaves it as it is', async () => {
     await open().append([decided('d')]);
     await stores.pop()?.close();
@@ -102,7 +119,7 @@ describe('SqliteEventStore', () => {
     database.close();
     const before = await readFile(path);
     const store = open();
-    await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 2/);
+    await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 3/);
     await expect(store.readAfter(0, 10)).rejects.toThrow(path);
     await expect(store.close()).resolves.toBeUndefined();
     expect(await readFile(path)).toEqual(before);
@@ -116,7 +133,7 @@ describe('SqliteEventStore', () => {
       store.readAfter(0, 1),
       store.findDecision('d'),
       store.lastSequence(),
-      store.saveSnapshot('s', { sequence: 0, body: '' }),
+      store.saveSnapshot('s', { sequence: 0, body: new Uint8Array(0) }),
       store.loadSnapshot('s'),
     ];
     for (const result of await Promise.allSettled(calls)) {

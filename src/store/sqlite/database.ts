@@ -19,6 +19,9 @@ const MIGRATIONS = [
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
   // Nothing but the number: decisions hold once what is the same of all arms, which versions before cannot read.
   '',
+  // Snapshots are bytes. Those of before are not read any more: the learner is folded from the log once.
+  `DROP TABLE snapshots;
+   CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
 ];
 
 /** So many events in a row too young to prune, and it is taken for all the rest: a clock that was wrong for a time is none. */

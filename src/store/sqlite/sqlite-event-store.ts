@@ -50,7 +50,10 @@ export class SqliteEventStore implements EventStore {
   }
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
-    await this.#call('saveSnapshot', name, snapshot);
+    const { buffer, byteLength } = snapshot.body;
+    // Copied, megabytes would hold up all requests. What shares a buffer with others must not take it along.
+    const handedOver = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+    await this.#callWith(handedOver, 'saveSnapshot', name, snapshot);
   }
 
   loadSnapshot(name: string): Promise<Snapshot | null> {
@@ -69,13 +72,21 @@ export class SqliteEventStore implements EventStore {
     method: M,
     ...args: Parameters<SqliteDatabase[M]>
   ): Promise<ReturnType<SqliteDatabase[M]>> {
+    return this.#callWith([], method, ...args);
+  }
+
+  #callWith<M extends keyof SqliteDatabase>(
+    handedOver: ArrayBuffer[],
+    method: M,
+    ...args: Parameters<SqliteDatabase[M]>
+  ): Promise<ReturnType<SqliteDatabase[M]>> {
     const worker = this.#startedWorker();
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { worker, resolve: resolve as Call['resolve'], reject });
       // The thread keeps the process alive exactly as long as somebody waits for it.
       worker.ref();
-      worker.postMessage({ id, method, args });
+      worker.postMessage({ id, method, args }, handedOver);
     });
   }
 

@@ -175,6 +175,11 @@ export function interleaved(lives: readonly GatewayEvent[][], random: Random, op
   return events;
 }
 
+/** Everything that a state holds, as text: equal texts are equal to the bit. */
+export function bitsOf(state: { serialise(): Uint8Array }): string {
+  return Buffer.from(state.serialise()).toString('latin1');
+}
+
 /** Keeps what is logged, for looking at. */
 export class RecordingLogger implements Logger {
   readonly lines: string[] = [];

@@ -1,0 +1,52 @@
+import { createHash, type Hash } from 'node:crypto';
+
+/** Lines of text before the numbers: key, checksum, JSON. */
+const LINES = 3;
+const NEWLINE = 10;
+
+/**
+ * A state as bytes that `decodeState` gives back to the bit: key, checksum and JSON, a line each, then the numbers of all
+ * Float64Arrays as they are. As text, those of many models would hold up all requests for half a second.
+ * @param key of what can read it, a single line
+ */
+export function encodeState(key: string, state: object): Uint8Array {
+  const arrays: Uint8Array[] = [];
+  let length = 0;
+  const json = JSON.stringify(state, (_, value: unknown) => {
+    if (!(value instanceof Float64Array)) return value;
+    arrays.push(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    length += value.byteLength;
+    return { float64: [length - value.byteLength, length] };
+  });
+  const hash = begunChecksum(key, json);
+  for (const array of arrays) hash.update(array);
+  return Buffer.concat([Buffer.from(`${key}\n${hash.digest('hex')}\n${json}\n`), ...arrays]);
+}
+
+/** @returns null when it was written under another key @throws Error when it is damaged */
+export function decodeState<T extends object>(key: string, bytes: Uint8Array): T | null {
+  const lines: string[] = [];
+  let at = 0;
+  while (lines.length < LINES) {
+    const end = bytes.indexOf(NEWLINE, at);
+    if (end < 0) throw new Error('it breaks off');
+    lines.push(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString());
+    at = end + 1;
+  }
+  const [written, checksum, json] = lines;
+  const numbers = bytes.subarray(at);
+  if (begunChecksum(written, json).update(numbers).digest('hex') !== checksum) {
+    throw new Error('its checksum does not match');
+  }
+  if (written !== key) return null;
+  return JSON.parse(json, (_, value: unknown) => {
+    if (typeof value !== 'object' || value === null || !('float64' in value)) return value;
+    const [from, to] = value.float64 as [number, number];
+    // A copy: numbers may start at an offset that no Float64Array can. Not by `slice`, which of a Buffer copies nothing.
+    return new Float64Array(Uint8Array.from(numbers.subarray(from, to)).buffer);
+  });
+}
+
+function begunChecksum(key: string, json: string): Hash {
+  return createHash('sha256').update(`${key}\n${json}\n`);
+}
