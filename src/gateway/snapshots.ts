@@ -61,7 +61,7 @@ export class Snapshots {
       metrics.snapshotsRejected.inc();
       log.error(
         { reason: messageOf(error) },
-        "The learner's snapshot is damaged and was put aside. Nothing is lost: the log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
+        "The learner's snapshot is damaged and was put aside. The log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
       );
     }
     return false;
