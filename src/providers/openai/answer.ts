@@ -35,18 +35,25 @@ export function errorInSuccess({ error }: JsonObject, failure: 'unreadable' | 'i
   return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });
 }
 
+/** Null where it does not tell both, what came in and what went out. */
 export function readUsage(value: unknown): Usage | null {
   if (!isJsonObject(value)) return null;
   const inputTokens = tokenCount(value.prompt_tokens);
-  const outputTokens = tokenCount(value.completion_tokens);
+  const outputTokens = inputTokens === null ? null : readOutputTokens(value, inputTokens);
   if (inputTokens === null || outputTokens === null) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
-  return {
-    inputTokens,
-    outputTokens,
-    cachedInputTokens: Math.min(inputTokens, tokenCount(details.cached_tokens) ?? 0),
-    cacheWriteTokens: 0,
-  };
+  // DeepSeek and Moonshot tell what was cached in fields of their own.
+  const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
+  const cachedInputTokens = Math.min(inputTokens, cached);
+  const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, tokenCount(details.cache_write_tokens) ?? 0);
+  return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens };
+}
+
+/** xAI and Gemini count the tokens of thinking in the total alone, and bill them as output. */
+function readOutputTokens(usage: JsonObject, inputTokens: number): number | null {
+  const told = tokenCount(usage.completion_tokens);
+  const total = tokenCount(usage.total_tokens);
+  return total === null ? told : Math.max(told ?? 0, total - inputTokens);
 }
 
 export function stringOrNull(value: unknown): string | null {

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { readUsage } from '../../src/providers/openai/answer.ts';
+
+const told = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 };
+
+it.each([
+  [
+    'cached and written tokens are parts of the input',
+    { prompt_tokens_details: { cached_tokens: 30, cache_write_tokens: 60 } },
+    [100, 30, 60, 50],
+  ],
+  [
+    'parts are never more than the whole',
+    { prompt_tokens_details: { cached_tokens: 80, cache_write_tokens: 60 } },
+    [100, 80, 20, 50],
+  ],
+  [
+    'DeepSeek tells what was cached in a field of its own',
+    { prompt_cache_hit_tokens: 64, prompt_cache_miss_tokens: 36 },
+    [100, 64, 0, 50],
+  ],
+  ['so does Moonshot', { cached_tokens: 64, prompt_tokens_details: null }, [100, 64, 0, 50]],
+  ['the details go before', { cached_tokens: 64, prompt_tokens_details: { cached_tokens: 8 } }, [100, 8, 0, 50]],
+  ['thinking that only the total has is output', { total_tokens: 400 }, [100, 0, 0, 300]],
+  ['also where nothing else is', { completion_tokens: undefined, total_tokens: 400 }, [100, 0, 0, 300]],
+  ['a total that is less than its parts says nothing', { total_tokens: 0 }, [100, 0, 0, 50]],
+  ['nor does one that is missing', { total_tokens: null }, [100, 0, 0, 50]],
+])(
+  'in the usage of an OpenAI answer %s',
+  (_, fields, [inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens]) => {
+    const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens };
+    expect(readUsage({ ...told, ...fields })).toEqual(usage);
+  },
+);
+
+it.each([[null], [{}], [{ prompt_tokens: 5 }], [{ completion_tokens: 5, total_tokens: 10 }]])(
+  '%j is no usage',
+  (usage) => {
+    expect(readUsage(usage)).toBe(null);
+  },
+);
