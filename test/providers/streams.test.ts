@@ -7,6 +7,7 @@ import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answ
 import { toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
+import { readCompletion } from '../../src/providers/openai/answer.ts';
 import { StreamReader } from '../../src/providers/openai/stream.ts';
 import type { StreamPiece } from '../../src/providers/provider.ts';
 import { SseSplitter } from '../../src/util/sse.ts';
@@ -75,6 +76,35 @@ describe('an OpenAI stream of several choices', () => {
 
   it('stays whole when a choice that has ended speaks again', () => {
     expect(isFinished(chunk(0, null), chunk(0, 'stop'), chunk(0, null))).toBe(true);
+  });
+});
+
+describe('a failure that an OpenAI upstream tells under a status of success', () => {
+  const choice = (fields: object) => JSON.stringify({ id: 'c', choices: [{ index: 0, ...fields }] });
+  const message = 'no room';
+
+  it.each([
+    ['in an event of that name', `event: error\ndata: ${JSON.stringify({ message })}`],
+    ['in such an event, as plain text', `event: error\ndata: ${message}`],
+    ['as an object of that name', `data: ${JSON.stringify({ object: 'error', message, code: 503 })}`],
+    ['on a choice', `data: ${choice({ delta: { content: 'x' }, error: { message, code: 502 } })}`],
+  ])('breaks a stream off: %s', (_, event) => {
+    const reader = new StreamReader(false);
+    const [failing] = new SseSplitter().push(Buffer.from(`${event}\n\n`));
+    expect(() => reader.read(failing)).toThrow(message);
+  });
+
+  it('breaks a stream off also where it says no more than that there is one', () => {
+    const [event] = new SseSplitter().push(Buffer.from(`data: ${choice({ delta: {}, finish_reason: 'error' })}\n\n`));
+    expect(() => new StreamReader(false).read(event)).toThrow('ended its answer with an error');
+  });
+
+  it('makes a whole answer unreadable when no choice is left', () => {
+    const failed = { message: { content: '' }, finish_reason: 'error', error: { message, code: 502 } };
+    expect(() => readCompletion(choice(failed))).toThrow(message);
+    expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
+    const whole = { index: 1, message: { content: 'x' }, finish_reason: 'stop' };
+    expect(readCompletion(JSON.stringify({ choices: [failed, whole] })).characters).toBe(1);
   });
 });
 

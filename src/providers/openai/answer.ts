@@ -13,10 +13,13 @@ import type { AnswerFacts } from '../provider.ts';
 export function readCompletion(json: string): AnswerFacts & { characters: number; toolCallIds: string[] } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
-    if (completion?.error) throw errorInSuccess(completion, 'unreadable');
+    const failure = completion && failureIn(completion);
+    if (failure) throw errorInSuccess(failure, 'unreadable');
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
+  const failures = choices.map(failureOf).filter((failure) => failure !== null);
+  if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
   const messages = choices.map(({ message }) => message).filter(isJsonObject);
   return {
     characters: messages.reduce((sum, message) => sum + generatedCharacters(message), 0),
@@ -28,8 +31,19 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
   };
 }
 
-/** What the upstream says of its failure, though its status was a success. */
-export function errorInSuccess({ error }: JsonObject, failure: 'unreadable' | 'interrupted'): UpstreamError {
+/** What an answer, or an event of one, says of the upstream's failure; null when nothing. */
+export function failureIn(answer: JsonObject): unknown {
+  return answer.error ?? (answer.object === 'error' ? answer : null);
+}
+
+/** Why the upstream could not end a choice: it rides on the choice where others of the answer may be whole. Null when it could. */
+export function failureOf({ error, finish_reason: reason }: JsonObject): unknown {
+  if (isJsonObject(error)) return error;
+  return reason === 'error' ? 'The upstream ended its answer with an error.' : null;
+}
+
+/** @param error what the upstream says of its failure, though its status was a success */
+export function errorInSuccess(error: unknown, failure: 'unreadable' | 'interrupted'): UpstreamError {
   const detail = isJsonObject(error) ? error : { message: String(error) };
   const message = stringOrNull(detail.message) ?? 'The upstream reported an error in its answer.';
   return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });

@@ -2,7 +2,7 @@ import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from 
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { StreamPiece } from '../provider.ts';
-import { errorInSuccess, parseObject, readUsage, stringOrNull } from './answer.ts';
+import { errorInSuccess, failureIn, failureOf, parseObject, readUsage, stringOrNull } from './answer.ts';
 
 const EMPTY = new Uint8Array(0);
 const OPENING_BRACE = 123;
@@ -34,10 +34,13 @@ export class StreamReader {
       return { bytes: event.raw, content: false, done: true };
     }
     const chunk = parseObject(event.data);
+    // Some servers name the event instead of wrapping what went wrong.
+    if (event.event === 'error') throw errorInSuccess(chunk?.error ?? chunk ?? event.data, 'interrupted');
     if (!chunk) throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
-    if (chunk.error !== undefined && chunk.error !== null) throw errorInSuccess(chunk, 'interrupted');
-
     const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
+    const failure = failureIn(chunk) ?? choices.map(failureOf).find((told) => told !== null) ?? null;
+    if (failure !== null) throw errorInSuccess(failure, 'interrupted');
+
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
     const usage = readUsage(chunk.usage);
     const piece: StreamPiece = {
@@ -72,7 +75,8 @@ export class StreamReader {
 /** @throws UpstreamError for the one JSON object that some servers answer 200 with where the stream should have been */
 function readSilence(raw: Uint8Array): StreamPiece {
   const body = raw[0] === OPENING_BRACE ? parseObject(decoder.decode(raw)) : null;
-  if (body?.error) throw errorInSuccess(body, 'interrupted');
+  const failure = body && failureIn(body);
+  if (failure) throw errorInSuccess(failure, 'interrupted');
   return { bytes: raw, content: false };
 }
 
