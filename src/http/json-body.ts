@@ -21,8 +21,18 @@ export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
     // No DELETE here has a body, but some clients name its type all the same.
     request.method === 'DELETE'
       ? { text: '', value: null, receivedAt: clock.monotonic() }
-      : { receivedAt: clock.monotonic(), ...parseJson(body) };
+      : { receivedAt: clock.monotonic(), ...parseJson(plain(request, body)) };
   server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, parse);
+}
+
+/** @throws GatewayError 415 for a compressed body: read as it is, it would be told to be no UTF-8 */
+function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding.trim().toLowerCase() === 'identity') return body;
+  throw new GatewayError(415, `The body is encoded as "${encoding}"; this server takes it without content-encoding.`, {
+    code: 'unsupported_content_encoding',
+    responseHeaders: { 'accept-encoding': 'identity' },
+  });
 }
 
 function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -90,6 +91,8 @@ describe('bad input', () => {
     expect([other.status, other.json.error.code]).toEqual([400, 'no_eligible_model']);
     const xml = await send(completions(gateway), '<a/>', { headers: { 'content-type': 'text/xml' } });
     expect([xml.status, xml.json.error.code]).toEqual([415, 'unsupported_media_type']);
+    const zipped = await send(completions(gateway), gzipSync('{}'), { headers: { 'content-encoding': 'gzip' } });
+    expect([zipped.status, zipped.json.error.code]).toEqual([415, 'unsupported_content_encoding']);
     const large = await send(completions(gateway), ask('x'.repeat(20_000)));
     expect([large.status, large.json.error.code]).toEqual([413, 'request_too_large']);
     const garbage = await sendBytes(gateway.url, 'hello?\r\n\r\n');
