@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
-import { callOf } from './contract.ts';
-import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+import { callOf, collect } from './contract.ts';
+import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
 /** As OpenAI words it of its reasoning models. */
 const REFUSALS: Record<string, { message: string; code: string }> = {
@@ -94,5 +94,39 @@ describe('what an OpenAI model refuses', () => {
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
     await expect(provider.complete(callOf({ logprobs: true }))).rejects.toMatchObject({ status: 400 });
     expect(upstream.requests).toHaveLength(2);
+  });
+});
+
+describe('a server that refuses to be asked for the usage of a stream', () => {
+  const loc = ['body', 'stream_options', 'include_usage'];
+  const refusal = JSON.stringify({ object: 'error', message: { detail: [{ type: 'extra_forbidden', loc }] } });
+  const stream = answerStream([fixture('openai/text.sse')]);
+  let upstream: FakeUpstream;
+  let provider: OpenAIProvider;
+  beforeEach(async () => {
+    upstream = await startUpstream();
+    upstream.respond = (response, request) =>
+      (request.body.stream_options ? answerJson(refusal, 422) : stream)(response, request);
+    provider = new OpenAIProvider({ name: 'mistral', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+  });
+  afterEach(() => upstream.close());
+
+  it('is not asked where the client did not ask, once found out from the start', async () => {
+    for (const requests of [2, 3]) {
+      // The client named the model: what it did not send is not its fault.
+      const pieces = await collect(await provider.stream({ ...callOf({ stream: true }), adapt: false }));
+      expect(pieces.some(({ done }) => done)).toBe(true);
+      expect(upstream.requests).toHaveLength(requests);
+    }
+  });
+
+  it("refuses the client's own asking, and a mention alone is not remembered", async () => {
+    const asking = provider.stream(callOf({ stream: true, stream_options: { include_usage: true } }));
+    await expect(asking).rejects.toMatchObject({ status: 422 });
+    upstream.respond = answerJson(refusal, 400);
+    await expect(provider.stream(callOf({ stream: true }))).rejects.toMatchObject({ status: 400 });
+    upstream.respond = stream;
+    await provider.stream(callOf({ stream: true }));
+    expect(upstream.requests.at(-1)?.body.stream_options).toEqual({ include_usage: true });
   });
 });

@@ -33,6 +33,8 @@ export class OpenAIProvider implements Provider {
   readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
   readonly #refused = new RefusedFields();
+  /** Models whose server refuses to be asked for a stream's usage, as found out. */
+  readonly #withoutUsage = new Set<string>();
 
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
@@ -74,21 +76,26 @@ export class OpenAIProvider implements Provider {
   }
 
   /**
-   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse. Nothing has
-   * been answered yet, so that is no retry.
+   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse, and always
+   * again without what only the gateway has put into it. Nothing has been answered yet, so that is no retry.
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
     const refused = adapt ? this.#refused.of(model) : new Set<string>();
+    let usageRefused = this.#withoutUsage.has(model);
     for (;;) {
-      const options = { model, askForUsage: this.#streamUsage, refused };
+      const options = { model, askForUsage: this.#streamUsage && !usageRefused, refused };
       const { text: body, ...sent } = toUpstreamRequest(request, options);
       try {
-        return {
-          answer: await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs }),
-          ...sent,
-        };
+        const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
+        // Only now: an answer that quotes the client may mention the field, but would then be the same without it.
+        if (usageRefused) this.#withoutUsage.add(model);
+        return { answer, ...sent };
       } catch (error) {
+        if (sent.usageAdded && refusesUsage(error)) {
+          usageRefused = true;
+          continue;
+        }
         const field = adapt ? this.#learnRefusal(error, call) : null;
         if (field === null || refused.has(field)) throw error;
         refused.add(field);
@@ -130,4 +137,10 @@ export class OpenAIProvider implements Provider {
       modelSpecific: isModelSpecific(body),
     });
   }
+}
+
+/** Mistral and others answer so. */
+function refusesUsage(error: unknown): boolean {
+  if (!(error instanceof UpstreamStatusError)) return false;
+  return (error.status === 400 || error.status === 422) && error.body.includes('stream_options');
 }
