@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
 import { askForWhole } from './whole-answer.ts';
@@ -203,6 +203,7 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   'x-gzip': () => createGunzip(LENIENT),
   deflate: () => createInflate(LENIENT),
   br: () => createBrotliDecompress(LENIENT_BROTLI),
+  zstd: () => createZstdDecompress(),
 };
 
 /** Nobody asks for compression, but some servers compress all the same; what was applied last is undone first. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { UpstreamError } from '../../src/domain/errors.ts';
@@ -115,6 +115,9 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(upstream.requests[0]?.headers['accept-encoding']).toBeUndefined();
       const compressed = brotliCompressSync(fixture.stream.bytes);
       upstream.respond = answerStream(cutAt(compressed, [3, 50]), 'end', { 'content-encoding': 'br' });
+      expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
+      const zstd = cutAt(zstdCompressSync(fixture.stream.bytes), [3, 50]);
+      upstream.respond = answerStream(zstd, 'end', { 'content-encoding': 'zstd' });
       expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
       // As fetch does: without a trailer, twice, with a byte order mark, and whatever an error's body is like.
       const marked = Buffer.concat([Buffer.from('\ufeff'), fixture.completion.bytes]);
