@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
 import { readUsage } from '../../src/providers/openai/answer.ts';
+import { StreamReader } from '../../src/providers/openai/stream.ts';
+import { SseSplitter } from '../../src/util/sse.ts';
 
 const told = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 };
 
@@ -33,9 +35,19 @@ it.each([
   },
 );
 
-it.each([[null], [{}], [{ prompt_tokens: 5 }], [{ completion_tokens: 5, total_tokens: 10 }]])(
-  '%j is no usage',
-  (usage) => {
-    expect(readUsage(usage)).toBe(null);
-  },
-);
+it.each([
+  [null],
+  [{}],
+  [{ prompt_tokens: 5 }],
+  [{ completion_tokens: 5, total_tokens: 10 }],
+  [{ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+])('%j is no usage', (usage) => {
+  expect(readUsage(usage)).toBe(null);
+});
+
+it('in a chunk of its own is hidden from a client that did not ask, also where nothing was counted', () => {
+  const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify({ choices: [], usage })}\n\n`));
+  expect(new StreamReader(true).read(event).bytes).toHaveLength(0);
+  expect(new StreamReader(false).read(event).bytes).not.toHaveLength(0);
+});

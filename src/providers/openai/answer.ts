@@ -55,6 +55,8 @@ export function readUsage(value: unknown): Usage | null {
   const inputTokens = tokenCount(value.prompt_tokens);
   const outputTokens = inputTokens === null ? null : readOutputTokens(value, inputTokens);
   if (inputTokens === null || outputTokens === null) return null;
+  // Of servers that do not count.
+  if (inputTokens + outputTokens === 0) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
   // DeepSeek and Moonshot tell what was cached in fields of their own.
   const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;

@@ -44,7 +44,7 @@ export class StreamReader {
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
     const usage = readUsage(chunk.usage);
     const piece: StreamPiece = {
-      bytes: this.#hideUsage && usage && choices.length === 0 ? EMPTY : event.raw,
+      bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
       content: deltas.some(carriesContent),
       characters: deltas.reduce((sum, delta) => sum + generatedCharacters(delta), 0),
     };
