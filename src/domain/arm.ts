@@ -45,6 +45,8 @@ export interface Timeouts {
 }
 
 const MILLION = 1e6;
+/** What a cache write for an hour costs on top of one for five minutes: Anthropic asks 2 and 1.25 input prices. */
+const HOUR_SURCHARGE = 2 / 1.25 - 1;
 
 /** USD for what an answer used. */
 export function costOf(price: Price, usage: Usage): number {
@@ -52,7 +54,7 @@ export function costOf(price: Price, usage: Usage): number {
   return (
     (plain * price.input +
       usage.cachedInputTokens * price.cachedInput +
-      usage.cacheWriteTokens * price.cacheWrite +
+      (usage.cacheWriteTokens + (usage.hourCacheWriteTokens ?? 0) * HOUR_SURCHARGE) * price.cacheWrite +
       usage.outputTokens * price.output) /
     MILLION
   );

@@ -27,6 +27,8 @@ export interface Usage {
   cachedInputTokens: number;
   /** The part of the input that was written to the provider's prompt cache. */
   cacheWriteTokens: number;
+  /** The part of those that is kept for an hour, and dearer; none when absent. */
+  hourCacheWriteTokens?: number;
   outputTokens: number;
 }
 

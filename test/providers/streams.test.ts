@@ -2,6 +2,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { costOf } from '../../src/domain/arm.ts';
 import type { UpstreamError } from '../../src/domain/errors.ts';
 import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answer.ts';
 import { toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
@@ -214,6 +215,16 @@ describe('Anthropic stream details', () => {
       usage: { inputTokens: 16, cachedInputTokens: 3, cacheWriteTokens: 4, outputTokens: 7 },
     });
     expect(bytesOf(pieces).toString()).not.toContain('"usage"');
+  });
+
+  it('counts what is cached for an hour at the price of that: 2 input prices, not 1.25', () => {
+    const cache_creation = { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 300 };
+    const counts = { input_tokens: 20, cache_creation_input_tokens: 400, cache_creation, output_tokens: 1 };
+    const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: counts } };
+    const end = { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 10 } };
+    const { usage } = mergeFacts(translate([sse(start), sse(end), sse({ type: 'message_stop' })]));
+    const price = { input: 4, cachedInput: 0.4, cacheWrite: 5, output: 20 };
+    expect(usage && costOf(price, usage)).toBeCloseTo((20 * 4 + 100 * 5 + 300 * 8 + 10 * 20) / 1e6, 12);
   });
 
   it('marks only the answer itself as content and ignores events it does not know', () => {

@@ -64,10 +64,13 @@ export function readUsage(usage: unknown): Usage | null {
   if (usage.input_tokens === undefined && usage.output_tokens === undefined) return null;
   const cachedInputTokens = count(usage.cache_read_input_tokens);
   const cacheWriteTokens = count(usage.cache_creation_input_tokens);
+  const kept = isJsonObject(usage.cache_creation) ? count(usage.cache_creation.ephemeral_1h_input_tokens) : 0;
+  const hourCacheWriteTokens = Math.min(kept, cacheWriteTokens);
   return {
     inputTokens: count(usage.input_tokens) + cachedInputTokens + cacheWriteTokens,
     cachedInputTokens,
     cacheWriteTokens,
+    ...(hourCacheWriteTokens > 0 && { hourCacheWriteTokens }),
     outputTokens: count(usage.output_tokens),
   };
 }
