@@ -13,7 +13,7 @@ import {
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, refusedFields, withoutQuotes } from './refusal.ts';
+import { isLastingRefusal, lasting, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -74,7 +74,8 @@ export class AnthropicProvider implements Provider {
   }
 
   /**
-   * Posts the request; again without a field that the model turns out to refuse, e.g. `temperature` on recent ones.
+   * Posts the request; again without a field that the model turns out to refuse, e.g. `temperature` on recent ones, or
+   * with a schema in plainer words.
    * That is part of the translation, not a retry: nothing has been answered yet.
    */
   async #send<T>(
@@ -105,7 +106,7 @@ export class AnthropicProvider implements Provider {
     const answer = this.#http.redact(error.body);
     const { body } = call.request;
     const told = withoutQuotes(answer);
-    if (isLastingRefusal(told)) this.#refused.add(call.model, refusedFields(told, body, without));
+    if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without)));
     return refusedFields(answer, body, without);
   }
 

@@ -1,23 +1,28 @@
 import type { ChatBody } from '../../domain/chat.ts';
+import { hasStrictTool } from './tools.ts';
 
 /**
  * Fields that some Claude models take and others answer with a 400, and by which words such an answer speaks of them.
- * No request tells beforehand which model is which, and lists of names in the code would age.
+ * No request tells beforehand which model is which, and lists of names in the code would age. The last two are taken
+ * with some schemas only, and put in plainer words instead of left out.
  */
 const OPTIONAL_FIELDS: Record<string, RegExp> = {
   temperature: /\btemperature\b/,
   top_p: /\btop_p\b/,
   top_k: /\btop_k\b/,
   reasoning_effort: /\b(effort|thinking)\b/,
+  response_format: /\boutput_(config\.)?format\b/,
+  tools: /\btools\.\d+\.|\bstrict\b/,
 };
 
 /**
- * The client's fields that a 400 is about, to be left out when the request is sent again.
+ * The client's fields that a 400 is about, to be left out or put otherwise when the request is sent again.
  * @param answer the body of Anthropic's error @param without fields that were not sent
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
+    .filter(([name]) => name !== 'tools' || hasStrictTool(body.tools))
     .map(([name]) => name);
   // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
   return blamed.includes('temperature') && blamed.includes('top_p')
@@ -28,6 +33,11 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
 /** True when the answer speaks of the model in general, not of this request's combination of fields. */
 export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs/i.test(answer);
+}
+
+/** Those of the fields that the model will refuse in other requests too. Of schemas another one may be taken. */
+export function lasting(fields: readonly string[]): string[] {
+  return fields.filter((name) => name !== 'response_format' && name !== 'tools');
 }
 
 /**

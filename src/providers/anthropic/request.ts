@@ -1,7 +1,8 @@
 import type Anthropic from '@anthropic-ai/sdk';
-import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
-import { readChoice, toToolChoice, toTools } from './tools.ts';
+import { plainSchema } from './plain-schema.ts';
+import { hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
 export interface SamplingParams {
@@ -21,7 +22,7 @@ export interface MessagesRequest {
 export interface RequestOptions {
   model: string;
   maxOutputTokens: number | null;
-  /** Fields to leave out although Anthropic knows them. */
+  /** Fields to leave out although Anthropic knows them, or to put in plainer words where there are any. */
   without?: ReadonlySet<string>;
 }
 
@@ -46,7 +47,7 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
   };
   const droppedParams = Object.entries(body)
     .filter(([, value]) => value !== null && value !== undefined)
-    .filter(([name, value]) => options.without?.has(name) || !translate(name, value, params, body))
+    .filter(([name, value]) => !(options.without?.has(name) ? inPlainWords : translate)(name, value, params, body))
     .map(([name]) => name);
   return { params, droppedParams: droppedParams.sort() };
 }
@@ -65,6 +66,11 @@ function maxTokens(body: ChatBody, limit: number | null): number {
 function translate(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
   if (Object.hasOwn(TRANSLATIONS, name)) return (TRANSLATIONS[name] as Translation)(value, params, body);
   return Object.hasOwn(WITHOUT_EFFECT, name) && (WITHOUT_EFFECT[name] as (value: unknown) => boolean)(value);
+}
+
+/** As `translate`, for a field that was refused as it was. */
+function inPlainWords(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
+  return Object.hasOwn(PLAIN_WORDS, name) && (PLAIN_WORDS[name] as Translation)(value, params, body);
 }
 
 /** Returns false when the value is lost or changed. */
@@ -110,7 +116,7 @@ const TRANSLATIONS: Record<string, Translation> = {
     if (value.type !== 'json_schema' || !isJsonObject(value.json_schema)) return false;
     const { schema } = value.json_schema;
     if (!isJsonObject(schema)) return false;
-    params.output_config = { ...params.output_config, format: { type: 'json_schema', schema } };
+    setSchema(params, schema);
     return true;
   },
   reasoning_effort(value, params) {
@@ -138,6 +144,24 @@ const TRANSLATIONS: Record<string, Translation> = {
   },
 };
 
+/** What says nearly the same, for models that refuse the field as it was. */
+const PLAIN_WORDS: Record<string, Translation> = {
+  response_format(value, params, body) {
+    const taken = translate('response_format', value, params, body);
+    const schema = params.output_config?.format?.schema;
+    if (!schema) return taken;
+    const plain = plainSchema(schema) as JsonObject;
+    setSchema(params, plain);
+    return JSON.stringify(plain) === JSON.stringify(schema);
+  },
+  tools(value, params, body) {
+    const taken = translate('tools', value, params, body);
+    if (!hasStrictTool(value)) return taken;
+    params.tools = toTools(value).map(({ strict: _, ...tool }) => tool);
+    return false;
+  },
+};
+
 /** Values of untranslatable fields that ask for nothing. */
 const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   n: (value) => value === 1,
@@ -150,6 +174,10 @@ const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   verbosity: (value) => value === 'medium',
 };
+
+function setSchema(params: MessagesParams, schema: JsonObject): void {
+  params.output_config = { ...params.output_config, format: { type: 'json_schema', schema } };
+}
 
 function setNumber(params: SamplingParams, name: keyof SamplingParams, value: unknown): boolean {
   if (typeof value === 'number') params[name] = value;

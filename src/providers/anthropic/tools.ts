@@ -7,6 +7,10 @@ export function toTools(tools: unknown): Anthropic.Tool[] {
   return Array.isArray(tools) ? tools.map(toTool).filter((tool) => tool !== null) : [];
 }
 
+export function hasStrictTool(tools: unknown): boolean {
+  return toTools(tools).some(({ strict }) => strict === true);
+}
+
 function toTool(tool: unknown): Anthropic.Tool | null {
   if (!isJsonObject(tool) || !isJsonObject(tool.function) || typeof tool.function.name !== 'string') return null;
   const { name, description, parameters, strict } = tool.function;

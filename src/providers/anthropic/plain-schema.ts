@@ -1,0 +1,46 @@
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+
+/** Of Anthropic's structured outputs: keywords that are taken as they are, and those that hold further schemas. */
+const KEPT = new Set(['$ref', 'type', 'enum', 'const', 'required', 'default', 'title', 'description']);
+const NAMED_SCHEMAS = new Set(['properties', '$defs', 'definitions']);
+const LISTED_SCHEMAS = new Set(['anyOf', 'allOf', 'oneOf']);
+const FORMATS = new Set('date-time time date duration email hostname uri ipv4 ipv6 uuid'.split(' '));
+
+/**
+ * A JSON schema without the constraints that Anthropic answers with a 400 (numbers' and lengths' bounds, patterns, open
+ * objects): they move into the description, as Anthropic's own SDKs do it, so the model still reads them.
+ */
+export function plainSchema(schema: unknown): unknown {
+  if (!isJsonObject(schema)) return schema;
+  const plain: JsonObject = {};
+  const told: string[] = [];
+  for (const [keyword, value] of Object.entries(schema)) {
+    const taken = plainKeyword(keyword, value);
+    if (taken) plain[taken.keyword] = taken.value;
+    // The dialect constrains nothing, and a closed object is what comes anyway.
+    else if (keyword !== '$schema' && typeof value !== 'boolean') told.push(`${keyword}: ${JSON.stringify(value)}`);
+  }
+  if (schema.type === 'object' || schema.properties !== undefined) plain.additionalProperties = false;
+  if (told.length === 0) return plain;
+  const { description } = plain;
+  const constraints = `{${told.join(', ')}}`;
+  return { ...plain, description: typeof description === 'string' ? `${description}\n\n${constraints}` : constraints };
+}
+
+/** Null for a keyword that is not taken, or not with this value. */
+function plainKeyword(keyword: string, value: unknown): { keyword: string; value: unknown } | null {
+  const isTaken =
+    KEPT.has(keyword) ||
+    (keyword === 'format' && FORMATS.has(String(value))) ||
+    (keyword === 'minItems' && (value === 0 || value === 1));
+  if (isTaken) return { keyword, value };
+  if (keyword === 'items' && isJsonObject(value)) return { keyword, value: plainSchema(value) };
+  if (NAMED_SCHEMAS.has(keyword) && isJsonObject(value)) {
+    const schemas = Object.entries(value).map(([name, schema]) => [name, plainSchema(schema)]);
+    return { keyword, value: Object.fromEntries(schemas) };
+  }
+  if (LISTED_SCHEMAS.has(keyword) && Array.isArray(value)) {
+    return { keyword: keyword === 'oneOf' ? 'anyOf' : keyword, value: value.map(plainSchema) };
+  }
+  return null;
+}

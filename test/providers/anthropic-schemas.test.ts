@@ -1,0 +1,101 @@
+import { transformJSONSchema } from '@anthropic-ai/sdk/lib/transform-json-schema';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plainSchema } from '../../src/providers/anthropic/plain-schema.ts';
+import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
+import { callOf } from './contract.ts';
+import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+
+const place = { type: 'object', properties: { name: { type: 'string', minLength: 2 } }, required: ['name'] };
+const schema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  type: 'object',
+  title: 'Trip',
+  properties: {
+    price: { type: 'number', description: 'In EUR', minimum: 0, maximum: 1000 },
+    day: { type: 'string', format: 'date' },
+    code: { type: 'string', pattern: '^[A-Z]+$', format: 'iban' },
+    stops: { type: 'array', items: { $ref: '#/$defs/place' }, minItems: 1, maxItems: 9 },
+    legs: { type: 'array', items: { type: 'integer' }, minItems: 2 },
+    by: { oneOf: [{ enum: ['car', 'rail'] }, { type: 'null' }] },
+  },
+  required: ['price'],
+  additionalProperties: false,
+  $defs: { place },
+};
+
+it("a schema in plain words is what Anthropic's own SDK makes of it", () => {
+  expect(plainSchema(schema)).toEqual(transformJSONSchema(schema));
+  expect(plainSchema(schema)).toMatchObject({
+    properties: {
+      price: { type: 'number', description: 'In EUR\n\n{minimum: 0, maximum: 1000}' },
+      by: { anyOf: [{ enum: ['car', 'rail'] }, { type: 'null' }] },
+    },
+  });
+});
+
+it('what is plain already stays as it is, whatever it holds', () => {
+  const plain = { type: 'object', properties: { a: { type: ['string', 'null'] } }, additionalProperties: false };
+  expect(JSON.stringify(plainSchema(plain))).toBe(JSON.stringify(plain));
+  for (const odd of [true, null, 'x', [], {}]) expect(plainSchema(odd)).toEqual(odd);
+  const open = { type: 'object', additionalProperties: { type: 'integer' } };
+  expect(plainSchema(open)).toEqual({
+    type: 'object',
+    additionalProperties: false,
+    description: '{additionalProperties: {"type":"integer"}}',
+  });
+});
+
+describe('what Claude refuses of a schema', () => {
+  let upstream: FakeUpstream;
+  let provider: AnthropicProvider;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: upstream.url });
+  });
+  afterAll(async () => {
+    await upstream.close();
+    await provider.close();
+  });
+
+  /** Answers with the error while the request holds the word, else with a message. */
+  function refuse(word: string, message: string): void {
+    upstream.requests.length = 0;
+    const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+    const whole = answerJson(fixture('anthropic/thinking.json'));
+    upstream.respond = (response, request) =>
+      (request.text.includes(word) ? answerJson(error, 400) : whole)(response, request);
+  }
+
+  const format = { type: 'json_schema', json_schema: { name: 'trip', schema } };
+
+  it('is sent again in plain words, and named; the next one is first sent as it is', async () => {
+    refuse(
+      '"minimum":',
+      "output_config.format.schema: For 'number' type, properties maximum, minimum are not supported",
+    );
+    for (const requests of [2, 4]) {
+      expect((await provider.complete(callOf({ response_format: format }))).droppedParams).toEqual(['response_format']);
+      expect(upstream.requests).toHaveLength(requests);
+    }
+    expect(upstream.requests[0].body.output_config).toEqual({ format: { type: 'json_schema', schema } });
+    expect(upstream.requests[1].body.output_config).toEqual({
+      format: { type: 'json_schema', schema: transformJSONSchema(schema) },
+    });
+  });
+
+  it('is no longer asked for where it is to be strict about a tool, whose schema stays whole', async () => {
+    refuse('"strict"', 'tools.0.custom.strict: Extra inputs are not permitted');
+    const tools = [{ type: 'function', function: { name: 'book', parameters: schema, strict: true } }];
+    expect((await provider.complete(callOf({ tools, tool_choice: 'required' }))).droppedParams).toEqual(['tools']);
+    expect(upstream.requests[1].body).toMatchObject({
+      tools: [{ name: 'book', input_schema: schema }],
+      tool_choice: { type: 'any' },
+    });
+  });
+
+  it('is told where plain words are refused too', async () => {
+    refuse('', 'output_config.format.schema: Schema is too complex');
+    await expect(provider.complete(callOf({ response_format: format }))).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests).toHaveLength(2);
+  });
+});
