@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { isModelSpecific, refusalOf } from '../../src/providers/openai/refusal.ts';
 import { callOf, collect } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
@@ -128,5 +129,51 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
     upstream.respond = stream;
     await provider.stream(callOf({ stream: true }));
     expect(upstream.requests.at(-1)?.body.stream_options).toEqual({ include_usage: true });
+  });
+});
+
+describe("a refusal in other servers' words", () => {
+  const extra = (...loc: (string | number)[]) => [{ type: 'extra_forbidden', loc: ['body', ...loc], input: 5 }];
+  const body = { model: 'auto', messages: [], max_completion_tokens: 5, temperature: 0.2, seed: 1 };
+
+  it.each([
+    ['Mistral', { object: 'error', message: { detail: extra('max_completion_tokens') } }, 'max_completion_tokens'],
+    ['FastAPI', { detail: [{ type: 'missing', loc: ['body', 'x'] }, ...extra('temperature')] }, 'temperature'],
+    [
+      'Fireworks',
+      { error: { message: "Extra inputs are not permitted, field: 'temperature', value: 0.2" } },
+      'temperature',
+    ],
+  ])('%s', (_, answer, field) => {
+    expect(refusalOf(JSON.stringify(answer), body)).toEqual({ field, lasting: true });
+  });
+
+  it.each([
+    ['a field of a message', { detail: extra('messages', 0, 'temperature') }, true],
+    ['a field that says what is asked', { detail: extra('seed') }, true],
+    [
+      'what the request says',
+      { detail: [{ type: 'string_type', loc: ['body', 'user'], input: extra('temperature') }] },
+      false,
+    ],
+    ['something else', { detail: 'Not Found' }, false],
+  ])('about %s is no reason to send the request again', (_, answer, isOfModel) => {
+    expect(refusalOf(JSON.stringify(answer), body)).toBe(null);
+    expect(isModelSpecific(JSON.stringify(answer))).toBe(isOfModel);
+  });
+
+  it('has the limit sent under its other name', async () => {
+    const upstream = await startUpstream();
+    const provider = new OpenAIProvider({ name: 'mistral', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    const refusal = JSON.stringify({ object: 'error', message: { detail: extra('max_completion_tokens') } });
+    upstream.respond = (response, request) =>
+      (request.body.max_completion_tokens ? answerJson(refusal, 422) : answerJson(fixture('openai/tools.json')))(
+        response,
+        request,
+      );
+    expect((await provider.complete(callOf({ max_completion_tokens: 5 }))).droppedParams).toEqual([]);
+    await provider.complete(callOf({ max_completion_tokens: 6, max_tokens: 7 }));
+    await upstream.close();
+    expect(upstream.requests.map((request) => request.body.max_tokens)).toEqual([undefined, 5, 7]);
   });
 });

@@ -104,7 +104,7 @@ export class OpenAIProvider implements Provider {
   }
 
   #learnRefusal(error: unknown, { request, model }: ProviderCall): string | null {
-    if (!(error instanceof UpstreamStatusError) || error.status !== 400) return null;
+    if (!isAboutRequest(error)) return null;
     const refusal = refusalOf(error.body, request.body);
     if (refusal?.lasting) this.#refused.add(model, [refusal.field]);
     return refusal?.field ?? null;
@@ -141,6 +141,9 @@ export class OpenAIProvider implements Provider {
 
 /** Mistral and others answer so. */
 function refusesUsage(error: unknown): boolean {
-  if (!(error instanceof UpstreamStatusError)) return false;
-  return (error.status === 400 || error.status === 422) && error.body.includes('stream_options');
+  return isAboutRequest(error) && error.body.includes('stream_options');
+}
+
+function isAboutRequest(error: unknown): error is UpstreamStatusError {
+  return error instanceof UpstreamStatusError && (error.status === 400 || error.status === 422);
 }

@@ -1,8 +1,11 @@
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { parseObject } from './answer.ts';
 
-/** What reasoning models take in the place of `max_tokens`. */
-export const MAX_TOKENS = { old: 'max_tokens', now: 'max_completion_tokens' } as const;
+/** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  max_tokens: 'max_completion_tokens',
+  max_completion_tokens: 'max_tokens',
+};
 
 /**
  * Fields that tune an answer and do not say what is asked: without them the answer is another one of the same kind.
@@ -26,21 +29,24 @@ export interface Refusal {
   lasting: boolean;
 }
 
+/** The name that a model may know a field by, if it has two; null else. */
+export function otherName(field: string): string | null {
+  return Object.hasOwn(OTHER_NAMES, field) ? OTHER_NAMES[field] : null;
+}
+
 /**
- * The field that a 400 says this model does not take, where the request can be sent again without it, or with it under
- * its new name; else null.
- * @param answer the body of OpenAI's error
+ * The field that a 400 or 422 says this model does not take, where the request can be sent again without it, or with it
+ * under its other name; else null.
+ * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
-  const error = unsupported(answer);
-  const field = error?.param;
+  const { field, isOfValue } = unsupported(answer) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
-  const isRenamed = field === MAX_TOKENS.old && !isSet(body, MAX_TOKENS.now);
+  const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
   // Some models take sampling fields with little effort only: another client's request may be one that they take.
   const hangsOnEffort = field !== 'reasoning_effort' && !isRenamed && isSet(body, 'reasoning_effort');
   // Of numbers such models take the default alone; another word may still be one that they know.
-  const isOfValue = error?.code === 'unsupported_value' || /^Unsupported value/.test(String(error?.message));
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
@@ -49,13 +55,38 @@ export function isModelSpecific(answer: string): boolean {
   return unsupported(answer) !== null;
 }
 
-/** By its code; some models' answers have none, but say it in these words. */
-function unsupported(answer: string): JsonObject | null {
-  const error = parseObject(answer)?.error;
-  if (!isJsonObject(error)) return null;
-  const isTold = error.code === 'unsupported_parameter' || error.code === 'unsupported_value';
-  const isWorded = typeof error.message === 'string' && /^Unsupported (parameter|value): /.test(error.message);
-  return isTold || isWorded ? error : null;
+interface Unsupported {
+  /** Null where the answer does not name it, or it is not one of the request's own. */
+  field: unknown;
+  /** The field is known, its value is not. */
+  isOfValue: boolean;
+}
+
+function unsupported(answer: string): Unsupported | null {
+  const body = parseObject(answer);
+  if (!body) return null;
+  return isJsonObject(body.error) ? unsupportedByOpenAI(body.error) : extraByPydantic(body);
+}
+
+/** By its code; some models' answers have none, but say it in these words. Fireworks has words of its own. */
+function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
+  const words = typeof message === 'string' ? message : '';
+  const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
+  if (isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ')) {
+    return { field: param, isOfValue };
+  }
+  const extra = /^Extra inputs are not permitted, field: '(\w+)'/.exec(words);
+  return extra && { field: extra[1], isOfValue };
+}
+
+/** Mistral and other servers that have pydantic check their requests list what is wrong, some within a message. */
+function extraByPydantic({ detail, message }: JsonObject): Unsupported | null {
+  const details = isJsonObject(message) ? message.detail : detail;
+  if (!Array.isArray(details)) return null;
+  const extra = details.filter(isJsonObject).find(({ type }) => type === 'extra_forbidden');
+  if (!extra) return null;
+  const [root, field, ...deeper] = Array.isArray(extra.loc) ? extra.loc : [];
+  return { field: root === 'body' && deeper.length === 0 ? field : null, isOfValue: false };
 }
 
 /** null is what some clients write for what they leave out. */

@@ -1,6 +1,6 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
 import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
-import { isSet, MAX_TOKENS } from './refusal.ts';
+import { isSet, otherName } from './refusal.ts';
 
 export interface UpstreamRequest {
   /** The JSON text to send: the client's own, edited only where it must be. */
@@ -27,15 +27,16 @@ export interface UpstreamRequestOptions {
 export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequestOptions): UpstreamRequest {
   const { text, usageAdded } = addressed(request, options);
   const refused = [...options.refused].filter((field) => request.body[field] !== undefined);
-  const isRenamed = (field: string) => field === MAX_TOKENS.old;
-  const without = (json: string, field: string) =>
-    isRenamed(field) && !isSet(request.body, MAX_TOKENS.now)
-      ? renameMember(removeMember(json, MAX_TOKENS.now), field, MAX_TOKENS.now)
+  const without = (json: string, field: string) => {
+    const other = otherName(field);
+    return other !== null && !isSet(request.body, other)
+      ? renameMember(removeMember(json, other), field, other)
       : removeMember(json, field);
+  };
   return {
     text: refused.reduce(without, text),
     usageAdded,
-    droppedParams: refused.filter((field) => !isRenamed(field)),
+    droppedParams: refused.filter((field) => otherName(field) === null),
   };
 }
 
