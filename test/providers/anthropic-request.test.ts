@@ -196,6 +196,9 @@ describe('parameters', () => {
       params: { max_tokens: 8192 },
       droppedParams: ['max_tokens'],
     });
+    const thinking = { type: 'enabled', budget_tokens: 8000 };
+    expect(convert({ thinking }).params.max_tokens).toBeGreaterThan(8000);
+    expect(convert({ thinking: 'much' }).params.max_tokens).toBe(4096);
   });
 
   it('carries tool schemas whole and completes missing ones', () => {

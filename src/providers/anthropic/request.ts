@@ -1,5 +1,5 @@
 import type Anthropic from '@anthropic-ai/sdk';
-import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
@@ -59,7 +59,12 @@ export function usesSampling(params: SamplingParams): boolean {
 
 function maxTokens(body: ChatBody, limit: number | null): number {
   // More than the model can write would be refused; the answer is the same with the model's own limit.
-  return Math.min(requestedMaxTokens(body) ?? limit ?? DEFAULT_MAX_TOKENS, limit ?? Number.POSITIVE_INFINITY);
+  return Math.min(requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body), limit ?? Number.POSITIVE_INFINITY);
+}
+
+/** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */
+function defaultMaxTokens({ thinking }: ChatBody): number {
+  return DEFAULT_MAX_TOKENS + ((isJsonObject(thinking) && tokenCount(thinking.budget_tokens)) || 0);
 }
 
 /** Writes one field into `params`. False when it is lost or changed. */
