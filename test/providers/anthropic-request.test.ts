@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
-import { isLastingRefusal, refusedFields, withoutQuotes } from '../../src/providers/anthropic/refusal.ts';
+import {
+  isLastingRefusal,
+  isModelSpecific,
+  refusedFields,
+  withoutQuotes,
+} from '../../src/providers/anthropic/refusal.ts';
 import { type MessagesParams, toMessagesRequest } from '../../src/providers/anthropic/request.ts';
 
 const user = { role: 'user', content: 'Hi' };
@@ -313,6 +318,15 @@ describe('refusals', () => {
     [`This doesn't support \`temperature\`, it isn't new`, `This doesn't support \`temperature\`, it isn't new`],
   ])('are told without what they quote: %s', (answer, told) => {
     expect(withoutQuotes(answer)).toBe(told);
+  });
+
+  it.each([
+    ['This model does not support assistant message prefill. The conversation must end with a user message.', true],
+    ['Prefilling assistant messages is not supported for this model.', true],
+    ["Tool 'this model does not support' is unknown", false],
+    ['prompt is too long: 210000 tokens > 200000 maximum', false],
+  ])('%s: another model may do: %s', (answer, expected) => {
+    expect(isModelSpecific(JSON.stringify({ type: 'error', error: { message: answer } }))).toBe(expected);
   });
 
   it('never blames a field that was not sent', () => {

@@ -13,7 +13,7 @@ import {
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, lasting, refusedFields, withoutQuotes } from './refusal.ts';
+import { isLastingRefusal, isModelSpecific, lasting, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -137,6 +137,7 @@ export class AnthropicProvider implements Provider {
       status: error.status,
       body: JSON.stringify(toOpenAIErrorBody(body || null, error.status)),
       retryAfter: this.#http.header(error.headers, 'retry-after'),
+      modelSpecific: isModelSpecific(body),
     });
   }
 }

@@ -35,6 +35,11 @@ export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs/i.test(answer);
 }
 
+/** True when the answer says that another model may take the request: recent ones no longer continue an answer's beginning. */
+export function isModelSpecific(answer: string): boolean {
+  return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
+}
+
 /** Those of the fields that the model will refuse in other requests too. Of schemas another one may be taken. */
 export function lasting(fields: readonly string[]): string[] {
   return fields.filter((name) => name !== 'response_format' && name !== 'tools');
