@@ -4,6 +4,9 @@ import { finished } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 
+/** What curl sends without a header is a form. */
+const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: application/json".';
+
 /** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) => {
@@ -25,7 +28,9 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
   }
   const status = ('statusCode' in error && error.statusCode) || 500;
   if (status < 500) {
-    const refusal = new GatewayError(status, error.message, { code: codeOf(error) });
+    const code = codeOf(error);
+    const message = code === 'unsupported_media_type' ? MEDIA_TYPE : error.message;
+    const refusal = new GatewayError(status, message, { code });
     if (status === 413) afterUpload(request, reply, () => send(reply, refusal));
     else send(reply, refusal);
     return;

@@ -91,6 +91,7 @@ describe('bad input', () => {
     expect([other.status, other.json.error.code]).toEqual([400, 'no_eligible_model']);
     const xml = await send(completions(gateway), '<a/>', { headers: { 'content-type': 'text/xml' } });
     expect([xml.status, xml.json.error.code]).toEqual([415, 'unsupported_media_type']);
+    expect(xml.json.error.message).toContain('content-type: application/json');
     const zipped = await send(completions(gateway), gzipSync('{}'), { headers: { 'content-encoding': 'gzip' } });
     expect([zipped.status, zipped.json.error.code]).toEqual([415, 'unsupported_content_encoding']);
     const large = await send(completions(gateway), ask('x'.repeat(20_000)));
