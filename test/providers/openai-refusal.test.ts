@@ -134,6 +134,8 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
 
 describe("a refusal in other servers' words", () => {
   const extra = (...loc: (string | number)[]) => [{ type: 'extra_forbidden', loc: ['body', ...loc], input: 5 }];
+  const GROQ =
+    "'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]";
   const body = { model: 'auto', messages: [], max_completion_tokens: 5, temperature: 0.2, seed: 1 };
 
   it.each([
@@ -144,12 +146,14 @@ describe("a refusal in other servers' words", () => {
       { error: { message: "Extra inputs are not permitted, field: 'temperature', value: 0.2" } },
       'temperature',
     ],
+    ['Groq', { error: { message: "property 'temperature' is unsupported" } }, 'temperature'],
   ])('%s', (_, answer, field) => {
     expect(refusalOf(JSON.stringify(answer), body)).toEqual({ field, lasting: true });
   });
 
   it.each([
     ['a field of a message', { detail: extra('messages', 0, 'temperature') }, true],
+    ['what Groq says of one', { error: { message: GROQ } }, true],
     ['a field that says what is asked', { detail: extra('seed') }, true],
     [
       'what the request says',

@@ -51,3 +51,11 @@ it('in a chunk of its own is hidden from a client that did not ask, also where n
   expect(new StreamReader(true).read(event).bytes).toHaveLength(0);
   expect(new StreamReader(false).read(event).bytes).not.toHaveLength(0);
 });
+
+it("is Moonshot's where it stands on the last choice of a stream", () => {
+  const choice = { index: 0, delta: {}, finish_reason: 'stop', usage: { ...told, cached_tokens: 40 } };
+  const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify({ choices: [choice] })}\n\n`));
+  const piece = new StreamReader(true).read(event);
+  expect(piece.usage).toMatchObject({ inputTokens: 100, cachedInputTokens: 40, outputTokens: 50 });
+  expect(piece.bytes).toBe(event.raw);
+});

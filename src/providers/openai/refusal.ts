@@ -68,15 +68,17 @@ function unsupported(answer: string): Unsupported | null {
   return isJsonObject(body.error) ? unsupportedByOpenAI(body.error) : extraByPydantic(body);
 }
 
-/** By its code; some models' answers have none, but say it in these words. Fireworks has words of its own. */
+/** By its code; some models' answers have none, but say it in these words. Fireworks and Groq have words of their own. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
   const words = typeof message === 'string' ? message : '';
   const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
   if (isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ')) {
     return { field: param, isOfValue };
   }
-  const extra = /^Extra inputs are not permitted, field: '(\w+)'/.exec(words);
-  return extra && { field: extra[1], isOfValue };
+  const extra = /^(?:Extra inputs are not permitted, field: '(\w+)'|property '(\w+)' is unsupported)/.exec(words);
+  if (extra) return { field: extra[1] ?? extra[2], isOfValue };
+  // Reasoning that another model has put into the conversation, most of all.
+  return /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/.test(words) ? { field: null, isOfValue } : null;
 }
 
 /** Mistral and other servers that have pydantic check their requests list what is wrong, some within a message. */

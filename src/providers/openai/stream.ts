@@ -42,7 +42,8 @@ export class StreamReader {
     if (failure !== null) throw errorInSuccess(failure, 'interrupted');
 
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
-    const usage = readUsage(chunk.usage);
+    // Moonshot tells it with the last choice.
+    const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage);
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
       content: deltas.some(carriesContent),
