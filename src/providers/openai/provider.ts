@@ -11,7 +11,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
-import { isModelSpecific, refusalOf } from './refusal.ts';
+import { isModelSpecific, isSet, refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -82,17 +82,20 @@ export class OpenAIProvider implements Provider {
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
     const refused = adapt ? this.#refused.of(model) : new Set<string>();
+    const hasOptions = isSet(request.body, 'stream_options');
     let usageRefused = this.#withoutUsage.has(model);
     for (;;) {
+      if (usageRefused && adapt) refused.add('stream_options');
       const options = { model, askForUsage: this.#streamUsage && !usageRefused, refused };
       const { text: body, ...sent } = toUpstreamRequest(request, options);
       try {
         const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
-        // Only now: an answer that quotes the client may mention the field, but would then be the same without it.
-        if (usageRefused) this.#withoutUsage.add(model);
+        // Only now: an answer that quotes the client may mention the field, but would then be the same without it. Nor
+        // where the client has such options itself: what was refused may be another one of those.
+        if (usageRefused && !hasOptions) this.#withoutUsage.add(model);
         return { answer, ...sent };
       } catch (error) {
-        if (sent.usageAdded && refusesUsage(error)) {
+        if (!usageRefused && (sent.usageAdded || (adapt && hasOptions)) && refusesUsage(error)) {
           usageRefused = true;
           continue;
         }
