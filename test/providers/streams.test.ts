@@ -266,6 +266,11 @@ describe('whole Anthropic answers', () => {
     });
   });
 
+  it('says what an error under a status of success says', () => {
+    const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+    expect(() => toCompletion(JSON.stringify(error), created)).toThrow('Overloaded');
+  });
+
   it('keeps thinking apart from the text', () => {
     const { body } = toCompletion(fixture('anthropic/thinking.json').toString(), created);
     expect(body).toMatchObject({

@@ -8,6 +8,7 @@ import {
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { AnswerFacts } from '../provider.ts';
+import { toFailure } from './error.ts';
 
 /** A whole answer in OpenAI's form. */
 export interface Completion extends AnswerFacts {
@@ -115,13 +116,20 @@ function toToolCall(block: JsonObject): JsonObject {
 }
 
 function parseMessage(json: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(json);
-    if (isJsonObject(value) && value.type === 'message' && Array.isArray(value.content)) return value;
-  } catch {
-    // Told below, together with JSON that is something else.
+  const message = parseJson(json);
+  if (isJsonObject(message)) {
+    if (message.type === 'message' && Array.isArray(message.content)) return message;
+    if (message.type === 'error') throw toFailure(message, 'unreadable');
   }
   throw new UpstreamError('unreadable', 'The upstream answered with something that is no Anthropic message.');
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
 }
 
 function count(value: unknown): number {

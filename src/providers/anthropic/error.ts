@@ -12,10 +12,10 @@ export function toOpenAIErrorBody(body: string | null, status: number): OpenAIEr
   return openAIError(message, { type: 'upstream_error' });
 }
 
-/** The error event of a stream. */
-export function toStreamError(event: JsonObject): UpstreamError {
-  const body = fromDetail(isJsonObject(event.error) ? event.error : {});
-  return new UpstreamError('interrupted', body.error.message, { body: JSON.stringify(body) });
+/** What an event of a stream, or an answer under a status of success, says of the upstream's failure. */
+export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupted'): UpstreamError {
+  const body = fromDetail(isJsonObject(answer.error) ? answer.error : {});
+  return new UpstreamError(failure, body.error.message, { body: JSON.stringify(body) });
 }
 
 function fromDetail(detail: JsonObject): OpenAIErrorBody {

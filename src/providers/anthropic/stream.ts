@@ -3,7 +3,7 @@ import { UpstreamError } from '../../domain/errors.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
-import { toStreamError } from './error.ts';
+import { toFailure } from './error.ts';
 
 export interface StreamTranslatorOptions {
   /** Unix time in seconds, the same in every chunk. */
@@ -68,7 +68,7 @@ export class StreamTranslator {
       case 'message_stop':
         return this.#stop();
       case 'error':
-        throw toStreamError(event);
+        throw toFailure(event, 'interrupted');
       default:
         return [];
     }
