@@ -334,6 +334,11 @@ describe('failures upstream', () => {
     const called = await send(completions(gateway), ask('Hello', { model: 'mini', stream: true }));
     expect(called.headers.get('x-mixllm-model')).toBe('big');
     expect((await send(completions(gateway), ask('Hello', { model: 'gpt-4' }))).status).toBe(404);
+    // Clients that look the name up first find what they may ask for.
+    for (const name of ['gpt-4o', 'auto:0.25', 'auto:economy', 'big']) {
+      expect((await get(`${gateway.url}/v1/models/${name}`)).json).toMatchObject({ id: name, object: 'model' });
+    }
+    expect((await get(`${gateway.url}/v1/models/none`)).status).toBe(404);
   });
 
   it('asks another model when one says that it does not take a field', async () => {
