@@ -217,7 +217,16 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   const structureExpected = issue.code === 'invalid_type' && STRUCTURES.includes(issue.expected);
   const isKey = path.some((part) => part === 'key' || part === 'api_key');
   if (isKey || (nearKeys && typeof found === 'string' && structureExpected)) return 'its value is not shown';
-  return `found ${JSON.stringify(found).replace(/\/\/.*@/, '//…@')}`;
+  return `found ${asJson(found).replace(/\/\/.*@/, '//…@')}`;
+}
+
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // By an alias a mapping or a list can hold itself.
+    return Array.isArray(value) ? 'a list that holds itself' : 'a mapping that holds itself';
+  }
 }
 
 function right(issue: z.core.$ZodIssue): string {

@@ -90,6 +90,9 @@ describe('a config error', () => {
     expect(problemsOf(`${PROVIDERS}models: [\n`)).toEqual([expect.stringMatching(/^line \d: /)]);
     expect(problemsOf('a: 1\na: 2')).toEqual([expect.stringMatching(/^line 2: .*unique/)]);
     expect(problemsOf('a: *nowhere')).toEqual([expect.stringContaining('alias')]);
+    expect(problemsOf(`${PROVIDERS}${MODELS}routing: { weight: &own { of: *own } }`)).toEqual([
+      expect.stringMatching(/^routing\.weight .*found a mapping that holds itself/),
+    ]);
     const bomb = [
       'a: &a [1,1,1,1,1]',
       ...['b', 'c', 'd', 'e', 'f'].map((name, i) => `${name}: &${name} [${`*${'abcde'[i]},`.repeat(9)}]`),
