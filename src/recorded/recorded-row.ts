@@ -55,6 +55,10 @@ const recordedRowSchema = z.object({
   propensity: z.number().min(0).max(1).nullish(),
   /** `ok`, `aborted` by the client, `interrupted`, or `failed`. */
   outcome: z.string().nullish(),
+  /** Answers asked for at once, of which tokens and cost are the sum; absent: 1. */
+  choices: z.number().int().positive().nullish(),
+  /** True where the upstream told no usage: tokens, and so the cost, are what was assumed. Absent: it told. */
+  estimated: z.boolean().nullish(),
   /** Of each source the rating that counts. The quality is their mean. */
   ratings: z.array(ratingSchema).nullish(),
 });

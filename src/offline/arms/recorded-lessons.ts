@@ -11,7 +11,7 @@ export interface RecordedArm {
 
 /**
  * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating by itself where the line
- * has ratings, else the quality; lengths of whole answers only.
+ * has ratings, else the quality; lengths of single whole answers only, and none that was merely assumed.
  * @param context x: length d, x[0] = 1 @param armOf null for a model that is left out
  */
 export function recordedLessons(
@@ -29,8 +29,8 @@ export function recordedLessons(
       reward,
       weight,
     }));
-    const whole = (row.outcome ?? 'ok') === 'ok';
-    const outputTokens = whole ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
+    const tellsLength = (row.outcome ?? 'ok') === 'ok' && (row.choices ?? 1) === 1 && !row.estimated;
+    const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
     if (outputTokens !== null) {
       lessons.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });
     }

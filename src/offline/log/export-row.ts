@@ -13,6 +13,7 @@ import type { DecisionRecord } from './decision-records.ts';
  */
 export function exportRow({ decided, completed, ratings }: DecisionRecord): RecordedRow | null {
   const { decision, context } = decided;
+  const { choices = 1 } = decision;
   if (!completed || completed.arm === null) return null;
   return {
     id: decided.decisionId,
@@ -34,6 +35,8 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     // Where another model stood in, its own propensity does not say how probable its answer was.
     propensity: completed.arm === decision.arm ? decision.propensity : null,
     outcome: completed.outcome,
+    ...(choices > 1 && { choices }),
+    ...(completed.usageEstimated && { estimated: true }),
     ratings: given(ratings).map((rating) => exportRating(rating, isAsked(decision.ask))),
   };
 }

@@ -2,11 +2,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
 import type { FeedbackRequest } from '../../../src/domain/selection.ts';
+import { observationsOf } from '../../../src/gateway/observations.ts';
+import { recordedLessons } from '../../../src/offline/arms/recorded-lessons.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../../../src/offline/log/decision-records.ts';
 import { exportRow } from '../../../src/offline/log/export-row.ts';
 import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
+import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
 import { FakeStore } from '../../gateway/unit/fake-store.ts';
-import { completed, decided, randomStream, rated, withdrawn } from '../../gateway/unit/support.ts';
+import { completed, DIMENSIONS, decided, FEATURE_MAP, randomStream, rated, withdrawn } from '../../gateway/unit/support.ts';
 
 let store: FakeStore;
 beforeEach(() => {
@@ -124,6 +127,21 @@ describe('exportRow', () => {
     expect(row?.models).toEqual({
       small: { quality: null, cost: 0.002, inTokens: null, outTokens: null, latencyS: null },
     });
+  });
+
+  it('teaches what the log itself teaches: no length that was assumed, or that is of several answers', async () => {
+    const told = [completed('d'), completed('d', { usageEstimated: true }), completed('d', { outcome: 'aborted' })];
+    for (const choices of [1, 3]) {
+      for (const end of told) {
+        store = new FakeStore();
+        const events = [decided('d', { arm: 'big', choices }), end, rated('d', 'a', 0.25)];
+        const row = exportRow(await record(...events));
+        const arm = { id: 'big', price: { input: 1, output: 1 } };
+        const taught = recordedLessons(row as RecordedRow, Float64Array.of(1), () => arm).map(({ kind }) => kind);
+        const learned = [...observationsOf(events, FEATURE_MAP, DIMENSIONS).values()].map(({ kind }) => kind);
+        expect(taught.sort(), JSON.stringify({ choices, end })).toEqual(learned.sort());
+      }
+    }
   });
 
   it('takes the tag for the task', async () => {
