@@ -31,7 +31,7 @@ export async function exportLog({ out, force, ...options }: ExportOptions): Prom
         if (!row) counts.unanswered++;
         else {
           counts.written++;
-          if (decision.ratings.length > 0) counts.rated++;
+          if (row.ratings && row.ratings.length > 0) counts.rated++;
           yield row;
         }
       }

@@ -10,6 +10,8 @@ import { exportLog, logStats } from '../../src/cli/log.ts';
 import { run } from '../../src/cli/program.ts';
 import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 import { type RecordedRow, readRecordedRows } from '../../src/recorded/recorded-row.ts';
+import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
+import { completed, decided, rated } from '../gateway/unit/support.ts';
 import { ask, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -131,6 +133,18 @@ describe('mixllm log', () => {
       expect(complaints.join('')).toContain('must be a date');
       complaints.length = 0;
     }
+  });
+
+  it('counts what behaviour hints at as no rating, like the statistics', async () => {
+    const other = join(folder, 'hints.yaml');
+    writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'hints.db'));
+    const store = new SqliteEventStore(join(folder, 'hints.db'));
+    await store.append([decided('d'), completed('d'), rated('d', 'a', 0.2, 'implicit:abort')]);
+    await store.close();
+    const printed: string[] = [];
+    vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));
+    await exportLog({ config: other, out: join(folder, 'hints.jsonl') });
+    expect(printed).toEqual([expect.stringMatching(/1 decisions, 0 of them rated$/)]);
   });
 
   it('says when there is no log', async () => {
