@@ -34,13 +34,19 @@ export interface Measurement {
 /** Budgets at which curves are drawn: 0.1 % to 100 % in equal steps of the logarithm. */
 export const CURVE_COSTS = Array.from({ length: 61 }, (_, i) => 10 ** (-3 + i / 20));
 
-/** NumPy's permutation of the seed, its first part to train on. @param share of the training rows, 0..1 */
+/**
+ * NumPy's permutation of the seed, its first part to train on.
+ * @param share of the training rows, 0..1 @throws Error when that leaves none to train on, or none to judge
+ */
 export function splitOf(data: OnlineData, seed: number, share: number): Split {
   const rows = data.queries.map(
     ({ task, quality, cost }, i): EvaluationRow => ({ context: data.contexts[i], task, quality, cost }),
   );
   const order = numpyPermutation(seed, rows.length);
   const cut = Math.floor(share * rows.length);
+  if (cut === 0 || cut === rows.length) {
+    throw new Error(`A share of ${share} of ${rows.length} queries leaves none to learn from, or none to judge.`);
+  }
   const take = (places: readonly number[]) => places.map((place) => rows[place]);
   return {
     models: data.models,

@@ -1,5 +1,13 @@
 import { mean } from '../../util/statistics.ts';
-import { alwaysBest, anyAtRandom, LABELLED, PLAIN, runStream, type StreamSettings } from './run-stream.ts';
+import {
+  alwaysBest,
+  anyAtRandom,
+  LABELLED,
+  PLAIN,
+  requireQueries,
+  runStream,
+  type StreamSettings,
+} from './run-stream.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 import type { Stream } from './stream.ts';
 
@@ -26,8 +34,12 @@ const LEARNERS: Record<Exclude<Way, 'best_single' | 'random'>, StreamSettings> =
   flat: { ...PLAIN, kind: 'flat', driftAlarms: false },
 };
 
-/** Runs every learner and the asked scenarios on one stream. Equal streams give equal figures. */
+/**
+ * Runs every learner and the asked scenarios on one stream. Equal streams give equal figures.
+ * @throws Error for a stream that is too short for one of them
+ */
 export function measureSeed(stream: Stream, scenarios: readonly ScenarioName[]): SeedMeasurement {
+  requireQueries(stream, LABELLED + 1);
   const utilities = (way: Way): number[] => {
     if (way === 'best_single') return alwaysBest(stream);
     if (way === 'random') return anyAtRandom(stream);

@@ -59,6 +59,13 @@ export const PLAIN: StreamSettings = {
 /** A warm start: so many queries at the start are answered and graded by all models. */
 export const LABELLED = 50;
 
+/** @throws Error that says how many the stream has */
+export function requireQueries({ queries }: Stream, least: number): void {
+  if (queries.length < least) {
+    throw new Error(`The stream has ${queries.length} queries, and ${least} are needed at least.`);
+  }
+}
+
 export interface StreamResult {
   /** Position of the model that answered each scored query, and the utility that it brought in percent. */
   models: number[];

@@ -1,7 +1,7 @@
 import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import { seededRandom } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
-import { LABELLED, PLAIN, type Ratings, runStream, type StreamSettings } from './run-stream.ts';
+import { LABELLED, PLAIN, type Ratings, requireQueries, runStream, type StreamSettings } from './run-stream.ts';
 import { type Stream, utility } from './stream.ts';
 
 /** Something that production does to a learner, and how it is judged. */
@@ -179,7 +179,9 @@ function byValue(stream: Stream): number[] {
   return [...values.keys()].sort((a, b) => values[b] - values[a]);
 }
 
+/** @throws Error where the labelled queries would reach into the second half */
 function halfOf(stream: Stream): number {
+  requireQueries(stream, 2 * LABELLED);
   return Math.floor(stream.queries.length / 2);
 }
 

@@ -39,6 +39,11 @@ describe('the predictors', () => {
     expect(new Set([...train, ...test]).size).toBe(1500);
   });
 
+  it('refuse a share that leaves nothing to learn from, or to judge', () => {
+    expect(() => splitOf(data(30, 1), 0, 1)).toThrow('none to judge');
+    expect(() => splitOf(data(4, 1), 0, 0.2)).toThrow('none to learn from');
+  });
+
   it('learn what helps to choose: the gateway beats mixing by lot and its own choices shuffled', () => {
     const names = [...PREDICTORS.map(({ name }) => name), 'best-single', 'cheapest', 'random'];
     const measured = measureSplit(split(), names);

@@ -9,7 +9,15 @@ import { exportRow } from '../../../src/offline/log/export-row.ts';
 import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
 import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
 import { FakeStore } from '../../gateway/unit/fake-store.ts';
-import { completed, DIMENSIONS, decided, FEATURE_MAP, randomStream, rated, withdrawn } from '../../gateway/unit/support.ts';
+import {
+  completed,
+  DIMENSIONS,
+  decided,
+  FEATURE_MAP,
+  randomStream,
+  rated,
+  withdrawn,
+} from '../../gateway/unit/support.ts';
 
 let store: FakeStore;
 beforeEach(() => {

@@ -86,6 +86,12 @@ describe('the production policy on a stream', () => {
 });
 
 describe('the report', () => {
+  it('has no figures of a stream that ends before it is scored, or before what happens at its half', () => {
+    const short = { ...stream, queries: stream.queries.slice(0, 99) };
+    expect(() => measureSeed(short, ['degrade'])).toThrow('has 99 queries, and 100 are needed');
+    expect(() => measureSeed({ ...short, queries: short.queries.slice(0, 50) }, [])).toThrow('51 are needed');
+  });
+
   it('gives mean and sample standard deviation over the seeds, in the binding shape', () => {
     const measurements = [1100, 1101].map((seed) => measureSeed(streamOf(data, seed), ['flip20']));
     const report = reportOf('/some/where/invented.jsonl.gz', measurements);
