@@ -33,7 +33,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 12;
+const FOLD_VERSION = 13;
 
 interface SerialisedState extends ArmResetsState {
   policy: LinearPolicyState;

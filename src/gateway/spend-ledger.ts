@@ -1,7 +1,7 @@
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
 
 const DAY_MS = 86_400_000;
-/** Longer than any month, so that the running one is whole. */
+/** More than any month has, so that the running one is whole. */
 const DAYS_KEPT = 40;
 
 export type BudgetPeriod = 'day' | 'month';
@@ -26,15 +26,18 @@ export class SpendLedger {
     const days = this.#keys.get(decided.key) ?? new Map<number, number>();
     const day = dayOf(event.time);
     days.set(day, (days.get(day) ?? 0) + usd);
-    for (const other of days.keys()) if (other < day - DAYS_KEPT) days.delete(other);
+    // By when they came and not by their number: after a clock that was ahead once all the others would be old.
+    if (days.size > DAYS_KEPT) days.delete(days.keys().next().value as number);
     this.#keys.set(decided.key, days);
   }
 
   /** USD that the key has spent in the period which `time` (milliseconds since the epoch) lies in. */
   spent(key: string, per: BudgetPeriod, time: number): number {
     const from = dayOf(periodStart(per, time));
+    // Another process may be in tomorrow already; what lies further ahead is of a clock that was wrong.
+    const to = dayOf(time) + 1;
     let usd = 0;
-    for (const [day, spent] of this.#keys.get(key) ?? []) if (day >= from) usd += spent;
+    for (const [day, spent] of this.#keys.get(key) ?? []) if (day >= from && day <= to) usd += spent;
     return usd;
   }
 

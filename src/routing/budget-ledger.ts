@@ -8,6 +8,8 @@ const DAY_MS = 86_400_000;
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
 const INTERVAL_SHARE = 0.02;
+/** Only today's is asked for; but ends come late around midnight, and a clock may be days ahead for a moment. */
+const DAYS_KEPT = 4;
 /** USD: a target of nothing would divide by zero. */
 const LEAST_TARGET_USD = 1e-12;
 /** A request without an end is taken to have got lost after so long. */
@@ -21,9 +23,8 @@ export interface BudgetLedgerState {
   /** The last target, and what the requests since it was first that have left of it, in targets. */
   targetUsd: number | null;
   surplus: number;
-  /** UTC day since the epoch, and what was spent on it. */
-  day: number;
-  spentTodayUsd: number;
+  /** UTC days since the epoch and what was spent on each: the last ones that came. */
+  days: [day: number, usd: number][];
   /** All requests that were made under a budget. */
   spentUsd: number;
   requests: number;
@@ -37,8 +38,7 @@ export class BudgetLedger {
     nu: null,
     targetUsd: null,
     surplus: 0,
-    day: 0,
-    spentTodayUsd: 0,
+    days: [],
     spentUsd: 0,
     requests: 0,
     lastRequestAt: null,
@@ -61,7 +61,7 @@ export class BudgetLedger {
 
   /** @param now milliseconds since the epoch */
   spentToday(now: number): number {
-    return dayOf(now) === this.#state.day ? this.#state.spentTodayUsd : 0;
+    return this.#state.days.find(([day]) => day === dayOf(now))?.[1] ?? 0;
   }
 
   /** A request came, so there is a gap to learn from. */
@@ -81,9 +81,7 @@ export class BudgetLedger {
   spent(id: string, at: number, costUsd: number, targetUsd: number | null, weight: number | null): void {
     this.release(id);
     const state = this.#state;
-    const day = dayOf(at);
-    if (day > state.day) Object.assign(state, { day, spentTodayUsd: 0 });
-    if (day === state.day) state.spentTodayUsd += costUsd;
+    this.#addToDay(dayOf(at), costUsd);
     if (targetUsd === null) return;
     state.spentUsd += costUsd;
     state.requests++;
@@ -138,6 +136,14 @@ export class BudgetLedger {
 
   restore(state: BudgetLedgerState): void {
     this.#state = state;
+  }
+
+  #addToDay(day: number, usd: number): void {
+    const { days } = this.#state;
+    const known = days.find(([other]) => other === day);
+    if (known) known[1] += usd;
+    else days.push([day, usd]);
+    if (days.length > DAYS_KEPT) days.shift();
   }
 
   /** A day's target is another one with each request, by what is left of the day: it carries on nothing. */

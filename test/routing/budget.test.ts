@@ -118,6 +118,16 @@ describe('BudgetLedger', () => {
     expect(ledger.limitUsd(target, 6 * DAY)).toBe(0.5);
   });
 
+  it('goes on counting the day after a clock that was a year ahead for a moment', () => {
+    const ledger = new BudgetLedger();
+    const noon = Date.UTC(2026, 2, 30, 12);
+    ledger.spent('a', noon, 4, null, null);
+    ledger.spent('b', Date.UTC(2027, 2, 30, 12), 32, null, null);
+    ledger.spent('c', noon + 1000, 1, null, null);
+    expect(ledger.spentToday(noon + 2000)).toBe(5);
+    expect(ledger.limitUsd({ usdPerDay: 5 }, noon + 2000)).toBe(0);
+  });
+
   it('goes on from its state', () => {
     const random = seededRandom(3);
     const ledger = new BudgetLedger();

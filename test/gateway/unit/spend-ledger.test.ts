@@ -42,8 +42,18 @@ describe('SpendLedger', () => {
       new Date(at('2026-01-01') + i * 86_400_000).toISOString().slice(0, -1),
     );
     const ledger = ledgerOf(days.map((day) => ['a', day, 1]));
-    expect(ledger.state()[0][1]).toHaveLength(41);
+    expect(ledger.state()[0][1]).toHaveLength(40);
     expect(ledger.spent('a', 'month', at('2026-03-31'))).toBe(31);
+  });
+
+  it('is not put out by a clock that was a year ahead for a moment', () => {
+    const ledger = ledgerOf([
+      ['a', '2026-03-30T12:00:00', 4],
+      ['a', '2027-03-30T12:00:00', 32],
+      ['a', '2026-03-30T12:00:01', 1],
+    ]);
+    expect(ledger.spent('a', 'day', at('2026-03-30T13:00:00'))).toBe(5);
+    expect(ledger.spent('a', 'month', at('2026-03-31T13:00:00'))).toBe(5);
   });
 
   it('charges the prediction where no usage was told, unless nobody was called', () => {
