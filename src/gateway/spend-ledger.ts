@@ -51,8 +51,9 @@ export class SpendLedger {
 }
 
 /**
- * What a request counts against its key's budget: its cost where the upstream told the usage, else what the called
- * model was predicted to cost. Upstreams tell at the end: a client that leaves just before must not get it for nothing.
+ * What a request counts against its key's budget, in USD: what its answer cost, by an estimate where the upstream told no
+ * usage. Upstreams tell at the end, and what came till then is the least that was used (a model may have thought for long
+ * before its first word): a client that left counts as if the model had cost what was predicted, unless it was more.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;
@@ -61,7 +62,11 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
     // Without a prediction the worst case stands: leaving early must not be cheaper than staying.
     return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
   };
-  if (completed.arm !== null) return completed.costUsd ?? predicted(completed.arm);
+  if (completed.arm !== null) {
+    const { arm, outcome, usageEstimated, costUsd } = completed;
+    if (costUsd === null) return predicted(arm);
+    return outcome === 'aborted' && usageEstimated ? Math.max(costUsd, predicted(arm)) : costUsd;
+  }
   const last = completed.attempts.at(-1);
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
   return Math.max(completed.costUsd ?? 0, left);

@@ -71,6 +71,17 @@ describe('SpendLedger', () => {
     expect(charge({ costUsd: null, arm: 'gone since' })).toBe(0);
   });
 
+  it('charges the prediction to who leaves after the first words, but no more for what broke off or came whole', () => {
+    const decision = decided('d', { arms: [explanationOf('big', { costUsd: 0.5 })] });
+    const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
+    const estimated = { costUsd: 0.02, usageEstimated: true };
+    expect(charge({ ...estimated, outcome: 'aborted' })).toBe(0.5);
+    expect(charge({ ...estimated, outcome: 'aborted', costUsd: 0.75 })).toBe(0.75);
+    expect(charge({ costUsd: 0.02, outcome: 'aborted' })).toBe(0.02);
+    expect(charge({ ...estimated, outcome: 'interrupted' })).toBe(0.02);
+    expect(charge(estimated)).toBe(0.02);
+  });
+
   it('knows when a period ends', () => {
     expect(periodEnd('day', at('2026-02-28T12:00:00'))).toBe(at('2026-03-01'));
     expect(periodEnd('month', at('2026-12-31T23:59:59'))).toBe(at('2027-01-01'));
