@@ -123,6 +123,7 @@ export class Gateway {
       conditions: this.#conditions,
       random,
       tierSlopes: tierSlopes(featurizer),
+      requestsEnded: () => this.#chat.ended(),
     });
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);

@@ -137,7 +137,12 @@ export class Chat {
 
   /** Resolves once every request that has begun is recorded. */
   async idle(): Promise<void> {
-    while (this.#open.size > 0) await Promise.all([...this.#open].map((exchange) => exchange.finished));
+    while (this.#open.size > 0) await this.ended();
+  }
+
+  /** Resolves once the requests that are under way now are recorded, whatever begins meanwhile. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#open].map((exchange) => exchange.finished));
   }
 
   /** @param decisionId null for a decision that is only shown: nothing is set aside for it */

@@ -9,7 +9,12 @@ import { buildRuntime, type RuntimeParts } from './runtime.ts';
 
 export interface ServingParts extends RuntimeParts {
   clock: Clock;
+  /** Resolves once the requests that are under way now have ended. */
+  requestsEnded(): Promise<void>;
 }
+
+/** A request that came before has been decided on by then: no text may be embedded for longer (embedding.timeout_ms). */
+const DECIDED_WITHIN_MS = 60_000;
 
 /** What serves requests now, and what takes its place when the config changes, or an admin the models. */
 export class Serving {
@@ -92,13 +97,12 @@ export class Serving {
     this.#parts.learner.introduce({ arms, reference, weight: defaultWeight });
   }
 
-  /** Providers that the new runtime does not share, once no request can still be using them. */
+  /** Providers that the new runtime does not share, once no request can still be using them, be it for its last fallback. */
   #retireProviders(previous: Runtime): void {
-    const longest = Math.max(...previous.arms.map(({ timeouts }) => timeouts.totalMs));
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {
       if (current.has(provider)) continue;
-      this.#parts.clock.after(2 * longest, () => void provider.close());
+      this.#parts.clock.after(DECIDED_WITHIN_MS, () => void this.#parts.requestsEnded().then(() => provider.close()));
     }
   }
 }

@@ -6,6 +6,7 @@ import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { startRawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
 import { WIRES } from '../support/wire.ts';
 
 const kept = cleanup();
@@ -253,5 +254,37 @@ describe('a rate limit', () => {
     await send(completions(gateway), ask('x', { model: 'auto:0' }));
     expect(gateway.upstreams.small.requests).toBe(2);
     await settled(gateway);
+  });
+});
+
+describe('a reload', () => {
+  it('leaves a running request its connections, however many models it has yet to try', async () => {
+    const clock = new ManualClock();
+    const silent = () => new Promise<never>(() => {});
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        answers: { first: silent, second: silent, third: plainAnswer() },
+        models: { first: { prior: { quality: 0.99 } }, second: { prior: { quality: 0.9 } } },
+        config: {
+          resilience: { retries: 0, timeouts: { first_byte_s: 60, total_s: 60 } },
+          learning: { exploration: 'none' },
+        },
+      }),
+    );
+    expect((await send(completions(gateway), ask('x', { model: 'third' }))).status).toBe(200);
+    const answer = send(completions(gateway), ask('x', { model: 'auto:1' }));
+    await until(() => gateway.upstreams.first.requests === 1);
+    const { config } = gateway.gateway;
+    const providers = Object.entries(config.providers).map(([name, own]) => [name, { ...own, stream_usage: false }]);
+    gateway.gateway.reload({
+      config: { ...config, providers: Object.fromEntries(providers) },
+      missingKeys: new Map(),
+    });
+    clock.advance(60_000);
+    await until(() => gateway.upstreams.second.requests === 1);
+    clock.advance(60_000);
+    const { status, headers } = await answer;
+    expect([status, headers.get('x-mixllm-model')]).toEqual([200, 'third']);
   });
 });
