@@ -9,7 +9,8 @@ export interface ProviderCall {
   maxOutputTokens: number | null;
   /**
    * The client has left the choice of the model to the gateway, and so cannot know what this one takes: a field that the
-   * upstream refuses for it may be left out, and is then named. Else such a refusal is the client's to see.
+   * upstream refuses for it may be left out, and is then named. Else such a refusal is the client's to see. A provider that
+   * translates requests need not look: what it has to leave out is named in any case.
    */
   adapt: boolean;
   /** Aborts the call and closes its connection. All other time limits are its owner's. */
