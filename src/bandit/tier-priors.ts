@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TIERS } from '../domain/arm.ts';
+import { messageOf } from '../domain/errors.ts';
 
 const tierSchema = z.object({ quality: z.number().min(0).max(1), slopes: z.array(z.number()) });
 
@@ -46,7 +47,7 @@ function readTierPriors(file: URL): TierPriorsFile {
   try {
     return fileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`The priors ${file.pathname} cannot be used: ${reason}. Install the package anew.`);
   }
 }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type ChatMessage, contentText, isJsonObject, type JsonObject } from '../domain/chat.ts';
+import { messageOf } from '../domain/errors.ts';
 import { anthropicWire } from './wire/anthropic.ts';
 import { openaiWire } from './wire/openai.ts';
 import type { SimulatedAnswer, WireEvent, WireFormat } from './wire/wire.ts';
@@ -60,7 +61,7 @@ export async function startSimulatedUpstream(options: SimulatedUpstreamOptions):
       gone.abort();
     });
     serve(wire, options, request, response, gone.signal).catch((error: unknown) => {
-      if (!gone.signal.aborted) fail(wire, response, 500, error instanceof Error ? error.message : String(error));
+      if (!gone.signal.aborted) fail(wire, response, 500, messageOf(error));
     });
   });
   server.listen(0, '127.0.0.1');

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { messageOf } from '../domain/errors.ts';
 import { NGRAM_BUCKETS } from './ngrams.ts';
 
 /**
@@ -114,7 +115,7 @@ export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
     if (tagNames.length * weights.dimensions !== weights.centroids.length) throw new Error('tags without names');
     return { ...weights, hash, tagNames };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(
       `The feature map ${file.pathname} cannot be used: ${reason}. Install the package anew, or name another map as embedding.map in the config`,
     );

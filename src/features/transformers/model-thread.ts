@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import type { ModelFacts, NumberedText, ThreadData, ThreadReply } from './protocol.ts';
 
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
@@ -46,7 +47,7 @@ export class ModelThread {
         reject(new Error(this.#reason ?? reason));
         this.#lose(this.#reason ?? reason);
       };
-      worker.on('error', (error) => lose(error instanceof Error ? error.message : String(error)));
+      worker.on('error', (error) => lose(messageOf(error)));
       worker.on('exit', (code) => lose(`its thread ended with code ${code}`));
     });
     this.ready.catch(() => {});

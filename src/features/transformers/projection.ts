@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { messageOf } from '../../domain/errors.ts';
 import { descriptionFile, hashOf } from '../lexical-map.ts';
 import { TEXT_DIMENSIONS, textFeatures } from '../structure.ts';
 
@@ -104,7 +105,7 @@ export function loadProjection(file: URL): Projection {
     if (tagNames.length * weights.dimensions !== weights.centroids.length) throw new Error('tags without names');
     return { ...weights, hash, model: description.model, tagNames };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`The map ${file.pathname} cannot be used: ${reason}`);
   }
 }

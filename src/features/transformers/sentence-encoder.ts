@@ -1,3 +1,4 @@
+import { messageOf } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
 import { ModelThread, type StartWorker, startWorker } from './model-thread.ts';
 import type { ModelFacts, ModelSettings } from './protocol.ts';
@@ -141,7 +142,7 @@ export class SentenceEncoder {
       this.#options.onHealth?.(true, 'the embedding model works again');
     } catch (error) {
       if (this.#closed) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       await this.#discard(reason);
       if (this.#closed) return;
       this.#options.onHealth?.(false, reason);

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './protocol.ts';
 import { SentenceModel } from './sentence-model.ts';
 
@@ -6,7 +7,6 @@ import { SentenceModel } from './sentence-model.ts';
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 const reply = (message: ThreadReply) => port.postMessage(message);
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 try {
   const model = await SentenceModel.load(workerData as ThreadData);
@@ -18,10 +18,10 @@ try {
       try {
         reply({ kind: 'vector', id, vector: await model.embed(text) });
       } catch (error) {
-        reply({ kind: 'failed', id, reason: reasonOf(error) });
+        reply({ kind: 'failed', id, reason: messageOf(error) });
       }
     }
   });
 } catch (error) {
-  reply({ kind: 'unusable', reason: reasonOf(error) });
+  reply({ kind: 'unusable', reason: messageOf(error) });
 }

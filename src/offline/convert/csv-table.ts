@@ -1,5 +1,6 @@
 import { pipeline } from 'node:stream';
 import type { Parser } from 'csv-parse';
+import { messageOf } from '../../domain/errors.ts';
 import { openFile } from '../../util/json-lines.ts';
 import type { WideTable } from './wide-table.ts';
 
@@ -35,7 +36,7 @@ async function* readRecords(file: string): AsyncGenerator<string[]> {
   try {
     while (true) {
       const next = await records.next().catch((error) => {
-        throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+        throw new Error(`Cannot read ${file}: ${messageOf(error)}`);
       });
       if (next.done) return;
       yield next.value;

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { messageOf } from '../../domain/errors.ts';
 import { openCsv } from './csv-table.ts';
 import { openParquet } from './parquet-table.ts';
 import type { WideTable } from './wide-table.ts';
@@ -25,7 +26,7 @@ async function firstBytes(file: string): Promise<Buffer> {
       await handle.close();
     }
   } catch (error) {
-    throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`Cannot read ${file}: ${messageOf(error)}`);
   }
 }
 

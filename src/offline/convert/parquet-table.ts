@@ -1,5 +1,6 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Compressors } from 'hyparquet';
+import { messageOf } from '../../domain/errors.ts';
 import type { WideTable } from './wide-table.ts';
 
 /** What Node can unpack; the library itself does Snappy, which most files use. */
@@ -47,7 +48,7 @@ async function readable<T>(file: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`Cannot read ${file}: ${messageOf(error)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import { loadOnlineData, type OnlineData } from '../online/stream.ts';
 import type { Answer } from '../parallel.ts';
 import { type Measurement, measureSplit, splitOf } from './measure-split.ts';
@@ -29,6 +30,6 @@ parentPort?.on('message', async ({ file, seed, share, names }: EvaluationJob) =>
     const measurements = measureSplit(splitOf(content, seed, share), names);
     answer({ result: { queries: content.queries.length, models: content.models, measurements } });
   } catch (error) {
-    answer({ failure: error instanceof Error ? error.message : String(error) });
+    answer({ failure: messageOf(error) });
   }
 });

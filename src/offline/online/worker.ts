@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import type { Answer } from '../parallel.ts';
 import { measureSeed, type SeedMeasurement } from './measure-seed.ts';
 import type { ScenarioName } from './scenarios.ts';
@@ -20,6 +21,6 @@ parentPort?.on('message', async ({ file, seed, scenarios }: Job) => {
     if (data?.file !== file) data = await loadOnlineData(file);
     answer({ result: measureSeed(streamOf(data, seed), scenarios) });
   } catch (error) {
-    answer({ failure: error instanceof Error ? error.message : String(error) });
+    answer({ failure: messageOf(error) });
   }
 });

@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import { loadOnlineData, type OnlineData } from '../online/stream.ts';
 import type { Answer } from '../parallel.ts';
 import type { Measurement } from './experiment.ts';
@@ -33,6 +34,6 @@ parentPort?.on('message', async ({ file, experiment, seed }: PaperJob) => {
     const tookMs = performance.now() - start;
     answer({ result: { queries: content.queries.length, models: content.models.length, measurement, tookMs } });
   } catch (error) {
-    answer({ failure: error instanceof Error ? error.message : String(error) });
+    answer({ failure: messageOf(error) });
   }
 });

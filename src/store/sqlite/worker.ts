@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../../domain/errors.ts';
 import { SqliteDatabase } from './database.ts';
 
 /** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */
@@ -22,7 +23,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
   } catch (error) {
     if (isBroken(error)) forget();
     if (method === 'append' && letGo) letGo = 'told';
-    port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    port.postMessage({ id, error: messageOf(error) });
   }
 });
 
