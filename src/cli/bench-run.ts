@@ -32,9 +32,6 @@ export interface BenchReport extends RunReport {
   left_out: RecordedData['leftOut'];
 }
 
-/** Output tokens of an answer of usual length: what the length model expects of a model that it knows nothing of. */
-const TOKENS_PER_ANSWER = 300;
-
 /**
  * Recorded outcomes through the real gateway: every model's upstream answers what that model really scored, at its
  * recorded cost, and every answer is rated with its recorded quality. One query at a time, so that equal seeds give
@@ -43,7 +40,7 @@ const TOKENS_PER_ANSWER = 300;
 export async function runBench(options: BenchRunOptions, data: RecordedData): Promise<BenchReport> {
   const startedAt = systemClock.monotonic();
   const queries = shuffledQueries(data, seededRandom(options.seed), options.limit);
-  const prices = recordedPrices(data, options.seed, TOKENS_PER_ANSWER);
+  const prices = recordedPrices(data, options.seed);
   // As an operator would: the model that all queries would go to if there were no gateway.
   const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
   const upstream = await startRecordedUpstream(data, queries, prices);

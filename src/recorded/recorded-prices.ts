@@ -11,26 +11,23 @@ export interface RecordedPrice {
   output: number;
 }
 
+/** Output tokens of an answer that costs the list price: what the length model expects of a model that it knows nothing of. */
+export const TOKENS_PER_ANSWER = 300;
+
 /** Spread of list prices around what answers really cost (BANDIT.md, Evidence). */
 const LIST_PRICE_LOG_SD = 0.3;
 
 /**
  * List prices after the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of usual
- * length costs just that, so a gateway that expects `tokensPerAnswer` output tokens starts where the protocol's learner
- * starts.
+ * length costs just that, so a gateway starts where the protocol's learner starts.
  *
- * Costs come back through whole tokens. With 1,000 per answer of average cost the sum over a model's answers is right to
- * 0.02 %, and every answer of at least 500 tokens to 0.1 %. An answer far below its model's mean cost has few tokens
- * and is coarser (2 % at 25 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would
- * no longer look like answers to a learner whose prior is about those; score runs on the recorded cost itself.
- * @param seed any 32-bit integer
- * @param tokensPerAnswer output tokens of an answer that costs the list price, above 0
+ * Costs come back through whole tokens: the sum over a model's answers is right to 0.02 %, and every answer of at least
+ * 150 tokens to a third of a percent. An answer far below its model's mean cost has few tokens and is coarser (10 % at 4
+ * tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would no longer look like answers
+ * to a learner whose prior is about those; score runs on the recorded cost itself.
+ * @param seed any 32-bit integer @throws Error for a model that never costs anything
  */
-export function recordedPrices(
-  data: Pick<RecordedData, 'file' | 'models' | 'queries'>,
-  seed: number,
-  tokensPerAnswer = 1000,
-): RecordedPrice[] {
+export function recordedPrices(data: Pick<RecordedData, 'file' | 'models' | 'queries'>, seed: number): RecordedPrice[] {
   const random = seededRandom(derivedSeed(seed, 0));
   return data.models.map((model, index) => {
     const meanCost = data.queries.reduce((sum, query) => sum + query.cost[index], 0) / data.queries.length;
@@ -38,7 +35,7 @@ export function recordedPrices(
     return {
       model,
       input: 0,
-      output: ((meanCost * Math.exp(LIST_PRICE_LOG_SD * random.normal())) / tokensPerAnswer) * 1e6,
+      output: ((meanCost * Math.exp(LIST_PRICE_LOG_SD * random.normal())) / TOKENS_PER_ANSWER) * 1e6,
     };
   });
 }

@@ -2,19 +2,16 @@ import { type CoupledModelOptions, PRIOR_QUALITY, QUALITY_MODELS } from '../../b
 import { LinearPolicy, type LinearPolicyOptions } from '../../bandit/linear-policy.ts';
 import type { Observation, Offer, OfferAssessment } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
-import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
+import { recordedOutputTokens, TOKENS_PER_ANSWER } from '../../recorded/recorded-prices.ts';
 import { seededRandom } from '../../util/random.ts';
 import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { matrixOf, type Outlook } from './trade-off.ts';
-
-/** Output tokens of an answer of mean cost: where the length model starts. */
-const TOKENS_PER_ANSWER = 300;
 
 /**
  * The gateway's own policy class, taught the training rows as a warm start teaches it, with the price of a model set so
  * that its mean answer costs what it did. What it predicts is what the gateway would score.
  */
-export function productionPredictor(name: string, title: string, options?: LinearPolicyOptions): Predictor {
+function productionPredictor(name: string, title: string, options?: LinearPolicyOptions): Predictor {
   // The shuffled control asks for the same predictions.
   const known = new WeakMap<Split, Outlook>();
   return {

@@ -44,8 +44,6 @@ export interface Stream {
 /** The first part of the shuffled queries is the stream; the rest is held out. */
 const STREAM_SHARE = 0.8;
 const NU = { least: 0.02, most: 0.5 };
-/** Output tokens of an answer that costs the list price: what the length model expects of an unknown model. */
-const TOKENS_PER_ANSWER = 300;
 
 /** Seeds of the measured protocol: 1100, 1101, … */
 export const FIRST_SEED = 1100;
@@ -82,7 +80,6 @@ export function streamOf(data: OnlineData, seed: number): Stream {
     prices: recordedPrices(
       { file: data.file, models: data.models, queries: recorded },
       derivedSeed(seed, PURPOSE.prices),
-      TOKENS_PER_ANSWER,
     ),
     reference: best.model,
     bestQuality: best.quality,

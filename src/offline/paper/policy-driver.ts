@@ -9,9 +9,6 @@ import { teachRows } from '../evaluate/production.ts';
 import type { OnlineData } from '../online/stream.ts';
 import { type Gain, gainOf, type Scale, WEIGHT } from './scoring.ts';
 
-/** Output tokens of an answer that costs the list price: what the length model expects of an unknown model. */
-const TOKENS_PER_ANSWER = 300;
-
 /** What the streams of random numbers are for. */
 export const PURPOSE = { prices: 1, choices: 2, raters: 3, arrivals: 4, services: 5 };
 
@@ -50,7 +47,7 @@ export class PolicyDriver {
     this.#exploration = exploration;
     this.#random = seededRandom(derivedSeed(seed, PURPOSE.choices));
     this.#policy = new LinearPolicy(data.dimensions);
-    this.#prices = recordedPrices(data, derivedSeed(seed, PURPOSE.prices), TOKENS_PER_ANSWER);
+    this.#prices = recordedPrices(data, derivedSeed(seed, PURPOSE.prices));
     this.#policy.setPriorQualities(
       priorQualities(
         data.models.map((id, k) => {
