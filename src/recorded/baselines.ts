@@ -1,3 +1,5 @@
+import { mean } from '../util/statistics.ts';
+
 /** What every model scored and cost on every query: `quality[query][model]` in 0..1, `cost[query][model]` in USD. */
 export interface Outcomes {
   quality: readonly (readonly number[])[];
@@ -104,10 +106,6 @@ export function resultOf(outcomes: Outcomes, choose: (query: number) => number):
 /** The queries from position `from` up to, not including, `to`. */
 export function sliceOutcomes(outcomes: Outcomes, from: number, to: number): Outcomes {
   return { quality: outcomes.quality.slice(from, to), cost: outcomes.cost.slice(from, to) };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The first item by `order`. @param items at least one */
