@@ -7,7 +7,7 @@ import { explorationSchema, modelSchema, priorSchema, qualityTargetSchema, weigh
 const id = modelSchema.shape.id;
 
 /** A policy that the log is asked about. What is absent stays as it was. */
-export const replayPolicySchema = z.strictObject({
+const replayPolicySchema = z.strictObject({
   weight: weightSchema.optional(),
   exploration: explorationSchema.optional(),
   quality: z

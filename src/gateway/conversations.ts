@@ -17,7 +17,7 @@ const CAPACITY = 20_000;
 /** Time that a prompt cache is kept after its last use: Anthropic's default, and the least that OpenAI tells of its own. */
 export const CACHE_LIFETIME_MS = 300_000;
 /** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
-export const LEAST_CACHED_TOKENS = 1024;
+const LEAST_CACHED_TOKENS = 1024;
 
 /** Longer conversations are not recognised: hashing every message would hold up others. */
 const MOST_MESSAGES = 2000;

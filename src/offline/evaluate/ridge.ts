@@ -51,7 +51,7 @@ function ridgeQualities({ train, test }: Split, penalty: number): Matrix {
 }
 
 /** exp of the predicted logarithm, scaled per model so that its mean over the training rows is the mean cost. */
-export function ridgeCosts({ models, train, test }: Split): Matrix {
+function ridgeCosts({ models, train, test }: Split): Matrix {
   const logs = train.map(({ cost }) => cost.map((value) => Math.log(Math.max(LEAST_COST, value))));
   const model = new Ridge(contextsOf(train), logs, COST_PENALTY);
   const fitted = train.map(({ context }) => model.predict(context).map(Math.exp));

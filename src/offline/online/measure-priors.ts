@@ -24,7 +24,7 @@ export const PRIOR_WAYS = {
 export type PriorWay = keyof typeof PRIOR_WAYS;
 
 /** Queries that are answered and scored; those after them are what warm starts are recorded on. */
-export const SCORED = 500;
+const SCORED = 500;
 const RECORDED = { warm50: 50, warm300: 300 };
 /** Without drift alarms: the recorded qualities do not drift. */
 const LEARNER: StreamLearnerOptions = { kind: 'production', driftAlarms: false, guard: null };

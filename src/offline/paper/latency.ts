@@ -80,7 +80,7 @@ export function simulate(
 }
 
 /** The production policy with the gateway's own reckoning of waits and penalties. */
-export class PenalisedRouter implements TimedRouter {
+class PenalisedRouter implements TimedRouter {
   readonly #driver: PolicyDriver;
   readonly #models: readonly string[];
   readonly #upstreams: readonly Upstream[];

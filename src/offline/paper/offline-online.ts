@@ -38,7 +38,7 @@ export const offlineOnline: Experiment = {
 };
 
 /** @param share of the queries that are known offline, in (0, 1) */
-export function measureShare(data: OnlineData, share: number, seed: number): Record<string, Record<string, number>> {
+function measureShare(data: OnlineData, share: number, seed: number): Record<string, Record<string, number>> {
   const { train, test } = splitOf(data, seed, share);
   const scale = scaleOf(test);
   const fixed = bestValue(train, scaleOf(train))[0];

@@ -48,7 +48,7 @@ export const outOfDomain: Experiment = {
 };
 
 /** Figures per way of one task that the policy was not trained on. */
-export function leaveOut(data: OnlineData, task: string, seed: number): Record<string, Record<string, number>> {
+function leaveOut(data: OnlineData, task: string, seed: number): Record<string, Record<string, number>> {
   const { others, own, judged } = splitTask(rowsOf(data), task, seed);
   const scale = scaleOf(judged);
   const always = (model: number) =>

@@ -35,7 +35,7 @@ export function plotName(experiment: Experiment, dataset: string): string {
 }
 
 /** One line per data set: what the README shows. */
-export function headlineTable({ datasets }: ExperimentRun): string {
+function headlineTable({ datasets }: ExperimentRun): string {
   const columns = ['MixLLM Gateway', 'mix of two models by lot', 'true task label', 'oracle (knows every answer)'];
   const rows = datasets.map((run) => {
     const { ways } = summaryOf(tradeOff, run.measurements);

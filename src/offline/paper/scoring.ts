@@ -52,7 +52,7 @@ export function figuresOf(gains: readonly Gain[], scale: Scale): Record<string, 
   };
 }
 
-export function meanGain(gains: readonly Gain[]): Gain {
+function meanGain(gains: readonly Gain[]): Gain {
   return { quality: mean(gains.map(({ quality }) => quality)), cost: mean(gains.map(({ cost }) => cost)) };
 }
 

@@ -29,7 +29,7 @@ function variantsOf(data: OnlineData): Record<string, OnlineData> {
 }
 
 /** Contexts are a constant, the embedding and the structure, in this order. */
-export function embeddingDimensions(data: Pick<OnlineData, 'dimensions'>): number {
+function embeddingDimensions(data: Pick<OnlineData, 'dimensions'>): number {
   return data.dimensions - 1 - STRUCTURE_DIMENSIONS;
 }
 

@@ -3,7 +3,7 @@ import { effectiveSampleSize, type Widening } from './estimators.ts';
 import type { Sample } from './sample.ts';
 
 /** Below these the log is not asked. */
-export const LIMITS = {
+const LIMITS = {
   decisions: 100,
   rated: 50,
   /** Ratings of one model that the target would choose at all often. */
