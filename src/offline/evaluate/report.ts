@@ -43,7 +43,7 @@ export function datasetReport(name: string, results: readonly EvaluationResult[]
 
 function resultReport(name: string, results: readonly EvaluationResult[]): ResultReport {
   const over = (of: (measurement: Measurement) => number | null | undefined) =>
-    figure(results.map(({ measurements }) => of(measurements[name]) ?? null));
+    figureOf(results.map(({ measurements }) => of(measurements[name]) ?? null));
   return {
     name,
     quality_at_24_18: over((m) => m.qualityAtCost),
@@ -57,7 +57,8 @@ function resultReport(name: string, results: readonly EvaluationResult[]): Resul
   };
 }
 
-function figure(values: readonly (number | null)[]): Figure {
+/** @param values one per seed, null where it did not reach the figure */
+export function figureOf(values: readonly (number | null)[]): Figure {
   const reached = values.filter((value) => value !== null);
   if (reached.length === 0) return { mean: null, sd: null, reached: 0 };
   return { mean: mean(reached), sd: standardDeviation(reached), reached: reached.length / values.length };

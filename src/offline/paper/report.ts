@@ -1,6 +1,7 @@
+import type { Figure } from '../evaluate/report.ts';
 import type { Experiment } from './experiment.ts';
 import type { DatasetRun, ExperimentRun } from './run.ts';
-import { type Spread, type Summary, summaryOf, type WaySummary } from './summary.ts';
+import { type Summary, summaryOf, type WaySummary } from './summary.ts';
 import { QUALITY_AT_COST, tradeOff } from './trade-off.ts';
 
 export interface ReportFrame {
@@ -48,8 +49,8 @@ function headlineTable({ datasets }: ExperimentRun): string {
   return table(['quality at 24.18 % of the cost / cost for 97.25 % of the quality', ...columns], rows);
 }
 
-function percent(spread: Spread | undefined): string {
-  return spread?.mean == null ? '-' : (100 * spread.mean).toFixed(1);
+function percent(figure: Figure | undefined): string {
+  return figure?.mean == null ? '-' : (100 * figure.mean).toFixed(1);
 }
 
 function section({ experiment, datasets, threadS }: ExperimentRun): string[] {
@@ -83,10 +84,10 @@ function summaryTable({ lead: { figure: compared } }: Experiment, { ways }: Summ
   return table(['', ...figures, `lead in ${compared}`], rows);
 }
 
-function shown(spread: Spread | undefined, scale: number): string {
-  if (!spread || spread.mean === null || spread.sd === null) return '-';
-  const partly = spread.reached < 1 ? ` (${(100 * spread.reached).toFixed(0)} % of seeds)` : '';
-  return `${signed(scale * spread.mean)} ± ${(scale * spread.sd).toFixed(1)}${partly}`;
+function shown(figure: Figure | undefined, scale: number): string {
+  if (!figure || figure.mean === null || figure.sd === null) return '-';
+  const partly = figure.reached < 1 ? ` (${(100 * figure.reached).toFixed(0)} % of seeds)` : '';
+  return `${signed(scale * figure.mean)} ± ${(scale * figure.sd).toFixed(1)}${partly}`;
 }
 
 function lead({ lead: of }: WaySummary): string {

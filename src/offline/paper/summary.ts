@@ -1,18 +1,12 @@
 import { mean, standardDeviation } from '../../util/statistics.ts';
+import { type Figure, figureOf } from '../evaluate/report.ts';
 import type { CurvePoint } from '../online/summary.ts';
 import type { Experiment, Measurement } from './experiment.ts';
 import { BLOCK } from './scoring.ts';
 
-/** Over the seeds that have the figure; `reached` is their share of all. Null where none has. */
-export interface Spread {
-  mean: number | null;
-  sd: number | null;
-  reached: number;
-}
-
 export interface WaySummary {
   way: string;
-  figures: Record<string, Spread>;
+  figures: Record<string, Figure>;
   /** How much more of the experiment's figure than what it is compared with, seed by seed; null for that itself. */
   lead: { mean: number; standardError: number } | null;
 }
@@ -32,18 +26,12 @@ export function summaryOf({ lead }: Pick<Experiment, 'lead'>, measurements: read
       way,
       figures: Object.fromEntries(
         Object.keys(first.figures[way]).map((figure) => {
-          return [figure, spreadOf(measurements.map(({ figures }) => figures[way][figure] ?? null))];
+          return [figure, figureOf(measurements.map(({ figures }) => figures[way][figure] ?? null))];
         }),
       ),
       lead: lead.over(way) === way ? null : leadOf(measurements, way, lead),
     })),
   };
-}
-
-function spreadOf(values: readonly (number | null)[]): Spread {
-  const reached = values.filter((value) => value !== null);
-  if (reached.length === 0) return { mean: null, sd: null, reached: 0 };
-  return { mean: mean(reached), sd: standardDeviation(reached), reached: reached.length / values.length };
 }
 
 /** Ways of one seed share queries, order and prices, so their differences scatter less than they do. */
