@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
+import { shellWord } from '../util/shell-word.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
 
@@ -79,8 +80,4 @@ function remarksOn({ unknown, unused, textless, foreign, warmStart }: ArmTrainin
 function commandOf({ data, map, config, out }: TrainArmsOptions): string {
   const words = ['--data', ...data, ...(map ? ['--map', ...map] : []), ...(config ? ['--config', config] : [])];
   return ['mixllm train arms', ...[...words, '--out', out].map(shellWord)].join(' ');
-}
-
-function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { messageOf } from '../../domain/errors.ts';
+import { shellWord } from '../../util/shell-word.ts';
 import { openCsv } from './csv-table.ts';
 import { openParquet } from './parquet-table.ts';
 import type { WideTable } from './wide-table.ts';
@@ -49,8 +50,4 @@ function explainPickle(file: string): string {
     `  python3 -c "${python}" ${shellWord(file)} ${shellWord(target)}`,
     `and convert that: mixllm convert routerbench ${shellWord(target)}`,
   ].join('\n');
-}
-
-function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
