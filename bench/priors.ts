@@ -1,16 +1,17 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort } from 'node:worker_threads';
 import { tierPriors } from '../src/bandit/tier-priors.ts';
 import type { Tier } from '../src/domain/arm.ts';
+import { messageOf } from '../src/domain/errors.ts';
 import { coefficientsUnder } from '../src/features/feature-map.ts';
 import { Featurizer } from '../src/features/featurizer.ts';
 import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
 import { measurePrior, PRIOR_WAYS, type PriorWay, type TierKnowledge } from '../src/offline/online/measure-priors.ts';
-import { loadOnlineData, type OnlineData, streamOf } from '../src/offline/online/stream.ts';
+import { FIRST_SEED, loadOnlineData, type OnlineData, streamOf } from '../src/offline/online/stream.ts';
+import { type Answer, runOnThreads } from '../src/offline/parallel.ts';
 import { mean, standardDeviation } from '../src/util/statistics.ts';
 
 /**
@@ -39,7 +40,6 @@ const TIERS: Record<Tier, readonly string[]> = {
   ],
 };
 const SETS = ['routerbench_rdc', 'zeroeval', 'paretobandit_k4', 'paretobandit_k3'];
-const FIRST_SEED = 1100;
 
 const WAYS = Object.keys(PRIOR_WAYS) as PriorWay[];
 type Job = { file: string; seed: number; ways: readonly PriorWay[] };
@@ -65,27 +65,16 @@ async function work(): Promise<void> {
   );
   let data: OnlineData | null = null;
   parentPort?.on('message', async ({ file, seed, ways }: Job) => {
-    if (data?.file !== file) data = await loadOnlineData(file);
-    const stream = streamOf(data, seed);
-    parentPort?.postMessage(Object.fromEntries(ways.map((way) => [way, measurePrior(stream, way, { tiers, slopes })])));
-  });
-}
-
-async function runAll(jobs: readonly Job[], threads: number): Promise<Utilities[]> {
-  const results = new Array<Utilities>(jobs.length);
-  let next = 0;
-  const run = async () => {
-    const worker = new Worker(new URL(import.meta.url));
-    while (next < jobs.length) {
-      const index = next++;
-      worker.postMessage(jobs[index]);
-      [results[index]] = await once(worker, 'message');
-      process.stderr.write(`\r${index + 1}/${jobs.length}`);
+    const answer = (message: Answer<Utilities>) => parentPort?.postMessage(message);
+    try {
+      if (data?.file !== file) data = await loadOnlineData(file);
+      const stream = streamOf(data, seed);
+      const utilities = ways.map((way) => [way, measurePrior(stream, way, { tiers, slopes })] as const);
+      answer({ result: Object.fromEntries(utilities) as Utilities });
+    } catch (error) {
+      answer({ failure: messageOf(error) });
     }
-    await worker.terminate();
-  };
-  await Promise.all(Array.from({ length: threads }, run));
-  return results;
+  });
 }
 
 function shown(values: readonly number[], sign = ''): string {
@@ -123,10 +112,10 @@ async function main(): Promise<void> {
   // Every figure is told against list prices.
   const ways = WAYS.filter((way) => way === 'price' || values.ways.split(',').includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
-  const results = await runAll(
-    files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways }))),
-    Number(values.threads),
-  );
+  const jobs = files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways })));
+  const results = await runOnThreads<Job, Utilities>(new URL(import.meta.url), jobs, Number(values.threads), (done) => {
+    process.stderr.write(`\r${done}/${jobs.length}`);
+  });
   process.stderr.write('\n');
   const text = table(
     files.map((_, i) => results.slice(i * seeds.length, (i + 1) * seeds.length)),
