@@ -23,13 +23,16 @@ export interface LoadedConfig {
 
 /** @throws ConfigError also when the file cannot be read */
 export function loadConfig(path: string, environment: Environment): LoadedConfig {
-  let text: string;
+  return parseConfig(readText(path), path, environment);
+}
+
+/** @throws ConfigError that says why the file cannot be read */
+export function readText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     throw new ConfigError(path, [`it cannot be read: ${(error as Error).message}`]);
   }
-  return parseConfig(text, path, environment);
 }
 
 /** Pure but for its arguments. @param source name of the file, for messages @throws ConfigError */

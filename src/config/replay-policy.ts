@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { ConfigError, describe, place, withoutQuote } from './load.ts';
+import { ConfigError, describe, place, readText, withoutQuote } from './load.ts';
 import { explorationSchema, modelSchema, priorSchema, qualityTargetSchema, weightSchema } from './schema.ts';
 
 const id = modelSchema.shape.id;
@@ -21,13 +20,7 @@ export type ReplayPolicy = z.infer<typeof replayPolicySchema>;
 
 /** @throws ConfigError also when the file cannot be read */
 export function loadReplayPolicy(path: string): ReplayPolicy {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigError(path, [`it cannot be read: ${(error as Error).message}`]);
-  }
-  return parseReplayPolicy(text, path);
+  return parseReplayPolicy(readText(path), path);
 }
 
 /** Pure. An empty text is the policy that changes nothing. @param source name of the file, for messages @throws ConfigError */
