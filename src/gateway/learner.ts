@@ -42,6 +42,8 @@ export class Learner {
   #priors: ReadonlyMap<string, number> = new Map();
   readonly #announcements: Announcements;
   readonly #tail: LogTail;
+  /** Until then nothing is folded: the log may no longer hold what the snapshot does. */
+  #snapshotWasRead = false;
   /** Before, any arm would seem new. */
   #logWasRead = false;
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
@@ -77,7 +79,7 @@ export class Learner {
     this.#listeners.push(listener);
   }
 
-  /** Calls the listener when `knowledge` was replaced by one that was folded anew, whose events nobody was told of. */
+  /** Calls the listener when `knowledge` was read from a snapshot or folded anew: nobody was told of its events. */
   onReplaced(listener: () => void): void {
     this.#replacedListeners.push(listener);
   }
@@ -121,20 +123,31 @@ export class Learner {
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
   start(): Promise<void> {
-    const reading = this.#startUp();
+    this.#snapshots.begin();
+    const reading = this.#read();
     // Whoever gives up waiting leaves it running: what is woken meanwhile waits its turn, or events would count twice.
     this.#occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }
 
-  async #startUp(): Promise<void> {
-    this.#snapshots.begin();
-    await this.#refuseOwnDecisions();
-    this.#newestSequence = await this.#options.store.lastSequence();
-    if (!(await this.#snapshots.load(this.#state, this.#newestSequence))) this.#state = this.#freshState();
-    this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
+  async #read(): Promise<void> {
+    if (this.#snapshotWasRead) return this.#catchUp(this.#state, this.#recent);
+    await this.#readSnapshot();
     await this.#catchUp(this.#state, this.#recent);
     this.#sayWhatWasCarriedOver();
+  }
+
+  async #readSnapshot(): Promise<void> {
+    await this.#refuseOwnDecisions();
+    this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
+    if (!(await this.#snapshots.load(this.#state))) {
+      const { ledger } = this.#state;
+      this.#state = this.#freshState();
+      this.#state.ledger.takeOver(ledger);
+    }
+    this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
+    this.#snapshotWasRead = true;
+    for (const listener of this.#replacedListeners) listener();
   }
 
   /** These events are now in the log, perhaps with those of other processes between them. At least one. */
@@ -249,7 +262,7 @@ export class Learner {
       return;
     }
     this.#occupy(
-      this.#catchUp(this.#state, this.#recent)
+      this.#read()
         .then(() => {
           if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
         })

@@ -37,14 +37,14 @@ export class Snapshots {
 
   /**
    * Puts the last snapshot into a fresh state, if there is one that fits.
-   * @param newest number of the last event in the log
    * @returns false when the state is spoilt: the log is to be folded into another
    */
-  async load(state: LearnerState, newest: number): Promise<boolean> {
+  async load(state: LearnerState): Promise<boolean> {
     const { store, log, metrics } = this.#parts;
     const snapshot = await store.loadSnapshot(NAME);
     if (!snapshot) return true;
-    if (snapshot.sequence > newest) {
+    // Asked last: another gateway on the log may save one at any time.
+    if (snapshot.sequence > (await store.lastSequence())) {
       log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
       return true;
     }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
@@ -409,5 +409,41 @@ describe('Learner.start', () => {
     setUp.clock.advance(1000);
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(events));
+  });
+
+  it.each(['by itself', 'woken'])('begins with the snapshot then too, as the log may lack it (%s)', async (how) => {
+    const old = randomStream(40, 3);
+    const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
+    const store = await storeWithSnapshot(events, old.length);
+    store.events.splice(0, old.length);
+    const setUp = learnerOn(store);
+    const replaced = vi.fn();
+    setUp.learner.onReplaced(replaced);
+    setUp.store.failing = true;
+    await expect(setUp.learner.start()).rejects.toThrow('disk');
+    setUp.store.failing = false;
+    if (how === 'woken') setUp.learner.wake(events.length);
+    else setUp.clock.advance(1000);
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(events));
+    expect(replaced).toHaveBeenCalledOnce();
+  });
+
+  it('takes a snapshot that another gateway saves just then for one of this log', async () => {
+    const events = randomStream(40, 3);
+    const store = await storeWithSnapshot(events, 100);
+    const later = store.events.splice(100);
+    const setUp = learnerOn(store);
+    const load = store.loadSnapshot.bind(store);
+    store.loadSnapshot = async (name) => {
+      await store.append(later);
+      const other = learnerOn(await storeWith(events));
+      await other.learner.start();
+      await store.saveSnapshot(name, { sequence: events.length, body: other.learner.knowledge.serialise() });
+      return load(name);
+    };
+    await setUp.learner.start();
+    expect(setUp.log.lines).toEqual([]);
+    expect(setUp.store.reads[0]).toBe(events.length);
   });
 });
