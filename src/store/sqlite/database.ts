@@ -78,7 +78,9 @@ export class SqliteDatabase {
       ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
       byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
       last: prepare('SELECT max(sequence) AS last FROM events'),
-      ages: prepare("SELECT decision_id AS id, time FROM events WHERE decision_id <> '' ORDER BY sequence"),
+      ages: prepare(
+        "SELECT decision_id AS id, time FROM events WHERE sequence <= ? AND decision_id <> '' ORDER BY sequence",
+      ),
       lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
       remove: prepare('DELETE FROM events WHERE decision_id = ?'),
       removeAlias: prepare('DELETE FROM aliases WHERE alias = ? AND decision_id = ?'),
@@ -124,7 +126,7 @@ export class SqliteDatabase {
   #decisionsBefore({ time, sequence }: PruneBefore, limit: number): string[] {
     const found = new Set<string>();
     let young = 0;
-    for (const event of this.#statements.ages.iterate() as Iterable<{ id: string; time: number }>) {
+    for (const event of this.#statements.ages.iterate(sequence) as Iterable<{ id: string; time: number }>) {
       if (found.size >= limit || young >= YOUNG_IN_A_ROW) break;
       young = event.time < time ? 0 : young + 1;
       if (young > 0 || found.has(event.id)) continue;
