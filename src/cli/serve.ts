@@ -14,9 +14,11 @@ export async function serve(file: string): Promise<void> {
     const log = pino({ level: loaded.config.logging.level });
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();
+    // Before it listens: to read a long log takes minutes.
+    const stopReloading = keepUpToDate(gateway, file, log);
     const address = await gateway.listen();
     log.info({ config: file, models: loaded.config.models.length }, `MixLLM Gateway listens on ${address}/v1`);
-    keepUpToDate(gateway, file, log);
+    stopOnSignals(gateway, log, stopReloading);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
     const hint = existsSync(file) ? '' : '\nName another file with --config FILE.';
@@ -41,8 +43,8 @@ function loadWithOverrides(file: string, environment: Environment): LoadedConfig
   return loaded;
 }
 
-/** Reloads on SIGHUP and when the file changes; stops on SIGINT and SIGTERM. */
-function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
+/** Reloads on SIGHUP and when the file changes. @returns stops watching it */
+function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   const reload = () => {
     try {
       gateway.reload(loadWithOverrides(file, process.env));
@@ -52,17 +54,20 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): void {
       log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }
   };
-  const stopWatching = watchFile(file, reload, (error) =>
+  process.on('SIGHUP', reload);
+  return watchFile(file, reload, (error) =>
     log.warn({ err: error }, 'The config file cannot be watched; send SIGHUP after changing it.'),
   );
-  process.on('SIGHUP', reload);
+}
 
+/** Ends in order on SIGINT and SIGTERM. */
+function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): void {
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) process.exit(1);
     stopping = true;
     log.info(`${signal}: shutting down; a second one stops at once.`);
-    stopWatching();
+    stopReloading();
     // Whoever presses Ctrl-C has no load balancer to wait for.
     if (signal === 'SIGTERM') await gateway.drain();
     await gateway.close();

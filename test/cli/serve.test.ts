@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -31,8 +32,8 @@ function mixllm(args: string[], environment: Record<string, string> = {}, cwd = 
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', cwd, env: { ...CLEAN, ...environment } });
 }
 
-/** Starts `mixllm serve` and waits for a line of its log. */
-async function serve(file: string, environment: Record<string, string> = {}) {
+/** Starts `mixllm serve`. @returns also `saw`, which waits for a line of its log */
+function launch(file: string, environment: Record<string, string> = {}) {
   let output = '';
   const waiting: (() => void)[] = [];
   const started = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
@@ -56,8 +57,14 @@ async function serve(file: string, environment: Record<string, string> = {}) {
       started.once('exit', (code) => reject(new Error(`serve ended with ${code}: ${output}`)));
       look();
     });
-  const [, url] = await saw(/listens on (http:\/\/[^/]+)\/v1/);
-  return { url, saw, child: started, output: () => output };
+  return { saw, child: started, output: () => output };
+}
+
+/** Starts `mixllm serve` and waits until it listens. */
+async function serve(file: string, environment: Record<string, string> = {}) {
+  const launched = launch(file, environment);
+  const [, url] = await launched.saw(/listens on (http:\/\/[^/]+)\/v1/);
+  return { ...launched, url };
 }
 
 /** Resolves once nobody listens there any more. */
@@ -152,6 +159,21 @@ describe('mixllm serve', () => {
     if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
     expect(gateway.child.exitCode).toBe(0);
     await upstream.close();
+  });
+
+  it('reloads while it still reads its event log, too', async () => {
+    const lock = new DatabaseSync(join(folder, 'log.db'));
+    lock.exec('BEGIN EXCLUSIVE');
+    const file = join(folder, 'mixllm.yaml');
+    const withOneOff = `providers: { off: { type: openai, api_key: "\${ABSENT}" }, `;
+    writeFileSync(file, config('http://127.0.0.1:9', 0.2).replace('providers: { ', withOneOff));
+    const gateway = launch(file);
+    await gateway.saw(/ABSENT/);
+    gateway.child.kill('SIGHUP');
+    await gateway.saw(/The config was reloaded/);
+    lock.close();
+    await gateway.saw(/listens on/);
+    expect(gateway.output()).not.toContain('cannot be read');
   });
 
   it('serves with its event log unreadable, and says so', async () => {
