@@ -8,6 +8,8 @@ const DAY_MS = 86_400_000;
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
 const INTERVAL_SHARE = 0.02;
+/** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
+const LONGEST_GAP_MS = 3_600_000;
 /** Only today's is asked for; but ends come late around midnight, and a clock may be days ahead for a moment. */
 const DAYS_KEPT = 4;
 /** USD: a target of nothing would divide by zero. */
@@ -68,7 +70,8 @@ export class BudgetLedger {
   asked(at: number): void {
     const { lastRequestAt, intervalMs } = this.#state;
     if (lastRequestAt !== null) {
-      this.#state.intervalMs += INTERVAL_SHARE * (Math.max(0, at - lastRequestAt) - intervalMs);
+      const gap = Math.min(LONGEST_GAP_MS, Math.max(0, at - lastRequestAt));
+      this.#state.intervalMs += INTERVAL_SHARE * (gap - intervalMs);
     }
     this.#state.lastRequestAt = at;
   }

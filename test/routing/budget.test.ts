@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nextNu, nextSurplus, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
-import { BudgetLedger, type BudgetTarget } from '../../src/routing/budget-ledger.ts';
+import { BudgetLedger, type BudgetTarget, leftOfDayMs } from '../../src/routing/budget-ledger.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
 const HOUR = 3_600_000;
@@ -102,6 +102,15 @@ describe('BudgetLedger', () => {
     for (const usd of byDay.values()) expect(usd).toBeLessThan(usdPerDay * 1.01);
     // And it is there to be spent.
     expect(Math.max(...byDay.values())).toBeGreaterThan(usdPerDay * 0.9);
+  });
+
+  it('takes no night for a sign that few requests will come', () => {
+    const ledger = new BudgetLedger();
+    const morning = 100 * DAY + 8 * HOUR;
+    for (let i = 0; i < 500; i++) ledger.asked(morning + i * 20_000);
+    ledger.asked(morning + DAY);
+    const evenShare = 20_000 / leftOfDayMs(morning);
+    expect(ledger.targetUsd({ usdPerDay: 1 }, morning + DAY)).toBeLessThan(5 * evenShare);
   });
 
   it('keeps back what requests under way are predicted to cost, for an hour', () => {
