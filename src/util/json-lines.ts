@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import { createGunzip } from 'node:zlib';
+
+const LINE_FEED = 0x0a;
 
 export interface JsonLine {
   value: unknown;
@@ -10,15 +11,19 @@ export interface JsonLine {
 }
 
 /**
- * Reads a file of JSON lines, gzipped when its name ends in `.gz`; blank lines are passed over.
- * @throws Error that names the file, and the line where one is not JSON
+ * Reads a file of JSON lines in UTF-8, gzipped when its name ends in `.gz`; blank lines and byte order marks are passed
+ * over.
+ * @throws Error that names the file, and the line where one is not JSON or not UTF-8
  */
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
+  // Left to itself the decoder would put U+FFFD in the place of what it cannot read, in names and prompts alike.
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
   let number = 0;
-  for await (const line of readLines(file)) {
-    number++;
+  for await (const bytes of readLines(file)) {
+    const where = `${file}, line ${++number}`;
+    if (number === 1) refuseOtherFormats(file, bytes);
+    const line = decode(utf8, bytes, where);
     if (line.trim() === '') continue;
-    const where = `${file}, line ${number}`;
     try {
       yield { value: JSON.parse(line), where };
     } catch (error) {
@@ -28,21 +33,41 @@ export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
   }
 }
 
+function refuseOtherFormats(file: string, start: Buffer): void {
+  const [first, second] = start;
+  if (first === 0x1f && second === 0x8b) throw new Error(`${file} is gzipped: its name must end in .gz.`);
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
+    throw new Error(`${file} is UTF-16: it must be UTF-8.`);
+  }
+}
+
+function decode(utf8: TextDecoder, bytes: Buffer, where: string): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new Error(`${where} is not UTF-8.`);
+  }
+}
+
 /** Lines end at line feeds only: JSON may hold U+2028 unescaped, which node:readline would cut at. */
-async function* readLines(file: string): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  const chunks = openFile(file)[Symbol.asyncIterator]();
+async function* readLines(file: string): AsyncGenerator<Buffer> {
+  let rest: Buffer[] = [];
+  const chunks: AsyncIterator<Buffer> = openFile(file)[Symbol.asyncIterator]();
   while (true) {
-    const chunk = await chunks.next().catch((error) => {
+    const next = await chunks.next().catch((error) => {
       throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
     });
-    if (chunk.done) break;
-    const lines = (rest + decoder.write(chunk.value)).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
+    if (next.done) break;
+    const chunk = next.value;
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      yield Buffer.concat([...rest, chunk.subarray(start, end)]);
+      rest = [];
+      start = end + 1;
+    }
+    rest.push(chunk.subarray(start));
   }
-  yield rest + decoder.end();
+  yield Buffer.concat(rest);
 }
 
 /** The bytes of a file, unzipped when its name ends in `.gz`. */

@@ -82,6 +82,21 @@ describe('loadRecordedOutcomes', () => {
     await expect(loadRecordedOutcomes(write('empty.jsonl', []))).rejects.toThrow('holds no queries');
   });
 
+  it('passes over byte order marks, and refuses what is not UTF-8', async () => {
+    const [first, second] = [ROWS[0], ROWS[2]].map((row) => `\ufeff${JSON.stringify(row)}\r`);
+    const { queries } = await loadRecordedOutcomes(write('marked.jsonl', [first, second]));
+    expect(queries.map(({ id }) => id)).toEqual(['a', 'c']);
+    const refused = async (name: string, bytes: Buffer, message: string) => {
+      const file = join(folder, name);
+      writeFileSync(file, bytes);
+      await expect(loadRecordedOutcomes(file)).rejects.toThrow(`${file}${message}`);
+    };
+    const text = `${JSON.stringify(ROWS[0])}\n{"id":"caf\u00e9"}`;
+    await refused('latin1.jsonl', Buffer.from(text, 'latin1'), ', line 2 is not UTF-8');
+    await refused('utf16.jsonl', Buffer.from(`\ufeff${text}`, 'utf16le'), ' is UTF-16: it must be UTF-8.');
+    await refused('zipped.jsonl', gzipSync(text), ' is gzipped: its name must end in .gz.');
+  });
+
   it('asks for costs', async () => {
     const file = write('costless.jsonl.gz', [{ ...ROWS[0], models: { x: score(1, null) } }]);
     await expect(loadRecordedOutcomes(file)).rejects.toThrow(
