@@ -115,6 +115,13 @@ describe("RouteLLM's figures", () => {
     expect(figures?.apgr).toBeCloseTo((0 + 0 + 0.25 + 0.75) / 4);
   });
 
+  it('count what is exactly 80 % of the gap as 80 %', () => {
+    // The strong model wins ten queries. Ten times a tenth, added up, is 0.8 less than a bit after eight.
+    const wins = matrixOf(Array.from({ length: 10 }, () => [0, 1]));
+    const ten = { quality: wins, cost: wins };
+    expect(twoModelFigures(ten, ten)?.cpt80).toBe(0.8);
+  });
+
   it('are none without a gap, and for more models than two', () => {
     const even = { ...truth, quality: matrixOf([[1, 1]]) };
     expect(twoModelFigures(even, even)).toBeNull();
