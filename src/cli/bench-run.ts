@@ -44,7 +44,14 @@ export async function runBench(options: BenchRunOptions, data: RecordedData): Pr
   // As an operator would: the model that all queries would go to if there were no gateway.
   const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
   const upstream = await startRecordedUpstream(data, queries, prices);
-  const { gateway, url } = await startLoopbackGateway(recordedModels(prices, upstream.url), reference, options.seed);
+  const { gateway, url } = await startLoopbackGateway(
+    recordedModels(prices, upstream.url),
+    reference,
+    options.seed,
+  ).catch(async (error) => {
+    await upstream.close();
+    throw error;
+  });
   const progress = new ProgressLine(process.stderr, systemClock);
   try {
     const columnOf = (arm: string) => data.models.indexOf(arm);

@@ -33,7 +33,7 @@ export async function startLoopbackGateway(
   reference: string,
   seed: number,
 ): Promise<{ gateway: Gateway; url: string }> {
-  const config = configSchema.parse({
+  const checked = configSchema.safeParse({
     server: { port: 0, shutdown_s: 2 },
     providers: Object.fromEntries(
       models.map(({ id, format, url }) => [providerName(id), { type: format, base_url: url, api_key: 'simulated' }]),
@@ -48,9 +48,22 @@ export async function startLoopbackGateway(
     storage: { url: 'sqlite::memory:' },
     logging: { level: 'warn' },
   });
+  if (!checked.success) throw new Error(explain(models, checked.error.issues[0]));
+  const config = checked.data;
   const log = pino({ level: 'warn' }, pino.destination(2));
   const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
   return { gateway, url: await gateway.listen() };
+}
+
+/** Names and prices may be those of a file that knows nothing of the gateway's rules. */
+function explain(
+  models: readonly LoopbackModel[],
+  { path, message }: { path: PropertyKey[]; message: string },
+): string {
+  const [section, place, ...field] = path;
+  const name = section === 'models' ? models[Number(place)]?.id : undefined;
+  if (name === undefined) return `${path.join('.')}: ${message}`;
+  return `"${name}" cannot be a model of the gateway: ${field.join('.')}: ${message}. Change it in the file.`;
 }
 
 /** Names of providers are stricter than those of models. */

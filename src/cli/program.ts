@@ -39,14 +39,19 @@ export async function run(argv: readonly string[]): Promise<void> {
     .command('bench')
     .description('the same on recorded outcomes: each upstream answers what its model really scored')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz; several with --online')
-    .option('--online', 'in this process instead of through HTTP: many random orders, all learners side by side')
+    .addOption(
+      new Option(
+        '--online',
+        'in this process instead of through HTTP: many random orders, all learners side by side',
+      ).conflicts(['sweep', 'limit', 'weight', 'seed']),
+    )
     .addOption(
       new Option('--labelled <number>', 'the protocol of --online, so many queries answered by all, through HTTP')
         .argParser(positiveInteger)
         .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
     )
     .option('--seeds <number>', 'random orders: 24 with --online, 8 with --labelled, else 1', positiveInteger)
-    .option('--scenarios <names>', 'with --online: a comma-separated list, all or none', 'all')
+    .option('--scenarios <names>', 'with --online: a comma-separated list, all or none (default: all)')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
@@ -58,13 +63,19 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => {
       if (options.online)
-        await (await import('./bench-online.ts')).benchOnline({ ...options, seeds: options.seeds ?? 24 });
+        await (await import('./bench-online.ts')).benchOnline({
+          scenarios: 'all',
+          ...options,
+          seeds: options.seeds ?? 24,
+        });
       else if (options.data.length > 1) throw new Error('Several files go with --online.');
+      else if (options.scenarios !== undefined) throw new Error('--scenarios goes with --online.');
       else if (options.labelled) {
         const seeds = options.seeds ?? 8;
         await (await import('./bench-labelled.ts')).benchLabelled({ ...options, data: options.data[0], seeds });
       } else if (options.seeds > 1) {
         if (options.sweep) throw new Error('--seeds does not go with --sweep.');
+        if (options.out) throw new Error('--out goes with --sweep or --online.');
         await (await import('./bench-seeds.ts')).benchSeeds({ ...options, data: options.data[0] });
       } else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
     });

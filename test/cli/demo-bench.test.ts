@@ -130,5 +130,9 @@ describe('mixllm bench', () => {
     await expect(mixllm('bench', '--data', file)).rejects.toThrow(/records no costs/);
     await expect(mixllm('bench', '--data', join(folder, 'none.jsonl'))).rejects.toThrow(/Cannot read .*none\.jsonl/);
     await expect(mixllm('bench', '--data', file, '--weight', '2')).rejects.toThrow(/number from 0 to 1/);
+    await expect(mixllm('bench', '--online', '--data', file, '--seed', '7')).rejects.toThrow(/--seed/);
+    // The simulated upstream is listening by then, and must not keep the process.
+    writeFileSync(file, '{"id":"a","prompt":"p","models":{"GPT 4":{"quality":1,"cost":1}}}\n');
+    await expect(mixllm('bench', '--data', file)).rejects.toThrow(/"GPT 4" cannot be a model of the gateway: id: /);
   });
 });
