@@ -10,6 +10,7 @@ import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';
 import { mean } from '../util/statistics.ts';
 import { recordedModels, startLoopbackGateway } from './loopback-gateway.ts';
+import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface LabelledBenchOptions {
   data: string;
@@ -50,6 +51,7 @@ interface Request {
  * rating, teach the gateway what it is taught in this process by all outcomes at once.
  */
 export async function benchLabelled(options: LabelledBenchOptions): Promise<void> {
+  await tellLeftOutOf([options.data]);
   const data = await loadOnlineData(options.data);
   const runs: SeedResult[] = [];
   for (let seed = FIRST_SEED; seed < FIRST_SEED + options.seeds; seed++) {
@@ -104,7 +106,10 @@ async function runThroughGateway(stream: Stream, labelled: number): Promise<numb
     recordedModels(prices, upstream.url),
     models[reference],
     derivedSeed(seed, PURPOSE.choices),
-  );
+  ).catch(async (error) => {
+    await upstream.close();
+    throw error;
+  });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = () => `seed ${seed}: ${sent}/${requests.length} requests answered`;
   try {

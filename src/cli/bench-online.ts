@@ -10,6 +10,7 @@ import { SCENARIOS, type ScenarioName } from '../offline/online/scenarios.ts';
 import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface OnlineBenchOptions {
   data: readonly string[];
@@ -37,6 +38,9 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
   const seeds = Array.from({ length: options.seeds }, (_, i) => FIRST_SEED + i);
   const scenarios = scenarioNames(options.scenarios);
   const jobs = options.data.flatMap((file) => seeds.map((seed) => ({ file, seed, scenarios })));
+  await tellLeftOutOf(options.data);
+  // A folder that cannot be written to is found out before the work.
+  if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number) => `${done}/${jobs.length} runs`;
   const measured = await runJobs(jobs, availableParallelism(), (done) => progress.update(told(done)));
@@ -94,7 +98,6 @@ async function writeCurve(folder: string, file: string, measurements: readonly S
     name,
     CURVES.map((way) => ({ name: WAY_TITLES[way], points: curveOf(measurements, way) })),
   );
-  await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}-learning.svg`);
   await writeFile(path, svg);
   console.error(`Written: ${path}`);

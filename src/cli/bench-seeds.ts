@@ -3,6 +3,7 @@ import { renderTable } from '../demo/table.ts';
 import { loadRecordedOutcomes } from '../recorded/recorded-outcomes.ts';
 import { mean, standardDeviation } from '../util/statistics.ts';
 import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
+import { tellLeftOut } from './recorded-notes.ts';
 
 export interface BenchSeedsOptions extends BenchRunOptions {
   /** Orders, with prices and choices of their own: `seed` and those that follow it. */
@@ -13,6 +14,7 @@ export interface BenchSeedsOptions extends BenchRunOptions {
 /** `mixllm bench --seeds N`: one run tells much of its luck, so this tells the means of several. */
 export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
   const data = await loadRecordedOutcomes(options.data);
+  tellLeftOut(data);
   const runs: BenchReport[] = [];
   for (let i = 0; i < options.seeds; i++) runs.push(await runBench({ ...options, seed: options.seed + i }, data));
   console.log(options.json ? JSON.stringify({ data: options.data, runs }) : render(runs));

@@ -6,6 +6,7 @@ import { singleModels } from '../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedData } from '../recorded/recorded-outcomes.ts';
 import { recordedOutcomes } from '../recorded/recorded-prices.ts';
 import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
+import { tellLeftOut } from './recorded-notes.ts';
 import { percent, renderRun } from './run-table.ts';
 
 export interface BenchOptions extends BenchRunOptions {
@@ -21,6 +22,8 @@ const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 export async function bench(options: BenchOptions): Promise<void> {
   if (options.out && !options.sweep) throw new Error('--out goes with --sweep: one run makes no curve.');
   const data = await loadRecordedOutcomes(options.data);
+  tellLeftOut(data);
+  if (options.out) await mkdir(options.out, { recursive: true });
   if (!options.sweep) {
     const report = await runBench(options, data);
     console.log(options.json ? JSON.stringify(report) : renderBench(report));
@@ -102,7 +105,6 @@ async function writeSweep(folder: string, reports: readonly BenchReport[], data:
       { quality: baselines.random.quality_ratio, cost: baselines.random.cost_ratio, label: 'random' },
     ],
   });
-  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${name}.md`), markdown);
   await writeFile(join(folder, `${name}.svg`), svg);
   console.error(`Written: ${join(folder, name)}.md and .svg`);

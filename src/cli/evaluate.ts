@@ -16,6 +16,7 @@ import {
 import type { EvaluationResult } from '../offline/evaluate/worker.ts';
 import { datasetName } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface EvaluateOptions {
   data: string[];
@@ -38,6 +39,9 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   if (unknown.length > 0) {
     throw new Error(`There is no predictor ${unknown.join(', ')}; there are: ${[...TITLES.keys()].join(', ')}.`);
   }
+  await tellLeftOutOf(options.data);
+  // A folder that cannot be written to is found out before the work.
+  if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number, of: number) => `${done}/${of} splits`;
   const results = await evaluateFiles({
@@ -52,7 +56,6 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const datasets = options.data.map((file, i) => datasetReport(datasetName(file), results[i]));
   console.log(options.json ? JSON.stringify({ datasets }) : renderEvaluation(datasets));
   if (!options.out) return;
-  await mkdir(options.out, { recursive: true });
   await writeFile(join(options.out, 'evaluation.md'), evaluationMarkdown(datasets));
   for (const [i, { name }] of datasets.entries()) {
     await writeFile(join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i]));

@@ -10,6 +10,7 @@ import { type ExperimentRun, runExperiments } from '../offline/paper/run.ts';
 import { summaryOf } from '../offline/paper/summary.ts';
 import { readRecordedRows } from '../recorded/recorded-row.ts';
 import { systemClock } from '../util/clock.ts';
+import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface PaperCommandOptions {
   data?: string[];
@@ -30,6 +31,9 @@ const NEEDS =
 export async function paper(options: PaperCommandOptions): Promise<void> {
   const experiments = chosenExperiments(options.experiments);
   const files = await usableFiles(options.data ?? (existsSync(USUAL_DATA) ? [USUAL_DATA] : []));
+  await tellLeftOutOf(files);
+  // A folder that cannot be written to is found out before the work.
+  await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const start = systemClock.monotonic();
   const threads = availableParallelism();
@@ -102,7 +106,6 @@ async function writeReport(
   runs: readonly ExperimentRun[],
   frame: Parameters<typeof renderReport>[1],
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
   for (const { experiment, datasets } of runs) {
     for (const { dataset, measurements } of datasets) {
       const svg = await drawExperiment(experiment, dataset, measurements);

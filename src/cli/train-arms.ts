@@ -26,6 +26,8 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   const arms = enabledArms({ config, missingKeys: new Map() });
   const ids = arms.map(({ id }) => id);
   const names = parseNames(options.map ?? [], ids);
+  // A folder that cannot be written to is found out before the work.
+  await mkdir(dirname(options.out), { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const { featurizer, start, close } = buildFeaturizer(config);
   await start();
@@ -42,7 +44,6 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   if (result.learned.length === 0) {
     throw new Error(['The files teach nothing of the models in the config.', ...remarks].join('\n'));
   }
-  await mkdir(dirname(options.out), { recursive: true });
   await writeFile(options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources));
   for (const { arm, ratings, answers } of result.learned) {
     console.log(`${arm}: ${ratings} ratings, ${answers} lengths of answers`);

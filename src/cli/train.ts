@@ -33,6 +33,8 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
   const { embedder, corpus: paths, out, seed, rows } = options;
   const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
+  // A folder that cannot be written to is found out before the work.
+  await mkdir(out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const { bytes, description } = await train(options, {
     corpus,
@@ -43,7 +45,6 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
     onProgress: (stage, share) => progress.update(`${stage} … ${Math.round(100 * share)} %`),
   });
   progress.done();
-  await mkdir(out, { recursive: true });
   await writeFile(map, bytes);
   await writeFile(descriptionFile(map), `${JSON.stringify(description, null, 2)}\n`);
   console.log(`${map.pathname}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`);

@@ -38,6 +38,8 @@ export interface RecordedData {
     /** The same text stands in an earlier row, so that an upstream could not tell the two apart. */
     repeated: number;
   };
+  /** Models that some row has and the first has not: they are passed over. */
+  otherModels: Set<string>;
 }
 
 const NO_PROMPT =
@@ -49,7 +51,8 @@ const NO_PROMPT =
  * @throws Error that names the file, and the line and field where one is wrong
  */
 export async function loadRecordedOutcomes(file: string, options: ReadOptions = {}): Promise<RecordedData> {
-  const data: RecordedData = { file, models: [], queries: [], leftOut: { incomplete: 0, costless: 0, repeated: 0 } };
+  const leftOut = { incomplete: 0, costless: 0, repeated: 0 };
+  const data: RecordedData = { file, models: [], queries: [], leftOut, otherModels: new Set() };
   const seen = new Set<string>();
   for await (const { row, where } of readRecordedRows(file)) {
     if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
@@ -63,6 +66,7 @@ export async function loadRecordedOutcomes(file: string, options: ReadOptions = 
 
 function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<string>, options: ReadOptions): void {
   if (data.models.length === 0) data.models = Object.keys(row.models).sort();
+  for (const model of Object.keys(row.models)) if (!data.models.includes(model)) data.otherModels.add(model);
   const outcomes = data.models.map((model) => row.models[model]);
   const quality = outcomes.flatMap((outcome) => outcome?.quality ?? []);
   const cost = outcomes.flatMap((outcome) => outcome?.cost ?? (options.withoutCosts ? Number.NaN : []));
@@ -73,6 +77,20 @@ function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<st
     seen.add(keyOf(text));
     data.queries.push({ id: row.id, task: row.task ?? '', text, quality, cost });
   }
+}
+
+/** What of the file is not used, in words; empty where all of it is. */
+export function notesOn({ file, leftOut, otherModels }: RecordedData): string[] {
+  const { incomplete, costless, repeated } = leftOut;
+  const reasons = [
+    incomplete > 0 && `${incomplete} without a quality for every model of the first row`,
+    costless > 0 && `${costless} without a cost for every model`,
+    repeated > 0 && `${repeated} whose text stands in an earlier row`,
+  ].filter((reason) => reason !== false);
+  return [
+    reasons.length > 0 && `${file}: rows left out: ${reasons.join(', ')}`,
+    otherModels.size > 0 && `${file}: models left out, as the first row lacks them: ${[...otherModels].join(', ')}`,
+  ].filter((note) => note !== false);
 }
 
 function explainEmptiness({ file, leftOut }: RecordedData): string {

@@ -116,6 +116,38 @@ describe('mixllm evaluate', () => {
     expect(names.sort()).toEqual(['mixllm', 'oracle']);
   });
 
+  it('refuses what leaves nothing to learn from, nothing to judge, or nothing to take shares of', async () => {
+    const asked = (file: string, ...more: string[]) =>
+      mixllm('evaluate', '--data', file, '--seeds', '1', '--predictors', 'static-mix', ...more);
+    await expect(asked(four, '--split', '1')).rejects.toThrow(/of 160 queries a split of 1 leaves 160 to learn from/);
+    await expect(asked(four, '--split', '0.001')).rejects.toThrow(/leaves 0 to learn from and 160 to judge/);
+    const free = join(folder, 'free.jsonl');
+    const rows = Array.from({ length: 9 }, (_, i) => ({
+      id: `${i}`,
+      prompt: `${i}`,
+      models: { m: { quality: 1, cost: 0 }, n: { quality: 0, cost: 1 } },
+    }));
+    writeFileSync(free, rows.map((row) => JSON.stringify(row)).join('\n'));
+    await expect(asked(free)).rejects.toThrow(/m, the best single model, scores or costs nothing/);
+    writeFileSync(free, JSON.stringify(rows[0]));
+    await expect(mixllm('bench', '--online', '--data', free)).rejects.toThrow(/free.jsonl/);
+  });
+
+  it('refuses options of bench that would not count', async () => {
+    const bench = (...args: string[]) => mixllm('bench', '--data', four, ...args);
+    await expect(bench('--scenarios', 'none')).rejects.toThrow('--scenarios goes with --online');
+    await expect(bench('--seeds', '2', '--out', folder)).rejects.toThrow('--out goes with --sweep or --online');
+  });
+
+  it('finds out before the work that it cannot write', async () => {
+    const out = join(four, 'under-a-file');
+    const costless = writeData('no-costs.jsonl.gz', 4, false);
+    await expect(mixllm('train', 'features', '--corpus', costless, '--out', out)).rejects.toThrow('ENOTDIR');
+    // The seeds would take minutes.
+    const refused = mixllm('evaluate', '--data', four, '--seeds', '5000', '--out', out);
+    await expect(refused).rejects.toThrow('ENOTDIR');
+  });
+
   it('refuses an unknown predictor with the list of those there are', async () => {
     const refused = mixllm('evaluate', '--data', four, '--predictors', 'mixllm', 'crystal-ball');
     await expect(refused).rejects.toThrow(/no predictor crystal-ball; there are: mixllm, .*static-mix.*oracle.*random/);

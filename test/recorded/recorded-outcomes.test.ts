@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
+import { loadRecordedOutcomes, notesOn } from '../../src/recorded/recorded-outcomes.ts';
 import {
   recordedOutcomes,
   recordedOutputTokens,
@@ -52,6 +52,10 @@ describe('loadRecordedOutcomes', () => {
       expect(data.queries[1]).toMatchObject({ task: '', text: 'has one more', quality: [0.25, 0.5] });
       expect(data.queries[2].text).toBe('ünï©ode '.repeat(20_000));
       expect(data.leftOut).toEqual({ incomplete: 2, costless: 1, repeated: 1 });
+      expect(notesOn(data)).toEqual([
+        expect.stringMatching(/rows left out: 2 without a quality .*, 1 without a cost .*, 1 whose text/),
+        expect.stringMatching(/models left out, as the first row lacks them: z$/),
+      ]);
     },
   );
 

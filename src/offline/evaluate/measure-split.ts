@@ -34,18 +34,18 @@ export interface Measurement {
 /** Budgets at which curves are drawn: 0.1 % to 100 % in equal steps of the logarithm. */
 export const CURVE_COSTS = Array.from({ length: 61 }, (_, i) => 10 ** (-3 + i / 20));
 
-/**
- * NumPy's permutation of the seed, its first part to train on.
- * @param share of the training rows, 0..1 @throws Error when that leaves none to train on, or none to judge
- */
+/** NumPy's permutation of the seed, its first part to train on. @param share of the training rows, 0..1 */
 export function splitOf(data: OnlineData, seed: number, share: number): Split {
   const rows = data.queries.map(
     ({ task, quality, cost }, i): EvaluationRow => ({ context: data.contexts[i], task, quality, cost }),
   );
   const order = numpyPermutation(seed, rows.length);
   const cut = Math.floor(share * rows.length);
-  if (cut === 0 || cut === rows.length) {
-    throw new Error(`A share of ${share} of ${rows.length} queries leaves none to learn from, or none to judge.`);
+  if (cut < 1 || cut === rows.length) {
+    const parts = `${cut} to learn from and ${rows.length - cut} to judge`;
+    throw new Error(
+      `${data.file}: of ${rows.length} queries a split of ${share} leaves ${parts}; each takes one at least.`,
+    );
   }
   const take = (places: readonly number[]) => places.map((place) => rows[place]);
   return {
@@ -62,6 +62,11 @@ export function measureSplit(split: Split, names: readonly string[]): Record<str
   const truth = truthOf(split.test);
   const trainQuality = columnMeans(truthOf(split.train).quality);
   const best = trainQuality.indexOf(Math.max(...trainQuality));
+  if (!(columnMeans(truth.quality)[best] > 0 && columnMeans(truth.cost)[best] > 0)) {
+    throw new Error(
+      `${split.models[best]}, the best single model, scores or costs nothing on the held-out queries of a split: there are no shares of that.`,
+    );
+  }
   const singles = singlePoints(truth, best);
   const chosen = PREDICTORS.filter(({ name }) => names.includes(name)).map((predictor) => {
     return [predictor.name, measurePredictor(predictor, split, truth, best, singles.cheapest.cost)] as const;

@@ -64,8 +64,11 @@ export async function loadOnlineData(file: string): Promise<OnlineData> {
 export function streamOf(data: OnlineData, seed: number): Stream {
   const random = seededRandom(derivedSeed(seed, PURPOSE.order));
   const order = shuffled([...data.queries.keys()], random).slice(0, Math.floor(STREAM_SHARE * data.queries.length));
+  if (order.length === 0) throw new Error(`${data.file}: ${data.queries.length} queries are too few for a stream.`);
   const recorded = order.map((index) => data.queries[index]);
   const best = bestSingle(recordedOutcomes(recorded));
+  if (!(best.quality > 0))
+    throw new Error(`${data.file}: no model scores anything, so there are no shares of the best.`);
   const spread = Math.log(NU.most / NU.least);
   return {
     models: data.models,
