@@ -177,7 +177,7 @@ export class Router {
 
   #offer(candidate: ArmExplanation, query: RouteQuery): Offer {
     const arm = this.#arm(candidate.arm);
-    const limit = Math.min(query.profile.maxOutputTokens ?? Infinity, arm.maxOutputTokens ?? Infinity);
+    const limit = this.#outputLimit(candidate.arm, query.profile);
     const { inputTokens, cachedTokens = 0 } = candidate;
     const inputUsd =
       (((inputTokens ?? 0) - cachedTokens) * arm.price.input + cachedTokens * arm.price.cachedInput) / 1e6;
@@ -187,6 +187,11 @@ export class Router {
       penalty: candidate.penalty ?? 0,
       launch: launchOf(candidate),
     };
+  }
+
+  /** Output tokens that an answer can have at the most. */
+  #outputLimit(arm: string, { maxOutputTokens }: RequestProfile): number {
+    return Math.min(maxOutputTokens ?? Infinity, this.#arm(arm).maxOutputTokens ?? Infinity);
   }
 
   #decideByPolicy(
@@ -215,7 +220,10 @@ export class Router {
     const referenceCostUsd = made.assessments.find(({ arm }) => arm === reference)?.costUsd ?? null;
     const before = taking.find(({ arm }) => arm === query.stayWith?.arm);
     const chosen = before ?? made.assessments[made.chosen];
-    for (let i = 0; i < candidates.length; i++) explainAssessment(candidates[i], made.assessments[i]);
+    for (let i = 0; i < candidates.length; i++) {
+      const candidate = candidates[i];
+      explainAssessment(candidate, made.assessments[i], this.#outputLimit(candidate.arm, query.profile));
+    }
     return {
       ...this.#common(query, explanations),
       arm: chosen.arm,
@@ -277,13 +285,13 @@ export class Router {
 }
 
 /** Field by field: spreading objects of twenty fields for every arm of every request takes longer than predicting. */
-function explainAssessment(explanation: ArmExplanation, made: OfferAssessment): void {
+function explainAssessment(explanation: ArmExplanation, made: OfferAssessment, outputLimit: number): void {
   explanation.excluded = made.keptOut && KEPT_OUT[made.keptOut];
   explanation.keptOut = made.keptOut;
   explanation.quality = made.quality;
   explanation.qualitySd = made.qualitySd;
   explanation.exploredQuality = made.exploredQuality;
-  explanation.outputTokens = made.outputTokens;
+  explanation.outputTokens = Math.min(made.outputTokens, outputLimit);
   explanation.modelOutputTokens = made.modelOutputTokens;
   explanation.costUsd = made.costUsd;
   explanation.score = made.score;

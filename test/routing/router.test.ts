@@ -175,9 +175,13 @@ describe('Router.decide', () => {
   it('expects no more output than the request and the model allow', () => {
     const capped = setUp({ arms: [BIG, armOf('short', { maxOutputTokens: 20 })] }).router;
     const profile = profileOf({ maxOutputTokens: 10 });
-    expect(explained(capped, {}, 'short')?.costUsd).toBeCloseTo((120 * 10) / 1e6, 12);
-    expect(explained(capped, { profile }, 'short')?.costUsd).toBeCloseTo((110 * 10) / 1e6, 12);
-    expect(explained(capped, { profile }, 'big')?.costUsd).toBeCloseTo((110 * 10) / 1e6, 12);
+    const expected = (profile: Partial<RouteQuery>, arm: string) => {
+      const { outputTokens, costUsd } = explained(capped, profile, arm) ?? {};
+      return [outputTokens, costUsd];
+    };
+    expect(expected({}, 'short')).toEqual([20, expect.closeTo((120 * 10) / 1e6, 12)]);
+    expect(expected({ profile }, 'short')).toEqual([10, expect.closeTo((110 * 10) / 1e6, 12)]);
+    expect(expected({ profile }, 'big')).toEqual([10, expect.closeTo((110 * 10) / 1e6, 12)]);
   });
 
   it('counts the queue against an arm, by its slots and its service time', () => {
