@@ -133,7 +133,9 @@ export const configSchema = z.strictObject({
       weight: share.default(0.5),
       weights: z
         .record(z.string().regex(/^[a-z][\w-]{0,31}$/), share)
-        .default({ economy: 0.5, balanced: 0.8, quality: 0.95 }),
+        .default({})
+        // Who adds a name of their own keeps these.
+        .transform((weights) => ({ economy: 0.5, balanced: 0.8, quality: 0.95, ...weights })),
       aliases: z.record(z.string().min(1), z.string()).default({}),
       latency: z
         .strictObject({

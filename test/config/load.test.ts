@@ -139,6 +139,11 @@ describe('defaults', () => {
     expect(config.routing.latency).toMatchObject({ budget_s: 30, cap: 3 });
   });
 
+  it('keep the named weights beside those that the file names', () => {
+    const { routing } = parse(`${MINIMAL}routing: { weights: { thrifty: 0.3, quality: 0.9 } }`).config;
+    expect(routing.weights).toEqual({ economy: 0.5, balanced: 0.8, quality: 0.9, thrifty: 0.3 });
+  });
+
   it("lets a model's own timeouts and cache prices go first, and knows what Anthropic charges", () => {
     const loaded = parse(`
 providers: { o: { type: openai, api_key: k }, a: { type: anthropic, api_key: k } }
