@@ -1,12 +1,10 @@
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../domain/events.ts';
 
-/** A drift alarm's reset of an arm. */
-interface DriftReset {
-  /** Number of the event that made it. */
-  sequence: number;
-  /** Share of what was learned before it that counts since. */
-  remains: number;
-}
+/** A drift alarm's reset of an arm: the number of its event, when and why it came, and the share that counts since. */
+export type DriftReset = Pick<
+  StoredEvent<DriftedEvent>,
+  'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains'
+>;
 
 export interface ArmResetsState {
   /** Those since the arm's last reset by an admin. */
@@ -41,13 +39,19 @@ export class ArmResets {
   }
 
   /** The arm's ratings had drifted, and this share of what they taught remains. */
-  drifted({ model, sequence, remains }: StoredEvent<DriftedEvent>): void {
-    this.#byDrift.set(model, [...(this.#byDrift.get(model) ?? []), { sequence, remains }]);
+  drifted({ model, sequence, time, direction, statistic, threshold, remains }: StoredEvent<DriftedEvent>): void {
+    const reset: DriftReset = { sequence, time, direction, statistic, threshold, remains };
+    this.#byDrift.set(model, [...(this.#byDrift.get(model) ?? []), reset]);
   }
 
   /** Whether there was such a reset since the arm was new. */
   hasDrifted(arm: string): boolean {
     return this.#byDrift.has(arm);
+  }
+
+  /** The last one since the arm was new; null where there was none. */
+  lastDrift(arm: string): DriftReset | null {
+    return this.#byDrift.get(arm)?.at(-1) ?? null;
   }
 
   /** What drift resets have left of a rating that was learned with this event. */

@@ -21,7 +21,7 @@ import { coefficientsUnder } from '../features/feature-map.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
 import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
-import { ArmResets, type ArmResetsState } from './arm-resets.ts';
+import { ArmResets, type ArmResetsState, type DriftReset } from './arm-resets.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
@@ -89,6 +89,11 @@ export class LearnerState {
     this.#warmStart = warmStart;
     this.policy = new LinearPolicy(dimensions);
     if (warmStart) this.policy.addSums(warmStart.sums);
+  }
+
+  /** The last alarm of drift that the arm's state was tempered by; null where there was none since it was new. */
+  lastDrift(arm: string): DriftReset | null {
+    return this.#resets.lastDrift(arm);
   }
 
   /**

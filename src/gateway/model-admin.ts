@@ -4,6 +4,7 @@ import type { ModelChangeEvent } from '../domain/events.ts';
 import { changedBy, type ModelChanges } from '../domain/model-changes.ts';
 import type { Load } from '../routing/load.ts';
 import type { Clock } from '../util/clock.ts';
+import type { DriftReset } from './arm-resets.ts';
 import type { EventLog } from './event-log.ts';
 import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
@@ -28,6 +29,8 @@ export interface ModelStatus extends ModelListing {
   inFlight: number;
   /** The last change of its upstream model, since which older lessons count less. */
   snapshotChange: SnapshotChange | null;
+  /** The last alarm of drift, since which older ratings count less. */
+  drift: DriftReset | null;
 }
 
 export interface ModelAdminParts {
@@ -150,9 +153,10 @@ export class ModelAdmin {
   #status(listing: ModelListing): ModelStatus {
     const { learner, load } = this.#parts;
     const { policy, snapshots } = learner.knowledge;
+    const drift = learner.knowledge.lastDrift(listing.id);
     const ratings = policy.ratingsOf(listing.id);
     const snapshotChange = snapshots.lastChange(listing.id);
-    return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange };
+    return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange, drift };
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {

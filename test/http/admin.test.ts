@@ -188,8 +188,20 @@ describe('/admin/models', () => {
     const answered = await chat(gateway, 'big');
     await settled(gateway);
     expect((await figures())[0][0]).toBe(1);
+    const drift = { direction: 'worse', statistic: 16, threshold: 15, remains: 0.1 } as const;
+    const alarm = {
+      type: 'drifted',
+      decisionId: null,
+      time: 1_800_000_000_500,
+      model: 'big',
+      at: 1e6,
+      ...drift,
+    } as const;
+    await gateway.gateway.eventLog.recordDurably(alarm);
+    await settled(gateway);
+    expect((await one(gateway, 'big')).drift).toEqual({ ...drift, created: 1_800_000_000 });
     const done = await reset(gateway, 'big');
-    expect([done.status, done.json.ratings]).toEqual([200, 0]);
+    expect([done.status, done.json.ratings, done.json.drift]).toEqual([200, 0, null]);
     const after = await figures();
     [...after.flat()].forEach((figure, i) => {
       expect(figure).toBeCloseTo(fresh.flat()[i], 9);

@@ -36,7 +36,8 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
 }
 
 /** The entry as the config would have it, and what is known of it besides. */
-function renderModel({ id, source, state, model, changed, problem, ratings, inFlight, snapshotChange }: ModelStatus) {
+function renderModel(status: ModelStatus) {
+  const { id, source, state, model, changed, problem, ratings, inFlight, snapshotChange, drift } = status;
   return {
     ...model,
     id,
@@ -53,6 +54,13 @@ function renderModel({ id, source, state, model, changed, problem, ratings, inFl
       to: snapshotChange.to,
       created: Math.floor(snapshotChange.time / 1000),
       remains: snapshotChange.remains,
+    },
+    drift: drift && {
+      direction: drift.direction,
+      statistic: drift.statistic,
+      threshold: drift.threshold,
+      created: Math.floor(drift.time / 1000),
+      remains: drift.remains,
     },
   };
 }

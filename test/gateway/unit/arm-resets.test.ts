@@ -34,6 +34,8 @@ describe('ArmResets', () => {
     expect([9, 10, 19, 20].map((at) => resets.shareLeft('big', at))).toEqual([0.05, 0.1, 0.1, 1]);
     expect(resets.shareLeft('small', 1)).toBe(1);
     expect(['big', 'small', 'other'].map((arm) => resets.hasDrifted(arm))).toEqual([true, false, false]);
+    expect(resets.lastDrift('big')).toMatchObject({ sequence: 20, direction: 'worse', statistic: 16, remains: 0.1 });
+    expect(resets.lastDrift('small')).toBeNull();
   });
 
   it('forgets what was decided before an admin made the arm new, and of that arm alone', () => {
@@ -54,7 +56,7 @@ describe('ArmResets', () => {
   it('has no drift behind it once an admin has made the arm new', () => {
     const resets = eventful();
     resets.reset(resetOf('big', 30));
-    expect(resets.hasDrifted('big')).toBe(false);
+    expect([resets.hasDrifted('big'), resets.lastDrift('big')]).toEqual([false, null]);
     expect(resets.shareLeft('big', 9)).toBe(1);
   });
 
