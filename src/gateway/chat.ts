@@ -81,6 +81,11 @@ export class Chat {
     this.#budget = new RoutingBudget(parts);
   }
 
+  /** Tells the metrics of the budget: days end and answers cost while nobody asks. */
+  tellBudget(): void {
+    this.#budget.weight(this.#parts.runtime());
+  }
+
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
   async route(input: ChatInput): Promise<Decision> {
     return (await this.#decide(input, this.#parts.runtime(), null)).decision;

@@ -3,7 +3,7 @@ import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
 /** Probes, which ask for no key and tell no more than that, and metrics, which beyond loopback are an admin's. */
-export function healthRoutes(server: FastifyInstance, { metrics, notReady, keys, exposed }: ServerParts): void {
+export function healthRoutes(server: FastifyInstance, { metrics, chat, notReady, keys, exposed }: ServerParts): void {
   server.get('/health/live', async () => ({ status: 'ok' }));
 
   server.get('/health/ready', async (_, reply) => {
@@ -13,6 +13,7 @@ export function healthRoutes(server: FastifyInstance, { metrics, notReady, keys,
 
   server.get('/metrics', async (request, reply) => {
     if (exposed || !isFromThisMachine(request)) authenticateAdmin(request, keys(), exposed);
+    chat.tellBudget();
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
 }
