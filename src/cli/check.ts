@@ -38,7 +38,7 @@ export function check(file: string): void {
 function describeWarmStart({ sums }: WarmStartFile, { models }: Config): string {
   const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])];
   const strangers = ids.filter((id) => !models.some((model) => model.id === id));
-  const told = ids.map((id) => `${id} ${sums.quality.get(id)?.weight ?? 0}`).join(', ');
+  const told = ids.map((id) => `${id} ${Number((sums.quality.get(id)?.weight ?? 0).toFixed(2))}`).join(', ');
   const note = strangers.length > 0 ? `; not in this config: ${strangers.join(', ')}` : '';
   return `  warm start: ratings of ${told}${note}`;
 }

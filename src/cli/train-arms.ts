@@ -46,7 +46,8 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   }
   await writeFile(options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources));
   for (const { arm, ratings, answers } of result.learned) {
-    console.log(`${arm}: ${ratings} ratings, ${answers} lengths of answers`);
+    // Ratings may count in part, and their sum has a tail of digits.
+    console.log(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} lengths of answers`);
   }
   for (const remark of remarks) console.log(`note: ${remark}`);
   console.log(`Written: ${options.out}. In the config, learning: { warm_start: ${options.out} } starts from it.`);

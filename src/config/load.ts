@@ -233,11 +233,8 @@ function asJson(value: unknown): string {
 }
 
 function right(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_union') {
-    if (issue.path[1] === 'targets') return issue.message;
-    if (issue.path[1] === 'drift') return 'expected off, or { slack: 0.2, threshold: 15, remains: 0.1 }';
-    return 'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }';
-  }
+  // The schema says it of each of its unions.
+  if (issue.code === 'invalid_union') return issue.message;
   if (issue.code === 'invalid_key') return `as a name, ${right(issue.issues[0])}`;
   return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');
 }

@@ -11,11 +11,14 @@ const price = z.strictObject({
 
 const seconds = z.number().positive().max(86_400);
 
-export const priorSchema = z.union([
-  z.enum(['small', 'mid', 'frontier']),
-  z.strictObject({ quality: z.number().min(0).max(1) }),
-  z.strictObject({ like: z.string() }),
-]);
+export const priorSchema = z.union(
+  [
+    z.enum(['small', 'mid', 'frontier']),
+    z.strictObject({ quality: z.number().min(0).max(1) }),
+    z.strictObject({ like: z.string() }),
+  ],
+  'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }',
+);
 
 export const explorationSchema = z.enum(['thompson', 'ucb', 'none']);
 
@@ -172,14 +175,17 @@ export const configSchema = z.strictObject({
       exploration: explorationSchema.default('thompson'),
       warm_start: z.string().min(1).optional(),
       drift: z
-        .union([
-          z.literal('off'),
-          z.strictObject({
-            slack: z.number().nonnegative().default(0.2),
-            threshold: z.number().positive().default(15),
-            remains: z.number().gt(0).max(1).default(0.1),
-          }),
-        ])
+        .union(
+          [
+            z.literal('off'),
+            z.strictObject({
+              slack: z.number().nonnegative().default(0.2),
+              threshold: z.number().positive().default(15),
+              remains: z.number().gt(0).max(1).default(0.1),
+            }),
+          ],
+          'expected off, or { slack: 0.2, threshold: 15, remains: 0.1 }',
+        )
         .prefault({}),
       snapshot_change: z.strictObject({ remains: z.number().gt(0).max(1).default(0.25) }).prefault({}),
       sources: z.record(z.string(), reliability).default({}),

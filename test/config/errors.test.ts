@@ -20,6 +20,11 @@ describe('a config error', () => {
       'learning: { exploration: greedy }',
       /^learning\.exploration \(line 6\): found "greedy"; .*"thompson"\|"ucb"\|"none"/,
     ],
+    [
+      'learning: { audit: { share: 0.1, sources: 5 } }',
+      /^learning\.audit \(line 6\): .*; expected a share from 0 to 1/,
+    ],
+    ['learning: { drift: maybe }', /^learning\.drift \(line 6\): found "maybe"; expected off, or/],
     ['learning: { audit: 2 }', /^learning\.audit \(line 6\): found 2; .*<=1$/],
     ['storage: { url: data/x.db }', /^storage\.url \(line 6\): found "data\/x\.db"; sqlite:PATH/],
     ['embedding: { kind: bert }', /^embedding\.kind \(line 6\): found "bert"; .*"lexical"\|"transformers"/],

@@ -29,6 +29,7 @@ priors:
     ['\nexploration: greedy', /^exploration \(line 2\): found "greedy"; .*"thompson"\|"ucb"\|"none"/],
     ['models: []', /^models \(line 1\): found \[\]; /],
     ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; letters, digits/],
+    ['quality: 1.5', /^quality \(line 1\): found 1\.5; expected off, a share or/],
     ['priors:\n  a: huge', /^priors\.a \(line 2\): found "huge"; expected small, mid, frontier/],
     [
       'wieght: 0.9',
