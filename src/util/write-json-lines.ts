@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream, existsSync, rmSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
@@ -10,14 +10,22 @@ export function refuseToOverwrite(file: string, force: boolean): void {
   if (!force && existsSync(file)) throw new Error(`${file} is there already: add --force to overwrite it.`);
 }
 
+const STOPS = ['SIGINT', 'SIGTERM'] as const;
+
 /**
  * Writes a file of JSON lines, gzipped when its name ends in `.gz`. It stands there once it is whole: until then, and
- * where writing fails, what stood there before is untouched.
+ * where writing fails or is stopped, what stood there before is untouched, and nothing else is left.
  */
 export async function writeJsonLines(file: string, values: AsyncIterable<unknown>): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const unfinished = `${file}.${process.pid}.tmp`;
   const bytes = createWriteStream(unfinished);
+  // Heard once, so that the same signal, sent again, ends the process as if nobody had heard it.
+  const stop = (signal: NodeJS.Signals) => {
+    rmSync(unfinished, { force: true });
+    process.kill(process.pid, signal);
+  };
+  for (const signal of STOPS) process.once(signal, stop);
   try {
     if (file.endsWith('.gz')) await pipeline(lines(values), createGzip(), bytes);
     else await pipeline(lines(values), bytes);
@@ -25,6 +33,8 @@ export async function writeJsonLines(file: string, values: AsyncIterable<unknown
   } catch (error) {
     await rm(unfinished, { force: true });
     throw error;
+  } finally {
+    for (const signal of STOPS) process.off(signal, stop);
   }
 }
 
