@@ -25,6 +25,7 @@ export interface LogSummary {
   answered: number;
   /** Answers with a rating that counts. */
   rated: number;
+  /** Of all decisions: beside what the models' answers cost also calls that the client left before an answer. */
   cost_usd: number;
   /** Times of the first and the last decision, ISO 8601; null when there is none. */
   first: string | null;
@@ -40,6 +41,7 @@ export class LogSummarizer {
   #decisions = 0;
   #first = Number.POSITIVE_INFINITY;
   #last = Number.NEGATIVE_INFINITY;
+  #costUsd = 0;
   readonly #featureMaps = new Map<string, number>();
   readonly #models = new Map<string, ModelSums>();
 
@@ -49,6 +51,7 @@ export class LogSummarizer {
     this.#last = Math.max(this.#last, decided.time);
     const { featureMap } = decided.context;
     this.#featureMaps.set(featureMap, (this.#featureMaps.get(featureMap) ?? 0) + 1);
+    this.#costUsd += completed?.costUsd ?? 0;
     if (!completed || completed.arm === null) return;
     const sums = this.#models.get(completed.arm) ?? new ModelSums();
     this.#models.set(completed.arm, sums);
@@ -64,7 +67,7 @@ export class LogSummarizer {
       decisions: this.#decisions,
       answered,
       rated: total(({ rating }) => rating.count),
-      cost_usd: total(({ cost }) => cost.sum),
+      cost_usd: this.#costUsd,
       first: isoTime(this.#first),
       last: isoTime(this.#last),
       feature_maps: Object.fromEntries(this.#featureMaps),

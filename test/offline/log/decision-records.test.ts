@@ -202,13 +202,14 @@ describe('LogSummarizer', () => {
     await store.append([at(1000, decided('a')), at(0, decided('b', {}, [1, 2], 'map-0')), at(500, decided('c'))]);
     await store.append([
       completed('a', { usage: null, costUsd: null, serviceMs: null }),
-      completed('b', { arm: null }),
+      // The client left before an answer; the call is paid for all the same.
+      completed('b', { arm: null, outcome: 'aborted', costUsd: 0.0006 }),
     ]);
     expect(summarize(await read())).toEqual({
       decisions: 3,
       answered: 1,
       rated: 0,
-      cost_usd: 0,
+      cost_usd: 0.0006,
       first: '1970-01-01T00:00:00.000Z',
       last: '1970-01-01T00:00:01.000Z',
       feature_maps: { 'map-1': 2, 'map-0': 1 },
