@@ -131,6 +131,9 @@ describe('mixllm evaluate', () => {
     await expect(asked(free)).rejects.toThrow(/m, the best single model, scores or costs nothing/);
     writeFileSync(free, JSON.stringify(rows[0]));
     await expect(mixllm('bench', '--online', '--data', free)).rejects.toThrow(/free.jsonl/);
+    // One's figures and plot would stand in the place of the other's.
+    const twice = mixllm('evaluate', '--data', free, `${free}.gz`);
+    await expect(twice).rejects.toThrow(/are both called free in reports/);
   });
 
   it('refuses options of bench that would not count', async () => {
