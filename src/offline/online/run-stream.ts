@@ -62,7 +62,7 @@ export const LABELLED = 50;
 /** @throws Error that says how many the stream has */
 export function requireQueries({ queries }: Stream, least: number): void {
   if (queries.length < least) {
-    throw new Error(`The stream has ${queries.length} queries, and ${least} are needed at least.`);
+    throw new Error(`The stream, 80 % of the file, has ${queries.length} queries, and ${least} are needed at least.`);
   }
 }
 

@@ -64,6 +64,7 @@ export async function loadOnlineData(file: string): Promise<OnlineData> {
 export function streamOf(data: OnlineData, seed: number): Stream {
   const random = seededRandom(derivedSeed(seed, PURPOSE.order));
   const order = shuffled([...data.queries.keys()], random).slice(0, Math.floor(STREAM_SHARE * data.queries.length));
+  if (data.models.length < 2) throw new Error(`${data.file} has one model: there is nothing to choose.`);
   if (order.length === 0) throw new Error(`${data.file}: ${data.queries.length} queries are too few for a stream.`);
   const recorded = order.map((index) => data.queries[index]);
   const best = bestSingle(recordedOutcomes(recorded));
