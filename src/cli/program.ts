@@ -13,6 +13,16 @@ export async function run(argv: readonly string[]): Promise<void> {
     .version(version)
     .showHelpAfterError();
 
+  addServing(program);
+  addBench(program);
+  addEvaluation(program);
+  addTraining(program);
+  addLog(program);
+  await program.parseAsync([...argv]);
+}
+
+/** The gateway itself. */
+function addServing(program: Command): void {
   program
     .command('serve')
     .description('run the gateway')
@@ -34,7 +44,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--seed <number>', 'seed of the queries and answers', integer, 1)
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./demo.ts')).demo(options));
+}
 
+/** The gateway or its policy on recorded outcomes. */
+function addBench(program: Command): void {
   program
     .command('bench')
     .description('the same on recorded outcomes: each upstream answers what its model really scored')
@@ -79,7 +92,10 @@ export async function run(argv: readonly string[]): Promise<void> {
         await (await import('./bench-seeds.ts')).benchSeeds({ ...options, data: options.data[0] });
       } else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
     });
+}
 
+/** What is measured of predictions on recorded outcomes. */
+function addEvaluation(program: Command): void {
   program
     .command('evaluate')
     .description('judge the predictions on held-out recorded outcomes, beside simple ways of choosing')
@@ -100,7 +116,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--out <folder>', 'where to write the report (Markdown) and plots (SVG)', 'docs/paper')
     .option('--json', 'print the figures as one JSON object, too')
     .action(async (options) => (await import('./paper.ts')).paper(options));
+}
 
+/** What is fitted, and what is made fit for it. */
+function addTraining(program: Command): void {
   const train = program.command('train').description('fit what the gateway predicts from');
   train
     .command('features')
@@ -143,7 +162,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: beside the table, .jsonl.gz)')
     .option('--force', 'overwrite the file if it is there')
     .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
+}
 
+/** What looks at the event log. */
+function addLog(program: Command): void {
   const log = program.command('log').description('look at what the gateway has recorded; safe beside a running one');
   const period = (command: Command) =>
     command
@@ -168,8 +190,6 @@ export async function run(argv: readonly string[]): Promise<void> {
     )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));
-
-  await program.parseAsync([...argv]);
 }
 
 function integer(text: string): number {
