@@ -70,7 +70,7 @@ export function formatWarmStart(warmStart: WarmStart, date: Date, sources: reado
         {
           quality: stored(sums.quality.get(id), dimensions),
           length: stored(sums.length.get(id), dimensions),
-          correction: sums.correction[id] ?? null,
+          correction: Object.hasOwn(sums.correction, id) ? sums.correction[id] : null,
         },
       ]),
     ),

@@ -23,6 +23,7 @@ import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.t
 import { Launches, type LaunchesState } from '../routing/launches.ts';
 import { ArmResets, type ArmResetsState, type DriftReset } from './arm-resets.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
+import type { PlaceInLog } from './log-tail.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
 import { decodeState, encodeState } from './state-bytes.ts';
@@ -36,6 +37,7 @@ const MIN_CHARACTERS = 500;
 const FOLD_VERSION = 13;
 
 interface SerialisedState extends ArmResetsState {
+  lastFolded: PlaceInLog | null;
   policy: LinearPolicyState;
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
@@ -76,8 +78,8 @@ export class LearnerState {
   readonly #resets = new ArmResets();
   /** Number of the last event folded. */
   sequence = 0;
-  /** That event, by which the log is known again; null when a snapshot ended with it. */
-  lastFolded: StoredEvent | null = null;
+  /** Where that event stands, by which the log is known again. */
+  lastFolded: PlaceInLog | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
   readonly #warmStart: WarmStartFile | null;
@@ -279,6 +281,7 @@ export class LearnerState {
   serialise(): Uint8Array {
     const { driftResets, resets } = this.#resets.state();
     const state: SerialisedState = {
+      lastFolded: this.lastFolded && placeOf(this.lastFolded),
       policy: this.policy.state(),
       statistics: this.statistics.state(),
       foreign: this.foreign.state(),
@@ -315,6 +318,7 @@ export class LearnerState {
     this.volunteers.restore(state.volunteers);
     this.snapshots.restore(state.snapshots);
     this.modelChanges = new Map(state.modelChanges);
+    this.lastFolded = state.lastFolded;
     this.sequence = sequence;
     return true;
   }
@@ -323,6 +327,10 @@ export class LearnerState {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
+}
+
+function placeOf({ sequence, decisionId, type, time }: PlaceInLog): PlaceInLog {
+  return { sequence, decisionId, type, time };
 }
 
 function isWatched({ driftWeight }: Lesson): boolean {

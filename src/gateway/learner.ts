@@ -17,7 +17,7 @@ const FOLD_MS_PER_TURN = 3;
 const RETRY_MS = 1000;
 /** Events that are still learned from before the end. */
 const MOST_AT_END = 2000;
-/** How often the reading of a long log says how far it has come. */
+/** How often the reading of a long log says how far it has come, and keeps that. */
 const PROGRESS_EVERY_MS = 5000;
 const REFOLD_AT_MOST_EVERY_MS = 60_000;
 
@@ -307,6 +307,8 @@ export class Learner {
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
       if (this.#closing && this.lag > MOST_AT_END) return;
+      // A platform with little patience ends a gateway that reads for long: the next start goes on from there.
+      if (state === this.#state && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
     if (state !== this.#state) return;
     this.#showForeignContexts();

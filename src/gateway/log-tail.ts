@@ -8,6 +8,9 @@ const MOST_FRESH = 2000;
 /** Decisions whose events are kept at hand; those of others are looked up. */
 const RECENT_DECISIONS = 1000;
 
+/** What tells an event from those of other logs. */
+export type PlaceInLog = Pick<StoredEvent, 'sequence' | 'decisionId' | 'type' | 'time'>;
+
 /** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
 export type RecentDecisions = LruMap<string, StoredEvent[]>;
 
@@ -46,7 +49,7 @@ export class LogTail {
   }
 
   /** Whether this very event stands at its number: another one there means another log. */
-  async holds({ sequence, decisionId, type, time }: StoredEvent): Promise<boolean> {
+  async holds({ sequence, decisionId, type, time }: PlaceInLog): Promise<boolean> {
     const [stored] = await this.#store.readAfter(sequence - 1, 1);
     if (stored?.sequence !== sequence) return false;
     // The time, because events of models belong to no decision.

@@ -67,9 +67,10 @@ export class Snapshots {
     return false;
   }
 
-  async saveWhenDue(state: LearnerState): Promise<void> {
+  /** @param everyMs time since the last one that is long enough */
+  async saveWhenDue(state: LearnerState, everyMs = EVERY.ms): Promise<void> {
     const elapsed = this.#parts.clock.monotonic() - this.#last.at;
-    if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= EVERY.ms) await this.#save(state);
+    if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= everyMs) await this.#save(state);
   }
 
   /** Before the end: whatever is not in the last one. */

@@ -40,8 +40,10 @@ export function decodeState<T extends object>(key: string, bytes: Uint8Array): T
   }
   if (written !== key) return null;
   return JSON.parse(json, (_, value: unknown) => {
-    if (typeof value !== 'object' || value === null || !('float64' in value)) return value;
-    const [from, to] = value.float64 as [number, number];
+    // An arm may bear that name too, but what is kept of it is no list.
+    if (typeof value !== 'object' || value === null || !('float64' in value) || !Array.isArray(value.float64))
+      return value;
+    const [from, to] = value.float64;
     // A copy: numbers may start at an offset that no Float64Array can. Not by `slice`, which of a Buffer copies nothing.
     return new Float64Array(Uint8Array.from(numbers.subarray(from, to)).buffer);
   });

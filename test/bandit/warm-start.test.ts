@@ -44,6 +44,13 @@ describe('a warm start', () => {
     expect(rest).toEqual({ featureMap: 'map', dimensions: D, command: 'c', decisions: ['d'] });
   });
 
+  it('takes a model whose name every object knows, and of which lengths are unknown', () => {
+    const rated = randomObservations(['constructor'], D, 20, random).filter(({ kind }) => kind === 'quality');
+    const { sums } = parseWarmStart(file(taught(rated)));
+    expect(sums).toEqual(taught(rated).sums());
+    expect([...sums.quality.keys(), ...sums.length.keys()]).toEqual(['constructor']);
+  });
+
   it('refuses what does not fit', () => {
     const text = file(taught(first));
     const edited = (edit: (value: ReturnType<typeof JSON.parse>) => void) => {

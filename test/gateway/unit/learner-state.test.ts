@@ -9,6 +9,7 @@ import {
   completed,
   DIMENSIONS,
   decided,
+  explanationOf,
   FEATURE_MAP,
   interleaved,
   modelEvent,
@@ -237,6 +238,20 @@ describe('LearnerState.serialise', () => {
     foldAll(more, copy);
     expect(figures(copy)).toEqual(figures(state));
     expect(bitsOf(copy)).toBe(bitsOf(state));
+  });
+
+  it('comes back with models of any name', () => {
+    const names = ['float64', 'constructor', '__proto__', 'a\nb'];
+    const lives = names.flatMap((arm, i) => [
+      decided(`d${i}`, { arm, arms: [explanationOf(arm)] }),
+      completed(`d${i}`, { arm }),
+      rated(`d${i}`, `fb${i}`, 0.25 * i),
+    ]);
+    const { state } = foldAll(lives);
+    const copy = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    expect(copy.deserialise(state.serialise(), state.sequence)).toBe(true);
+    expect(bitsOf(copy)).toBe(bitsOf(state));
+    expect(names.map((name) => copy.policy.ratingsOf(name))).toEqual([1, 1, 1, 1]);
   });
 
   it('is refused, not misread, for another feature map or other dimensions', () => {
