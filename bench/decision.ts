@@ -15,6 +15,7 @@ import { Router } from '../src/routing/router.ts';
 import { systemClock } from '../src/util/clock.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { prompts } from './support/prompts.ts';
+import { quantile } from './support/quantile.ts';
 
 const RATINGS = 5000;
 const ROUNDS = 3000;
@@ -53,8 +54,7 @@ async function time(title: string, work: () => unknown, before: () => void = () 
     if (result instanceof Promise) await result;
     times.push((performance.now() - start) * 1000);
   }
-  const sorted = times.slice(ROUNDS / 2).sort((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(0);
+  const at = (share: number) => quantile(times.slice(ROUNDS / 2), share).toFixed(0);
   console.log(`  ${title}: median ${at(0.5)} µs, 99th percentile ${at(0.99)} µs`);
 }
 

@@ -4,6 +4,7 @@ import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
 import { loadLexicalMap } from '../src/features/lexical-map.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { timeSentenceEncoder } from './sentence-encoder.ts';
+import { quantile } from './support/quantile.ts';
 
 const WORDS =
   'the of question which answer a function to write find number water energy list following and is in how many cell price was king python 12 3.5 (x + y)'.split(
@@ -34,8 +35,7 @@ for (const characters of [80, 800, 4000]) {
     embedder.embedNow(texts[round % texts.length]);
     times.push((performance.now() - start) * 1000);
   }
-  const sorted = times.slice(ROUNDS / 2).sort((a, b) => a - b);
-  const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))].toFixed(0);
+  const at = (share: number) => quantile(times.slice(ROUNDS / 2), share).toFixed(0);
   console.log(`${characters} characters: median ${at(0.5)} µs, 99th percentile ${at(0.99)} µs`);
 }
 

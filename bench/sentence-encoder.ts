@@ -2,6 +2,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { SentenceEncoder } from '../src/features/transformers/sentence-encoder.ts';
 import { HUB_CACHE } from '../src/features/transformers/transformers-embedder.ts';
 import { systemClock } from '../src/util/clock.ts';
+import { quantile } from './support/quantile.ts';
 
 const TEXTS = 40;
 const AT_ONCE = 16;
@@ -62,8 +63,7 @@ async function timeTexts(
   }
   const perSecond = (1000 * TEXTS) / (performance.now() - start);
   delay.disable();
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))].toFixed(1);
+  const at = (share: number) => quantile(times, share).toFixed(1);
   console.log(
     `${characters} characters: median ${at(0.5)} ms, 95th percentile ${at(0.95)} ms, ${perSecond.toFixed(0)} per second ${AT_ONCE} at a time; event loop held up ${(delay.percentile(99) / 1e6).toFixed(1)} ms at the 99th percentile`,
   );

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../src/util/random.ts';
+import { mean } from '../src/util/statistics.ts';
 import { options } from './support/options.ts';
 import { ServeProcess } from './support/serve-process.ts';
 
@@ -136,7 +137,6 @@ function countSockets(pid: number): number | null {
 
 /** Least-squares slope of the memory over the streams, in MB per 10,000. */
 function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
-  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const [x, y] = [mean(samples.map((each) => each.streams)), mean(samples.map((each) => each[of]))];
   const covariance = samples.reduce((sum, each) => sum + (each.streams - x) * (each[of] - y), 0);
   return (1e4 * covariance) / samples.reduce((sum, each) => sum + (each.streams - x) ** 2, 0);

@@ -92,8 +92,10 @@ export function checkModel(model: ModelConfig, ids: string[], providers: string[
     const message = `no provider is called "${model.provider}"; there are: ${quoted(providers)}`;
     problems.push({ path: ['provider'], message });
   }
-  if (typeof model.prior === 'object' && 'like' in model.prior && !ids.includes(model.prior.like)) {
-    problems.push({ path: ['prior', 'like'], message: unknownModel(model.prior.like, ids) });
+  if (typeof model.prior === 'object' && 'like' in model.prior) {
+    const { like } = model.prior;
+    const message = like === model.id ? 'a model starts like another one' : unknownModel(like, ids);
+    if (like === model.id || !ids.includes(like)) problems.push({ path: ['prior', 'like'], message });
   }
   return problems;
 }

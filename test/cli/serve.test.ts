@@ -53,9 +53,11 @@ function launch(file: string, environment: Record<string, string> = {}) {
         const match = output.match(pattern);
         if (match) resolve(match);
       };
+      const ended = () => reject(new Error(`serve ended with ${started.exitCode}: ${output}`));
       waiting.push(look);
-      started.once('exit', (code) => reject(new Error(`serve ended with ${code}: ${output}`)));
+      started.once('exit', ended);
       look();
+      if (started.exitCode !== null || started.signalCode !== null) ended();
     });
   return { saw, child: started, output: () => output };
 }

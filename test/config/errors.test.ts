@@ -112,7 +112,7 @@ models:
   - { id: a, provider: p, price: { input: 1, output: 2 } }
   - { id: a, provider: q, price: { input: 1, output: 2 }, prior: { like: z } }
   - { id: "auto:x", provider: constructor, price: { input: 1, output: 2 } }
-  - { id: automatic, provider: p, price: { input: 1, output: 2 }, prior: { like: a } }
+  - { id: automatic, provider: p, price: { input: 1, output: 2 }, prior: { like: automatic } }
 routing: { reference: nobody }
 auth:
   keys:
@@ -128,6 +128,7 @@ auth:
       ),
       expect.stringMatching(/^models\[2\]\.id \(line 6\): names that begin with "auto"/),
       expect.stringMatching(/^models\[2\]\.provider \(line 6\): no provider is called "constructor"/),
+      expect.stringMatching(/^models\[3\]\.prior\.like \(line 7\): a model starts like another one/),
       expect.stringMatching(/^routing\.reference \(line 8\): no model has the id "nobody"/),
       expect.stringMatching(/^auth\.keys\[0\]\.models\[1\] \(line 11\): no model has the id "b"/),
       expect.stringMatching(/^auth\.keys\[1\]\.name \(line 12\): "t" is there twice/),

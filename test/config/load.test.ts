@@ -159,6 +159,23 @@ models:
   });
 });
 
+describe('the configs that ship', () => {
+  it('offer the same models by the same providers, in a container too', () => {
+    const [shipped, inContainer] = ['config', 'docker'].map((folder) => {
+      const file = new URL(`../../${folder}/mixllm.yaml`, import.meta.url).pathname;
+      const environment = {
+        OPENAI_API_KEY: 'sk-some-key',
+        ANTHROPIC_API_KEY: 'sk-ant-some-key',
+        MIXLLM_KEY: 'k'.repeat(48),
+      };
+      return loadConfig(file, environment).config;
+    });
+    expect(inContainer.models).toEqual(shipped.models);
+    for (const [name, provider] of Object.entries(inContainer.providers))
+      expect(shipped.providers[name]).toEqual(provider);
+  });
+});
+
 describe('loadConfig', () => {
   it('reads a file, and says which one it could not', () => {
     const shipped = new URL('../../config/mixllm.yaml', import.meta.url).pathname;

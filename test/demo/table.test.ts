@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProgressLine } from '../../src/demo/progress-line.ts';
 import { renderTable } from '../../src/demo/table.ts';
-import { ManualClock } from '../../src/util/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 describe('renderTable', () => {
   it('aligns numbers right and texts left', () => {

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
 import {
   ask,
@@ -13,6 +12,7 @@ import {
   startTestGateway,
   type TestGateway,
 } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { COMPLETION, chunk, type RawUpstream, sse, startRawUpstream, USAGE_CHUNK } from '../support/raw-upstream.ts';
 
 const kept = cleanup();

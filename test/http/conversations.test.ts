@@ -4,7 +4,6 @@ import { stringify } from 'yaml';
 import { parseConfig } from '../../src/config/load.ts';
 import type { SimulatedAnswer } from '../../src/demo/upstream.ts';
 import { CACHE_LIFETIME_MS } from '../../src/gateway/conversations.ts';
-import { ManualClock } from '../../src/util/clock.ts';
 import {
   type Answer,
   type Answered,
@@ -14,6 +13,7 @@ import {
   startTestGateway,
   type TestGateway,
 } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 type Message = OpenAI.ChatCompletionMessageParam;
 

@@ -1,11 +1,11 @@
 import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWorker } from '../../src/features/transformers/model-thread.ts';
-import { ManualClock } from '../../src/util/clock.ts';
 import { StartError } from '../../src/wiring/start-error.ts';
 import { inventPrompts, makeTinyModel, type TinyModel } from '../features/transformers/support.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send, settled, startTestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until } from '../support/until.ts';
 
 let tiny: TinyModel;

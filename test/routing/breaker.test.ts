@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type BreakerState, Breakers, type CallEnd } from '../../src/routing/breaker.ts';
-import { ManualClock } from '../../src/util/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 function setUp(failures = 3, cooldownMs = 10_000) {
   const clock = new ManualClock();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RateLimits } from '../../src/routing/rate-limits.ts';
-import { ManualClock } from '../../src/util/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 /** Calls begin now, unless it is said when. */
 function setUp() {

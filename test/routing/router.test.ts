@@ -10,9 +10,9 @@ import { Launches } from '../../src/routing/launches.ts';
 import { Load } from '../../src/routing/load.ts';
 import { RateLimits } from '../../src/routing/rate-limits.ts';
 import { type RouteQuery, Router, type RouterOptions, type RoutingKnowledge } from '../../src/routing/router.ts';
-import { ManualClock } from '../../src/util/clock.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { spoilModels } from '../bandit/support.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { armOf, profileOf } from './support.ts';
 
 const BIG = armOf('big', { usd: 10 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
-import { ManualClock } from '../../src/util/clock.ts';
 import { FakeStore } from '../gateway/unit/fake-store.ts';
 import { decided } from '../gateway/unit/support.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 function setUp() {
   const [inner, clock] = [new FakeStore(), new ManualClock()];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ManualClock, systemClock } from '../../src/util/clock.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 describe('ManualClock', () => {
   it('moves only when told to', () => {

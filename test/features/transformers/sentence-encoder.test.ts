@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { StartWorker } from '../../../src/features/transformers/model-thread.ts';
 import { type EncoderOptions, SentenceEncoder } from '../../../src/features/transformers/sentence-encoder.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { cleanup } from '../../support/cleanup.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { until } from '../../support/until.ts';
 
 const kept = cleanup();

@@ -8,8 +8,9 @@ import {
   TransformersEmbedder,
   type TransformersOptions,
 } from '../../../src/features/transformers/transformers-embedder.ts';
-import { ManualClock, systemClock } from '../../../src/util/clock.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import { cleanup } from '../../support/cleanup.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { writeTinyBert } from '../../support/tiny-bert/tiny-bert.ts';
 import { embedderContract } from '../embedder-contract.ts';
 import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from './support.ts';

@@ -3,8 +3,8 @@ import type { Arm } from '../../../src/domain/arm.ts';
 import { GatewayError, UpstreamError } from '../../../src/domain/errors.ts';
 import type { AttemptRecord } from '../../../src/domain/events.ts';
 import { type AttemptPlan, attempt, retryAfterMs } from '../../../src/gateway/attempt.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { armOf } from '../../routing/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 type Answer = string | Error | 'hang';
 

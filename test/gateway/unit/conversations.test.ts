@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ChatMessage } from '../../../src/domain/chat.ts';
 import { Conversations, type Stickiness } from '../../../src/gateway/conversations.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { armOf } from '../../routing/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 const [A, B] = [armOf('a'), armOf('b')];
 const USAGE = { inputTokens: 2000, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/domain/errors.ts';
 import { Deadline } from '../../../src/gateway/deadline.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 const TIMEOUTS = { connectMs: 100, firstByteMs: 1000, idleMs: 300, totalMs: 5000 };
 

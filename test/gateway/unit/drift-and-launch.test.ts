@@ -5,10 +5,10 @@ import { Learner } from '../../../src/gateway/learner.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import type { WarmStartFile } from '../../../src/gateway/warm-start-file.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { predictions } from '../../bandit/support.ts';
 import { armOf } from '../../routing/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import {
   ARMS,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { EventLog } from '../../../src/gateway/event-log.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import { completed, decided, metricValue, RecordingLogger, rated, withdrawn } from './support.ts';
 

@@ -5,7 +5,7 @@ import { type ImplicitSettings, ImplicitSignals } from '../../../src/gateway/imp
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { meanScore } from '../../../src/offline/log/export-row.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import {
   completed,

@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { spoilModels } from '../../bandit/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import {
   bitsOf,

@@ -4,8 +4,8 @@ import { STRUCTURE_DIMENSIONS } from '../../../src/features/structure.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import { bitsOf, completed, decided, interleaved, numbered, RecordingLogger, rated, withdrawn } from './support.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Retention } from '../../../src/gateway/retention.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import {
   bitsOf,

@@ -3,10 +3,10 @@ import type { DriftedEvent, GatewayEvent, SnapshotChangedEvent } from '../../../
 import { Learner } from '../../../src/gateway/learner.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { predictions } from '../../bandit/support.ts';
 import { armOf } from '../../routing/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import {
   ARMS,

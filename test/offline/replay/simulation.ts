@@ -13,11 +13,11 @@ import { Breakers } from '../../../src/routing/breaker.ts';
 import { Load } from '../../../src/routing/load.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
 import { Router } from '../../../src/routing/router.ts';
-import { ManualClock } from '../../../src/util/clock.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
 import { FakeStore } from '../../gateway/unit/fake-store.ts';
 import { completed, decided, rated } from '../../gateway/unit/support.ts';
 import { armOf, profileOf } from '../../routing/support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 /** What a model of the simulated world is like. Contexts are [1, ±1], both equally likely. */
 interface SimulatedArm {
