@@ -40,8 +40,8 @@ describe('the predictors', () => {
   });
 
   it('refuse a share that leaves nothing to learn from, or to judge', () => {
-    expect(() => splitOf(data(30, 1), 0, 1)).toThrow('none to judge');
-    expect(() => splitOf(data(4, 1), 0, 0.2)).toThrow('none to learn from');
+    expect(() => splitOf(data(30, 1), 0, 1)).toThrow('leaves 30 to learn from and 0 to judge');
+    expect(() => splitOf(data(4, 1), 0, 0.2)).toThrow('leaves 0 to learn from');
   });
 
   it('learn what helps to choose: the gateway beats mixing by lot and its own choices shuffled', () => {
