@@ -10,16 +10,14 @@ import type { LexicalEmbedder } from './features/lexical-embedder.ts';
 import type { StartWorker } from './features/transformers/model-thread.ts';
 import { TransformersEmbedder } from './features/transformers/transformers-embedder.ts';
 import { Chat } from './gateway/chat.ts';
-import { EventLog } from './gateway/event-log.ts';
+import type { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
 import { FeedbackRequests } from './gateway/feedback-requests.ts';
 import { ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
-import { Learner } from './gateway/learner.ts';
-import { LogWatch } from './gateway/log-watch.ts';
+import type { Learner } from './gateway/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
-import { Retention, type RetentionParts } from './gateway/retention.ts';
 import type { HashedKey } from './http/auth.ts';
 import { buildServer } from './http/server.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
@@ -27,14 +25,12 @@ import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
 import type { ArmConditions } from './routing/router.ts';
 import type { EventStore } from './store/event-store.ts';
-import { SqliteEventStore } from './store/sqlite/sqlite-event-store.ts';
-import { TimeLimitedStore } from './store/time-limited-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
-import { databasePath } from './wiring/event-log.ts';
-import { buildEmbedder, openWarmStart, tierSlopes } from './wiring/features.ts';
+import { buildEmbedder, tierSlopes } from './wiring/features.ts';
 import { hashedKeys, refuseOpenHost, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
+import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
 import { StartError } from './wiring/start-error.ts';
@@ -49,27 +45,19 @@ export interface GatewayOptions {
   startWorker?: StartWorker;
 }
 
-/** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
-const STORE_LIMIT_MS = 10_000;
 const IDLE_SWEEP_MS = 50;
 const SHUTTING_DOWN = 'the gateway is shutting down';
 const LAST_RECORDS_MS = 1000;
-/** Time that the event log has to be read before routing starts without it. A log of a million events takes longer. */
-const START_MS = 120_000;
 
 /** The composition root: config in, wired gateway out. With its parts in wiring/ the only place that names concrete classes. */
 export class Gateway {
   readonly server: FastifyInstance;
   readonly metrics = new Metrics();
-  readonly learner: Learner;
-  readonly eventLog: EventLog;
-  readonly #logWatch: LogWatch;
-  readonly #retention: Retention | null;
+  readonly #recording: Recording;
   readonly #chat: Chat;
   readonly #implicitSignals: ImplicitSignals;
   readonly #clock: Clock;
   readonly #log: PinoLogger;
-  readonly store: EventStore;
   readonly #conditions: ArmConditions;
   readonly #embedder: LexicalEmbedder | TransformersEmbedder;
   readonly #serving: Serving;
@@ -83,8 +71,6 @@ export class Gateway {
     const random = options.random ?? systemRandom();
     this.#log = options.log;
     refuseOpenHost(config);
-    const store = options.store ?? new SqliteEventStore(databasePath(config));
-    this.store = new TimeLimitedStore(store, this.#clock, STORE_LIMIT_MS);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     this.#conditions = {
       load: new Load(),
@@ -97,29 +83,11 @@ export class Gateway {
       startWorker: options.startWorker,
     });
     const featurizer = new Featurizer(this.#embedder);
-    const { featureMap, dimensions } = featurizer;
-    this.eventLog = new EventLog(this.store, this.#clock, this.metrics, this.#log);
-    this.learner = new Learner({
-      ...parts,
-      featureMap,
-      dimensions,
-      store: this.store,
-      warmStart: openWarmStart(config, featurizer),
-      record: (event) => this.eventLog.record(event),
-    });
-    this.eventLog.onCommit((events) => this.learner.written(events));
-    this.eventLog.onRecovery(() => this.learner.recheck());
-    this.#logWatch = new LogWatch({
-      // Without the limit: nobody waits for a look, and one that takes long must not have ratings refused.
-      store,
-      clock: this.#clock,
-      learnedUpTo: () => this.learner.knowledge.sequence,
-      onMore: (lastSequence) => this.learner.wake(lastSequence),
-    });
-    this.#retention = this.#retentionOf(config, parts);
+    this.#recording = new Recording(config, { ...parts, featurizer, store: options.store });
+    const { eventLog, learner } = this;
     this.#serving = new Serving(loaded, {
       ...parts,
-      learner: this.learner,
+      learner,
       conditions: this.#conditions,
       random,
       tierSlopes: tierSlopes(featurizer),
@@ -128,25 +96,25 @@ export class Gateway {
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
     const runtime = () => this.#serving.runtime;
-    const keyLimiter = new KeyLimiter({ ...parts, ledger: () => this.learner.knowledge.spend });
-    this.learner.onFold((event) => {
+    const keyLimiter = new KeyLimiter({ ...parts, ledger: () => learner.knowledge.spend });
+    learner.onFold((event) => {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
       if (isModelChange(event)) this.#serving.modelsChanged();
     });
-    this.learner.onReplaced(() => {
+    learner.onReplaced(() => {
       keyLimiter.bookedAll();
       this.#serving.modelsChanged();
     });
-    this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog: this.eventLog });
+    this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog });
     this.#chat = new Chat({
       ...parts,
       keyLimiter,
       runtime,
       featurizer,
-      eventLog: this.eventLog,
-      learner: this.learner,
+      eventLog,
+      learner,
       conditions: this.#conditions,
-      tokensPerCharacter: (arm) => this.learner.knowledge.statistics.tokensPerCharacter(arm),
+      tokensPerCharacter: (arm) => learner.knowledge.statistics.tokensPerCharacter(arm),
       random,
       feedbackRequests: new FeedbackRequests(random),
       implicitSignals: this.#implicitSignals,
@@ -157,8 +125,8 @@ export class Gateway {
       exposed: !isLoopback(config.server.host),
       models: new ModelAdmin({
         ...parts,
-        eventLog: this.eventLog,
-        learner: this.learner,
+        eventLog,
+        learner,
         load: this.#conditions.load,
         catalog: (changes) => modelCatalog(this.#serving.loaded, changes),
       }),
@@ -166,13 +134,13 @@ export class Gateway {
       chat: this.#chat,
       feedback: new Feedback({
         ...parts,
-        eventLog: this.eventLog,
-        learner: this.learner,
+        eventLog,
+        learner,
         openDecision: (completionId) => this.#chat.openDecision(completionId),
         reliability: (source) => reliabilityOf(this.config, source),
         volunteered: (source) => {
           const { share, sources } = auditOf(this.config);
-          return share > 0 && sources.includes(source) ? this.learner.knowledge.volunteers.weightsOf(source) : null;
+          return share > 0 && sources.includes(source) ? learner.knowledge.volunteers.weightsOf(source) : null;
         },
       }),
       keys: () => this.#keys,
@@ -183,6 +151,18 @@ export class Gateway {
 
   get config(): Config {
     return this.#serving.config;
+  }
+
+  get store(): EventStore {
+    return this.#recording.store;
+  }
+
+  get eventLog(): EventLog {
+    return this.#recording.eventLog;
+  }
+
+  get learner(): Learner {
+    return this.#recording.learner;
   }
 
   /**
@@ -200,36 +180,12 @@ export class Gateway {
     if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
       this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
     }
-    await this.#readLog();
+    await this.#recording.start();
     this.#serving.begin();
-    this.#logWatch.start();
-    this.#retention?.start();
     const { host, port } = this.config.server;
     const address = await this.server.listen({ host, port });
     this.#notReady = null;
     return address;
-  }
-
-  /** As far as it can be read before requests have waited long enough. */
-  async #readLog(): Promise<void> {
-    const reading = this.learner.start();
-    try {
-      if (await isDoneWithin(START_MS, reading)) return;
-      this.#log.warn(
-        { toRead: this.learner.lag },
-        'The event log is long: routing starts on what has been read of it, and the rest is learned meanwhile. storage.keep_days keeps a log short.',
-      );
-      void reading.then(
-        () => this.metrics.degraded('learner', false),
-        () => {},
-      );
-    } catch (error) {
-      this.#log.error(
-        { err: error },
-        'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
-      );
-    }
-    this.metrics.degraded('learner', true);
   }
 
   /**
@@ -255,8 +211,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
-    this.#logWatch.stop();
-    this.#retention?.stop();
+    this.#recording.stopFollowing();
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
       this.server.server.closeAllConnections();
@@ -268,18 +223,9 @@ export class Gateway {
     cancel();
     // A connection that was cut ends its request a moment later; that end is to be in the log.
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
-    await this.eventLog.close();
-    await this.learner.close();
-    await this.store
-      .close()
-      .catch((error: unknown) => this.#log.error({ err: error }, 'The event store did not close.'));
+    await this.#recording.close();
     if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
     await this.#serving.close();
-  }
-
-  #retentionOf({ storage: { keep_days: keepDays } }: Config, parts: Pick<RetentionParts, 'clock' | 'metrics' | 'log'>) {
-    if (keepDays === undefined) return null;
-    return new Retention({ ...parts, store: this.store, keepDays, savedUpTo: () => this.learner.savedUpTo });
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {
@@ -312,13 +258,4 @@ export class Gateway {
       this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
     }
   }
-}
-
-/** @throws what the work rejects with in that time */
-async function isDoneWithin(milliseconds: number, work: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, false);
-  });
-  return Promise.race([work.then(() => true), patience]).finally(() => clearTimeout(timer));
 }
