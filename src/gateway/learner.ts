@@ -1,19 +1,16 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
-import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
+import { Folding } from './folding.ts';
 import { LearnerState } from './learner-state.ts';
-import { LogTail, type RecentDecisions, recentDecisions } from './log-tail.ts';
+import { LogTail } from './log-tail.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { Snapshots } from './snapshots.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
-/** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
-const FOLD_MS_PER_TURN = 3;
 const RETRY_MS = 1000;
 /** Events that are still learned from before the end. */
 const MOST_AT_END = 2000;
@@ -38,7 +35,8 @@ export interface LearnerOptions {
 export class Learner {
   readonly #options: LearnerOptions;
   #warmStart: WarmStartFile | null;
-  #state: LearnerState;
+  /** What routing goes by. */
+  #live: Folding;
   #priors: ReadonlyMap<string, number> = new Map();
   readonly #announcements: Announcements;
   readonly #tail: LogTail;
@@ -47,7 +45,6 @@ export class Learner {
   /** Before, any arm would seem new. */
   #logWasRead = false;
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
-  #recent = recentDecisions();
   #newestSequence = 0;
   #running: Promise<void> | null = null;
   #wokenWhileRunning = false;
@@ -66,12 +63,12 @@ export class Learner {
     this.#announcements = new Announcements(options);
     this.#tail = new LogTail(options.store);
     this.#snapshots = new Snapshots(options);
-    this.#state = this.#freshState();
+    this.#live = this.#fresh();
   }
 
   /** The live state: read it, never change it. */
   get knowledge(): LearnerState {
-    return this.#state;
+    return this.#live.state;
   }
 
   /** Calls the listener with every event once its effects are in `knowledge`. */
@@ -86,7 +83,7 @@ export class Learner {
 
   /** Events in the log that are yet to be learned from. */
   get lag(): number {
-    return Math.max(0, this.#newestSequence - this.#state.sequence);
+    return Math.max(0, this.#newestSequence - this.knowledge.sequence);
   }
 
   /** Number up to which a restart needs nothing of the log. */
@@ -98,13 +95,13 @@ export class Learner {
   setPriors(priors: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
     this.#priors = priors;
     this.#slopes = slopes;
-    this.#state.policy.setPriorQualities(priors, slopes);
+    this.knowledge.policy.setPriorQualities(priors, slopes);
   }
 
   /** By the config in force. */
   setDrift(drift: DriftPolicy | null): void {
     this.#announcements.drift = drift;
-    this.#state.driftOptions = driftOptions(drift);
+    this.knowledge.driftOptions = driftOptions(drift);
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
@@ -118,7 +115,7 @@ export class Learner {
    */
   introduce(offered: OfferedArms): void {
     this.#announcements.offered = offered;
-    if (this.#logWasRead) this.#announcements.ofModels(this.#state);
+    if (this.#logWasRead) this.#announcements.ofModels(this.knowledge);
   }
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
@@ -131,21 +128,21 @@ export class Learner {
   }
 
   async #read(): Promise<void> {
-    if (this.#snapshotWasRead) return this.#catchUp(this.#state, this.#recent);
+    if (this.#snapshotWasRead) return this.#catchUp(this.#live);
     await this.#readSnapshot();
-    await this.#catchUp(this.#state, this.#recent);
+    await this.#catchUp(this.#live);
     this.#sayWhatWasCarriedOver();
   }
 
   async #readSnapshot(): Promise<void> {
     await this.#refuseOwnDecisions();
     this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
-    if (!(await this.#snapshots.load(this.#state))) {
-      const { ledger } = this.#state;
-      this.#state = this.#freshState();
-      this.#state.ledger.takeOver(ledger);
+    if (!(await this.#snapshots.load(this.knowledge))) {
+      const { ledger } = this.knowledge;
+      this.#live = this.#fresh();
+      this.knowledge.ledger.takeOver(ledger);
     }
-    this.#state.policy.setPriorQualities(this.#priors, this.#slopes);
+    this.knowledge.policy.setPriorQualities(this.#priors, this.#slopes);
     this.#snapshotWasRead = true;
     for (const listener of this.#replacedListeners) listener();
   }
@@ -174,7 +171,7 @@ export class Learner {
         resolve();
       });
     });
-    while (this.#state.sequence < sequence && this.#running && !late) await Promise.race([this.#running, patience]);
+    while (this.knowledge.sequence < sequence && this.#running && !late) await Promise.race([this.#running, patience]);
     cancel();
   }
 
@@ -197,10 +194,11 @@ export class Learner {
   /** The store was away: an operator may have put an older or an empty log in its place. */
   async recheck(): Promise<void> {
     // Taken before anything of the other log is folded.
-    const known = this.#state.lastFolded;
+    const known = this.knowledge.lastFolded;
     try {
       const last = await this.#options.store.lastSequence();
-      if (last >= this.#state.sequence && (known === null || (await this.#tail.holds(known)))) return this.wake(last);
+      if (last >= this.knowledge.sequence && (known === null || (await this.#tail.holds(known))))
+        return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
       this.#tail.forgetFresh();
@@ -216,16 +214,15 @@ export class Learner {
     this.#distrusted = true;
     this.#options.metrics.degraded('learner', true);
     try {
-      const state = this.#freshState();
-      const recent = recentDecisions();
-      await this.#catchUp(state, recent);
+      const folding = this.#fresh();
+      await this.#catchUp(folding);
       await this.idle();
+      const { state } = folding;
       // The config may have changed while the log was read.
       state.policy.setPriorQualities(this.#priors, this.#slopes);
       state.driftOptions = driftOptions(this.#announcements.drift);
-      state.ledger.takeOver(this.#state.ledger);
-      this.#state = state;
-      this.#recent = recent;
+      state.ledger.takeOver(this.knowledge.ledger);
+      this.#live = folding;
       this.#distrusted = false;
       // What was saved is of the state that is gone, perhaps of another log.
       this.#snapshots.forget();
@@ -245,14 +242,15 @@ export class Learner {
     this.#closing = true;
     await this.idle();
     this.#closed = true;
-    if (!this.#distrusted) await this.#snapshots.saveLast(this.#state);
+    if (!this.#distrusted) await this.#snapshots.saveLast(this.knowledge);
   }
 
-  #freshState(): LearnerState {
+  /** At the log's beginning. */
+  #fresh(): Folding {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
     state.policy.setPriorQualities(this.#priors, this.#slopes);
     state.driftOptions = driftOptions(this.#announcements.drift);
-    return state;
+    return new Folding(state, { ...this.#options, tail: this.#tail });
   }
 
   #run(): void {
@@ -285,67 +283,47 @@ export class Learner {
     });
   }
 
-  async #catchUp(state: LearnerState, recent: RecentDecisions): Promise<void> {
+  async #catchUp(folding: Folding): Promise<void> {
     const { clock } = this.#options;
+    const isLive = () => folding === this.#live;
+    const { state } = folding;
     let read = 0;
     let saidAt = clock.monotonic();
     for (;;) {
-      const events = await this.#next(state);
+      const events = await this.#next(folding);
       if (clock.monotonic() - saidAt >= PROGRESS_EVERY_MS) {
         saidAt = clock.monotonic();
         const toRead = Math.max(0, this.#newestSequence - state.sequence);
         this.#options.log.info({ read, toRead }, 'The event log is being read.');
       }
       read += events.length;
-      let turnBegan = clock.monotonic();
-      for (const event of events) {
-        await this.#fold(state, recent, event);
-        if (clock.monotonic() - turnBegan < FOLD_MS_PER_TURN) continue;
-        await nextTurn();
-        turnBegan = clock.monotonic();
-      }
+      await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
       if (this.#closing && this.lag > MOST_AT_END) return;
       // A platform with little patience ends a gateway that reads for long: the next start goes on from there.
-      if (state === this.#state && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
+      if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
-    if (state !== this.#state) return;
+    if (!isLive()) return;
     this.#showForeignContexts();
-    this.#announcements.ofRatings(this.#state);
-    this.#announcements.ofAnswers(this.#state);
-    if (this.#logWasRead) this.#announcements.again(this.#state);
-    else this.#announcements.ofModels(this.#state);
+    this.#announcements.ofRatings(state);
+    this.#announcements.ofAnswers(state);
+    if (this.#logWasRead) this.#announcements.again(state);
+    else this.#announcements.ofModels(state);
     this.#logWasRead = true;
-    if (!this.#distrusted) await this.#snapshots.saveWhenDue(this.#state);
+    if (!this.#distrusted) await this.#snapshots.saveWhenDue(state);
   }
 
   /** The next events of the log, in order; none at its end. */
-  #next(state: LearnerState): Promise<readonly StoredEvent[]> | readonly StoredEvent[] {
-    const { sequence } = state;
-    if (state !== this.#state) return this.#tail.read(sequence);
+  #next(folding: Folding): Promise<readonly StoredEvent[]> | readonly StoredEvent[] {
+    const { sequence } = folding.state;
+    if (folding !== this.#live) return this.#tail.read(sequence);
     const fresh = this.#tail.takeFresh(sequence);
     if (fresh.length > 0 || (this.#logWasRead && sequence >= this.#newestSequence)) return fresh;
     return this.#tail.read(sequence);
   }
 
-  async #fold(state: LearnerState, recent: RecentDecisions, event: StoredEvent): Promise<void> {
-    const history = await this.#tail.historyOf(event, recent);
-    try {
-      state.fold(event, history);
-    } catch (error) {
-      this.#options.metrics.learnerSkipped.inc();
-      this.#options.log.warn(
-        { sequence: event.sequence, decision: event.decisionId, reason: messageOf(error) },
-        'An event could not be learned from and is skipped.',
-      );
-    }
-    // A decision is needed again at its end, soon, and when it is rated, if it is. Of what happens now ratings look it up:
-    // what lives for some seconds and then dies is the dearest kind of garbage. Reading a long log they would wait.
-    const isOver = event.type === 'completed' && state === this.#state && this.#logWasRead;
-    if (event.decisionId !== null && isOver) recent.delete(event.decisionId);
-    else if (event.decisionId !== null) recent.set(event.decisionId, [...history, event]);
-    if (state !== this.#state) return;
+  #tell(event: StoredEvent): void {
     this.#announcements.arrived(event);
     for (const listener of this.#listeners) listener(event);
   }
@@ -360,19 +338,19 @@ export class Learner {
         'The warm start is not used: it was made from this event log, which teaches the same itself. Take learning.warm_start out of the config.',
       );
       this.#warmStart = null;
-      this.#state = this.#freshState();
+      this.#live = this.#fresh();
       return;
     }
   }
 
   #sayWhatWasCarriedOver(): void {
-    const carriedOver = this.#state.foreign.describe();
+    const carriedOver = this.knowledge.foreign.describe();
     if (carriedOver) this.#options.log.info(carriedOver);
   }
 
   #showForeignContexts(): void {
     for (const kept of ['structure', 'intercept'] as const) {
-      this.#options.metrics.foreignContexts.set({ kept }, this.#state.foreign.total(kept));
+      this.#options.metrics.foreignContexts.set({ kept }, this.knowledge.foreign.total(kept));
     }
   }
 }
