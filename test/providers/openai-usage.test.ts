@@ -25,6 +25,11 @@ it.each([
   ['the details go before', { cached_tokens: 64, prompt_tokens_details: { cached_tokens: 8 } }, [100, 8, 0, 50]],
   ['thinking that only the total has is output', { total_tokens: 400 }, [100, 0, 0, 300]],
   ['also where nothing else is', { completion_tokens: undefined, total_tokens: 400 }, [100, 0, 0, 300]],
+  [
+    'what was cached is input also where only the total counts it',
+    { total_tokens: 40_160, prompt_tokens_details: { cached_tokens: 40_000, cache_write_tokens: 10 } },
+    [40_110, 40_000, 10, 50],
+  ],
   ['a total that is less than its parts says nothing', { total_tokens: 0 }, [100, 0, 0, 50]],
   ['nor does one that is missing', { total_tokens: null }, [100, 0, 0, 50]],
 ])(
@@ -39,6 +44,7 @@ it.each([
   [null],
   [{}],
   [{ prompt_tokens: 5 }],
+  [{ prompt_tokens: 5, total_tokens: 5 }],
   [{ completion_tokens: 5, total_tokens: 10 }],
   [{ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
 ])('%j is no usage', (usage) => {

@@ -52,24 +52,24 @@ export function errorInSuccess(error: unknown, failure: 'unreadable' | 'interrup
 /** Null where it does not tell both, what came in and what went out. */
 export function readUsage(value: unknown): Usage | null {
   if (!isJsonObject(value)) return null;
-  const inputTokens = tokenCount(value.prompt_tokens);
-  const outputTokens = inputTokens === null ? null : readOutputTokens(value, inputTokens);
-  if (inputTokens === null || outputTokens === null) return null;
-  // Of servers that do not count.
-  if (inputTokens + outputTokens === 0) return null;
+  const prompt = tokenCount(value.prompt_tokens);
+  const completion = tokenCount(value.completion_tokens);
+  const beside = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
+  if (prompt === null || (completion === null && beside <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
   // DeepSeek and Moonshot tell what was cached in fields of their own.
   const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
+  const written = tokenCount(details.cache_write_tokens) ?? 0;
+  // What only the total counts is thinking (xAI, Gemini), billed as output; or the cache, where the prompt is told without
+  // (Bedrock).
+  const isCache = completion !== null && [cached, written, cached + written].includes(beside);
+  const inputTokens = prompt + (isCache ? beside : 0);
+  const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, beside));
+  // Of servers that do not count.
+  if (inputTokens + outputTokens === 0) return null;
   const cachedInputTokens = Math.min(inputTokens, cached);
-  const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, tokenCount(details.cache_write_tokens) ?? 0);
+  const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, written);
   return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens };
-}
-
-/** xAI and Gemini count the tokens of thinking in the total alone, and bill them as output. */
-function readOutputTokens(usage: JsonObject, inputTokens: number): number | null {
-  const told = tokenCount(usage.completion_tokens);
-  const total = tokenCount(usage.total_tokens);
-  return total === null ? told : Math.max(told ?? 0, total - inputTokens);
 }
 
 export function stringOrNull(value: unknown): string | null {
