@@ -102,7 +102,7 @@ export class Gateway {
       if (isModelChange(event)) this.#serving.modelsChanged();
     });
     learner.onReplaced(() => {
-      keyLimiter.bookedAll();
+      keyLimiter.bookedUpTo(learner.knowledge.lastFolded?.time ?? 0);
       this.#serving.modelsChanged();
     });
     this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog });

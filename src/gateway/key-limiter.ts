@@ -126,10 +126,15 @@ export class KeyLimiter {
     for (const account of this.#accounts.values()) drop(account, decisionId);
   }
 
-  /** The ledger was made anew from the whole log: the end of every request that is over is in it. */
-  bookedAll(): void {
+  /**
+   * The ledger was read from a snapshot or made anew: requests that ended up to `time` (milliseconds since the epoch) are
+   * in it. The end of a later one may still wait for a store that fails.
+   */
+  bookedUpTo(time: number): void {
     for (const account of this.#accounts.values()) {
-      for (const [id, { endedAt }] of account.reservations) if (endedAt !== null) drop(account, id);
+      for (const [id, { endedAt }] of account.reservations) {
+        if (endedAt !== null && endedAt <= time) drop(account, id);
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FakeStore } from '../gateway/unit/fake-store.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -16,6 +17,12 @@ const chat = (gateway: TestGateway, key = TEAM, fields: object = {}) =>
 const withKeys = (...keys: object[]) => ({ auth: { keys } });
 /** One million tokens of it cost a dollar, in or out. */
 const PLAIN_PRICE = { price: { input: 1, output: 1 } };
+
+class ReadOnlyStore extends FakeStore {
+  override async append(): Promise<never> {
+    throw new Error(this.failing ? 'the disk is away' : 'there is no room');
+  }
+}
 
 let folder: string | null = null;
 afterEach(() => {
@@ -248,6 +255,20 @@ describe('a budget', () => {
 
     const third = kept(await start({ usd: 0.0009, per: 'month' }, options));
     expect(await count(third)).toBe(1);
+  });
+
+  it('counts what is not in the log yet: a store that failed at the start may be read before it can be written', async () => {
+    const [clock, store] = [new ManualClock(), new ReadOnlyStore()];
+    store.failing = true;
+    const gateway = kept(await start({ usd: 0.0005, per: 'day' }, { clock, store }));
+    while ((await chat(gateway, TEAM, { max_tokens: 80 })).status === 200);
+    store.failing = false;
+    while (!gateway.logged.join('').includes('no room')) {
+      clock.advance(1000);
+      await settled(gateway);
+    }
+    expect(store.reads).not.toHaveLength(0);
+    expect((await chat(gateway, TEAM, { max_tokens: 80 })).json.error.code).toBe('insufficient_quota');
   });
 
   it('is charged the prediction when a client leaves before there is anything to count', async () => {
