@@ -15,7 +15,7 @@ const schema = {
     day: { type: 'string', format: 'date' },
     code: { type: 'string', pattern: '^[A-Z]+$', format: 'iban' },
     stops: { type: 'array', items: { $ref: '#/$defs/place' }, minItems: 1, maxItems: 9 },
-    legs: { type: 'array', items: { type: 'integer' }, minItems: 2 },
+    legs: { type: 'array', items: { type: 'integer' }, uniqueItems: true, minItems: 2 },
     by: { oneOf: [{ enum: ['car', 'rail'] }, { type: 'null' }] },
   },
   required: ['price'],

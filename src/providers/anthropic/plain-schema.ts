@@ -17,14 +17,18 @@ export function plainSchema(schema: unknown): unknown {
   for (const [keyword, value] of Object.entries(schema)) {
     const taken = plainKeyword(keyword, value);
     if (taken) plain[taken.keyword] = taken.value;
-    // The dialect constrains nothing, and a closed object is what comes anyway.
-    else if (keyword !== '$schema' && typeof value !== 'boolean') told.push(`${keyword}: ${JSON.stringify(value)}`);
+    else if (isConstraint(keyword, value)) told.push(`${keyword}: ${JSON.stringify(value)}`);
   }
   if (schema.type === 'object' || schema.properties !== undefined) plain.additionalProperties = false;
   if (told.length === 0) return plain;
   const { description } = plain;
   const constraints = `{${told.join(', ')}}`;
   return { ...plain, description: typeof description === 'string' ? `${description}\n\n${constraints}` : constraints };
+}
+
+/** The dialect constrains nothing, and a closed object is what comes anyway. */
+function isConstraint(keyword: string, value: unknown): boolean {
+  return keyword !== '$schema' && !(keyword === 'additionalProperties' && typeof value === 'boolean');
 }
 
 /** Null for a keyword that is not taken, or not with this value. */
