@@ -1,3 +1,4 @@
+import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
@@ -91,8 +92,8 @@ export class OpenAIProvider implements Provider {
       try {
         const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
         // Only now: an answer that quotes the client may mention the field, but would then be the same without it. Nor
-        // where the client has such options itself: what was refused may be another one of those.
-        if (usageRefused && !hasOptions) this.#withoutUsage.add(model);
+        // where the client asks otherwise: what was refused may be just that.
+        if (usageRefused && asksForUsageAlone(request.body)) this.#withoutUsage.add(model);
         return { answer, ...sent };
       } catch (error) {
         if (!usageRefused && (sent.usageAdded || (adapt && hasOptions)) && refusesUsage(error)) {
@@ -140,6 +141,15 @@ export class OpenAIProvider implements Provider {
       modelSpecific: isModelSpecific(body),
     });
   }
+}
+
+/** As the gateway itself would, or as today's clients always do: what is refused is no slip of the client's. */
+function asksForUsageAlone(body: ChatBody): boolean {
+  const { stream, stream_options: options } = body;
+  if (!isSet(body, 'stream_options')) return true;
+  return (
+    stream === true && isJsonObject(options) && options.include_usage === true && Object.keys(options).length === 1
+  );
 }
 
 /** Mistral and others answer so. */
