@@ -48,10 +48,12 @@ export class LogTail {
     this.#fresh = [];
   }
 
-  /** Whether this very event stands at its number: another one there means another log. */
+  /** Whether this very event stands at its number, or stood there until it was pruned: another one there means another log. */
   async holds({ sequence, decisionId, type, time }: PlaceInLog): Promise<boolean> {
     const [stored] = await this.#store.readAfter(sequence - 1, 1);
-    if (stored?.sequence !== sequence) return false;
+    if (!stored) return false;
+    // Numbers have no other gaps.
+    if (stored.sequence > sequence) return true;
     // The time, because events of models belong to no decision.
     return stored.decisionId === decisionId && stored.type === type && stored.time === time;
   }

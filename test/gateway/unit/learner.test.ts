@@ -266,6 +266,19 @@ describe('Learner.distrust', () => {
 });
 
 describe('Learner.recheck', () => {
+  it('takes a log for the same whose event at the end of the snapshot was pruned', async () => {
+    const old = randomStream(40, 3);
+    const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
+    const store = await storeWithSnapshot(events, old.length);
+    store.events.splice(0, old.length);
+    const setUp = learnerOn(store);
+    vi.spyOn(store, 'readAfter').mockRejectedValueOnce(new Error('busy'));
+    await expect(setUp.learner.start()).rejects.toThrow('busy');
+    await setUp.learner.recheck();
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(events));
+  });
+
   it('goes on with the log that it knows', async () => {
     const stream = randomStream(40, 10);
     const setUp = learnerOn(await storeWith(stream.slice(0, 90)));
