@@ -16,9 +16,10 @@ export async function serve(file: string): Promise<void> {
     gateway.metrics.collectProcessMetrics();
     // Before it listens: to read a long log takes minutes.
     const stopReloading = keepUpToDate(gateway, file, log);
+    const listening = stopOnSignals(gateway, log, stopReloading);
     const address = await gateway.listen();
+    listening();
     log.info({ config: file, models: loaded.config.models.length }, `MixLLM Gateway listens on ${address}/v1`);
-    stopOnSignals(gateway, log, stopReloading);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
     const hint = existsSync(file) ? '' : '\nName another file with --config FILE.';
@@ -60,12 +61,17 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   );
 }
 
-/** Ends in order on SIGINT and SIGTERM. */
-function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): void {
-  let stopping = false;
+/**
+ * Ends on SIGINT and SIGTERM: in order once the gateway listens, at once before. Nobody is served then, and what was read
+ * of a long log is kept every few seconds; but a container's first process does not hear what it does not listen to.
+ * @returns to be called when the gateway listens
+ */
+function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {
+  let state: 'starting' | 'listening' | 'stopping' = 'starting';
   const stop = async (signal: string) => {
-    if (stopping) process.exit(1);
-    stopping = true;
+    if (state === 'starting') log.info(`${signal}: stopped before the gateway has begun to serve.`);
+    if (state !== 'listening') process.exit(state === 'starting' ? 0 : 1);
+    state = 'stopping';
     log.info(`${signal}: shutting down; a second one stops at once.`);
     stopReloading();
     // Whoever presses Ctrl-C has no load balancer to wait for.
@@ -74,6 +80,9 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+  return () => {
+    state = 'listening';
+  };
 }
 
 function isListenError(error: unknown): boolean {

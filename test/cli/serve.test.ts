@@ -163,17 +163,21 @@ describe('mixllm serve', () => {
     await upstream.close();
   });
 
-  it('reloads while it still reads its event log, too', async () => {
+  it('reloads and ends while it still reads its event log, too', async () => {
     const lock = new DatabaseSync(join(folder, 'log.db'));
     lock.exec('BEGIN EXCLUSIVE');
     const file = join(folder, 'mixllm.yaml');
     const withOneOff = `providers: { off: { type: openai, api_key: "\${ABSENT}" }, `;
     writeFileSync(file, config('http://127.0.0.1:9', 0.2).replace('providers: { ', withOneOff));
-    const gateway = launch(file);
-    await gateway.saw(/ABSENT/);
+    const [leaving, gateway] = [launch(file), launch(file)];
+    await Promise.all([leaving.saw(/ABSENT/), gateway.saw(/ABSENT/)]);
     gateway.child.kill('SIGHUP');
+    leaving.child.kill('SIGTERM');
     await gateway.saw(/The config was reloaded/);
+    await leaving.saw(/SIGTERM: stopped/);
     lock.close();
+    if (leaving.child.exitCode === null) await once(leaving.child, 'exit');
+    expect(leaving.child.exitCode).toBe(0);
     await gateway.saw(/listens on/);
     expect(gateway.output()).not.toContain('cannot be read');
   });
