@@ -116,11 +116,7 @@ describe('mixllm evaluate', () => {
     expect(names.sort()).toEqual(['mixllm', 'oracle']);
   });
 
-  it('refuses what leaves nothing to learn from, nothing to judge, or nothing to take shares of', async () => {
-    const asked = (file: string, ...more: string[]) =>
-      mixllm('evaluate', '--data', file, '--seeds', '1', '--predictors', 'static-mix', ...more);
-    await expect(asked(four, '--split', '1')).rejects.toThrow(/of 160 queries a split of 1 leaves 160 to learn from/);
-    await expect(asked(four, '--split', '0.001')).rejects.toThrow(/leaves 0 to learn from and 160 to judge/);
+  it('refuses what leaves nothing to take shares of, or no stream, and two files of one name', async () => {
     const free = join(folder, 'free.jsonl');
     const rows = Array.from({ length: 9 }, (_, i) => ({
       id: `${i}`,
@@ -128,9 +124,10 @@ describe('mixllm evaluate', () => {
       models: { m: { quality: 1, cost: 0 }, n: { quality: 0, cost: 1 } },
     }));
     writeFileSync(free, rows.map((row) => JSON.stringify(row)).join('\n'));
-    await expect(asked(free)).rejects.toThrow(/m, the best single model, scores or costs nothing/);
+    const asked = mixllm('evaluate', '--data', free, '--seeds', '1', '--predictors', 'static-mix');
+    await expect(asked).rejects.toThrow(/m, the best single model, scores or costs nothing/);
     writeFileSync(free, JSON.stringify(rows[0]));
-    await expect(mixllm('bench', '--online', '--data', free)).rejects.toThrow(/free.jsonl/);
+    await expect(mixllm('bench', '--online', '--data', free)).rejects.toThrow(/free.jsonl: 1 queries are too few/);
     // One's figures and plot would stand in the place of the other's.
     const twice = mixllm('evaluate', '--data', free, `${free}.gz`);
     await expect(twice).rejects.toThrow(/are both called free in reports/);
