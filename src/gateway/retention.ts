@@ -30,13 +30,16 @@ export class Retention {
   readonly #parts: RetentionParts;
   #cancel: () => void = () => {};
   #stopped = false;
+  /** Both clocks when the last round began. */
+  #lastRound = { at: 0, monotonic: 0 };
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#after(FIRST_AFTER_MS, 0);
+    this.#now();
+    this.#after(FIRST_AFTER_MS, () => this.#begin());
   }
 
   stop(): void {
@@ -44,22 +47,33 @@ export class Retention {
     this.#cancel();
   }
 
-  /** @param deleted events of this round so far */
-  #after(milliseconds: number, deleted: number): void {
-    if (!this.#stopped) this.#cancel = this.#parts.clock.after(milliseconds, () => void this.#prune(deleted));
+  #after(milliseconds: number, work: () => Promise<void>): void {
+    if (!this.#stopped) this.#cancel = this.#parts.clock.after(milliseconds, () => void work());
   }
 
-  async #prune(before: number): Promise<void> {
-    const { store, clock, metrics, log, keepDays, savedUpTo } = this.#parts;
+  #begin(): Promise<void> {
+    return this.#prune(this.#now() - this.#parts.keepDays * DAY_MS, 0);
+  }
+
+  /** @param time what is older goes @param before events of this round that are gone */
+  async #prune(time: number, before: number): Promise<void> {
+    const { store, metrics, log, keepDays, savedUpTo } = this.#parts;
     try {
-      const limits = { time: clock.now() - keepDays * DAY_MS, sequence: savedUpTo() };
-      const deleted = await store.prune(limits, DECISIONS_AT_ONCE);
+      const deleted = await store.prune({ time, sequence: savedUpTo() }, DECISIONS_AT_ONCE);
       metrics.eventsPruned.inc(deleted);
-      if (deleted > 0) return this.#after(PAUSE_MS, before + deleted);
+      if (deleted > 0) return this.#after(PAUSE_MS, () => this.#prune(time, before + deleted));
       if (before > 0) log.info({ events: before }, `Events of decisions older than ${keepDays} days were deleted.`);
     } catch (error) {
       log.warn({ err: error }, 'Old events could not be deleted from the event log; it is tried again in an hour.');
     }
-    this.#after(EVERY_MS, 0);
+    this.#after(EVERY_MS, () => this.#begin());
+  }
+
+  /** What is deleted is gone: a clock that has leapt ahead is believed at the next round, if it is still there then. */
+  #now(): number {
+    const { clock } = this.#parts;
+    const last = this.#lastRound;
+    this.#lastRound = { at: clock.now(), monotonic: clock.monotonic() };
+    return Math.min(clock.now(), last.at + this.#lastRound.monotonic - last.monotonic);
   }
 }

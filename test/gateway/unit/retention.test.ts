@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Learner } from '../../../src/gateway/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Retention } from '../../../src/gateway/retention.ts';
@@ -69,6 +69,23 @@ describe('Retention', () => {
     saved = 4;
     await later(3_600_000);
     expect(ids()).toEqual(['young']);
+  });
+
+  it('deletes nothing because of a clock that is years ahead for a moment', async () => {
+    const { store, clock, retention, later, ids } = setUp();
+    await store.append([...old('old', 41), ...old('young', 1), ...old('last', 1)]);
+    retention.start();
+    const leap = vi.spyOn(clock, 'now').mockReturnValue(START + 1000 * DAY_MS);
+    await later(60_000);
+    leap.mockRestore();
+    await later(3_600_000);
+    expect(ids()).toEqual(['young', 'last']);
+    // Of a machine that slept only the one clock goes on.
+    vi.spyOn(clock, 'now').mockReturnValue(START + 60 * DAY_MS);
+    await later(3_600_000);
+    expect(ids()).toEqual(['young', 'last']);
+    await later(3_600_000);
+    expect(ids()).toEqual(['last']);
   });
 
   it('says that the store failed, and tries again', async () => {
