@@ -75,7 +75,7 @@ export class Snapshots {
 
   /** Before the end: whatever is not in the last one. */
   async saveLast(state: LearnerState): Promise<void> {
-    if (state.sequence > this.#last.sequence) await this.#save(state);
+    if (state.sequence > this.#savedUpTo) await this.#save(state);
   }
 
   /** What was saved is of a state that is gone, perhaps of another log. */

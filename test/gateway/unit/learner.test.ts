@@ -366,6 +366,21 @@ describe('Learner.setPriors', () => {
     expect(learner.knowledge.sequence).toBe(stream.length);
   });
 
+  it('tries once more on closing to write a snapshot that could not be written before', async () => {
+    const stream = randomStream(200, 16);
+    const { learner, store, clock } = learnerOn(new FakeStore());
+    await learner.start();
+    clock.advance(60_000);
+    await store.append(stream);
+    const save = store.saveSnapshot.bind(store);
+    store.saveSnapshot = async () => Promise.reject(new Error('the disk is full'));
+    learner.wake(stream.length);
+    await learner.idle();
+    store.saveSnapshot = save;
+    await learner.close();
+    expect(store.snapshots.get('learner')?.sequence).toBe(stream.length);
+  });
+
   it('leaves the rest of a long log to the next start', async () => {
     const stream = randomStream(1200, 13);
     const { learner, store, recorded } = learnerOn(await storeWith(stream));
