@@ -47,6 +47,8 @@ export interface GatewayOptions {
 
 const IDLE_SWEEP_MS = 50;
 const SHUTTING_DOWN = 'the gateway is shutting down';
+/** Time that clients have to take the closing error event of a stream that a shutdown breaks off. */
+const LAST_WORDS_MS = 250;
 const LAST_RECORDS_MS = 1000;
 
 /** The composition root: config in, wired gateway out. With its parts in wiring/ the only place that names concrete classes. */
@@ -212,15 +214,18 @@ export class Gateway {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
     this.#recording.stopFollowing();
+    let cancelCut = () => {};
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
-      this.#log.warn('Some answers took longer than the shutdown may: their connections are closed.');
-      this.server.server.closeAllConnections();
+      this.#log.warn('Some answers took longer than the shutdown may: they are broken off.');
+      this.#chat.breakOffStreams();
+      cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
     });
     // A connection whose answer ends only now would idle on until its keep-alive runs out.
     const sweep = setInterval(() => this.server.server.closeIdleConnections(), IDLE_SWEEP_MS);
     await this.server.close();
     clearInterval(sweep);
     cancel();
+    cancelCut();
     // A connection that was cut ends its request a moment later; that end is to be in the log.
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.#recording.close();

@@ -9,6 +9,7 @@ import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
 import { type Conversation, Conversations } from './conversations.ts';
+import type { Deadline } from './deadline.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { FeedbackRequests } from './feedback-requests.ts';
 import type { ImplicitSignals } from './implicit-signals.ts';
@@ -72,6 +73,7 @@ interface Routed {
 export class Chat {
   readonly #parts: ChatParts;
   readonly #open = new Set<Exchange>();
+  readonly #streams = new Set<Deadline>();
   readonly #conversations: Conversations;
   readonly #budget: RoutingBudget;
 
@@ -138,6 +140,11 @@ export class Chat {
   /** The decision of an answer that is still on its way; null when there is none of that id. */
   openDecision(completionId: string): string | null {
     return [...this.#open].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
+  }
+
+  /** Ends running streams by an error event: to some clients a connection that just closes is the end of a whole answer. */
+  breakOffStreams(): void {
+    for (const deadline of this.#streams) deadline.breakOff('The gateway is shutting down.');
   }
 
   /** Resolves once every request that has begun is recorded. */
@@ -224,6 +231,8 @@ export class Chat {
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
+    this.#streams.add(opened.deadline);
+    void exchange.finished.then(() => this.#streams.delete(opened.deadline));
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.

@@ -1,5 +1,5 @@
 import type { Timeouts } from '../domain/arm.ts';
-import { UpstreamError } from '../domain/errors.ts';
+import { UpstreamError, type UpstreamFailure } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
 /**
@@ -33,7 +33,7 @@ export class Deadline {
     this.#cancelTotal = this.#after(timeouts.totalMs, 'The answer took longer than');
   }
 
-  /** Aborted when a limit has passed, and by nothing else. Made when first asked for: whole answers need none. */
+  /** Aborted when a limit has passed or the gateway broke the answer off, and by nothing else. Made when first asked for: whole answers need none. */
   get expired(): AbortSignal {
     this.#expired ??= new AbortController();
     if (this.#expiredBy) this.#expired.abort(this.#expiredBy);
@@ -70,6 +70,11 @@ export class Deadline {
     this.#cancelWait = this.#clock.after(milliseconds, () => this.limit.abort(new Error('The answer is complete.')));
   }
 
+  /** The gateway itself ends an answer that is still on its way; nothing happens to one that is complete. */
+  breakOff(reason: string): void {
+    if (!this.#over) this.#expire(reason, 'interrupted');
+  }
+
   stop(): void {
     this.#over = true;
     this.#cancelFirst();
@@ -95,9 +100,9 @@ export class Deadline {
     return this.#clock.after(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
   }
 
-  #expire(message: string): void {
+  #expire(message: string, failure: UpstreamFailure = 'timeout'): void {
     this.stop();
-    const error = new UpstreamError('timeout', message);
+    const error = new UpstreamError(failure, message);
     this.#expiredBy = error;
     this.limit.abort(error);
     this.#expired?.abort(error);

@@ -25,7 +25,7 @@ export async function* streamBody(
   // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
   // Nor may the arm's breaker hold it against the arm.
   deadline.expired.addEventListener('abort', () =>
-    exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : 'timeout'),
+    exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : deadline.expired.reason.failure),
   );
   try {
     for await (const piece of joined(opened.value)) {

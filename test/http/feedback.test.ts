@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -226,6 +227,31 @@ describe('a shutdown', () => {
     const events = await again.gateway.store.readAfter(0, 10);
     expect(events.map(({ type }) => type).sort()).toEqual(['completed', 'completed', 'decided', 'decided']);
     for (const event of events) if (event.type === 'completed') expect(event.outcome).toBe('aborted');
+  });
+
+  it('ends a running stream by an error event: a connection that just closes may pass for the end', async () => {
+    const upstream = kept(
+      await startRawUpstream((response) => void response.write(sse(chunk({ role: 'assistant', content: 'Half' })))),
+    );
+    const config = { server: { port: 0, shutdown_s: 0.05 } };
+    const gateway = await startTestGateway({ urls: { big: upstream.url }, config });
+    // With this header undici, and so fetch, takes an answer for whole wherever the connection ends.
+    const { port } = new URL(gateway.url);
+    const headers = { 'content-type': 'application/json', connection: 'close' };
+    const text = new Promise<string>((resolve, reject) => {
+      const sent = request(
+        { port, path: '/v1/chat/completions', method: 'POST', headers, agent: false },
+        (answered) => {
+          void gateway.close();
+          answered.toArray().then((bytes) => resolve(Buffer.concat(bytes).toString()), reject);
+        },
+      );
+      sent.end(JSON.stringify(ask('Hello', { stream: true })));
+    });
+    const [half, last] = (await text).trim().split('\n\n');
+    expect(half).toContain('Half');
+    expect(JSON.parse(last.slice('data: '.length)).error.message).toContain('shutting down');
+    expect(gateway.logged.join()).toContain('"outcome":"interrupted"');
   });
 });
 
