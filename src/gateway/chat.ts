@@ -85,7 +85,7 @@ export class Chat {
 
   /** Tells the metrics of the budget: days end and answers cost while nobody asks. */
   tellBudget(): void {
-    this.#budget.weight(this.#parts.runtime());
+    this.#budget.tell(this.#parts.runtime());
   }
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */

@@ -26,12 +26,22 @@ export class RoutingBudget {
     this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
 
-  /** The weight now, told to the metrics as well; null without a budget. */
+  /** The weight now; null without a budget. */
   weight({ budget, defaultWeight }: Pick<Runtime, 'budget' | 'defaultWeight'>): number | null {
-    if (!budget) return null;
-    const ledger = this.#ledger;
+    return budget ? weightOfNu(this.#ledger.nu(defaultWeight)) : null;
+  }
+
+  /** Tells the metrics how things stand now; without a budget they have no word of one. */
+  tell(runtime: Pick<Runtime, 'budget' | 'defaultWeight'>): void {
+    const { budget } = runtime;
     const { metrics, clock } = this.#parts;
-    const weight = weightOfNu(ledger.nu(defaultWeight));
+    const ledger = this.#ledger;
+    metrics.budgetTargetUsd.reset();
+    metrics.budgetSpentUsd.reset();
+    // A reset would leave it at 0, which is a weight like others.
+    metrics.budgetWeight.remove();
+    const weight = this.weight(runtime);
+    if (!budget || weight === null) return;
     metrics.budgetWeight.set(weight);
     if ('usdPerDay' in budget) {
       metrics.budgetTargetUsd.set({ per: 'day' }, budget.usdPerDay);
@@ -40,7 +50,6 @@ export class RoutingBudget {
       metrics.budgetTargetUsd.set({ per: 'request' }, budget.usdPerRequest);
       metrics.budgetSpentUsd.set({ per: 'request' }, ledger.meanUsd);
     }
-    return weight;
   }
 
   get #ledger(): BudgetLedger {

@@ -52,6 +52,13 @@ describe('routing.targets.budget', () => {
     expect(1 / (1 + ledger.nu(0.5))).toBeCloseTo(decision.weight, 9);
     const named = await send(`${gateway.url}/v1/route`, ask('Hi', { model: 'auto:0.7' }));
     expect(named.json).toMatchObject({ weight: 0.7, weight_from: 'model' });
+    // A budget that is taken out of the config is no longer told of: a weight of 0 would be one like others.
+    const { config } = gateway.gateway;
+    gateway.gateway.reload({
+      config: { ...config, routing: { ...config.routing, targets: {} } },
+      missingKeys: new Map(),
+    });
+    expect((await get(`${gateway.url}/metrics`)).text).not.toMatch(/^mixllm_budget_/m);
   });
 
   it("refuses what the day's budget no longer pays for, until midnight", async () => {
