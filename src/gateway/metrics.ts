@@ -132,6 +132,21 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
+  /**
+   * Begins what is counted of these models and keys with 0: of a series that appears with its first event, Prometheus
+   * sees no increase. What has been counted stays.
+   * @param budgetKeys names of the keys that have a budget
+   */
+  begin(models: readonly string[], budgetKeys: readonly string[]): void {
+    for (const model of models) {
+      this.breakerState.inc({ model }, 0);
+      this.breakerOpenings.inc({ model }, 0);
+      this.snapshotChanges.inc({ model }, 0);
+      for (const direction of ['better', 'worse']) this.driftAlarms.inc({ model, direction }, 0);
+    }
+    for (const key of budgetKeys) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
+  }
+
   /** A part is degraded while it is for any of its causes. */
   degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
     const causes = this.#degradedCauses.get(part) ?? new Set();

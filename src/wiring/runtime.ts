@@ -35,7 +35,10 @@ export function buildRuntime(
   const { learner, metrics, tierSlopes } = parts;
   const arms = enabledArms(loaded);
   if (arms.length === 0) throw noModel(loaded);
-  for (const { id } of arms) metrics.breakerState.inc({ model: id }, 0);
+  metrics.begin(
+    arms.map(({ id }) => id),
+    config.auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
+  );
   const reference = referenceArm(config, arms, parts.log);
   learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes));
   learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);

@@ -34,6 +34,7 @@ describe('the circuit breaker', () => {
     );
     const cheap = () => send(completions(gateway), ask('x', { model: 'auto:0' }));
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 0');
+    expect(await metrics(gateway)).toContain('mixllm_drift_alarms_total{model="small",direction="worse"} 0');
     for (let i = 0; i < 6; i++) expect((await cheap()).headers.get('x-mixllm-model')).toBe('big');
     expect(gateway.upstreams.small.requests).toBe(3);
     expect(await explained(gateway, 'small')).toMatchObject({

@@ -132,6 +132,11 @@ describe('a budget', () => {
   it('is never overdrawn, however many ask at once, and then refuses as OpenAI does', async () => {
     // An answer costs 100 millionths; some 130 are set aside for it.
     const gateway = kept(await start({ usd: 0.001, per: 'day' }, { clock: new ManualClock() }));
+    // From 0 on: of a series that begins with the first refusal, Prometheus sees no increase.
+    const refusals = /^mixllm_limited_requests_total\{.*\} .*$/gm;
+    expect((await get(`${gateway.url}/metrics`)).text.match(refusals)).toEqual([
+      'mixllm_limited_requests_total{key="team",limit="budget"} 0',
+    ]);
     const answers = await Promise.all(Array.from({ length: 30 }, () => chat(gateway, TEAM, { max_tokens: 80 })));
     const served = answers.filter(({ status }) => status === 200);
     for (const { status, json, headers } of answers) {
