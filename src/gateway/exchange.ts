@@ -181,6 +181,9 @@ export class Exchange {
       // A figure that the metrics refuse is no reason to fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
+    const failures = this.attempts
+      .filter(({ result }) => result !== 'ok' && result !== 'aborted')
+      .map(({ arm, result, status }) => ({ model: arm, failure: result, status }));
     this.#parts.log.info(
       {
         requestId: this.#requestId,
@@ -189,6 +192,7 @@ export class Exchange {
         outcome,
         status,
         attempts: this.attempts.length,
+        ...(failures.length > 0 && { failures }),
         latencyMs: Math.round(now - this.#arrivedAt),
         costUsd: bill?.costUsd ?? null,
         ...(bill?.estimated && { usageEstimated: true }),

@@ -46,6 +46,14 @@ describe('the circuit breaker', () => {
     expect(gateway.logged.map((line) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({ level: 40, model: 'small', failures: 3, msg: expect.stringContaining('breaker') }),
     );
+    // Whoever asks why another model answered finds it beside the answer.
+    const lines = gateway.logged.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'chat completion');
+    expect(lines[0]).toMatchObject({
+      model: 'big',
+      attempts: 2,
+      failures: [{ model: 'small', failure: 'status', status: 500 }],
+    });
+    expect(lines.at(-1)).not.toHaveProperty('failures');
 
     clock.advance(20_000);
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 1');
