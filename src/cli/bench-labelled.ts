@@ -9,7 +9,7 @@ import { recordedOutputTokens } from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';
 import { mean } from '../util/statistics.ts';
-import { recordedModels, startLoopbackGateway } from './loopback-gateway.ts';
+import { startRecordedGateway } from './loopback-gateway.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface LabelledBenchOptions {
@@ -102,14 +102,12 @@ async function runThroughGateway(stream: Stream, labelled: number): Promise<numb
       };
     },
   });
-  const { gateway, url } = await startLoopbackGateway(
-    recordedModels(prices, upstream.url),
+  const { gateway, url } = await startRecordedGateway(
+    upstream,
+    prices,
     models[reference],
     derivedSeed(seed, PURPOSE.choices),
-  ).catch(async (error) => {
-    await upstream.close();
-    throw error;
-  });
+  );
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = () => `seed ${seed}: ${sent}/${requests.length} requests answered`;
   try {

@@ -14,7 +14,7 @@ import {
 } from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { seededRandom } from '../util/random.ts';
-import { recordedModels, startLoopbackGateway } from './loopback-gateway.ts';
+import { startRecordedGateway } from './loopback-gateway.ts';
 
 export interface BenchRunOptions {
   data: string;
@@ -44,14 +44,7 @@ export async function runBench(options: BenchRunOptions, data: RecordedData): Pr
   // As an operator would: the model that all queries would go to if there were no gateway.
   const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
   const upstream = await startRecordedUpstream(data, queries, prices);
-  const { gateway, url } = await startLoopbackGateway(
-    recordedModels(prices, upstream.url),
-    reference,
-    options.seed,
-  ).catch(async (error) => {
-    await upstream.close();
-    throw error;
-  });
+  const { gateway, url } = await startRecordedGateway(upstream, prices, reference, options.seed);
   const progress = new ProgressLine(process.stderr, systemClock);
   try {
     const columnOf = (arm: string) => data.models.indexOf(arm);

@@ -14,7 +14,7 @@ export interface LoopbackModel {
 }
 
 /** Recorded models, all answered by one upstream. */
-export function recordedModels(prices: readonly RecordedPrice[], url: string): LoopbackModel[] {
+function recordedModels(prices: readonly RecordedPrice[], url: string): LoopbackModel[] {
   return prices.map(({ model, input, output }) => ({
     id: model,
     format: 'openai',
@@ -53,6 +53,21 @@ export async function startLoopbackGateway(
   const log = pino({ level: 'warn' }, pino.destination(2));
   const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
   return { gateway, url: await gateway.listen() };
+}
+
+/** The same before recorded outcomes, whose upstream is closed where their names or prices are none for the gateway. */
+export async function startRecordedGateway(
+  upstream: { url: string; close(): Promise<void> },
+  prices: readonly RecordedPrice[],
+  reference: string,
+  seed: number,
+): Promise<{ gateway: Gateway; url: string }> {
+  try {
+    return await startLoopbackGateway(recordedModels(prices, upstream.url), reference, seed);
+  } catch (error) {
+    await upstream.close();
+    throw error;
+  }
 }
 
 /** Names and prices may be those of a file that knows nothing of the gateway's rules. */

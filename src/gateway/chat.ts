@@ -72,8 +72,8 @@ interface Routed {
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
-  readonly #open = new Set<Exchange>();
-  readonly #streams = new Set<Deadline>();
+  /** With the deadline of its answer where that is a stream under way. */
+  readonly #open = new Map<Exchange, Deadline | null>();
   readonly #conversations: Conversations;
   readonly #budget: RoutingBudget;
 
@@ -115,7 +115,7 @@ export class Chat {
       decision,
       context: features.context,
     };
-    this.#open.add(exchange);
+    this.#open.set(exchange, null);
     const signalsAtEnd = this.#parts.implicitSignals.begin(input, runtime.implicit);
     void exchange.finished.then((completed) => {
       this.#open.delete(exchange);
@@ -139,12 +139,12 @@ export class Chat {
 
   /** The decision of an answer that is still on its way; null when there is none of that id. */
   openDecision(completionId: string): string | null {
-    return [...this.#open].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
+    return [...this.#open.keys()].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
   }
 
   /** Ends running streams by an error event: to some clients a connection that just closes is the end of a whole answer. */
   breakOffStreams(): void {
-    for (const deadline of this.#streams) deadline.breakOff('The gateway is shutting down.');
+    for (const deadline of this.#open.values()) deadline?.breakOff('The gateway is shutting down.');
   }
 
   /** Resolves once every request that has begun is recorded. */
@@ -154,7 +154,7 @@ export class Chat {
 
   /** Resolves once the requests that are under way now are recorded, whatever begins meanwhile. */
   async ended(): Promise<void> {
-    await Promise.all([...this.#open].map((exchange) => exchange.finished));
+    await Promise.all([...this.#open.keys()].map((exchange) => exchange.finished));
   }
 
   /** @param decisionId null for a decision that is only shown: nothing is set aside for it */
@@ -231,8 +231,7 @@ export class Chat {
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
-    this.#streams.add(opened.deadline);
-    void exchange.finished.then(() => this.#streams.delete(opened.deadline));
+    if (this.#open.has(exchange)) this.#open.set(exchange, opened.deadline);
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.

@@ -181,9 +181,6 @@ export class Exchange {
       // A figure that the metrics refuse is no reason to fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
-    const failures = this.attempts
-      .filter(({ result }) => result !== 'ok' && result !== 'aborted')
-      .map(({ arm, result, status }) => ({ model: arm, failure: result, status }));
     this.#parts.log.info(
       {
         requestId: this.#requestId,
@@ -192,7 +189,7 @@ export class Exchange {
         outcome,
         status,
         attempts: this.attempts.length,
-        ...(failures.length > 0 && { failures }),
+        failures: failuresIn(this.attempts),
         latencyMs: Math.round(now - this.#arrivedAt),
         costUsd: bill?.costUsd ?? null,
         ...(bill?.estimated && { usageEstimated: true }),
@@ -257,4 +254,11 @@ function callEnd({ result, status }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
   if (result === 'aborted' || result === 'unread' || result === 'error') return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
+}
+
+/** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
+function failuresIn(attempts: readonly AttemptRecord[]) {
+  const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
+  if (!attempts.some(failed)) return undefined;
+  return attempts.filter(failed).map(({ arm, result, status }) => ({ model: arm, failure: result, status }));
 }
