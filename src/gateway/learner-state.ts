@@ -1,6 +1,5 @@
 import { DRIFT } from '../bandit/defaults.ts';
-import { DriftMonitor, type DriftMonitorState, type DriftOptions } from '../bandit/drift-monitor.ts';
-import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
+import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import type { Observation } from '../bandit/policy.ts';
 import type { Decision } from '../domain/decision.ts';
 import {
@@ -16,19 +15,12 @@ import {
   type SnapshotChangedEvent,
   type StoredEvent,
 } from '../domain/events.ts';
-import { changedBy, type ModelChange, type ModelChanges } from '../domain/model-changes.ts';
+import { changedBy } from '../domain/model-changes.ts';
 import { coefficientsUnder } from '../features/feature-map.ts';
-import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
-import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
-import { Launches, type LaunchesState } from '../routing/launches.ts';
-import { ArmResets, type ArmResetsState, type DriftReset } from './arm-resets.ts';
-import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
-import type { PlaceInLog } from './log-tail.ts';
+import type { DriftReset } from './arm-resets.ts';
+import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
-import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
 import { decodeState, encodeState } from './state-bytes.ts';
-import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
-import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 const MIN_CHARACTERS = 500;
@@ -36,66 +28,29 @@ const MIN_CHARACTERS = 500;
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
 const FOLD_VERSION = 13;
 
-interface SerialisedState extends ArmResetsState {
-  lastFolded: PlaceInLog | null;
-  policy: LinearPolicyState;
-  statistics: ArmStatisticsState;
-  foreign: ForeignContextsState;
-  launches: LaunchesState;
-  ledger: BudgetLedgerState;
-  drift: DriftMonitorState;
-  known: string[];
-  spend: SpendLedgerState;
-  volunteers: VolunteerCalibrationState;
-  snapshots: UpstreamSnapshotsState;
-  modelChanges: [string, ModelChange][];
-}
-
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
-export class LearnerState {
-  readonly policy: LinearPolicy;
-  readonly statistics = new ArmStatistics();
-  /** What was learned from that another feature map made. */
-  readonly foreign = new ForeignContexts();
-  readonly launches = new Launches();
-  /** What routing has spent of its budget. */
-  readonly ledger = new BudgetLedger();
-  readonly drift = new DriftMonitor();
+export class LearnerState extends LearnerParts {
   /** When an arm's ratings count as drifted: by the config in force. */
   driftOptions: DriftOptions = DRIFT;
-  /** Arms that were on offer in a decision since their last reset. */
-  readonly known = new Set<string>();
-  /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
-  readonly spend = new SpendLedger();
-  modelChanges: ModelChanges = new Map();
-  /** Of which upstream model the arms' states are. */
-  readonly snapshots = new UpstreamSnapshots();
-  /** What ratings count that nobody asked for. */
-  readonly volunteers = new VolunteerCalibration();
-  readonly #resets = new ArmResets();
-  /** Number of the last event folded. */
-  sequence = 0;
-  /** Where that event stands, by which the log is known again. */
-  lastFolded: PlaceInLog | null = null;
   readonly #featureMap: string;
   readonly #dimensions: number;
   readonly #warmStart: WarmStartFile | null;
 
   /** @param dimensions of the contexts that `featureMap` makes @param warmStart made under the same map */
   constructor(featureMap: string, dimensions: number, warmStart: WarmStartFile | null = null) {
+    super(dimensions);
     this.#featureMap = featureMap;
     this.#dimensions = dimensions;
     this.#warmStart = warmStart;
-    this.policy = new LinearPolicy(dimensions);
     if (warmStart) this.policy.addSums(warmStart.sums);
   }
 
   /** The last alarm of drift that the arm's state was tempered by; null where there was none since it was new. */
   lastDrift(arm: string): DriftReset | null {
-    return this.#resets.lastDrift(arm);
+    return this.resets.lastDrift(arm);
   }
 
   /**
@@ -176,8 +131,8 @@ export class LearnerState {
   #takenBack([key, observation]: KeyedLesson, history: readonly StoredEvent[]): Observation {
     const { kind, arm, weight } = observation;
     // Where the lesson came from costs a look at all its events.
-    const isTempered = kind === 'quality' && this.#resets.hasDrifted(arm);
-    const left = isTempered ? this.#resets.shareLeft(arm, this.#learnedAt(key, history)) : 1;
+    const isTempered = kind === 'quality' && this.resets.hasDrifted(arm);
+    const left = isTempered ? this.resets.shareLeft(arm, this.#learnedAt(key, history)) : 1;
     return { ...observation, weight: -weight * left };
   }
 
@@ -224,9 +179,9 @@ export class LearnerState {
    */
   #temper(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
-    if (this.#resets.isOutdated(event) || at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
+    if (this.resets.isOutdated(event) || at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
-    this.#resets.drifted(event);
+    this.resets.drifted(event);
     this.drift.reset(model);
   }
 
@@ -240,7 +195,7 @@ export class LearnerState {
   /** The arm is new again: nobody knows it, and it can be launched once more. */
   #reset(event: StoredEvent<ModelResetEvent>): void {
     const { model } = event;
-    this.#resets.reset(event);
+    this.resets.reset(event);
     this.drift.reset(model);
     this.snapshots.forget(model);
     this.launches.forget(model);
@@ -263,7 +218,7 @@ export class LearnerState {
   /** What was decided before a model's reset teaches nothing about it, however late it is rated or the rating withdrawn. */
   #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
     const decided = events.find(({ type }) => type === 'decided');
-    return decided !== undefined && this.#resets.isForgotten(arm, decided.sequence);
+    return decided !== undefined && this.resets.isForgotten(arm, decided.sequence);
   }
 
   #learnStatistics(event: CompletedEvent, history: readonly StoredEvent[]): void {
@@ -279,24 +234,7 @@ export class LearnerState {
 
   /** The whole state; `deserialise` gives it back to the bit. */
   serialise(): Uint8Array {
-    const { driftResets, resets } = this.#resets.state();
-    const state: SerialisedState = {
-      lastFolded: this.lastFolded && placeOf(this.lastFolded),
-      policy: this.policy.state(),
-      statistics: this.statistics.state(),
-      foreign: this.foreign.state(),
-      launches: this.launches.state(),
-      ledger: this.ledger.state(),
-      drift: this.drift.state(),
-      driftResets,
-      known: [...this.known],
-      spend: this.spend.state(),
-      volunteers: this.volunteers.state(),
-      snapshots: this.snapshots.state(),
-      modelChanges: [...this.modelChanges],
-      resets,
-    };
-    return encodeState(this.#foldKey(), state);
+    return encodeState(this.#foldKey(), this.state());
   }
 
   /**
@@ -304,22 +242,9 @@ export class LearnerState {
    * @throws Error when it is damaged; the state is then unusable
    */
   deserialise(bytes: Uint8Array, sequence: number): boolean {
-    const state = decodeState<SerialisedState>(this.#foldKey(), bytes);
+    const state = decodeState<LearnerPartsState>(this.#foldKey(), bytes);
     if (!state) return false;
-    this.policy.restore(state.policy);
-    this.statistics.restore(state.statistics);
-    this.foreign.restore(state.foreign);
-    this.launches.restore(state.launches);
-    this.ledger.restore(state.ledger);
-    this.drift.restore(state.drift);
-    this.#resets.restore(state);
-    for (const arm of state.known) this.known.add(arm);
-    this.spend.restore(state.spend);
-    this.volunteers.restore(state.volunteers);
-    this.snapshots.restore(state.snapshots);
-    this.modelChanges = new Map(state.modelChanges);
-    this.lastFolded = state.lastFolded;
-    this.sequence = sequence;
+    this.restore(state, sequence);
     return true;
   }
 
@@ -327,10 +252,6 @@ export class LearnerState {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
-}
-
-function placeOf({ sequence, decisionId, type, time }: PlaceInLog): PlaceInLog {
-  return { sequence, decisionId, type, time };
 }
 
 function isWatched({ driftWeight }: Lesson): boolean {

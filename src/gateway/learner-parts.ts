@@ -1,0 +1,102 @@
+import { DriftMonitor, type DriftMonitorState } from '../bandit/drift-monitor.ts';
+import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
+import type { ModelChange, ModelChanges } from '../domain/model-changes.ts';
+import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
+import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
+import { Launches, type LaunchesState } from '../routing/launches.ts';
+import { ArmResets, type ArmResetsState } from './arm-resets.ts';
+import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
+import type { PlaceInLog } from './log-tail.ts';
+import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
+import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
+import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
+
+/** What is saved of the parts: plain values. */
+export interface LearnerPartsState extends ArmResetsState {
+  lastFolded: PlaceInLog | null;
+  policy: LinearPolicyState;
+  statistics: ArmStatisticsState;
+  foreign: ForeignContextsState;
+  launches: LaunchesState;
+  ledger: BudgetLedgerState;
+  drift: DriftMonitorState;
+  known: string[];
+  spend: SpendLedgerState;
+  volunteers: VolunteerCalibrationState;
+  snapshots: UpstreamSnapshotsState;
+  modelChanges: [string, ModelChange][];
+}
+
+/** The parts of what the learner knows, each with its own sums, saved and read back together. */
+export class LearnerParts {
+  readonly policy: LinearPolicy;
+  readonly statistics = new ArmStatistics();
+  /** What was learned from that another feature map made. */
+  readonly foreign = new ForeignContexts();
+  readonly launches = new Launches();
+  /** What routing has spent of its budget. */
+  readonly ledger = new BudgetLedger();
+  readonly drift = new DriftMonitor();
+  /** Arms that were on offer in a decision since their last reset. */
+  readonly known = new Set<string>();
+  /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
+  readonly spend = new SpendLedger();
+  modelChanges: ModelChanges = new Map();
+  /** Of which upstream model the arms' states are. */
+  readonly snapshots = new UpstreamSnapshots();
+  /** What ratings count that nobody asked for. */
+  readonly volunteers = new VolunteerCalibration();
+  readonly resets = new ArmResets();
+  /** Number of the last event folded. */
+  sequence = 0;
+  /** Where that event stands, by which the log is known again. */
+  lastFolded: PlaceInLog | null = null;
+
+  /** @param dimensions of the contexts */
+  constructor(dimensions: number) {
+    this.policy = new LinearPolicy(dimensions);
+  }
+
+  /** Everything but the number of the last event, beside which it is saved. */
+  state(): LearnerPartsState {
+    const { driftResets, resets } = this.resets.state();
+    return {
+      lastFolded: this.lastFolded && placeOf(this.lastFolded),
+      policy: this.policy.state(),
+      statistics: this.statistics.state(),
+      foreign: this.foreign.state(),
+      launches: this.launches.state(),
+      ledger: this.ledger.state(),
+      drift: this.drift.state(),
+      driftResets,
+      known: [...this.known],
+      spend: this.spend.state(),
+      volunteers: this.volunteers.state(),
+      snapshots: this.snapshots.state(),
+      modelChanges: [...this.modelChanges],
+      resets,
+    };
+  }
+
+  /** @param sequence number of the last event in it @throws when the state is damaged; the parts are then unusable */
+  restore(state: LearnerPartsState, sequence: number): void {
+    this.policy.restore(state.policy);
+    this.statistics.restore(state.statistics);
+    this.foreign.restore(state.foreign);
+    this.launches.restore(state.launches);
+    this.ledger.restore(state.ledger);
+    this.drift.restore(state.drift);
+    this.resets.restore(state);
+    for (const arm of state.known) this.known.add(arm);
+    this.spend.restore(state.spend);
+    this.volunteers.restore(state.volunteers);
+    this.snapshots.restore(state.snapshots);
+    this.modelChanges = new Map(state.modelChanges);
+    this.lastFolded = state.lastFolded;
+    this.sequence = sequence;
+  }
+}
+
+function placeOf({ sequence, decisionId, type, time }: PlaceInLog): PlaceInLog {
+  return { sequence, decisionId, type, time };
+}
