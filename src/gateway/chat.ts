@@ -1,45 +1,22 @@
 import type { Arm } from '../domain/arm.ts';
-import { type ChatRequest, requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
-import { GatewayError, invalidRequest, UpstreamError } from '../domain/errors.ts';
+import { GatewayError, UpstreamError } from '../domain/errors.ts';
 import type { DecidedEvent } from '../domain/events.ts';
-import type { Features, Featurizer } from '../features/featurizer.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
 import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
-import { type Conversation, Conversations } from './conversations.ts';
+import type { ChatInput } from './chat-input.ts';
 import type { Deadline } from './deadline.ts';
+import { Deciding, type DecidingParts } from './deciding.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
-import type { FeedbackRequests } from './feedback-requests.ts';
 import type { ImplicitSignals } from './implicit-signals.ts';
-import type { KeyLimiter } from './key-limiter.ts';
-import type { Learner } from './learner.ts';
-import type { Logger } from './logger.ts';
 import { UNTAGGED } from './metrics.ts';
-import { allowedArms, chooseModel } from './model-choice.ts';
 import { openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import { RoutingBudget } from './routing-budget.ts';
-import type { KeyLimits, Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
-
-/** A chat request as it came in, validated as far as the gateway reads it. */
-export interface ChatInput {
-  request: ChatRequest;
-  requestId: string;
-  key: KeyLimits | null;
-  /** `x-mixllm-weight`, `x-mixllm-models`, `x-mixllm-no-fallback` */
-  weightHeader: number | null;
-  models: readonly string[] | null;
-  noFallback: boolean;
-  /** `x-session-id`: names the conversation. */
-  sessionId: string | null;
-  /** Monotonic milliseconds. */
-  arrivedAt: number;
-  /** Aborted when the client has left. */
-  clientGone: AbortSignal;
-}
 
 /** What goes back: an upstream's error answer is a reply too. */
 export interface ChatReply {
@@ -51,22 +28,11 @@ export interface ChatReply {
   expired?: AbortSignal;
 }
 
-export interface ChatParts extends ExchangeParts {
+export interface ChatParts extends ExchangeParts, DecidingParts {
   /** The runtime in force. */
   runtime(): Runtime;
-  featurizer: Featurizer;
-  learner: Learner;
-  keyLimiter: KeyLimiter;
-  feedbackRequests: FeedbackRequests;
   implicitSignals: ImplicitSignals;
   random: Random;
-  log: Logger;
-}
-
-interface Routed {
-  decision: Decision;
-  features: Features;
-  conversation: Conversation;
 }
 
 /** The use case of a chat completion: decide, call, answer, record. */
@@ -74,13 +40,13 @@ export class Chat {
   readonly #parts: ChatParts;
   /** With the deadline of its answer where that is a stream under way. */
   readonly #open = new Map<Exchange, Deadline | null>();
-  readonly #conversations: Conversations;
+  readonly #deciding: Deciding;
   readonly #budget: RoutingBudget;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
-    this.#conversations = new Conversations(parts.clock);
     this.#budget = new RoutingBudget(parts);
+    this.#deciding = new Deciding(parts, this.#budget);
   }
 
   /** Tells the metrics of the budget: days end and answers cost while nobody asks. */
@@ -90,7 +56,7 @@ export class Chat {
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
   async route(input: ChatInput): Promise<Decision> {
-    return (await this.#decide(input, this.#parts.runtime(), null)).decision;
+    return (await this.#deciding.decide(input, this.#parts.runtime(), null)).decision;
   }
 
   /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
@@ -98,11 +64,11 @@ export class Chat {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
     const decisionId = newId('dec');
-    const { decision, features, conversation } = await this.#decide(input, runtime, decisionId);
+    const { decision, features, conversation } = await this.#deciding.decide(input, runtime, decisionId);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
-    this.#askForFeedback(decision, runtime);
+    this.#deciding.askForFeedback(decision, runtime);
     const exchange = new Exchange(decisionId, decision, { ...input, conversation }, this.#parts);
     const decided: DecidedEvent = {
       type: 'decided',
@@ -155,63 +121,6 @@ export class Chat {
   /** Resolves once the requests that are under way now are recorded, whatever begins meanwhile. */
   async ended(): Promise<void> {
     await Promise.all([...this.#open.keys()].map((exchange) => exchange.finished));
-  }
-
-  /** @param decisionId null for a decision that is only shown: nothing is set aside for it */
-  async #decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
-    const { keyLimiter } = this.#parts;
-    const { body } = input.request;
-    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budget.weight(runtime));
-    const allowed = allowedArms(input.models, input.key, runtime);
-    if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
-      throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
-    }
-    const features = await this.#parts.featurizer.featurize(body);
-    const { context, profile, tag } = features;
-    const conversation = this.#conversation(input, runtime);
-    const budget = keyLimiter.budget(input.key, requestedChoices(body));
-    const now = this.#parts.clock.now();
-    const query = { context, profile, tag, allowed, budget, now, ...conversation.recall(), ...choice };
-    const decision = runtime.router.decide(query);
-    if (decisionId !== null) {
-      keyLimiter.reserve(input.key, decisionId, decision);
-      if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
-    }
-    if (features.failure) this.#embedderFailed(features.failure, decision);
-    else this.#parts.metrics.degraded('embedder', false);
-    if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
-    return { decision, features, conversation };
-  }
-
-  #conversation({ key, sessionId, request }: ChatInput, { stickiness, providers }: Runtime): Conversation {
-    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages };
-    const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
-    return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
-  }
-
-  #askForFeedback(decision: Decision, { asking }: Runtime): void {
-    const request = this.#parts.feedbackRequests.of(decision, asking);
-    if (!request) return;
-    decision.ask = request;
-    for (const reason of ['audit', 'teaches'] as const) {
-      if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
-    }
-  }
-
-  #embedderFailed(failure: Error, decision: Decision): void {
-    decision.degraded ??= `embedder: ${failure.message}`;
-    this.#parts.metrics.degraded('embedder', true);
-    this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
-    this.#parts.log.error({ err: failure }, 'The embedder failed: the query is routed without its features.');
-  }
-
-  #learnerFailed(decision: Decision): void {
-    this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
-    this.#parts.log.error(
-      { reason: decision.degraded, model: decision.arm },
-      'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
-    );
-    void this.#parts.learner.distrust();
   }
 
   async #answerWhole(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ChatBody, isJsonObject, type JsonObject } from '../domain/chat.ts';
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
-import type { ChatInput } from '../gateway/chat.ts';
+import type { ChatInput } from '../gateway/chat-input.ts';
 import type { JsonDocument } from './json-body.ts';
 
 /** Both bound what a request may cost, and so must be what they say. */

@@ -1,0 +1,106 @@
+import { requestedChoices } from '../domain/chat.ts';
+import type { Decision } from '../domain/decision.ts';
+import { invalidRequest } from '../domain/errors.ts';
+import type { Features, Featurizer } from '../features/featurizer.ts';
+import type { Clock } from '../util/clock.ts';
+import type { ChatInput } from './chat-input.ts';
+import { type Conversation, Conversations } from './conversations.ts';
+import type { FeedbackRequests } from './feedback-requests.ts';
+import type { KeyLimiter } from './key-limiter.ts';
+import type { Learner } from './learner.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+import { allowedArms, chooseModel } from './model-choice.ts';
+import type { RoutingBudget } from './routing-budget.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface DecidingParts {
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+  featurizer: Featurizer;
+  learner: Learner;
+  keyLimiter: KeyLimiter;
+  feedbackRequests: FeedbackRequests;
+}
+
+/** A decision with what it was made on. */
+export interface Routed {
+  decision: Decision;
+  features: Features;
+  conversation: Conversation;
+}
+
+/** From a chat request to the decision about it, whatever part of the gateway fails on the way. */
+export class Deciding {
+  readonly #parts: DecidingParts;
+  readonly #budget: RoutingBudget;
+  readonly #conversations: Conversations;
+
+  constructor(parts: DecidingParts, budget: RoutingBudget) {
+    this.#parts = parts;
+    this.#budget = budget;
+    this.#conversations = new Conversations(parts.clock);
+  }
+
+  /**
+   * @param decisionId null for a decision that is only shown: nothing is set aside for it
+   * @throws GatewayError for what the gateway refuses
+   */
+  async decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
+    const { keyLimiter } = this.#parts;
+    const { body } = input.request;
+    const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budget.weight(runtime));
+    const allowed = allowedArms(input.models, input.key, runtime);
+    if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
+      throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
+    }
+    const features = await this.#parts.featurizer.featurize(body);
+    const { context, profile, tag } = features;
+    const conversation = this.#conversation(input, runtime);
+    const budget = keyLimiter.budget(input.key, requestedChoices(body));
+    const now = this.#parts.clock.now();
+    const query = { context, profile, tag, allowed, budget, now, ...conversation.recall(), ...choice };
+    const decision = runtime.router.decide(query);
+    if (decisionId !== null) {
+      keyLimiter.reserve(input.key, decisionId, decision);
+      if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
+    }
+    if (features.failure) this.#embedderFailed(features.failure, decision);
+    else this.#parts.metrics.degraded('embedder', false);
+    if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
+    return { decision, features, conversation };
+  }
+
+  #conversation({ key, sessionId, request }: ChatInput, { stickiness, providers }: Runtime): Conversation {
+    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages };
+    const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
+    return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
+  }
+
+  /** Marks the decision where its answer should be rated. */
+  askForFeedback(decision: Decision, { asking }: Runtime): void {
+    const request = this.#parts.feedbackRequests.of(decision, asking);
+    if (!request) return;
+    decision.ask = request;
+    for (const reason of ['audit', 'teaches'] as const) {
+      if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
+    }
+  }
+
+  #embedderFailed(failure: Error, decision: Decision): void {
+    decision.degraded ??= `embedder: ${failure.message}`;
+    this.#parts.metrics.degraded('embedder', true);
+    this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
+    this.#parts.log.error({ err: failure }, 'The embedder failed: the query is routed without its features.');
+  }
+
+  #learnerFailed(decision: Decision): void {
+    this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
+    this.#parts.log.error(
+      { reason: decision.degraded, model: decision.arm },
+      'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
+    );
+    void this.#parts.learner.distrust();
+  }
+}
