@@ -23,7 +23,7 @@ import { buildServer } from './http/server.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
-import type { ArmConditions } from './routing/router.ts';
+import type { ArmConditions } from './routing/route-query.ts';
 import type { EventStore } from './store/event-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';

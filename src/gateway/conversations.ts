@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import type { Arm } from '../domain/arm.ts';
 import type { ChatMessage, Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { StayWith } from '../routing/router.ts';
+import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { LruMap } from '../util/lru-map.ts';
 

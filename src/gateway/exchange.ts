@@ -5,7 +5,7 @@ import type { Decision } from '../domain/decision.ts';
 import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
 import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
-import type { ArmConditions } from '../routing/router.ts';
+import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';

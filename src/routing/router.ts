@@ -4,87 +4,37 @@ import {
   NothingAffordable,
   type Offer,
   type OfferAssessment,
-  type Policy,
   type QualityGuard,
 } from '../bandit/policy.ts';
 import type { Arm } from '../domain/arm.ts';
-import type { Context, RequestProfile } from '../domain/context.ts';
-import type { ArmExplanation, ChosenBy, Decision } from '../domain/decision.ts';
+import type { RequestProfile } from '../domain/context.ts';
+import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf, untilRenewed } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
-import { type RouteBudget, unaffordableReason, worstCaseUsd } from './affordable.ts';
-import type { ArmStatistics } from './arm-statistics.ts';
-import type { Breakers } from './breaker.ts';
-import { type BudgetLedger, type BudgetTarget, leftOfDayMs } from './budget-ledger.ts';
-import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
+import { type BudgetTarget, leftOfDayMs } from './budget-ledger.ts';
+import { Candidates, type CandidatesOptions } from './candidates.ts';
 import { flips, runnerUp } from './explain.ts';
-import type { Launches, LaunchLimits } from './launches.ts';
-import { expectedWait, type LatencyPenaltyOptions, type Load, latencyPenalty } from './load.ts';
-import type { RateLimits } from './rate-limits.ts';
+import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
 
-/** What the router knows of the arms: shared with the learner, which keeps it up to date. */
-export interface RoutingKnowledge {
-  policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
-  statistics: ArmStatistics;
-  launches: Launches;
-  ledger: BudgetLedger;
-}
-
-export interface RouterOptions {
-  arms: readonly Arm[];
+export interface RouterOptions extends CandidatesOptions {
   reference: string;
   exploration: ExplorationKind;
-  latency: LatencyPenaltyOptions;
-  launch: LaunchLimits;
   guard: QualityGuard | null;
   budget: BudgetTarget | null;
-}
-
-/** An arm that answered before, and as what it answers again. */
-export interface StayWith {
-  arm: string;
-  as: Extract<ChosenBy, 'session' | 'tool_calls'>;
-}
-
-export interface RouteQuery {
-  context: Context;
-  profile: RequestProfile;
-  /** The kind of query; null when the embedder failed. Explains the decision, and has no part in it. */
-  tag: string | null;
-  /** The arm that the client named, or null to choose. */
-  requested: Arm | null;
-  allowed: ReadonlySet<string> | null;
-  /** What is left of the key's budget; absent or null: no matter. */
-  budget?: RouteBudget | null;
-  /** The arm that is to go on answering where it can; null: whichever is best. */
-  stayWith: StayWith | null;
-  /** By arm: input tokens that its upstream is likely to read from its prompt cache; absent ones: none. */
-  cachedTokens?: ReadonlyMap<string, number>;
-  weight: number;
-  weightFrom: Decision['weightFrom'];
-  /** Milliseconds since the epoch. */
-  now: number;
-}
-
-/** How the arms fare at this moment, counted where they are called. In one process. */
-export interface ArmConditions {
-  load: Load;
-  breakers: Breakers;
-  rateLimits: RateLimits;
 }
 
 /** Filters the arms, scores them, chooses, and says why. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #knowledge: () => RoutingKnowledge;
-  readonly #conditions: ArmConditions;
+  readonly #candidates: Candidates;
   readonly #random: Random;
   readonly #arms: ReadonlyMap<string, Arm>;
 
   constructor(options: RouterOptions, knowledge: () => RoutingKnowledge, conditions: ArmConditions, random: Random) {
     this.#options = options;
     this.#knowledge = knowledge;
-    this.#conditions = conditions;
+    this.#candidates = new Candidates(options, knowledge, conditions);
     this.#random = random;
     this.#arms = new Map(options.arms.map((arm) => [arm.id, arm]));
   }
@@ -95,84 +45,14 @@ export class Router {
    */
   decide(query: RouteQuery): Decision {
     const context = Float64Array.from(query.context.values);
-    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
-    this.#leaveOutBroken(explanations);
+    const explanations = this.#candidates.explain(query, context);
     const candidates = explanations.filter((explanation) => explanation.excluded === null);
-    if (candidates.length === 0) {
-      const { budget } = query;
-      if (budget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > budget.leftUsd)) throw budget.refusal();
-      throw noCandidate(explanations);
-    }
     try {
       return this.#decideByPolicy(query, context, explanations, candidates);
     } catch (error) {
       if (error instanceof NothingAffordable) throw budgetSpent(query.now);
       return this.#decideByReference(query, explanations, candidates, messageOf(error));
     }
-  }
-
-  #explain(arm: Arm, query: RouteQuery, context: Float64Array): ArmExplanation {
-    const { policy, statistics, launches } = this.#knowledge();
-    const { launch: limits } = this.#options;
-    const progress = launches.progressOf(arm.id);
-    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
-    const { load, rateLimits } = this.#conditions;
-    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
-    const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
-    const { excluded, worstCaseUsd } = this.#eligibility(arm, query, inputTokens, context);
-    const explanation: ArmExplanation = {
-      arm: arm.id,
-      provider: arm.provider,
-      excluded,
-      keptOut: null,
-      quality: null,
-      qualitySd: null,
-      exploredQuality: null,
-      ratings: policy.ratingsOf(arm.id),
-      inputTokens,
-      cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
-      outputTokens: null,
-      modelOutputTokens: null,
-      costUsd: null,
-      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
-      waitS,
-      penalty: latencyPenalty(waitS, this.#options.latency),
-      score: null,
-      propensity: null,
-    };
-    if (worstCaseUsd !== undefined) explanation.worstCaseUsd = worstCaseUsd;
-    return explanation;
-  }
-
-  #eligibility(
-    arm: Arm,
-    query: RouteQuery,
-    inputTokens: number,
-    context: Float64Array,
-  ): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
-    const excluded = this.#exclusion(arm, query, inputTokens);
-    const { budget, profile } = query;
-    if (!budget) return { excluded };
-    if (excluded !== null) return { excluded, worstCaseUsd: 0 };
-    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
-    const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
-    return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
-  }
-
-  /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
-  #leaveOutBroken(explanations: readonly ArmExplanation[]): void {
-    const { breakers } = this.#conditions;
-    if (breakers.allClosed) return;
-    const candidates = explanations.filter(({ excluded }) => excluded === null);
-    const reasons = candidates.map(({ arm }) => breakers.reason(arm));
-    if (!reasons.includes(null)) return;
-    for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
-  }
-
-  /** A client that names an arm knows what it can do; only what it may use is checked. */
-  #exclusion(arm: Arm, query: RouteQuery, inputTokens: number): string | null {
-    if (!query.requested) return exclusionReason(arm, query.profile, inputTokens, query.allowed);
-    return query.requested.id === arm.id ? null : 'the request names another model';
   }
 
   #offer(candidate: ArmExplanation, query: RouteQuery): Offer {
@@ -315,13 +195,5 @@ function budgetSpent(now: number): GatewayError {
     type: 'insufficient_quota',
     code: 'budget_spent',
     responseHeaders: untilRenewed(leftOfDayMs(now)),
-  });
-}
-
-function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
-  const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
-  return new GatewayError(400, `No model can serve this request. ${reasons}.`, {
-    param: 'model',
-    code: 'no_eligible_model',
   });
 }

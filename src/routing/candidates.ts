@@ -1,0 +1,114 @@
+import type { Arm } from '../domain/arm.ts';
+import type { ArmExplanation } from '../domain/decision.ts';
+import { GatewayError } from '../domain/errors.ts';
+import { unaffordableReason, worstCaseUsd } from './affordable.ts';
+import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
+import type { LaunchLimits } from './launches.ts';
+import { expectedWait, type LatencyPenaltyOptions, latencyPenalty } from './load.ts';
+import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
+
+export interface CandidatesOptions {
+  arms: readonly Arm[];
+  latency: LatencyPenaltyOptions;
+  launch: LaunchLimits;
+}
+
+/** The arms before the policy scores them: which may answer or why not, how long each would be waited for. */
+export class Candidates {
+  readonly #options: CandidatesOptions;
+  readonly #knowledge: () => RoutingKnowledge;
+  readonly #conditions: ArmConditions;
+
+  constructor(options: CandidatesOptions, knowledge: () => RoutingKnowledge, conditions: ArmConditions) {
+    this.#options = options;
+    this.#knowledge = knowledge;
+    this.#conditions = conditions;
+  }
+
+  /**
+   * @param context of the query, as the policy takes it
+   * @returns every arm in the config's order, at least one of them not excluded; what a score would tell is null
+   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; the refusal of the key's budget
+   * when only money is missing
+   */
+  explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
+    const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
+    this.#leaveOutBroken(explanations);
+    if (explanations.some(({ excluded }) => excluded === null)) return explanations;
+    const { budget } = query;
+    if (budget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > budget.leftUsd)) throw budget.refusal();
+    throw noCandidate(explanations);
+  }
+
+  #explain(arm: Arm, query: RouteQuery, context: Float64Array): ArmExplanation {
+    const { policy, statistics, launches } = this.#knowledge();
+    const { launch: limits } = this.#options;
+    const progress = launches.progressOf(arm.id);
+    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
+    const { load, rateLimits } = this.#conditions;
+    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
+    const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
+    const { excluded, worstCaseUsd } = this.#eligibility(arm, query, inputTokens, context);
+    const explanation: ArmExplanation = {
+      arm: arm.id,
+      provider: arm.provider,
+      excluded,
+      keptOut: null,
+      quality: null,
+      qualitySd: null,
+      exploredQuality: null,
+      ratings: policy.ratingsOf(arm.id),
+      inputTokens,
+      cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
+      outputTokens: null,
+      modelOutputTokens: null,
+      costUsd: null,
+      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
+      waitS,
+      penalty: latencyPenalty(waitS, this.#options.latency),
+      score: null,
+      propensity: null,
+    };
+    if (worstCaseUsd !== undefined) explanation.worstCaseUsd = worstCaseUsd;
+    return explanation;
+  }
+
+  #eligibility(
+    arm: Arm,
+    query: RouteQuery,
+    inputTokens: number,
+    context: Float64Array,
+  ): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
+    const excluded = this.#exclusion(arm, query, inputTokens);
+    const { budget, profile } = query;
+    if (!budget) return { excluded };
+    if (excluded !== null) return { excluded, worstCaseUsd: 0 };
+    const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
+    const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
+    return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
+  }
+
+  /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
+  #leaveOutBroken(explanations: readonly ArmExplanation[]): void {
+    const { breakers } = this.#conditions;
+    if (breakers.allClosed) return;
+    const candidates = explanations.filter(({ excluded }) => excluded === null);
+    const reasons = candidates.map(({ arm }) => breakers.reason(arm));
+    if (!reasons.includes(null)) return;
+    for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
+  }
+
+  /** A client that names an arm knows what it can do; only what it may use is checked. */
+  #exclusion(arm: Arm, query: RouteQuery, inputTokens: number): string | null {
+    if (!query.requested) return exclusionReason(arm, query.profile, inputTokens, query.allowed);
+    return query.requested.id === arm.id ? null : 'the request names another model';
+  }
+}
+
+function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
+  const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
+  return new GatewayError(400, `No model can serve this request. ${reasons}.`, {
+    param: 'model',
+    code: 'no_eligible_model',
+  });
+}

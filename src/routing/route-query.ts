@@ -1,0 +1,52 @@
+import type { Policy } from '../bandit/policy.ts';
+import type { Arm } from '../domain/arm.ts';
+import type { Context, RequestProfile } from '../domain/context.ts';
+import type { ChosenBy, Decision } from '../domain/decision.ts';
+import type { RouteBudget } from './affordable.ts';
+import type { ArmStatistics } from './arm-statistics.ts';
+import type { Breakers } from './breaker.ts';
+import type { BudgetLedger } from './budget-ledger.ts';
+import type { Launches } from './launches.ts';
+import type { Load } from './load.ts';
+import type { RateLimits } from './rate-limits.ts';
+
+/** What the router knows of the arms: shared with the learner, which keeps it up to date. */
+export interface RoutingKnowledge {
+  policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
+  statistics: ArmStatistics;
+  launches: Launches;
+  ledger: BudgetLedger;
+}
+
+/** An arm that answered before, and as what it answers again. */
+export interface StayWith {
+  arm: string;
+  as: Extract<ChosenBy, 'session' | 'tool_calls'>;
+}
+
+export interface RouteQuery {
+  context: Context;
+  profile: RequestProfile;
+  /** The kind of query; null when the embedder failed. Explains the decision, and has no part in it. */
+  tag: string | null;
+  /** The arm that the client named, or null to choose. */
+  requested: Arm | null;
+  allowed: ReadonlySet<string> | null;
+  /** What is left of the key's budget; absent or null: no matter. */
+  budget?: RouteBudget | null;
+  /** The arm that is to go on answering where it can; null: whichever is best. */
+  stayWith: StayWith | null;
+  /** By arm: input tokens that its upstream is likely to read from its prompt cache; absent ones: none. */
+  cachedTokens?: ReadonlyMap<string, number>;
+  weight: number;
+  weightFrom: Decision['weightFrom'];
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** How the arms fare at this moment, counted where they are called. In one process. */
+export interface ArmConditions {
+  load: Load;
+  breakers: Breakers;
+  rateLimits: RateLimits;
+}
