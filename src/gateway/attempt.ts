@@ -54,22 +54,11 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   for (let place = 0; place < arms.length; place++) {
     const arm = arms[place];
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
-      const startedAt = plan.clock.monotonic();
-      const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
-      // By hand: AbortSignal.any costs as much as a decision.
-      const leave = () => deadline.limit.abort(plan.clientGone.reason);
-      plan.clientGone.addEventListener('abort', leave);
       try {
-        const value = await plan.call(arm, deadline.limit.signal, () => deadline.alive());
-        deadline.begun();
-        return { arm, value, startedAt, deadline };
+        return await callOnce(plan, arm);
       } catch (error) {
-        if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
-        deadline.stop();
-        plan.clientGone.removeEventListener('abort', leave);
-        deadline.limit.abort(error);
-        plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt), error);
         if (plan.clientGone.aborted || isFinal(error)) throw error;
+        if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
         // That one provider's form has no words for the request says less than an upstream's own answer.
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
         if (error !== last) break;
@@ -81,6 +70,26 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
     }
   }
   throw last;
+}
+
+/** @throws what the call failed with, once `onFailure` was told */
+async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> {
+  const startedAt = plan.clock.monotonic();
+  const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
+  // By hand: AbortSignal.any costs as much as a decision.
+  const leave = () => deadline.limit.abort(plan.clientGone.reason);
+  plan.clientGone.addEventListener('abort', leave);
+  try {
+    const value = await plan.call(arm, deadline.limit.signal, () => deadline.alive());
+    deadline.begun();
+    return { arm, value, startedAt, deadline };
+  } catch (error) {
+    deadline.stop();
+    plan.clientGone.removeEventListener('abort', leave);
+    deadline.limit.abort(error);
+    plan.onFailure(failureRecord(arm, error, plan.clientGone, plan.clock.monotonic() - startedAt), error);
+    throw error;
+  }
 }
 
 /** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
