@@ -148,6 +148,7 @@ export class Gateway {
       keys: () => this.#keys,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
+      corsOrigins: config.server.cors_origins,
     });
   }
 

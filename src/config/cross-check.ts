@@ -19,6 +19,13 @@ export function crossCheck(config: Config): Problem[] {
       problems.push({ path: ['models', i, ...path], message });
     }
   });
+  const everyPage = config.server.cors_origins.indexOf('*');
+  if (everyPage >= 0 && config.auth.keys.length === 0) {
+    problems.push({
+      path: ['server', 'cors_origins', everyPage],
+      message: 'without auth.keys every page open in a browser here could spend money; name the origins, or set keys',
+    });
+  }
   const { reference } = config.routing;
   if (reference !== undefined && !ids.includes(reference)) {
     problems.push({ path: ['routing', 'reference'], message: unknownModel(reference, ids) });

@@ -61,6 +61,19 @@ const provider = z.strictObject({
   stream_usage: z.boolean().default(true),
 });
 
+/** As a browser tells it: in lower case, without a path, and without the port that its scheme implies. */
+const origin = z
+  .string()
+  .refine(
+    (text) => text === '*' || (/^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/.test(text) && isNormal(text)),
+    'an origin such as https://chat.example.com, without a path, or "*" for every page',
+  );
+
+/** Schemes of apps (`app://obsidian.md`) have no normal form that could be asked for. */
+function isNormal(text: string): boolean {
+  return !/^https?:/.test(text) || (URL.canParse(text) && new URL(text).origin === text);
+}
+
 /** Of quality against cost. */
 export const weightSchema = z.number().min(0).max(1);
 const share = weightSchema;
@@ -125,6 +138,7 @@ export const configSchema = z.strictObject({
       max_body_mb: z.number().positive().max(1024).default(32),
       drain_s: z.number().nonnegative().max(600).default(1),
       shutdown_s: seconds.default(30),
+      cors_origins: z.array(origin).default([]),
     })
     .prefault({}),
   auth: z.strictObject({ keys: z.array(key).default([]) }).prefault({}),

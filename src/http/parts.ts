@@ -25,6 +25,8 @@ export interface ServerParts {
   clock: Clock;
   log: FastifyBaseLogger;
   maxBodyBytes: number;
+  /** Whose web pages may use the gateway from a browser; `*` for all. */
+  corsOrigins: readonly string[];
 }
 
 declare module 'fastify' {

@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { invalidRequest } from '../domain/errors.ts';
 import { newId } from '../util/ids.ts';
 import { authenticate, authenticateAdmin } from './auth.ts';
+import { registerCors } from './cors.ts';
 import { answerError, answerExpectation, answerParserError, registerErrorHandlers } from './errors.ts';
 import { hook } from './hook.ts';
 import { registerJsonBody } from './json-body.ts';
@@ -53,6 +54,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   server.addHook('onRequest', greet);
   healthRoutes(server, parts);
   server.register(async (guarded) => {
+    await registerCors(guarded, parts.corsOrigins);
     const enter = hook((request) => {
       request.gatewayKey = authenticate(request, parts.keys());
     });

@@ -9,6 +9,14 @@ const PROVIDERS = 'providers: { p: { type: openai } }\n';
 describe('a config error', () => {
   it.each([
     ['server: { port: 70000 }', /^server\.port \(line 6\): found 70000; .*65535$/],
+    ['server: { cors_origins: ["*"] }', /^server\.cors_origins\[0\] \(line 6\): without auth\.keys every page/],
+    [
+      'server: { cors_origins: ["https://a.example/"] }',
+      /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/,
+    ],
+    ['server: { cors_origins: ["https://A.example"] }', /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/],
+    ['server: { cors_origins: ["https://a.example:443"] }', /^server\.cors_origins\[0\] .*; an origin such as/],
+    ['server: { cors_origins: [a.example] }', /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/],
     ['server: { host: 5 }', /^server\.host \(line 6\): found 5; expected string$/],
     ['routing: { weight: 1.5 }', /^routing\.weight \(line 6\): found 1\.5; .*<=1$/],
     ['routing:\n  weight: "0.5"', /^routing\.weight \(line 7\): found "0\.5"; expected number$/],

@@ -97,7 +97,7 @@ describe('the example of the design', () => {
 describe('defaults', () => {
   it('are all there for the smallest config', () => {
     expect(parse(MINIMAL).config).toEqual({
-      server: { host: '127.0.0.1', port: 8080, max_body_mb: 32, drain_s: 1, shutdown_s: 30 },
+      server: { host: '127.0.0.1', port: 8080, max_body_mb: 32, drain_s: 1, shutdown_s: 30, cors_origins: [] },
       auth: { keys: [] },
       providers: { p: { type: 'openai', stream_usage: true } },
       models: [{ id: 'a', provider: 'p', price: { input: 1, output: 2 }, capabilities: [], max_concurrency: 32 }],

@@ -1,0 +1,40 @@
+import cors from '@fastify/cors';
+import type { FastifyInstance } from 'fastify';
+
+/** What a page may read of an answer, besides its body. */
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'retry-after',
+  ...[
+    'decision-id',
+    'model',
+    'provider',
+    'attempts',
+    'overhead-ms',
+    'cost-usd',
+    'ask-feedback',
+    'dropped-params',
+    'upstream-request-id',
+  ].map((name) => `x-mixllm-${name}`),
+];
+/** Browsers ask again after that time. */
+const REMEMBERED_S = 600;
+const CLIENT_ROUTES = /^\/(v1|feedback)(\/|\?|$)/;
+
+/**
+ * Lets web pages of these origins use what clients use, and never what admins do. To be registered before keys are asked
+ * for: a browser's preflight has none. @param origins as browsers tell them, or `*`
+ */
+export async function registerCors(server: FastifyInstance, origins: readonly string[]): Promise<void> {
+  if (origins.length === 0) return;
+  const options = {
+    origin: [...origins],
+    methods: ['GET', 'POST', 'DELETE'],
+    exposedHeaders: EXPOSED_HEADERS,
+    maxAge: REMEMBERED_S,
+    strictPreflight: false,
+  };
+  await server.register(cors, {
+    delegator: (request, done) => done(null, CLIENT_ROUTES.test(request.url ?? '') ? options : { origin: false }),
+  });
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const PAGE = 'https://chat.example.com';
+const KEYS = { auth: { keys: [{ name: 'page', key: 'page-key-0001', role: 'admin' }] } };
+const kept = cleanup();
+const start = async (origins: string[]) =>
+  kept(await startTestGateway({ config: { server: { port: 0, cors_origins: origins }, ...KEYS } }));
+const preflight = ({ url }: TestGateway, path: string, origin = PAGE) =>
+  send(`${url}${path}`, null, {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type,x-stainless-lang',
+    },
+  });
+const allowed = ({ headers }: { headers: Headers }) => headers.get('access-control-allow-origin');
+const asPage = { origin: PAGE, authorization: 'Bearer page-key-0001' };
+
+describe('server.cors_origins', () => {
+  it('lets pages of the origins that it names use what clients use, and no others', async () => {
+    const gateway = await start([PAGE, 'app://obsidian.md']);
+    for (const path of ['/v1/chat/completions', '/v1/models', '/feedback', '/v1/decisions/dec_1']) {
+      const { status, headers } = await preflight(gateway, path);
+      expect([path, status, headers.get('access-control-allow-origin')]).toEqual([path, 204, PAGE]);
+      expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type,x-stainless-lang');
+      expect(headers.get('access-control-allow-methods')).toContain('POST');
+      expect(headers.get('vary')).toContain('Origin');
+    }
+    expect(allowed(await preflight(gateway, '/v1/models', 'app://obsidian.md'))).toBe('app://obsidian.md');
+    expect(allowed(await preflight(gateway, '/v1/models', 'https://evil.example'))).toBeNull();
+  });
+
+  it('gives the page whole answers, streams, their headers and errors', async () => {
+    const { url } = await start([PAGE]);
+    const whole = await send(`${url}/v1/chat/completions`, ask('x'), { headers: asPage });
+    const streamed = await send(`${url}/v1/chat/completions`, ask('x', { stream: true }), { headers: asPage });
+    const refused = await send(`${url}/v1/chat/completions`, ask('x'), { headers: { origin: PAGE } });
+    const broken = await send(`${url}/v1/chat/completions`, '{', { headers: asPage });
+    expect([whole, streamed, refused, broken].map(({ status }) => status)).toEqual([200, 200, 401, 400]);
+    expect([whole, streamed, refused, broken].map(allowed)).toEqual(Array(4).fill(PAGE));
+    const exposed = whole.headers.get('access-control-expose-headers')?.split(', ') ?? [];
+    const own = [...whole.headers.keys()].filter((name) => name.startsWith('x-mixllm-'));
+    expect(own.length).toBeGreaterThan(5);
+    expect(exposed).toEqual(expect.arrayContaining([...own, 'x-request-id']));
+  });
+
+  it('never opens what admins use', async () => {
+    const gateway = await start([PAGE]);
+    for (const path of ['/admin/models', '/metrics', '/admin/models/big/reset']) {
+      const answer = await preflight(gateway, path);
+      expect([path, answer.status >= 400, allowed(answer)]).toEqual([path, true, null]);
+    }
+    const answer = await get(`${gateway.url}/admin/models`, asPage);
+    expect([answer.status, allowed(answer)]).toEqual([200, null]);
+  });
+
+  it('opens nothing unless it is set', async () => {
+    const gateway = await start([]);
+    const answer = await preflight(gateway, '/v1/models');
+    expect([answer.status, allowed(answer)]).toEqual([404, null]);
+    expect(allowed(await get(`${gateway.url}/v1/models`, asPage))).toBeNull();
+  });
+
+  it('may name every page where keys are asked for', async () => {
+    const gateway = await start(['*']);
+    expect(allowed(await preflight(gateway, '/v1/models', 'https://anywhere.example'))).toBe('*');
+  });
+});
