@@ -2,6 +2,7 @@ import { requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { invalidRequest } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
+import { AtMostEvery } from '../util/at-most-every.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ChatInput } from './chat-input.ts';
 import { type Conversation, Conversations } from './conversations.ts';
@@ -13,6 +14,9 @@ import type { Metrics } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
 import type { RoutingBudget } from './routing-budget.ts';
 import type { Runtime } from './runtime.ts';
+
+/** Each decision tells of it, too. */
+const SAY_FAILURE_EVERY_MS = 60_000;
 
 export interface DecidingParts {
   clock: Clock;
@@ -36,11 +40,15 @@ export class Deciding {
   readonly #parts: DecidingParts;
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
+  readonly #saidEmbedder: AtMostEvery;
+  readonly #saidLearner: AtMostEvery;
 
   constructor(parts: DecidingParts, budget: RoutingBudget) {
     this.#parts = parts;
     this.#budget = budget;
     this.#conversations = new Conversations(parts.clock);
+    this.#saidEmbedder = new AtMostEvery(parts.clock, SAY_FAILURE_EVERY_MS);
+    this.#saidLearner = new AtMostEvery(parts.clock, SAY_FAILURE_EVERY_MS);
   }
 
   /**
@@ -92,14 +100,21 @@ export class Deciding {
     decision.degraded ??= `embedder: ${failure.message}`;
     this.#parts.metrics.degraded('embedder', true);
     this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
-    this.#parts.log.error({ err: failure }, 'The embedder failed: the query is routed without its features.');
+    this.#saidEmbedder.say((unsaid) =>
+      this.#parts.log.error(
+        { err: failure, unsaid },
+        'The embedder failed: such queries are routed without their features.',
+      ),
+    );
   }
 
   #learnerFailed(decision: Decision): void {
     this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
-    this.#parts.log.error(
-      { reason: decision.degraded, model: decision.arm },
-      'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
+    this.#saidLearner.say((unsaid) =>
+      this.#parts.log.error(
+        { reason: decision.degraded, model: decision.arm, unsaid },
+        'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
+      ),
     );
     void this.#parts.learner.distrust();
   }

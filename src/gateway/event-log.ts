@@ -1,6 +1,7 @@
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
+import { AtMostEvery } from '../util/at-most-every.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -12,6 +13,8 @@ const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
 /** Events that nobody waits for gather for so long: a commit costs more than the events in it. */
 const GATHER_MS = 10;
+/** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
+const SAY_FAILURE_EVERY_MS = 60_000;
 
 interface Waiting {
   event: GatewayEvent;
@@ -33,6 +36,7 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
+  readonly #saidFailure: AtMostEvery;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -42,6 +46,7 @@ export class EventLog {
     this.#clock = clock;
     this.#metrics = metrics;
     this.#log = log;
+    this.#saidFailure = new AtMostEvery(clock, SAY_FAILURE_EVERY_MS);
   }
 
   /** True while the last commit failed. */
@@ -125,7 +130,8 @@ export class EventLog {
       .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
       .finally(() => {
         this.#flushing = null;
-        if (this.#failures === 0) this.#startFlush();
+        // While the store fails the clock tries again, but whoever was refused may already be asking once more.
+        if (this.#failures === 0 || this.#isAwaited) this.#startFlush();
       });
   }
 
@@ -138,8 +144,12 @@ export class EventLog {
         cancel();
         setImmediate(resolve);
       };
-      if (this.#waiting.length >= BATCH || this.#waiting.some(({ settle }) => settle !== null)) this.#hurry();
+      if (this.#waiting.length >= BATCH || this.#isAwaited) this.#hurry();
     });
+  }
+
+  get #isAwaited(): boolean {
+    return this.#waiting.some(({ settle }) => settle !== null);
   }
 
   async #commit(batch: Waiting[]): Promise<void> {
@@ -159,9 +169,11 @@ export class EventLog {
     this.#failures++;
     this.#metrics.storeErrors.inc();
     this.#metrics.degraded('store', true);
-    this.#log.error(
-      { err: error },
-      'The event store failed. Requests are served; ratings are refused until it works again: check the disk and the database.',
+    this.#saidFailure.say((unsaid) =>
+      this.#log.error(
+        { err: error, unsaid },
+        'The event store failed. Requests are served; ratings are refused until it works again: check the disk and the database.',
+      ),
     );
     const all = [...batch, ...this.#waiting];
     for (const { settle } of all) settle?.reject(error);

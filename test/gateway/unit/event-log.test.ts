@@ -65,6 +65,18 @@ describe('EventLog', () => {
     expect(store.commits.length).toBeLessThanOrEqual(2);
   });
 
+  it('refuses a hundred ratings while the store fails, and says so once', async () => {
+    const { store, log, metrics, eventLog } = setUp();
+    store.failing = true;
+    const ratings = names(100).map((name) => eventLog.recordDurably(rated(name, `fb-${name}`, 1)));
+    const refused = (await Promise.allSettled(ratings)).filter(({ status }) => status === 'rejected');
+    for (const name of names(20, 100)) await eventLog.recordDurably(rated(name, `fb-${name}`, 1)).catch(() => {});
+    expect(refused).toHaveLength(100);
+    expect(store.commits.length).toBeGreaterThan(20);
+    expect(log.lines.filter((line) => line.includes('The event store failed'))).toHaveLength(1);
+    expect(await degraded(metrics)).toBe(true);
+  });
+
   it('commits a turn later what somebody waits for, and all that waits with it', async () => {
     const { store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));
