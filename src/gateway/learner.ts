@@ -2,6 +2,7 @@ import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
+import { OneAtATime } from '../util/one-at-a-time.ts';
 import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
 import { Folding } from './folding.ts';
 import { LearnerState } from './learner-state.ts';
@@ -46,8 +47,7 @@ export class Learner {
   #logWasRead = false;
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #newestSequence = 0;
-  #running: Promise<void> | null = null;
-  #wokenWhileRunning = false;
+  readonly #reading = new OneAtATime(() => this.#readAndSay());
   #closing = false;
   #closed = false;
   readonly #snapshots: Snapshots;
@@ -123,7 +123,7 @@ export class Learner {
     this.#snapshots.begin();
     const reading = this.#read();
     // Whoever gives up waiting leaves it running: what is woken meanwhile waits its turn, or events would count twice.
-    this.#occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
+    this.#reading.occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }
 
@@ -171,13 +171,15 @@ export class Learner {
         resolve();
       });
     });
-    while (this.knowledge.sequence < sequence && this.#running && !late) await Promise.race([this.#running, patience]);
+    while (this.knowledge.sequence < sequence && this.#reading.running && !late) {
+      await Promise.race([this.#reading.running, patience]);
+    }
     cancel();
   }
 
   /** Resolves when everything that was in the log at the call has been learned. */
   async idle(): Promise<void> {
-    while (this.#running) await this.#running;
+    await this.#reading.idle();
   }
 
   /**
@@ -254,33 +256,19 @@ export class Learner {
   }
 
   #run(): void {
-    if (this.#closed) return;
-    if (this.#running) {
-      this.#wokenWhileRunning = true;
-      return;
-    }
-    this.#occupy(
-      this.#read()
-        .then(() => {
-          if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
-        })
-        .catch((error: unknown) => {
-          this.#options.metrics.degraded('learner', true);
-          this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
-          this.#options.clock.after(RETRY_MS, () => this.#run());
-        }),
-    );
+    if (!this.#closed) this.#reading.ask();
   }
 
-  /** One reader of the log at a time: what is woken meanwhile begins when this work ends. @param work never rejects */
-  #occupy(work: Promise<void>): void {
-    this.#running = work.finally(() => {
-      this.#running = null;
-      if (this.#wokenWhileRunning) {
-        this.#wokenWhileRunning = false;
-        this.#run();
-      }
-    });
+  async #readAndSay(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.#read();
+      if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
+    } catch (error) {
+      this.#options.metrics.degraded('learner', true);
+      this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
+      this.#options.clock.after(RETRY_MS, () => this.#run());
+    }
   }
 
   async #catchUp(folding: Folding): Promise<void> {
