@@ -229,7 +229,7 @@ describe('Learner', () => {
       expect.objectContaining({ type: 'drifted', model: 'big', direction: 'worse', threshold: 15, remains: 0.1 }),
     ]);
     expect(await metricValue(metrics.driftAlarms)).toBe(1);
-    expect(JSON.stringify(log)).toContain('have become worse than predicted');
+    expect(JSON.stringify(log)).toContain('Drift: the ratings of \\"big\\" have become worse');
     expect(learner.knowledge.policy.ratingsOf('big')).toBe(120);
     await store.append(recorded);
     learner.wake(await store.lastSequence());
