@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { parse } from 'secure-json-parse';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { excessOf } from './json-limits.ts';
@@ -17,12 +18,12 @@ export interface JsonDocument {
  */
 export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
   server.removeAllContentTypeParsers();
-  const parse = async (request: FastifyRequest, body: Buffer): Promise<JsonDocument> =>
+  const take = async (request: FastifyRequest, body: Buffer): Promise<JsonDocument> =>
     // No DELETE here has a body, but some clients name its type all the same.
     request.method === 'DELETE'
       ? { text: '', value: null, receivedAt: clock.monotonic() }
       : { receivedAt: clock.monotonic(), ...parseJson(plain(request, body)) };
-  server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, parse);
+  server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, take);
 }
 
 /** @throws GatewayError 415 for a compressed body: read as it is, it would be told to be no UTF-8 */
@@ -42,9 +43,10 @@ function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   if (excess) throw invalidRequest(excess, null, 'invalid_json');
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Refuses `__proto__` and `constructor.prototype` at any depth: nobody means them, and upstreams may merge them.
+    value = parse(text);
   } catch (error) {
-    throw invalidRequest(`The body is not valid JSON: ${(error as Error).message}`, null, 'invalid_json');
+    throw invalidRequest(`The body cannot be taken as JSON: ${(error as Error).message}`, null, 'invalid_json');
   }
   return { text, value };
 }

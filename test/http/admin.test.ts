@@ -264,7 +264,12 @@ describe('/admin/models', () => {
       [post('{"id":"x","provider":"big","price":{"input":NaN,"output":1}}'), 400, null, 'invalid_json'],
       [post({ ...NEW, base_url: 'http://169.254.169.254/' }), 400, null, null],
       [post({ ...NEW, api_key: 'x' }), 400, null, null],
-      [post('{"id":"x","provider":"big","price":{"input":1,"output":1},"__proto__":{"admin":true}}'), 400, null, null],
+      [
+        post('{"id":"x","provider":"big","price":{"input":1,"output":1},"__proto__":{"admin":true}}'),
+        400,
+        null,
+        'invalid_json',
+      ],
       [post({ ...NEW, context_window: 1.5 }), 400, 'context_window', null],
       [post('[]'), 400, null, null],
       [post(''), 400, null, 'invalid_json'],

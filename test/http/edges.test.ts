@@ -39,7 +39,7 @@ describe('bad input', () => {
       [`{"model":"auto","messages":[${'{"role":"user"},'.repeat(150_000)}]}`, 400, null, 'invalid_json'],
       ['{"model":"auto","messages":[{"role":"user"}],"temperature":NaN}', 400, null, 'invalid_json'],
       ['{"model":"auto","messages":[{"role":"user"}],"temperature":-1e999}', 400, 'temperature', null],
-      ['{"model":"auto","messages":[{"role":"user"}],"__proto__":1e999}', 400, '__proto__', null],
+      ['{"model":"auto","messages":[{"role":"user"}],"toString":1e999}', 400, 'toString', null],
       [{ model: 'auto', messages: [message], max_tokens: -1 }, 400, 'max_tokens', null],
       [{ model: 'auto', messages: [message], max_tokens: 1e300 }, 400, 'max_tokens', null],
       [{ model: 'auto', messages: [message], max_completion_tokens: 1.5 }, 400, 'max_completion_tokens', null],
@@ -140,21 +140,31 @@ describe('bad input', () => {
     expect([server.headersTimeout, server.requestTimeout]).toEqual([20_000, 300_000]);
   });
 
-  it('with names that would pollute a prototype pollutes none, and loses nothing on its way upstream', async () => {
-    const openai = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
-    const anthropic = kept(await startRawUpstream((response) => response.writeHead(400).end('{}')));
-    const urls = { big: openai.url, claude: anthropic.url.replace(/\/v1$/, '') };
-    const gateway = kept(await startTestGateway({ urls, formats: { claude: 'anthropic' } }));
-    const schema =
-      '{"type":"object","properties":{"__proto__":{"type":"string"},"constructor":{"prototype":{"polluted":1}}},"__proto__":{"polluted":1}}';
-    const tools = `[{"type":"function","function":{"name":"f","parameters":${schema}}}]`;
-    const body = (model: string) =>
-      `{"model":"${model}","messages":[{"role":"user","content":"x","__proto__":{"polluted":1}}],"tools":${tools},"__proto__":{"polluted":1}}`;
-    expect((await send(completions(gateway), body('big'))).status).toBe(200);
-    expect(openai.bodies[0]).toBe(body('big'));
-    await send(completions(gateway), body('claude'));
-    expect(JSON.stringify(JSON.parse(anthropic.bodies[0]).tools[0].input_schema)).toBe(schema);
+  it('with names that would pollute a prototype is refused at any depth, on every route', async () => {
+    const gateway = kept(await startTestGateway());
+    const chat = (more: string) => `{"model":"big","messages":[{"role":"user","content":"x"}],${more}}`;
+    const bodies = [
+      chat('"__proto__":{"polluted":1}'),
+      chat('"__proto__" : null'),
+      chat('"tools":[{"function":{"parameters":{"properties":{"\\u005f_proto\\u005F_":{}}}}}]'),
+      chat('"metadata":{"constructor":{"prototype":{"polluted":1}}}'),
+    ];
+    for (const body of bodies) {
+      for (const path of ['/v1/chat/completions', '/v1/route', '/feedback', '/admin/models']) {
+        const { status, json } = await send(gateway.url + path, body);
+        expect([status, json.error.type, json.error.code]).toEqual([400, 'invalid_request_error', 'invalid_json']);
+      }
+    }
     expect('polluted' in {}).toBe(false);
+  });
+
+  it('may speak of such names, and have properties that are called constructor', async () => {
+    const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url } }));
+    const parameters = '{"properties":{"constructor":{"type":"string"},"prototype":{},"toString":{}}}';
+    const body = `{"model":"big","messages":[{"role":"user","content":"{\\"__proto__\\": 1}"}],"tools":[{"type":"function","function":{"name":"f","parameters":${parameters}}}]}`;
+    expect((await send(completions(gateway), body)).status).toBe(200);
+    expect(upstream.bodies[0]).toBe(body);
   });
 
   it('puts no line of its own into a header of the answer', async () => {
