@@ -18,6 +18,15 @@ export function isAsked(request: FeedbackRequest | undefined): boolean {
 }
 
 /**
+ * The inverse of the probability with which the lot marked the answer: weighed by it, the ratings of marked answers stand
+ * for all (Horvitz and Thompson 1952). Recorded with them for whoever reads the log; the learner weighs by
+ * `selectionWeight`. Null where the lot did not mark it.
+ */
+export function inclusionWeight(request: FeedbackRequest | undefined): number | null {
+  return request?.audit ? 1 / request.auditProbability : null;
+}
+
+/**
  * What a rating counts for how it was selected, in [0, 1]: the inverse of how likely a rating like it is to be given at
  * all, on a scale on which one that was asked for counts 1. Who is asked rates with a probability that does not depend
  * on the score; volunteers with one that does, v(score), and Σ y / v(y) over the ratings estimates the same as over all

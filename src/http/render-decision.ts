@@ -1,6 +1,6 @@
 import type { ArmExplanation, Decision, Flip } from '../domain/decision.ts';
 import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../domain/events.ts';
-import { isAsked } from '../domain/selection.ts';
+import { inclusionWeight, isAsked } from '../domain/selection.ts';
 
 /** A decision as JSON for people and programs: what was predicted, what was chosen, and what would change it. */
 export function renderDecision(decision: Decision) {
@@ -85,6 +85,8 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       source: rating.source,
       comment: rating.comment,
       created: Math.floor(rating.time / 1000),
+      // Of an audited answer: the inverse of the share that is audited.
+      inclusion_weight: decided ? inclusionWeight(decided.decision.ask) : null,
       // False once withdrawn or replaced by a later rating of the same source.
       active: active.has(rating.feedbackId),
     })),

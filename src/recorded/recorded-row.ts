@@ -24,6 +24,8 @@ const ratingSchema = z.object({
   reward: z.number().nullish(),
   /** What it counts for its source's errors and for how it was selected. Absent: 1. */
   weight: z.number().min(0).max(1).nullish(),
+  /** Of an audited answer: the inverse of the share that was audited. */
+  inclusionWeight: z.number().min(1).nullish(),
 });
 
 /**

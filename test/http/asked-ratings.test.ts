@@ -28,6 +28,13 @@ describe('learning.audit', () => {
     const streamed = marked.filter((_, i) => i % 2 === 0);
     for (const some of [streamed, marked]) expect(new Set(some).size).toBe(2);
     await settled(gateway);
+    const weights = await Promise.all(
+      answers.map(async ({ headers }) => {
+        const { json } = await get(`${gateway.url}/v1/decisions/${headers.get('x-mixllm-decision-id')}`);
+        return json.ratings[0].inclusion_weight;
+      }),
+    );
+    expect(weights).toEqual(marked.map((isMarked) => (isMarked ? 2 : null)));
     const count = marked.filter(Boolean).length;
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(count);
     const metrics = await get(`${gateway.url}/metrics`);

@@ -1,7 +1,7 @@
 import type { RatedEvent } from '../../domain/events.ts';
 import { isImplicit } from '../../domain/ratings.ts';
 import { weighedRating } from '../../domain/reliability.ts';
-import { isAsked, selectionWeight } from '../../domain/selection.ts';
+import { type FeedbackRequest, inclusionWeight, isAsked, selectionWeight } from '../../domain/selection.ts';
 import type { RecordedRow } from '../../recorded/recorded-row.ts';
 import { mean } from '../../util/statistics.ts';
 import type { DecisionRecord } from './decision-records.ts';
@@ -37,21 +37,23 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     outcome: completed.outcome,
     ...(choices > 1 && { choices }),
     ...(completed.usageEstimated && { estimated: true }),
-    ratings: given(ratings).map((rating) => exportRating(rating, isAsked(decision.ask))),
+    ratings: given(ratings).map((rating) => exportRating(rating, decision.ask)),
   };
 }
 
 /** With what the learner makes of it, where that is not the score as it stands. */
-function exportRating(rating: RatedEvent, asked: boolean): NonNullable<RecordedRow['ratings']>[number] {
+function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<RecordedRow['ratings']>[number] {
   const { source, score, time, reliability = null, volunteered = null } = rating;
   const { reward, weight } = weighedRating(score, reliability);
-  const counts = weight * selectionWeight(score, asked, volunteered);
+  const counts = weight * selectionWeight(score, isAsked(ask), volunteered);
+  const inclusion = inclusionWeight(ask);
   return {
     source,
     score,
     time: isoTime(time),
     ...(reward !== score && { reward }),
     ...(counts !== 1 && { weight: counts }),
+    ...(inclusion !== null && { inclusionWeight: inclusion }),
   };
 }
 

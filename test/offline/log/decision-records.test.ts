@@ -127,6 +127,7 @@ describe('exportRow', () => {
     const decision = { ...unasked.decided.decision, ask };
     const [asked] = exportRow({ ...unasked, decided: { ...unasked.decided, decision } })?.ratings ?? [];
     expect(asked).not.toHaveProperty('weight');
+    expect(asked.inclusionWeight).toBe(50);
   });
 
   it('has no propensity where another model stood in, and no quality where nobody rated', async () => {
