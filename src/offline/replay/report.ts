@@ -4,6 +4,9 @@ import type { LeftOut, ReplayedLog } from './replay-log.ts';
 import { refusals, type Support, wideningFor } from './support.ts';
 import type { TargetPolicy } from './target-policy.ts';
 
+/** The same of all three: they weigh the same ratings. */
+type Sized = OutcomeEstimates & { effective_sample_size: number };
+
 /** What `mixllm replay --json` prints. Times are ISO 8601. */
 export interface ReplayReport {
   policy: TargetPolicy;
@@ -22,7 +25,7 @@ export interface ReplayReport {
   /** What the logging policy got, by the same weight; null without ratings. */
   logged: OutcomeEstimates | null;
   /** What the policy would have got; null when refused. */
-  estimates: Estimates | null;
+  estimates: Record<keyof Estimates, Sized> | null;
   /** The doubly robust estimate less what was logged. */
   difference: OutcomeEstimates | null;
   /** Of the ratings, the scarcer kind; `support` has it of costs too. */
@@ -39,6 +42,7 @@ export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period
   const reasons = refusals(support, counts, replayed.neverOffered);
   const estimators = new ReplayEstimators(samples, costUnitUsd, wideningFor(support));
   const refused = reasons.length > 0;
+  const { quality: size } = support.effective_sample_size;
   return {
     policy,
     period: { since: iso(period.since), until: iso(period.until), first: iso(first), last: iso(last) },
@@ -50,11 +54,16 @@ export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period
     cost_unit_usd: costUnitUsd,
     refused: refused ? reasons : null,
     logged: rated > 0 ? estimators.logged() : null,
-    estimates: refused ? null : estimators.estimates(),
+    estimates: refused ? null : sized(estimators.estimates(), size),
     difference: refused ? null : estimators.difference(),
-    effective_sample_size: support.effective_sample_size.quality,
+    effective_sample_size: size,
     support,
   };
+}
+
+function sized({ ips, snips, dr }: Estimates, size: number): Record<keyof Estimates, Sized> {
+  const of = (estimates: OutcomeEstimates) => ({ ...estimates, effective_sample_size: size });
+  return { ips: of(ips), snips: of(snips), dr: of(dr) };
 }
 
 function iso(milliseconds: number | null | undefined): string | null {

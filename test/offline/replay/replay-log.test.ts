@@ -36,6 +36,9 @@ describe('replaying a log', () => {
       // Models are rated at different rates, which costs a little.
       expect(effective_sample_size).toBeGreaterThan(0.8 * rated);
       expect(effective_sample_size).toBeLessThanOrEqual(rated);
+      for (const name of ['ips', 'snips', 'dr'] as const) {
+        expect(estimates?.[name].effective_sample_size).toBe(effective_sample_size);
+      }
       expect(cost_unit_usd).toBeGreaterThan(0);
     }
   });
