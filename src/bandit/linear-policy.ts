@@ -52,6 +52,7 @@ export class LinearPolicy implements Policy {
   readonly #priorQuality: number;
   readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
+  #likened: ReadonlySet<string> = new Set();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #launched = new Map<string, Float64Array>();
 
@@ -69,10 +70,16 @@ export class LinearPolicy implements Policy {
   /**
    * Prior mean quality per arm on [0, 1]; arms not named get the common level.
    * @param slopes prior mean slopes of some of the arms: length d, the first 0
+   * @param likened arms that have the prior of another: their own intercept is as wide as a launched arm's
    */
-  setPriorQualities(levels: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
+  setPriorQualities(
+    levels: ReadonlyMap<string, number>,
+    slopes: ReadonlyMap<string, Float64Array> = new Map(),
+    likened: ReadonlySet<string> = new Set(),
+  ): void {
     this.#levels = levels;
     this.#slopes = slopes;
+    this.#likened = likened;
     this.#setPriors();
   }
 
@@ -135,8 +142,12 @@ export class LinearPolicy implements Policy {
 
   #setPriors(): void {
     const priors = new Map<string, ArmPrior>();
-    for (const arm of this.#levels.keys()) priors.set(arm, { mean: this.priorSet(arm) });
-    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance: LAUNCH.interceptVariance });
+    const { interceptVariance } = LAUNCH;
+    for (const arm of this.#levels.keys()) {
+      const mean = this.priorSet(arm);
+      priors.set(arm, this.#likened.has(arm) ? { mean, interceptVariance } : { mean });
+    }
+    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance });
     this.#quality.setPriors(priors);
   }
 

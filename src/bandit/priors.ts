@@ -37,6 +37,11 @@ export function priorSlopes(
   );
 }
 
+/** The arms whose prior is another's: that they are alike is a guess as well, so less is known of them. */
+export function likenedArms(arms: readonly PricedArm[]): Set<string> {
+  return new Set(arms.filter((arm) => likened(arm, arms) !== arm).map(({ id }) => id));
+}
+
 /** The arm at the end of a chain of `like`s; where it leads in a circle or to no arm, where that shows. */
 function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
   const seen = new Set<PricedArm>();

@@ -1,4 +1,5 @@
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
+import type { LinearPolicy } from '../bandit/linear-policy.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
@@ -38,14 +39,13 @@ export class Learner {
   #warmStart: WarmStartFile | null;
   /** What routing goes by. */
   #live: Folding;
-  #priors: ReadonlyMap<string, number> = new Map();
+  #priors: Parameters<LinearPolicy['setPriorQualities']> = [new Map()];
   readonly #announcements: Announcements;
   readonly #tail: LogTail;
   /** Until then nothing is folded: the log may no longer hold what the snapshot does. */
   #snapshotWasRead = false;
   /** Before, any arm would seem new. */
   #logWasRead = false;
-  #slopes: ReadonlyMap<string, Float64Array> = new Map();
   #newestSequence = 0;
   readonly #reading = new OneAtATime(() => this.#readAndSay());
   #closing = false;
@@ -91,11 +91,10 @@ export class Learner {
     return this.#snapshots.savedUpTo;
   }
 
-  /** Prior mean quality per arm, and prior mean slopes of some, by the config in force. */
-  setPriors(priors: ReadonlyMap<string, number>, slopes: ReadonlyMap<string, Float64Array> = new Map()): void {
+  /** As the policy takes them, by the config in force. */
+  setPriors(...priors: Parameters<LinearPolicy['setPriorQualities']>): void {
     this.#priors = priors;
-    this.#slopes = slopes;
-    this.knowledge.policy.setPriorQualities(priors, slopes);
+    this.knowledge.policy.setPriorQualities(...priors);
   }
 
   /** By the config in force. */
@@ -142,7 +141,7 @@ export class Learner {
       this.#live = this.#fresh();
       this.knowledge.ledger.takeOver(ledger);
     }
-    this.knowledge.policy.setPriorQualities(this.#priors, this.#slopes);
+    this.knowledge.policy.setPriorQualities(...this.#priors);
     this.#snapshotWasRead = true;
     for (const listener of this.#replacedListeners) listener();
   }
@@ -221,7 +220,7 @@ export class Learner {
       await this.idle();
       const { state } = folding;
       // The config may have changed while the log was read.
-      state.policy.setPriorQualities(this.#priors, this.#slopes);
+      state.policy.setPriorQualities(...this.#priors);
       state.driftOptions = driftOptions(this.#announcements.drift);
       state.ledger.takeOver(this.knowledge.ledger);
       this.#live = folding;
@@ -250,7 +249,7 @@ export class Learner {
   /** At the log's beginning. */
   #fresh(): Folding {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
-    state.policy.setPriorQualities(this.#priors, this.#slopes);
+    state.policy.setPriorQualities(...this.#priors);
     state.driftOptions = driftOptions(this.#announcements.drift);
     return new Folding(state, { ...this.#options, tail: this.#tail });
   }

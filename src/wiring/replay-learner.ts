@@ -1,4 +1,4 @@
-import { priorQualities, priorSlopes } from '../bandit/priors.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { modelCatalog, withCatalog } from '../config/model-catalog.ts';
@@ -25,7 +25,7 @@ export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): Re
   const arms = known
     .filter(({ id }) => start.models.includes(id))
     .map((arm) => ({ ...arm, prior: target.priors?.[arm.id] ?? arm.prior }));
-  learner.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(start)));
+  learner.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(start)), likenedArms(arms));
   return learner;
 }
 

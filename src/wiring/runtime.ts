@@ -1,4 +1,4 @@
-import { priorQualities, priorSlopes } from '../bandit/priors.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -41,7 +41,7 @@ export function buildRuntime(
     config.auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
   );
   const reference = referenceArm(config, arms, parts.log);
-  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes));
+  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes), likenedArms(arms));
   learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
   learner.setSnapshotRemains(config.learning.snapshot_change.remains);
   const { latency, targets, stickiness } = config.routing;

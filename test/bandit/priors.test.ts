@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PRIOR_QUALITY } from '../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
-import { priorQualities, priorSlopes } from '../../src/bandit/priors.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../../src/bandit/priors.ts';
 import { tierPriors } from '../../src/bandit/tier-priors.ts';
 import type { Prior, Tier } from '../../src/domain/arm.ts';
 import { seededRandom, shuffled } from '../../src/util/random.ts';
@@ -94,6 +94,23 @@ describe('priorSlopes', () => {
   it('gives them to models of a tier, and to those that are like one', () => {
     const arms = [arm('s', 1, 'small'), arm('l', 1, { like: 's' }), arm('f', 1, 'frontier'), arm('n', 1)];
     expect([...priorSlopes(arms, slopes).keys()]).toEqual(['s', 'l']);
+  });
+
+  it('are less certain of a model that is like another, which is expected to be as good', () => {
+    const arms = [arm('s', 1, 'small'), arm('l', 1, { like: 's' }), arm('n', 1, { like: 'gone' })];
+    expect([...likenedArms(arms)]).toEqual(['l']);
+    const policy = new LinearPolicy(3);
+    policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, slopes), likenedArms(arms));
+    const x = Float64Array.of(1, 0, 0);
+    const [small, likened, unlike] = predictions(policy, ['s', 'l', 'n'], x);
+    expect(likened.quality).toBe(small.quality);
+    // Shared and own intercept: 0.01 + 0.01, and 0.01 + 0.05.
+    expect([small, likened, unlike].map(({ qualitySd }) => qualitySd ** 2)).toEqual(
+      [0.02, 0.06, 0.02].map((variance) => expect.closeTo(variance, 2)),
+    );
+    expect(likened.qualitySd ** 2 - small.qualitySd ** 2).toBeCloseTo(0.04, 9);
+    policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, slopes));
+    expect(predictions(policy, ['l'], x)[0].qualitySd).toBe(small.qualitySd);
   });
 
   it('makes a policy that has learned nothing predict level + slopes · x', () => {

@@ -44,6 +44,17 @@ async function predicted(map: string | null, slopesKept: (slopes: number[]) => n
   return { told, expected, level: quality };
 }
 
+describe('a likeness', () => {
+  it("gives a model another one's prior, and a wider uncertainty", async () => {
+    const models = { small: { prior: 'small' }, big: { prior: { like: 'small' } } };
+    const gateway = kept(await startTestGateway({ models }));
+    const { json } = await send(`${gateway.url}/v1/route`, ask(TEXT));
+    const [small, big] = ['small', 'big'].map((id) => json.models.find(({ model }: { model: string }) => model === id));
+    expect(big.quality).toBe(small.quality);
+    expect(big.quality_sd).toBeGreaterThan(small.quality_sd);
+  });
+});
+
 describe('a tier', () => {
   it('gives a model the level and its share of the slopes learned from public data', async () => {
     const under = tierPriors().feature_map === new Featurizer(new LexicalEmbedder()).featureMap;
