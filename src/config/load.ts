@@ -59,7 +59,7 @@ export function parseConfig(text: string, source: string, environment: Environme
   const missing = fillEnvironment(document, variables, environment);
   let value: unknown;
   try {
-    value = document.toJS() ?? {};
+    value = withoutEmptySections(document.toJS() ?? {});
   } catch (error) {
     throw refuse([`an alias (*name) in it cannot be used: ${withoutQuote((error as Error).message)}`]);
   }
@@ -82,6 +82,24 @@ export function parseConfig(text: string, source: string, environment: Environme
     throw refuse(problems.map(({ path, message }) => `${where(path)}: ${message}`));
   }
   return { config: parsed.data, missingKeys };
+}
+
+/** A section whose lines are all commented out is null in YAML: it says no more than one that is absent. */
+function withoutEmptySections(value: unknown): unknown {
+  if (!isMapping(value)) return value;
+  const sections = Object.entries(value).filter(([, section]) => section !== null);
+  return Object.fromEntries(
+    sections.map(([name, section]) => {
+      const list = { auth: 'keys', routing: 'targets' }[name];
+      if (!list || !isMapping(section) || section[list] !== null) return [name, section];
+      const { [list]: _, ...rest } = section;
+      return [name, rest];
+    }),
+  );
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** `{{ … }}`, say of a template that was not filled in, is a mapping as the name of a setting. */

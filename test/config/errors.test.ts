@@ -38,7 +38,7 @@ describe('a config error', () => {
     ['embedding: { kind: bert }', /^embedding\.kind \(line 6\): found "bert"; .*"lexical"\|"transformers"/],
     ['embedding: { kind: transformers }', /^embedding\.model \(line 6\): it is missing; a folder with a sentence-emb/],
     ['embedding: { model: x }', /^embedding\.model \(line 6\): it belongs to kind: transformers/],
-    ['logging:', /^logging \(line 6\): found null; expected object$/],
+    ['logging: { level: }', /^logging.level \(line 6\): found null; expected one of/],
     ['auth: { keys: [{ name: "a b", key: k }] }', /^auth\.keys\[0\]\.name \(line 6\): found "a b"; 1 to 64/],
     ['auth: { keys: [{ name: t }] }', /^auth\.keys\[0\]\.key \(line 6\): it is missing; expected string$/],
     [

@@ -139,6 +139,21 @@ describe('defaults', () => {
     expect(config.routing.latency).toMatchObject({ budget_s: 30, cap: 3 });
   });
 
+  it('are also those of a section whose lines are all commented out', () => {
+    const sections = ['server', 'auth', 'routing', 'resilience', 'learning', 'embedding', 'storage', 'logging'];
+    const { config } = parse(MINIMAL);
+    expect(parse(`${MINIMAL}${sections.map((name) => `${name}:   # none\n`).join('')}`).config).toEqual(config);
+    expect(parse(`${MINIMAL}auth: { keys: }\nrouting:\n  targets:\n  weight: 0.7`).config).toEqual({
+      ...config,
+      routing: { ...config.routing, weight: 0.7 },
+    });
+    const withoutKeys = EXAMPLE.split('\n').filter((line) => !line.startsWith('  keys:'));
+    expect(parse(withoutKeys.join('\n'), KEYS).config.auth.keys).toEqual([]);
+    // Of a single setting an empty value is a mistake.
+    expect(() => parse(`${MINIMAL}storage: { url: }`)).toThrow('storage.url');
+    expect(() => parse(`${MINIMAL.replace('{ p: { type: openai } }', '')}`)).toThrow('providers');
+  });
+
   it('keep the named weights beside those that the file names', () => {
     const { routing } = parse(`${MINIMAL}routing: { weights: { thrifty: 0.3, quality: 0.9 } }`).config;
     expect(routing.weights).toEqual({ economy: 0.5, balanced: 0.8, quality: 0.9, thrifty: 0.3 });
