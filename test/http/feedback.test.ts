@@ -138,11 +138,20 @@ describe('ratings', () => {
       [{ id, rating: 'sideways' }, 'rating'],
       [{ score: 1 }, 'id'],
       [{ id, score: 1, source: 'a b' }, 'source'],
+      [{ id, score: null, rating: null }, 'score'],
     ] as const) {
       const { status, json } = await rate(gateway, body);
       expect([status, json.error.type, json.error.param]).toEqual([400, 'invalid_request_error', param]);
     }
     expect((await rate(gateway, '[]' as never)).status).toBe(400);
+    // Typed clients send null for what they leave out.
+    const nothing = { source: null, comment: null, idempotency_key: null };
+    expect((await rate(gateway, { id, score: 0.5, rating: null, ...nothing })).status).toBe(202);
+    expect((await rate(gateway, { id, score: null, rating: 'up', ...nothing })).status).toBe(202);
+    expect((await get(`${gateway.url}/v1/decisions/${id}`)).json.ratings).toMatchObject([
+      { score: 0.5, source: 'user', active: false },
+      { score: 1, source: 'user', active: true },
+    ]);
     const unknown = await rate(gateway, { id: 'dec_nope', score: 1 });
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
     expect((await send(`${gateway.url}/feedback/fb_nope`, null, { method: 'DELETE' })).status).toBe(404);

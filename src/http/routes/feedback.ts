@@ -6,20 +6,21 @@ import type { JsonDocument } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
 
+/** Typed clients send null for what they leave out. */
 const ratingBody = z
   .strictObject({
     id: z.string().min(1).max(512),
-    score: z.number().min(0).max(1).optional(),
-    rating: z.enum(['up', 'down']).optional(),
+    score: z.number().min(0).max(1).nullish(),
+    rating: z.enum(['up', 'down']).nullish(),
     source: z
       .string()
       .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -')
       .refine((source) => !source.startsWith(IMPLICIT), `must not begin with "${IMPLICIT}": the gateway itself says so`)
-      .default('user'),
+      .nullish(),
     comment: z.string().max(10_000).nullish(),
     idempotency_key: z.string().min(1).max(256).nullish(),
   })
-  .refine(({ score, rating }) => (score === undefined) !== (rating === undefined), {
+  .refine(({ score, rating }) => (score == null) !== (rating == null), {
     message: 'Give either "score" (0 to 1) or "rating" ("up" or "down").',
     path: ['score'],
   });
@@ -31,7 +32,7 @@ export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerPart
       {
         id: body.id,
         score: body.score ?? (body.rating === 'up' ? 1 : 0),
-        source: body.source,
+        source: body.source ?? 'user',
         comment: body.comment ?? null,
         idempotencyKey: body.idempotency_key ?? null,
       },
