@@ -2,6 +2,7 @@ import { drive } from '../demo/drive.ts';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun } from '../demo/standing.ts';
+import { sharesByTag, type TagShares } from '../demo/tag-shares.ts';
 import { startSimulatedUpstream } from '../demo/upstream.ts';
 import { bestSingle } from '../recorded/baselines.ts';
 import type { RecordedData, RecordedQuery } from '../recorded/recorded-outcomes.ts';
@@ -14,7 +15,7 @@ import {
 } from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { seededRandom } from '../util/random.ts';
-import { startRecordedGateway } from './loopback-gateway.ts';
+import { startRecordedGateway, tagCounts } from './loopback-gateway.ts';
 
 export interface BenchRunOptions {
   data: string;
@@ -23,7 +24,7 @@ export interface BenchRunOptions {
   seed: number;
 }
 
-export interface BenchReport extends RunReport {
+export interface BenchReport extends RunReport, TagShares {
   data: string;
   weight: number;
   seed: number;
@@ -70,6 +71,7 @@ export async function runBench(options: BenchRunOptions, data: RecordedData): Pr
       requests_lost: queries.length - answered,
       left_out: data.leftOut,
       ...reportRun(data.models, recordedOutcomes(queries), arms.map(columnOf)),
+      ...sharesByTag(data.models, await tagCounts(gateway)),
     };
   } finally {
     await gateway.close();

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { renderTable } from '../demo/table.ts';
+import { topTags } from '../demo/tag-shares.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedData } from '../recorded/recorded-outcomes.ts';
@@ -14,6 +15,10 @@ export interface BenchOptions extends BenchRunOptions {
   sweep?: boolean;
   out?: string;
 }
+
+/** Rows of the table of tags, and models in each. */
+const SHOWN_TAGS = 12;
+const SHOWN_MODELS = 2;
 
 /** From thrifty to exacting; the steps shrink where a little weight changes much. */
 const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
@@ -45,7 +50,26 @@ function renderBench(report: BenchReport): string {
       ['model', 'share'],
       Object.entries(report.shares).map(([model, share]) => [model, percent(share)]),
     ),
+    'Who got which kind of query, by the tag that the gateway gave it:',
+    '',
+    renderTags(report),
   ].join('\n');
+}
+
+/** A column for every model, as the demo has it, would be too wide for what was recorded of many. */
+function renderTags(report: BenchReport): string {
+  const { queries_by_tag, shares_by_tag } = topTags(report, SHOWN_TAGS);
+  const most = (shares: Record<string, number>) =>
+    Object.entries(shares)
+      .filter(([, share]) => share > 0)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, SHOWN_MODELS)
+      .map(([model, share]) => `${model} ${(100 * share).toFixed(0)} %`);
+  return renderTable(
+    ['tag', 'queries', 'most of them to'],
+    Object.entries(shares_by_tag).map(([tag, shares]) => [tag, String(queries_by_tag[tag]), most(shares).join(', ')]),
+    { width: 140 },
+  );
 }
 
 const SWEEP_HEADERS = ['weight', 'quality', 'cost', 'last third: quality', 'cost', 'best mix by lot at the same cost'];

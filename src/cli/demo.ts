@@ -1,4 +1,3 @@
-import type { Gateway } from '../app.ts';
 import { type DrivenQuery, drive } from '../demo/drive.ts';
 import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
 import { SIMULATED_MODELS } from '../demo/models.ts';
@@ -7,14 +6,14 @@ import { ProgressLine } from '../demo/progress-line.ts';
 import { type DemoQuery, generateQueries } from '../demo/queries.ts';
 import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
-import { sharesByTag, type TagCount, type TagShares } from '../demo/tag-shares.ts';
+import { sharesByTag, type TagShares } from '../demo/tag-shares.ts';
 import { type SimulatedUpstream, startSimulatedUpstream } from '../demo/upstream.ts';
 import { keyOf } from '../domain/query-key.ts';
 import { bestSingle } from '../recorded/baselines.ts';
 import { systemClock } from '../util/clock.ts';
 import { type Random, seededRandom } from '../util/random.ts';
 import { renderDemo } from './demo-table.ts';
-import { startLoopbackGateway } from './loopback-gateway.ts';
+import { startLoopbackGateway, tagCounts } from './loopback-gateway.ts';
 
 export interface DemoOptions {
   queries: number;
@@ -162,15 +161,6 @@ function sharesByKind(queries: readonly DemoQuery[], chosen: readonly number[]):
       ),
     ]),
   );
-}
-
-async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
-  const { values } = await gateway.metrics.tagDecisions.get();
-  return values.map(({ labels, value }) => ({
-    tag: String(labels.tag),
-    model: String(labels.model),
-    decisions: value,
-  }));
 }
 
 function introduction(url: string, queries: number): string {

@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { configSchema } from '../config/schema.ts';
+import type { TagCount } from '../demo/tag-shares.ts';
 import type { RecordedPrice } from '../recorded/recorded-prices.ts';
 import { seededRandom } from '../util/random.ts';
 
@@ -68,6 +69,16 @@ export async function startRecordedGateway(
     await upstream.close();
     throw error;
   }
+}
+
+/** How often the gateway chose each model for each kind of query. */
+export async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
+  const { values } = await gateway.metrics.tagDecisions.get();
+  return values.map(({ labels, value }) => ({
+    tag: String(labels.tag),
+    model: String(labels.model),
+    decisions: value,
+  }));
 }
 
 /** Names and prices may be those of a file that knows nothing of the gateway's rules. */

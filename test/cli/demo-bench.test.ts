@@ -78,6 +78,13 @@ describe('mixllm bench', () => {
     expect(report).toMatchObject({ queries: 120, requests_lost: 0, weight: 0.6, seed: 3 });
     expect({ ...again, seconds: 0 }).toEqual({ ...report, seconds: 0 });
     expect(report.baselines.best_single.model).toBe('dear');
+    const queriesByTag: Record<string, number> = report.queries_by_tag;
+    expect(Object.values(queriesByTag).reduce((sum, queries) => sum + queries)).toBe(120);
+    const dear = Object.entries(queriesByTag).reduce(
+      (sum, [tag, queries]) => sum + queries * report.shares_by_tag[tag].dear,
+      0,
+    );
+    expect(dear / 120).toBeCloseTo(report.shares.dear, 9);
     expect(report.baselines.cheapest.cost_ratio).toBeCloseTo(0.01, 9);
     expect(report.baselines.oracle.quality_ratio).toBeGreaterThan(1);
     // Cheap either way; what it learns is which of the two cheap ones to ask.
