@@ -7,11 +7,20 @@ import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts'
 /** What curl sends without a header is a form. */
 const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: application/json".';
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
+
 /** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0];
-    send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
+    const allowed = METHODS.filter((method) => server.hasRoute({ url: path, method }));
+    if (allowed.length === 0) {
+      send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
+      return;
+    }
+    const message = `Not allowed to ${request.method} on ${path}, which takes ${allowed.join(' and ')}.`;
+    const responseHeaders = { allow: allowed.join(', ') };
+    send(reply, new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders }));
   });
   server.setErrorHandler(answerError);
 }

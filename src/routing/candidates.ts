@@ -2,7 +2,7 @@ import type { Arm } from '../domain/arm.ts';
 import type { ArmExplanation } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { unaffordableReason, worstCaseUsd } from './affordable.ts';
-import { estimatedInputTokens, exclusionReason } from './eligibility.ts';
+import { estimatedInputTokens, exclusionReason, isTooLong } from './eligibility.ts';
 import type { LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, latencyPenalty } from './load.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
@@ -107,8 +107,9 @@ export class Candidates {
 
 function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
   const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
-  return new GatewayError(400, `No model can serve this request. ${reasons}.`, {
-    param: 'model',
-    code: 'no_eligible_model',
-  });
+  // OpenAI's own code where a shorter request would help: agents shorten the conversation when they see it.
+  const codes = explanations.some(({ excluded }) => isTooLong(excluded))
+    ? { param: 'messages', code: 'context_length_exceeded' }
+    : { param: 'model', code: 'no_eligible_model' };
+  return new GatewayError(400, `No model can serve this request. ${reasons}.`, codes);
 }

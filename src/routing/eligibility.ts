@@ -4,6 +4,8 @@ import type { RequestProfile } from '../domain/context.ts';
 /** Input tokens that an image is taken to need; providers charge between 85 and 1,600. */
 const TOKENS_PER_IMAGE = 800;
 
+const TOO_LONG = 'exceed its context window of';
+
 export function estimatedInputTokens(profile: RequestProfile, tokensPerCharacter: number): number {
   return Math.ceil(profile.inputCharacters * tokensPerCharacter) + profile.images * TOKENS_PER_IMAGE;
 }
@@ -24,11 +26,16 @@ export function exclusionReason(
   if (arm.contextWindow !== null) {
     const needed = inputTokens + (profile.maxOutputTokens ?? 0);
     if (needed > arm.contextWindow) {
-      return `about ${needed} tokens (input and max_tokens) exceed its context window of ${arm.contextWindow}`;
+      return `about ${needed} tokens (input and max_tokens) ${TOO_LONG} ${arm.contextWindow}`;
     }
   }
   if (arm.maxOutputTokens !== null && (profile.maxOutputTokens ?? 0) > arm.maxOutputTokens) {
     return `max_tokens ${profile.maxOutputTokens} exceeds its output limit of ${arm.maxOutputTokens}`;
   }
   return null;
+}
+
+/** Whether a shorter request could be served by the arm that was left out for this reason. */
+export function isTooLong(reason: string | null): boolean {
+  return reason?.includes(TOO_LONG) ?? false;
 }

@@ -60,7 +60,7 @@ describe('server.cors_origins', () => {
   it('opens nothing unless it is set', async () => {
     const gateway = await start([]);
     const answer = await preflight(gateway, '/v1/models');
-    expect([answer.status, allowed(answer)]).toEqual([404, null]);
+    expect([answer.status, allowed(answer)]).toEqual([405, null]);
     expect(allowed(await get(`${gateway.url}/v1/models`, asPage))).toBeNull();
   });
 

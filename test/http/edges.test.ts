@@ -78,7 +78,11 @@ describe('bad input', () => {
     const unknown = await get(`${gateway.url}/v2/nothing`);
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
     const method = await send(completions(gateway), null, { method: 'GET' });
-    expect([method.status, method.json.error.type]).toEqual([404, 'invalid_request_error']);
+    expect([method.status, method.json.error.code, method.headers.get('allow')]).toEqual([
+      405,
+      'method_not_allowed',
+      'POST',
+    ]);
     for (const path of ['/v1/chat/completions', '/v1/route', '/feedback']) {
       expect((await send(gateway.url + path, null)).status).toBe(400);
     }
@@ -231,7 +235,8 @@ describe('a decision', () => {
       expect([small.eligible, small.score]).toEqual([false, null]);
       expect(small.excluded).toMatch(reason);
       const only = await send(completions(gateway), ask('Hello', fields), { headers: { 'x-mixllm-models': 'small' } });
-      expect([only.status, only.json.error.code]).toEqual([400, 'no_eligible_model']);
+      const code = 'messages' in fields && fields.messages !== image ? 'context_length_exceeded' : 'no_eligible_model';
+      expect([only.status, only.json.error.code]).toEqual([400, code]);
       expect(only.json.error.message).toMatch(/big: .*; small: /);
       expect(only.json.error.message).toMatch(reason);
     }

@@ -152,7 +152,7 @@ describe('Router.decide', () => {
   });
 
   it('names the reason of every arm when none is left', () => {
-    const { router } = setUp({ arms: [BLIND, armOf('tiny', { contextWindow: 50 })] });
+    const { router } = setUp({ arms: [BLIND, armOf('tiny', { maxOutputTokens: 5 })] });
     let error: unknown;
     try {
       router.decide(query({ profile: profileOf({ needs: ['tools'], maxOutputTokens: 10 }) }));
@@ -162,7 +162,16 @@ describe('Router.decide', () => {
     expect(error).toBeInstanceOf(GatewayError);
     expect(error).toMatchObject({ status: 400, param: 'model', code: 'no_eligible_model' });
     expect(String(error)).toMatch(/blind: .*tools/);
-    expect(String(error)).toMatch(/tiny: .*110 tokens.*50/);
+    expect(String(error)).toMatch(/tiny: max_tokens 10 exceeds.*5/);
+  });
+
+  it("says in OpenAI's code that a shorter request would be served", () => {
+    const { router } = setUp({ arms: [BLIND, armOf('tiny', { contextWindow: 50 })] });
+    const decide = () => router.decide(query({ profile: profileOf({ needs: ['tools'], maxOutputTokens: 10 }) }));
+    expect(decide).toThrow(/blind: .*tools.*tiny: about 110 tokens.*50/);
+    expect(decide).toThrow(
+      expect.objectContaining({ status: 400, param: 'messages', code: 'context_length_exceeded' }),
+    );
   });
 
   it('sends a request to the arm that it names, which knows best what it can do', () => {
