@@ -10,7 +10,7 @@ export interface ArmDrift {
   /** The two sums of the CUSUM, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
-  /** What passed the threshold; null while nothing has. */
+  /** What passed the threshold, until its sum is back at 0; null while nothing has. */
   alarm: DriftAlarm | null;
 }
 
@@ -36,6 +36,8 @@ export class DriftMonitor {
     const drift = this.#drift(arm);
     drift.better = Math.max(0, drift.better + z - slack);
     drift.worse = Math.max(0, drift.worse - z - slack);
+    // Of a past that is read again: whoever hears of it only now would let go of all that was learned since.
+    if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
     if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at };
   }

@@ -26,15 +26,15 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 13;
+const FOLD_VERSION = 14;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState extends LearnerParts {
-  /** When an arm's ratings count as drifted: by the config in force. */
-  driftOptions: DriftOptions = DRIFT;
+  /** When an arm's ratings count as drifted, by the config in force; null: nobody counts. */
+  driftOptions: DriftOptions | null = DRIFT;
   readonly #featureMap: string;
   readonly #dimensions: number;
   readonly #warmStart: WarmStartFile | null;
@@ -119,11 +119,14 @@ export class LearnerState extends LearnerParts {
   }
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
+    const options = this.driftOptions;
+    // Sums that grew while nobody watched would be an alarm as soon as somebody does.
+    if (!options) return;
     for (const [, lesson] of lessons) {
       if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
       const { arm, context, reward, driftWeight = 1, reliability } = lesson;
       const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward, reliability);
-      if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, this.driftOptions);
+      if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, options);
     }
   }
 

@@ -1,4 +1,3 @@
-import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import type { LinearPolicy } from '../bandit/linear-policy.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
@@ -100,7 +99,7 @@ export class Learner {
   /** By the config in force. */
   setDrift(drift: DriftPolicy | null): void {
     this.#announcements.drift = drift;
-    this.knowledge.driftOptions = driftOptions(drift);
+    this.knowledge.driftOptions = drift;
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
@@ -221,7 +220,7 @@ export class Learner {
       const { state } = folding;
       // The config may have changed while the log was read.
       state.policy.setPriorQualities(...this.#priors);
-      state.driftOptions = driftOptions(this.#announcements.drift);
+      state.driftOptions = this.#announcements.drift;
       state.ledger.takeOver(this.knowledge.ledger);
       this.#live = folding;
       this.#distrusted = false;
@@ -250,7 +249,7 @@ export class Learner {
   #fresh(): Folding {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
     state.policy.setPriorQualities(...this.#priors);
-    state.driftOptions = driftOptions(this.#announcements.drift);
+    state.driftOptions = this.#announcements.drift;
     return new Folding(state, { ...this.#options, tail: this.#tail });
   }
 
@@ -340,8 +339,4 @@ export class Learner {
       this.#options.metrics.foreignContexts.set({ kept }, this.knowledge.foreign.total(kept));
     }
   }
-}
-
-function driftOptions(drift: DriftPolicy | null): DriftOptions {
-  return drift ?? { slack: 0, threshold: Number.POSITIVE_INFINITY };
 }

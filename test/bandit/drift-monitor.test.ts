@@ -113,4 +113,14 @@ describe('DriftMonitor', () => {
     expect(restored.statisticOf('a')).toBe(0);
     expect(restored.statisticOf('b')).toBeCloseTo(0.3, 12);
   });
+
+  it('forgets an alarm that nobody heard once its sum is back at nothing: all that came since agreed', () => {
+    const monitor = new DriftMonitor();
+    for (let i = 1; i <= 43; i++) monitor.observe('a', -0.55, i, OPTIONS);
+    expect(monitor.alarmOf('a')?.at).toBe(43);
+    for (let i = 44; i <= 43 + 75; i++) monitor.observe('a', 0, i, OPTIONS);
+    expect(monitor.alarmOf('a')?.at).toBe(43);
+    for (let i = 119; i <= 121; i++) monitor.observe('a', 0, i, OPTIONS);
+    expect(monitor.alarmOf('a')).toBeNull();
+  });
 });

@@ -36,8 +36,7 @@ function launched(model: string, priorMean: number[], featureMap = FEATURE_MAP):
   return { type: 'launched', decisionId: null, time: 0, model, like: 'big', featureMap, priorMean };
 }
 
-function fold(events: readonly GatewayEvent[]): LearnerState {
-  const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
+function fold(events: readonly GatewayEvent[], state = new LearnerState(FEATURE_MAP, DIMENSIONS)): LearnerState {
   const stored = numbered(events);
   stored.forEach((event, i) => {
     state.fold(
@@ -113,6 +112,16 @@ describe('the residual of a corrected rating', () => {
     const up = 0.2 + 0.6 * quality;
     const scatter = Math.sqrt((up * (1 - up)) / 0.36 + qualitySd ** 2);
     expect(fold(events).drift.statisticOf('big')).toBeCloseTo((quality + 0.2 / 0.6) / scatter - 0.2, 9);
+  });
+});
+
+describe('ratings that nobody watches', () => {
+  it('add up to no alarm for the time when somebody does', () => {
+    const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
+    state.driftOptions = null;
+    const badly = Array.from({ length: 40 }, (_, i) => [...answered(`d${i}`), rated(`d${i}`, `fb${i}`, 0)]).flat();
+    expect(fold(badly, state).drift.statisticOf('big')).toBe(0);
+    expect(fold(badly).drift.statisticOf('big')).toBeGreaterThan(1);
   });
 });
 
