@@ -125,6 +125,15 @@ describe('ratings that nobody watches', () => {
   });
 });
 
+describe('a budget where every key is bound to less than the weight that it begins with', () => {
+  it('moves with what is spent all the same', () => {
+    const bound = { weight: 0.8, weightFrom: 'key', budgetUsd: 0.001 } as const;
+    const { ledger } = fold([decided('a', bound), completed('a', { costUsd: 0.003 })]);
+    // From the weight in force, ν = 1 / 4: ln ν += 0.1 (3 − 1).
+    expect(ledger.nu(0.9)).toBeCloseTo(0.25 * Math.exp(0.2), 12);
+  });
+});
+
 describe('a launch in the log', () => {
   it('gives the arm its prior once, and counts its tries, their cost and its answers', () => {
     const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));
