@@ -15,8 +15,12 @@ const FOUR_POINTS: Quadrature = {
   nodes: [0.3399810435848563, 0.8611363115940526],
   weights: [0.6521451548625461, 0.3478548451374538],
 };
-/** Half widths, in units of the smallest spread, below which a piece is narrow. */
+/**
+ * Half widths of a piece, in units of the smallest spread on it: below the first it is narrow, and above the second ten
+ * points are too few for three scores or more. No piece is wider than the clip, so a few parts will do.
+ */
 const NARROW = 0.25;
+const WIDE = 0.7;
 
 /** Room for so many scores, kept between calls: what every decision made anew would be most of its garbage. */
 interface Workspace {
@@ -24,6 +28,8 @@ interface Workspace {
   high: Float64Array;
   /** Those who can win, by upper end. */
   order: Int32Array;
+  /** Of the spreads in `order`, from each place on. */
+  smallest: Float64Array;
   /** Of the scores in `order`, at one node: distribution and density; and the sum over the nodes of a piece. */
   cdf: Float64Array;
   density: Float64Array;
@@ -36,6 +42,7 @@ function workspaceFor(count: number): Workspace {
     low: numbers(),
     high: numbers(),
     order: new Int32Array(count),
+    smallest: numbers(),
     cdf: numbers(),
     density: numbers(),
     sum: numbers(),
@@ -142,20 +149,24 @@ function addContinuousParts(
   threshold: number,
   result: number[],
 ): void {
-  const { high, order, sum } = workspace;
-  let smallestSpread = Number.POSITIVE_INFINITY;
-  for (let rank = 0; rank < active; rank++) {
+  const { high, order, smallest, sum } = workspace;
+  for (let rank = active - 1; rank >= 0; rank--) {
     const spread = spreads[order[rank]];
-    if (spread > 0 && spread < smallestSpread) smallestSpread = spread;
+    smallest[rank] = rank === active - 1 ? spread : Math.min(spread, smallest[rank + 1]);
   }
   let start = threshold;
   for (let first = 0; first < active; first++) {
     const end = high[order[first]];
     if (!(end > start)) continue;
     // All from `first` on reach from below this piece to above it; those before it end at its start or below.
-    const half = (end - start) / 2;
+    const width = (end - start) / 2 / smallest[first];
+    const parts = active - first > 2 ? Math.max(1, Math.ceil(width / WIDE)) : 1;
+    const half = (end - start) / 2 / parts;
     sum.fill(0, first, active);
-    addNodes(first, active, (start + end) / 2, half, centres, spreads, half < NARROW * smallestSpread);
+    for (let part = 0; part < parts; part++) {
+      const middle = start + (2 * part + 1) * half;
+      addNodes(first, active, middle, half, centres, spreads, width < NARROW);
+    }
     for (let rank = first; rank < active; rank++) result[order[rank]] += (half / spreads[order[rank]]) * sum[rank];
     start = end;
   }

@@ -136,6 +136,17 @@ describe('winProbabilities', () => {
     expect(tied).toBeCloseTo(1 - TAIL, 7);
   });
 
+  it('has a closed form for scores that are all alike, however many', () => {
+    const below = 1 - TAIL;
+    for (const count of [3, 10, 50, 200]) {
+      const alike = winProbabilities(new Array(count).fill(0.4), new Array(count).fill(0.2), CLIP);
+      const between = (below ** count - TAIL ** count) / count;
+      alike.forEach((p, i) => {
+        expect(p).toBeCloseTo(TAIL * below ** i + between + (i === 0 ? TAIL ** count : 0), 9);
+      });
+    }
+  });
+
   it('gives certainty where there is some', () => {
     expect(winProbabilities([7], [3], CLIP)).toEqual([1]);
     expect(winProbabilities([7], [0], CLIP)).toEqual([1]);
