@@ -240,10 +240,10 @@ export class Exchange {
     metrics.tokens.inc({ model, kind: 'cached_input' }, usage.cachedInputTokens);
     metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
     metrics.costUsd.inc({ model }, costUsd);
-    const { chosenBy, referenceCostUsd } = this.decision;
+    const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
     // Savings are what routing brought: a client that names a model chose its price itself, and half an answer has no
-    // whole one of the reference to be compared with.
-    if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null) return;
+    // whole one of the reference to be compared with, nor have several at once: the prediction is of one.
+    if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null || choices !== 1) return;
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
