@@ -1,3 +1,4 @@
+import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
 import type { ArmSums, Lesson } from './arm-sums.ts';
 import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
 import { LENGTH_MODEL, PRIOR_LOG_LENGTH } from './defaults.ts';
@@ -23,6 +24,24 @@ export interface PredictedLength {
   modelOutputTokens: number;
   /** The expectation. */
   outputTokens: number;
+}
+
+/** From so many standard deviations above the prediction on, a limit tells as much as a whole answer. */
+const FAR_ABOVE = 30;
+
+/**
+ * What an answer tells that a limit cut off after so many tokens: a length of at least c (Tobin 1958). With z = ln (c / ĉ) / σ
+ * and the hazard λ = φ(z) / Φ(−z), the log likelihood ln Φ(−z) has the slope λ / σ and the curvature λ (λ − z) / σ² in the
+ * predicted logarithm: those of an observation σ / (λ − z) above it, with that weight. It is none where much more was predicted.
+ * @param tokens c ≥ 1 @param predictedTokens ĉ > 0, before the arm's correction
+ * @returns the observation that stands for it; its weight in [0, 1]
+ */
+export function lengthBeyond(tokens: number, predictedTokens: number): { outputTokens: number; weight: number } {
+  const sd = Math.sqrt(LENGTH_MODEL.noiseVariance);
+  const z = Math.log(tokens / predictedTokens) / sd;
+  if (z > FAR_ABOVE) return { outputTokens: tokens, weight: 1 };
+  const hazard = normalDensity(z) / normalCdf(-z);
+  return { outputTokens: predictedTokens * Math.exp(sd / (hazard - z)), weight: hazard * (hazard - z) };
 }
 
 /** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */

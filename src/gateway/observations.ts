@@ -1,3 +1,4 @@
+import { lengthBeyond } from '../bandit/length-model.ts';
 import type { Observation } from '../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
 import { countingRatings, isImplicit } from '../domain/ratings.ts';
@@ -37,14 +38,12 @@ export function observationsOf(
   const single = (decided.decision.choices ?? 1) === 1;
   if (completed.outcome === 'ok' && single && usage && usage.outputTokens > 0) {
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
-    lessons.set('length', {
-      kind: 'length',
-      arm,
-      context,
-      outputTokens: usage.outputTokens,
-      predictedTokens: explanation?.modelOutputTokens ?? null,
-      weight: 1,
-    });
+    const predictedTokens = explanation?.modelOutputTokens ?? null;
+    const { outputTokens } = usage;
+    // A monitor that asks for one token does not make short answers.
+    const isCut = completed.finishReason === 'length' && predictedTokens !== null && predictedTokens > 0;
+    const length = isCut ? lengthBeyond(outputTokens, predictedTokens) : { outputTokens, weight: 1 };
+    lessons.set('length', { kind: 'length', arm, context, predictedTokens, ...length });
   }
   for (const rating of countingRatings(events)) {
     const selection = selectionWeight(rating.score, isAsked(decided.decision.ask), rating.volunteered ?? null);

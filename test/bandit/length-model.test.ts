@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { LENGTH_CORRECTION, PRIOR_LOG_LENGTH } from '../../src/bandit/defaults.ts';
-import { LengthModel, type LengthObservation } from '../../src/bandit/length-model.ts';
+import { LENGTH_CORRECTION, LENGTH_MODEL, PRIOR_LOG_LENGTH } from '../../src/bandit/defaults.ts';
+import { LengthModel, type LengthObservation, lengthBeyond } from '../../src/bandit/length-model.ts';
+import { normalCdf } from '../../src/util/normal-distribution.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 import { randomContext } from './support.ts';
 
@@ -92,5 +93,45 @@ describe('LengthModel', () => {
     expect(predictions(copy)).toEqual(predictions(model));
     expect(() => new LengthModel(D + 1).restore(structuredClone(model.state()))).toThrow(RangeError);
     expect(() => model.predict('a', X.slice(1))).toThrow(RangeError);
+  });
+});
+
+describe('an answer that a limit cut off', () => {
+  const variance = LENGTH_MODEL.noiseVariance;
+
+  it('tells what the likelihood of a length beyond the limit tells, to the second order', () => {
+    const logLikelihood = (tokens: number, log: number) =>
+      Math.log(normalCdf((log - Math.log(tokens)) / Math.sqrt(variance)));
+    for (const tokens of [20, 100, 300, 900, 3000]) {
+      const { outputTokens, weight } = lengthBeyond(tokens, 300);
+      const [at, h] = [Math.log(300), 1e-3];
+      const [below, here, above] = [-h, 0, h].map((step) => logLikelihood(tokens, at + step));
+      const slope = (weight * (Math.log(outputTokens) - at)) / variance;
+      expect(slope / ((above - below) / (2 * h))).toBeCloseTo(1, 3);
+      expect(weight / variance / ((2 * here - above - below) / h ** 2)).toBeCloseTo(1, 3);
+    }
+  });
+
+  it('tells nothing where a far longer one was predicted, and its own length where a far shorter one was', () => {
+    expect(lengthBeyond(1, 300).weight).toBeLessThan(1e-20);
+    for (const tokens of [1e6, 1e9]) {
+      const { outputTokens, weight } = lengthBeyond(tokens, 1);
+      expect([Math.log(outputTokens) / Math.log(tokens), weight]).toEqual([expect.closeTo(1, 2), expect.closeTo(1, 2)]);
+    }
+  });
+
+  it('leaves the prediction of whole ones, though one in two is cut off', () => {
+    const random = seededRandom(5);
+    const model = new LengthModel(D);
+    let sum = 0;
+    for (let i = 0; i < 2000; i++) {
+      const whole = Math.ceil(800 * Math.exp(0.5 * random.normal()));
+      sum += whole;
+      const limit = i % 2 === 0 ? 600 : Number.POSITIVE_INFINITY;
+      const predictedTokens = model.modelOutputTokens('a', X);
+      const seen = whole > limit ? lengthBeyond(limit, predictedTokens) : { outputTokens: whole, weight: 1 };
+      model.learn({ kind: 'length', arm: 'a', context: X, predictedTokens, ...seen });
+    }
+    expect(Math.abs(model.predict('a', X).outputTokens / (sum / 2000) - 1)).toBeLessThan(0.05);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { lengthBeyond } from '../../../src/bandit/length-model.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
 import { observationsOf } from '../../../src/gateway/observations.ts';
 import { completed, DIMENSIONS, decided, explanationOf, FEATURE_MAP, rated, withdrawn } from './support.ts';
@@ -53,6 +54,15 @@ describe('observationsOf', () => {
       length: { kind: 'length', arm: 'big', context, outputTokens: 250, predictedTokens: 300, weight: 1 },
       fb: { ...quality, context },
     });
+  });
+
+  it('takes what a limit cut off for no short answer', () => {
+    const cut = (outputTokens: number) => {
+      const usage = { inputTokens: 9, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
+      return lessonsOf(decided('d'), completed('d', { finishReason: 'length', usage })).length;
+    };
+    expect(cut(1)).toMatchObject({ predictedTokens: 300, weight: expect.closeTo(0, 9) });
+    expect(cut(900)).toMatchObject({ predictedTokens: 300, ...lengthBeyond(900, 300) });
   });
 
   it('teaches no length that was only estimated, but the rating all the same', () => {
