@@ -83,8 +83,8 @@ export class LearnerState extends LearnerParts {
     // A changed rating says little of drift: its first version was counted.
     if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
     this.#learn([
-      ...gone.map((lesson) => this.#takenBack(lesson, history)),
-      ...come.map(([, observation]) => observation),
+      ...gone.map((lesson) => this.#tempered(lesson, history, -1)),
+      ...come.map((lesson) => this.#tempered(lesson, [...history, event], 1)),
     ]);
   }
 
@@ -132,20 +132,15 @@ export class LearnerState extends LearnerParts {
     }
   }
 
-  /** The lesson with the weight that is left of it: resets since it was learned have tempered it. */
-  #takenBack([key, observation]: KeyedLesson, history: readonly StoredEvent[]): Observation {
-    const { kind, arm, weight } = observation;
-    // Where the lesson came from costs a look at all its events.
-    const isTempered = kind === 'quality' && this.resets.hasDrifted(arm);
-    const left = isTempered ? this.resets.shareLeft(arm, this.#learnedAt(key, history)) : 1;
-    return { ...observation, weight: -weight * left };
-  }
-
-  /** Number of the event with which the lesson came last. */
-  #learnedAt(key: string, history: readonly StoredEvent[]): number {
-    let count = history.length;
-    while (count > 1 && this.#observations(history.slice(0, count - 1)).has(key)) count--;
-    return history[count - 1].sequence;
+  /**
+   * The lesson with the weight that resets since its rating came have left of it: when it is taken back, and when it counts
+   * again because the one that had replaced it is gone.
+   * @param events of its decision, the rating's among them @param sign −1 to take it back
+   */
+  #tempered([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
+    const isTempered = lesson.kind === 'quality' && this.resets.hasDrifted(lesson.arm);
+    const left = isTempered ? this.resets.shareLeft(lesson.arm, firstLearned(key, events)) : 1;
+    return { ...lesson, weight: sign * left * lesson.weight };
   }
 
   /** What the policy refuses when it comes it refuses again when it is taken back, so the others stay in balance. */
@@ -257,6 +252,14 @@ export class LearnerState extends LearnerParts {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
+}
+
+/** Number of the event from which on a rating teaches, whatever others of the answer there are: its own, or the answer's. */
+function firstLearned(feedbackId: string, events: readonly StoredEvent[]): number {
+  const needed = events.filter((event) => {
+    return event.type === 'completed' || (event.type === 'rated' && event.feedbackId === feedbackId);
+  });
+  return Math.max(...needed.map(({ sequence }) => sequence));
 }
 
 function isWatched({ driftWeight }: Lesson): boolean {

@@ -80,6 +80,15 @@ describe('a drift alarm in the log', () => {
     expectEqual(fold([...all, rated('c', 'newer', 0.7), withdrawn('c', 'newer'), withdrawn('c', 'fb-c')]), without);
   });
 
+  it('leaves as much of a rating that counts again, when a later one of its source or an explicit one is withdrawn', () => {
+    for (const source of ['user', 'implicit:abort']) {
+      const before = [...lives, rated('a', 'first', 0.2, source), drifted('big', 9)];
+      const after = [...before, rated('a', 'second', 1), withdrawn('a', 'second')];
+      expectEqual(fold(after), fold(before));
+      expectEqual(fold([...after, withdrawn('a', 'first')]), fold(lives));
+    }
+  });
+
   it('takes back a whole rating that came after it', () => {
     const events = [...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)];
     expectEqual(fold([...events, withdrawn('d', 'fb-d')]), fold(events.slice(0, -1)));
