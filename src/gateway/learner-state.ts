@@ -1,7 +1,7 @@
 import { DRIFT } from '../bandit/defaults.ts';
 import type { DriftOptions } from '../bandit/drift-monitor.ts';
 import type { Observation } from '../bandit/policy.ts';
-import type { Decision } from '../domain/decision.ts';
+import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import {
   type CompletedEvent,
   type DecidedEvent,
@@ -17,6 +17,7 @@ import {
 } from '../domain/events.ts';
 import { changedBy } from '../domain/model-changes.ts';
 import { coefficientsUnder } from '../features/feature-map.ts';
+import type { PricedTokens } from '../routing/arm-statistics.ts';
 import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
@@ -90,10 +91,9 @@ export class LearnerState extends LearnerParts {
 
   #learnDecision({ decision, context, time }: DecidedEvent): void {
     this.foreign.count(context, this.#featureMap, this.#dimensions);
-    const { reference, referenceCostUsd } = decision;
-    if (referenceCostUsd !== null && Number.isFinite(referenceCostUsd)) {
-      this.statistics.learnReferenceCost(reference, referenceCostUsd);
-    }
+    const reference = decision.arms.find(({ arm }) => arm === decision.reference);
+    const tokens = reference && predictedTokens(reference);
+    if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
     this.ledger.asked(time);
     for (const { arm } of decision.arms) this.known.add(arm);
     if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision));
@@ -264,6 +264,18 @@ function firstLearned(feedbackId: string, events: readonly StoredEvent[]): numbe
 
 function isWatched({ driftWeight }: Lesson): boolean {
   return driftWeight !== 0;
+}
+
+/** Null of an arm that no prediction was made of. */
+function predictedTokens({
+  costUsd,
+  inputTokens,
+  cachedTokens = 0,
+  outputTokens,
+}: ArmExplanation): PricedTokens | null {
+  if (costUsd === null || inputTokens === null || outputTokens === null) return null;
+  const tokens = { input: inputTokens - cachedTokens, cachedInput: cachedTokens, output: outputTokens };
+  return Object.values(tokens).every(Number.isFinite) ? tokens : null;
 }
 
 function predictedCost({ arm, arms }: Decision): number {

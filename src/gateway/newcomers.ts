@@ -55,6 +55,7 @@ function priorOf(
 }
 
 function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {
+  const reference = parts.arms.find(({ id }) => id === parts.reference) as Arm;
   return mostUseful(policy, {
     offers: known.map(({ id, price }) => ({
       arm: id,
@@ -63,6 +64,6 @@ function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerStat
     })),
     weight: parts.weight,
     reference: parts.reference,
-    referenceCost: (here) => statistics.referenceCost(parts.reference, here),
+    referenceCost: (here) => statistics.referenceCost(reference, here),
   });
 }

@@ -1,3 +1,5 @@
+import type { Arm } from '../domain/arm.ts';
+
 /** Tokens per character before anything is known, worth this many characters of evidence. */
 export const PRIOR_TOKENS_PER_CHARACTER = 0.25;
 const PRIOR_CHARACTERS = 2000;
@@ -8,12 +10,19 @@ const SERVICE_SHARE = 0.05;
 /** Seconds an answer is taken to need before the first was seen. */
 const PRIOR_SERVICE_S = 2;
 
+/** Tokens that an answer was predicted to take, by what they are billed as. */
+export interface PricedTokens {
+  input: number;
+  cachedInput: number;
+  output: number;
+}
+
 interface ArmSums {
   inputTokens: number;
   inputCharacters: number;
   serviceS: number | null;
-  /** Predicted costs of the arm over decisions in which it was the reference. */
-  referenceCostUsd: number;
+  /** Predicted for the arm over decisions in which it was the reference. Tokens: prices change, and are never learned. */
+  referenceTokens: PricedTokens;
   referenceCount: number;
 }
 
@@ -47,19 +56,25 @@ export class ArmStatistics {
   }
 
   /**
-   * c_ref: the mean predicted cost of the reference arm, over all queries and not only those that it answered (they
-   * are the hard ones). @param here its predicted cost for the query at hand, one more observation; null: not on offer
-   * @returns USD; 0 when nothing is known
+   * c_ref: the mean predicted cost of the reference arm at its price now, over all queries and not only those that it
+   * answered (they are the hard ones). @param here its predicted cost for the query at hand, one more observation; null:
+   * not on offer @returns USD; 0 when nothing is known
    */
-  referenceCost(arm: string, here: number | null): number {
-    const { referenceCostUsd, referenceCount } = this.#sums(arm);
+  referenceCost({ id, price }: Pick<Arm, 'id' | 'price'>, here: number | null): number {
+    const { referenceTokens, referenceCount } = this.#sums(id);
+    const { input, cachedInput, output } = referenceTokens;
+    const usd = (input * price.input + cachedInput * price.cachedInput + output * price.output) / 1e6;
     const count = referenceCount + Number(here !== null);
-    return count === 0 ? 0 : (referenceCostUsd + (here ?? 0)) / count;
+    return count === 0 ? 0 : (usd + (here ?? 0)) / count;
   }
 
-  learnReferenceCost(arm: string, costUsd: number): void {
+  /** @param tokens that the reference arm was predicted to take for one answer */
+  learnReference(arm: string, { input, cachedInput, output }: PricedTokens): void {
     const sums = this.#sums(arm);
-    sums.referenceCostUsd += costUsd;
+    const { referenceTokens } = sums;
+    referenceTokens.input += input;
+    referenceTokens.cachedInput += cachedInput;
+    referenceTokens.output += output;
     sums.referenceCount++;
   }
 
@@ -78,7 +93,13 @@ export class ArmStatistics {
   #sums(arm: string): ArmSums {
     let sums = this.#arms.get(arm);
     if (!sums) {
-      sums = { inputTokens: 0, inputCharacters: 0, serviceS: null, referenceCostUsd: 0, referenceCount: 0 };
+      sums = {
+        inputTokens: 0,
+        inputCharacters: 0,
+        serviceS: null,
+        referenceTokens: { input: 0, cachedInput: 0, output: 0 },
+        referenceCount: 0,
+      };
       this.#arms.set(arm, sums);
     }
     return sums;

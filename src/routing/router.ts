@@ -89,7 +89,7 @@ export class Router {
       offers: candidates.map((candidate) => this.#offer(candidate, query)),
       weight: query.weight,
       reference,
-      referenceCost: (here) => statistics.referenceCost(reference, here),
+      referenceCost: (here) => statistics.referenceCost(this.#arm(reference), here),
       exploration,
       guard: isMidLoop ? null : guard,
       // A prediction is of one answer.

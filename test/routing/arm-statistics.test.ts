@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+import { armOf } from './support.ts';
 
 describe('ArmStatistics', () => {
   it('moves from a quarter token per character to what the upstream reports', () => {
@@ -27,22 +28,29 @@ describe('ArmStatistics', () => {
   });
 
   it('averages the reference cost over all decisions, the one at hand included', () => {
+    const [statistics, a, b] = [new ArmStatistics(), armOf('a', { usd: 10 }), armOf('b')];
+    expect(statistics.referenceCost(a, null)).toBe(0);
+    expect(statistics.referenceCost(a, 0.5)).toBe(0.5);
+    expect(statistics.referenceCost(a, null)).toBe(0);
+    statistics.learnReference('a', { input: 4000, cachedInput: 1000, output: 5000 });
+    statistics.learnReference('a', { input: 20_000, cachedInput: 0, output: 0 });
+    expect(statistics.referenceCost(a, null)).toBeCloseTo(0.15, 12);
+    expect(statistics.referenceCost(a, 0.6)).toBeCloseTo(0.3, 12);
+    expect(statistics.referenceCost(b, null)).toBe(0);
+  });
+
+  it('tells all of them at the price of now', () => {
     const statistics = new ArmStatistics();
-    expect(statistics.referenceCost('a', null)).toBe(0);
-    expect(statistics.referenceCost('a', 0.5)).toBe(0.5);
-    expect(statistics.referenceCost('a', null)).toBe(0);
-    statistics.learnReferenceCost('a', 0.1);
-    statistics.learnReferenceCost('a', 0.2);
-    expect(statistics.referenceCost('a', null)).toBeCloseTo(0.15, 12);
-    expect(statistics.referenceCost('a', 0.6)).toBeCloseTo(0.3, 12);
-    expect(statistics.referenceCost('b', null)).toBe(0);
+    statistics.learnReference('a', { input: 4000, cachedInput: 1000, output: 5000 });
+    const price = { input: 1, cachedInput: 0.1, cacheWrite: 1, output: 2 };
+    expect(statistics.referenceCost({ id: 'a', price }, null)).toBeCloseTo(0.0141, 12);
   });
 
   it('comes back the same from JSON, and goes on the same', () => {
     const statistics = new ArmStatistics();
     statistics.learnInput('a', 1 / 3, 1e-7);
     statistics.learnService('a', 0.1 + 0.2);
-    statistics.learnReferenceCost('b', 1e-9);
+    statistics.learnReference('b', { input: 1e-9, cachedInput: 0, output: 1 / 3 });
     const copy = new ArmStatistics();
     copy.learnService('gone', 5);
     copy.restore(JSON.parse(JSON.stringify(statistics.state())));

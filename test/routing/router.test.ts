@@ -275,7 +275,7 @@ describe('Router.decide', () => {
 
   it('tells costs in units of the mean that the reference was predicted to cost', () => {
     const { router, knowledge } = setUp();
-    knowledge.statistics.learnReferenceCost('big', 0.036);
+    knowledge.statistics.learnReference('big', { input: 3600, cachedInput: 0, output: 0 });
     const decision = router.decide(query());
     expect(decision.referenceMeanCostUsd).toBeCloseTo(0.02, 12);
     expect(decision.referenceCostUsd).toBeCloseTo(0.004, 12);

@@ -3,6 +3,7 @@ import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
+import type { Arm } from '../../domain/arm.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
@@ -49,6 +50,7 @@ export class StreamLearner {
   readonly #exploration: ExplorationKind;
   readonly #random: Random;
   readonly #offers: Offer[];
+  readonly #reference: Pick<Arm, 'id' | 'price'>;
   #ratings = 0;
   /** Alarms of drift so far, by model. */
   readonly alarms: number[] = [];
@@ -68,6 +70,7 @@ export class StreamLearner {
       const arms = stream.models.map((id, i) => ({ id, price: prices[i], prior: null }));
       this.policy.setPriorQualities(priorQualities(arms));
     }
+    this.#reference = { id: stream.models[stream.reference], price: prices[stream.reference] };
     this.#offers = stream.models.map((arm, i) => ({
       arm,
       cost: (tokens) => (tokens * prices[i].output) / 1e6,
@@ -77,30 +80,30 @@ export class StreamLearner {
 
   /** @param models on offer, positions in ascending order */
   decide(query: StreamQuery, nu: number, models: readonly number[]): PolicyDecision {
-    const reference = this.#stream.models[this.#stream.reference];
+    const reference = this.#reference;
     const made = this.policy.decide({
       context: query.context,
       offers: models.map((model) => this.#offer(model)),
       weight: 1 / (1 + nu),
-      reference,
+      reference: reference.id,
       referenceCost: (here) => this.#statistics.referenceCost(reference, here),
       exploration: this.#exploration,
       guard: this.#options.guard,
       random: this.#random,
     });
-    const here = made.assessments.find(({ arm }) => arm === reference)?.costUsd;
-    if (here !== undefined) this.#statistics.learnReferenceCost(reference, here);
+    const here = made.assessments.find(({ arm }) => arm === reference.id);
+    if (here) this.#statistics.learnReference(reference.id, { input: 0, cachedInput: 0, output: here.outputTokens });
     if (made.chosenBy === 'launch') this.#launches.tried(made.assessments[made.chosen].arm, 0);
     return made;
   }
 
   /** A model is added: as good as the one of the best utility now. @param models that are already there */
   launch(model: number, models: readonly number[]): void {
-    const reference = this.#stream.models[this.#stream.reference];
+    const reference = this.#reference;
     const like = mostUseful(this.policy, {
       offers: models.map((other) => this.#offers[other]),
       weight: USUAL_WEIGHT,
-      reference,
+      reference: reference.id,
       referenceCost: (here) => this.#statistics.referenceCost(reference, here),
     });
     const arm = this.#stream.models[model];

@@ -1,6 +1,7 @@
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, OfferAssessment } from '../../bandit/policy.ts';
 import { priorQualities } from '../../bandit/priors.ts';
+import type { Arm } from '../../domain/arm.ts';
 import { recordedOutputTokens, recordedPrices } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
@@ -35,7 +36,7 @@ export class PolicyDriver {
   readonly statistics = new ArmStatistics();
   readonly #policy: LinearPolicy;
   readonly #models: readonly string[];
-  readonly #reference: string;
+  readonly #reference: Pick<Arm, 'id' | 'price'>;
   readonly #exploration: ExplorationKind;
   readonly #prices: readonly { output: number }[];
   readonly #random: Random;
@@ -43,19 +44,16 @@ export class PolicyDriver {
   /** @param reference position of the model whose cost is the unit @param exploration `none` for a router that does not learn */
   constructor(data: OnlineData, seed: number, reference: number, exploration: ExplorationKind = 'thompson') {
     this.#models = data.models;
-    this.#reference = data.models[reference];
     this.#exploration = exploration;
     this.#random = seededRandom(derivedSeed(seed, PURPOSE.choices));
     this.#policy = new LinearPolicy(data.dimensions);
     this.#prices = recordedPrices(data, derivedSeed(seed, PURPOSE.prices));
-    this.#policy.setPriorQualities(
-      priorQualities(
-        data.models.map((id, k) => {
-          const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: this.#prices[k].output };
-          return { id, price, prior: null };
-        }),
-      ),
-    );
+    const arms = data.models.map((id, k) => {
+      const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: this.#prices[k].output };
+      return { id, price, prior: null };
+    });
+    this.#reference = arms[reference];
+    this.#policy.setPriorQualities(priorQualities(arms));
   }
 
   /** List prices, USD per million tokens of output. */
@@ -79,8 +77,9 @@ export class PolicyDriver {
   choose(context: Float64Array, { models, penalties }: Asked = {}): Choice {
     const offers = (models ?? [...this.#models.keys()]).map((model) => this.#offer(model, penalties?.[model] ?? 0));
     const made = this.#assess(context, offers, this.#exploration);
-    const here = made.assessments.find(({ arm }) => arm === this.#reference);
-    if (here) this.statistics.learnReferenceCost(this.#reference, here.costUsd);
+    const { id } = this.#reference;
+    const here = made.assessments.find(({ arm }) => arm === id);
+    if (here) this.statistics.learnReference(id, { input: 0, cachedInput: 0, output: here.outputTokens });
     const chosen: OfferAssessment = made.assessments[made.chosen];
     return { model: this.#models.indexOf(chosen.arm), predictedTokens: chosen.modelOutputTokens };
   }
@@ -107,7 +106,7 @@ export class PolicyDriver {
       context,
       offers,
       weight: WEIGHT,
-      reference: this.#reference,
+      reference: this.#reference.id,
       referenceCost: (here) => this.statistics.referenceCost(this.#reference, here),
       exploration,
       random: this.#random,

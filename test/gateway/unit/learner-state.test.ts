@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { LearnerState } from '../../../src/gateway/learner-state.ts';
 import { seededRandom } from '../../../src/util/random.ts';
+import { armOf } from '../../routing/support.ts';
 import {
   ARMS,
   bitsOf,
@@ -65,7 +66,7 @@ function figures({ policy, statistics }: LearnerState): number[] {
     ...ARMS.flatMap((arm) => [
       policy.ratingsOf(arm),
       statistics.tokensPerCharacter(arm),
-      statistics.referenceCost(arm, null),
+      statistics.referenceCost(armOf(arm), null),
     ]),
   ];
 }
@@ -126,19 +127,30 @@ describe('LearnerState.fold', () => {
     expect(state.statistics.serviceSeconds('big')).toBe(2);
   });
 
+  /** Of the reference; null where it was no candidate. */
+  const predicted = (outputTokens: number | null) => ({
+    arms: [
+      explanationOf(
+        'big',
+        outputTokens === null ? { costUsd: null } : { inputTokens: 100, cachedTokens: 60, outputTokens },
+      ),
+    ],
+  });
+
   it('learns the reference cost of every decision, and the tokeniser from whole answers to long texts alone', () => {
     const { state } = foldAll([
-      decided('a', { referenceCostUsd: 0.2, inputCharacters: 600 }),
-      decided('b', { referenceCostUsd: null, inputCharacters: 600 }),
-      decided('c', { referenceCostUsd: 0.4, inputCharacters: 600, images: 1 }),
-      decided('d', { referenceCostUsd: null, inputCharacters: 600, needs: ['files'] }),
+      decided('a', { ...predicted(200), inputCharacters: 600 }),
+      decided('b', { ...predicted(null), inputCharacters: 600 }),
+      decided('c', { ...predicted(400), inputCharacters: 600, images: 1 }),
+      decided('d', { ...predicted(null), inputCharacters: 600, needs: ['files'] }),
       // Short: what the chat template adds would count for more than the text.
-      decided('e', { referenceCostUsd: null, inputCharacters: 10 }),
+      decided('e', { ...predicted(null), inputCharacters: 10 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
       ...['c', 'd', 'e'].map((id) => completed(id)),
     ]);
-    expect(state.statistics.referenceCost('big', null)).toBeCloseTo(0.3, 12);
+    const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
+    expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
     expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 600));
     expect(state.sequence).toBe(10);
   });
@@ -216,7 +228,7 @@ describe('LearnerState.fold', () => {
       outputTokens: Number.POSITIVE_INFINITY,
     };
     const { state } = foldAll([
-      decided('d', { referenceCostUsd: Number.NaN }),
+      decided('d', { arms: [explanationOf('big', { outputTokens: Number.NaN })] }),
       completed('d', { usage, serviceMs: Number.NaN, costUsd: Number.NaN }),
     ]);
     expect(figures(state).every(Number.isFinite)).toBe(true);

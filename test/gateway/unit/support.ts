@@ -128,8 +128,9 @@ export function numbered(events: readonly GatewayEvent[]): StoredEvent[] {
 export function randomLife(id: string, random: Random): GatewayEvent[] {
   const pick = <T>(items: readonly T[]) => items[Math.floor(random.uniform() * items.length)] as T;
   const context = [1, random.normal(), random.normal(), random.normal()];
-  const reference = pick([0.01, 0.02, null]);
-  const life: GatewayEvent[] = [decided(id, { arm: pick(ARMS), referenceCostUsd: reference }, context)];
+  const costUsd = pick([0.01, 0.02, null]);
+  const arms = ARMS.map((arm) => explanationOf(arm, { costUsd, outputTokens: costUsd && 1e5 * costUsd }));
+  const life: GatewayEvent[] = [decided(id, { arm: pick(ARMS), referenceCostUsd: costUsd, arms }, context)];
   const outcome = pick(['ok', 'ok', 'ok', 'interrupted', 'failed'] as const);
   const usage = {
     inputTokens: 100,
