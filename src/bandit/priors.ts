@@ -8,6 +8,8 @@ type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 const PRICE_FLOOR = 0.01;
 /** A standard deviation of log prices below this is the rounding of equal ones. */
 const EQUAL_PRICES_SD = 1e-9;
+/** The odd one of K models lies √(K − 1) standard deviations off: dearer than ten others it would be better than perfect. */
+const MOST_SDS = 3;
 
 /** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
 export function priorQualities(arms: readonly PricedArm[]): Map<string, number> {
@@ -16,7 +18,8 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
   const sd = Math.sqrt(logPrices.reduce((sum, value) => sum + (value - mean) ** 2, 0) / arms.length);
   const levels = new Map(
     arms.map((arm, i) => {
-      const z = sd > EQUAL_PRICES_SD ? (logPrices[i] - mean) / sd : 0;
+      const exact = sd > EQUAL_PRICES_SD ? (logPrices[i] - mean) / sd : 0;
+      const z = Math.min(MOST_SDS, Math.max(-MOST_SDS, exact));
       return [arm.id, ownLevel(arm) ?? PRIOR_QUALITY.level + PRIOR_QUALITY.perLogPriceSd * z];
     }),
   );

@@ -23,6 +23,12 @@ describe('priorQualities', () => {
     expect(result.c).toBeCloseTo(0.85 + 0.05 * z, 12);
   });
 
+  it('keeps an odd one out between what prices can tell and perfection', () => {
+    const cheap = Array.from({ length: 49 }, (_, i) => arm(`cheap${i}`, 1));
+    expect(levels(...cheap, arm('dear', 10)).dear).toBeCloseTo(1, 12);
+    expect(levels(...cheap, arm('free', 0)).free).toBeCloseTo(0.7, 12);
+  });
+
   it('weighs input three to one against output', () => {
     const [a, b] = [arm('a', 0), arm('b', 0)];
     a.price = { ...a.price, input: 4, output: 0 };
