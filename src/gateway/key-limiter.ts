@@ -81,7 +81,8 @@ export class KeyLimiter {
     const now = this.#parts.clock.monotonic();
     const account = this.#account(key);
     const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
-    const tokens = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0));
+    // A prediction is of one answer.
+    const tokens = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
     if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
     const second = account.tokens.add(tokens, now);
     const usd = chosen?.worstCaseUsd ?? 0;
