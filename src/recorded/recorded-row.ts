@@ -61,6 +61,8 @@ const recordedRowSchema = z.object({
   choices: z.number().int().positive().nullish(),
   /** True where the upstream told no usage: tokens, and so the cost, are what was assumed. Absent: it told. */
   estimated: z.boolean().nullish(),
+  /** True where a limit on output tokens cut the answer off: it would have been longer. Absent: it ended by itself. */
+  cut: z.boolean().nullish(),
   /** Of each source the rating that counts. The quality is their mean. */
   ratings: z.array(ratingSchema).nullish(),
 });

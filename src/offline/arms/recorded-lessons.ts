@@ -29,7 +29,9 @@ export function recordedLessons(
       reward,
       weight,
     }));
-    const tellsLength = (row.outcome ?? 'ok') === 'ok' && (row.choices ?? 1) === 1 && !row.estimated;
+    // What was cut off is at least so long; how much longer takes a prediction to say.
+    const isWhole = (row.outcome ?? 'ok') === 'ok' && !row.cut;
+    const tellsLength = isWhole && (row.choices ?? 1) === 1 && !row.estimated;
     const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
     if (outputTokens !== null) {
       lessons.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });

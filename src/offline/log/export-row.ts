@@ -37,6 +37,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     outcome: completed.outcome,
     ...(choices > 1 && { choices }),
     ...(completed.usageEstimated && { estimated: true }),
+    ...(completed.finishReason === 'length' && { cut: true }),
     ratings: given(ratings).map((rating) => exportRating(rating, decision.ask)),
   };
 }

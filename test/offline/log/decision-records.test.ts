@@ -153,6 +153,13 @@ describe('exportRow', () => {
     }
   });
 
+  it('teaches no length that a limit cut off', async () => {
+    const row = exportRow(await record(decided('d'), completed('d', { finishReason: 'length' }), rated('d', 'a', 1)));
+    const arm = { id: 'big', price: { input: 1, output: 1 } };
+    const taught = recordedLessons(row as RecordedRow, Float64Array.of(1), () => arm);
+    expect(taught.map(({ kind }) => kind)).toEqual(['quality']);
+  });
+
   it('takes the tag for the task', async () => {
     const tagged = decided('d', { tag: 'grade-school maths' });
     expect(exportRow(await record(tagged, completed('d')))?.task).toBe('grade-school maths');
