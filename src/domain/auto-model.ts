@@ -12,7 +12,10 @@ export function weightIn(name: string): string | null {
   return name.startsWith(BEFORE_WEIGHT) ? name.slice(BEFORE_WEIGHT.length) : null;
 }
 
-/** A weight written as a plain decimal number, perhaps outside of [0, 1]; not a number for anything else. */
+/**
+ * A weight written as a plain decimal number, perhaps outside of [0, 1]; not a number for anything else. In linear time:
+ * clients may write megabytes of digits.
+ */
 export function numericWeight(text: string): number {
-  return /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  return /^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
 }

@@ -7,6 +7,8 @@ import type { JsonDocument } from './json-body.ts';
 /** Both bound what a request may cost, and so must be what they say. */
 const MOST_TOKENS = 1_000_000_000;
 const MOST_CHOICES = 128;
+/** The name goes into the log as the client wrote it, where an alias takes any. An id has 128 characters at most. */
+const LONGEST_MODEL = 512;
 
 /** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
@@ -30,6 +32,9 @@ function chatBody(value: unknown): ChatBody {
   const { model, messages, stream } = value;
   if (typeof model !== 'string' || model === '') {
     throw invalidRequest('"model" must be a string: "auto" to be routed, or the id of a model.', 'model');
+  }
+  if (model.length > LONGEST_MODEL) {
+    throw invalidRequest(`"model" is longer than ${LONGEST_MODEL} characters.`, 'model');
   }
   if (!Array.isArray(messages) || messages.length === 0) {
     throw invalidRequest('"messages" must be an array with at least one message.', 'messages');
@@ -63,7 +68,7 @@ function checkNumbers(body: JsonObject): void {
 function weightHeader(value: string | string[] | undefined): number | null {
   if (value === undefined) return null;
   const weight =
-    typeof value === 'string' && /^\s*(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(value) ? Number(value) : Number.NaN;
+    typeof value === 'string' && /^\s*(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i.test(value) ? Number(value) : Number.NaN;
   if (!(weight >= 0 && weight <= 1)) {
     throw invalidRequest('x-mixllm-weight must be a number between 0 and 1.', 'x-mixllm-weight', 'invalid_weight');
   }

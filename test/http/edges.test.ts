@@ -51,6 +51,7 @@ describe('bad input', () => {
       [{ model: 'auto:-0.1', messages: [message] }, 400, 'model', 'invalid_weight'],
       [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'gpt-nope', messages: [message] }, 404, 'model', 'model_not_found'],
+      [{ model: 'x'.repeat(513), messages: [message] }, 400, 'model', null],
     ];
     for (const [body, status, param, code] of cases) {
       for (const path of ['/v1/chat/completions', '/v1/route']) {

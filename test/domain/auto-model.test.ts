@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest';
+import { numericWeight } from '../../src/domain/auto-model.ts';
+
+describe('numericWeight', () => {
+  it.each([
+    ['0.7', 0.7],
+    ['1', 1],
+    ['1.', 1],
+    ['.5', 0.5],
+    ['-0.1', -0.1],
+    ['+2.5', 2.5],
+  ])('reads %s', (text, weight) => expect(numericWeight(text)).toBe(weight));
+
+  it.each(['', '.', '1e-1', '0x1', '1.2.3', ' 1', 'Infinity'])('takes "%s" for no number', (text) =>
+    expect(numericWeight(text)).toBeNaN(),
+  );
+
+  it('does not go over the digits again for each of them', () => {
+    // Half a minute where it does.
+    expect(numericWeight(`${'1'.repeat(200_000)}x`)).toBeNaN();
+  });
+});
