@@ -1,3 +1,4 @@
+import { MOST_BYTES, tooLarge } from '../providers/answer-limit.ts';
 import type { AnswerFacts, Provider, ProviderCall, StreamPiece } from '../providers/provider.ts';
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
@@ -15,6 +16,9 @@ export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): Answe
   };
 }
 
+/** Bytes that a held-back piece takes besides its own. */
+const OVERHEAD_OF_PIECE = 256;
+
 /** A stream that has shown its first content, and so is worth beginning an answer with. */
 export interface OpenedStream {
   head: StreamPiece[];
@@ -26,14 +30,18 @@ export interface OpenedStream {
 /**
  * Reads up to the first content, so that a stream that fails before it can be replaced by another model's without
  * the client noticing. Role announcements are held back with it; they are no content.
+ * @throws UpstreamError `unreadable` where too much comes before any
  */
 export async function openStream(provider: Provider, call: ProviderCall): Promise<OpenedStream> {
   const { pieces, droppedParams, upstreamRequestId } = await provider.stream(call);
   const rest = pieces[Symbol.asyncIterator]();
   const head: StreamPiece[] = [];
+  let held = 0;
   for (let next = await rest.next(); !next.done; next = await rest.next()) {
     head.push(next.value);
     if (next.value.content || next.value.done || next.value.finishReason) break;
+    held += next.value.bytes.length + OVERHEAD_OF_PIECE;
+    if (held > MOST_BYTES) throw tooLarge('What the upstream sent before any content');
   }
   return { head, rest, droppedParams, upstreamRequestId };
 }

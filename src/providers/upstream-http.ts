@@ -1,8 +1,8 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
+import { gathered } from './answer-limit.ts';
 import { askForWhole } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
@@ -28,6 +28,8 @@ export interface UpstreamAnswer {
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 const SHORTEST_SECRET = 8;
+/** Of an answer: as undici's fetch has it. Thousands fit into a header, and each takes a decoder. */
+const MOST_ENCODINGS = 5;
 /** A provider that has moved says so once or twice; a key is not sent on to another origin. */
 const MAX_REDIRECTIONS = 5;
 
@@ -175,7 +177,7 @@ export function urlOf(base: string, path: string): URL {
 
 /** The whole body as text, without a byte order mark. */
 async function readText(body: Readable): Promise<string> {
-  return decodeText(await buffer(body));
+  return decodeText(await gathered(body));
 }
 
 const decoder = new TextDecoder();
@@ -206,10 +208,15 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   zstd: () => createZstdDecompress(),
 };
 
-/** Nobody asks for compression, but some servers compress all the same; what was applied last is undone first. */
+/**
+ * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first.
+ * @throws UpstreamError `unreadable` for what is encoded too many times over
+ */
 function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
   if (encodings === undefined) return body;
   const names = String(encodings).toLowerCase().split(',').reverse();
+  if (names.length > MOST_ENCODINGS)
+    throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
   const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.
   return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
@@ -217,7 +224,7 @@ function decoded(body: Readable, encodings: string | string[] | undefined): Read
 
 function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
   if (encodings === undefined) return body;
-  return buffer(decoded(Readable.from([body]), encodings));
+  return gathered(decoded(Readable.from([body]), encodings));
 }
 
 /** What its innermost cause says tells more than an error's own message. */

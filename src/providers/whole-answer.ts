@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { MOST_BYTES, tooLarge } from './answer-limit.ts';
 
 export interface WholeAnswer {
   status: number;
@@ -12,7 +13,8 @@ export interface WholeAnswer {
  * times as long for a short answer.
  * @param onActivity told of the headers and of each chunk, but not of a refusal's, which may not be the last word: whoever
  * waits for the whole must know that it is coming
- * @throws the signal's reason when it is aborted; what undici tells when there is no answer, or no whole one
+ * @throws the signal's reason when it is aborted; UpstreamError `unreadable` for an answer that is too large; what undici
+ * tells when there is no answer, or no whole one
  */
 export function askForWhole(
   dispatcher: Dispatcher,
@@ -25,6 +27,7 @@ export function askForWhole(
     let call: Dispatcher.DispatchController | null = null;
     let [status, headers]: [number, WholeAnswer['headers']] = [0, {}];
     const chunks: Buffer[] = [];
+    let length = 0;
     const leave = () => {
       // At once: undici notices an abort only when there is a connection.
       reject(signal.reason);
@@ -44,7 +47,13 @@ export function askForWhole(
         [status, headers] = [statusCode, responseHeaders];
         alive();
       },
-      onResponseData(_controller, chunk) {
+      onResponseData(controller, chunk) {
+        length += chunk.length;
+        if (length > MOST_BYTES) {
+          chunks.length = 0;
+          controller.abort(tooLarge("The upstream's answer"));
+          return;
+        }
         chunks.push(chunk);
         alive();
       },

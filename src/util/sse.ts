@@ -16,14 +16,25 @@ const CARRIAGE_RETURN = 13;
  * byte for byte needs the bytes as well.
  */
 export class SseSplitter {
+  readonly #mostBytes: number;
   #pending: Uint8Array = new Uint8Array(0);
   /** What came after it, without a line break. Joined once there is one, or a long line would be copied with every chunk. */
   #unbroken: Uint8Array[] = [];
   /** Everything before this offset is known to hold no event end. */
   #scanned = 0;
+  /** Length of what has come of an event that has not ended. */
+  #kept = 0;
 
+  /** @param mostBytes of one event; Infinity: as long as it may be */
+  constructor(mostBytes = Number.POSITIVE_INFINITY) {
+    this.#mostBytes = mostBytes;
+  }
+
+  /** @throws Error for an event that is too long */
   push(chunk: Uint8Array): RawSseEvent[] {
+    this.#kept += chunk.length;
     if (!chunk.includes(LINE_FEED) && !chunk.includes(CARRIAGE_RETURN)) {
+      this.#checkLength();
       this.#unbroken.push(chunk);
       return [];
     }
@@ -38,6 +49,8 @@ export class SseSplitter {
       this.#scanned = end;
     }
     this.#pending = this.#pending.subarray(start);
+    this.#kept = this.#pending.length;
+    this.#checkLength();
     this.#scanned = Math.max(0, this.#scanned - start);
     return events;
   }
@@ -50,6 +63,11 @@ export class SseSplitter {
     this.#pending = new Uint8Array(0);
     this.#scanned = 0;
     return event;
+  }
+
+  #checkLength(): void {
+    if (this.#kept > this.#mostBytes)
+      throw new Error(`An event of the stream is longer than ${this.#mostBytes} bytes.`);
   }
 
   #join(chunk: Uint8Array): void {

@@ -4,6 +4,7 @@ import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { UpstreamError } from '../../src/domain/errors.ts';
+import { MOST_BYTES } from '../../src/providers/answer-limit.ts';
 import type { AnswerFacts, Provider, ProviderCall, ProviderStream, StreamPiece } from '../../src/providers/provider.ts';
 import { answerJson, answerStream, cutAt, type FakeUpstream, startUpstream } from './upstream.ts';
 
@@ -128,6 +129,23 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ status: 429, retryAfter: '9' });
       upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': 'gzip' });
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
+    });
+
+    it('reads no more of an answer than fits, compressed or in one event', async () => {
+      const bomb = gzipSync(Buffer.alloc(MOST_BYTES + 1, 'a'), { level: 1 });
+      for (const status of [200, 503]) {
+        upstream.respond = answerJson(bomb, status, { 'content-encoding': 'gzip' });
+        const failure = status === 200 ? 'unreadable' : 'status';
+        const refused = await failureOf(provider.complete(callOf({})));
+        expect([refused.failure, refused.body.length < 500]).toEqual([failure, true]);
+      }
+      upstream.respond = answerStream([bomb], 'open', { 'content-encoding': 'gzip' });
+      const endless = provider.stream(callOf({ stream: true })).then(collect);
+      expect((await failureOf(endless)).message).toContain('longer');
+      upstream.respond = answerJson(fixture.completion.bytes, 200, {
+        'content-encoding': Array(6).fill('gzip').join(),
+      });
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
     });
 
     it('follows a redirection, with the key to the same origin only, and finds one without an end unreadable', async () => {

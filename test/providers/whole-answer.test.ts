@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, buildConnector } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
+import { MOST_BYTES } from '../../src/providers/answer-limit.ts';
 import { askForWhole } from '../../src/providers/whole-answer.ts';
 
 const closing: (() => unknown)[] = [];
@@ -53,6 +54,28 @@ describe('askForWhole', () => {
   it('rejects a success that breaks off', async () => {
     const { origin } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\nabc');
     await expect(askForWhole(agent(), request(origin), never())).rejects.toThrow();
+  });
+
+  it.each([200, 500])('reads no more of a %i than fits', async (status) => {
+    const dispatcher = agent();
+    const chunk = Buffer.alloc(MOST_BYTES / 8);
+    let given = 0;
+    const endless = createServer((socket) => {
+      const more = (error?: Error | null) => {
+        if (error) return;
+        given += chunk.length;
+        socket.write(chunk, more);
+      };
+      socket.on('error', () => {});
+      socket.once('data', () => socket.write(`HTTP/1.1 ${status} OK\r\n\r\n`, more));
+    });
+    await once(endless.listen(0, '127.0.0.1'), 'listening');
+    closing.push(() => endless.close());
+    const origin = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`;
+    const asked = askForWhole(dispatcher, request(origin), never());
+    if (status === 200) await expect(asked).rejects.toThrow('longer than 64 MB');
+    else expect((await asked).body).toHaveLength(0);
+    expect(given).toBeLessThan(2 * MOST_BYTES);
   });
 
   it('sends nothing for a client that has left before there is a connection', async () => {

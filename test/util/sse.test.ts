@@ -79,6 +79,13 @@ describe('SseSplitter', () => {
     expect(splitter.flush()).toBeNull();
   });
 
+  it('keeps no more of an event than it may', () => {
+    const splitter = new SseSplitter(8);
+    expect(splitter.push(Buffer.from('data: a\n\ndata: bc'))).toHaveLength(1);
+    expect(() => splitter.push(Buffer.from('d'))).toThrow('longer than 8 bytes');
+    expect(() => new SseSplitter(8).push(Buffer.from('\n\ndata: b\na'))).toThrow('longer than 8 bytes');
+  });
+
   it('writes events that decoders read', () => {
     const text = Buffer.concat([sseData({ text: 'zwei\nZeilen 👍' }), SSE_DONE]).toString();
     expect(oracle(text).map(({ data }) => data)).toEqual(['{"text":"zwei\\nZeilen 👍"}', '[DONE]']);

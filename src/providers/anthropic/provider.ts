@@ -1,6 +1,7 @@
 import { isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { SseSplitter } from '../../util/sse.ts';
+import { MOST_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { RefusedFields } from '../refused-fields.ts';
 import {
@@ -114,7 +115,7 @@ export class AnthropicProvider implements Provider {
     const options = call.request.body.stream_options;
     const includeUsage = isJsonObject(options) && options.include_usage === true;
     const translator = new StreamTranslator({ created: now(), includeUsage });
-    const splitter = new SseSplitter();
+    const splitter = new SseSplitter(MOST_BYTES);
     try {
       for await (const chunk of body) {
         call.onActivity?.();

@@ -1,0 +1,25 @@
+import type { Readable } from 'node:stream';
+import { UpstreamError } from '../domain/errors.ts';
+
+/**
+ * Bytes, decompressed, that an upstream can have kept here at a time: a whole answer, one event of a stream, or what
+ * comes of a stream before its first content. Images and sound in an answer take some tens of megabytes; a megabyte that
+ * is compressed may stand for a thousand, and a broken server need not come to an end.
+ */
+export const MOST_BYTES = 64 * 1024 * 1024;
+
+export function tooLarge(what: string): UpstreamError {
+  return new UpstreamError('unreadable', `${what} is longer than ${MOST_BYTES / 1024 / 1024} MB.`);
+}
+
+/** All of a body. @throws UpstreamError `unreadable` for one that is too large, of which no more is read then */
+export async function gathered(body: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MOST_BYTES) throw tooLarge("The upstream's answer");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

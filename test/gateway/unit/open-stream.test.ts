@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { openStream } from '../../../src/gateway/open-stream.ts';
+import type { Provider, ProviderCall, StreamPiece } from '../../../src/providers/provider.ts';
+
+/** An upstream that never comes to its content. */
+function endless(piece: StreamPiece): Provider {
+  async function* pieces() {
+    for (;;) yield piece;
+  }
+  return {
+    stream: async () => ({ pieces: pieces(), droppedParams: [], upstreamRequestId: null }),
+  } as unknown as Provider;
+}
+
+describe('openStream', () => {
+  it.each([0, 1_000_000])('holds back no more than fits: pieces of %i bytes', async (length) => {
+    const provider = endless({ bytes: new Uint8Array(length), content: false });
+    await expect(openStream(provider, {} as ProviderCall)).rejects.toMatchObject({ failure: 'unreadable' });
+  });
+});
