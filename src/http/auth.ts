@@ -16,10 +16,13 @@ export function hashKey(key: string): Buffer {
 
 /**
  * The key that a request came with; null where the gateway asks for none.
- * @throws GatewayError 401
+ * @throws GatewayError 401, or 403 for a page that was made to look like one of this machine's
  */
 export function authenticate(request: FastifyRequest, keys: readonly HashedKey[]): KeyLimits | null {
-  if (keys.length === 0) return null;
+  if (keys.length === 0) {
+    refuseRebound(request);
+    return null;
+  }
   const match = /^Bearer\s+(\S+)\s*$/i.exec(request.headers.authorization ?? '');
   if (!match) {
     throw unauthorized('No API key was given. Send one of the gateway\'s keys as "Authorization: Bearer …".');
@@ -58,10 +61,28 @@ export function authenticateAdmin(
  */
 export function isFromThisMachine({ headers }: FastifyRequest): boolean {
   const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
-  const host = (headers.host ?? '').replace(/:\d+$/, '');
   const site = headers['sec-fetch-site'];
   const samePage = site === undefined || site === 'same-origin' || site === 'none';
-  return !forwarded && samePage && isOwnOrigin(headers) && isLoopback(host);
+  return !forwarded && samePage && isOwnOrigin(headers) && isLoopback(hostName(headers));
+}
+
+/**
+ * Any page may have its own name lead to this machine (DNS rebinding): its browser then takes the gateway for the page's
+ * own server, and the page could spend the operator's money and read the answers. Clients that are no pages tell no
+ * origin.
+ * @throws GatewayError 403
+ */
+function refuseRebound({ headers }: FastifyRequest): void {
+  if (headers.origin === undefined || !isOwnOrigin(headers) || isLoopback(hostName(headers))) return;
+  throw new GatewayError(
+    403,
+    `A page of ${headers.host} asks. Without auth.keys in the config the gateway serves no pages but those of this machine.`,
+    { type: 'permission_error', code: 'foreign_page' },
+  );
+}
+
+function hostName({ host }: FastifyRequest['headers']): string {
+  return (host ?? '').replace(/:\d+$/, '');
 }
 
 /** Older browsers tell where a page is from in `origin` alone, which is `null` for a page that hides it. */

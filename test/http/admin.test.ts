@@ -6,6 +6,7 @@ import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { parseAnswer, sendBytes } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
 const kept = cleanup();
@@ -349,5 +350,14 @@ describe('/admin/models', () => {
       expect(await ask(own, { [name]: value })).toBe(403);
     }
     expect(await ask(own, { origin: own.url })).toBe(200);
+    // A page whose name was made to lead to this machine: fetch would not send another host.
+    const rebound = (path: string) =>
+      sendBytes(
+        own.url,
+        `POST ${path} HTTP/1.1\r\nhost: evil.example:81\r\norigin: http://evil.example:81\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+      );
+    for (const path of ['/v1/chat/completions', '/v1/route', '/feedback', '/admin/models']) {
+      expect(parseAnswer(await rebound(path)).status).toBe(403);
+    }
   });
 });
