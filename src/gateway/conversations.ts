@@ -188,7 +188,8 @@ export class Conversation {
   /** @param messages of the request that the call answered; absent: of any request */
   #callKey(id: string, messages?: number): string {
     const digest = messages === undefined ? null : (this.#digestsOf()[messages - 1] ?? null);
-    return JSON.stringify([this.#turn.key, digest, id]);
+    // Ids are the upstream's to choose, and may be long.
+    return hash('sha256', JSON.stringify([this.#turn.key, digest, id]), 'base64');
   }
 
   /**

@@ -3,17 +3,24 @@ import type { AnswerFacts, Provider, ProviderCall, StreamPiece } from '../provid
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
 
+/** Characters of what an answer says of itself. Ids, names and reasons are shorter; a rating's `id` may be no longer. */
+const LONGEST_FACT = 512;
+
 /**
  * What the pieces tell, later ones overriding earlier ones; a whole answer may stand for a piece. The facts and nothing
- * else: they go into the event log, where no answer's text belongs.
+ * else: they go into the event log, where no answer's text belongs, and none that would pass for a fact by its place.
  */
 export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): AnswerFacts {
   return {
-    completionId: piece.completionId ?? facts.completionId,
-    servedModel: piece.servedModel ?? facts.servedModel,
-    finishReason: piece.finishReason ?? facts.finishReason,
+    completionId: plausible(piece.completionId) ?? facts.completionId,
+    servedModel: plausible(piece.servedModel) ?? facts.servedModel,
+    finishReason: plausible(piece.finishReason) ?? facts.finishReason,
     usage: piece.usage ?? facts.usage,
   };
+}
+
+function plausible(fact: string | null | undefined): string | null {
+  return fact && fact.length <= LONGEST_FACT ? fact : null;
 }
 
 /** Bytes that a held-back piece takes besides its own. */

@@ -9,6 +9,8 @@ import type { OpenedStream } from './open-stream.ts';
 
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
+/** Characters of an upstream's message that the log holds; the client gets all of it. */
+const LOGGED = 500;
 
 /**
  * The bytes of a streamed answer, and what becomes of it: whole, broken off, or left by the client.
@@ -47,7 +49,7 @@ export async function* streamBody(
     if (clientGone.aborted || outcome === 'ok') return;
     // Never a clean end after half an answer: the event makes the client library throw.
     const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
-    log.warn({ requestId, model: opened.arm.id, reason: failure.message }, 'A stream broke off.');
+    log.warn({ requestId, model: opened.arm.id, reason: failure.message.slice(0, LOGGED) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
     exchange.finish('interrupted', 200, failure.failure);
     yield sseData(JSON.parse(failure.body));

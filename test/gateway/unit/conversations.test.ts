@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ChatMessage } from '../../../src/domain/chat.ts';
 import { Conversations, type Stickiness } from '../../../src/gateway/conversations.ts';
 import { armOf } from '../../routing/support.ts';
@@ -28,6 +28,16 @@ describe('Conversations', () => {
     expect(caller(asked('call_0'), result('call_0'))).toBe('b');
     expect(caller(result('call_0'))).toBe('b');
     expect(caller(user('one'), asked('call_1'), result('call_1'))).toBeUndefined();
+  });
+
+  it('keeps no id of a call, however long', () => {
+    const conversations = new Conversations(new ManualClock());
+    const kept = vi.spyOn(conversations.toolCalls, 'set');
+    const of = () => conversations.of({ key: null, sessionId: null, messages: [result(id)] }, 'off', () => 'automatic');
+    const id = 'x'.repeat(1e6);
+    of().called(A, [id]);
+    expect(Math.max(...kept.mock.calls.map(([key]) => key.length))).toBeLessThan(100);
+    expect(of().recall().stayWith?.arm).toBe('a');
   });
 
   it('ends a loop without ids by the arm of the session', () => {

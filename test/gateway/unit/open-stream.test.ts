@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openStream } from '../../../src/gateway/open-stream.ts';
+import { addFacts, NO_FACTS, openStream } from '../../../src/gateway/open-stream.ts';
 import type { Provider, ProviderCall, StreamPiece } from '../../../src/providers/provider.ts';
 
 /** An upstream that never comes to its content. */
@@ -16,5 +16,14 @@ describe('openStream', () => {
   it.each([0, 1_000_000])('holds back no more than fits: pieces of %i bytes', async (length) => {
     const provider = endless({ bytes: new Uint8Array(length), content: false });
     await expect(openStream(provider, {} as ProviderCall)).rejects.toMatchObject({ failure: 'unreadable' });
+  });
+});
+
+describe('addFacts', () => {
+  it('takes for no fact what is too long for one', () => {
+    const told = { completionId: 'chatcmpl-1', servedModel: 'm', finishReason: 'stop' };
+    const text = 'x'.repeat(513);
+    const facts = addFacts(addFacts(NO_FACTS, told), { completionId: text, servedModel: text, finishReason: text });
+    expect(facts).toEqual({ ...told, usage: null });
   });
 });
