@@ -53,6 +53,9 @@ const WRITTEN_WITHIN_MS = 50;
 /** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
 const MOST_EVENTS_OF_A_DECISION = 1000;
 
+/** Characters of all comments on a decision: all are read whenever it is rated or looked at, and ratings take no turn of a key's rates. */
+const MOST_COMMENTS_OF_A_DECISION = 100_000;
+
 /** The use cases of ratings. A rating is taken only once it is durable. */
 export class Feedback {
   readonly #parts: FeedbackParts;
@@ -64,13 +67,13 @@ export class Feedback {
   /**
    * @param key that asks; a rating may only touch decisions of its own key
    * @returns the rating's id: the earlier one's when the idempotency key was used before
-   * @throws GatewayError 404 for an unknown id, 400 for a decision rated all too often, 503 when the rating could not be
-   * made durable
+   * @throws GatewayError 404 for an unknown id, 400 for a decision rated or commented on all too often, 503 when the
+   * rating could not be made durable
    */
   async rate(rating: Rating, key: KeyLimits | null): Promise<string> {
     const events = await this.events(rating.id, key);
     const [{ decisionId }] = events;
-    if (events.length >= MOST_EVENTS_OF_A_DECISION && !isKnown(rating, events)) throw ratedTooOften();
+    if (!isKnown(rating, events)) checkRoom(rating, events);
     const { id: _, ...fields } = rating;
     const feedbackId = newId('fb');
     const time = this.#parts.clock.now();
@@ -150,12 +153,25 @@ function isKnown({ idempotencyKey }: Rating, events: readonly GatewayEvent[]): b
   return idempotencyKey !== null && events.some(isSame);
 }
 
-function ratedTooOften(): GatewayError {
-  return invalidRequest(
-    `The decision has been rated too often: it holds ${MOST_EVENTS_OF_A_DECISION} events, withdrawn ratings included.`,
-    'id',
-    'too_many_ratings',
-  );
+/** @throws GatewayError 400 where the decision has no room for the rating */
+function checkRoom({ comment }: Rating, events: readonly GatewayEvent[]): void {
+  if (events.length >= MOST_EVENTS_OF_A_DECISION) {
+    throw invalidRequest(
+      `The decision has been rated too often: it holds ${MOST_EVENTS_OF_A_DECISION} events, withdrawn ratings included.`,
+      'id',
+      'too_many_ratings',
+    );
+  }
+  if (comment === null) return;
+  const length = (event: GatewayEvent) => (event.type === 'rated' ? (event.comment?.length ?? 0) : 0);
+  const all = events.reduce((sum, event) => sum + length(event), comment.length);
+  if (all > MOST_COMMENTS_OF_A_DECISION) {
+    throw invalidRequest(
+      `The comments on the decision would be longer than ${MOST_COMMENTS_OF_A_DECISION} characters; without one it may be rated.`,
+      'comment',
+      'too_many_comments',
+    );
+  }
 }
 
 function notFound(message: string): GatewayError {

@@ -11,7 +11,15 @@ function setUp() {
   const [store, clock] = [new FakeStore(), new ManualClock()];
   const gateway = () => new EventLog(store, clock, new Metrics(), new RecordingLogger());
   const [other, eventLog] = [gateway(), gateway()];
-  const parts: Partial<FeedbackParts> = { eventLog, clock, openDecision: () => null };
+  const parts: Partial<FeedbackParts> = {
+    eventLog,
+    clock,
+    metrics: new Metrics(),
+    learner: { learned: async () => {} } as unknown as FeedbackParts['learner'],
+    reliability: () => null,
+    volunteered: () => null,
+    openDecision: () => null,
+  };
   return { clock, other, feedback: new Feedback(parts as FeedbackParts) };
 }
 
@@ -30,6 +38,18 @@ describe('Feedback', () => {
     const found = feedback.events('dec_a', null);
     await later(clock, 60);
     expect((await found).map(({ type }) => type)).toEqual(['decided', 'completed']);
+  });
+
+  it('takes no comments without end: all of them are read with each rating', async () => {
+    const { other, feedback } = setUp();
+    for (const event of [decided('dec_a'), completed('dec_a')]) other.record(event);
+    await other.flush();
+    const rate = (idempotencyKey: string | null, comment: string | null = 'x'.repeat(10_000)) =>
+      feedback.rate({ id: 'dec_a', score: 1, source: 'user', comment, idempotencyKey }, null);
+    for (let i = 0; i < 10; i++) await rate(String(i));
+    await expect(rate(null)).rejects.toMatchObject({ status: 400, param: 'comment', code: 'too_many_comments' });
+    await rate('9');
+    await rate(null, null);
   });
 
   it('does not wait longer for what nobody writes', async () => {
