@@ -53,10 +53,12 @@ export class SpendLedger {
 /**
  * What a request counts against its key's budget, in USD: what its answer cost, by an estimate where the upstream told no
  * usage. Upstreams tell at the end, and what came till then is the least that was used (a model may have thought for long
- * before its first word): a client that left counts as if the model had cost what was predicted, unless it was more.
+ * before its first word): a client that left, or stopped reading till the time was up, counts as if the model had cost what
+ * was predicted, unless it was more.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;
+  const last = completed.attempts.at(-1);
   const predicted = (called: string) => {
     const explanation = decision.arms.find(({ arm }) => arm === called);
     // Without a prediction the worst case stands: leaving early must not be cheaper than staying.
@@ -65,9 +67,9 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   if (completed.arm !== null) {
     const { arm, outcome, usageEstimated, costUsd } = completed;
     if (costUsd === null) return predicted(arm);
-    return outcome === 'aborted' && usageEstimated ? Math.max(costUsd, predicted(arm)) : costUsd;
+    const isLeft = outcome === 'aborted' || last?.result === 'unread';
+    return isLeft && usageEstimated ? Math.max(costUsd, predicted(arm)) : costUsd;
   }
-  const last = completed.attempts.at(-1);
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
   return Math.max(completed.costUsd ?? 0, left);
 }

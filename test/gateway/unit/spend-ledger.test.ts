@@ -77,6 +77,11 @@ describe('SpendLedger', () => {
     const estimated = { costUsd: 0.02, usageEstimated: true };
     expect(charge({ ...estimated, outcome: 'aborted' })).toBe(0.5);
     expect(charge({ ...estimated, outcome: 'aborted', costUsd: 0.75 })).toBe(0.75);
+    const unread = {
+      outcome: 'interrupted' as const,
+      attempts: [{ arm: 'big', result: 'unread', status: 200, durationMs: 1 }],
+    };
+    expect([charge({ ...estimated, ...unread }), charge({ costUsd: 0.02, ...unread })]).toEqual([0.5, 0.02]);
     expect(charge({ costUsd: 0.02, outcome: 'aborted' })).toBe(0.02);
     expect(charge({ ...estimated, outcome: 'interrupted' })).toBe(0.02);
     expect(charge(estimated)).toBe(0.02);
