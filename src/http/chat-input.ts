@@ -10,6 +10,9 @@ const MOST_CHOICES = 128;
 /** The name goes into the log as the client wrote it, where an alias takes any. An id has 128 characters at most. */
 const LONGEST_MODEL = 512;
 
+/** Fields that limits of keys, and routing, rest on. */
+const READ_FIELDS = new Set(['model', 'messages', 'stream', 'n', 'max_tokens', 'max_completion_tokens']);
+
 /** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
   if (!request.body) throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
@@ -44,8 +47,21 @@ function chatBody(value: unknown): ChatBody {
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean') {
     throw invalidRequest('"stream" must be true or false.', 'stream');
   }
+  checkNames(value);
   checkNumbers(value);
   return value as ChatBody;
+}
+
+/**
+ * Servers in Go (Ollama, LocalAI) read `Model` as `model`, and the last of both counts: a key could so have any model of
+ * theirs. By upper case first, for Go takes a long s for an s.
+ */
+function checkNames(body: JsonObject): void {
+  for (const name of Object.keys(body)) {
+    if (READ_FIELDS.has(name)) continue;
+    const meant = name.toUpperCase().toLowerCase();
+    if (READ_FIELDS.has(meant)) throw invalidRequest(`"${name}" must be written "${meant}".`, name);
+  }
 }
 
 function checkNumbers(body: JsonObject): void {

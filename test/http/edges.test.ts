@@ -51,6 +51,9 @@ describe('bad input', () => {
       [{ model: 'auto:-0.1', messages: [message] }, 400, 'model', 'invalid_weight'],
       [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'gpt-nope', messages: [message] }, 404, 'model', 'model_not_found'],
+      [{ model: 'auto', messages: [message], Model: 'big' }, 400, 'Model', null],
+      [{ model: 'auto', messages: [message], 'max_to\u212aens': 1 }, 400, 'max_to\u212aens', null],
+      [{ model: 'auto', messages: [message], 'me\u017f\u017fages': [] }, 400, 'me\u017f\u017fages', null],
       [{ model: 'x'.repeat(513), messages: [message] }, 400, 'model', null],
     ];
     for (const [body, status, param, code] of cases) {
