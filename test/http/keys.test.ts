@@ -112,6 +112,7 @@ describe('tokens per minute', () => {
     expect(refused.headers.get('retry-after')).toBe('61');
     clock.advance(61_000);
     expect((await chat(gateway)).headers.get('x-ratelimit-remaining-tokens')).toBe('670');
+    expect((await chat(gateway, TEAM, { n: 128 })).json.error?.code).toBe('rate_limit_exceeded');
   });
 });
 
