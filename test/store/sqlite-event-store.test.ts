@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -52,6 +52,11 @@ describe('SqliteEventStore', () => {
   afterEach(async () => {
     for (const store of stores.splice(0)) await store.close();
     await removeFolder();
+  });
+
+  it('makes files that others on the machine cannot read', async () => {
+    await open().append(randomStream(1, 1));
+    for (const name of [path, `${path}-wal`]) expect((await stat(name)).mode & 0o007).toBe(0);
   });
 
   it('has a commit on disk before it says so: another connection sees it, without any closing', async () => {

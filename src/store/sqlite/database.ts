@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
@@ -37,6 +37,16 @@ export interface StoredRow {
 /** What became of a row: its number, or the row that was there before it. */
 export type AppendedRow = number | StoredRow;
 
+/** For its user and group alone, as are the files that SQLite puts beside it: a log tells who asked when, and holds comments. */
+function createFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    closeSync(openSync(path, 'wx', 0o640));
+  } catch {
+    // It is there, or SQLite says why it cannot be.
+  }
+}
+
 /** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
@@ -61,7 +71,7 @@ export class SqliteDatabase {
 
   /** @param path of the file, or `:memory:` */
   constructor(path: string) {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    if (path !== ':memory:') createFile(path);
     this.#path = path;
     this.#database = new DatabaseSync(path);
     this.#inode = this.#currentInode();
