@@ -168,6 +168,11 @@ export const JSON_HEADERS = {
   'user-agent': 'mixllm-gateway',
 } as const;
 
+/** What a URL's query says of keys: some gateways before a model ask for theirs there. */
+export function keysIn(url: URL): string[] {
+  return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
+}
+
 /** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */
 export function urlOf(base: string, path: string): URL {
   const url = new URL(base);

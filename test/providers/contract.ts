@@ -184,6 +184,18 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(signs).toBeGreaterThanOrEqual(4);
     });
 
+    it('hides a key of its address when the upstream repeats it', async () => {
+      const byQuery = fixture.create({
+        baseUrl: `${upstream.url}?api-version=2026-10-21&key=k-0123456789`,
+        apiKey: '',
+      });
+      upstream.respond = (response, { path }) =>
+        answerJson(fixture.errorBody(`no ${path}`), 404)(response, {} as never);
+      const error = await failureOf(byQuery.complete(callOf({})));
+      expect(error.body).toContain('?api-version=2026-10-21&key=[redacted]');
+      await byQuery.close();
+    });
+
     it('hides its key when the upstream repeats it', async () => {
       upstream.respond = answerJson(fixture.errorBody(`Incorrect API key provided: ${PROVIDER_KEY}`), 401);
       const error = await failureOf(provider.complete(callOf({})));

@@ -7,6 +7,7 @@ import { RefusedFields } from '../refused-fields.ts';
 import {
   decodeText,
   JSON_HEADERS,
+  keysIn,
   UpstreamHttp,
   type UpstreamPost,
   UpstreamStatusError,
@@ -39,9 +40,9 @@ export class AnthropicProvider implements Provider {
 
   constructor(options: AnthropicProviderOptions) {
     this.name = options.name;
-    this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
+    this.#http = new UpstreamHttp({ secrets: [options.apiKey, ...keysIn(this.#url)] });
     // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.
     const apiKey = options.apiKey || 'none';
     this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };

@@ -7,6 +7,7 @@ import { RefusedFields } from '../refused-fields.ts';
 import {
   decodeText,
   JSON_HEADERS,
+  keysIn,
   UpstreamHttp,
   type UpstreamPost,
   UpstreamStatusError,
@@ -41,8 +42,8 @@ export class OpenAIProvider implements Provider {
   constructor(options: OpenAIProviderOptions) {
     this.name = options.name;
     this.#streamUsage = options.streamUsage;
-    this.#http = new UpstreamHttp({ secrets: [options.apiKey] });
     this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
+    this.#http = new UpstreamHttp({ secrets: [options.apiKey, ...keysIn(this.#url)] });
     this.#headers = {
       ...JSON_HEADERS,
       // Servers without authentication ignore it; some refuse a request without.
