@@ -94,9 +94,9 @@ export class Feedback {
 
   /** Takes a rating back; once more changes nothing. @throws GatewayError 404, 503 as `rate` */
   async withdraw(feedbackId: string, key: KeyLimits | null): Promise<void> {
-    const events = await this.#find(feedbackId);
+    const events = await this.#find(feedbackId, key);
     const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
-    if (!rated || !mayTouch(events, key)) throw notFound(`There is no rating "${feedbackId}".`);
+    if (!rated) throw notFound(`There is no rating "${feedbackId}".`);
     if (events.some((event) => event.type === 'withdrawn' && event.feedbackId === feedbackId)) return;
     const { decisionId } = rated;
     await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
@@ -105,26 +105,28 @@ export class Feedback {
 
   /** All events of a decision, for showing. @throws GatewayError 404, 503 */
   async events(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
-    const events = await this.#find(id);
-    if (events.length === 0 || !mayTouch(events, key)) {
+    const events = await this.#find(id, key);
+    if (events.length === 0) {
       throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
     }
     return events;
   }
 
-  async #find(id: string): Promise<StoredEvent<DecisionEvent>[]> {
+  /** None where the key may not touch them, after as long as where there are none: the time would tell them apart. */
+  async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
+    const isFor = (found: readonly GatewayEvent[]) => found.length > 0 && mayTouch(found, key);
     try {
       // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
       // Asked first: what ends meanwhile is then in the log.
       const open = openDecision(id);
       let events = await eventLog.findDecision(id);
       if (events.length === 0 && open !== null) events = await eventLog.findDecision(open);
-      if (events.length === 0) {
+      if (!isFor(events)) {
         await new Promise<void>((resolve) => clock.after(WRITTEN_WITHIN_MS, resolve));
         events = await eventLog.findDecision(id);
       }
-      return events.filter((event) => !isModelEvent(event));
+      return isFor(events) ? events.filter((event) => !isModelEvent(event)) : [];
     } catch {
       throw unavailable();
     }

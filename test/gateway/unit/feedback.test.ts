@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EventLog } from '../../../src/gateway/event-log.ts';
 import { Feedback, type FeedbackParts } from '../../../src/gateway/feedback.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
+import type { KeyLimits } from '../../../src/gateway/runtime.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import { completed, decided, RecordingLogger } from './support.ts';
@@ -50,6 +51,21 @@ describe('Feedback', () => {
     await expect(rate(null)).rejects.toMatchObject({ status: 400, param: 'comment', code: 'too_many_comments' });
     await rate('9');
     await rate(null, null);
+  });
+
+  it("takes as long to find another key's decision unknown as one that never was", async () => {
+    const { clock, other, feedback } = setUp();
+    other.record({ ...decided('dec_a'), key: 'other' });
+    await other.flush();
+    const key = { name: 'team', role: 'user' } as KeyLimits;
+    const refused: string[] = [];
+    for (const id of ['dec_a', 'dec_b']) {
+      feedback.events(id, key).catch((error: Error) => refused.push(error.message.replace(id, '')));
+      await later(clock, 49);
+      expect(refused).toHaveLength(id === 'dec_a' ? 0 : 1);
+      await later(clock, 2);
+    }
+    expect(new Set(refused).size).toBe(1);
   });
 
   it('does not wait longer for what nobody writes', async () => {
