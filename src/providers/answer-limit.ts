@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { UpstreamError } from '../domain/errors.ts';
+import { excessOf } from '../util/json-limits.ts';
 
 /**
  * Bytes, decompressed, that an upstream can have kept here at a time: a whole answer, one event of a stream, or what
@@ -22,4 +23,16 @@ export async function gathered(body: Readable): Promise<Buffer> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Log probabilities of a long answer, with twenty alternatives a token, are some millions of values. */
+const LIMITS = { nesting: 1000, values: 5_000_000 };
+/** Shorter texts are parsed in milliseconds, whatever they hold. */
+const UNCHECKED = 1_000_000;
+
+/** As `JSON.parse`. @throws also for what would hold up every other request for seconds */
+export function parseUpstreamJson(json: string): unknown {
+  const excess = json.length > UNCHECKED ? excessOf(json, LIMITS) : null;
+  if (excess !== null) throw new SyntaxError(excess);
+  return JSON.parse(json);
 }

@@ -7,6 +7,7 @@ import {
   type Usage,
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import { parseUpstreamJson } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 import { toFailure } from './error.ts';
 
@@ -126,7 +127,7 @@ function parseMessage(json: string): JsonObject {
 
 function parseJson(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseUpstreamJson(json);
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type OpenAIErrorBody, openAIError, UpstreamError } from '../../domain/errors.ts';
+import { parseUpstreamJson } from '../answer-limit.ts';
 
 /** What a proxy in between may say in HTML is cut at this length. */
 const MAX_FOREIGN_TEXT = 500;
@@ -29,7 +30,7 @@ function fromDetail(detail: JsonObject): OpenAIErrorBody {
 
 function parseObject(json: string | null): JsonObject | null {
   try {
-    const value: unknown = JSON.parse(json ?? '');
+    const value: unknown = parseUpstreamJson(json ?? '');
     return isJsonObject(value) ? value : null;
   } catch {
     return null;

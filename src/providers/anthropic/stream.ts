@@ -1,6 +1,7 @@
 import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
+import { parseUpstreamJson } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
@@ -161,7 +162,7 @@ export class StreamTranslator {
 
 function parseEvent(json: string): JsonObject {
   try {
-    const value: unknown = JSON.parse(json);
+    const value: unknown = parseUpstreamJson(json);
     if (isJsonObject(value)) return value;
   } catch {
     // Told below, together with JSON that is no object.

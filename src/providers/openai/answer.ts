@@ -7,6 +7,7 @@ import {
   type Usage,
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import { parseUpstreamJson } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
@@ -78,7 +79,7 @@ export function stringOrNull(value: unknown): string | null {
 
 export function parseObject(json: string): JsonObject | null {
   try {
-    const value: unknown = JSON.parse(json);
+    const value: unknown = parseUpstreamJson(json);
     return isJsonObject(value) ? value : null;
   } catch {
     return null;

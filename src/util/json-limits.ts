@@ -1,8 +1,10 @@
-import { endOfString } from '../util/json-edit.ts';
+import { endOfString } from './json-edit.ts';
 
-const MAX_NESTING = 200;
-/** Members and elements of all objects and arrays. A long conversation with many tools has some thousands. */
-const MAX_VALUES = 200_000;
+export interface JsonLimits {
+  nesting: number;
+  /** Members and elements of all objects and arrays. */
+  values: number;
+}
 
 const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...',[]{}'].map((unit) => unit.charCodeAt(0));
 const QUOTE = '"'.charCodeAt(0);
@@ -11,7 +13,7 @@ const QUOTE = '"'.charCodeAt(0);
  * Why a text is not to be parsed; null when it may be. Parsing 30 MB of brackets or of numbers would hold up every
  * other request for seconds; this pass is cheap and ends at the first excess. @param text JSON, or meant to be
  */
-export function excessOf(text: string): string | null {
+export function excessOf(text: string, limits: JsonLimits): string | null {
   let depth = 0;
   let values = 0;
   for (let i = 0; i < text.length; i++) {
@@ -23,10 +25,10 @@ export function excessOf(text: string): string | null {
     } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
       depth++;
       values++;
-      if (depth > MAX_NESTING) return `The body is nested deeper than ${MAX_NESTING} levels.`;
+      if (depth > limits.nesting) return `The body is nested deeper than ${limits.nesting} levels.`;
     } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
     else if (unit === COMMA) values++;
-    if (values > MAX_VALUES) return `The body has more than ${MAX_VALUES} values.`;
+    if (values > limits.values) return `The body has more than ${limits.values} values.`;
   }
   return null;
 }
