@@ -13,7 +13,9 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 export function registerErrorHandlers(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0];
-    const allowed = METHODS.filter((method) => server.hasRoute({ url: path, method }));
+    // Fastify takes it for a route's pattern, in which a star, a colon and brackets mean something or are a mistake.
+    const isPlain = /^[\w./-]+$/.test(path);
+    const allowed = METHODS.filter((method) => isPlain && server.hasRoute({ url: path, method }));
     if (allowed.length === 0) {
       send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
       return;

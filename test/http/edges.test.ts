@@ -90,6 +90,7 @@ describe('bad input', () => {
     for (const path of ['/v1/chat/completions', '/v1/route', '/feedback']) {
       expect((await send(gateway.url + path, null)).status).toBe(400);
     }
+    for (const pattern of ['/a*b', '/:a(b', '/v1/:x']) expect((await get(gateway.url + pattern)).status).toBe(404);
     const odd = await get(`${gateway.url}/v1/models/%zz`);
     expect([odd.status, odd.json.error.type]).toEqual([400, 'invalid_request_error']);
     expect((await get(`${gateway.url}/v1/models/`)).json.object).toBe('list');
