@@ -9,6 +9,7 @@ export interface RawSseEvent {
 
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
+const EMPTY = new Uint8Array(0);
 
 /**
  * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all
@@ -17,13 +18,12 @@ const CARRIAGE_RETURN = 13;
  */
 export class SseSplitter {
   readonly #mostBytes: number;
-  #pending: Uint8Array = new Uint8Array(0);
-  /** What came after it, without a line break. Joined once there is one, or a long line would be copied with every chunk. */
-  #unbroken: Uint8Array[] = [];
+  /** What has come of an event that has not ended: in `#memory`, or a chunk as it came. */
+  #pending: Uint8Array = EMPTY;
+  /** Twice as large as needed each time, or a long event would be copied with every chunk. */
+  #memory: Uint8Array = EMPTY;
   /** Everything before this offset is known to hold no event end. */
   #scanned = 0;
-  /** Length of what has come of an event that has not ended. */
-  #kept = 0;
 
   /** @param mostBytes of one event; Infinity: as long as it may be */
   constructor(mostBytes = Number.POSITIVE_INFINITY) {
@@ -32,13 +32,7 @@ export class SseSplitter {
 
   /** @throws Error for an event that is too long */
   push(chunk: Uint8Array): RawSseEvent[] {
-    this.#kept += chunk.length;
-    if (!chunk.includes(LINE_FEED) && !chunk.includes(CARRIAGE_RETURN)) {
-      this.#checkLength();
-      this.#unbroken.push(chunk);
-      return [];
-    }
-    this.#join(chunk);
+    this.#append(chunk);
     const events: RawSseEvent[] = [];
     let start = 0;
     for (;;) {
@@ -49,31 +43,37 @@ export class SseSplitter {
       this.#scanned = end;
     }
     this.#pending = this.#pending.subarray(start);
-    this.#kept = this.#pending.length;
-    this.#checkLength();
     this.#scanned = Math.max(0, this.#scanned - start);
+    if (this.#pending.length > this.#mostBytes) {
+      throw new Error(`An event of the stream is longer than ${this.#mostBytes} bytes.`);
+    }
     return events;
   }
 
   /** What is left when the stream has ended without a closing blank line. */
   flush(): RawSseEvent | null {
-    this.#join(new Uint8Array(0));
     if (this.#pending.length === 0) return null;
     const event = parseEvent(this.#pending);
-    this.#pending = new Uint8Array(0);
+    this.#pending = EMPTY;
     this.#scanned = 0;
     return event;
   }
 
-  #checkLength(): void {
-    if (this.#kept > this.#mostBytes)
-      throw new Error(`An event of the stream is longer than ${this.#mostBytes} bytes.`);
-  }
-
-  #join(chunk: Uint8Array): void {
-    const parts = [this.#pending, ...this.#unbroken, chunk].filter(({ length }) => length > 0);
-    this.#unbroken = [];
-    this.#pending = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  #append(chunk: Uint8Array): void {
+    const { length } = this.#pending;
+    if (length === 0) {
+      this.#pending = chunk;
+      return;
+    }
+    let start = this.#pending.buffer === this.#memory.buffer ? this.#pending.byteOffset - this.#memory.byteOffset : -1;
+    if (start < 0 || start + length + chunk.length > this.#memory.length) {
+      this.#memory = Buffer.allocUnsafeSlow(2 * (length + chunk.length));
+      this.#memory.set(this.#pending);
+      start = 0;
+    }
+    // Events that were given out lie before it: nothing of them is written over.
+    this.#memory.set(chunk, start + length);
+    this.#pending = this.#memory.subarray(start, start + length + chunk.length);
   }
 
   /** Offset just past the first blank line at or after `start`, or −1 when more bytes are needed. */

@@ -66,6 +66,18 @@ describe('SseSplitter', () => {
     );
   });
 
+  it('keeps what it has given out as it was while it goes on', () => {
+    fc.assert(
+      fc.property(stream, places, (text, cuts) => {
+        const splitter = new SseSplitter();
+        const given = cut(Buffer.from(text), cuts).flatMap((part) => splitter.push(Buffer.from(part)));
+        const then = given.map(({ raw }) => Buffer.from(raw).toString());
+        for (let i = 0; i < 50; i++) splitter.push(Buffer.from('x'.repeat(40)));
+        expect(given.map(({ raw }) => Buffer.from(raw).toString())).toEqual(then);
+      }),
+    );
+  });
+
   it('gives an event out as soon as its blank line is there', () => {
     const splitter = new SseSplitter();
     expect(splitter.push(Buffer.from('data: a\n'))).toHaveLength(0);
