@@ -29,12 +29,18 @@ export type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
  * is an event and takes effect with it, so that every process and every replay changes the arm at the same place.
  */
 export class Announcements {
-  /** By the config in force, as are the next two. */
+  /** By the config in force, as is the next. */
   drift: DriftPolicy | null = null;
-  offered: OfferedArms | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */
   snapshotRemains = SNAPSHOT_REMAINS;
   readonly #options: AnnouncementsOptions;
+  #offered: OfferedArms | null = null;
+  /**
+   * Arms whose upstream model is yet to be compared with what was learned, at the start and when the config changes it.
+   * Not whenever they differ: while gateways on one log are given a new config in turn, each would undo what the other
+   * said, and every time less of what was learned would remain.
+   */
+  readonly #toCompare = new Set<string>();
   /** Number of the event that raised each arm's last announced alarm. */
   readonly #alarms = new Map<string, number>();
   /** Upstream models of arms whose change is on its way to the log and back. */
@@ -47,11 +53,19 @@ export class Announcements {
     this.#options = options;
   }
 
+  /** The arms by the config that is in force from here on. */
+  offer(offered: OfferedArms): void {
+    for (const { id, upstreamModel } of offered.arms) {
+      if (this.#offeredModel(id) !== upstreamModel) this.#toCompare.add(id);
+    }
+    this.#offered = offered;
+  }
+
   /** Launches those of the arms on offer that are new among known ones, and tempers those whose upstream has changed. */
   ofModels(state: LearnerState): void {
-    if (!this.offered) return;
-    this.#announceSnapshots(state, this.offered);
-    this.#launchNewcomers(state, this.offered);
+    if (!this.#offered) return;
+    this.#announceSnapshots(state, this.#offered);
+    this.#launchNewcomers(state, this.#offered);
   }
 
   ofRatings(state: LearnerState): void {
@@ -74,13 +88,15 @@ export class Announcements {
   /** An event has come back from the log. */
   arrived(event: StoredEvent): void {
     if (event.type === 'launched') this.#launching.delete(event.model);
-    if (event.type === 'snapshot_changed') {
+    // Back from the log: the config may have changed once more meanwhile.
+    if (event.type === 'snapshot_changed' && this.#changing.get(event.model) === event.to) {
       this.#changing.delete(event.model);
+      this.#toCompare.add(event.model);
       this.#isDue = true;
     }
+    if (event.type === 'model_reset') this.#toCompare.add(event.model);
     // The first answer tells of which upstream model an arm's state is: it may have been under way at a change.
-    if (event.type === 'completed' && event.arm !== null)
-      this.#isDue ||= this.#isOfAnother(event.arm, event.upstreamModel);
+    if (event.type === 'completed' && event.arm !== null) this.#isDue ||= this.#toCompare.has(event.arm);
   }
 
   /** Looks at the models again where something has come that may call for it. */
@@ -90,20 +106,22 @@ export class Announcements {
     this.ofModels(state);
   }
 
-  #isOfAnother(arm: string, upstreamModel: string | null | undefined): boolean {
-    const offered = this.offered?.arms.find(({ id }) => id === arm);
-    return offered !== undefined && upstreamModel != null && offered.upstreamModel !== upstreamModel;
-  }
-
   /** The log is another one than before: what was said names places in the old one. */
   forget(): void {
     this.#alarms.clear();
     this.#launching.clear();
     this.#changing.clear();
+    for (const { id } of this.#offered?.arms ?? []) this.#toCompare.add(id);
   }
 
   #announceSnapshots(state: LearnerState, { arms }: OfferedArms): void {
-    this.#announceChanges(state.snapshots.changesDue(arms, this.snapshotRemains, this.#options.clock.now()));
+    const comparable = arms.filter(({ id }) => this.#toCompare.has(id) && state.snapshots.isKnown(id));
+    for (const { id } of comparable) this.#toCompare.delete(id);
+    this.#announceChanges(state.snapshots.changesDue(comparable, this.snapshotRemains, this.#options.clock.now()));
+  }
+
+  #offeredModel(arm: string): string | undefined {
+    return this.#offered?.arms.find(({ id }) => id === arm)?.upstreamModel;
   }
 
   /** Of models whose answers have come under another name for long: unlike by the config, every gateway sees the same. */

@@ -112,7 +112,7 @@ export class Learner {
    * changed, once the log has been read.
    */
   introduce(offered: OfferedArms): void {
-    this.#announcements.offered = offered;
+    this.#announcements.offer(offered);
     if (this.#logWasRead) this.#announcements.ofModels(this.knowledge);
   }
 

@@ -69,6 +69,11 @@ export class UpstreamSnapshots {
     return true;
   }
 
+  /** An answer has told of which upstream model the arm's state is. */
+  isKnown(arm: string): boolean {
+    return this.#arms.has(arm);
+  }
+
   /** What is left now of a lesson whose decision has this number: whatever it taught was of the model of that time. */
   shareLeft(arm: string, sequence: number): number {
     const changes = this.#arms.get(arm)?.changes ?? [];

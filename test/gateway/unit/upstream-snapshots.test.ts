@@ -251,4 +251,73 @@ describe('Learner', () => {
     expect(second.recorded).toEqual([]);
     expect(weightOf(second.learner.knowledge)).toBe(0.5);
   });
+
+  it('does not answer what a gateway with another config said: in a rolling update each would undo the other', async () => {
+    const store = new FakeStore();
+    await store.append([...answered('a'), rated('a', 'fb', 1)]);
+    const gateway = async (upstreamModel: string) => {
+      const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
+      const recorded: GatewayEvent[] = [];
+      const record = (event: GatewayEvent) => void recorded.push(event);
+      const learner = new Learner({
+        featureMap: FEATURE_MAP,
+        dimensions: DIMENSIONS,
+        store,
+        clock,
+        metrics,
+        log,
+        record,
+      });
+      await learner.start();
+      const offer = (model: string) =>
+        learner.introduce({ arms: [armOf('big', { upstreamModel: model })], reference: 'big', weight: 0.5 });
+      offer(upstreamModel);
+      return { learner, recorded, offer };
+    };
+    const [old, updated] = [await gateway('v1'), await gateway('v1')];
+    const exchange = async (events: readonly GatewayEvent[] = []) => {
+      await store.append([...events, ...old.recorded.splice(0), ...updated.recorded.splice(0)]);
+      for (const { learner } of [old, updated]) {
+        learner.wake(await store.lastSequence());
+        await learner.idle();
+      }
+    };
+    updated.offer('v2');
+    for (let i = 0; i < 3; i++) await exchange([...answered(`old-${i}`, 'v1'), ...answered(`new-${i}`, 'v2')]);
+    // The old one's other models change: this one has not.
+    old.offer('v1');
+    await exchange();
+    expect(weightOf(updated.learner.knowledge)).toBe(REMAINS);
+    old.offer('v2');
+    await exchange();
+    expect(weightOf(old.learner.knowledge)).toBe(REMAINS);
+  });
+
+  it('follows a config that is changed and changed back before the first change is in the log', async () => {
+    const store = new FakeStore();
+    await store.append([...answered('a'), rated('a', 'fb', 1)]);
+    const recorded: GatewayEvent[] = [];
+    const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
+    const record = (event: GatewayEvent) => void recorded.push(event);
+    const learner = new Learner({
+      featureMap: FEATURE_MAP,
+      dimensions: DIMENSIONS,
+      store,
+      clock,
+      metrics,
+      log,
+      record,
+    });
+    await learner.start();
+    for (const upstreamModel of ['v2', 'v1']) {
+      learner.introduce({ arms: [armOf('big', { upstreamModel })], reference: 'big', weight: 0.5 });
+    }
+    for (let i = 0; i < 3; i++) {
+      await store.append(recorded.splice(0));
+      learner.wake(await store.lastSequence());
+      await learner.idle();
+    }
+    expect(learner.knowledge.snapshots.lastChange('big')).toMatchObject({ from: 'v2', to: 'v1' });
+    expect(recorded).toEqual([]);
+  });
 });
