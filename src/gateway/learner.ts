@@ -140,9 +140,10 @@ export class Learner {
       this.#live = this.#fresh();
       this.knowledge.ledger.takeOver(ledger);
     }
-    this.knowledge.policy.setPriorQualities(...this.#priors);
     this.#snapshotWasRead = true;
+    // They may set other priors, by what the snapshot holds of admins' changes.
     for (const listener of this.#replacedListeners) listener();
+    this.knowledge.policy.setPriorQualities(...this.#priors);
   }
 
   /** These events are now in the log, perhaps with those of other processes between them. At least one. */

@@ -33,7 +33,7 @@ export function buildRuntime(
   parts: RuntimeParts,
 ): Runtime {
   const { config } = loaded;
-  const { learner, metrics, tierSlopes } = parts;
+  const { learner, metrics } = parts;
   const arms = enabledArms(loaded);
   if (arms.length === 0) throw noModel(loaded);
   metrics.begin(
@@ -41,7 +41,7 @@ export function buildRuntime(
     config.auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
   );
   const reference = referenceArm(config, arms, parts.log);
-  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes), likenedArms(arms));
+  tellPriors(arms, parts);
   learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
   learner.setSnapshotRemains(config.learning.snapshot_change.remains);
   const { latency, targets, stickiness } = config.routing;
@@ -78,6 +78,11 @@ export function buildRuntime(
     asking: { audit: auditOf(config).share, ask: config.learning.ask },
     implicit: implicitSettings(config),
   };
+}
+
+/** The learner's priors follow from the arms on offer. */
+export function tellPriors(arms: Runtime['arms'], { learner, tierSlopes }: RuntimeParts): void {
+  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes), likenedArms(arms));
 }
 
 /** The configured one, or the dearest of those that can be called. */

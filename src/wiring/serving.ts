@@ -1,3 +1,4 @@
+import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
@@ -5,7 +6,7 @@ import type { Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
-import { buildRuntime, type RuntimeParts } from './runtime.ts';
+import { buildRuntime, type RuntimeParts, tellPriors } from './runtime.ts';
 
 export interface ServingParts extends RuntimeParts {
   clock: Clock;
@@ -65,12 +66,25 @@ export class Serving {
 
   /** The learner knows of a change by an admin, or knows all anew. */
   modelsChanged(): void {
-    if (!this.#begun) return;
+    if (!this.#begun) {
+      this.#priorsChanged();
+      return;
+    }
     try {
       this.#replace(this.#loaded);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'The models were not changed; what served before still does.');
     }
+  }
+
+  /**
+   * While the log is read each change gives the priors that it gave when it came. With those of the file alone the same
+   * would be learned, but for the last bit: where the priors change everything derived is computed anew.
+   */
+  #priorsChanged(): void {
+    const catalog = modelCatalog(this.#loaded, this.#parts.learner.knowledge.modelChanges);
+    const arms = enabledArms(withCatalog(this.#loaded, catalog));
+    if (arms.length > 0) tellPriors(arms, this.#parts);
   }
 
   async close(): Promise<void> {

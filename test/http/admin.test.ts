@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -101,6 +102,34 @@ describe('/admin/models', () => {
     expect(await listed(third)).toEqual(['small', 'org/new']);
     const metrics = await get(`${third.url}/metrics`);
     expect(metrics.text).toContain('mixllm_learner_snapshots_rejected_total 1');
+  });
+
+  it('predicts the same to the bit after a restart, whatever admins changed of the priors', async () => {
+    const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
+    const { upstreams } = kept(await startTestGateway());
+    const urls = Object.fromEntries(Object.entries(upstreams).map(([id, { url }]) => [id, url]));
+    const first = await startTestGateway({ urls, config });
+    // Without a prior of its own the expected quality of a model follows from the list prices.
+    await patch(first, 'small', { price: { output: 30 } });
+    for (let i = 0; i < 8; i++) {
+      const prompt = ['What is 17 * 23?', 'Write a sonnet', 'SELECT name FROM users', 'Translate: good morning'][i % 4];
+      const { json } = await send(`${first.url}/v1/chat/completions`, ask(`${prompt} ${i}`, { model: 'auto' }));
+      await send(`${first.url}/feedback`, { id: json.id, score: ((i * 7) % 10) / 10 });
+    }
+    const predicted = async (gateway: TestGateway) => {
+      const { json } = await send(`${gateway.url}/v1/route`, ask('What is 9 * 8?'));
+      return json.models.map((model: { quality: number; quality_sd: number }) => [model.quality, model.quality_sd]);
+    };
+    const before = await predicted(first);
+    await first.close();
+    const second = await startTestGateway({ urls, config });
+    expect(await predicted(second)).toEqual(before);
+    await second.close();
+    // As after a kill: without the snapshot, from the log alone.
+    const database = new DatabaseSync(join(folder, 'log.db'));
+    database.exec('DELETE FROM snapshots');
+    database.close();
+    expect(await predicted(kept(await startTestGateway({ urls, config })))).toEqual(before);
   });
 
   it('lets what runs on a retired model end, and takes late ratings of it for when it comes back', async () => {
