@@ -36,7 +36,9 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  readonly #saidFailure: AtMostEvery;
+  #saidFailure: AtMostEvery;
+  /** Why the store failed when that was last said. */
+  #saidCause: string | null = null;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -169,6 +171,11 @@ export class EventLog {
     this.#failures++;
     this.#metrics.storeErrors.inc();
     this.#metrics.degraded('store', true);
+    // Another reason soon after the store has recovered is news, and nobody could tell it from the recovery alone.
+    if (this.#failures === 1 && error.message !== this.#saidCause) {
+      this.#saidFailure = new AtMostEvery(this.#clock, SAY_FAILURE_EVERY_MS);
+      this.#saidCause = error.message;
+    }
     this.#saidFailure.say((unsaid) =>
       this.#log.error(
         { err: error, unsaid },

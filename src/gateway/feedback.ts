@@ -46,9 +46,10 @@ const LEARNED_WITHIN_MS = 200;
 
 /**
  * Another gateway on the same log writes the end of an answer when its client has it already, after gathering and a
- * commit: a rating that comes back through this one may be here first. So nobody is told at once that a decision is unknown.
+ * commit: a rating that comes back through this one may be here first. So nobody is told at once that a decision is
+ * unknown. The second wait is for a busy machine, where the commits of several gateways wait for each other.
  */
-const WRITTEN_WITHIN_MS = 50;
+const LOOK_AGAIN_AFTER_MS = [50, 200];
 
 /** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
 const MOST_EVENTS_OF_A_DECISION = 1000;
@@ -122,11 +123,15 @@ export class Feedback {
       const open = openDecision(id);
       let events = await eventLog.findDecision(id);
       if (events.length === 0 && open !== null) events = await eventLog.findDecision(open);
-      if (!isFor(events)) {
-        await new Promise<void>((resolve) => clock.after(WRITTEN_WITHIN_MS, resolve));
+      for (const wait of LOOK_AGAIN_AFTER_MS) {
+        if (isFor(events)) break;
+        await new Promise<void>((resolve) => clock.after(wait, resolve));
         events = await eventLog.findDecision(id);
       }
-      return isFor(events) ? events.filter((event) => !isModelEvent(event)) : [];
+      if (isFor(events)) return events.filter((event) => !isModelEvent(event));
+      // Another gateway may hold it until it can write it.
+      if (eventLog.degraded) throw unavailable();
+      return [];
     } catch {
       throw unavailable();
     }

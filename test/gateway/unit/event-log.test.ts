@@ -77,6 +77,19 @@ describe('EventLog', () => {
     expect(await degraded(metrics)).toBe(true);
   });
 
+  it('says at once why the store fails again, where it is for another reason', async () => {
+    const { store, log, eventLog } = setUp();
+    const outage = async (reason: string) => {
+      store.failing = reason;
+      await eventLog.recordDurably(rated('a', 'fb', 1)).catch(() => {});
+      await eventLog.recordDurably(rated('a', 'fb', 1)).catch(() => {});
+      store.failing = false;
+      await eventLog.recordDurably(rated('a', 'fb', 1));
+    };
+    for (const reason of ['full', 'full', 'removed', 'removed']) await outage(reason);
+    expect(log.lines.filter((line) => line.includes('The event store failed'))).toHaveLength(2);
+  });
+
   it('commits a turn later what somebody waits for, and all that waits with it', async () => {
     const { store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));

@@ -10,7 +10,8 @@ export class FakeStore implements EventStore {
   /** Starting points of all reads. */
   readonly reads: number[] = [];
   lookUps = 0;
-  failing = false;
+  /** Or why. */
+  failing: boolean | string = false;
   /** While set, appends wait for it. */
   gate: Promise<void> | null = null;
 
@@ -71,6 +72,6 @@ export class FakeStore implements EventStore {
   async close(): Promise<void> {}
 
   #check(): void {
-    if (this.failing) throw new Error('the disk is full');
+    if (this.failing) throw new Error(this.failing === true ? 'the disk is full' : this.failing);
   }
 }

@@ -21,7 +21,7 @@ function setUp() {
     volunteered: () => null,
     openDecision: () => null,
   };
-  return { clock, other, feedback: new Feedback(parts as FeedbackParts) };
+  return { clock, store, eventLog, other, feedback: new Feedback(parts as FeedbackParts) };
 }
 
 /** Lets what is under way get on; time stands still unless told otherwise. */
@@ -61,17 +61,42 @@ describe('Feedback', () => {
     const refused: string[] = [];
     for (const id of ['dec_a', 'dec_b']) {
       feedback.events(id, key).catch((error: Error) => refused.push(error.message.replace(id, '')));
-      await later(clock, 49);
+      await later(clock, 50);
+      await later(clock, 199);
       expect(refused).toHaveLength(id === 'dec_a' ? 0 : 1);
       await later(clock, 2);
     }
     expect(new Set(refused).size).toBe(1);
   });
 
+  it('does so where the commit of the other one has to wait for the disk', async () => {
+    const { clock, store, other, feedback } = setUp();
+    const disk = Promise.withResolvers<void>();
+    store.gate = disk.promise;
+    for (const event of [decided('dec_a'), completed('dec_a')]) other.record(event);
+    const found = feedback.events('dec_a', null);
+    await later(clock, 150);
+    disk.resolve();
+    await later(clock, 110);
+    expect((await found).map(({ type }) => type)).toEqual(['decided', 'completed']);
+  });
+
   it('does not wait longer for what nobody writes', async () => {
     const { clock, feedback } = setUp();
     const found = expect(feedback.events('dec_b', null)).rejects.toThrow(/no decision "dec_b"/);
-    await later(clock, 60);
+    await later(clock, 260);
+    await found;
+  });
+
+  it('does not call a decision unknown that another gateway may hold while nobody can write', async () => {
+    const { clock, store, eventLog, feedback } = setUp();
+    store.failing = true;
+    eventLog.record(decided('dec_a'));
+    await eventLog.flush();
+    // A full disk can still be read.
+    store.findDecision = async () => [];
+    const found = expect(feedback.events('dec_b', null)).rejects.toMatchObject({ status: 503 });
+    await later(clock, 260);
     await found;
   });
 });
