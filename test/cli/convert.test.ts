@@ -133,7 +133,18 @@ describe('mixllm convert routerbench', () => {
     await expect(convert(damaged)).rejects.toThrow(/Cannot read .*damaged\.parquet/);
     await expect(convert(uneven)).rejects.toThrow(/Cannot read .*uneven\.csv.*line 7/);
     await expect(convert(other)).rejects.toThrow(/other\.csv is not RouterBench's.*Found: a, b/);
+    const latin1 = join(folder, 'latin1.csv');
+    writeFileSync(
+      latin1,
+      Buffer.from(readFileSync(writeCsv('utf8.csv', TABLE), 'utf8').replace('mbpp', 'é'), 'latin1'),
+    );
+    const gzipped = join(folder, 'gzipped.csv');
+    writeFileSync(gzipped, gzipSync('a,b\n1,2\n'));
+    await expect(convert(latin1)).rejects.toThrow(/Cannot read .*latin1\.csv: it is not UTF-8/);
+    await expect(convert(gzipped)).rejects.toThrow(/gzipped\.csv is gzipped: its name must end in \.gz/);
     await expect(convert(lz4)).rejects.toThrow(/Cannot read .*lz4\.parquet/);
-    expect(readdirSync(folder).filter((name) => /(damaged|uneven|other|lz4).*jsonl|tmp/.test(name))).toEqual([]);
+    expect(
+      readdirSync(folder).filter((name) => /(damaged|uneven|other|lz4|latin1|gzipped).*jsonl|tmp/.test(name)),
+    ).toEqual([]);
   });
 });

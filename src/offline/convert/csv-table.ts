@@ -31,7 +31,7 @@ export async function openCsv(file: string): Promise<WideTable> {
 async function* readRecords(file: string): AsyncGenerator<string[]> {
   const parser = await csvParser();
   // Errors of the file arrive where the records are read: `pipeline` hands them on.
-  pipeline(openFile(file), parser, () => {});
+  pipeline(openFile(file), utf8, parser, () => {});
   const records: AsyncIterator<string[]> = parser[Symbol.asyncIterator]();
   try {
     while (true) {
@@ -43,6 +43,29 @@ async function* readRecords(file: string): AsyncGenerator<string[]> {
     }
   } finally {
     parser.destroy();
+  }
+}
+
+/**
+ * The parser alone would put U+FFFD in the place of what it cannot read, in names and prompts alike. UTF-16 with a byte
+ * order mark it reads itself.
+ */
+async function* utf8(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let isUtf16: boolean | null = null;
+  for await (const chunk of chunks) {
+    isUtf16 ??= chunk[0] === 0xff && chunk[1] === 0xfe;
+    if (!isUtf16) checkUtf8(decoder, chunk, true);
+    yield chunk;
+  }
+  if (!isUtf16) checkUtf8(decoder, new Uint8Array(), false);
+}
+
+function checkUtf8(decoder: TextDecoder, bytes: Uint8Array, stream: boolean): void {
+  try {
+    decoder.decode(bytes, { stream });
+  } catch {
+    throw new Error('it is not UTF-8');
   }
 }
 

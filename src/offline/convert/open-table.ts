@@ -14,6 +14,9 @@ export async function openTable(file: string): Promise<WideTable> {
   if (start.toString('latin1') === 'PAR1') return openParquet(file);
   if (isPickle(file, start)) throw new Error(explainPickle(file));
   if (start.toString('latin1').startsWith('PK\x03\x04')) throw new Error(`${file} is a ZIP archive: unpack it first.`);
+  if (start[0] === 0x1f && start[1] === 0x8b && !file.endsWith('.gz')) {
+    throw new Error(`${file} is gzipped: its name must end in .gz.`);
+  }
   return openCsv(file);
 }
 
