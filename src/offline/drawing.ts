@@ -27,7 +27,7 @@ const COLOURS = [
 export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['Plot'], names: readonly string[]) {
   const colours = names.map((_, i) => COLOURS[i % COLOURS.length]);
   return {
-    marginRight: 30 + 7 * Math.max(...names.map(({ length }) => length)),
+    marginRight: 30 + 7 * Math.max(0, ...names.map(({ length }) => length)),
     color: { domain: [...names], range: colours },
     marks: names.map((name, i) =>
       Plot.text([name], {

@@ -15,6 +15,13 @@ export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise
   const single = new Set(curves.filter(({ points }) => points.length === 1).map(({ name }) => name));
   const lines = rows.filter(({ name }) => !single.has(name));
   const dots = rows.filter(({ name }) => single.has(name));
+  // Beside the dot, to the side that has room: the cheapest model stands at one edge, the best at the other.
+  const middle = Math.sqrt(Math.min(...rows.map(({ cost }) => cost)) * Math.max(...rows.map(({ cost }) => cost)));
+  const names = (textAnchor: 'start' | 'end') =>
+    Plot.text(
+      dots.filter(({ cost }) => (cost < middle ? 'start' : 'end') === textAnchor),
+      { x: 'cost', y: 'quality', text: 'name', dy: -10, fill: '#555', textAnchor },
+    );
   const legend = legendBeside(
     Plot,
     curves.map(({ name }) => name).filter((name) => !single.has(name)),
@@ -43,7 +50,8 @@ export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise
         { x: 'cost', y: 'quality', stroke: 'name', strokeWidth: 2 },
       ),
       Plot.dot(dots, { x: 'cost', y: 'quality', r: 4, fill: '#555' }),
-      Plot.text(dots, { x: 'cost', y: 'quality', text: 'name', dy: -10, fill: '#555' }),
+      names('start'),
+      names('end'),
     ],
   });
   return svgDocument(figure, title, document);
