@@ -22,8 +22,8 @@ export function renderReport(runs: readonly ExperimentRun[], frame: ReportFrame)
       `The paper's own data are not here, so its figures are not reproduced, its questions are.`,
     `\`${frame.command}\`, ${frame.date}, ${frame.machine}`,
     'Figures in percent unless a second is named, mean ± standard deviation over random splits or orders. *Lead* is the ' +
-      'difference to the row without one (of the same split, where there are several), seed by seed, mean ± standard error. Utility is quality − ν · cost, both in the ' +
-      "best single model's; ν = 0.1 is a weight of 0.91.",
+      'difference to the row without one (of the same split, where there are several), seed by seed, mean ± standard error. Utility is quality − ν · cost / ' +
+      "the best single model's cost, as a share of that model's quality; ν = 0.1 is a weight of 0.91.",
     ...(main ? ['## In short', headlineTable(main)] : []),
     ...runs.flatMap((run) => section(run)),
   ]
@@ -101,5 +101,10 @@ function signed(value: number): string {
 
 function table(headers: readonly string[], rows: readonly (readonly string[])[]): string {
   const rule = headers.map((_, i) => (i === 0 ? '---' : '---:'));
-  return [headers, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  return [headers, rule, ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
+}
+
+/** Tasks and files are named by others: a bar or a line break would end the cell. */
+function escaped(cell: string): string {
+  return cell.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { outOfDomain } from '../../../src/offline/paper/out-of-domain.ts';
+import { renderReport } from '../../../src/offline/paper/report.ts';
 import { meanCurve, perHundredCurve, summaryOf } from '../../../src/offline/paper/summary.ts';
 
 const measurement = (plain: number, ours: number | null, curve: (number | null)[]) => ({
@@ -6,6 +8,21 @@ const measurement = (plain: number, ours: number | null, curve: (number | null)[
   curves: { ours: curve },
 });
 const lead = { figure: 'utility', over: () => 'plain' };
+
+describe('the report', () => {
+  it('keeps its tables whole whatever tasks and files are called', () => {
+    const measurements = [{ figures: { plain: { 'utility: a|b\nc': 0.5 } }, curves: {} }];
+    const datasets = [{ dataset: 'x|y', queries: 9, models: 4, measurements }];
+    const text = renderReport([{ experiment: outOfDomain, datasets, threadS: 1 }], {
+      command: '',
+      date: '',
+      machine: '',
+    });
+    expect(text).toContain(
+      '|  | utility: a\\|b c | lead in utility |\n| --- | ---: | ---: |\n| plain | 50.0 ± 0.0 |  |',
+    );
+  });
+});
 
 describe('the summary of an experiment', () => {
   it('compares seed by seed, so what seeds have in common does not count', () => {
