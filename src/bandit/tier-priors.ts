@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { TIERS } from '../domain/arm.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -48,6 +49,6 @@ function readTierPriors(file: URL): TierPriorsFile {
     return fileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     const reason = messageOf(error);
-    throw new Error(`The priors ${file.pathname} cannot be used: ${reason}. Install the package anew.`);
+    throw new Error(`The priors ${fileURLToPath(file)} cannot be used: ${reason}. Install the package anew.`);
   }
 }

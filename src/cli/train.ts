@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ProgressLine } from '../demo/progress-line.ts';
 import { DEFAULT_MAP, descriptionFile } from '../features/lexical-map.ts';
 import { SentenceEncoder } from '../features/transformers/sentence-encoder.ts';
@@ -47,11 +47,15 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
   progress.done();
   await writeFile(map, bytes);
   await writeFile(descriptionFile(map), `${JSON.stringify(description, null, 2)}\n`);
-  console.log(`${map.pathname}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`);
+  console.log(
+    `${fileURLToPath(map)}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`,
+  );
   for (const { name, prompts, ngrams } of description.tags) {
     console.log(`${String(prompts).padStart(7)}  ${name.padEnd(44)} ${ngrams.slice(0, 6).join(', ')}`);
   }
-  console.log(`Names of tags are yours to change in ${descriptionFile(map).pathname}; they are no part of the map.`);
+  console.log(
+    `Names of tags are yours to change in ${fileURLToPath(descriptionFile(map))}; they are no part of the map.`,
+  );
 }
 
 async function train(options: TrainFeaturesOptions, request: TrainingRequest): Promise<TrainedMap> {
@@ -79,7 +83,9 @@ async function knownTags(map: URL) {
   try {
     return parseKnownTags(await readFile(file, 'utf8'));
   } catch {
-    throw new Error(`${file.pathname} is no description of a feature map: move it away, or choose another --out.`);
+    throw new Error(
+      `${fileURLToPath(file)} is no description of a feature map: move it away, or choose another --out.`,
+    );
   }
 }
 

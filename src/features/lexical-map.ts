@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import { NGRAM_BUCKETS } from './ngrams.ts';
@@ -110,14 +111,15 @@ export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
     const weights = decodeMap(bytes);
     const description = descriptionSchema.parse(JSON.parse(readFileSync(descriptionFile(file), 'utf8')));
     const hash = hashOf(bytes);
-    if (hash !== description.sha256) throw new Error(`its SHA-256 is not the one in ${descriptionFile(file).pathname}`);
+    if (hash !== description.sha256)
+      throw new Error(`its SHA-256 is not the one in ${fileURLToPath(descriptionFile(file))}`);
     const tagNames = description.tags.map(({ name }) => name);
     if (tagNames.length * weights.dimensions !== weights.centroids.length) throw new Error('tags without names');
     return { ...weights, hash, tagNames };
   } catch (error) {
     const reason = messageOf(error);
     throw new Error(
-      `The feature map ${file.pathname} cannot be used: ${reason}. Install the package anew, or name another map as embedding.map in the config`,
+      `The feature map ${fileURLToPath(file)} cannot be used: ${reason}. Install the package anew, or name another map as embedding.map in the config`,
     );
   }
 }

@@ -61,6 +61,7 @@ describe('loadLexicalMap', () => {
   it('names the file and the way out when it is missing', () => {
     rmSync(file);
     expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*embedding\.map/s);
+    expect(() => loadLexicalMap(pathToFileURL('/no folder/#1.bin'))).toThrow('/no folder/#1.bin cannot be used');
   });
 
   it('refuses a map with a flipped bit', () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { messageOf } from '../../domain/errors.ts';
 import { descriptionFile, hashOf } from '../lexical-map.ts';
@@ -100,13 +101,13 @@ export function loadProjection(file: URL): Projection {
     const beside = descriptionFile(file);
     const description = descriptionSchema.parse(JSON.parse(readFileSync(beside, 'utf8')));
     const hash = hashOf(bytes);
-    if (hash !== description.sha256) throw new Error(`its SHA-256 is not the one in ${beside.pathname}`);
+    if (hash !== description.sha256) throw new Error(`its SHA-256 is not the one in ${fileURLToPath(beside)}`);
     const tagNames = description.tags.map(({ name }) => name);
     if (tagNames.length * weights.dimensions !== weights.centroids.length) throw new Error('tags without names');
     return { ...weights, hash, model: description.model, tagNames };
   } catch (error) {
     const reason = messageOf(error);
-    throw new Error(`The map ${file.pathname} cannot be used: ${reason}`);
+    throw new Error(`The map ${fileURLToPath(file)} cannot be used: ${reason}`);
   }
 }
 
