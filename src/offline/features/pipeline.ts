@@ -79,7 +79,7 @@ export interface Fit {
 /** Fits the lexical map. @throws Error when there are too few texts for the dimensions wanted */
 export function fitPipeline(texts: readonly string[], options: PipelineOptions): Fit {
   const { seed, latent, kept, onProgress } = options;
-  requireEnough(texts.length, options);
+  requireEnough(texts, options);
   const random: Random = seededRandom(seed);
   const matrix = logCounts(texts, (rows) => onProgress('counting n-grams', rows / texts.length));
   const idf = inverseDocumentFrequency(matrix);
@@ -95,10 +95,21 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
   return { stages, labels, embeddings: toEmbeddingLength(leadingColumns(scores, latent, kept), kept) };
 }
 
-/** @throws Error when there are too few texts for the dimensions wanted */
-export function requireEnough(texts: number, { tags, latent }: Pick<PipelineOptions, 'tags' | 'latent'>): void {
-  const least = 2 * Math.max(tags, latent);
-  if (texts < least) throw new Error(`${texts} prompts are too few: ${least} are needed at least.`);
+/**
+ * Repeated texts count once: they span no more dimensions, and directions of rounding errors would be scaled up to those.
+ * @throws Error when there are too few texts for the dimensions wanted
+ */
+export function requireEnough(texts: readonly string[], wanted: Pick<PipelineOptions, 'tags' | 'latent'>): void {
+  const distinct = new Set(texts).size;
+  const least = leastTexts(wanted);
+  if (distinct >= least) return;
+  const prompts = distinct < texts.length ? `different prompts among ${texts.length}` : 'prompts';
+  throw new Error(`${distinct} ${prompts} are too few: ${least} are needed at least.`);
+}
+
+/** So many different texts are needed at least. */
+export function leastTexts({ tags, latent }: Pick<PipelineOptions, 'tags' | 'latent'>): number {
+  return 2 * Math.max(tags, latent);
 }
 
 /**

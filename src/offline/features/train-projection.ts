@@ -31,7 +31,7 @@ export async function trainProjection(request: ProjectionRequest): Promise<Train
   const { corpus, seed, knownTags, command, date, onProgress, width, model, sizes } = request;
   const { texts } = corpus;
   const options = { ...PIPELINE_DEFAULTS, ...sizes, onProgress };
-  requireEnough(texts.length, options);
+  requireEnough(texts, options);
   const vectors = await encodeAll(request);
   const { stages, labels, embeddings } = fitDirections(vectors, width, texts, seededRandom(seed), options);
   onProgress('naming tags', 0);

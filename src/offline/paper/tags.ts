@@ -4,6 +4,7 @@ import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/m
 import {
   fitDirections,
   fitPipeline,
+  leastTexts,
   PIPELINE_DEFAULTS,
   type PipelineOptions,
   toEmbeddingLength,
@@ -53,7 +54,7 @@ export function refittedVariants(
 ): Record<string, OnlineData> {
   const texts = data.queries.map(({ text }) => text);
   const width = embeddingDimensions(data);
-  if (texts.length < 2 * options.latent) return {};
+  if (new Set(texts).size < leastTexts(options)) return {};
   const { seed, latent } = { ...PIPELINE_DEFAULTS, ...options };
   const { stages, embeddings } = fitPipeline(texts, { ...PIPELINE_DEFAULTS, ...options, kept: width });
   const matrix = logCounts(texts);

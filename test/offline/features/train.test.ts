@@ -129,7 +129,10 @@ describe('the feature map', () => {
   });
 
   it('needs enough prompts', () => {
-    expect(() => fitPipeline(PROMPTS.slice(0, 20), { ...PIPELINE_DEFAULTS, ...SIZES })).toThrow(/too few/);
+    const fitted = (prompts: string[]) => fitPipeline(prompts, { ...PIPELINE_DEFAULTS, ...SIZES });
+    expect(() => fitted(PROMPTS.slice(0, 20))).toThrow(/^20 prompts are too few/);
+    const repeated = Array.from({ length: 300 }, (_, i) => PROMPTS[i % 20]);
+    expect(() => fitted(repeated)).toThrow(/^20 different prompts among 300 are too few/);
   });
 });
 
