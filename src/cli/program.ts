@@ -63,7 +63,7 @@ function addBench(program: Command): void {
         .argParser(positiveInteger)
         .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
     )
-    .option('--seeds <number>', 'random orders: 24 with --online, 8 with --labelled, else 1', positiveInteger)
+    .option('--seeds <number>', 'random orders: 24 with --online, 8 with --labelled, else 1', seeds)
     .option('--scenarios <names>', 'with --online: a comma-separated list, all or none (default: all)')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
@@ -100,7 +100,7 @@ function addEvaluation(program: Command): void {
     .command('evaluate')
     .description('judge the predictions on held-out recorded outcomes, beside simple ways of choosing')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
-    .option('--seeds <number>', 'random splits; fewer than 24 mislead', positiveInteger, 24)
+    .option('--seeds <number>', 'random splits; fewer than 24 mislead', seeds, 24)
     .option('--split <share>', 'share of the queries to learn from', share, 0.8)
     .option('--predictors <name...>', 'only these; mixllm is what the gateway does')
     .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
@@ -111,7 +111,7 @@ function addEvaluation(program: Command): void {
     .command('paper')
     .description("the paper's experiments on recorded outcomes, in one report with plots")
     .option('--data <path...>', 'files of recorded outcomes, JSONL or JSONL.gz, or folders of them')
-    .option('--seeds <number>', 'random splits of the main trade-off; the others take a part', positiveInteger, 24)
+    .option('--seeds <number>', 'random splits of the main trade-off; the others take a part', seeds, 24)
     .option('--experiments <name...>', 'only these')
     .option('--out <folder>', 'where to write the report (Markdown) and plots (SVG)', 'docs/paper')
     .option('--json', 'print the figures as one JSON object, too')
@@ -201,6 +201,13 @@ function integer(text: string): number {
 function positiveInteger(text: string): number {
   const value = integer(text);
   if (value < 1) throw new InvalidArgumentError('It must be at least 1.');
+  return value;
+}
+
+/** Each is a job in a list: a billion of them would take all memory before the first is begun. */
+function seeds(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 10_000) throw new InvalidArgumentError('It must be from 1 to 10000.');
   return value;
 }
 

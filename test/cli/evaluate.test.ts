@@ -116,6 +116,14 @@ describe('mixllm evaluate', () => {
     expect(names.sort()).toEqual(['mixllm', 'oracle']);
   });
 
+  it('takes no more splits than a list of jobs can hold', async () => {
+    const exit = vi.spyOn(process, 'exit').mockImplementation(() => {
+      throw new Error('exit');
+    });
+    await expect(mixllm('evaluate', '--data', four, '--seeds', '1e9')).rejects.toThrow('exit');
+    exit.mockRestore();
+  });
+
   it('refuses what leaves nothing to take shares of, or no stream, and two files of one name', async () => {
     const free = join(folder, 'free.jsonl');
     const rows = Array.from({ length: 9 }, (_, i) => ({
