@@ -56,7 +56,7 @@ export async function loadRecordedOutcomes(file: string, options: ReadOptions = 
   const seen = new Set<string>();
   for await (const { row, where } of readRecordedRows(file)) {
     if (data.queries.length >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
-    const text = row.question ?? row.prompt;
+    const text = row.question || row.prompt;
     if (typeof text !== 'string') throw new Error(`${where}, prompt: ${NO_PROMPT}`);
     addRow(data, row, text, seen, options);
   }

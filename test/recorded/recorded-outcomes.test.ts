@@ -27,7 +27,12 @@ const ROWS = [
     models: { y: score(1, 0.5), x: score(0, 0.2) },
   },
   { id: 'b', task: 't1', prompt: 'lacks x', models: { y: score(1, 0.5) } },
-  { id: 'c', prompt: 'has one more', models: { z: score(1, 1), y: score(0.5, 0.25), x: score(0.25, 0.1) } },
+  {
+    id: 'c',
+    prompt: 'has one more',
+    question: '',
+    models: { z: score(1, 1), y: score(0.5, 0.25), x: score(0.25, 0.1) },
+  },
   { id: 'd', task: 't2', prompt: 'no quality', models: { y: score(null, 0.5), x: score(0, 0.2) } },
   { id: 'e', task: 't2', prompt: 'no cost', models: { y: score(1, null), x: score(0, 0.2) } },
   { id: 'f', task: 't2', prompt: 'Why?\u2028 ', models: { y: score(0, 0.5), x: score(0, 0.2) } },

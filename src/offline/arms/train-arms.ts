@@ -98,7 +98,7 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
     const context = { featureMap, values: Float32Array.from(values) };
     return contextUnder(context, featurizer.featureMap, featurizer.dimensions);
   }
-  const text = row.question ?? row.prompt;
+  const text = row.question || row.prompt;
   return typeof text === 'string' ? textContext(text, featurizer) : null;
 }
 
