@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { tierPriors } from '../src/bandit/tier-priors.ts';
 import type { Tier } from '../src/domain/arm.ts';
@@ -13,6 +12,7 @@ import { measurePrior, PRIOR_WAYS, type PriorWay, type TierKnowledge } from '../
 import { FIRST_SEED, loadOnlineData, type OnlineData, streamOf } from '../src/offline/online/stream.ts';
 import { type Answer, runOnThreads } from '../src/offline/parallel.ts';
 import { mean, standardDeviation } from '../src/util/statistics.ts';
+import { options } from './support/options.ts';
 
 /**
  * What each prior is worth in the first 500 queries, on data sets that no prior was learned from:
@@ -96,21 +96,22 @@ function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      data: { type: 'string', default: '../shared/data' },
-      seeds: { type: 'string', default: '24' },
-      ways: { type: 'string', default: WAYS.join() },
-      threads: { type: 'string', default: '2' },
-      out: { type: 'string' },
-    },
+  const values = options('bench:priors', 'What each prior is worth, on data sets that none was learned from.', {
+    data: '../shared/data',
+    seeds: '24',
+    ways: WAYS.join(),
+    threads: '2',
+    out: '',
   });
   const files = SETS.map((name) => `${values.data}/${name}.jsonl.gz`);
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length > 0)
     throw new Error(`Not there: ${missing.map((file) => basename(file)).join(', ')}. Name their folder: --data`);
+  const asked = values.ways.split(',');
+  const unknown = asked.filter((way) => !Object.hasOwn(PRIOR_WAYS, way));
+  if (unknown.length > 0) throw new Error(`There is no way ${unknown.join(', ')}; there are: ${WAYS.join(', ')}.`);
   // Every figure is told against list prices.
-  const ways = WAYS.filter((way) => way === 'price' || values.ways.split(',').includes(way));
+  const ways = WAYS.filter((way) => way === 'price' || asked.includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
   const jobs = files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways })));
   const results = await runOnThreads<Job, Utilities>(new URL(import.meta.url), jobs, Number(values.threads), (done) => {
