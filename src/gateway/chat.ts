@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import type { Decision } from '../domain/decision.ts';
+import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, UpstreamError } from '../domain/errors.ts';
 import type { DecidedEvent } from '../domain/events.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
@@ -170,6 +170,20 @@ export class Chat {
     return { status: error.status, headers, contentType: error.contentType, body: error.body };
   }
 
+  /**
+   * The other candidates by score; those whose breaker has opened since the decision come last. A client that named its
+   * model, or wants none other, gets none.
+   */
+  #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
+    if (noFallback || decision.chosenBy === 'request') return [];
+    const { breakers } = this.#parts.conditions;
+    const isBroken = ({ arm }: ArmExplanation) => Number(breakers.reason(arm) !== null);
+    return decision.arms
+      .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
+      .sort((a, b) => isBroken(a) - isBroken(b) || (b.score ?? 0) - (a.score ?? 0))
+      .map((candidate) => arms.find((arm) => arm.id === candidate.arm) as Arm);
+  }
+
   #askedPause(error: unknown): number | null {
     return error instanceof UpstreamError ? retryAfterMs(error.retryAfter, this.#parts.clock.now()) : null;
   }
@@ -182,7 +196,7 @@ export class Chat {
   ): Promise<Attempt<T>> {
     return attempt<T>({
       arm: runtime.arms.find(({ id }) => id === exchange.decision.arm) as Arm,
-      fallbacks: () => fallbackOrder(exchange.decision, runtime.arms, input.noFallback),
+      fallbacks: () => this.#fallbacks(exchange.decision, runtime.arms, input.noFallback),
       resilience: runtime.resilience,
       awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
@@ -208,13 +222,4 @@ export class Chat {
       },
     });
   }
-}
-
-/** The other candidates by score. A client that named its model, or wants none other, gets none. */
-function fallbackOrder(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
-  if (noFallback || decision.chosenBy === 'request') return [];
-  return decision.arms
-    .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
-    .sort((a, b) => (b.score ?? 0) - (a.score ?? 0))
-    .map((candidate) => arms.find((arm) => arm.id === candidate.arm) as Arm);
 }

@@ -69,6 +69,33 @@ describe('the circuit breaker', () => {
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 0');
   });
 
+  it('puts a model that broke since the decision last among those to fall back on', async () => {
+    let fail = () => {};
+    const failed = new Promise<void>((resolve) => {
+      fail = resolve;
+    });
+    const broken = plainAnswer({ status: 500, errorMessage: 'out of order' });
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          dear: plainAnswer(),
+          mid: broken,
+          cheap: async (request) => {
+            await failed;
+            return broken(request);
+          },
+        },
+        config: { resilience: { retries: 0, breaker: { failures: 1, cooldown_s: 60 } } },
+      }),
+    );
+    const answer = send(completions(gateway), ask('x', { model: 'auto:0' }));
+    await until(() => gateway.upstreams.cheap.requests === 1);
+    await send(completions(gateway), ask('x', { model: 'mid' }));
+    fail();
+    expect((await answer).headers.get('x-mixllm-model')).toBe('dear');
+    expect(gateway.upstreams.mid.requests).toBe(1);
+  });
+
   it('never leaves nobody: a named model is asked all the same, and so is the last one', async () => {
     const gateway = kept(
       await startTestGateway({
