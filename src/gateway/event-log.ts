@@ -126,7 +126,8 @@ export class EventLog {
   }
 
   #startFlush(): void {
-    if (this.#flushing || this.#waiting.length === 0) return;
+    // A store that failed is tried with nothing, too: else it was called broken until the next event, on an idle night for hours.
+    if (this.#flushing || (this.#waiting.length === 0 && this.#failures === 0)) return;
     this.#cancelRetry?.();
     this.#flushing = this.#gather()
       .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
@@ -161,6 +162,7 @@ export class EventLog {
         settle?.resolve(stored[i]);
       });
       this.#recovered();
+      if (stored.length === 0) return;
       for (const listener of this.#listeners) listener(stored);
     } catch (error) {
       this.#failed(batch, error instanceof Error ? error : new Error(messageOf(error)));

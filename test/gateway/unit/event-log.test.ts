@@ -196,6 +196,21 @@ describe('EventLog', () => {
     expect(store.events.map(({ decisionId }) => decisionId)).toEqual(['r0', 'r1', 'last']);
   });
 
+  it('finds out that the store works again also where nothing waits to be written', async () => {
+    const { store, clock, metrics, eventLog, committed } = setUp();
+    let recoveries = 0;
+    eventLog.onRecovery(() => recoveries++);
+    store.failing = true;
+    await expect(eventLog.recordDurably(rated('x', 'fb', 1))).rejects.toThrow('disk');
+    store.failing = false;
+    clock.advance(200);
+    for (let i = 0; i < 5; i++) await nextTurn();
+    expect([eventLog.degraded, await degraded(metrics), recoveries, store.events, committed]).toEqual([
+      ...[false, false, 1],
+      ...[[], []],
+    ]);
+  });
+
   it('rejects at once those that somebody waits for, and never writes them later', async () => {
     const { store, eventLog, stored } = setUp();
     store.failing = true;
