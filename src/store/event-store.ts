@@ -22,6 +22,7 @@ export interface EventStore {
    * Appends in the given order, all or none; durable (it would survive a power cut) once resolved.
    * A rating whose idempotency key was already used for its decision is not written again: the earlier one is
    * returned in its place.
+   * @param events none: tells whether the store could take some
    */
   append(events: readonly GatewayEvent[]): Promise<StoredEvent[]>;
   /** Up to `limit` events with higher numbers, in their order. */

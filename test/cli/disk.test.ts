@@ -74,6 +74,21 @@ async function ratingsIn(database: string): Promise<number> {
 
 describe('a disk that is full', () => {
   it.skipIf(!mounted)(
+    'is not taken for whole by a retry that has nothing to write (needs root and mount)',
+    async () => {
+      const store = new SqliteEventStore(join(disk, 'idle.db'));
+      const filler = join(disk, 'filler');
+      expect(await store.append([])).toEqual([]);
+      spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
+      await expect(store.append([])).rejects.toThrow(/full/);
+      rmSync(filler);
+      expect(await store.append([])).toEqual([]);
+      await store.close();
+      for (const end of ['', '-wal', '-shm']) rmSync(join(disk, `idle.db${end}`), { force: true });
+    },
+  );
+
+  it.skipIf(!mounted)(
     'fails no request, refuses ratings with 503, is told of, and needs no restart when there is room again (needs root and mount)',
     async () => {
       const filler = join(disk, 'filler');

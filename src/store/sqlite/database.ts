@@ -105,7 +105,11 @@ export class SqliteDatabase {
   }
 
   append(rows: readonly EventRow[]): AppendedRow[] {
-    return this.#transaction(() => rows.map((row) => this.#appendOne(row)));
+    return this.#transaction(() => {
+      // An empty transaction succeeds on a full disk. This is written whether it changes or not.
+      if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${this.#version()}`);
+      return rows.map((row) => this.#appendOne(row));
+    });
   }
 
   readAfter(sequence: number, limit: number): StoredRow[] {
