@@ -1,12 +1,13 @@
 import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { modelCatalog, withCatalog } from '../config/model-catalog.ts';
+import { type CatalogEntry, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
 import type { Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
 import { buildRuntime, type RuntimeParts, tellPriors } from './runtime.ts';
+import { StartError } from './start-error.ts';
 
 export interface ServingParts extends RuntimeParts {
   clock: Clock;
@@ -95,6 +96,7 @@ export class Serving {
   #replace(loaded: LoadedConfig): void {
     const previous = this.#runtime;
     const catalog = modelCatalog(loaded, this.#parts.learner.knowledge.modelChanges);
+    refuseAllRetired(catalog);
     const before = { loaded: this.#loaded, runtime: previous };
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
     for (const { id, problem } of catalog) {
@@ -119,4 +121,14 @@ export class Serving {
       this.#parts.clock.after(DECIDED_WITHIN_MS, () => void this.#parts.requestsEnded().then(() => provider.close()));
     }
   }
+}
+
+/** @throws StartError when there is a provider and a model, and it was the admins who left none in service */
+function refuseAllRetired(catalog: readonly CatalogEntry[]): void {
+  const retired = catalog.filter(({ state }) => state === 'retired').map(({ id }) => `"${id}"`);
+  if (retired.length === 0 || catalog.some(({ state }) => state === 'active' || state === 'off')) return;
+  throw new StartError(
+    `No model can be called: admins have retired ${retired.join(', ')}. POST /admin/models with {"id": …} takes one back; ` +
+      'where no gateway runs any more, it starts again with a model of another id in the config.',
+  );
 }

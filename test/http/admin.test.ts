@@ -319,6 +319,12 @@ describe('/admin/models', () => {
     expect((await get(models(gateway))).json).toEqual(before.json);
     expect((await retire(gateway, 'big')).status).toBe(200);
     expect((await retire(gateway, 'big')).status).toBe(404);
+    // No provider lacks its key: that must not be what the operator is sent to look for.
+    const { config } = gateway.gateway;
+    const withoutSmall = { ...config, models: config.models.filter(({ id }) => id !== 'small') };
+    expect(() => gateway.gateway.reload({ config: withoutSmall, missingKeys: new Map() })).toThrow(
+      /^No model can be called: admins have retired "big"\./,
+    );
     const last = await retire(gateway, 'small');
     expect([last.status, last.json.error.code]).toEqual([409, 'last_model']);
     expect('admin' in {}).toBe(false);
