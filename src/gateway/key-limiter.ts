@@ -68,7 +68,11 @@ export class KeyLimiter {
     const budget = key?.budget;
     if (!key || !budget) return null;
     const leftUsd = this.#leftUsd(key, budget);
-    return { leftUsd, choices, refusal: () => this.#spent(key, budget, leftUsd) };
+    const refusal = () => {
+      this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: 'budget' });
+      return this.#spent(key, budget, leftUsd);
+    };
+    return { leftUsd, choices, refusal };
   }
 
   /**
@@ -90,7 +94,10 @@ export class KeyLimiter {
     account.reservedUsd += usd;
   }
 
-  /** Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit */
+  /**
+   * Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit; the request
+   * itself is not refused by that, so it is not counted as such
+   */
   move(key: KeyLimits | null, decisionId: string, decision: Decision, arm: string): void {
     const account = key && this.#accounts.get(key.name);
     const reservation = account?.reservations.get(decisionId);
@@ -199,7 +206,6 @@ export class KeyLimiter {
   #spent(key: KeyLimits, { usd, per }: NonNullable<KeyLimits['budget']>, leftUsd: number): GatewayError {
     const now = this.#parts.clock.now();
     const end = periodEnd(per, now);
-    this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: 'budget' });
     return new GatewayError(
       429,
       `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which no model's worst case fits into. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,

@@ -220,6 +220,10 @@ describe('a budget', () => {
     const running = await Promise.all([1, 2, 3, 4].map(() => chat(gateway, TEAM, { max_tokens: 400 })));
     expect(running.map(({ status }) => status).sort()).toEqual([200, 200, 500, 500]);
     expect(gateway.upstreams.big.requests).toBe(2);
+    // None was refused: an alert on that would say that the budget is spent.
+    expect((await get(`${gateway.url}/metrics`)).text).toContain(
+      'mixllm_limited_requests_total{key="team",limit="budget"} 0',
+    );
   });
 
   it('survives a restart, also one without a snapshot, follows a reload, and is renewed with its period', async () => {
