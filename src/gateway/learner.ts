@@ -6,7 +6,7 @@ import { OneAtATime } from '../util/one-at-a-time.ts';
 import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
 import { Folding } from './folding.ts';
 import { LearnerState } from './learner-state.ts';
-import { LogTail } from './log-tail.ts';
+import { LogTail, type PlaceInLog } from './log-tail.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { Snapshots } from './snapshots.ts';
@@ -53,6 +53,9 @@ export class Learner {
   /** Decisions failed on this state, and it was not replaced yet. */
   #distrusted = false;
   #refoldedAt = Number.NEGATIVE_INFINITY;
+  #refolds = 0;
+  /** What was folded last when the store failed, while it is not known whether the log still holds it. */
+  #unchecked: PlaceInLog | null = null;
   #listeners: ((event: StoredEvent) => void)[] = [];
   readonly #replacedListeners: (() => void)[] = [];
 
@@ -135,11 +138,7 @@ export class Learner {
   async #readSnapshot(): Promise<void> {
     await this.#refuseOwnDecisions();
     this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
-    if (!(await this.#snapshots.load(this.knowledge))) {
-      const { ledger } = this.knowledge;
-      this.#live = this.#fresh();
-      this.knowledge.ledger.takeOver(ledger);
-    }
+    if (!(await this.#snapshots.load(this.knowledge))) this.#live = this.#freshBeside(this.knowledge);
     this.#snapshotWasRead = true;
     // They may set other priors, by what the snapshot holds of admins' changes.
     for (const listener of this.#replacedListeners) listener();
@@ -194,35 +193,46 @@ export class Learner {
 
   /** The store was away: an operator may have put an older or an empty log in its place. */
   async recheck(): Promise<void> {
+    if (this.#closed) return;
     // Taken before anything of the other log is folded.
-    const known = this.knowledge.lastFolded;
+    const known = this.#unchecked ?? this.knowledge.lastFolded;
+    this.#unchecked = known;
+    // Of what waits to be folded nobody knows in which log it is: it is read back.
+    this.#tail.forgetFresh();
     try {
       const last = await this.#options.store.lastSequence();
-      if (last >= this.knowledge.sequence && (known === null || (await this.#tail.holds(known))))
-        return this.wake(last);
+      const isSame = last >= (known?.sequence ?? 0) && (known === null || (await this.#tail.holds(known)));
+      this.#unchecked = null;
+      if (isSame) return this.wake(last);
       this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
       this.#newestSequence = last;
-      this.#tail.forgetFresh();
       // They name places in the other log.
       this.#announcements.forget();
       await this.#refold();
     } catch (error) {
-      this.#options.log.error({ err: error }, 'The event log could not be compared with what was learned.');
+      this.#options.log.error(
+        { err: error },
+        'The event log could not be compared with what was learned; it is tried again.',
+      );
+      this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.recheck()));
     }
   }
 
   async #refold(): Promise<void> {
+    if (this.#closed) return;
     this.#distrusted = true;
     this.#options.metrics.degraded('learner', true);
+    const refold = ++this.#refolds;
     try {
-      const folding = this.#fresh();
+      const folding = this.#freshBeside(this.knowledge);
       await this.#catchUp(folding);
       await this.idle();
+      // The log was replaced meanwhile: what was read is of two.
+      if (refold !== this.#refolds) return;
       const { state } = folding;
       // The config may have changed while the log was read.
       state.policy.setPriorQualities(...this.#priors);
       state.driftOptions = this.#announcements.drift;
-      state.ledger.takeOver(this.knowledge.ledger);
       this.#live = folding;
       this.#distrusted = false;
       // What was saved is of the state that is gone, perhaps of another log.
@@ -234,7 +244,7 @@ export class Learner {
       this.#sayWhatWasCarriedOver();
     } catch (error) {
       this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
-      this.#options.clock.after(REFOLD_AT_MOST_EVERY_MS, () => void (this.#distrusted && this.#refold()));
+      this.#options.clock.after(REFOLD_AT_MOST_EVERY_MS, () => void (refold === this.#refolds && this.#refold()));
     }
   }
 
@@ -243,7 +253,7 @@ export class Learner {
     this.#closing = true;
     await this.idle();
     this.#closed = true;
-    if (!this.#distrusted) await this.#snapshots.saveLast(this.knowledge);
+    if (this.#mayBeSaved) await this.#snapshots.saveLast(this.knowledge);
   }
 
   /** At the log's beginning. */
@@ -252,6 +262,18 @@ export class Learner {
     state.policy.setPriorQualities(...this.#priors);
     state.driftOptions = this.#announcements.drift;
     return new Folding(state, { ...this.#options, tail: this.#tail });
+  }
+
+  /** As `#fresh`, to take the place of what is there: requests go on meanwhile. */
+  #freshBeside(state: LearnerState): Folding {
+    const folding = this.#fresh();
+    folding.state.ledger.shareReservations(state.ledger);
+    return folding;
+  }
+
+  /** Not what may be of another log than the one that it would stand beside. */
+  get #mayBeSaved(): boolean {
+    return !this.#distrusted && this.#unchecked === null;
   }
 
   #run(): void {
@@ -298,7 +320,7 @@ export class Learner {
     if (this.#logWasRead) this.#announcements.again(state);
     else this.#announcements.ofModels(state);
     this.#logWasRead = true;
-    if (!this.#distrusted) await this.#snapshots.saveWhenDue(state);
+    if (this.#mayBeSaved) await this.#snapshots.saveWhenDue(state);
   }
 
   /** The next events of the log, in order; none at its end. */
@@ -325,7 +347,7 @@ export class Learner {
         'The warm start is not used: it was made from this event log, which teaches the same itself. Take learning.warm_start out of the config.',
       );
       this.#warmStart = null;
-      this.#live = this.#fresh();
+      this.#live = this.#freshBeside(this.knowledge);
       return;
     }
   }

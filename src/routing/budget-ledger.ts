@@ -46,10 +46,11 @@ export class BudgetLedger {
     lastRequestAt: null,
     intervalMs: PRIOR_INTERVAL_MS,
   };
-  /** Of requests under way in this process; not part of the state. */
-  readonly #reserved = new Map<string, { usd: number; at: number }>();
-  /** Their sum: there may be many while the store is down, and every decision asks. */
-  #reservedUsd = 0;
+  /**
+   * Of requests under way in this process, and their sum: there may be many while the store is down, and every decision
+   * asks. Not part of the state.
+   */
+  #reserved = { requests: new Map<string, { usd: number; at: number }>(), usd: 0 };
 
   /** ν now. @param weight that a budget starts from */
   nu(weight: number): number {
@@ -96,21 +97,25 @@ export class BudgetLedger {
   reserve(id: string, usd: number, at: number): void {
     // Anew at the end, so that they stay in the order of their time.
     this.release(id);
-    this.#reserved.set(id, { usd, at });
-    this.#reservedUsd += usd;
+    this.#reserved.requests.set(id, { usd, at });
+    this.#reserved.usd += usd;
   }
 
-  /** What another ledger of this process, which this one replaces, has set aside. */
-  takeOver(other: BudgetLedger): void {
-    for (const [id, { usd, at }] of other.#reserved) this.reserve(id, usd, at);
+  /**
+   * From here on both have the same set aside: another ledger of this process is to be replaced by this one, and the end of
+   * a request may come to either.
+   */
+  shareReservations(other: BudgetLedger): void {
+    this.#reserved = other.#reserved;
   }
 
   release(id: string): void {
-    const reservation = this.#reserved.get(id);
+    const { requests, usd } = this.#reserved;
+    const reservation = requests.get(id);
     if (!reservation) return;
-    this.#reserved.delete(id);
+    requests.delete(id);
     // From nothing on there is no rounding error to carry along.
-    this.#reservedUsd = this.#reserved.size === 0 ? 0 : this.#reservedUsd - reservation.usd;
+    this.#reserved.usd = requests.size === 0 ? 0 : usd - reservation.usd;
   }
 
   /**
@@ -160,11 +165,11 @@ export class BudgetLedger {
 
   #left(usdPerDay: number, now: number): number {
     this.#releaseLost(now);
-    return usdPerDay - this.spentToday(now) - this.#reservedUsd;
+    return usdPerDay - this.spentToday(now) - this.#reserved.usd;
   }
 
   #releaseLost(now: number): void {
-    for (const [id, { at }] of this.#reserved) {
+    for (const [id, { at }] of this.#reserved.requests) {
       if (now - at <= LOST_MS) return;
       this.release(id);
     }

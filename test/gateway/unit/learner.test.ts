@@ -316,6 +316,79 @@ describe('Learner.recheck', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });
 
+  it('compares again where the store failed meanwhile, and saves nothing beside the other log until then', async () => {
+    const other = randomStream(80, 12);
+    const replaced = async () => {
+      const setUp = learnerOn(await storeWith(randomStream(60, 11)));
+      await setUp.learner.start();
+      setUp.store.events.length = 0;
+      await setUp.store.append(other);
+      vi.spyOn(setUp.store, 'lastSequence').mockRejectedValueOnce(new Error('busy'));
+      await setUp.learner.recheck();
+      return setUp;
+    };
+    const [closed, open] = [await replaced(), await replaced()];
+    await closed.learner.close();
+    expect(closed.store.snapshots.size).toBe(0);
+    open.clock.advance(1000);
+    await vi.waitFor(() => expect(open.log.lines.at(-1)).toContain('folded anew'));
+    await open.learner.idle();
+    expect(knowledgeOf(open)).toBe(await replayed(other));
+  });
+
+  it('goes by the last log where it is replaced once more while the first is read', async () => {
+    const setUp = learnerOn(await storeWith(randomStream(60, 11)));
+    await setUp.learner.start();
+    const [first, last] = [randomStream(30, 12), randomStream(20, 13)];
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const replaceBy = (log: GatewayEvent[]) => {
+      setUp.store.events.length = 0;
+      return setUp.store.append(log);
+    };
+    const stored = await replaceBy(first);
+    const reading = vi.spyOn(setUp.store, 'readAfter').mockImplementationOnce(() => held.then(() => stored));
+    const rechecked = setUp.learner.recheck();
+    await vi.waitFor(() => expect(reading).toHaveBeenCalled());
+    await replaceBy(last);
+    await setUp.learner.recheck();
+    goOn();
+    await rechecked;
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(last));
+  });
+
+  it('folds nothing from memory that this process wrote to the log before', async () => {
+    const setUp = learnerOn(new FakeStore());
+    const written = await setUp.store.append(randomStream(20, 11));
+    setUp.store.failing = true;
+    await expect(setUp.learner.start()).rejects.toThrow('disk');
+    setUp.learner.written(written);
+    await setUp.learner.idle();
+    setUp.store.failing = false;
+    const other = randomStream(40, 12);
+    setUp.store.events.length = 0;
+    await setUp.store.append(other);
+    await setUp.learner.recheck();
+    await setUp.learner.idle();
+    expect(knowledgeOf(setUp)).toBe(await replayed(other));
+  });
+
+  it('leaves nothing set aside of a budget for a request whose end the other log holds', async () => {
+    const setUp = learnerOn(await storeWith(randomStream(60, 11)));
+    await setUp.learner.start();
+    const now = setUp.clock.now();
+    const left = () => 2 * setUp.learner.knowledge.ledger.limitUsd({ usdPerDay: 10 }, now);
+    setUp.learner.knowledge.ledger.reserve('d', 1, now);
+    setUp.learner.knowledge.ledger.reserve('under way', 2, now);
+    setUp.store.events.length = 0;
+    await setUp.store.append([decided('d'), completed('d', { time: now })]);
+    await setUp.learner.recheck();
+    expect(left()).toBeCloseTo(10 - 2 - setUp.learner.knowledge.ledger.spentToday(now), 9);
+  });
+
   it('knows another log by the time of an event that belongs to no decision', async () => {
     const retired = (time: number): GatewayEvent => ({
       type: 'model_retired',
