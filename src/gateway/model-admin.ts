@@ -1,6 +1,6 @@
 import type { JsonObject } from '../domain/chat.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
-import type { ModelChangeEvent } from '../domain/events.ts';
+import type { ModelChangeEvent, StoredEvent } from '../domain/events.ts';
 import { changedBy, type ModelChanges } from '../domain/model-changes.ts';
 import type { Load } from '../routing/load.ts';
 import type { Clock } from '../util/clock.ts';
@@ -55,6 +55,8 @@ const IN_FORCE_WITHIN_MS = 5000;
 export class ModelAdmin {
   readonly #parts: ModelAdminParts;
   #last: Promise<unknown> = Promise.resolve();
+  /** Changes in the log that the learner has yet to meet: it may be reading a long one. */
+  #ahead: StoredEvent<ModelChangeEvent>[] = [];
 
   constructor(parts: ModelAdminParts) {
     this.#parts = parts;
@@ -116,7 +118,9 @@ export class ModelAdmin {
   }
 
   get #changes(): ModelChanges {
-    return this.#parts.learner.knowledge.modelChanges;
+    const { sequence, modelChanges } = this.#parts.learner.knowledge;
+    this.#ahead = this.#ahead.filter((event) => event.sequence > sequence);
+    return this.#ahead.reduce<ModelChanges>((changes, event) => changedBy(changes, event), modelChanges);
   }
 
   #find(id: string, changes = this.#changes): ModelListing | undefined {
@@ -144,6 +148,7 @@ export class ModelAdmin {
         'The event store did not confirm the change. It may still take effect: look at GET /admin/models before you try again.';
       throw new GatewayError(503, message, { code: 'store_unavailable' });
     });
+    this.#ahead.push(stored as StoredEvent<ModelChangeEvent>);
     metrics.adminChanges.inc({ change });
     log.info({ model: event.model, change, by: event.by }, 'A model was changed by an admin.');
     await learner.learned(stored.sequence, IN_FORCE_WITHIN_MS);
