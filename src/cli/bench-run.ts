@@ -33,6 +33,14 @@ export interface BenchReport extends RunReport, TagShares {
   left_out: RecordedData['leftOut'];
 }
 
+/** The queries of a run, in the order in which they are sent. */
+export function queriesOf(
+  { seed, limit }: Pick<BenchRunOptions, 'seed' | 'limit'>,
+  data: RecordedData,
+): RecordedQuery[] {
+  return shuffledQueries(data, seededRandom(seed), limit);
+}
+
 /**
  * Recorded outcomes through the real gateway: every model's upstream answers what that model really scored, at its
  * recorded cost, and every answer is rated with its recorded quality. One query at a time, so that equal seeds give
@@ -40,7 +48,7 @@ export interface BenchReport extends RunReport, TagShares {
  */
 export async function runBench(options: BenchRunOptions, data: RecordedData): Promise<BenchReport> {
   const startedAt = systemClock.monotonic();
-  const queries = shuffledQueries(data, seededRandom(options.seed), options.limit);
+  const queries = queriesOf(options, data);
   const prices = recordedPrices(data, options.seed);
   // As an operator would: the model that all queries would go to if there were no gateway.
   const reference = data.models[bestSingle(recordedOutcomes(queries)).model];

@@ -4,9 +4,9 @@ import { renderTable } from '../demo/table.ts';
 import { topTags } from '../demo/tag-shares.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
-import { loadRecordedOutcomes, type RecordedData } from '../recorded/recorded-outcomes.ts';
+import { loadRecordedOutcomes, type RecordedData, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import { recordedOutcomes } from '../recorded/recorded-prices.ts';
-import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
+import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
 import { tellLeftOut } from './recorded-notes.ts';
 import { percent, renderRun } from './run-table.ts';
 
@@ -37,7 +37,7 @@ export async function bench(options: BenchOptions): Promise<void> {
   const reports: BenchReport[] = [];
   for (const weight of SWEEP) reports.push(await runBench({ ...options, weight }, data));
   console.log(options.json ? JSON.stringify({ data: options.data, runs: reports }) : renderSweep(reports));
-  if (options.out) await writeSweep(options.out, reports, data);
+  if (options.out) await writeSweep(options.out, reports, data, queriesOf(options, data));
 }
 
 function renderBench(report: BenchReport): string {
@@ -93,7 +93,12 @@ function describe({ queries, data, best_single_model, seed }: BenchReport): stri
   return `${queries} recorded queries of ${basename(data)} through the gateway, nothing known at the start, seed ${seed}; shares of always ${best_single_model}.`;
 }
 
-async function writeSweep(folder: string, reports: readonly BenchReport[], data: RecordedData): Promise<void> {
+async function writeSweep(
+  folder: string,
+  reports: readonly BenchReport[],
+  data: RecordedData,
+  queries: readonly RecordedQuery[],
+): Promise<void> {
   const name = basename(data.file).replace(/\.jsonl(\.gz)?$/, '');
   const { baselines } = reports[0];
   const best = baselines.best_single;
@@ -122,7 +127,7 @@ async function writeSweep(folder: string, reports: readonly BenchReport[], data:
       },
     ],
     references: [
-      ...singleModels(recordedOutcomes(data.queries)).map((single) => ({
+      ...singleModels(recordedOutcomes(queries)).map((single) => ({
         ...share(single),
         label: data.models[single.model].replace(/^.*\//, ''),
       })),

@@ -97,7 +97,12 @@ describe('mixllm bench', () => {
     const { stdout } = await mixllm('bench', '--data', recordedFile(), '--limit', '9', '--sweep', '--out', out);
     expect(stdout.match(/^ *0\.\d+ /gm)).toHaveLength(9);
     expect(readFileSync(join(out, 'recorded.md'), 'utf8')).toContain('| 0.99 |');
-    expect(readFileSync(join(out, 'recorded.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
+    const plot = readFileSync(join(out, 'recorded.svg'), 'utf8');
+    expect(plot).toMatch(/^<svg [^>]*xmlns/);
+    // The best model of the queries that were sent stands at 100 % of itself.
+    const [, level] = /<text transform="translate\(60,([\d.]+)\)"[^>]*>100%/.exec(plot) ?? [];
+    const [, best] = /<circle r="3" cy="([\d.]+)"/.exec(plot) ?? [];
+    expect(Math.abs(Number(best) - Number(level))).toBeLessThanOrEqual(0.5);
   });
 
   it('runs several orders, and tells their means', async () => {
