@@ -125,5 +125,5 @@ export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
 }
 
 export function descriptionFile(map: URL): URL {
-  return new URL(map.href.replace(/\.bin$/, '.json'));
+  return new URL(map.href.replace(/(\.bin)?$/, '.json'));
 }

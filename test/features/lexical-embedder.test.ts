@@ -62,6 +62,9 @@ describe('loadLexicalMap', () => {
     rmSync(file);
     expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*embedding\.map/s);
     expect(() => loadLexicalMap(pathToFileURL('/no folder/#1.bin'))).toThrow('/no folder/#1.bin cannot be used');
+    const renamed = pathToFileURL(join(folder, 'renamed.map'));
+    copyFileSync(DEFAULT_MAP, renamed);
+    expect(() => loadLexicalMap(renamed)).toThrow(/no such file.*renamed\.map\.json/);
   });
 
   it('refuses a map with a flipped bit', () => {
