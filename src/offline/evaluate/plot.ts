@@ -16,7 +16,9 @@ export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise
   const lines = rows.filter(({ name }) => !single.has(name));
   const dots = rows.filter(({ name }) => single.has(name));
   // Beside the dot, to the side that has room: the cheapest model stands at one edge, the best at the other.
-  const middle = Math.sqrt(Math.min(...rows.map(({ cost }) => cost)) * Math.max(...rows.map(({ cost }) => cost)));
+  // What is free has no place on the axis.
+  const costs = rows.map(({ cost }) => cost).filter((cost) => cost > 0);
+  const middle = Math.sqrt(Math.min(...costs) * Math.max(...costs));
   const names = (textAnchor: 'start' | 'end') =>
     Plot.text(
       dots.filter(({ cost }) => (cost < middle ? 'start' : 'end') === textAnchor),

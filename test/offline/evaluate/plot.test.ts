@@ -11,7 +11,7 @@ describe('the plot of an evaluation', () => {
   it('lets names of dots run inwards, where the figure does not cut them off', async () => {
     const svg = await drawEvaluation({
       title: 'a',
-      curves: [curve('swept', [0.01, 0.5], [1, 1]), curve('cheapest', [0.01, 0.4]), curve('best', [1, 1])],
+      curves: [curve('swept', [0, 0], [0.01, 0.5], [1, 1]), curve('cheapest', [0.01, 0.4]), curve('best', [1, 1])],
     });
     expect(svg).toMatch(/text-anchor="start"[^>]*><text[^>]*>cheapest</);
     expect(svg).toMatch(/text-anchor="end"[^>]*><text[^>]*>best</);
