@@ -2,10 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { excessOf } from '../util/json-limits.ts';
-
-/** A long conversation with many tools has some thousands of values. */
-const LIMITS = { nesting: 200, values: 200_000 };
+import { excessOf, REQUEST_LIMITS } from '../util/json-limits.ts';
 
 /** A request body: its text as received, and what it says. */
 export interface JsonDocument {
@@ -42,7 +39,7 @@ function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
 function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   const text = decode(bytes);
   if (text.trim() === '') throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
-  const excess = excessOf(text, LIMITS);
+  const excess = excessOf(text, REQUEST_LIMITS);
   if (excess) throw invalidRequest(excess, null, 'invalid_json');
   let value: unknown;
   try {

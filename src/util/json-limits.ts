@@ -6,6 +6,9 @@ export interface JsonLimits {
   values: number;
 }
 
+/** Of all that a client sends at once: a long conversation with many tools has some thousands of values. */
+export const REQUEST_LIMITS: JsonLimits = { nesting: 200, values: 200_000 };
+
 const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...',[]{}'].map((unit) => unit.charCodeAt(0));
 const QUOTE = '"'.charCodeAt(0);
 

@@ -20,6 +20,8 @@ const schema = {
   additionalProperties: false,
   $defs: { place: { type: 'object', properties: { lat: { type: 'number' } }, additionalProperties: false } },
 };
+/** 150,000 values. */
+const MANY = `{"a":[${'0,'.repeat(149_998)}0]}`;
 const weather = { type: 'function', function: { name: 'get_weather', description: 'Weather', parameters: schema } };
 
 function convert(fields: Record<string, unknown>, maxOutputTokens: number | null = null) {
@@ -145,6 +147,8 @@ describe('messages', () => {
     ['a role of the legacy functions', [user, { role: 'function', name: 'f', content: '1' }], 'messages[1].role'],
     ['arguments that are no JSON', [user, assistantCall('{"a":')], 'messages[1].tool_calls[0].function.arguments'],
     ['arguments that are no object', [user, assistantCall('[1]')], 'JSON object'],
+    ['arguments nested beyond measure', [user, assistantCall('['.repeat(201))], 'nested deeper'],
+    ['calls whose arguments have too many values', [user, ...Array(2).fill(assistantCall(MANY))], 'more than 200000'],
     ['a result without an id', [user, { role: 'tool', content: '1' }], 'tool_call_id'],
     ['nothing to say', [{ role: 'user', content: '' }], 'not empty'],
   ])('refuses %s clearly', (_name, messages, words) => {

@@ -1,6 +1,7 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { invalidRequest } from '../../domain/errors.ts';
+import { excessOf, REQUEST_LIMITS } from '../../util/json-limits.ts';
 import { toBlocks, withCacheControl } from './content.ts';
 
 export interface Turn {
@@ -18,6 +19,7 @@ export interface Conversation {
 /** OpenAI's messages as Anthropic's. @throws GatewayError 400 for what cannot be said in them */
 export function toConversation(messages: unknown): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
+  checkArguments(messages);
   const system: Anthropic.TextBlockParam[] = [];
   const turns: Turn[] = [];
   messages.forEach((message: unknown, index) => {
@@ -109,6 +111,20 @@ function toolResult(message: JsonObject, where: string): Anthropic.ToolResultBlo
 function toToolUseId(id: unknown, where: string): string {
   if (typeof id !== 'string' || id === '') throw invalidRequest(`${where} must be a string.`, where);
   return id.replace(/[^a-zA-Z0-9_-]/g, '_');
+}
+
+/**
+ * Arguments are JSON within strings, which the limits on the body do not see: 30 MB of brackets there held up every other
+ * request for half a minute. All together, for many calls may share them out.
+ */
+function checkArguments(messages: readonly unknown[]): void {
+  const calls = messages.flatMap((message) => (isJsonObject(message) ? message.tool_calls : null));
+  const texts = calls.flatMap((call) => {
+    const json = isJsonObject(call) && isJsonObject(call.function) ? call.function.arguments : null;
+    return typeof json === 'string' ? [json] : [];
+  });
+  const excess = excessOf(texts.join(), REQUEST_LIMITS);
+  if (excess) throw invalidRequest(`With the arguments of its tool calls: ${excess}`, 'messages');
 }
 
 function parseArguments(json: unknown, where: string): JsonObject {
