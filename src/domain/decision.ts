@@ -56,6 +56,8 @@ export interface Decision {
   /** w in [0, 1], and where it came from. */
   weight: number;
   weightFrom: 'model' | 'header' | 'budget' | 'config' | 'key';
+  /** That the budget had come to, where a key's bounds stood in its place. Absent otherwise, and in events of before. */
+  budgetWeight?: number;
   /** USD that the request might cost on average; null where no budget is set. */
   budgetUsd: number | null;
   exploration: string;

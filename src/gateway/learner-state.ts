@@ -102,9 +102,8 @@ export class LearnerState extends LearnerParts {
   #learnSpending(event: CompletedEvent, history: readonly StoredEvent[]): void {
     const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
-    // A key's bounds stand before the budget's weight: where all keys are bound, spending must move it all the same.
-    const isBudgets = decision?.weightFrom === 'budget' || decision?.weightFrom === 'key';
-    const weight = isBudgets ? decision.weight : null;
+    // Where a key's bounds stood in its place, too: where all keys are bound, spending must move it all the same.
+    const weight = decision?.weightFrom === 'budget' ? decision.weight : (decision?.budgetWeight ?? null);
     // Decisions of earlier versions have no budget.
     this.ledger.spent(event.decisionId, event.time, costUsd, decision?.budgetUsd ?? null, weight);
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {

@@ -9,6 +9,8 @@ export interface ModelChoice {
   requested: Arm | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
+  /** That the budget had come to, where a key's bounds stand in its place. */
+  budgetWeight?: number;
 }
 
 /**
@@ -63,10 +65,11 @@ function weightSuffix(model: string, runtime: Runtime, asked: string): number | 
   return weight;
 }
 
-function clamp(choice: Pick<ModelChoice, 'weight' | 'weightFrom'>, key: KeyLimits | null) {
+function clamp(choice: Omit<ModelChoice, 'requested'>, key: KeyLimits | null): Omit<ModelChoice, 'requested'> {
   if (!key) return choice;
   const weight = Math.min(key.weight.max, Math.max(key.weight.min, choice.weight));
-  return weight === choice.weight ? choice : { weight, weightFrom: 'key' as const };
+  if (weight === choice.weight) return choice;
+  return { weight, weightFrom: 'key', ...(choice.weightFrom === 'budget' && { budgetWeight: choice.weight }) };
 }
 
 /** @param names ids from `x-mixllm-models`, or null @returns the ids that the request may use, null for all */

@@ -80,7 +80,7 @@ export class BudgetLedger {
   /**
    * A request ended and cost something.
    * @param targetUsd what it might have cost, null when it was made without a budget
-   * @param weight that it was decided with, where the budget set it
+   * @param weight that the budget had come to, where the request was decided with that or within a key's bounds; else null
    */
   spent(id: string, at: number, costUsd: number, targetUsd: number | null, weight: number | null): void {
     this.release(id);

@@ -40,6 +40,7 @@ export interface RouteQuery {
   cachedTokens?: ReadonlyMap<string, number>;
   weight: number;
   weightFrom: Decision['weightFrom'];
+  budgetWeight?: Decision['budgetWeight'];
   /** Milliseconds since the epoch. */
   now: number;
 }

@@ -145,6 +145,7 @@ export class Router {
       degraded: null,
       weight: query.weight,
       weightFrom: query.weightFrom,
+      ...(query.budgetWeight !== undefined && { budgetWeight: query.budgetWeight }),
       budgetUsd: this.#options.budget && this.#knowledge().ledger.targetUsd(this.#options.budget, query.now),
       exploration: this.#options.exploration,
       guard: this.#options.guard,

@@ -273,6 +273,11 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('big');
   });
 
+  it("writes down the budget's weight where a key's bounds stood in its place: the fold begins with it", () => {
+    expect(setUp().router.decide(query({ budgetWeight: 0.9 })).budgetWeight).toBe(0.9);
+    expect(setUp().router.decide(query())).not.toHaveProperty('budgetWeight');
+  });
+
   it('tells costs in units of the mean that the reference was predicted to cost', () => {
     const { router, knowledge } = setUp();
     knowledge.statistics.learnReference('big', { input: 3600, cachedInput: 0, output: 0 });

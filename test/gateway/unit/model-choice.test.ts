@@ -98,6 +98,8 @@ describe('chooseModel', () => {
     expect(choose('auto:quality', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'key' });
     expect(choose('auto', null, key)).toMatchObject({ weight: 0.5, weightFrom: 'config' });
     expect(choose('auto:0.8', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'model' });
+    expect(choose('auto:0.9', null, key)).not.toHaveProperty('budgetWeight');
+    expect(chooseModel('auto', null, key, RUNTIME, 0.97)).toMatchObject({ weight: 0.8, budgetWeight: 0.97 });
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (header) => {
         const { weight } = choose('auto', header, key);
