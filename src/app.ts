@@ -29,7 +29,7 @@ import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildEmbedder, tierSlopes } from './wiring/features.ts';
-import { hashedKeys, refuseOpenHost, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
+import { hashedKeys, refuseOpenGateway, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
@@ -72,7 +72,7 @@ export class Gateway {
     this.#clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom();
     this.#log = options.log;
-    refuseOpenHost(config);
+    refuseOpenGateway(config);
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     this.#conditions = {
       load: new Load(),
@@ -196,7 +196,7 @@ export class Gateway {
    * @throws StartError when it cannot be served; nothing has changed then
    */
   reload(loaded: LoadedConfig): void {
-    refuseOpenHost({ ...loaded.config, server: this.config.server });
+    refuseOpenGateway({ ...loaded.config, server: this.config.server });
     this.#serving.reload(loaded);
     this.#keys = hashedKeys(loaded.config);
     this.#warnOfShortKeys(loaded.config);

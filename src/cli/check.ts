@@ -3,7 +3,7 @@ import { ConfigError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/warm-start-file.ts';
 import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';
-import { refuseOpenHost } from '../wiring/keys.ts';
+import { refuseOpenGateway } from '../wiring/keys.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
@@ -11,7 +11,7 @@ import { checkEmbedding } from './check-embedding.ts';
 export function check(file: string): void {
   try {
     const loaded = loadConfig(file, process.env);
-    refuseOpenHost(loaded.config);
+    refuseOpenGateway(loaded.config);
     const embedding = checkEmbedding(loaded.config);
     const warmStart = loaded.config.learning.warm_start
       ? openWarmStart(loaded.config, buildFeaturizer(loaded.config).featurizer)

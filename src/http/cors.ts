@@ -5,6 +5,9 @@ import type { FastifyInstance } from 'fastify';
 const EXPOSED_HEADERS = [
   'x-request-id',
   'retry-after',
+  // OpenAI's client would try again what no trying again helps.
+  'x-should-retry',
+  ...['limit', 'remaining', 'reset'].flatMap((kind) => [`x-ratelimit-${kind}-requests`, `x-ratelimit-${kind}-tokens`]),
   ...[
     'decision-id',
     'model',

@@ -26,10 +26,14 @@ export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
   return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
 }
 
-/** @throws StartError */
-export function refuseOpenHost(config: Config): void {
-  const { host } = config.server;
-  if (isLoopback(host) || config.auth.keys.length > 0) return;
+/** @throws StartError where anyone could spend the operator's money: other machines, or every page in a browser here */
+export function refuseOpenGateway(config: Config): void {
+  const { host, cors_origins: origins } = config.server;
+  if (config.auth.keys.length > 0) return;
+  if (origins.includes('*')) {
+    throw new StartError('Every web page may use the gateway (server.cors_origins): it needs auth.keys, or a restart.');
+  }
+  if (isLoopback(host)) return;
   throw new StartError(
     `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
   );

@@ -3,7 +3,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const PAGE = 'https://chat.example.com';
-const KEYS = { auth: { keys: [{ name: 'page', key: 'page-key-0001', role: 'admin' }] } };
+const KEYS = { auth: { keys: [{ name: 'page', key: 'page-key-0001', role: 'admin', rpm: 100, tpm: 1e6 }] } };
 const kept = cleanup();
 const start = async (origins: string[]) =>
   kept(await startTestGateway({ config: { server: { port: 0, cors_origins: origins }, ...KEYS } }));
@@ -42,9 +42,9 @@ describe('server.cors_origins', () => {
     expect([whole, streamed, refused, broken].map(({ status }) => status)).toEqual([200, 200, 401, 400]);
     expect([whole, streamed, refused, broken].map(allowed)).toEqual(Array(4).fill(PAGE));
     const exposed = whole.headers.get('access-control-expose-headers')?.split(', ') ?? [];
-    const own = [...whole.headers.keys()].filter((name) => name.startsWith('x-mixllm-'));
-    expect(own.length).toBeGreaterThan(5);
-    expect(exposed).toEqual(expect.arrayContaining([...own, 'x-request-id']));
+    const own = [...whole.headers.keys()].filter((name) => /^x-(mixllm|ratelimit)-/.test(name));
+    expect(own.length).toBeGreaterThan(11);
+    expect(exposed).toEqual(expect.arrayContaining([...own, 'x-request-id', 'retry-after', 'x-should-retry']));
   });
 
   it('never opens what admins use', async () => {
@@ -67,5 +67,10 @@ describe('server.cors_origins', () => {
   it('may name every page where keys are asked for', async () => {
     const gateway = await start(['*']);
     expect(allowed(await preflight(gateway, '/v1/models', 'https://anywhere.example'))).toBe('*');
+    // The origins stay till the next start, so the keys must as well.
+    const { config } = gateway.gateway;
+    const without = { ...config, auth: { keys: [] }, server: { ...config.server, cors_origins: [] } };
+    expect(() => gateway.gateway.reload({ config: without, missingKeys: new Map() })).toThrow('cors_origins');
+    expect((await get(`${gateway.url}/v1/models`, { origin: PAGE })).status).toBe(401);
   });
 });
