@@ -80,6 +80,7 @@ describe('a gateway with a sentence-embedding model', () => {
     expect((await decide('third')).degraded).toBe('embedder: the embedding model is not loaded');
     expect(await metric('degraded{part="embedder"}')).toBe(1);
     expect(await metric('degraded_decisions_total{part="embedder"}')).toBe(2);
+    expect(gateway.logged.filter((line) => line.includes('The embedder failed'))).toHaveLength(1);
     expect(await metric('embedder_losses_total')).toBe(1);
     // A text that is still known is routed well; that does not make the embedder whole.
     expect((await decide('first')).degraded).toBe(null);

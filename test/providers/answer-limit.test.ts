@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseUpstreamJson } from '../../src/providers/answer-limit.ts';
+import { toCompletion } from '../../src/providers/anthropic/answer.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
 
 describe('parseUpstreamJson', () => {
@@ -9,6 +10,7 @@ describe('parseUpstreamJson', () => {
   ])('does not parse what is %s beyond measure', (_, json) => {
     expect(() => parseUpstreamJson(json)).toThrow(SyntaxError);
     expect(() => readCompletion(`{"choices":[],"x":${json}}`)).toThrow('no chat completion');
+    expect(() => toCompletion(`{"type":"message","content":[],"x":${json}}`, 0)).toThrow('no Anthropic message');
   });
 
   it('parses long texts of few values', () => {

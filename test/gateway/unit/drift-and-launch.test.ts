@@ -72,6 +72,12 @@ describe('a drift alarm in the log', () => {
     expect(state.policy.ratingsOf('big')).toBeCloseTo(0.3 + 1, 12);
   });
 
+  it('leaves all of an older rating whose answer came later: it was learned only then', () => {
+    const late = decided('e');
+    const state = fold([...lives, late, rated('e', 'fb-e', 1), drifted('big', 10), completed('e')]);
+    expect(state.policy.ratingsOf('big')).toBe(1);
+  });
+
   it('takes back what is left of an older rating: equal to a log without it', () => {
     const alarm = drifted('big', 8);
     const without = fold([...lives, ...ratings.slice(0, 2), alarm, rated('d', 'fb-d', 1), drifted('big', 11, 0.5)]);
@@ -237,14 +243,20 @@ describe("a model's reset by an admin after drift and launch", () => {
 });
 
 describe('Learner', () => {
-  async function started(events: readonly GatewayEvent[], warmStart: WarmStartFile | null = null) {
+  const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
+
+  async function started(
+    events: readonly GatewayEvent[],
+    warmStart: WarmStartFile | null = null,
+    drift: typeof DRIFT | null = DRIFT,
+  ) {
     const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
     await store.append(events);
     const recorded: GatewayEvent[] = [];
     const record = (event: GatewayEvent) => void recorded.push(event);
     const options = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record, warmStart };
     const learner = new Learner(options);
-    learner.setDrift({ slack: 0.2, threshold: 15, remains: 0.1 });
+    learner.setDrift(drift);
     await learner.start();
     return { learner, store, metrics, log, recorded };
   }
@@ -272,6 +284,19 @@ describe('Learner', () => {
     const other = await started([...decline, ...recorded]);
     expect(other.recorded).toEqual([]);
     expect(bitsOf(other.learner.knowledge)).toBe(bitsOf(learner.knowledge));
+  });
+
+  it('adds up nothing while drift is off, from the start, folded anew, or by a new config', async () => {
+    const { learner, store, recorded } = await started(decline, null, null);
+    expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
+    await learner.distrust();
+    expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
+    for (const drift of [DRIFT, null]) learner.setDrift(drift);
+    await store.append([...answered('late'), rated('late', 'fb-late', 1)]);
+    learner.wake(await store.lastSequence());
+    await learner.idle();
+    expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
+    expect(recorded).toEqual([]);
   });
 
   it('launches an arm that is new among known ones, like the one that the config names', async () => {
