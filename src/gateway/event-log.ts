@@ -37,8 +37,6 @@ export class EventLog {
   #hurry: () => void = () => {};
   #failures = 0;
   #saidFailure: AtMostEvery;
-  /** Why the store failed when that was last said. */
-  #saidCause: string | null = null;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -173,11 +171,6 @@ export class EventLog {
     this.#failures++;
     this.#metrics.storeErrors.inc();
     this.#metrics.degraded('store', true);
-    // Another reason soon after the store has recovered is news, and nobody could tell it from the recovery alone.
-    if (this.#failures === 1 && error.message !== this.#saidCause) {
-      this.#saidFailure = new AtMostEvery(this.#clock, SAY_FAILURE_EVERY_MS);
-      this.#saidCause = error.message;
-    }
     this.#saidFailure.say((unsaid) =>
       this.#log.error(
         { err: error, unsaid },
@@ -198,6 +191,8 @@ export class EventLog {
   #recovered(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
+    // Of each outage the beginning is said, as its end is.
+    this.#saidFailure = new AtMostEvery(this.#clock, SAY_FAILURE_EVERY_MS);
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
     for (const listener of this.#recoveryListeners) listener();
