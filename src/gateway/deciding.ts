@@ -15,9 +15,6 @@ import { allowedArms, chooseModel } from './model-choice.ts';
 import type { RoutingBudget } from './routing-budget.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Each decision tells of it, too. */
-const SAY_FAILURE_EVERY_MS = 60_000;
-
 export interface DecidingParts {
   clock: Clock;
   metrics: Metrics;
@@ -40,15 +37,16 @@ export class Deciding {
   readonly #parts: DecidingParts;
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
-  readonly #saidEmbedder: AtMostEvery;
-  readonly #saidLearner: AtMostEvery;
+  /** Each decision tells of it, too. */
+  readonly #embedderSaid: AtMostEvery;
+  readonly #learnerSaid: AtMostEvery;
 
   constructor(parts: DecidingParts, budget: RoutingBudget) {
     this.#parts = parts;
     this.#budget = budget;
     this.#conversations = new Conversations(parts.clock);
-    this.#saidEmbedder = new AtMostEvery(parts.clock, SAY_FAILURE_EVERY_MS);
-    this.#saidLearner = new AtMostEvery(parts.clock, SAY_FAILURE_EVERY_MS);
+    this.#embedderSaid = new AtMostEvery(parts.clock);
+    this.#learnerSaid = new AtMostEvery(parts.clock);
   }
 
   /**
@@ -100,7 +98,7 @@ export class Deciding {
     decision.degraded ??= `embedder: ${failure.message}`;
     this.#parts.metrics.degraded('embedder', true);
     this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
-    this.#saidEmbedder.say((unsaid) =>
+    this.#embedderSaid.say((unsaid) =>
       this.#parts.log.error(
         { err: failure, unsaid },
         'The embedder failed: such queries are routed without their features.',
@@ -110,7 +108,7 @@ export class Deciding {
 
   #learnerFailed(decision: Decision): void {
     this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
-    this.#saidLearner.say((unsaid) =>
+    this.#learnerSaid.say((unsaid) =>
       this.#parts.log.error(
         { reason: decision.degraded, model: decision.arm, unsaid },
         'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',

@@ -13,8 +13,6 @@ const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
 /** Events that nobody waits for gather for so long: a commit costs more than the events in it. */
 const GATHER_MS = 10;
-/** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
-const SAY_FAILURE_EVERY_MS = 60_000;
 
 interface Waiting {
   event: GatewayEvent;
@@ -36,7 +34,8 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  #saidFailure: AtMostEvery;
+  /** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
+  readonly #failureSaid: AtMostEvery;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -46,7 +45,7 @@ export class EventLog {
     this.#clock = clock;
     this.#metrics = metrics;
     this.#log = log;
-    this.#saidFailure = new AtMostEvery(clock, SAY_FAILURE_EVERY_MS);
+    this.#failureSaid = new AtMostEvery(clock);
   }
 
   /** True while the last commit failed. */
@@ -171,7 +170,7 @@ export class EventLog {
     this.#failures++;
     this.#metrics.storeErrors.inc();
     this.#metrics.degraded('store', true);
-    this.#saidFailure.say((unsaid) =>
+    this.#failureSaid.say((unsaid) =>
       this.#log.error(
         { err: error, unsaid },
         'The event store failed. Requests are served; ratings are refused until it works again: check the disk and the database.',
@@ -192,7 +191,7 @@ export class EventLog {
     if (this.#failures === 0) return;
     this.#failures = 0;
     // Of each outage the beginning is said, as its end is.
-    this.#saidFailure = new AtMostEvery(this.#clock, SAY_FAILURE_EVERY_MS);
+    this.#failureSaid.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
     for (const listener of this.#recoveryListeners) listener();

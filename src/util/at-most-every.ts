@@ -1,5 +1,7 @@
 import type { Clock } from './clock.ts';
 
+const A_MINUTE_MS = 60_000;
+
 /** For what every request would have the log say while a part fails: the first time is said, then one in a while. */
 export class AtMostEvery {
   readonly #clock: Clock;
@@ -7,7 +9,7 @@ export class AtMostEvery {
   #saidAt = Number.NEGATIVE_INFINITY;
   #unsaid = 0;
 
-  constructor(clock: Clock, milliseconds: number) {
+  constructor(clock: Clock, milliseconds = A_MINUTE_MS) {
     this.#clock = clock;
     this.#milliseconds = milliseconds;
   }
@@ -23,5 +25,11 @@ export class AtMostEvery {
     this.#saidAt = now;
     this.#unsaid = 0;
     say(unsaid);
+  }
+
+  /** What was failing works again: the next failure is said at once. */
+  over(): void {
+    this.#saidAt = Number.NEGATIVE_INFINITY;
+    this.#unsaid = 0;
   }
 }

@@ -12,3 +12,13 @@ it('says the first, then one in a while, with how many were not said', () => {
   }
   expect(said).toEqual([0, 9, 9]);
 });
+
+it('says the next at once where what was failing has worked in between', () => {
+  const seldom = new AtMostEvery(new ManualClock());
+  const said: number[] = [];
+  const fail = () => seldom.say((unsaid) => said.push(unsaid));
+  for (let i = 0; i < 3; i++) fail();
+  seldom.over();
+  fail();
+  expect(said).toEqual([0, 0]);
+});
