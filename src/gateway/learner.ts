@@ -6,9 +6,10 @@ import { OneAtATime } from '../util/one-at-a-time.ts';
 import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
 import { Folding } from './folding.ts';
 import { LearnerState } from './learner-state.ts';
-import { LogTail, type PlaceInLog } from './log-tail.ts';
+import { LogTail } from './log-tail.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import { Refolding } from './refolding.ts';
 import { Snapshots } from './snapshots.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
@@ -17,7 +18,6 @@ const RETRY_MS = 1000;
 const MOST_AT_END = 2000;
 /** How often the reading of a long log says how far it has come, and keeps that. */
 const PROGRESS_EVERY_MS = 5000;
-const REFOLD_AT_MOST_EVERY_MS = 60_000;
 
 export interface LearnerOptions {
   featureMap: string;
@@ -50,12 +50,7 @@ export class Learner {
   #closing = false;
   #closed = false;
   readonly #snapshots: Snapshots;
-  /** Decisions failed on this state, and it was not replaced yet. */
-  #distrusted = false;
-  #refoldedAt = Number.NEGATIVE_INFINITY;
-  #refolds = 0;
-  /** What was folded last when the store failed, while it is not known whether the log still holds it. */
-  #unchecked: PlaceInLog | null = null;
+  readonly #refolding: Refolding;
   #listeners: ((event: StoredEvent) => void)[] = [];
   readonly #replacedListeners: (() => void)[] = [];
 
@@ -66,6 +61,7 @@ export class Learner {
     this.#tail = new LogTail(options.store);
     this.#snapshots = new Snapshots(options);
     this.#live = this.#fresh();
+    this.#refolding = this.#refoldingOf();
   }
 
   /** The live state: read it, never change it. */
@@ -184,68 +180,52 @@ export class Learner {
    * A decision could not be made from this state. It is folded anew from the whole log, beside the running one, at
    * most once a minute.
    */
-  async distrust(): Promise<void> {
-    const now = this.#options.clock.monotonic();
-    if (now - this.#refoldedAt < REFOLD_AT_MOST_EVERY_MS || this.#closed) return;
-    this.#refoldedAt = now;
-    await this.#refold();
+  distrust(): Promise<void> {
+    return this.#refolding.distrust();
   }
 
   /** The store was away: an operator may have put an older or an empty log in its place. */
-  async recheck(): Promise<void> {
-    if (this.#closed) return;
-    // Taken before anything of the other log is folded.
-    const known = this.#unchecked ?? this.knowledge.lastFolded;
-    this.#unchecked = known;
-    // Of what waits to be folded nobody knows in which log it is: it is read back.
-    this.#tail.forgetFresh();
-    try {
-      const last = await this.#options.store.lastSequence();
-      const isSame = last >= (known?.sequence ?? 0) && (known === null || (await this.#tail.holds(known)));
-      this.#unchecked = null;
-      if (isSame) return this.wake(last);
-      this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
-      this.#newestSequence = last;
-      // They name places in the other log.
-      this.#announcements.forget();
-      await this.#refold();
-    } catch (error) {
-      this.#options.log.error(
-        { err: error },
-        'The event log could not be compared with what was learned; it is tried again.',
-      );
-      this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.recheck()));
-    }
+  recheck(): Promise<void> {
+    return this.#refolding.recheck();
   }
 
-  async #refold(): Promise<void> {
-    if (this.#closed) return;
-    this.#distrusted = true;
-    this.#options.metrics.degraded('learner', true);
-    const refold = ++this.#refolds;
-    try {
-      const folding = this.#freshBeside(this.knowledge);
-      await this.#catchUp(folding);
-      await this.idle();
-      // The log was replaced meanwhile: what was read is of two.
-      if (refold !== this.#refolds) return;
-      const { state } = folding;
-      // The config may have changed while the log was read.
-      state.policy.setPriorQualities(...this.#priors);
-      state.driftOptions = this.#announcements.drift;
-      this.#live = folding;
-      this.#distrusted = false;
-      // What was saved is of the state that is gone, perhaps of another log.
-      this.#snapshots.forget();
-      for (const listener of this.#replacedListeners) listener();
-      this.#run();
-      this.#options.metrics.degraded('learner', false);
-      this.#options.log.info('The learner was folded anew from the event log.');
-      this.#sayWhatWasCarriedOver();
-    } catch (error) {
-      this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
-      this.#options.clock.after(REFOLD_AT_MOST_EVERY_MS, () => void (refold === this.#refolds && this.#refold()));
-    }
+  #refoldingOf(): Refolding {
+    const learner = this;
+    return new Refolding(this.#options, this.#tail, {
+      get isClosed() {
+        return learner.#closed;
+      },
+      get lastFolded() {
+        return learner.knowledge.lastFolded;
+      },
+      foldAnew: () => this.#foldAnew(),
+      replaceBy: (folding) => this.#replaceBy(folding),
+      logWasReplaced: (lastSequence) => {
+        this.#newestSequence = lastSequence;
+        this.#announcements.forget();
+      },
+      wake: (lastSequence) => this.wake(lastSequence),
+    });
+  }
+
+  async #foldAnew(): Promise<Folding> {
+    const folding = this.#freshBeside(this.knowledge);
+    await this.#catchUp(folding);
+    await this.idle();
+    return folding;
+  }
+
+  #replaceBy(folding: Folding): void {
+    const { state } = folding;
+    // The config may have changed while the log was read.
+    state.policy.setPriorQualities(...this.#priors);
+    state.driftOptions = this.#announcements.drift;
+    this.#live = folding;
+    // What was saved is of the state that is gone, perhaps of another log.
+    this.#snapshots.forget();
+    for (const listener of this.#replacedListeners) listener();
+    this.#run();
+    this.#sayWhatWasCarriedOver();
   }
 
   /** What is left of a long log is read at the next start: nobody waits for it at the end. */
@@ -253,7 +233,7 @@ export class Learner {
     this.#closing = true;
     await this.idle();
     this.#closed = true;
-    if (this.#mayBeSaved) await this.#snapshots.saveLast(this.knowledge);
+    if (this.#refolding.mayBeSaved) await this.#snapshots.saveLast(this.knowledge);
   }
 
   /** At the log's beginning. */
@@ -271,11 +251,6 @@ export class Learner {
     return folding;
   }
 
-  /** Not what may be of another log than the one that it would stand beside. */
-  get #mayBeSaved(): boolean {
-    return !this.#distrusted && this.#unchecked === null;
-  }
-
   #run(): void {
     if (!this.#closed) this.#reading.ask();
   }
@@ -284,7 +259,7 @@ export class Learner {
     if (this.#closed) return;
     try {
       await this.#read();
-      if (!this.#distrusted) this.#options.metrics.degraded('learner', false);
+      if (!this.#refolding.isDue) this.#options.metrics.degraded('learner', false);
     } catch (error) {
       this.#options.metrics.degraded('learner', true);
       this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
@@ -320,7 +295,7 @@ export class Learner {
     if (this.#logWasRead) this.#announcements.again(state);
     else this.#announcements.ofModels(state);
     this.#logWasRead = true;
-    if (this.#mayBeSaved) await this.#snapshots.saveWhenDue(state);
+    if (this.#refolding.mayBeSaved) await this.#snapshots.saveWhenDue(state);
   }
 
   /** The next events of the log, in order; none at its end. */

@@ -1,0 +1,113 @@
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Folding } from './folding.ts';
+import type { LogTail, PlaceInLog } from './log-tail.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+const RETRY_MS = 1000;
+const AT_MOST_EVERY_MS = 60_000;
+
+/** What refolding needs of the learner whose state it replaces. */
+export interface Refolded {
+  /** Nothing is replaced any more. */
+  readonly isClosed: boolean;
+  /** Of the state in use; null before the first event. */
+  readonly lastFolded: PlaceInLog | null;
+  /** The whole log, folded beside the state in use. Rejects when the store cannot be read. */
+  foldAnew(): Promise<Folding>;
+  /** Takes it for the state in use. */
+  replaceBy(folding: Folding): void;
+  /** What names places in the log is void: it is another one. @param lastSequence of the log that is there now */
+  logWasReplaced(lastSequence: number): void;
+  /** The log is the same, and may have grown up to that number. */
+  wake(lastSequence: number): void;
+}
+
+interface RefoldingOptions {
+  store: EventStore;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** Folds the learner anew where its state cannot be used, or is of another log than the one that is there. */
+export class Refolding {
+  readonly #options: RefoldingOptions;
+  readonly #tail: LogTail;
+  readonly #learner: Refolded;
+  /** The state in use is to be replaced, and was not yet. */
+  #distrusted = false;
+  #begunAt = Number.NEGATIVE_INFINITY;
+  #begun = 0;
+  /** What was folded last when the store failed, while it is not known whether the log still holds it. */
+  #unchecked: PlaceInLog | null = null;
+
+  constructor(options: RefoldingOptions, tail: LogTail, learner: Refolded) {
+    this.#options = options;
+    this.#tail = tail;
+    this.#learner = learner;
+  }
+
+  /** The state in use is to be replaced, and was not yet. */
+  get isDue(): boolean {
+    return this.#distrusted;
+  }
+
+  /** Not what may be of another log than the one that it would stand beside. */
+  get mayBeSaved(): boolean {
+    return !this.#distrusted && this.#unchecked === null;
+  }
+
+  /** A decision could not be made from the state in use. Folds the whole log anew, at most once a minute. */
+  async distrust(): Promise<void> {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#begunAt < AT_MOST_EVERY_MS || this.#learner.isClosed) return;
+    this.#begunAt = now;
+    await this.#refold();
+  }
+
+  /** The store was away: an operator may have put an older or an empty log in its place. */
+  async recheck(): Promise<void> {
+    if (this.#learner.isClosed) return;
+    // Taken before anything of the other log is folded.
+    const known = this.#unchecked ?? this.#learner.lastFolded;
+    this.#unchecked = known;
+    // Of what waits to be folded nobody knows in which log it is: it is read back.
+    this.#tail.forgetFresh();
+    try {
+      const last = await this.#options.store.lastSequence();
+      const isSame = last >= (known?.sequence ?? 0) && (known === null || (await this.#tail.holds(known)));
+      this.#unchecked = null;
+      if (isSame) return this.#learner.wake(last);
+      this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
+      this.#learner.logWasReplaced(last);
+      await this.#refold();
+    } catch (error) {
+      this.#options.log.error(
+        { err: error },
+        'The event log could not be compared with what was learned; it is tried again.',
+      );
+      this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.recheck()));
+    }
+  }
+
+  async #refold(): Promise<void> {
+    if (this.#learner.isClosed) return;
+    this.#distrusted = true;
+    this.#options.metrics.degraded('learner', true);
+    const refold = ++this.#begun;
+    try {
+      const folding = await this.#learner.foldAnew();
+      // The log was replaced meanwhile: what was read is of two.
+      if (refold !== this.#begun) return;
+      this.#distrusted = false;
+      this.#learner.replaceBy(folding);
+      this.#options.metrics.degraded('learner', false);
+      this.#options.log.info('The learner was folded anew from the event log.');
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
+      this.#options.clock.after(AT_MOST_EVERY_MS, () => void (refold === this.#begun && this.#refold()));
+    }
+  }
+}
