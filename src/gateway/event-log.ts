@@ -36,6 +36,7 @@ export class EventLog {
   #failures = 0;
   /** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
   readonly #failureSaid: AtMostEvery;
+  readonly #readFailureSaid: AtMostEvery;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -46,6 +47,7 @@ export class EventLog {
     this.#metrics = metrics;
     this.#log = log;
     this.#failureSaid = new AtMostEvery(clock);
+    this.#readFailureSaid = new AtMostEvery(clock);
   }
 
   /** True while the last commit failed. */
@@ -90,13 +92,36 @@ export class EventLog {
     await this.flush();
     const waiting = this.#waiting.map(({ event }) => event);
     const named = waiting.findLast((event) => event.decisionId === id || isCompletionWithId(event, id));
-    const stored = await this.#store.findDecision(named?.decisionId ?? id);
+    const stored = await this.#lookUp(named?.decisionId ?? id);
     const decisionId = stored[0]?.decisionId ?? named?.decisionId;
     const late = waiting.filter(
       // It may have been written while the store was read.
       (event) => event.decisionId === decisionId && !stored.some((other) => isSameOfDecision(event, other)),
     );
     return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
+  }
+
+  async #lookUp(id: string): Promise<StoredEvent[]> {
+    try {
+      const events = await this.#store.findDecision(id);
+      this.#lookedUp();
+      return events;
+    } catch (error) {
+      this.#metrics.storeErrors.inc();
+      this.#metrics.degraded('store', true, 'read');
+      this.#readFailureSaid.say((unsaid) =>
+        this.#log.error(
+          { err: error, unsaid },
+          'The event store cannot be read. Requests are served; decisions cannot be shown or rated until it works again: check the disk and the database.',
+        ),
+      );
+      throw error;
+    }
+  }
+
+  #lookedUp(): void {
+    this.#metrics.degraded('store', false, 'read');
+    this.#readFailureSaid.over();
   }
 
   /** Tries once to write everything that waits now, and not what comes meanwhile. Never rejects. */
@@ -153,16 +178,31 @@ export class EventLog {
   }
 
   async #commit(batch: Waiting[]): Promise<void> {
+    let stored: StoredEvent[];
     try {
-      const stored = await this.#store.append(batch.map(({ event }) => event));
-      batch.forEach(({ settle }, i) => {
-        settle?.resolve(stored[i]);
-      });
-      this.#recovered();
-      if (stored.length === 0) return;
-      for (const listener of this.#listeners) listener(stored);
+      stored = await this.#store.append(batch.map(({ event }) => event));
     } catch (error) {
       this.#failed(batch, error instanceof Error ? error : new Error(messageOf(error)));
+      return;
+    }
+    batch.forEach(({ settle }, i) => {
+      settle?.resolve(stored[i]);
+    });
+    this.#recovered();
+    if (stored.length > 0) this.#tell(this.#listeners, stored);
+  }
+
+  /** A listener's fault must not have events that are in the log written once more. */
+  #tell<E extends unknown[]>(listeners: readonly ((...event: E) => void)[], ...event: E): void {
+    for (const listener of listeners) {
+      try {
+        listener(...event);
+      } catch (error) {
+        this.#log.error(
+          { err: error },
+          'What follows the event log failed on a commit, which is written all the same.',
+        );
+      }
     }
   }
 
@@ -194,7 +234,9 @@ export class EventLog {
     this.#failureSaid.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
-    for (const listener of this.#recoveryListeners) listener();
+    // Often it is another file now, and whether it can be read shows with the next look-up.
+    this.#lookedUp();
+    this.#tell(this.#recoveryListeners);
   }
 }
 

@@ -117,34 +117,32 @@ export class Feedback {
   async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
     const isFor = (found: readonly GatewayEvent[]) => found.length > 0 && mayTouch(found, key);
-    try {
-      // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
-      // Asked first: what ends meanwhile is then in the log.
-      const open = openDecision(id);
-      let events = await eventLog.findDecision(id);
-      if (events.length === 0 && open !== null) events = await eventLog.findDecision(open);
-      for (const wait of LOOK_AGAIN_AFTER_MS) {
-        if (isFor(events)) break;
-        await new Promise<void>((resolve) => clock.after(wait, resolve));
-        events = await eventLog.findDecision(id);
-      }
-      if (isFor(events)) return events.filter((event) => !isModelEvent(event));
-      // Another gateway may hold it until it can write it.
-      if (eventLog.degraded) throw unavailable();
-      return [];
-    } catch {
-      throw unavailable();
+    const lookUp = (name: string) =>
+      eventLog.findDecision(name).catch(() => {
+        throw unavailable();
+      });
+    // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
+    // Asked first: what ends meanwhile is then in the log.
+    const open = openDecision(id);
+    let events = await lookUp(id);
+    if (events.length === 0 && open !== null) events = await lookUp(open);
+    for (const wait of LOOK_AGAIN_AFTER_MS) {
+      if (isFor(events)) break;
+      await new Promise<void>((resolve) => clock.after(wait, resolve));
+      events = await lookUp(id);
     }
+    if (isFor(events)) return events.filter((event) => !isModelEvent(event));
+    // Another gateway may hold it until it can write it.
+    if (eventLog.degraded) throw unavailable();
+    return [];
   }
 
   async #append(event: GatewayEvent): Promise<StoredEvent> {
-    try {
-      const stored = await this.#parts.eventLog.recordDurably(event);
-      await this.#parts.learner.learned(stored.sequence, LEARNED_WITHIN_MS);
-      return stored;
-    } catch {
+    const stored = await this.#parts.eventLog.recordDurably(event).catch(() => {
       throw unavailable();
-    }
+    });
+    await this.#parts.learner.learned(stored.sequence, LEARNED_WITHIN_MS);
+    return stored;
   }
 }
 

@@ -109,7 +109,11 @@ export class Metrics {
   readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots put aside.', []);
   readonly eventsLost = this.#counter('events_lost_total', 'Events given up while the store was down.', []);
   readonly eventsPruned = this.#counter('events_pruned_total', 'Events deleted because of their age.', []);
-  readonly storeErrors = this.#counter('store_errors_total', 'Failed commits of the event store.', []);
+  readonly storeErrors = this.#counter(
+    'store_errors_total',
+    'Failed commits to the event store, and failed look-ups in it.',
+    [],
+  );
   readonly degradedDecisions = this.#counter('degraded_decisions_total', 'Decisions made on less than all, by cause.', [
     'part',
   ]);

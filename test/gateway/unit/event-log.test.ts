@@ -269,6 +269,26 @@ describe('EventLog', () => {
   });
 });
 
+describe('what follows an EventLog', () => {
+  it('may fail: what is written is not written once more, and the others are told', async () => {
+    const { store, clock, metrics, log, eventLog, stored } = setUp();
+    eventLog.onCommit(() => {
+      throw new Error('a fault in a listener');
+    });
+    const told: number[] = [];
+    eventLog.onCommit((events) => told.push(events.length));
+    eventLog.record(decided('a'));
+    await eventLog.flush();
+    clock.advance(60_000);
+    await eventLog.flush();
+    expect(stored()).toEqual(['a']);
+    expect(told).toEqual([1]);
+    expect(await degraded(metrics)).toBe(false);
+    expect(store.commits).toHaveLength(1);
+    expect(log.lines).toEqual([expect.stringContaining('failed on a commit')]);
+  });
+});
+
 describe('EventLog.findDecision', () => {
   const life: GatewayEvent[] = [decided('d'), completed('d', { completionId: 'chatcmpl-7' }), rated('d', 'fb', 1)];
 
@@ -302,9 +322,15 @@ describe('EventLog.findDecision', () => {
     }
   });
 
-  it('rejects when the store cannot be read', async () => {
-    const { store, eventLog } = setUp();
+  it('rejects when the store cannot be read, and says so once until it can be', async () => {
+    const { store, metrics, log, eventLog } = setUp();
     store.failing = true;
-    await expect(eventLog.findDecision('d')).rejects.toThrow('disk');
+    for (let look = 0; look < 3; look++) await expect(eventLog.findDecision('d')).rejects.toThrow('disk');
+    expect(log.lines.filter((line) => line.includes('cannot be read'))).toHaveLength(1);
+    expect(await metricValue(metrics.storeErrors)).toBe(3);
+    expect(await degraded(metrics)).toBe(true);
+    store.failing = false;
+    await eventLog.findDecision('d');
+    expect(await degraded(metrics)).toBe(false);
   });
 });
