@@ -5,10 +5,8 @@ import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog } from './config/model-catalog.ts';
 import type { Config } from './config/schema.ts';
 import { isModelChange } from './domain/events.ts';
-import { Featurizer } from './features/featurizer.ts';
-import type { LexicalEmbedder } from './features/lexical-embedder.ts';
+import type { Featurizer } from './features/featurizer.ts';
 import type { StartWorker } from './features/transformers/model-thread.ts';
-import { TransformersEmbedder } from './features/transformers/transformers-embedder.ts';
 import { Chat } from './gateway/chat.ts';
 import type { EventLog } from './gateway/event-log.ts';
 import { Feedback } from './gateway/feedback.ts';
@@ -28,7 +26,7 @@ import type { EventStore } from './store/event-store.ts';
 import { type Clock, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
-import { buildEmbedder, tierSlopes } from './wiring/features.ts';
+import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
 import { hashedKeys, refuseOpenGateway, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
@@ -61,7 +59,7 @@ export class Gateway {
   readonly #clock: Clock;
   readonly #log: PinoLogger;
   readonly #conditions: ArmConditions;
-  readonly #embedder: LexicalEmbedder | TransformersEmbedder;
+  readonly #featurizer: Featurizer;
   readonly #serving: Serving;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
@@ -79,12 +77,12 @@ export class Gateway {
       breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
       rateLimits: new RateLimits(this.#clock),
     };
-    this.#embedder = buildEmbedder(config, {
+    this.#featurizer = buildFeaturizer(config, {
       clock: this.#clock,
       onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
       startWorker: options.startWorker,
     });
-    const featurizer = new Featurizer(this.#embedder);
+    const featurizer = this.#featurizer;
     this.#recording = new Recording(config, { ...parts, featurizer, store: options.store });
     const { eventLog, learner } = this;
     this.#serving = new Serving(loaded, {
@@ -173,12 +171,11 @@ export class Gateway {
    * @throws StartError when the embedding model cannot be loaded, or the admins' changes leave no model
    */
   async listen(): Promise<string> {
-    if (this.#embedder instanceof TransformersEmbedder) {
-      await this.#embedder.start().catch((error: Error) => {
-        throw new StartError(error.message);
-      });
-      this.#log.info({ model: this.config.embedding.model }, 'The embedding model is loaded.');
-    }
+    await this.#featurizer.start().catch((error: Error) => {
+      throw new StartError(error.message);
+    });
+    const { kind, model } = this.config.embedding;
+    if (kind !== 'lexical') this.#log.info({ model }, 'The embedding model is loaded.');
     for (const line of disabledProviders(this.#serving.loaded)) this.#log.warn(line);
     if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
       this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
@@ -230,7 +227,7 @@ export class Gateway {
     // A connection that was cut ends its request a moment later; that end is to be in the log.
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
     await this.#recording.close();
-    if (this.#embedder instanceof TransformersEmbedder) await this.#embedder.close();
+    await this.#featurizer.close();
     await this.#serving.close();
   }
 

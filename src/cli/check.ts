@@ -14,7 +14,7 @@ export function check(file: string): void {
     refuseOpenGateway(loaded.config);
     const embedding = checkEmbedding(loaded.config);
     const warmStart = loaded.config.learning.warm_start
-      ? openWarmStart(loaded.config, buildFeaturizer(loaded.config).featurizer)
+      ? openWarmStart(loaded.config, buildFeaturizer(loaded.config))
       : null;
     const arms = enabledArms(loaded);
     console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);

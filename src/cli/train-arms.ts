@@ -29,8 +29,8 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   // A folder that cannot be written to is found out before the work.
   await mkdir(dirname(options.out), { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
-  const { featurizer, start, close } = buildFeaturizer(config);
-  await start();
+  const featurizer = buildFeaturizer(config);
+  await featurizer.start();
   const result = await trainArms({
     files: options.data,
     featurizer,
@@ -38,7 +38,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
     names,
     command: commandOf(options),
     onProgress: (rows) => progress.update(`${rows} lines`),
-  }).finally(close);
+  }).finally(() => featurizer.close());
   progress.done(`${result.sources.reduce((sum, { rows }) => sum + rows, 0)} lines`);
   const remarks = remarksOn(result, ids);
   if (result.learned.length === 0) {

@@ -18,11 +18,11 @@ export interface TrainPriorsOptions {
 /** `mixllm train priors`: the tiers' levels and slopes from public data, with their provenance. */
 export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptions): Promise<void> {
   const progress = new ProgressLine(process.stderr, systemClock);
-  const { featurizer, start, close } =
+  const featurizer =
     config === undefined
-      ? { featurizer: new Featurizer(new LexicalEmbedder()), start: () => {}, close: () => {} }
+      ? new Featurizer(new LexicalEmbedder())
       : buildFeaturizer(loadConfig(config, process.env).config);
-  await start();
+  await featurizer.start();
   const priors = await trainPriors({
     files: data,
     featurizer,
@@ -30,7 +30,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
     command: `mixllm train priors --data (the ${data.length} files below)`,
     date: new Date(systemClock.now()),
     onProgress: (queries) => progress.update(`${queries} queries`),
-  }).finally(close);
+  }).finally(() => featurizer.close());
   progress.done(`${priors.corpus.reduce((sum, { queries }) => sum + queries, 0)} queries`);
   const file = out ?? fileURLToPath(TIER_PRIORS_FILE);
   await writeFile(file, formatted(priors));

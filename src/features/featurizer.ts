@@ -31,6 +31,15 @@ export class Featurizer {
     this.featureMap = featureMapId({ embedder: embedder.id, structure: STRUCTURE_VERSION });
   }
 
+  /** To be awaited before `featurize`. @throws Error as the embedder's `start` */
+  start(): Promise<void> {
+    return this.#embedder.start();
+  }
+
+  close(): Promise<void> {
+    return this.#embedder.close();
+  }
+
   /** Never rejects: a failing embedder costs the query its features, not its answer. */
   async featurize(body: ChatBody): Promise<Features> {
     const profile = requestProfile(body);

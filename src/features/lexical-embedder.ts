@@ -27,6 +27,9 @@ export class LexicalEmbedder implements Embedder {
     this.id = `lexical-${map.hash.slice(0, 8)}`;
   }
 
+  /** The map was loaded when it was made. */
+  async start(): Promise<void> {}
+
   async embed(text: string): Promise<Float32Array> {
     return this.embedNow(text);
   }
@@ -34,6 +37,8 @@ export class LexicalEmbedder implements Embedder {
   tagOf(vector: Float32Array): string {
     return this.#tagger.tag(vector).name;
   }
+
+  async close(): Promise<void> {}
 
   /** `embed` without waiting; takes about 0.15 µs per character. */
   embedNow(text: string): Float32Array {

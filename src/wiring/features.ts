@@ -4,6 +4,7 @@ import { tierPriors } from '../bandit/tier-priors.ts';
 import type { Config } from '../config/schema.ts';
 import { TIERS, type Tier } from '../domain/arm.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { Embedder } from '../features/embedder.ts';
 import { coefficientsUnder } from '../features/feature-map.ts';
 import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
@@ -23,11 +24,18 @@ import { StartError } from './start-error.ts';
 interface EmbedderParts {
   clock: Clock;
   onHealth(healthy: boolean, reason: string): void;
-  startWorker: StartWorker | undefined;
+  startWorker?: StartWorker;
 }
 
-/** Loads no model yet. @throws StartError when its map cannot be used */
-export function buildEmbedder({ embedding }: Config, parts: EmbedderParts): LexicalEmbedder | TransformersEmbedder {
+/** Where no gateway serves: nobody watches the model's health. */
+const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {} };
+
+/** Makes contexts as a gateway with this config does. Loads no model yet. @throws StartError when its map cannot be used */
+export function buildFeaturizer(config: Config, parts: EmbedderParts = ASIDE): Featurizer {
+  return new Featurizer(buildEmbedder(config, parts));
+}
+
+function buildEmbedder({ embedding }: Config, parts: EmbedderParts): Embedder {
   const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
   if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
   return new TransformersEmbedder({
@@ -46,17 +54,6 @@ function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   } catch (error) {
     throw new StartError(cannotUseMap(model, messageOf(error)));
   }
-}
-
-/** Makes contexts as the gateway with this config does, once `start` has loaded what must be loaded. */
-export function buildFeaturizer(config: Config) {
-  const embedder = buildEmbedder(config, { clock: systemClock, onHealth: () => {}, startWorker: undefined });
-  const loads = embedder instanceof TransformersEmbedder ? embedder : null;
-  return {
-    featurizer: new Featurizer(embedder),
-    start: async () => loads?.start(),
-    close: async () => loads?.close(),
-  };
 }
 
 /** What contexts are of. */

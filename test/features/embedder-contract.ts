@@ -14,12 +14,15 @@ const ODD_TEXTS: Record<string, string> = {
   'a megabyte of words': 'route this query '.repeat(2 ** 16),
 };
 
-/** What holds for every embedder. @param make called once */
-export function embedderContract(name: string, make: () => Promise<Embedder> | Embedder): void {
+/**
+ * What holds for every embedder.
+ * @param make one that is started; called once @param makeIdle one that is not, with a small time budget
+ */
+export function embedderContract(name: string, make: () => Embedder, makeIdle: () => Embedder): void {
   describe(`${name} as an embedder`, () => {
     let embedder: Embedder;
-    beforeAll(async () => {
-      embedder = await make();
+    beforeAll(() => {
+      embedder = make();
     });
 
     it('names its map', () => {
@@ -39,6 +42,15 @@ export function embedderContract(name: string, make: () => Promise<Embedder> | E
       const alone: Float32Array[] = [];
       for (const text of texts) alone.push(await embedder.embed(text));
       expect(await Promise.all(texts.map((text) => embedder.embed(text)))).toEqual(alone);
+    });
+
+    it('leaves nobody waiting, whether it was started or not, and once it is closed', async () => {
+      const idle = makeIdle();
+      const settled = () => Promise.allSettled([idle.embed('one'), idle.embed('two')]);
+      expect(await settled()).toHaveLength(2);
+      await idle.close();
+      expect(await settled()).toHaveLength(2);
+      await idle.close();
     });
 
     it('hands out vectors of one’s own', async () => {

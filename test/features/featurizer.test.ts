@@ -12,6 +12,8 @@ class LengthEmbedder implements Embedder {
     if (text.includes('break')) throw new Error('broken');
     return Float32Array.of(text.length / 100);
   }
+  async start(): Promise<void> {}
+  async close(): Promise<void> {}
   tagOf([length]: Float32Array): string {
     if (length > 3) throw new Error('no tag');
     return length > 1 ? 'long' : 'short';

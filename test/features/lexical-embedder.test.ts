@@ -7,7 +7,11 @@ import { LexicalEmbedder } from '../../src/features/lexical-embedder.ts';
 import { DEFAULT_MAP, decodeMap, descriptionFile, encodeMap, loadLexicalMap } from '../../src/features/lexical-map.ts';
 import { embedderContract } from './embedder-contract.ts';
 
-embedderContract('LexicalEmbedder', () => new LexicalEmbedder());
+embedderContract(
+  'LexicalEmbedder',
+  () => new LexicalEmbedder(),
+  () => new LexicalEmbedder(),
+);
 
 describe('LexicalEmbedder', () => {
   it('is named after its map', () => {

@@ -52,7 +52,11 @@ afterAll(async () => {
   tiny?.remove();
 });
 
-embedderContract('TransformersEmbedder', () => shared);
+embedderContract(
+  'TransformersEmbedder',
+  () => shared,
+  () => make({ budgetMs: 50 }),
+);
 
 describe('TransformersEmbedder', () => {
   const kept = cleanup();
