@@ -212,6 +212,17 @@ export class Gateway {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
     this.#recording.stopFollowing();
+    try {
+      await this.#closeServer();
+    } finally {
+      // However the server ends, what was recorded is to be in the log.
+      await this.#recording.close();
+      await this.#featurizer.close();
+      await this.#serving.close();
+    }
+  }
+
+  async #closeServer(): Promise<void> {
     let cancelCut = () => {};
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: they are broken off.');
@@ -220,15 +231,15 @@ export class Gateway {
     });
     // A connection whose answer ends only now would idle on until its keep-alive runs out.
     const sweep = setInterval(() => this.server.server.closeIdleConnections(), IDLE_SWEEP_MS);
-    await this.server.close();
-    clearInterval(sweep);
-    cancel();
-    cancelCut();
+    try {
+      await this.server.close();
+    } finally {
+      clearInterval(sweep);
+      cancel();
+      cancelCut();
+    }
     // A connection that was cut ends its request a moment later; that end is to be in the log.
     await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
-    await this.#recording.close();
-    await this.#featurizer.close();
-    await this.#serving.close();
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {

@@ -76,7 +76,12 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     stopReloading();
     // Whoever presses Ctrl-C has no load balancer to wait for.
     if (signal === 'SIGTERM') await gateway.drain();
-    await gateway.close();
+    try {
+      await gateway.close();
+    } catch (error) {
+      log.error({ err: error }, 'The gateway did not close as it should.');
+      process.exit(1);
+    }
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));

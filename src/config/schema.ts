@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TIERS } from '../domain/arm.ts';
 
 /** USD per million tokens. */
 const usd = z.number().nonnegative().max(1e6);
@@ -12,11 +13,7 @@ const price = z.strictObject({
 const seconds = z.number().positive().max(86_400);
 
 export const priorSchema = z.union(
-  [
-    z.enum(['small', 'mid', 'frontier']),
-    z.strictObject({ quality: z.number().min(0).max(1) }),
-    z.strictObject({ like: z.string() }),
-  ],
+  [z.enum(TIERS), z.strictObject({ quality: z.number().min(0).max(1) }), z.strictObject({ like: z.string() })],
   'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }',
 );
 

@@ -92,13 +92,13 @@ export class Learner {
   /** As the policy takes them, by the config in force. */
   setPriors(...priors: Parameters<LinearPolicy['setPriorQualities']>): void {
     this.#priors = priors;
-    this.knowledge.policy.setPriorQualities(...priors);
+    this.#configure(this.knowledge);
   }
 
   /** By the config in force. */
   setDrift(drift: DriftPolicy | null): void {
     this.#announcements.drift = drift;
-    this.knowledge.driftOptions = drift;
+    this.#configure(this.knowledge);
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
@@ -138,7 +138,7 @@ export class Learner {
     this.#snapshotWasRead = true;
     // They may set other priors, by what the snapshot holds of admins' changes.
     for (const listener of this.#replacedListeners) listener();
-    this.knowledge.policy.setPriorQualities(...this.#priors);
+    this.#configure(this.knowledge);
   }
 
   /** These events are now in the log, perhaps with those of other processes between them. At least one. */
@@ -216,10 +216,8 @@ export class Learner {
   }
 
   #replaceBy(folding: Folding): void {
-    const { state } = folding;
     // The config may have changed while the log was read.
-    state.policy.setPriorQualities(...this.#priors);
-    state.driftOptions = this.#announcements.drift;
+    this.#configure(folding.state);
     this.#live = folding;
     // What was saved is of the state that is gone, perhaps of another log.
     this.#snapshots.forget();
@@ -239,9 +237,14 @@ export class Learner {
   /** At the log's beginning. */
   #fresh(): Folding {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
+    this.#configure(state);
+    return new Folding(state, { ...this.#options, tail: this.#tail });
+  }
+
+  /** Whatever the config sets in a state. */
+  #configure(state: LearnerState): void {
     state.policy.setPriorQualities(...this.#priors);
     state.driftOptions = this.#announcements.drift;
-    return new Folding(state, { ...this.#options, tail: this.#tail });
   }
 
   /** As `#fresh`, to take the place of what is there: requests go on meanwhile. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { DRIFT, LAUNCH, SNAPSHOT_REMAINS } from '../../src/bandit/defaults.ts';
 import { disabledProviders, enabledArms } from '../../src/config/arms.ts';
 import { ConfigError, loadConfig } from '../../src/config/load.ts';
 import { MINIMAL, parse } from './support.ts';
@@ -24,6 +25,15 @@ embedding: { kind: lexical }                  # or { kind: transformers, model: 
 storage:   { url: "sqlite:data/mixllm.db" }   # or postgres://…
 `;
 const KEYS = { MIXLLM_KEY_TEAM_A: 'mx-team', OPENAI_API_KEY: 'sk-openai', ANTHROPIC_API_KEY: 'sk-anthropic' };
+
+describe('a config that says nothing of learning', () => {
+  it('learns as the published figures are measured', () => {
+    const { drift, snapshot_change, launch } = parse(MINIMAL).config.learning;
+    expect(drift).toEqual(DRIFT);
+    expect(snapshot_change.remains).toBe(SNAPSHOT_REMAINS);
+    expect(launch.tries).toBe(LAUNCH.tries);
+  });
+});
 
 describe('the example of the design', () => {
   it('is read as it is meant', () => {

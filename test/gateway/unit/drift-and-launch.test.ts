@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DRIFT } from '../../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
 import type { DriftedEvent, GatewayEvent, LaunchedEvent, StoredEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learner.ts';
@@ -243,8 +244,6 @@ describe("a model's reset by an admin after drift and launch", () => {
 });
 
 describe('Learner', () => {
-  const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
-
   async function started(
     events: readonly GatewayEvent[],
     warmStart: WarmStartFile | null = null,
