@@ -23,6 +23,8 @@ const LEAST_CACHED_TOKENS = 1024;
 const MOST_MESSAGES = 2000;
 /** Characters of a text that are hashed whole. */
 const LONG_TEXT = 65_536;
+/** Tool calls of an answer, or results in a request, that are looked at: a million took half a minute of everyone's time. */
+const MOST_TOOL_CALLS = 256;
 
 /** What identifies the conversation that a request belongs to. */
 export interface Turn {
@@ -82,6 +84,8 @@ export class Conversation {
   readonly #turn: Turn;
   readonly #terms: Terms;
   #digests: string[] | null = null;
+  /** Tool calls of the answer so far. */
+  #calls = 0;
 
   constructor(memory: Conversations, turn: Turn, terms: Terms) {
     this.#memory = memory;
@@ -116,7 +120,9 @@ export class Conversation {
 
   /** The arm's answer calls tools. */
   called(arm: Arm, ids: readonly string[]): void {
-    for (const id of ids) {
+    const room = Math.max(0, MOST_TOOL_CALLS - this.#calls);
+    this.#calls += ids.length;
+    for (const id of ids.slice(0, room)) {
       this.#memory.toolCalls.set(this.#callKey(id), arm.id);
       this.#memory.toolCalls.set(this.#callKey(id, this.#digestsOf().length), arm.id);
     }
@@ -149,7 +155,8 @@ export class Conversation {
     const { messages } = this.#turn;
     const asked = messages.findLastIndex(({ role }) => role !== 'tool' && role !== 'function') + 1;
     if (asked === messages.length) return null;
-    const ids = messages.slice(asked).flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
+    const results = messages.slice(asked, asked + MOST_TOOL_CALLS);
+    const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
     // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
     const arm = keys.map((key) => this.#memory.toolCalls.get(key)).find((caller) => caller !== undefined);

@@ -40,6 +40,21 @@ describe('Conversations', () => {
     expect(of().recall().stayWith?.arm).toBe('a');
   });
 
+  it('keeps as many calls of an answer, and looks at as many results, as answers have: each takes its time', () => {
+    const conversations = new Conversations(new ManualClock());
+    const kept = vi.spyOn(conversations.toolCalls, 'set');
+    const lookedAt = vi.spyOn(conversations.toolCalls, 'get');
+    const ids = Array.from({ length: 2000 }, (_, i) => `call_${i}`);
+    const of = (messages: ChatMessage[]) =>
+      conversations.of({ key: null, sessionId: null, messages }, 'off', () => 'automatic');
+    const answered = of([user('x')]);
+    for (const some of [ids.slice(0, 3), ids.slice(3)]) answered.called(A, some);
+    expect(of([user('x'), result('call_2')]).recall().stayWith?.arm).toBe('a');
+    expect(kept.mock.calls.length).toBeLessThan(1000);
+    of([user('x'), ...ids.map((id) => result(`other ${id}`))]).recall();
+    expect(lookedAt.mock.calls.length).toBeLessThan(1000);
+  });
+
   it('ends a loop without ids by the arm of the session', () => {
     const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
     for (const stickiness of ['price', 'strict'] as const) {
