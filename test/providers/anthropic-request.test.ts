@@ -114,6 +114,14 @@ describe('messages', () => {
     ]);
   });
 
+  it('puts as many results as there may be before what came first, without going over them for each', () => {
+    const results = Array.from({ length: 150_000 }, (_, i) => ({ role: 'tool', tool_call_id: `${i}`, content: '' }));
+    // Half a minute where it does.
+    const [{ content = [] } = {}] = conversation([user, ...results]).messages;
+    expect(content.slice(0, 2)).toEqual(['0', '1'].map((tool_use_id) => ({ type: 'tool_result', tool_use_id })));
+    expect([content.length, content.at(-1)]).toEqual([150_001, text('Hi')]);
+  }, 15_000);
+
   it('takes images and PDF files', () => {
     const pdf = { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } };
     const content = [image('data:image/jpg;base64,/9j/4A=='), image('https://example.org/i.webp'), pdf];

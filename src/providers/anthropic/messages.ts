@@ -9,6 +9,13 @@ export interface Turn {
   content: Anthropic.ContentBlockParam[];
 }
 
+/** Tool results lead a turn, as Anthropic demands, whatever came before them. Apart: to look for their end takes long where there are many. */
+interface OpenTurn {
+  role: Turn['role'];
+  results: Anthropic.ToolResultBlockParam[];
+  others: Anthropic.ContentBlockParam[];
+}
+
 export interface Conversation {
   /** Absent when there is no system prompt. A string, or blocks where one carries a cache mark. */
   system?: string | Anthropic.TextBlockParam[];
@@ -21,31 +28,32 @@ export function toConversation(messages: unknown): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
   checkArguments(messages);
   const system: Anthropic.TextBlockParam[] = [];
-  const turns: Turn[] = [];
+  const open: OpenTurn[] = [];
   messages.forEach((message: unknown, index) => {
     const where = `messages[${index}]`;
     if (!isJsonObject(message)) throw invalidRequest(`${where} must be an object with a role.`, where);
-    addMessage(message, where, system, turns);
+    addMessage(message, where, system, open);
   });
+  const turns = open.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
   if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
   trimPrefill(turns);
   return { ...(system.length > 0 ? { system: joinSystem(system) } : {}), messages: turns };
 }
 
-function addMessage(message: JsonObject, where: string, system: Anthropic.TextBlockParam[], turns: Turn[]): void {
+function addMessage(message: JsonObject, where: string, system: Anthropic.TextBlockParam[], turns: OpenTurn[]): void {
   switch (message.role) {
     case 'system':
     case 'developer':
       system.push(...cacheLast(textOnly(message, where), message));
       return;
     case 'user':
-      turnOf(turns, 'user', cacheLast(toBlocks(message.content, where), message));
+      addBlocks(turns, 'user', cacheLast(toBlocks(message.content, where), message));
       return;
     case 'assistant':
-      turnOf(turns, 'assistant', cacheLast(assistantBlocks(message, where), message));
+      addBlocks(turns, 'assistant', cacheLast(assistantBlocks(message, where), message));
       return;
     case 'tool':
-      turnOf(turns, 'user', [toolResult(message, where)]);
+      turnOf(turns, 'user').results.push(toolResult(message, where));
       return;
     default:
       throw invalidRequest(
@@ -55,17 +63,17 @@ function addMessage(message: JsonObject, where: string, system: Anthropic.TextBl
   }
 }
 
-/** Adds blocks to the current turn of that role, or opens one. Tool results lead a turn, as Anthropic demands. */
-function turnOf(turns: Turn[], role: Turn['role'], blocks: Anthropic.ContentBlockParam[]): void {
-  if (blocks.length === 0) return;
+function addBlocks(turns: OpenTurn[], role: Turn['role'], blocks: Anthropic.ContentBlockParam[]): void {
+  if (blocks.length > 0) turnOf(turns, role).others.push(...blocks);
+}
+
+/** The current turn if it is of that role, else a new one. */
+function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
   const last = turns.at(-1);
-  if (last?.role !== role) {
-    turns.push({ role, content: blocks });
-    return;
-  }
-  const firstOther = last.content.findIndex((block) => block.type !== 'tool_result');
-  const resultsOutOfPlace = firstOther >= 0 && blocks[0]?.type === 'tool_result';
-  last.content.splice(resultsOutOfPlace ? firstOther : last.content.length, 0, ...blocks);
+  if (last?.role === role) return last;
+  const turn: OpenTurn = { role, results: [], others: [] };
+  turns.push(turn);
+  return turn;
 }
 
 function assistantBlocks(message: JsonObject, where: string): Anthropic.ContentBlockParam[] {
