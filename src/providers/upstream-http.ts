@@ -6,6 +6,8 @@ import { gathered } from './answer-limit.ts';
 import { askForWhole } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
+  /** The provider's, as configured. */
+  url: URL;
   /** Never to appear in anything that leaves the provider. */
   secrets: readonly string[];
 }
@@ -30,7 +32,7 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 const SHORTEST_SECRET = 8;
 /** Of an answer: as undici's fetch has it. Thousands fit into a header, and each takes a decoder. */
 const MOST_ENCODINGS = 5;
-/** A provider that has moved says so once or twice; a key is not sent on to another origin. */
+/** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
 
 /** An answer whose status is no success, its body as received. */
@@ -53,9 +55,11 @@ export class UpstreamStatusError extends Error {
 export class UpstreamHttp {
   /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
   readonly #pools = new Map<number, { agent: Agent; dispatcher: Dispatcher }>();
+  readonly #url: URL;
   readonly #secrets: readonly string[];
 
   constructor(options: UpstreamHttpOptions) {
+    this.#url = options.url;
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
     // As they are and as a URL or a JSON string may have them.
     this.#secrets = options.secrets
@@ -137,7 +141,7 @@ export class UpstreamHttp {
         maxRedirections: MAX_REDIRECTIONS,
         stripHeadersOnCrossOriginRedirect: ['authorization', 'x-api-key'],
       });
-      const dispatcher = agent.compose(redirect);
+      const dispatcher = agent.compose(keepTo(this.#url), redirect);
       pool = { agent, dispatcher };
       this.#pools.set(connectTimeoutMs, pool);
     }
@@ -151,6 +155,23 @@ export class UpstreamHttp {
       ? error
       : new UpstreamError(error.failure, this.redact(error.message), { ...error, body });
   }
+}
+
+/**
+ * An upstream may redirect within its origin, or to TLS on the same host; elsewhere it could have the gateway send what
+ * clients write to any server that this machine reaches, to the gateway's own /admin too, and read the error that comes
+ * back.
+ */
+function keepTo(url: URL): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) => {
+    const { origin, protocol, hostname } = new URL(options.origin ?? url);
+    const isSame = origin === url.origin || (protocol === 'https:' && hostname === url.hostname);
+    if (isSame) return dispatch(options, handler);
+    throw new UpstreamError(
+      'unreadable',
+      `The upstream redirects to another server, ${origin}: nothing is sent there.`,
+    );
+  };
 }
 
 function isSuccess(status: number): boolean {

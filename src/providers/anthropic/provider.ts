@@ -42,7 +42,7 @@ export class AnthropicProvider implements Provider {
     this.name = options.name;
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
-    this.#http = new UpstreamHttp({ secrets: [options.apiKey, ...keysIn(this.#url)] });
+    this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });
     // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.
     const apiKey = options.apiKey || 'none';
     this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };

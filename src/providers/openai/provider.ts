@@ -43,7 +43,7 @@ export class OpenAIProvider implements Provider {
     this.name = options.name;
     this.#streamUsage = options.streamUsage;
     this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
-    this.#http = new UpstreamHttp({ secrets: [options.apiKey, ...keysIn(this.#url)] });
+    this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });
     this.#headers = {
       ...JSON_HEADERS,
       // Servers without authentication ignore it; some refuse a request without.
