@@ -9,22 +9,23 @@ const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: app
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
-/** Every answer that is no success, in OpenAI's shape: unknown paths, what the parser refuses, and our own faults. */
+/** Every answer that is no success, in OpenAI's shape: refusals, what the parser refuses, and our own faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
-  server.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0];
-    // Fastify takes it for a route's pattern, in which a star, a colon and brackets mean something or are a mistake.
-    const isPlain = /^[\w./-]+$/.test(path);
-    const allowed = METHODS.filter((method) => isPlain && server.hasRoute({ url: path, method }));
-    if (allowed.length === 0) {
-      send(reply, new GatewayError(404, `Unknown request URL: ${request.method} ${path}.`, { code: 'unknown_url' }));
-      return;
-    }
-    const message = `Not allowed to ${request.method} on ${path}, which takes ${allowed.join(' and ')}.`;
-    const responseHeaders = { allow: allowed.join(', ') };
-    send(reply, new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders }));
-  });
   server.setErrorHandler(answerError);
+}
+
+/** Of a path that is unknown, or not with this method. */
+export function notFound(server: FastifyInstance, { method, url }: FastifyRequest): GatewayError {
+  const path = url.split('?')[0];
+  // Fastify takes it for a route's pattern, in which a star, a colon and brackets mean something or are a mistake.
+  const isPlain = /^[\w./-]+$/.test(path);
+  const allowed = METHODS.filter((other) => isPlain && server.hasRoute({ url: path, method: other }));
+  if (allowed.length === 0) {
+    return new GatewayError(404, `Unknown request URL: ${method} ${path}.`, { code: 'unknown_url' });
+  }
+  const message = `Not allowed to ${method} on ${path}, which takes ${allowed.join(' and ')}.`;
+  const responseHeaders = { allow: allowed.join(', ') };
+  return new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders });
 }
 
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {

@@ -3,7 +3,7 @@ import { invalidRequest } from '../domain/errors.ts';
 import { newId } from '../util/ids.ts';
 import { authenticate, authenticateAdmin } from './auth.ts';
 import { registerCors } from './cors.ts';
-import { answerError, answerExpectation, answerParserError, registerErrorHandlers } from './errors.ts';
+import { answerError, answerExpectation, answerParserError, notFound, registerErrorHandlers } from './errors.ts';
 import { hook } from './hook.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
@@ -50,6 +50,8 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     }
     // A pooled client must not send its next request into a closing connection.
     if (parts.notReady() !== null) void reply.header('connection', 'close');
+    // Before the body is read: Fastify would keep it in memory first, and nobody has been asked for a key here.
+    if (request.is404) throw notFound(server, request);
   });
   server.addHook('onRequest', greet);
   healthRoutes(server, parts);

@@ -87,6 +87,10 @@ describe('bad input', () => {
       'method_not_allowed',
       'POST',
     ]);
+    // Before the body is there: nobody has been asked for a key.
+    const head = 'host: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{';
+    expect(await sendBytes(gateway.url, `POST /v2/nothing HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1.1 404 /);
+    expect(await sendBytes(gateway.url, `POST /metrics HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1.1 405 /);
     for (const path of ['/v1/chat/completions', '/v1/route', '/feedback']) {
       expect((await send(gateway.url + path, null)).status).toBe(400);
     }
