@@ -75,8 +75,42 @@ describe('an OpenAI stream of several choices', () => {
     expect(isFinished(...begun, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
   });
 
+  it('keeps no more choices than can be asked for, whatever the upstream numbers', () => {
+    const all = (reason: string | null) => Array.from({ length: 1100 }, (_, i) => chunk(i, i < 1000 ? reason : null));
+    expect(isFinished(...all(null), ...all('stop'))).toBe(true);
+  });
+
   it('stays whole when a choice that has ended speaks again', () => {
     expect(isFinished(chunk(0, null), chunk(0, 'stop'), chunk(0, null))).toBe(true);
+  });
+});
+
+describe('of an Anthropic stream', () => {
+  const translator = (mostBytes?: number) => new StreamTranslator({ created, includeUsage: true, mostBytes });
+  const event = (value: object) => ({ raw: new Uint8Array(0), event: null, data: JSON.stringify(value) });
+  const start = (index: number, a: string) =>
+    event({
+      type: 'content_block_start',
+      index,
+      content_block: { type: 'tool_use', id: 'a', name: 'f', input: { a } },
+    });
+
+  it('the arguments of tool calls that do not end are kept up to a limit for all together', () => {
+    const streamed = translator(4000);
+    const large = 'x'.repeat(2000);
+    streamed.push(start(0, large));
+    streamed.push(event({ type: 'content_block_stop', index: 0 }));
+    streamed.push(start(1, large));
+    expect(() => streamed.push(start(2, large))).toThrow('longer than');
+  });
+
+  it('an endless id is not in every chunk', () => {
+    const streamed = translator();
+    streamed.push(event({ type: 'message_start', message: { id: 'i'.repeat(1e6), model: 'm'.repeat(1e6) } }));
+    const [piece] = streamed.push(
+      event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'a' } }),
+    );
+    expect(piece.bytes.length).toBeLessThan(2000);
   });
 });
 

@@ -1,7 +1,7 @@
 import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
-import { parseUpstreamJson } from '../answer-limit.ts';
+import { MOST_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
@@ -11,6 +11,8 @@ export interface StreamTranslatorOptions {
   created: number;
   /** The client asked for the closing chunk with the usage. */
   includeUsage: boolean;
+  /** Bytes that may be kept of tools that are open; those of an answer when absent. */
+  mostBytes?: number;
 }
 
 /** A tool_use block that is being streamed. */
@@ -19,7 +21,23 @@ interface OpenTool {
   index: number;
   /** Arguments to send at the block's end; null once a piece of them has come by itself. */
   whole: string | null;
+  /** Bytes that it takes, about. */
+  held: number;
 }
+
+/** Of a usage, what is told on. The rest is not kept: an upstream may send as much of it as it likes. */
+const COUNTS = new Set([
+  'input_tokens',
+  'output_tokens',
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+  'cache_creation',
+  'output_tokens_details',
+]);
+/** Characters of an id or a model's name; both are in every chunk. */
+const LONGEST_NAME = 512;
+/** Bytes that an open tool takes besides its arguments. */
+const OVERHEAD_OF_TOOL = 256;
 
 /** For events that the client sees nothing of; they still show that the upstream is alive. */
 const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
@@ -28,6 +46,8 @@ const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
 export class StreamTranslator {
   readonly #options: StreamTranslatorOptions;
   readonly #tools = new Map<unknown, OpenTool>();
+  /** Bytes of all open tools. */
+  #held = 0;
   #toolCount = 0;
   #id = '';
   #model = '';
@@ -76,8 +96,8 @@ export class StreamTranslator {
   }
 
   #start(message: JsonObject): StreamPiece[] {
-    this.#id = stringOf(message.id);
-    this.#model = stringOf(message.model);
+    this.#id = stringOf(message.id).slice(0, LONGEST_NAME);
+    this.#model = stringOf(message.model).slice(0, LONGEST_NAME);
     this.#addUsage(message.usage);
     // The input is paid for from here on, whether or not the client stays to the end.
     const facts: Partial<AnswerFacts> = {
@@ -90,8 +110,13 @@ export class StreamTranslator {
 
   #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
     if (block.type !== 'tool_use') return this.#text(block);
-    const tool: OpenTool = { index: this.#toolCount++, whole: JSON.stringify(block.input ?? {}) };
+    const whole = JSON.stringify(block.input ?? {});
+    const tool: OpenTool = { index: this.#toolCount++, whole, held: whole.length + OVERHEAD_OF_TOOL };
+    this.#close(index);
     this.#tools.set(index, tool);
+    this.#held += tool.held;
+    if (this.#held > (this.#options.mostBytes ?? MOST_BYTES))
+      throw tooLarge('What the upstream sent of tool calls that do not end');
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
     return [{ ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) }];
   }
@@ -115,9 +140,15 @@ export class StreamTranslator {
   }
 
   #stopBlock(index: unknown): StreamPiece[] {
+    const tool = this.#close(index);
+    return tool?.whole ? [this.#arguments(tool, tool.whole)] : [];
+  }
+
+  #close(index: unknown): OpenTool | undefined {
     const tool = this.#tools.get(index);
     this.#tools.delete(index);
-    return tool?.whole ? [this.#arguments(tool, tool.whole)] : [];
+    this.#held -= tool?.held ?? 0;
+    return tool;
   }
 
   #finish(stopReason: unknown): StreamPiece[] {
@@ -155,7 +186,7 @@ export class StreamTranslator {
 
   #addUsage(usage: unknown): void {
     for (const [name, value] of Object.entries(objectOf(usage))) {
-      if (value !== null) this.#usage[name] = value;
+      if (value !== null && COUNTS.has(name)) this.#usage[name] = value;
     }
   }
 }

@@ -7,6 +7,8 @@ import { errorInSuccess, failureIn, failureOf, parseObject, readUsage, stringOrN
 const EMPTY = new Uint8Array(0);
 const OPENING_BRACE = 123;
 const decoder = new TextDecoder();
+/** Choices whose end is looked for, several times as many as can be asked for: each is kept to the stream's end. */
+const MOST_CHOICES = 1000;
 
 /** Reads a stream of chat completion chunks, one event after the other; their bytes stay as they came. */
 export class StreamReader {
@@ -65,8 +67,8 @@ export class StreamReader {
     let first: string | null = null;
     for (const { index, finish_reason: told } of choices) {
       const reason = stringOrNull(told);
-      this.#begun.add(index);
-      if (reason !== null) this.#ended.add(index);
+      if (this.#begun.size < MOST_CHOICES) this.#begun.add(index);
+      if (reason !== null && this.#begun.has(index)) this.#ended.add(index);
       first ??= reason;
     }
     return first;
