@@ -6,7 +6,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 import { SlidingWindow } from './sliding-window.ts';
-import { chargedUsd, periodEnd, periodStart, type SpendLedger } from './spend-ledger.ts';
+import { chargedUsd, isLeftUntold, periodEnd, periodStart, type SpendLedger } from './spend-ledger.ts';
 
 /** What a request under way, or one whose end is not in the ledger yet, takes of its key's limits. */
 interface Reservation {
@@ -118,8 +118,11 @@ export class KeyLimiter {
     const reservation = account?.reservations.get(completed.decisionId);
     if (!account || !reservation) return;
     const { usage } = completed;
-    // Of an answer that told no usage the estimate stands; of none at all, nothing.
-    const tokens = usage ? usage.inputTokens + usage.outputTokens : usd > 0 ? reservation.tokens : 0;
+    const used = usage ? usage.inputTokens + usage.outputTokens : 0;
+    // Of an answer that told no usage the estimate stands, and of one that was left the prediction at least, as in USD: the
+    // model may have written for long before its first word came. Of none at all, nothing.
+    const isPrediction = isLeftUntold(completed) || (usage === null && usd > 0);
+    const tokens = isPrediction ? Math.max(used, reservation.tokens) : used;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);
     if (!reservation.ofBudget) {
       drop(account, completed.decisionId);

@@ -65,13 +65,17 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
     return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
   };
   if (completed.arm !== null) {
-    const { arm, outcome, usageEstimated, costUsd } = completed;
+    const { arm, costUsd } = completed;
     if (costUsd === null) return predicted(arm);
-    const isLeft = outcome === 'aborted' || last?.result === 'unread';
-    return isLeft && usageEstimated ? Math.max(costUsd, predicted(arm)) : costUsd;
+    return isLeftUntold(completed) ? Math.max(costUsd, predicted(arm)) : costUsd;
   }
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
   return Math.max(completed.costUsd ?? 0, left);
+}
+
+/** The client left, or stopped reading till the time was up, before the upstream had told what it used. */
+export function isLeftUntold({ outcome, attempts, usageEstimated }: CompletedEvent): boolean {
+  return usageEstimated && (outcome === 'aborted' || attempts.at(-1)?.result === 'unread');
 }
 
 /** Milliseconds since the epoch, UTC. */

@@ -4,7 +4,7 @@ import { Metrics } from '../../../src/gateway/metrics.ts';
 import type { KeyLimits } from '../../../src/gateway/runtime.ts';
 import { SpendLedger } from '../../../src/gateway/spend-ledger.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { decided } from './support.ts';
+import { completed, decided } from './support.ts';
 
 it('counts the tokens of all answers that a request asks for', () => {
   const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), ledger: () => new SpendLedger() });
@@ -14,4 +14,19 @@ it('counts the tokens of all answers that a request asks for', () => {
   expect(asking(4)).toThrow('requested 1300');
   expect(asking(2)).not.toThrow();
   expect(asking(1)).toThrow('used 700, requested 400');
+});
+
+it('counts an answer that the client left before its usage was told as predicted, at least', () => {
+  const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), ledger: () => new SpendLedger() });
+  const key = { name: 'team', rpm: null, tpm: 1000, budget: null } as KeyLimits;
+  const left = (fields: Parameters<typeof completed>[1]) => {
+    const decision = { ...decided('d'), key: 'team' };
+    limiter.reserve(key, 'd', decision.decision);
+    limiter.settle(decision, completed('d', fields));
+    return Number(limiter.headers(key)['x-ratelimit-remaining-tokens']);
+  };
+  const usage = { inputTokens: 100, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 5 };
+  expect(left({ outcome: 'aborted', arm: null, usage, usageEstimated: true, costUsd: 0 })).toBe(600);
+  expect(left({ outcome: 'aborted', usage, usageEstimated: false })).toBe(495);
+  expect(left({ outcome: 'ok', usage, usageEstimated: true })).toBe(390);
 });
