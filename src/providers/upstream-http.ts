@@ -164,6 +164,8 @@ export class UpstreamHttp {
  */
 function keepTo(url: URL): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) => {
+    // All but redirections, and to parse an URL takes microseconds.
+    if (options.origin === url.origin) return dispatch(options, handler);
     const { origin, protocol, hostname } = new URL(options.origin ?? url);
     const isSame = origin === url.origin || (protocol === 'https:' && hostname === url.hostname);
     if (isSame) return dispatch(options, handler);
