@@ -1,5 +1,7 @@
+import type { Arm } from '../domain/arm.ts';
 import type { JsonObject } from '../domain/chat.ts';
 import { type ModelChange, type ModelChanges, mergePatch } from '../domain/model-changes.ts';
+import { enabledArms } from './arms.ts';
 import { checkModel } from './cross-check.ts';
 import type { LoadedConfig } from './load.ts';
 import { type ModelConfig, modelSchema } from './schema.ts';
@@ -64,4 +66,14 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
 export function withCatalog(loaded: LoadedConfig, catalog: readonly CatalogEntry[]): LoadedConfig {
   const models = catalog.flatMap(({ state, model }) => (model && state !== 'retired' ? [model] : []));
   return { ...loaded, config: { ...loaded.config, models } };
+}
+
+/**
+ * The models of the file and of admins, those too that are retired or off for want of a key: what is learned of models
+ * together still rests on their ratings, and others may be likened to them.
+ */
+export function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
+  const withKeys = { ...loaded, missingKeys: new Map<string, string>() };
+  const catalog = modelCatalog(withKeys, changes).map((entry) => ({ ...entry, state: 'active' as const }));
+  return enabledArms(withCatalog(withKeys, catalog));
 }

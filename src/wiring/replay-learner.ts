@@ -1,9 +1,6 @@
 import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
-import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { modelCatalog, withCatalog } from '../config/model-catalog.ts';
-import type { Arm } from '../domain/arm.ts';
-import type { ModelChanges } from '../domain/model-changes.ts';
+import { knownArms } from '../config/model-catalog.ts';
 import { LearnerState } from '../gateway/learner-state.ts';
 import type { ReplayLearner, ReplayStart } from '../offline/replay/replay-log.ts';
 import { openWarmStart, tierSlopes } from './features.ts';
@@ -27,11 +24,4 @@ export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): Re
     .map((arm) => ({ ...arm, prior: target.priors?.[arm.id] ?? arm.prior }));
   learner.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(start)), likenedArms(arms));
   return learner;
-}
-
-/** All models of the config and of admins. None is to be called, so none is off for want of a key or retired. */
-function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
-  const withKeys = { ...loaded, missingKeys: new Map<string, string>() };
-  const catalog = modelCatalog(withKeys, changes).map((entry) => ({ ...entry, state: 'active' as const }));
-  return enabledArms(withCatalog(withKeys, catalog));
 }

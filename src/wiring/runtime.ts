@@ -1,4 +1,3 @@
-import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -24,7 +23,7 @@ export interface RuntimeParts {
 }
 
 /**
- * What serves requests under a config. Tells the learner its priors and rules as well.
+ * What serves requests under a config. Tells the learner its rules as well.
  * @param before what serves now, whose unchanged providers keep their connections @throws StartError when no model can be called
  */
 export function buildRuntime(
@@ -41,7 +40,6 @@ export function buildRuntime(
     config.auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
   );
   const reference = referenceArm(config, arms, parts.log);
-  tellPriors(arms, parts);
   learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
   learner.setSnapshotRemains(config.learning.snapshot_change.remains);
   const { latency, targets, stickiness } = config.routing;
@@ -78,11 +76,6 @@ export function buildRuntime(
     asking: { audit: auditOf(config).share, ask: config.learning.ask },
     implicit: implicitSettings(config),
   };
-}
-
-/** The learner's priors follow from the arms on offer. */
-export function tellPriors(arms: Runtime['arms'], { learner, tierSlopes }: RuntimeParts): void {
-  learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes), likenedArms(arms));
 }
 
 /** The configured one, or the dearest of those that can be called. */

@@ -1,12 +1,12 @@
-import { enabledArms } from '../config/arms.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { type CatalogEntry, modelCatalog, withCatalog } from '../config/model-catalog.ts';
+import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
 import type { Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
-import { buildRuntime, type RuntimeParts, tellPriors } from './runtime.ts';
+import { buildRuntime, type RuntimeParts } from './runtime.ts';
 import { StartError } from './start-error.ts';
 
 export interface ServingParts extends RuntimeParts {
@@ -32,6 +32,7 @@ export class Serving {
     this.#parts = parts;
     this.#loaded = withoutGatewayKeys(loaded);
     this.#runtime = buildRuntime(loaded, null, parts);
+    this.#tellPriors(this.#loaded);
   }
 
   get runtime(): Runtime {
@@ -68,7 +69,7 @@ export class Serving {
   /** The learner knows of a change by an admin, or knows all anew. */
   modelsChanged(): void {
     if (!this.#begun) {
-      this.#priorsChanged();
+      this.#tellPriors(this.#loaded);
       return;
     }
     try {
@@ -79,13 +80,15 @@ export class Serving {
   }
 
   /**
-   * While the log is read each change gives the priors that it gave when it came. With those of the file alone the same
-   * would be learned, but for the last bit: where the priors change everything derived is computed anew.
+   * Of all models that are known, on offer or not: the ratings of one that is retired would else be told against another
+   * prior, and move what is predicted of all others. While the log is read each change gives the priors that it gave when
+   * it came. With those of the file alone the same would be learned, but for the last bit: where the priors change
+   * everything derived is computed anew.
    */
-  #priorsChanged(): void {
-    const catalog = modelCatalog(this.#loaded, this.#parts.learner.knowledge.modelChanges);
-    const arms = enabledArms(withCatalog(this.#loaded, catalog));
-    if (arms.length > 0) tellPriors(arms, this.#parts);
+  #tellPriors(loaded: LoadedConfig): void {
+    const { learner, tierSlopes } = this.#parts;
+    const arms = knownArms(loaded, learner.knowledge.modelChanges);
+    learner.setPriors(priorQualities(arms), priorSlopes(arms, tierSlopes), likenedArms(arms));
   }
 
   async close(): Promise<void> {
@@ -99,6 +102,7 @@ export class Serving {
     refuseAllRetired(catalog);
     const before = { loaded: this.#loaded, runtime: previous };
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
+    this.#tellPriors(loaded);
     for (const { id, problem } of catalog) {
       if (!problem) continue;
       this.#parts.log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');

@@ -10,7 +10,9 @@ import { LexicalEmbedder } from '../../src/features/lexical-embedder.ts';
 import { descriptionFile, encodeMap, hashOf, loadLexicalMap } from '../../src/features/lexical-map.ts';
 import { STRUCTURE_DIMENSIONS } from '../../src/features/structure.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { ask, send, startTestGateway } from '../support/gateway.ts';
+import { ask, plainAnswer, send, settled, startTestGateway } from '../support/gateway.ts';
+
+type ArmJson = { model: string; quality: number; quality_sd: number };
 
 const kept = cleanup();
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-tiers-'));
@@ -52,6 +54,24 @@ describe('a likeness', () => {
     const [small, big] = ['small', 'big'].map((id) => json.models.find(({ model }: { model: string }) => model === id));
     expect(big.quality).toBe(small.quality);
     expect(big.quality_sd).toBeGreaterThan(small.quality_sd);
+  });
+
+  it('outlives that model, and no model is predicted otherwise when another, rated as was expected of it, retires', async () => {
+    const models = { small: { prior: { quality: 0.3 } }, big: { prior: { like: 'small' } }, mid: { prior: 'mid' } };
+    const answers = { small: plainAnswer(), big: plainAnswer(), mid: plainAnswer() };
+    const test = kept(await startTestGateway({ models, answers }));
+    const predictions = async () => {
+      const { json } = await send(`${test.url}/v1/route`, ask(TEXT));
+      return json.models.map(({ model, quality, quality_sd }: ArmJson) => [model, quality, quality_sd]);
+    };
+    for (let i = 0; i < 10; i++) {
+      const { json } = await send(`${test.url}/v1/chat/completions`, ask(`${TEXT} ${i}`, { model: 'small' }));
+      await send(`${test.url}/feedback`, { id: json.id, score: i < 3 ? 1 : 0 });
+    }
+    await settled(test);
+    const [, ...others] = await predictions();
+    expect((await send(`${test.url}/admin/models/small`, null, { method: 'DELETE' })).status).toBe(200);
+    expect(await predictions()).toEqual(others);
   });
 });
 
