@@ -22,11 +22,10 @@ const INPUT_PER_OUTPUT = 3;
  * useful one.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
-  const isKnown = ({ id }: Arm) => state.known.has(id) || state.launches.progressOf(id) !== null;
-  const known = parts.arms.filter(isKnown);
+  const known = parts.arms.filter(({ id }) => isKnown(id, state));
   if (!known.some(({ id }) => state.policy.ratingsOf(id) > 0)) return [];
   return parts.arms
-    .filter((arm) => !isKnown(arm) && state.policy.ratingsOf(arm.id) === 0)
+    .filter(({ id }) => !isKnown(id, state) && state.policy.ratingsOf(id) === 0)
     .map((arm) => ({
       type: 'launched',
       decisionId: null,
@@ -37,21 +36,29 @@ export function launchesDue(state: LearnerState, parts: NewcomerParts): Launched
     }));
 }
 
-function priorOf(
-  { id, prior }: Arm,
-  known: readonly Arm[],
-  state: LearnerState,
-  parts: NewcomerParts,
-): Pick<LaunchedEvent, 'like' | 'priorMean'> {
-  const named = typeof prior === 'object' && prior !== null && 'like' in prior ? prior.like : null;
-  if (prior !== null && named === null) {
-    return { like: null, priorMean: [...state.policy.priorSet(id)] };
-  }
-  if (named !== null && known.some((arm) => arm.id === named)) {
-    return { like: named, priorMean: [...state.policy.priorLike(named)] };
-  }
+/** What a launch begins from. */
+type LaunchPrior = Pick<LaunchedEvent, 'like' | 'priorMean'>;
+
+function priorOf(arm: Arm, known: readonly Arm[], state: LearnerState, parts: NewcomerParts): LaunchPrior {
+  const configured = configuredPrior(arm, state);
+  if (configured) return configured;
   const like = mostUsefulOf(known, state, parts);
   return { like, priorMean: [...state.policy.priorAsGood(like)] };
+}
+
+/**
+ * What the arm's own `prior` says of its launch; a model that it is likened to may be retired meanwhile.
+ * @returns null where it says nothing, or names a model that no decision has known
+ */
+export function configuredPrior({ id, prior }: Pick<Arm, 'id' | 'prior'>, state: LearnerState): LaunchPrior | null {
+  if (prior === null) return null;
+  const like = typeof prior === 'object' && 'like' in prior ? prior.like : null;
+  if (like === null) return { like, priorMean: [...state.policy.priorSet(id)] };
+  return isKnown(like, state) ? { like, priorMean: [...state.policy.priorLike(like)] } : null;
+}
+
+function isKnown(id: string, { known, launches }: LearnerState): boolean {
+  return known.has(id) || launches.progressOf(id) !== null;
 }
 
 function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {

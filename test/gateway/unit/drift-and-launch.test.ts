@@ -312,6 +312,13 @@ describe('Learner', () => {
     expect(slopes[1]).toEqual([0, 0, 0]);
   });
 
+  it('launches an arm like one that has retired by then', async () => {
+    const { learner, recorded } = await started(decline.slice(0, 90));
+    const arms = [armOf('big'), armOf('mid'), armOf('new', { prior: { like: 'small' } })];
+    learner.introduce({ arms, reference: 'big', weight: 0.9 });
+    expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: 'small' }]);
+  });
+
   it('launches with the tier slopes that the config gives, and no arm that a warm start has taught', async () => {
     const taught = new LinearPolicy(DIMENSIONS);
     taught.learn({ kind: 'quality', arm: 'carried', context: CONTEXT, reward: 1, weight: 1 });
