@@ -5,7 +5,6 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { formatWarmStart } from '../../src/bandit/warm-start.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { changedBy } from '../../src/domain/model-changes.ts';
 import type { ReplayStart } from '../../src/offline/replay/replay-log.ts';
 import { startReplayLearner } from '../../src/wiring/replay-learner.ts';
 import { predictions } from '../bandit/support.ts';
@@ -43,7 +42,6 @@ const start = (fields: Partial<ReplayStart> = {}): ReplayStart => ({
   dimensions: 2,
   modelChanges: new Map(),
   decisions: new Set(),
-  models: ['a', 'b'],
   target: {},
   ...fields,
 });
@@ -57,10 +55,26 @@ describe("the replay's learner", () => {
     expect(qualities(config(), { target: { priors: { b: { quality: 0.7 } } } })).toEqual([0.9, 0.7]);
   });
 
-  it("has the admins' models and priors", () => {
-    const changes = changedBy(new Map(), modelEvent('a', 'model_set', { prior: { quality: 0.6 } }, false));
-    expect(qualities(config(), { modelChanges: changes })).toEqual([0.6, 0.6]);
-    expect(qualities(config(), { modelChanges: changedBy(changes, modelEvent('a', 'model_retired')) })[0]).toBe(0.6);
+  it("has at each place in the log the admins' priors of then", () => {
+    const learner = startReplayLearner(config(), start());
+    const both = () => predictions(learner.policy, ['a', 'b'], X).map(({ quality }) => quality);
+    expect(both()).toEqual([0.9, 0.9]);
+    learner.fold({ ...modelEvent('a', 'model_set', { prior: { quality: 0.6 } }, false), sequence: 1 }, []);
+    expect(both()).toEqual([0.6, 0.6]);
+    learner.fold({ ...modelEvent('a', 'model_retired'), sequence: 2 }, []);
+    expect(both()).toEqual([0.6, 0.6]);
+  });
+
+  it("launches a model with the policy's prior where it has one, else with the log's", () => {
+    const launched = { type: 'launched', decisionId: null, time: 0, model: 'b', like: null, sequence: 1 } as const;
+    const qualityAfter = (target: ReplayStart['target']) => {
+      const learner = startReplayLearner(config(), start({ target }));
+      learner.fold({ ...launched, featureMap: 'map-1', priorMean: [0.8, 0] }, []);
+      return predictions(learner.policy, ['b'], X)[0].quality;
+    };
+    expect(qualityAfter({})).toBe(0.8);
+    expect(qualityAfter({ priors: { a: 'small' } })).toBe(0.8);
+    expect(qualityAfter({ priors: { b: { quality: 0.5 } } })).toBe(0.5);
   });
 
   it('begins with the warm start, unless that was made of the log itself', () => {

@@ -15,8 +15,7 @@ export interface LogOutline {
   decisions: ReadonlySet<string>;
   /** Of the last decision in the period: id of its feature map, and d. Null where there is no decision. */
   featureMap: { id: string; dimensions: number } | null;
-  /** Models that the gateway had in the period, and those that were a candidate somewhere. */
-  arms: ReadonlySet<string>;
+  /** Models that were a candidate somewhere in the period. */
   candidates: ReadonlySet<string>;
 }
 
@@ -29,7 +28,6 @@ export async function outlineOf(
   const last = await log.lastSequence();
   const ratingEvents = new Map<string, GatewayEvent[]>();
   const decisions = new Set<string>();
-  const arms = new Set<string>();
   const candidates = new Set<string>();
   let modelChanges: ModelChanges = new Map();
   let featureMap: LogOutline['featureMap'] = null;
@@ -44,9 +42,8 @@ export async function outlineOf(
     if (event.type !== 'decided' || !isWithin(event.time, period)) continue;
     featureMap = { id: event.context.featureMap, dimensions: event.context.values.length };
     for (const { arm, excluded } of event.decision.arms) {
-      arms.add(arm);
       if (excluded === null) candidates.add(arm);
     }
   }
-  return { last, ratingEvents, modelChanges, decisions, featureMap, arms, candidates };
+  return { last, ratingEvents, modelChanges, decisions, featureMap, candidates };
 }

@@ -26,8 +26,6 @@ export interface ReplayStart {
   modelChanges: ModelChanges;
   /** Ids of all decisions in the log. */
   decisions: ReadonlySet<string>;
-  /** The models that the target chooses from. */
-  models: readonly string[];
   target: TargetPolicy;
 }
 
@@ -110,11 +108,9 @@ class Replay {
     this.#period = period;
     this.#target = target;
     this.#histories = new Histories(outline);
-    const { featureMap, arms } = outline;
-    const models = [...arms].filter((arm) => target.models?.includes(arm) ?? true);
+    const { featureMap } = outline;
     this.#learner =
-      featureMap &&
-      startLearner({ ...outline, featureMap: featureMap.id, dimensions: featureMap.dimensions, models, target });
+      featureMap && startLearner({ ...outline, featureMap: featureMap.id, dimensions: featureMap.dimensions, target });
   }
 
   take(event: StoredEvent): void {

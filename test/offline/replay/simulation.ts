@@ -69,9 +69,9 @@ export interface Simulation {
 }
 
 /** A learner as the gateway's, with the priors of the simulated config. */
-export function startLearner({ featureMap, dimensions, models, target }: ReplayStart): LearnerState {
+export function startLearner({ featureMap, dimensions, target }: ReplayStart): LearnerState {
   const learner = new LearnerState(featureMap, dimensions);
-  const arms = ARMS.filter(({ id }) => models.includes(id));
+  const arms = ARMS.filter(({ id }) => target.models?.includes(id) ?? true);
   learner.policy.setPriorQualities(
     priorQualities(arms.map((arm) => ({ ...arm, prior: target.priors?.[arm.id] ?? arm.prior }))),
   );
@@ -165,7 +165,6 @@ class SimulatedGateway {
     random: Random,
     learner?: LearnerState,
   ) {
-    const models = arms.map(({ id }) => id);
     this.learner =
       learner ??
       startLearner({
@@ -173,7 +172,6 @@ class SimulatedGateway {
         dimensions: 2,
         modelChanges: new Map(),
         decisions: new Set(),
-        models,
         target,
       });
     const clock = new ManualClock();
