@@ -7,13 +7,14 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
+import { CLEAN_ENVIRONMENT } from '../support/clean-environment.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-bench-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const mixllm = (...args: string[]) =>
-  promisify(execFile)(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+  promisify(execFile)(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: CLEAN_ENVIRONMENT });
 
 /** Two kinds of queries, each with the model that is good at it; the third is dear and good at both. */
 function recordedFile(): string {

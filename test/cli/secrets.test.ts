@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CLEAN_ENVIRONMENT } from '../support/clean-environment.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { type Answered, ask, get, send } from '../support/gateway.ts';
 import { sendBytes } from '../support/raw-client.ts';
@@ -100,7 +101,7 @@ async function serve(urls: { openai: string; anthropic: string }): Promise<strin
   const { team, admin, openai, anthropic } = SECRETS;
   child = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
     cwd: folder,
-    env: { PATH: process.env.PATH, TEAM: team, ADMIN: admin, OPENAI: openai, ANTHROPIC: anthropic },
+    env: { ...CLEAN_ENVIRONMENT, TEAM: team, ADMIN: admin, OPENAI: openai, ANTHROPIC: anthropic },
   });
   output = '';
   return new Promise((resolve, reject) => {

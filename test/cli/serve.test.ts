@@ -7,12 +7,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CLEAN_ENVIRONMENT } from '../support/clean-environment.ts';
 import { get } from '../support/gateway.ts';
 import { COMPLETION, chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const CLEAN = { PATH: process.env.PATH ?? '' };
 
 let folder: string;
 let child: ChildProcess | undefined;
@@ -29,7 +29,11 @@ afterEach(async () => {
 });
 
 function mixllm(args: string[], environment: Record<string, string> = {}, cwd = ROOT) {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', cwd, env: { ...CLEAN, ...environment } });
+  return spawnSync(process.execPath, [MAIN, ...args], {
+    encoding: 'utf8',
+    cwd,
+    env: { ...CLEAN_ENVIRONMENT, ...environment },
+  });
 }
 
 /** Starts `mixllm serve`. @returns also `saw`, which waits for a line of its log */
@@ -38,7 +42,7 @@ function launch(file: string, environment: Record<string, string> = {}) {
   const waiting: (() => void)[] = [];
   const started = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
     cwd: folder,
-    env: { ...CLEAN, ...environment },
+    env: { ...CLEAN_ENVIRONMENT, ...environment },
   });
   child = started;
   for (const stream of [started.stdout, started.stderr]) {

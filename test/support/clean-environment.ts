@@ -1,0 +1,8 @@
+/**
+ * For a child process that is to know nothing of the developer's own variables. With the cache (see vitest.config.ts) it
+ * starts in half the time.
+ */
+export const CLEAN_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? '',
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
+};
