@@ -96,7 +96,7 @@ export class Gateway {
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
     const runtime = () => this.#serving.runtime;
-    const keyLimiter = new KeyLimiter({ ...parts, ledger: () => learner.knowledge.spend });
+    const keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
     learner.onFold((event) => {
       if (event.type === 'completed') keyLimiter.booked(event.decisionId);
       if (isModelChange(event)) this.#serving.modelsChanged();

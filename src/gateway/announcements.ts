@@ -32,7 +32,7 @@ export class Announcements {
   /** By the config in force, as is the next. */
   drift: DriftPolicy | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */
-  snapshotRemains = SNAPSHOT_REMAINS;
+  versionRemains = SNAPSHOT_REMAINS;
   readonly #options: AnnouncementsOptions;
   #offered: OfferedArms | null = null;
   /**
@@ -115,9 +115,11 @@ export class Announcements {
   }
 
   #announceSnapshots(state: LearnerState, { arms }: OfferedArms): void {
-    const comparable = arms.filter(({ id }) => this.#toCompare.has(id) && state.snapshots.isKnown(id));
+    const comparable = arms.filter(({ id }) => this.#toCompare.has(id) && state.upstreamVersions.isKnown(id));
     for (const { id } of comparable) this.#toCompare.delete(id);
-    this.#announceChanges(state.snapshots.changesDue(comparable, this.snapshotRemains, this.#options.clock.now()));
+    this.#announceChanges(
+      state.upstreamVersions.changesDue(comparable, this.versionRemains, this.#options.clock.now()),
+    );
   }
 
   #offeredModel(arm: string): string | undefined {
@@ -126,7 +128,7 @@ export class Announcements {
 
   /** Of models whose answers have come under another name for long: unlike by the config, every gateway sees the same. */
   ofAnswers(state: LearnerState): void {
-    this.#announceChanges(state.snapshots.servedChangesDue(this.snapshotRemains, this.#options.clock.now()));
+    this.#announceChanges(state.upstreamVersions.servedChangesDue(this.versionRemains, this.#options.clock.now()));
   }
 
   #announceChanges(changes: readonly SnapshotChangedEvent[]): void {

@@ -2,8 +2,8 @@ import { requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { invalidRequest } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
-import { AtMostEvery } from '../util/at-most-every.ts';
 import type { Clock } from '../util/clock.ts';
+import { LogThrottle } from '../util/log-throttle.ts';
 import type { ChatInput } from './chat-input.ts';
 import { type Conversation, Conversations } from './conversations.ts';
 import type { FeedbackRequests } from './feedback-requests.ts';
@@ -38,15 +38,15 @@ export class Deciding {
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
   /** Each decision tells of it, too. */
-  readonly #embedderSaid: AtMostEvery;
-  readonly #learnerSaid: AtMostEvery;
+  readonly #embedderThrottle: LogThrottle;
+  readonly #learnerThrottle: LogThrottle;
 
   constructor(parts: DecidingParts, budget: RoutingBudget) {
     this.#parts = parts;
     this.#budget = budget;
     this.#conversations = new Conversations(parts.clock);
-    this.#embedderSaid = new AtMostEvery(parts.clock);
-    this.#learnerSaid = new AtMostEvery(parts.clock);
+    this.#embedderThrottle = new LogThrottle(parts.clock);
+    this.#learnerThrottle = new LogThrottle(parts.clock);
   }
 
   /**
@@ -64,9 +64,9 @@ export class Deciding {
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
     const conversation = this.#conversation(input, runtime);
-    const budget = keyLimiter.budget(input.key, requestedChoices(body));
+    const keyBudget = keyLimiter.budget(input.key, requestedChoices(body));
     const now = this.#parts.clock.now();
-    const query = { context, profile, tag, allowed, budget, now, ...conversation.recall(), ...choice };
+    const query = { context, profile, tag, allowed, keyBudget, now, ...conversation.recall(), ...choice };
     const decision = runtime.router.decide(query);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
@@ -98,9 +98,9 @@ export class Deciding {
     decision.degraded ??= `embedder: ${failure.message}`;
     this.#parts.metrics.degraded('embedder', true);
     this.#parts.metrics.degradedDecisions.inc({ part: 'embedder' });
-    this.#embedderSaid.say((unsaid) =>
+    this.#embedderThrottle.say((suppressed) =>
       this.#parts.log.error(
-        { err: failure, unsaid },
+        { err: failure, suppressed },
         'The embedder failed: such queries are routed without their features.',
       ),
     );
@@ -108,9 +108,9 @@ export class Deciding {
 
   #learnerFailed(decision: Decision): void {
     this.#parts.metrics.degradedDecisions.inc({ part: 'learner' });
-    this.#learnerSaid.say((unsaid) =>
+    this.#learnerThrottle.say((suppressed) =>
       this.#parts.log.error(
-        { reason: decision.degraded, model: decision.arm, unsaid },
+        { reason: decision.degraded, model: decision.arm, suppressed },
         'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
       ),
     );

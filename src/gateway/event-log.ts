@@ -1,8 +1,8 @@
 import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
-import { AtMostEvery } from '../util/at-most-every.ts';
 import type { Clock } from '../util/clock.ts';
+import { LogThrottle } from '../util/log-throttle.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -35,8 +35,8 @@ export class EventLog {
   #hurry: () => void = () => {};
   #failures = 0;
   /** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
-  readonly #failureSaid: AtMostEvery;
-  readonly #readFailureSaid: AtMostEvery;
+  readonly #failureThrottle: LogThrottle;
+  readonly #readFailureThrottle: LogThrottle;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -46,8 +46,8 @@ export class EventLog {
     this.#clock = clock;
     this.#metrics = metrics;
     this.#log = log;
-    this.#failureSaid = new AtMostEvery(clock);
-    this.#readFailureSaid = new AtMostEvery(clock);
+    this.#failureThrottle = new LogThrottle(clock);
+    this.#readFailureThrottle = new LogThrottle(clock);
   }
 
   /** True while the last commit failed. */
@@ -109,9 +109,9 @@ export class EventLog {
     } catch (error) {
       this.#metrics.storeErrors.inc();
       this.#metrics.degraded('store', true, 'read');
-      this.#readFailureSaid.say((unsaid) =>
+      this.#readFailureThrottle.say((suppressed) =>
         this.#log.error(
-          { err: error, unsaid },
+          { err: error, suppressed },
           'The event store cannot be read. Requests are served; decisions cannot be shown or rated until it works again: check the disk and the database.',
         ),
       );
@@ -121,7 +121,7 @@ export class EventLog {
 
   #lookedUp(): void {
     this.#metrics.degraded('store', false, 'read');
-    this.#readFailureSaid.over();
+    this.#readFailureThrottle.over();
   }
 
   /** Tries once to write everything that waits now, and not what comes meanwhile. Never rejects. */
@@ -210,9 +210,9 @@ export class EventLog {
     this.#failures++;
     this.#metrics.storeErrors.inc();
     this.#metrics.degraded('store', true);
-    this.#failureSaid.say((unsaid) =>
+    this.#failureThrottle.say((suppressed) =>
       this.#log.error(
-        { err: error, unsaid },
+        { err: error, suppressed },
         'The event store failed. Requests are served; ratings are refused until it works again: check the disk and the database.',
       ),
     );
@@ -231,7 +231,7 @@ export class EventLog {
     if (this.#failures === 0) return;
     this.#failures = 0;
     // Of each outage the beginning is said, as its end is.
-    this.#failureSaid.over();
+    this.#failureThrottle.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
     // Often it is another file now, and whether it can be read shows with the next look-up.

@@ -1,12 +1,12 @@
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import type { CompletedEvent, DecidedEvent } from '../domain/events.ts';
-import type { RouteBudget } from '../routing/affordable.ts';
+import type { KeyBudget } from '../routing/affordable.ts';
 import type { Clock } from '../util/clock.ts';
+import { chargedUsd, isLeftUntold, type KeySpendLedger, periodEnd, periodStart } from './key-spend-ledger.ts';
 import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 import { SlidingWindow } from './sliding-window.ts';
-import { chargedUsd, isLeftUntold, periodEnd, periodStart, type SpendLedger } from './spend-ledger.ts';
 
 /** What a request under way, or one whose end is not in the ledger yet, takes of its key's limits. */
 interface Reservation {
@@ -35,7 +35,7 @@ export interface KeyLimiterParts {
   clock: Clock;
   metrics: Metrics;
   /** What the log says was spent. */
-  ledger(): SpendLedger;
+  keySpend(): KeySpendLedger;
 }
 
 /**
@@ -64,7 +64,7 @@ export class KeyLimiter {
   }
 
   /** What routing must know of the key's budget; null where it has none. @param choices `n` of the request */
-  budget(key: KeyLimits | null, choices: number): RouteBudget | null {
+  budget(key: KeyLimits | null, choices: number): KeyBudget | null {
     const budget = key?.budget;
     if (!key || !budget) return null;
     const leftUsd = this.#leftUsd(key, budget);
@@ -185,7 +185,7 @@ export class KeyLimiter {
         if (endedAt !== null && endedAt < from) drop(account, decisionId);
       }
     }
-    return Math.max(0, usd - this.#parts.ledger().spent(key.name, per, now) - account.reservedUsd);
+    return Math.max(0, usd - this.#parts.keySpend().spent(key.name, per, now) - account.reservedUsd);
   }
 
   #tooFast(key: KeyLimits, kind: 'requests' | 'tokens', asked: number): GatewayError {

@@ -2,28 +2,28 @@ import { DriftMonitor, type DriftMonitorState } from '../bandit/drift-monitor.ts
 import { LinearPolicy, type LinearPolicyState } from '../bandit/linear-policy.ts';
 import type { ModelChange, ModelChanges } from '../domain/model-changes.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../routing/arm-statistics.ts';
-import { BudgetLedger, type BudgetLedgerState } from '../routing/budget-ledger.ts';
 import { Launches, type LaunchesState } from '../routing/launches.ts';
+import { RoutingBudgetLedger, type RoutingBudgetLedgerState } from '../routing/routing-budget-ledger.ts';
 import { ArmResets, type ArmResetsState } from './arm-resets.ts';
 import { ForeignContexts, type ForeignContextsState } from './foreign-contexts.ts';
+import { KeySpendLedger, type KeySpendLedgerState } from './key-spend-ledger.ts';
 import type { PlaceInLog } from './log-tail.ts';
-import { SpendLedger, type SpendLedgerState } from './spend-ledger.ts';
-import { UpstreamSnapshots, type UpstreamSnapshotsState } from './upstream-snapshots.ts';
+import { UpstreamVersions, type UpstreamVersionsState } from './upstream-versions.ts';
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 
-/** What is saved of the parts: plain values. */
+/** What is saved of the parts: plain values. Three names are older than those of the parts; saved states keep them. */
 export interface LearnerPartsState extends ArmResetsState {
   lastFolded: PlaceInLog | null;
   policy: LinearPolicyState;
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
   launches: LaunchesState;
-  ledger: BudgetLedgerState;
+  ledger: RoutingBudgetLedgerState;
   drift: DriftMonitorState;
   known: string[];
-  spend: SpendLedgerState;
+  spend: KeySpendLedgerState;
   volunteers: VolunteerCalibrationState;
-  snapshots: UpstreamSnapshotsState;
+  snapshots: UpstreamVersionsState;
   modelChanges: [string, ModelChange][];
 }
 
@@ -35,15 +35,15 @@ export class LearnerParts {
   readonly foreign = new ForeignContexts();
   readonly launches = new Launches();
   /** What routing has spent of its budget. */
-  readonly ledger = new BudgetLedger();
+  readonly routingSpend = new RoutingBudgetLedger();
   readonly drift = new DriftMonitor();
   /** Arms that were on offer in a decision since their last reset. */
   readonly known = new Set<string>();
   /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
-  readonly spend = new SpendLedger();
+  readonly keySpend = new KeySpendLedger();
   modelChanges: ModelChanges = new Map();
   /** Of which upstream model the arms' states are. */
-  readonly snapshots = new UpstreamSnapshots();
+  readonly upstreamVersions = new UpstreamVersions();
   /** What ratings count that nobody asked for. */
   readonly volunteers = new VolunteerCalibration();
   readonly resets = new ArmResets();
@@ -66,13 +66,13 @@ export class LearnerParts {
       statistics: this.statistics.state(),
       foreign: this.foreign.state(),
       launches: this.launches.state(),
-      ledger: this.ledger.state(),
+      ledger: this.routingSpend.state(),
       drift: this.drift.state(),
       driftResets,
       known: [...this.known],
-      spend: this.spend.state(),
+      spend: this.keySpend.state(),
       volunteers: this.volunteers.state(),
-      snapshots: this.snapshots.state(),
+      snapshots: this.upstreamVersions.state(),
       modelChanges: [...this.modelChanges],
       resets,
     };
@@ -84,13 +84,13 @@ export class LearnerParts {
     this.statistics.restore(state.statistics);
     this.foreign.restore(state.foreign);
     this.launches.restore(state.launches);
-    this.ledger.restore(state.ledger);
+    this.routingSpend.restore(state.ledger);
     this.drift.restore(state.drift);
     this.resets.restore(state);
     for (const arm of state.known) this.known.add(arm);
-    this.spend.restore(state.spend);
+    this.keySpend.restore(state.spend);
     this.volunteers.restore(state.volunteers);
-    this.snapshots.restore(state.snapshots);
+    this.upstreamVersions.restore(state.snapshots);
     this.modelChanges = new Map(state.modelChanges);
     this.lastFolded = state.lastFolded;
     this.sequence = sequence;

@@ -65,7 +65,7 @@ export class LearnerState extends LearnerParts {
       this.#foldModelEvent(event);
       return;
     }
-    this.spend.fold(event, history);
+    this.keySpend.fold(event, history);
     this.volunteers.fold(event, history);
     if (event.type === 'decided') this.#learnDecision(event);
     else this.#learnOutcome(event, history);
@@ -94,7 +94,7 @@ export class LearnerState extends LearnerParts {
     const reference = decision.arms.find(({ arm }) => arm === decision.reference);
     const tokens = reference && predictedTokens(reference);
     if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
-    this.ledger.asked(time);
+    this.routingSpend.asked(time);
     for (const { arm } of decision.arms) this.known.add(arm);
     if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision));
   }
@@ -105,7 +105,7 @@ export class LearnerState extends LearnerParts {
     // Where a key's bounds stood in its place, too: where all keys are bound, spending must move it all the same.
     const weight = decision?.weightFrom === 'budget' ? decision.weight : (decision?.budgetWeight ?? null);
     // Decisions of earlier versions have no budget.
-    this.ledger.spent(event.decisionId, event.time, costUsd, decision?.budgetUsd ?? null, weight);
+    this.routingSpend.spent(event.decisionId, event.time, costUsd, decision?.budgetUsd ?? null, weight);
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
       this.launches.settled(decision.arm, costUsd - predictedCost(decision));
     }
@@ -116,7 +116,7 @@ export class LearnerState extends LearnerParts {
 
   #noteUpstream({ arm, upstreamModel, servedModel }: CompletedEvent, history: readonly StoredEvent[]): void {
     if (arm === null || !upstreamModel || this.#isForgotten(arm, history)) return;
-    this.snapshots.answered(arm, upstreamModel, servedModel);
+    this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
@@ -178,7 +178,7 @@ export class LearnerState extends LearnerParts {
    */
   #temper(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
-    if (this.resets.isOutdated(event) || at < (this.snapshots.lastChange(model)?.sequence ?? 0)) return;
+    if (this.resets.isOutdated(event) || at < (this.upstreamVersions.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
     this.resets.drifted(event);
     this.drift.reset(model);
@@ -186,7 +186,7 @@ export class LearnerState extends LearnerParts {
 
   /** Lessons of decisions before it count as little when they come later: see `#observations`. */
   #changeSnapshot(event: StoredEvent<SnapshotChangedEvent>): void {
-    if (!this.snapshots.change(event)) return;
+    if (!this.upstreamVersions.change(event)) return;
     this.policy.temperAll(event.model, event.remains);
     this.drift.reset(event.model);
   }
@@ -196,7 +196,7 @@ export class LearnerState extends LearnerParts {
     const { model } = event;
     this.resets.reset(event);
     this.drift.reset(model);
-    this.snapshots.forget(model);
+    this.upstreamVersions.forget(model);
     this.launches.forget(model);
     this.known.delete(model);
     this.policy.forget(model);
@@ -207,7 +207,7 @@ export class LearnerState extends LearnerParts {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
     const decidedAt = events.find(({ type }) => type === 'decided')?.sequence ?? 0;
     for (const [key, lesson] of lessons) {
-      const share = this.snapshots.shareLeft(lesson.arm, decidedAt);
+      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt);
       if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
       else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
     }

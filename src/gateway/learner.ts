@@ -102,8 +102,8 @@ export class Learner {
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
-  setSnapshotRemains(remains: number): void {
-    this.#announcements.snapshotRemains = remains;
+  setVersionRemains(remains: number): void {
+    this.#announcements.versionRemains = remains;
   }
 
   /**
@@ -250,7 +250,7 @@ export class Learner {
   /** As `#fresh`, to take the place of what is there: requests go on meanwhile. */
   #freshBeside(state: LearnerState): Folding {
     const folding = this.#fresh();
-    folding.state.ledger.shareReservations(state.ledger);
+    folding.state.routingSpend.shareReservations(state.routingSpend);
     return folding;
   }
 

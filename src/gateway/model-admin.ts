@@ -10,7 +10,7 @@ import type { Learner } from './learner.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
-import type { SnapshotChange } from './upstream-snapshots.ts';
+import type { SnapshotChange } from './upstream-versions.ts';
 
 /** What the config and the changes make of one model; see `config/model-catalog.ts`. */
 export interface ModelListing {
@@ -157,10 +157,10 @@ export class ModelAdmin {
 
   #status(listing: ModelListing): ModelStatus {
     const { learner, load } = this.#parts;
-    const { policy, snapshots } = learner.knowledge;
+    const { policy, upstreamVersions } = learner.knowledge;
     const drift = learner.knowledge.lastDrift(listing.id);
     const ratings = policy.ratingsOf(listing.id);
-    const snapshotChange = snapshots.lastChange(listing.id);
+    const snapshotChange = upstreamVersions.lastChange(listing.id);
     return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange, drift };
   }
 

@@ -1,6 +1,6 @@
 import type { Decision } from '../domain/decision.ts';
 import { weightOfNu } from '../routing/budget.ts';
-import type { BudgetLedger } from '../routing/budget-ledger.ts';
+import type { RoutingBudgetLedger } from '../routing/routing-budget-ledger.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Learner } from './learner.ts';
 import type { Metrics } from './metrics.ts';
@@ -52,7 +52,7 @@ export class RoutingBudget {
     }
   }
 
-  get #ledger(): BudgetLedger {
-    return this.#parts.learner.knowledge.ledger;
+  get #ledger(): RoutingBudgetLedger {
+    return this.#parts.learner.knowledge.routingSpend;
   }
 }

@@ -1,7 +1,7 @@
 import type { Arm } from '../domain/arm.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { BudgetTarget } from '../routing/budget-ledger.ts';
 import type { Router } from '../routing/router.ts';
+import type { RoutingBudgetTarget } from '../routing/routing-budget-ledger.ts';
 import type { Stickiness } from './conversations.ts';
 import type { AskingRates } from './feedback-requests.ts';
 import type { ImplicitSettings } from './implicit-signals.ts';
@@ -39,7 +39,7 @@ export interface Runtime {
   reference: string;
   /** Of requests that say nothing of it, unless a budget sets the weight; where a budget starts. */
   defaultWeight: number;
-  budget: BudgetTarget | null;
+  budget: RoutingBudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
   /** What other names of models stand for: `auto`, `auto:…` or an arm's id; `*` for all that nobody knows. */
   aliases: ReadonlyMap<string, string>;

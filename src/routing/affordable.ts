@@ -3,7 +3,7 @@ import type { RequestProfile } from '../domain/context.ts';
 import type { GatewayError } from '../domain/errors.ts';
 
 /** What a request may cost its key at the most. */
-export interface RouteBudget {
+export interface KeyBudget {
   leftUsd: number;
   /** Answers asked for at once (`n`). */
   choices: number;

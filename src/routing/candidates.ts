@@ -35,8 +35,9 @@ export class Candidates {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
     this.#leaveOutBroken(explanations);
     if (explanations.some(({ excluded }) => excluded === null)) return explanations;
-    const { budget } = query;
-    if (budget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > budget.leftUsd)) throw budget.refusal();
+    const { keyBudget } = query;
+    if (keyBudget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > keyBudget.leftUsd))
+      throw keyBudget.refusal();
     throw noCandidate(explanations);
   }
 
@@ -80,12 +81,15 @@ export class Candidates {
     context: Float64Array,
   ): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
     const excluded = this.#exclusion(arm, query, inputTokens);
-    const { budget, profile } = query;
-    if (!budget) return { excluded };
+    const { keyBudget, profile } = query;
+    if (!keyBudget) return { excluded };
     if (excluded !== null) return { excluded, worstCaseUsd: 0 };
     const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
-    const worst = worstCaseUsd(arm, profile, inputTokens, expected, budget.choices);
-    return { excluded: worst > budget.leftUsd ? unaffordableReason(worst, budget.leftUsd) : null, worstCaseUsd: worst };
+    const worst = worstCaseUsd(arm, profile, inputTokens, expected, keyBudget.choices);
+    return {
+      excluded: worst > keyBudget.leftUsd ? unaffordableReason(worst, keyBudget.leftUsd) : null,
+      worstCaseUsd: worst,
+    };
   }
 
   /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */

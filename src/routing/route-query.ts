@@ -2,20 +2,20 @@ import type { Policy } from '../bandit/policy.ts';
 import type { Arm } from '../domain/arm.ts';
 import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ChosenBy, Decision } from '../domain/decision.ts';
-import type { RouteBudget } from './affordable.ts';
+import type { KeyBudget } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
 import type { Breakers } from './breaker.ts';
-import type { BudgetLedger } from './budget-ledger.ts';
 import type { Launches } from './launches.ts';
 import type { Load } from './load.ts';
 import type { RateLimits } from './rate-limits.ts';
+import type { RoutingBudgetLedger } from './routing-budget-ledger.ts';
 
 /** What the router knows of the arms: shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
   policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
   statistics: ArmStatistics;
   launches: Launches;
-  ledger: BudgetLedger;
+  routingSpend: RoutingBudgetLedger;
 }
 
 /** An arm that answered before, and as what it answers again. */
@@ -33,7 +33,7 @@ export interface RouteQuery {
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
   /** What is left of the key's budget; absent or null: no matter. */
-  budget?: RouteBudget | null;
+  keyBudget?: KeyBudget | null;
   /** The arm that is to go on answering where it can; null: whichever is best. */
   stayWith: StayWith | null;
   /** By arm: input tokens that its upstream is likely to read from its prompt cache; absent ones: none. */

@@ -11,16 +11,16 @@ import type { RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, messageOf, untilRenewed } from '../domain/errors.ts';
 import type { Random } from '../util/random.ts';
-import { type BudgetTarget, leftOfDayMs } from './budget-ledger.ts';
 import { Candidates, type CandidatesOptions } from './candidates.ts';
 import { flips, runnerUp } from './explain.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
+import { leftOfDayMs, type RoutingBudgetTarget } from './routing-budget-ledger.ts';
 
 export interface RouterOptions extends CandidatesOptions {
   reference: string;
   exploration: ExplorationKind;
   guard: QualityGuard | null;
-  budget: BudgetTarget | null;
+  budget: RoutingBudgetTarget | null;
 }
 
 /** Filters the arms, scores them, chooses, and says why. */
@@ -80,7 +80,7 @@ export class Router {
     explanations: ArmExplanation[],
     candidates: readonly ArmExplanation[],
   ): Decision {
-    const { policy, statistics, ledger } = this.#knowledge();
+    const { policy, statistics, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
     // The guard judges answers by prediction: no reason to hand a tool's result to another arm than the one that asked.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
@@ -93,7 +93,7 @@ export class Router {
       exploration,
       guard: isMidLoop ? null : guard,
       // A prediction is of one answer.
-      costLimitUsd: budget ? ledger.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
+      costLimitUsd: budget ? routingSpend.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
       random: this.#random,
     });
     const taking = made.assessments.filter(({ keptOut }) => keptOut === null);
@@ -146,7 +146,7 @@ export class Router {
       weight: query.weight,
       weightFrom: query.weightFrom,
       ...(query.budgetWeight !== undefined && { budgetWeight: query.budgetWeight }),
-      budgetUsd: this.#options.budget && this.#knowledge().ledger.targetUsd(this.#options.budget, query.now),
+      budgetUsd: this.#options.budget && this.#knowledge().routingSpend.targetUsd(this.#options.budget, query.now),
       exploration: this.#options.exploration,
       guard: this.#options.guard,
       reference: this.#options.reference,

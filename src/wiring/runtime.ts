@@ -41,7 +41,7 @@ export function buildRuntime(
   );
   const reference = referenceArm(config, arms, parts.log);
   learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
-  learner.setSnapshotRemains(config.learning.snapshot_change.remains);
+  learner.setVersionRemains(config.learning.snapshot_change.remains);
   const { latency, targets, stickiness } = config.routing;
   const { tries, budget_usd: budgetUsd } = config.learning.launch;
   const budget = budgetTarget(targets.budget);

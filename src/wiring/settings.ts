@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { ImplicitSettings } from '../gateway/implicit-signals.ts';
 import type { BreakerOptions } from '../routing/breaker.ts';
-import type { BudgetTarget } from '../routing/budget-ledger.ts';
+import type { RoutingBudgetTarget } from '../routing/routing-budget-ledger.ts';
 
 export function reliabilityOf({ learning }: Config, source: string): Reliability | null {
   if (!Object.hasOwn(learning.sources, source)) return null;
@@ -26,7 +26,7 @@ export function implicitSettings({ learning: { implicit } }: Config): ImplicitSe
 
 type Targets = Config['routing']['targets'];
 
-export function budgetTarget(budget: Targets['budget']): BudgetTarget | null {
+export function budgetTarget(budget: Targets['budget']): RoutingBudgetTarget | null {
   if (!budget) return null;
   return 'usd_per_day' in budget ? { usdPerDay: budget.usd_per_day } : { usdPerRequest: budget.usd_per_request };
 }

@@ -155,7 +155,7 @@ describe('a budget', () => {
     // What was set aside and not used can be spent.
     while ((await chat(gateway, TEAM, { max_tokens: 80 })).status === 200) served.push(answers[0]);
     await settled(gateway);
-    const ledger = gateway.gateway.learner.knowledge.spend.spent('team', 'day', 1_700_000_000_000);
+    const ledger = gateway.gateway.learner.knowledge.keySpend.spent('team', 'day', 1_700_000_000_000);
     expect(ledger).toBeCloseTo(served.length * 0.0001, 12);
     expect(ledger).toBeGreaterThan(0.0009 - 1e-9);
     expect((await chat(gateway, 'key-of-other-0000')).status).toBe(200);
@@ -297,7 +297,7 @@ describe('a budget', () => {
     await expect(left).rejects.toThrow();
     while (gateway.upstreams.big.aborted === 0) await settled(gateway);
     await settled(gateway);
-    const spent = gateway.gateway.learner.knowledge.spend.spent('team', 'day', Date.now());
+    const spent = gateway.gateway.learner.knowledge.keySpend.spent('team', 'day', Date.now());
     // Some 300 tokens.
     expect(spent).toBeGreaterThan(0.00025);
     expect(spent).toBeLessThan(0.00035);

@@ -41,15 +41,15 @@ describe('routing.targets.budget', () => {
       config: { routing: { weight: 0.999, targets: { budget: { usd_per_request: 0.002 } } } },
     });
     for (let i = 0; i < 40; i++) expect((await chat(gateway)).status).toBe(200);
-    const { ledger } = gateway.gateway.learner.knowledge;
+    const { routingSpend } = gateway.gateway.learner.knowledge;
     // The last answer is in it, though nobody has asked for anything since.
-    expect(await metric(gateway, 'budget_spent_usd')).toBe(ledger.meanUsd);
+    expect(await metric(gateway, 'budget_spent_usd')).toBe(routingSpend.meanUsd);
     const { json: decision } = await send(`${gateway.url}/v1/route`, ask('What is 17 * 23?'));
     expect(decision).toMatchObject({ weight_from: 'budget', budget_usd: 0.002 });
     expect(decision.weight).toBeLessThan(0.999);
     expect(await metric(gateway, 'budget_target_usd')).toBe(0.002);
     expect(await metric(gateway, 'budget_weight')).toBeCloseTo(decision.weight, 9);
-    expect(1 / (1 + ledger.nu(0.5))).toBeCloseTo(decision.weight, 9);
+    expect(1 / (1 + routingSpend.nu(0.5))).toBeCloseTo(decision.weight, 9);
     const named = await send(`${gateway.url}/v1/route`, ask('Hi', { model: 'auto:0.7' }));
     expect(named.json).toMatchObject({ weight: 0.7, weight_from: 'model' });
     // A budget that is taken out of the config is no longer told of: a weight of 0 would be one like others.
@@ -95,7 +95,8 @@ describe('what a daily budget sets aside', () => {
     const limits: number[] = [];
     const predicted: number[] = [];
     let gateway: TestGateway | null = null;
-    const look = () => limits.push(gateway?.gateway.learner.knowledge.ledger.limitUsd(target, clock.now()) ?? NaN);
+    const look = () =>
+      limits.push(gateway?.gateway.learner.knowledge.routingSpend.limitUsd(target, clock.now()) ?? NaN);
     gateway = await start({
       answers: {
         big: async (request) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nextNu, nextSurplus, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
-import { BudgetLedger, type BudgetTarget, leftOfDayMs } from '../../src/routing/budget-ledger.ts';
+import { leftOfDayMs, RoutingBudgetLedger, type RoutingBudgetTarget } from '../../src/routing/routing-budget-ledger.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
 const HOUR = 3_600_000;
@@ -28,7 +28,7 @@ describe('the dual', () => {
  * A market of models at 1, 4 and 16 cents whose answers scatter around that, and a taker who weighs quality against cost
  * as the score does: the dearer model for hard queries, at any price of money.
  */
-function spend(ledger: BudgetLedger, target: BudgetTarget, times: readonly number[], random: Random) {
+function spend(ledger: RoutingBudgetLedger, target: RoutingBudgetTarget, times: readonly number[], random: Random) {
   const models = [
     { quality: 0.7, usd: 0.01 },
     { quality: 0.85, usd: 0.04 },
@@ -57,16 +57,16 @@ function spend(ledger: BudgetLedger, target: BudgetTarget, times: readonly numbe
   return { byDay, refused };
 }
 
-describe('BudgetLedger', () => {
+describe('RoutingBudgetLedger', () => {
   it('spends within 1 % of a target per request over 2,000 requests', () => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
     spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
     expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
   });
 
   it.each([0.001, 30])('does so when it starts far from the right price of money: at %d', (nu) => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     ledger.restore({ ...ledger.state(), nu });
     const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
     spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
@@ -74,7 +74,7 @@ describe('BudgetLedger', () => {
   });
 
   it('begins a new account with a new target, and has none of days, whose targets change all the time', () => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const account = (targets: readonly number[]) => {
       for (const [i, target] of targets.entries()) ledger.spent(String(i), 0, 0.01, target, 0.5);
       return ledger.state().surplus;
@@ -96,7 +96,7 @@ describe('BudgetLedger', () => {
       const day = i % 3;
       return (100 + day) * DAY + hour(i, random.uniform()) * HOUR;
     }).sort((a, b) => a - b);
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const { byDay } = spend(ledger, { usdPerDay }, times, random);
     expect(byDay.size).toBe(3);
     for (const usd of byDay.values()) expect(usd).toBeLessThan(usdPerDay * 1.01);
@@ -105,7 +105,7 @@ describe('BudgetLedger', () => {
   });
 
   it('takes no night for a sign that few requests will come', () => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const morning = 100 * DAY + 8 * HOUR;
     for (let i = 0; i < 500; i++) ledger.asked(morning + i * 20_000);
     ledger.asked(morning + DAY);
@@ -114,7 +114,7 @@ describe('BudgetLedger', () => {
   });
 
   it('keeps back what requests under way are predicted to cost, for an hour', () => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const target = { usdPerDay: 1 };
     const now = 5 * DAY + HOUR;
     expect(ledger.limitUsd(target, now)).toBe(0.5);
@@ -128,7 +128,7 @@ describe('BudgetLedger', () => {
   });
 
   it('goes on counting the day after a clock that was a year ahead for a moment', () => {
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     const noon = Date.UTC(2026, 2, 30, 12);
     ledger.spent('a', noon, 4, null, null);
     ledger.spent('b', Date.UTC(2027, 2, 30, 12), 32, null, null);
@@ -139,14 +139,14 @@ describe('BudgetLedger', () => {
 
   it('goes on from its state', () => {
     const random = seededRandom(3);
-    const ledger = new BudgetLedger();
+    const ledger = new RoutingBudgetLedger();
     spend(
       ledger,
       { usdPerDay: 2 },
       Array.from({ length: 50 }, (_, i) => 7 * DAY + i * 60_000),
       random,
     );
-    const restored = new BudgetLedger();
+    const restored = new RoutingBudgetLedger();
     restored.restore(JSON.parse(JSON.stringify(ledger.state())));
     const now = 7 * DAY + HOUR;
     expect(restored.nu(0.5)).toBe(ledger.nu(0.5));

@@ -5,12 +5,12 @@ import type { Arm } from '../../src/domain/arm.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { Breakers } from '../../src/routing/breaker.ts';
-import { BudgetLedger } from '../../src/routing/budget-ledger.ts';
 import { Launches } from '../../src/routing/launches.ts';
 import { Load } from '../../src/routing/load.ts';
 import { RateLimits } from '../../src/routing/rate-limits.ts';
 import type { RouteQuery, RoutingKnowledge } from '../../src/routing/route-query.ts';
 import { Router, type RouterOptions } from '../../src/routing/router.ts';
+import { RoutingBudgetLedger } from '../../src/routing/routing-budget-ledger.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { spoilModels } from '../bandit/support.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -40,7 +40,7 @@ function setUp(
     policy,
     statistics: new ArmStatistics(),
     launches: new Launches(),
-    ledger: new BudgetLedger(),
+    routingSpend: new RoutingBudgetLedger(),
   };
   const clock = new ManualClock();
   const load = new Load();

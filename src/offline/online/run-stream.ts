@@ -3,8 +3,8 @@ import type { PolicyDecision } from '../../bandit/policy.ts';
 import type { Reliability } from '../../domain/reliability.ts';
 import { AskingRule } from '../../routing/asking-rule.ts';
 import { weightOfNu } from '../../routing/budget.ts';
-import { BudgetLedger } from '../../routing/budget-ledger.ts';
 import type { DecidedArms } from '../../routing/rating-value.ts';
+import { RoutingBudgetLedger } from '../../routing/routing-budget-ledger.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
 import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
@@ -87,7 +87,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
   const { newcomer, budgetUsd } = settings;
   const all = [...stream.models.keys()];
   let present = newcomer ? all.filter((model) => model !== newcomer.model) : all;
-  const ledger = new BudgetLedger();
+  const ledger = new RoutingBudgetLedger();
   const result: StreamResult = { models: [], utilities: [], alarms: learner.alarms, policy: learner.policy };
   stream.queries.forEach((query, position) => {
     rater.deliver(position);

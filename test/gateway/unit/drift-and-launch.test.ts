@@ -144,14 +144,17 @@ describe('ratings that nobody watches', () => {
 describe('a budget where every key is bound to less than the weight that it begins with', () => {
   it('moves with what is spent all the same', () => {
     const bound = { weight: 0.5, weightFrom: 'key', budgetWeight: 0.8, budgetUsd: 0.001 } as const;
-    const { ledger } = fold([decided('a', bound), completed('a', { costUsd: 0.003 })]);
+    const { routingSpend } = fold([decided('a', bound), completed('a', { costUsd: 0.003 })]);
     // From the weight that it begins with, ν = 1 / 4, and not from the key's: ln ν += 0.1 (3 − 1).
-    expect(ledger.nu(0.9)).toBeCloseTo(0.25 * Math.exp(0.2), 12);
+    expect(routingSpend.nu(0.9)).toBeCloseTo(0.25 * Math.exp(0.2), 12);
   });
 
   it('does not begin with a weight that a client named, and a key bound', () => {
-    const { ledger } = fold([decided('a', { weight: 0.05, weightFrom: 'key', budgetUsd: 0.001 }), completed('a')]);
-    expect(ledger.nu(0.8)).toBeCloseTo(0.25, 12);
+    const { routingSpend } = fold([
+      decided('a', { weight: 0.05, weightFrom: 'key', budgetUsd: 0.001 }),
+      completed('a'),
+    ]);
+    expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
   });
 });
 

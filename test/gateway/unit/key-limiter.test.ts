@@ -1,13 +1,17 @@
 import { expect, it } from 'vitest';
 import { KeyLimiter } from '../../../src/gateway/key-limiter.ts';
+import { KeySpendLedger } from '../../../src/gateway/key-spend-ledger.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import type { KeyLimits } from '../../../src/gateway/runtime.ts';
-import { SpendLedger } from '../../../src/gateway/spend-ledger.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { completed, decided } from './support.ts';
 
 it('counts the tokens of all answers that a request asks for', () => {
-  const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), ledger: () => new SpendLedger() });
+  const limiter = new KeyLimiter({
+    clock: new ManualClock(),
+    metrics: new Metrics(),
+    keySpend: () => new KeySpendLedger(),
+  });
   const key = { name: 'team', rpm: null, tpm: 1000, budget: null } as KeyLimits;
   // 100 tokens in, and 300 for each answer.
   const asking = (choices: number) => () => limiter.reserve(key, 'd', decided('d', { choices }).decision);
@@ -17,7 +21,11 @@ it('counts the tokens of all answers that a request asks for', () => {
 });
 
 it('counts an answer that the client left before its usage was told as predicted, at least', () => {
-  const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), ledger: () => new SpendLedger() });
+  const limiter = new KeyLimiter({
+    clock: new ManualClock(),
+    metrics: new Metrics(),
+    keySpend: () => new KeySpendLedger(),
+  });
   const key = { name: 'team', rpm: null, tpm: 1000, budget: null } as KeyLimits;
   const left = (fields: Parameters<typeof completed>[1]) => {
     const decision = { ...decided('d'), key: 'team' };

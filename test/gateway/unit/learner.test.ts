@@ -380,13 +380,13 @@ describe('Learner.recheck', () => {
     const setUp = learnerOn(await storeWith(randomStream(60, 11)));
     await setUp.learner.start();
     const now = setUp.clock.now();
-    const left = () => 2 * setUp.learner.knowledge.ledger.limitUsd({ usdPerDay: 10 }, now);
-    setUp.learner.knowledge.ledger.reserve('d', 1, now);
-    setUp.learner.knowledge.ledger.reserve('under way', 2, now);
+    const left = () => 2 * setUp.learner.knowledge.routingSpend.limitUsd({ usdPerDay: 10 }, now);
+    setUp.learner.knowledge.routingSpend.reserve('d', 1, now);
+    setUp.learner.knowledge.routingSpend.reserve('under way', 2, now);
     setUp.store.events.length = 0;
     await setUp.store.append([decided('d'), completed('d', { time: now })]);
     await setUp.learner.recheck();
-    expect(left()).toBeCloseTo(10 - 2 - setUp.learner.knowledge.ledger.spentToday(now), 9);
+    expect(left()).toBeCloseTo(10 - 2 - setUp.learner.knowledge.routingSpend.spentToday(now), 9);
   });
 
   it('knows another log by the time of an event that belongs to no decision', async () => {

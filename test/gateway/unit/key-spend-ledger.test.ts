@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
-import { chargedUsd, periodEnd, SpendLedger } from '../../../src/gateway/spend-ledger.ts';
+import { chargedUsd, KeySpendLedger, periodEnd } from '../../../src/gateway/key-spend-ledger.ts';
 import { completed, decided, explanationOf } from './support.ts';
 
 const at = (text: string) => Date.parse(`${text}Z`);
 
-function ledgerOf(spends: [key: string | null, time: string, usd: number | null][]): SpendLedger {
-  const ledger = new SpendLedger();
+function ledgerOf(spends: [key: string | null, time: string, usd: number | null][]): KeySpendLedger {
+  const ledger = new KeySpendLedger();
   spends.forEach(([key, time, costUsd], i) => {
     const history: GatewayEvent[] = [{ ...decided(`d${i}`), key }];
     ledger.fold(history[0], []);
@@ -15,7 +15,7 @@ function ledgerOf(spends: [key: string | null, time: string, usd: number | null]
   return ledger;
 }
 
-describe('SpendLedger', () => {
+describe('KeySpendLedger', () => {
   it('adds up by key, and by the UTC day and month in which a request ended', () => {
     const ledger = ledgerOf([
       ['a', '2026-02-28T23:59:59.999', 1],
@@ -32,7 +32,7 @@ describe('SpendLedger', () => {
     expect(ledger.spent('b', 'month', at('2026-03-31T00:00:00'))).toBe(40);
     expect(ledger.spent('__proto__', 'day', at('2026-03-02T00:00:00'))).toBe(8);
     expect(ledger.spent('c', 'month', at('2026-03-31T00:00:00'))).toBe(0);
-    const restored = new SpendLedger();
+    const restored = new KeySpendLedger();
     restored.restore(JSON.parse(JSON.stringify(ledger.state())));
     expect(restored.state()).toEqual(ledger.state());
   });

@@ -7,13 +7,13 @@ const DAYS_KEPT = 40;
 export type BudgetPeriod = 'day' | 'month';
 
 /** USD by key and by day since the Unix epoch. */
-export type SpendLedgerState = [key: string, days: [day: number, usd: number][]][];
+export type KeySpendLedgerState = [key: string, days: [day: number, usd: number][]][];
 
 /**
  * What each gateway key has spent, by UTC day: a fold over the event log, so a restart and another process on the same
  * log know it too. Kept for keys without a budget as well: one that is set later counts from the period's beginning.
  */
-export class SpendLedger {
+export class KeySpendLedger {
   #keys = new Map<string, Map<number, number>>();
 
   /** @param history earlier events of the same decision */
@@ -41,11 +41,11 @@ export class SpendLedger {
     return usd;
   }
 
-  state(): SpendLedgerState {
+  state(): KeySpendLedgerState {
     return [...this.#keys].map(([key, days]) => [key, [...days]]);
   }
 
-  restore(state: SpendLedgerState): void {
+  restore(state: KeySpendLedgerState): void {
     this.#keys = new Map(state.map(([key, days]) => [key, new Map(days)]));
   }
 }

@@ -74,7 +74,7 @@ describe('a change of the upstream model in the log', () => {
     const lengthWeight = (state: LearnerState) => state.policy.sums().length.get('big')?.weight;
     expect([lengthWeight(before), lengthWeight(after)]).toEqual([3, 3 * REMAINS]);
     expect(after.policy.sums().correction.big.count).toBeCloseTo(3 * REMAINS, 12);
-    expect(after.snapshots.lastChange('big')).toMatchObject({ from: 'v1', to: 'v2', remains: REMAINS });
+    expect(after.upstreamVersions.lastChange('big')).toMatchObject({ from: 'v1', to: 'v2', remains: REMAINS });
   });
 
   it('counts once: a second process writes the same, and answers that were under way say nothing new', () => {
@@ -82,8 +82,8 @@ describe('a change of the upstream model in the log', () => {
     const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
     expectEqual(twice, once);
     const late = fold([asked('d'), ...lives, changed('v1', 'v2'), answer('d', 'v1')]);
-    expect(late.snapshots.changesDue([armOf('big', { upstreamModel: 'v2' })], REMAINS, 0)).toEqual([]);
-    expect(late.snapshots.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toMatchObject([
+    expect(late.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v2' })], REMAINS, 0)).toEqual([]);
+    expect(late.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toMatchObject([
       { from: 'v2', to: 'v1' },
     ]);
   });
@@ -127,7 +127,7 @@ describe('a change of the upstream model in the log', () => {
     expect(bitsOf(restored)).toBe(bitsOf(state));
     const reset = fold([...events, modelEvent('big', 'model_reset'), ...answered('y', 'v2'), rated('y', 'fb-y', 1)]);
     expect(weightOf(reset)).toBe(1);
-    expect(reset.snapshots.lastChange('big')).toBeNull();
+    expect(reset.upstreamVersions.lastChange('big')).toBeNull();
   });
 });
 
@@ -138,7 +138,7 @@ describe('answers that bear another name', () => {
   ];
   const run = (name: string, count: number, from = 0) =>
     Array.from({ length: count }, (_, i) => served(`${name}-${from + i}`, name)).flat();
-  const due = (state: LearnerState) => state.snapshots.servedChangesDue(REMAINS, 0);
+  const due = (state: LearnerState) => state.upstreamVersions.servedChangesDue(REMAINS, 0);
 
   it('are a change after twenty in a row, once', () => {
     const before = [...run('may', 3), rated('may-0', 'fb', 1)];
@@ -150,9 +150,9 @@ describe('answers that bear another name', () => {
     const after = fold([...events, change, change, ...run('june', 30, 20)]);
     expect(weightOf(after)).toBeCloseTo(REMAINS, 12);
     expect(due(after)).toEqual([]);
-    expect(after.snapshots.lastChange('big')).toMatchObject({ from: 'may', to: 'june' });
+    expect(after.upstreamVersions.lastChange('big')).toMatchObject({ from: 'may', to: 'june' });
     // The config's name has not changed.
-    expect(after.snapshots.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toEqual([]);
+    expect(after.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toEqual([]);
   });
 
   it('are none when a name comes back that was there before, as behind a router', () => {
@@ -231,7 +231,7 @@ describe('Learner', () => {
     const store = new FakeStore();
     await store.append([...answered('a'), rated('a', 'fb', 1)]);
     const first = await start(store);
-    first.learner.setSnapshotRemains(0.5);
+    first.learner.setVersionRemains(0.5);
     // Before the log was read, nothing is known to compare with.
     first.learner.introduce(offer('v2'));
     expect(first.recorded).toEqual([]);
@@ -317,7 +317,7 @@ describe('Learner', () => {
       learner.wake(await store.lastSequence());
       await learner.idle();
     }
-    expect(learner.knowledge.snapshots.lastChange('big')).toMatchObject({ from: 'v2', to: 'v1' });
+    expect(learner.knowledge.upstreamVersions.lastChange('big')).toMatchObject({ from: 'v2', to: 'v1' });
     expect(recorded).toEqual([]);
   });
 });

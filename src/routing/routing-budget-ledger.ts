@@ -1,7 +1,7 @@
 import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
-export type BudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
+export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
 const DAY_MS = 86_400_000;
 /** Milliseconds between requests before anything is known: a thousand a day. */
@@ -19,7 +19,7 @@ const LOST_MS = 3_600_000;
 /** An answer may cost more than was predicted: near the day's end so many times the prediction must be left. */
 const HEADROOM = 2;
 
-export interface BudgetLedgerState {
+export interface RoutingBudgetLedgerState {
   /** ν, the price of money; null until the first request of a budget. */
   nu: number | null;
   /** The last target, and what the requests since it was first that have left of it, in targets. */
@@ -35,8 +35,8 @@ export interface BudgetLedgerState {
 }
 
 /** What was spent, and the price of money that follows from it: a fold over the event log, by its own times. */
-export class BudgetLedger {
-  #state: BudgetLedgerState = {
+export class RoutingBudgetLedger {
+  #state: RoutingBudgetLedgerState = {
     nu: null,
     targetUsd: null,
     surplus: 0,
@@ -105,7 +105,7 @@ export class BudgetLedger {
    * From here on both have the same set aside: another ledger of this process is to be replaced by this one, and the end of
    * a request may come to either.
    */
-  shareReservations(other: BudgetLedger): void {
+  shareReservations(other: RoutingBudgetLedger): void {
     this.#reserved = other.#reserved;
   }
 
@@ -122,7 +122,7 @@ export class BudgetLedger {
    * B: what a request may cost on average from now on. A day's budget is spread over the requests that the rest of the
    * day is likely to bring, at the pace of the last ones.
    */
-  targetUsd(target: BudgetTarget, now: number): number {
+  targetUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) return target.usdPerRequest;
     const remaining = leftOfDayMs(now);
     const requests = Math.max(1, remaining / Math.max(1, this.#state.intervalMs));
@@ -130,7 +130,7 @@ export class BudgetLedger {
   }
 
   /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */
-  limitUsd(target: BudgetTarget, now: number): number {
+  limitUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) {
       this.#releaseLost(now);
       return Number.POSITIVE_INFINITY;
@@ -138,11 +138,11 @@ export class BudgetLedger {
     return Math.max(0, this.#left(target.usdPerDay, now)) / HEADROOM;
   }
 
-  state(): BudgetLedgerState {
+  state(): RoutingBudgetLedgerState {
     return this.#state;
   }
 
-  restore(state: BudgetLedgerState): void {
+  restore(state: RoutingBudgetLedgerState): void {
     this.#state = state;
   }
 

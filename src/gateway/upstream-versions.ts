@@ -21,7 +21,7 @@ interface Served {
   inARow: number;
 }
 
-interface Snapshot {
+interface Version {
   upstreamModel: string;
   served: Served;
   changes: SnapshotChange[];
@@ -34,36 +34,36 @@ const ANSWERS_OF_OLD = 200;
 const MOST_NAMES = 50;
 const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
 
-export type UpstreamSnapshotsState = [arm: string, snapshot: Snapshot][];
+export type UpstreamVersionsState = [arm: string, version: Version][];
 
 /**
  * Of which upstream model each arm's state was learned. The first answer says it, and later an event, so that answers
  * which were under way at a change do not undo it.
  */
-export class UpstreamSnapshots {
-  #arms = new Map<string, Snapshot>();
+export class UpstreamVersions {
+  #arms = new Map<string, Version>();
 
   /** An answer has come of this upstream model. @param servedModel the name that it bears, if it does */
   answered(arm: string, upstreamModel: string, servedModel: string | null): void {
-    const snapshot = this.#arms.get(arm) ?? { upstreamModel, served: UNKNOWN, changes: [] };
-    this.#arms.set(arm, snapshot);
+    const version = this.#arms.get(arm) ?? { upstreamModel, served: UNKNOWN, changes: [] };
+    this.#arms.set(arm, version);
     // One that was under way when the config changed says nothing of the new model.
-    if (servedModel === null || snapshot.upstreamModel !== upstreamModel) return;
-    const { names, other, inARow } = snapshot.served;
+    if (servedModel === null || version.upstreamModel !== upstreamModel) return;
+    const { names, other, inARow } = version.served;
     const more = other === servedModel ? inARow + 1 : 1;
-    if (names.length === 0 || more >= ANSWERS_OF_OLD) snapshot.served = knownBy(names, servedModel);
+    if (names.length === 0 || more >= ANSWERS_OF_OLD) version.served = knownBy(names, servedModel);
     // Back to a name that was there before is none: a router behind one name would be a new model every day.
-    else if (!names.includes(servedModel)) snapshot.served = { names, other: servedModel, inARow: more };
-    else if (other !== null) snapshot.served = { ...UNKNOWN, names };
+    else if (!names.includes(servedModel)) version.served = { names, other: servedModel, inARow: more };
+    else if (other !== null) version.served = { ...UNKNOWN, names };
   }
 
   /** @returns false when the state is not of `from`: of two processes that saw the same change the second alters nothing */
   change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
-    const snapshot = this.#arms.get(model);
-    if (!snapshot) return false;
-    const { upstreamModel, served } = snapshot;
+    const version = this.#arms.get(model);
+    if (!version) return false;
+    const { upstreamModel, served } = version;
     if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
-    const changes = [...snapshot.changes, { from, to, time, sequence, remains }];
+    const changes = [...version.changes, { from, to, time, sequence, remains }];
     if (seenBy === 'answers') this.#arms.set(model, { upstreamModel, served: knownBy(served.names, to), changes });
     else this.#arms.set(model, { upstreamModel: to, served: UNKNOWN, changes });
     return true;
@@ -111,11 +111,11 @@ export class UpstreamSnapshots {
     this.#arms.delete(arm);
   }
 
-  state(): UpstreamSnapshotsState {
+  state(): UpstreamVersionsState {
     return [...this.#arms];
   }
 
-  restore(state: UpstreamSnapshotsState): void {
+  restore(state: UpstreamVersionsState): void {
     this.#arms = new Map(state);
   }
 }
