@@ -1,4 +1,4 @@
-import type { ArmSums, Lesson } from './arm-sums.ts';
+import type { ArmSums, LinearObservation } from './arm-sums.ts';
 import {
   type ArmPrior,
   CoupledLinearModel,
@@ -78,8 +78,8 @@ export class AdaptiveLinearModel {
   }
 
   /** @throws RangeError as CoupledLinearModel */
-  learnAll(lessons: readonly Lesson[]): void {
-    for (const candidate of this.#candidates) candidate.learnAll(lessons);
+  learnAll(observations: readonly LinearObservation[]): void {
+    for (const candidate of this.#candidates) candidate.learnAll(observations);
     this.#choose();
   }
 

@@ -1,7 +1,7 @@
 import { addOuterProduct, addScaled, allFinite, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
 
 /** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
-export interface Lesson {
+export interface LinearObservation {
   arm: string;
   /** Length d, x[0] = 1. */
   x: Vector;

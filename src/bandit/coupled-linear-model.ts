@@ -1,6 +1,14 @@
 import { allFinite, type Vector } from '../util/linear-algebra.ts';
 import { ArmPredictor, type Prediction } from './arm-predictor.ts';
-import { type ArmSums, addSums, checkSums, clearSums, copySums, type Lesson, scaleSums } from './arm-sums.ts';
+import {
+  type ArmSums,
+  addSums,
+  checkSums,
+  clearSums,
+  copySums,
+  type LinearObservation,
+  scaleSums,
+} from './arm-sums.ts';
 import {
   type CoupledArm,
   check,
@@ -159,9 +167,9 @@ export class CoupledLinearModel {
   }
 
   /** As `learn` for each, but solved once at the end: what many cost together. @throws RangeError as `learn` */
-  learnAll(lessons: Iterable<Lesson>): void {
+  learnAll(observations: Iterable<LinearObservation>): void {
     try {
-      for (const { arm, x, y, weight } of lessons) this.#addToSums(arm, x, y, weight);
+      for (const { arm, x, y, weight } of observations) this.#addToSums(arm, x, y, weight);
     } finally {
       this.rebuild();
     }

@@ -1,5 +1,5 @@
 import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
-import type { ArmSums, Lesson } from './arm-sums.ts';
+import type { ArmSums, LinearObservation } from './arm-sums.ts';
 import { CoupledLinearModel, type CoupledLinearModelState } from './coupled-linear-model.ts';
 import { LENGTH_MODEL, PRIOR_LOG_LENGTH } from './defaults.ts';
 import { LengthCorrection, type LengthCorrectionState } from './length-correction.ts';
@@ -75,14 +75,14 @@ export class LengthModel {
 
   /** @throws RangeError for anything not finite */
   learn(observation: LengthObservation): void {
-    const { arm, x, y, weight } = lessonOf(observation);
+    const { arm, x, y, weight } = linearObservationOf(observation);
     this.#model.learn(arm, x, y, weight);
     this.#correct(observation);
   }
 
   /** As `learn` for each, solved once at the end. @throws RangeError as `learn` */
   learnAll(observations: readonly LengthObservation[]): void {
-    this.#model.learnAll(observations.map(lessonOf));
+    this.#model.learnAll(observations.map(linearObservationOf));
     this.learnCorrections(observations);
   }
 
@@ -129,6 +129,6 @@ export class LengthModel {
   }
 }
 
-function lessonOf({ arm, context: x, outputTokens, weight }: LengthObservation): Lesson {
+function linearObservationOf({ arm, context: x, outputTokens, weight }: LengthObservation): LinearObservation {
   return { arm, x, y: Math.log(Math.max(1, outputTokens)), weight };
 }

@@ -1,7 +1,7 @@
 import { mostVariance, type Reliability } from '../domain/reliability.ts';
 import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
-import type { ArmSums, Lesson } from './arm-sums.ts';
+import type { ArmSums, LinearObservation } from './arm-sums.ts';
 import type { ArmPrior } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
@@ -221,7 +221,9 @@ export class LinearPolicy implements Policy {
   /** As `learn` for each, solved once at the end: for thousands of recorded outcomes. @throws RangeError as `learn` */
   learnAll(observations: readonly Observation[]): void {
     const ratings = observations.filter((observation) => observation.kind === 'quality');
-    this.#quality.learnAll(ratings.map(({ arm, context: x, reward: y, weight }): Lesson => ({ arm, x, y, weight })));
+    this.#quality.learnAll(
+      ratings.map(({ arm, context: x, reward: y, weight }): LinearObservation => ({ arm, x, y, weight })),
+    );
     this.#length.learnAll(observations.filter((observation) => observation.kind === 'length'));
   }
 

@@ -10,7 +10,7 @@ const D = 5;
 const ARMS = ['a', 'b', 'c'];
 const PRIOR = Float64Array.of(0.85, 0, 0, 0, 0);
 
-interface Lesson {
+interface Observation {
   arm: string;
   x: Float64Array;
   y: number;
@@ -18,12 +18,12 @@ interface Lesson {
 
 const fresh = (margin = EVIDENCE_MARGIN) => new AdaptiveLinearModel(D, QUALITY_MODELS, margin, PRIOR);
 
-function lessons(
+function observations(
   random: Random,
   count: number,
   truth: (arm: string, x: Float64Array) => number,
   noiseSd: number,
-): Lesson[] {
+): Observation[] {
   return Array.from({ length: count }, () => {
     const arm = ARMS[Math.floor(random.uniform() * ARMS.length)];
     const x = randomContext(D, random);
@@ -31,7 +31,7 @@ function lessons(
   });
 }
 
-function teach(model: AdaptiveLinearModel | CoupledLinearModel, items: readonly Lesson[], weight = 1): void {
+function teach(model: AdaptiveLinearModel | CoupledLinearModel, items: readonly Observation[], weight = 1): void {
   for (const { arm, x, y } of items) model.learn(arm, x, y, weight);
 }
 
@@ -43,7 +43,7 @@ describe('AdaptiveLinearModel', () => {
   it('begins with the first candidate, and predicts as that one alone does', () => {
     const model = fresh();
     const [alone] = QUALITY_MODELS.map((options) => new CoupledLinearModel(D, options, PRIOR));
-    const items = lessons(seededRandom(1), 40, level, 0.4);
+    const items = observations(seededRandom(1), 40, level, 0.4);
     for (const each of [model, alone]) teach(each, items);
     expect(model.chosen).toBe(0);
     expect(model.noiseVariance).toBe(QUALITY_MODELS[0].noiseVariance);
@@ -56,8 +56,8 @@ describe('AdaptiveLinearModel', () => {
     let stayed = 0;
     for (let seed = 0; seed < 20; seed++) {
       const [equals, finely] = [fresh(), fresh()];
-      teach(equals, lessons(seededRandom(seed), 300, level, 0.4));
-      teach(finely, lessons(seededRandom(seed), 400, specialists, 0.2));
+      teach(equals, observations(seededRandom(seed), 300, level, 0.4));
+      teach(finely, observations(seededRandom(seed), 400, specialists, 0.2));
       stayed += Number(equals.chosen === 0);
       expect(finely.chosen).toBe(2);
     }
@@ -71,7 +71,7 @@ describe('AdaptiveLinearModel', () => {
         fc.integer({ min: 0, max: 80 }),
         fc.double({ min: 0.05, max: 0.6, noNaN: true }),
         (seed, count, noise) => {
-          const items = lessons(seededRandom(seed), count, specialists, noise);
+          const items = observations(seededRandom(seed), count, specialists, noise);
           const model = fresh();
           teach(model, items);
           const evidences = QUALITY_MODELS.map((options) => {
@@ -89,8 +89,8 @@ describe('AdaptiveLinearModel', () => {
 
   it('chooses as if it had never learned what was taken back, in whichever order', () => {
     const random = seededRandom(4);
-    const kept = lessons(random, 60, level, 0.4);
-    const fine = lessons(random, 500, specialists, 0.1);
+    const kept = observations(random, 60, level, 0.4);
+    const fine = observations(random, 500, specialists, 0.1);
     const model = fresh();
     teach(model, fine);
     expect(model.chosen).toBe(2);
@@ -108,7 +108,7 @@ describe('AdaptiveLinearModel', () => {
 
   it('restores its choice and its predictions to the bit, and refuses another number of candidates', () => {
     const model = fresh();
-    teach(model, lessons(seededRandom(5), 400, specialists, 0.1));
+    teach(model, observations(seededRandom(5), 400, specialists, 0.1));
     const copy = fresh();
     copy.restore(structuredClone(model.state()));
     expect(copy.chosen).toBe(2);
@@ -121,7 +121,7 @@ describe('AdaptiveLinearModel', () => {
 
   it('refuses what is not finite in all candidates alike', () => {
     const model = fresh();
-    teach(model, lessons(seededRandom(7), 20, level, 0.4));
+    teach(model, observations(seededRandom(7), 20, level, 0.4));
     const before = structuredClone(model.state());
     expect(() => model.learn('a', randomContext(D, seededRandom(1)), Number.NaN, 1)).toThrow(RangeError);
     expect(() => model.learn('a', new Float64Array(D - 1), 1, 1)).toThrow(RangeError);

@@ -5,7 +5,7 @@ import { CoupledLinearModel, type Prediction } from '../../src/bandit/coupled-li
 import { type CoupledModelOptions, QUALITY_MODELS } from '../../src/bandit/defaults.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
-interface Lesson {
+interface Observation {
   arm: string;
   x: Float64Array;
   y: number;
@@ -32,7 +32,7 @@ function context(random: Random): Float64Array {
   return Float64Array.from({ length: D }, (_, i) => (i === 0 ? 1 : random.normal()));
 }
 
-function lessons(random: Random, count: number): Lesson[] {
+function observations(random: Random, count: number): Observation[] {
   return Array.from({ length: count }, () => ({
     arm: ARMS[Math.floor(random.uniform() * ARMS.length)],
     x: context(random),
@@ -47,14 +47,14 @@ function freshModel(options: CoupledModelOptions = QUALITY_MODEL): CoupledLinear
   return model;
 }
 
-function taught(items: readonly Lesson[], options?: CoupledModelOptions): CoupledLinearModel {
+function taught(items: readonly Observation[], options?: CoupledModelOptions): CoupledLinearModel {
   const model = freshModel(options);
   for (const { arm, x, y, weight } of items) model.learn(arm, x, y, weight);
   return model;
 }
 
 /** How much of the shared slopes each arm takes, by the level that its observations and its prior speak for. */
-function loadings(items: readonly Lesson[], options: CoupledModelOptions): Map<string, number> {
+function loadings(items: readonly Observation[], options: CoupledModelOptions): Map<string, number> {
   const pseudo = options.noiseVariance / options.ownVariance.intercept;
   return new Map(
     ARMS.map((arm) => {
@@ -70,7 +70,7 @@ function loadings(items: readonly Lesson[], options: CoupledModelOptions): Map<s
 }
 
 /** The same prior written out over all (m, δ_a, δ_b, δ_c) at once, and solved densely. */
-function bruteForce(items: readonly Lesson[], options: CoupledModelOptions) {
+function bruteForce(items: readonly Observation[], options: CoupledModelOptions) {
   const { noiseVariance, sharedVariance, ownVariance } = options;
   const size = D * (ARMS.length + 1);
   const loading = loadings(items, options);
@@ -110,11 +110,11 @@ function bruteForce(items: readonly Lesson[], options: CoupledModelOptions) {
  * Log density of all observations at once, a joint normal with covariance σ²W⁻¹ + XΣXᵀ; less the parts that do not
  * depend on the variances (the power of 2π, the weights), and with an observation of weight w counted as w of them.
  */
-function bruteForceEvidence(items: readonly Lesson[], options: CoupledModelOptions) {
+function bruteForceEvidence(items: readonly Observation[], options: CoupledModelOptions) {
   if (items.length === 0) return 0;
   const { noiseVariance, sharedVariance, ownVariance } = options;
   const loading = loadings(items, options);
-  const loaded = ({ arm, x }: Lesson, k: number) => (k === 0 ? 1 : (loading.get(arm) ?? 1)) * x[k];
+  const loaded = ({ arm, x }: Observation, k: number) => (k === 0 ? 1 : (loading.get(arm) ?? 1)) * x[k];
   const variance = (of: { intercept: number; slope: number }, i: number) => (i === 0 ? of.intercept : of.slope);
   const covariance = Matrix.zeros(items.length, items.length);
   items.forEach((one, i) => {
@@ -169,7 +169,7 @@ describe('CoupledLinearModel', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 40 }), fc.boolean(), (seed, count, isWide) => {
         const options = isWide ? WIDE : QUALITY_MODEL;
-        const items = lessons(seededRandom(seed), count);
+        const items = observations(seededRandom(seed), count);
         const model = taught(items, options);
         const exact = bruteForce(items, options);
         expect(distance(predictorOf(model), exact)).toBeLessThan(1e-9);
@@ -182,9 +182,9 @@ describe('CoupledLinearModel', () => {
 
   it('predicts the same from a prepared spread as without one, and anew after each observation', () => {
     for (const options of [QUALITY_MODEL, WIDE]) {
-      const items = lessons(seededRandom(8), 30);
+      const items = observations(seededRandom(8), 30);
       const model = taught(items, options);
-      const more = lessons(seededRandom(9), 3);
+      const more = observations(seededRandom(9), 3);
       for (const [known, { arm, x, y, weight }] of more.entries()) {
         // Often enough that the spread of every arm has been prepared.
         for (let i = 0; i < 130; i++) for (const asked of ARMS) model.predict(asked, x);
@@ -201,7 +201,7 @@ describe('CoupledLinearModel', () => {
 
   it('may let the other arms wait for what one has learned, which a restart does not change', () => {
     const patient: CoupledModelOptions = { ...WIDE, refreshEvery: 25 };
-    const items = lessons(seededRandom(12), 299);
+    const items = observations(seededRandom(12), 299);
     const [model, prompt] = [taught(items, patient), taught(items, WIDE)];
     expect(distance(predictorOf(model), predictorOf(prompt))).toBeGreaterThan(1e-6);
     const restored = new CoupledLinearModel(D, patient, DEFAULT_MEAN);
@@ -212,7 +212,7 @@ describe('CoupledLinearModel', () => {
       const early = items.slice(0, count);
       expect(distance(predictorOf(taught(early, patient)), predictorOf(taught(early, WIDE)))).toBeLessThan(1e-12);
     }
-    const [last] = lessons(seededRandom(13), 1);
+    const [last] = observations(seededRandom(13), 1);
     // An arm's own part waits for nothing, nor does a model that has predicted and is then restored.
     const before = predictorOf(model)(last.arm, last.x);
     for (const arm of ARMS) restored.predict(arm, last.x);
@@ -225,7 +225,7 @@ describe('CoupledLinearModel', () => {
   });
 
   it('learns all at once what it learns one by one, and goes on from there', () => {
-    const items = lessons(seededRandom(21), 60);
+    const items = observations(seededRandom(21), 60);
     const together = freshModel();
     together.learnAll(items.slice(0, 50));
     for (const { arm, x, y, weight } of items.slice(50)) together.learn(arm, x, y, weight);
@@ -237,7 +237,7 @@ describe('CoupledLinearModel', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 30 }), fc.boolean(), (seed, count, isWide) => {
         const options = isWide ? WIDE : QUALITY_MODEL;
-        const items = lessons(seededRandom(seed), count);
+        const items = observations(seededRandom(seed), count);
         const model = taught(items, options);
         const exact = bruteForceEvidence(items, options);
         const tolerance = 1e-9 * (1 + Math.abs(exact));
@@ -278,8 +278,8 @@ describe('CoupledLinearModel', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const random = seededRandom(seed);
-        const kept = lessons(random, 15);
-        const withdrawn = lessons(random, 10);
+        const kept = observations(random, 15);
+        const withdrawn = observations(random, 10);
         const model = taught([...withdrawn.slice(0, 5), ...kept, ...withdrawn.slice(5)]);
         for (const { arm, x, y, weight } of withdrawn.reverse()) model.learn(arm, x, y, -weight);
         const never = taught(kept);
@@ -292,7 +292,7 @@ describe('CoupledLinearModel', () => {
   });
 
   it('takes back even what left it next to nothing to divide by', () => {
-    const kept = lessons(seededRandom(6), 10);
+    const kept = observations(seededRandom(6), 10);
     const model = taught(kept);
     const huge = Float64Array.of(1, 3e5, -2e5, 1e5);
     model.learn('a', huge, 0.5, 1);
@@ -302,16 +302,16 @@ describe('CoupledLinearModel', () => {
 
   it('is no different after the periodic rebuild, and goes on learning', () => {
     const random = seededRandom(5);
-    const model = taught(lessons(random, 4095));
+    const model = taught(observations(random, 4095));
     const before = ARMS.map((arm) => model.predict(arm, Float64Array.of(1, 0.5, -1, 2)));
-    const probe = lessons(random, 1)[0];
+    const probe = observations(random, 1)[0];
     model.learn(probe.arm, probe.x, probe.y, 1e-12);
     ARMS.forEach((arm, i) => {
       const after = model.predict(arm, Float64Array.of(1, 0.5, -1, 2));
       expect(Math.abs(after.mean - before[i].mean)).toBeLessThan(1e-9);
       expect(Math.abs(after.sd - before[i].sd)).toBeLessThan(1e-9);
     });
-    const more = lessons(random, 300);
+    const more = observations(random, 300);
     for (const { arm, x, y, weight } of more) model.learn(arm, x, y, weight);
     const reference = structuredClone(model.state());
     model.rebuild();
@@ -321,7 +321,7 @@ describe('CoupledLinearModel', () => {
   });
 
   it('refuses what is not finite or does not fit, and stays as it was', () => {
-    const model = taught(lessons(seededRandom(1), 10));
+    const model = taught(observations(seededRandom(1), 10));
     const before = structuredClone(model.state());
     const x = Float64Array.of(1, 0, 0, 0);
     const bad: [Float64Array, number, number][] = [
@@ -347,12 +347,12 @@ describe('CoupledLinearModel', () => {
   });
 
   it('changes nothing to the bit for equal prior means, and all of it for others', () => {
-    const model = taught(lessons(seededRandom(2), 30));
+    const model = taught(observations(seededRandom(2), 30));
     const before = structuredClone(model.state());
     model.setPriors(new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, { mean: Float64Array.from(mean) }])));
     expect(model.state()).toEqual(before);
 
-    const items = lessons(seededRandom(2), 30);
+    const items = observations(seededRandom(2), 30);
     const late = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
     for (const { arm, x, y, weight } of items) late.learn(arm, x, y, weight);
     late.setPriors(PRIORS);
@@ -368,11 +368,11 @@ describe('CoupledLinearModel', () => {
 describe('CoupledLinearModel.restore', () => {
   it('predicts the same to the bit, and keeps doing so while both go on learning', () => {
     const random = seededRandom(3);
-    const model = taught(lessons(random, 4090));
+    const model = taught(observations(random, 4090));
     const copy = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
     copy.restore(structuredClone(model.state()));
     // The twelve cross the periodic rebuild.
-    for (const { arm, x, y, weight } of [...lessons(random, 12), { ...lessons(random, 1)[0], arm: 'aa' }]) {
+    for (const { arm, x, y, weight } of [...observations(random, 12), { ...observations(random, 1)[0], arm: 'aa' }]) {
       expect(distance(predictorOf(copy), predictorOf(model))).toBe(0);
       for (const each of [model, copy]) each.learn(arm, x, y, weight);
     }
@@ -381,7 +381,7 @@ describe('CoupledLinearModel.restore', () => {
   });
 
   it('refuses states that do not fit or are not finite, and stays as it was', () => {
-    const model = taught(lessons(seededRandom(4), 20));
+    const model = taught(observations(seededRandom(4), 20));
     const good = () => structuredClone(model.state());
     const spoilt: ((state: ReturnType<typeof good>) => void)[] = [
       (state) => {
@@ -415,7 +415,7 @@ describe('CoupledLinearModel.restore', () => {
     for (const spoil of spoilt) {
       const state = good();
       spoil(state);
-      const target = taught(lessons(seededRandom(8), 5));
+      const target = taught(observations(seededRandom(8), 5));
       const before = structuredClone(target.state());
       expect(() => target.restore(state), spoil.toString()).toThrow(RangeError);
       expect(target.state()).toEqual(before);

@@ -7,7 +7,7 @@ import type { Featurizer } from '../../features/featurizer.ts';
 import { type RecordedRow, readRecordedRows } from '../../recorded/recorded-row.ts';
 import { fileHash } from '../file-hash.ts';
 import { textContext } from '../text-context.ts';
-import { type RecordedArm, recordedLessons } from './recorded-lessons.ts';
+import { type RecordedArm, recordedObservations } from './recorded-observations.ts';
 
 export interface ArmTraining {
   files: readonly string[];
@@ -49,7 +49,7 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
     if (!arm) unknown.add(model);
     return arm;
   };
-  const lessons: Observation[] = [];
+  const observations: Observation[] = [];
   const decisions: string[] = [];
   const sources: WarmStartSource[] = [];
   let [textless, foreign, total] = [0, 0, 0];
@@ -64,16 +64,16 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
         textless++;
         continue;
       }
-      const taught = recordedLessons(row, context, armOf);
+      const taught = recordedObservations(row, context, armOf);
       if (taught.length > 0) source.used++;
-      for (const lesson of taught) lessons.push(lesson);
+      for (const observation of taught) observations.push(observation);
       if (!row.context) continue;
       decisions.push(row.id);
       if (row.context.featureMap !== featurizer.featureMap) foreign++;
     }
   }
   const { featureMap, dimensions } = featurizer;
-  const sums = sumsOf(lessons, dimensions);
+  const sums = sumsOf(observations, dimensions);
   return {
     warmStart: { featureMap, dimensions, command, decisions: spreadOut(decisions, DECISIONS_KEPT), sums },
     sources,
@@ -105,15 +105,18 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
 /**
  * The lengths are learned before they are predicted, for their correction: in the gateway a prediction is as old as its
  * decision, but nobody predicted these.
- * @param dimensions d of the contexts @throws RangeError for lessons that are not finite
+ * @param dimensions d of the contexts @throws RangeError for observations that are not finite
  */
-export function sumsOf(lessons: readonly Observation[], dimensions: number): PolicySums {
+export function sumsOf(observations: readonly Observation[], dimensions: number): PolicySums {
   const policy = new LinearPolicy(dimensions);
-  policy.learnAll(lessons);
+  policy.learnAll(observations);
   policy.learnCorrections(
-    lessons
-      .filter((lesson) => lesson.kind === 'length')
-      .map((lesson) => ({ ...lesson, predictedTokens: policy.modelOutputTokens(lesson.arm, lesson.context) })),
+    observations
+      .filter((observation) => observation.kind === 'length')
+      .map((observation) => ({
+        ...observation,
+        predictedTokens: policy.modelOutputTokens(observation.arm, observation.context),
+      })),
   );
   return policy.sums();
 }

@@ -82,12 +82,12 @@ export function teachRows(
     ...rows.flatMap(({ context, quality }) =>
       models.map((arm, k): Observation => ({ kind: 'quality', arm, context, reward: quality[k], weight: 1 })),
     ),
-    ...lengths(() => null).filter((lesson) => lesson !== null),
+    ...lengths(() => null).filter((observation) => observation !== null),
   ]);
   // What exp() of the mean logarithm falls short of is read off the rows themselves.
   const fitted = new Map(rows.map((row) => [row, assess(row.context)]));
   policy.learnCorrections(
-    lengths((row, k) => fitted.get(row)?.[k].modelOutputTokens ?? null).filter((lesson) => lesson !== null),
+    lengths((row, k) => fitted.get(row)?.[k].modelOutputTokens ?? null).filter((observation) => observation !== null),
   );
 }
 

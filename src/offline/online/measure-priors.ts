@@ -70,7 +70,7 @@ function prepare(policy: LinearPolicy, stream: Stream, way: PriorWay, { tiers, s
       new Map(stream.models.map((id, i) => [id, mean(stream.queries.map(({ quality }) => quality[i]))])),
     );
   } else if (way === 'warm50' || way === 'warm300') {
-    policy.addSums(sumsOf(recordedLessons(stream, RECORDED[way]), stream.dimensions));
+    policy.addSums(sumsOf(recordedObservations(stream, RECORDED[way]), stream.dimensions));
   } else if (way !== 'price') {
     policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, scaled(slopes, SLOPE_SHARES[way])));
   }
@@ -87,7 +87,7 @@ function scaled(slopes: TierKnowledge['slopes'], share: number): Map<Tier, Float
 }
 
 /** All models' outcomes on so many queries that are not scored. */
-function recordedLessons(stream: Stream, count: number): Observation[] {
+function recordedObservations(stream: Stream, count: number): Observation[] {
   return stream.queries.slice(SCORED, SCORED + count).flatMap(({ context, quality, cost }) =>
     stream.models.flatMap((arm, i): Observation[] => {
       const outputTokens = recordedOutputTokens(stream.prices[i], cost[i]);

@@ -3,7 +3,7 @@ import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
 import type { FeedbackRequest } from '../../../src/domain/selection.ts';
 import { observationsOf } from '../../../src/gateway/observations.ts';
-import { recordedLessons } from '../../../src/offline/arms/recorded-lessons.ts';
+import { recordedObservations } from '../../../src/offline/arms/recorded-observations.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../../../src/offline/log/decision-records.ts';
 import { exportRow } from '../../../src/offline/log/export-row.ts';
 import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
@@ -146,7 +146,7 @@ describe('exportRow', () => {
         const events = [decided('d', { arm: 'big', choices }), end, rated('d', 'a', 0.25)];
         const row = exportRow(await record(...events));
         const arm = { id: 'big', price: { input: 1, output: 1 } };
-        const taught = recordedLessons(row as RecordedRow, Float64Array.of(1), () => arm).map(({ kind }) => kind);
+        const taught = recordedObservations(row as RecordedRow, Float64Array.of(1), () => arm).map(({ kind }) => kind);
         const learned = [...observationsOf(events, FEATURE_MAP, DIMENSIONS).values()].map(({ kind }) => kind);
         expect(taught.sort(), JSON.stringify({ choices, end })).toEqual(learned.sort());
       }
@@ -156,7 +156,7 @@ describe('exportRow', () => {
   it('teaches no length that a limit cut off', async () => {
     const row = exportRow(await record(decided('d'), completed('d', { finishReason: 'length' }), rated('d', 'a', 1)));
     const arm = { id: 'big', price: { input: 1, output: 1 } };
-    const taught = recordedLessons(row as RecordedRow, Float64Array.of(1), () => arm);
+    const taught = recordedObservations(row as RecordedRow, Float64Array.of(1), () => arm);
     expect(taught.map(({ kind }) => kind)).toEqual(['quality']);
   });
 

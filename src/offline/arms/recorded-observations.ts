@@ -14,7 +14,7 @@ export interface RecordedArm {
  * has ratings, else the quality; lengths of single whole answers only, and none that was merely assumed.
  * @param context x: length d, x[0] = 1 @param armOf null for a model that is left out
  */
-export function recordedLessons(
+export function recordedObservations(
   row: RecordedRow,
   context: Float64Array,
   armOf: (model: string) => RecordedArm | null,
@@ -22,7 +22,7 @@ export function recordedLessons(
   return Object.entries(row.models).flatMap(([model, outcome]) => {
     const arm = armOf(model);
     if (!arm) return [];
-    const lessons: Observation[] = rewards(row, outcome).map(({ reward, weight }) => ({
+    const observations: Observation[] = rewards(row, outcome).map(({ reward, weight }) => ({
       kind: 'quality',
       arm: arm.id,
       context,
@@ -34,9 +34,9 @@ export function recordedLessons(
     const tellsLength = isWhole && (row.choices ?? 1) === 1 && !row.estimated;
     const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
     if (outputTokens !== null) {
-      lessons.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });
+      observations.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });
     }
-    return lessons;
+    return observations;
   });
 }
 

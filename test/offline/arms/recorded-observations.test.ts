@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { outputTokensOf, recordedLessons } from '../../../src/offline/arms/recorded-lessons.ts';
+import { outputTokensOf, recordedObservations } from '../../../src/offline/arms/recorded-observations.ts';
 import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
 
 const price = { input: 1, output: 4 };
@@ -11,18 +11,22 @@ const row = (outcome: RecordedRow['models'][string], fields: Partial<RecordedRow
   ...fields,
 });
 
-describe('recordedLessons', () => {
+describe('recordedObservations', () => {
   it('teaches quality and length of the models that are arms', () => {
-    expect(recordedLessons(row({ quality: 0.7, outTokens: 90 }), x, armOf)).toEqual([
+    expect(recordedObservations(row({ quality: 0.7, outTokens: 90 }), x, armOf)).toEqual([
       { kind: 'quality', arm: 'arm', context: x, reward: 0.7, weight: 1 },
       { kind: 'length', arm: 'arm', context: x, outputTokens: 90, predictedTokens: null, weight: 1 },
     ]);
-    expect(recordedLessons(row({ quality: null, cost: null }), x, armOf)).toEqual([]);
+    expect(recordedObservations(row({ quality: null, cost: null }), x, armOf)).toEqual([]);
   });
 
   it('takes ratings one by one, as the gateway does, and no length of a broken answer', () => {
     const ratings = [0, 1, 0.5].map((score, i) => ({ source: `s${i}`, score, time: '2026-11-25T00:00:00Z' }));
-    const lessons = recordedLessons(row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }), x, armOf);
+    const lessons = recordedObservations(
+      row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }),
+      x,
+      armOf,
+    );
     expect(lessons.map((lesson) => lesson.kind === 'quality' && lesson.reward)).toEqual([0, 1, 0.5]);
   });
 
@@ -32,7 +36,11 @@ describe('recordedLessons', () => {
       { source: 'user', score: 1, time, reward: 1.25, weight: 0.36 },
       { source: 'judge', score: 0, time, weight: 0 },
     ];
-    const lessons = recordedLessons(row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }), x, armOf);
+    const lessons = recordedObservations(
+      row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }),
+      x,
+      armOf,
+    );
     expect(lessons).toEqual([{ kind: 'quality', arm: 'arm', context: x, reward: 1.25, weight: 0.36 }]);
   });
 });
