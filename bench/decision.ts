@@ -7,7 +7,7 @@ import type { Arm } from '../src/domain/arm.ts';
 import type { ChatBody } from '../src/domain/chat.ts';
 import { type Features, Featurizer } from '../src/features/featurizer.ts';
 import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
-import { LearnerState } from '../src/gateway/learner-state.ts';
+import { LearnerState } from '../src/gateway/learning/learner-state.ts';
 import { Breakers } from '../src/routing/breaker.ts';
 import { Load } from '../src/routing/load.ts';
 import { RateLimits } from '../src/routing/rate-limits.ts';

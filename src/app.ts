@@ -13,7 +13,7 @@ import { Feedback } from './gateway/feedback.ts';
 import { FeedbackRequests } from './gateway/feedback-requests.ts';
 import { ImplicitSignals } from './gateway/implicit-signals.ts';
 import { KeyLimiter } from './gateway/key-limiter.ts';
-import type { Learner } from './gateway/learner.ts';
+import type { Learner } from './gateway/learning/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { HashedKey } from './http/auth.ts';

@@ -1,7 +1,7 @@
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import type { WarmStartFile } from '../gateway/warm-start-file.ts';
+import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';
 import { refuseOpenGateway } from '../wiring/keys.ts';
 import { StartError } from '../wiring/start-error.ts';

@@ -8,7 +8,7 @@ import type { ChatInput } from './chat-input.ts';
 import { type Conversation, Conversations } from './conversations.ts';
 import type { FeedbackRequests } from './feedback-requests.ts';
 import type { KeyLimiter } from './key-limiter.ts';
-import type { Learner } from './learner.ts';
+import type { Learner } from './learning/learner.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';

@@ -11,7 +11,7 @@ import type { VolunteerWeights } from '../domain/selection.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
-import type { Learner } from './learner.ts';
+import type { Learner } from './learning/learner.ts';
 import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 

@@ -4,13 +4,13 @@ import type { ModelChangeEvent, StoredEvent } from '../domain/events.ts';
 import { changedBy, type ModelChanges } from '../domain/model-changes.ts';
 import type { Load } from '../routing/load.ts';
 import type { Clock } from '../util/clock.ts';
-import type { DriftReset } from './arm-resets.ts';
 import type { EventLog } from './event-log.ts';
-import type { Learner } from './learner.ts';
+import type { DriftReset } from './learning/arm-resets.ts';
+import type { Learner } from './learning/learner.ts';
+import type { SnapshotChange } from './learning/upstream-versions.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
-import type { SnapshotChange } from './upstream-versions.ts';
 
 /** What the config and the changes make of one model; see `config/model-catalog.ts`. */
 export interface ModelListing {

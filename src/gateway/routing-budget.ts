@@ -2,7 +2,7 @@ import type { Decision } from '../domain/decision.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import type { RoutingBudgetLedger } from '../routing/routing-budget-ledger.ts';
 import type { Clock } from '../util/clock.ts';
-import type { Learner } from './learner.ts';
+import type { Learner } from './learning/learner.ts';
 import type { Metrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
 

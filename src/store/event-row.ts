@@ -114,8 +114,9 @@ export function aliasOf(event: GatewayEvent): string | null {
 /**
  * A decision is made once and ends once: a commit that is tried again, because its answer was lost, writes nothing
  * twice. Clients choose idempotency keys freely, so a key holds for its decision only.
+ * @returns null for events that are written each time
  */
-function uniqueKeyOf(event: GatewayEvent): string | null {
+export function uniqueKeyOf(event: GatewayEvent): string | null {
   if (event.type === 'decided' || event.type === 'completed') return `${event.type}:${event.decisionId}`;
   // Every process that tails the log sees the same drift.
   if (event.type === 'drifted') return `drifted:${event.model}:${event.at}`;

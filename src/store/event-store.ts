@@ -20,8 +20,9 @@ export interface PruneBefore {
 export interface EventStore {
   /**
    * Appends in the given order, all or none; durable (it would survive a power cut) once resolved.
-   * A rating whose idempotency key was already used for its decision is not written again: the earlier one is
-   * returned in its place.
+   * A rating whose idempotency key was already used for its decision is not written again, nor are a decision and its end
+   * or the same alarm of drift: the earlier event is returned in its place. So a commit of which nobody knows whether
+   * it succeeded may be tried again. Other events of models are written each time; the learner's fold ignores the second.
    * @param events none: tells whether the store could take some
    */
   append(events: readonly GatewayEvent[]): Promise<StoredEvent[]>;

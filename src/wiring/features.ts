@@ -17,7 +17,7 @@ import {
   HUB_CACHE,
   TransformersEmbedder,
 } from '../features/transformers/transformers-embedder.ts';
-import { readWarmStart, type WarmStartFile } from '../gateway/warm-start-file.ts';
+import { readWarmStart, type WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
 import { StartError } from './start-error.ts';
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Featurizer } from '../features/featurizer.ts';
 import { EventLog } from '../gateway/event-log.ts';
-import { Learner } from '../gateway/learner.ts';
+import { Learner } from '../gateway/learning/learner.ts';
 import { LogWatch } from '../gateway/log-watch.ts';
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';

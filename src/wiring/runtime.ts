@@ -2,7 +2,7 @@ import { enabledArms } from '../config/arms.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Tier } from '../domain/arm.ts';
-import type { Learner } from '../gateway/learner.ts';
+import type { Learner } from '../gateway/learning/learner.ts';
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import type { Runtime } from '../gateway/runtime.ts';

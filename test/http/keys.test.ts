@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
-import { FakeStore } from '../gateway/unit/fake-store.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { FakeStore } from '../support/fake-store.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
-import { FakeStore } from '../gateway/unit/fake-store.ts';
 import { decided } from '../gateway/unit/support.ts';
+import { FakeStore } from '../support/fake-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 function setUp() {

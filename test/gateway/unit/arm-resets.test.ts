@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../../src/domain/events.ts';
-import { ArmResets } from '../../../src/gateway/arm-resets.ts';
+import { ArmResets } from '../../../src/gateway/learning/arm-resets.ts';
 
 const of = (model: string, sequence: number) => ({ decisionId: null, time: 1_700_000_000_000, model, sequence });
 const resetOf = (model: string, sequence: number): StoredEvent<ModelResetEvent> => ({

@@ -2,15 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { DRIFT } from '../../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
 import type { DriftedEvent, GatewayEvent, LaunchedEvent, StoredEvent } from '../../../src/domain/events.ts';
-import { Learner } from '../../../src/gateway/learner.ts';
-import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
+import type { WarmStartFile } from '../../../src/gateway/learning/warm-start-file.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
-import type { WarmStartFile } from '../../../src/gateway/warm-start-file.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { predictions } from '../../bandit/support.ts';
 import { armOf } from '../../routing/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import {
   ARMS,
   bitsOf,

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { EventLog } from '../../../src/gateway/event-log.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import { completed, decided, metricValue, RecordingLogger, rated, withdrawn } from './support.ts';
 
 function setUp() {
@@ -229,7 +229,8 @@ describe('EventLog', () => {
     store.failing = true;
     eventLog.record(decided('first'));
     await eventLog.flush();
-    const event = decided('many');
+    // Written as often as it comes, for it has no idempotency key.
+    const event = rated('many', 'fb', 1);
     for (let i = 0; i < 50_004; i++) eventLog.record(i === 50_003 ? decided('newest') : event);
     expect(await metricValue(metrics.eventsLost)).toBe(5);
     store.failing = false;

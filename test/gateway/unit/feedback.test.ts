@@ -4,8 +4,8 @@ import { EventLog } from '../../../src/gateway/event-log.ts';
 import { Feedback, type FeedbackParts } from '../../../src/gateway/feedback.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import type { KeyLimits } from '../../../src/gateway/runtime.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import { completed, decided, RecordingLogger } from './support.ts';
 
 function setUp() {

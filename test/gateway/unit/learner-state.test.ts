@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
-import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { armOf } from '../../routing/support.ts';
 import {

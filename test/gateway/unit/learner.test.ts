@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
-import { Learner } from '../../../src/gateway/learner.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { spoilModels } from '../../bandit/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import {
   bitsOf,
   completed,

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { STRUCTURE_DIMENSIONS } from '../../../src/features/structure.ts';
-import { Learner } from '../../../src/gateway/learner.ts';
-import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import { bitsOf, completed, decided, interleaved, numbered, RecordingLogger, rated, withdrawn } from './support.ts';
 
 /** Two maps whose embedders differ in everything, one whose structural features mean something else, and their embeddings' dimensions. */

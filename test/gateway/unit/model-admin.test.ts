@@ -2,13 +2,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { modelCatalog } from '../../../src/config/model-catalog.ts';
 import { EventLog } from '../../../src/gateway/event-log.ts';
-import { Learner } from '../../../src/gateway/learner.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { ModelAdmin } from '../../../src/gateway/model-admin.ts';
 import { Load } from '../../../src/routing/load.ts';
 import { parse } from '../../config/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import { DIMENSIONS, FEATURE_MAP, RecordingLogger } from './support.ts';
 
 const LOADED = parse(`

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { lengthBeyond } from '../../../src/bandit/length-model.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
-import { observationsOf } from '../../../src/gateway/observations.ts';
+import { observationsOf } from '../../../src/gateway/learning/observations.ts';
 import { completed, DIMENSIONS, decided, explanationOf, FEATURE_MAP, rated, withdrawn } from './support.ts';
 
 const lessonsOf = (...events: Parameters<typeof observationsOf>[0]) => {

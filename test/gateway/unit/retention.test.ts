@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { Learner } from '../../../src/gateway/learner.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Retention } from '../../../src/gateway/retention.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import {
   bitsOf,
   completed,

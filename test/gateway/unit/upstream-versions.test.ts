@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DriftedEvent, GatewayEvent, SnapshotChangedEvent } from '../../../src/domain/events.ts';
-import { Learner } from '../../../src/gateway/learner.ts';
-import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { Learner } from '../../../src/gateway/learning/learner.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { predictions } from '../../bandit/support.ts';
 import { armOf } from '../../routing/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { FakeStore } from './fake-store.ts';
 import {
   ARMS,
   bitsOf,

@@ -2,13 +2,12 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { activeRatings } from '../../../src/domain/ratings.ts';
 import type { FeedbackRequest } from '../../../src/domain/selection.ts';
-import { observationsOf } from '../../../src/gateway/observations.ts';
+import { observationsOf } from '../../../src/gateway/learning/observations.ts';
 import { recordedObservations } from '../../../src/offline/arms/recorded-observations.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../../../src/offline/log/decision-records.ts';
 import { exportRow } from '../../../src/offline/log/export-row.ts';
 import { LogSummarizer, type LogSummary } from '../../../src/offline/log/log-summary.ts';
 import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
-import { FakeStore } from '../../gateway/unit/fake-store.ts';
 import {
   completed,
   DIMENSIONS,
@@ -18,6 +17,7 @@ import {
   rated,
   withdrawn,
 } from '../../gateway/unit/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 
 let store: FakeStore;
 beforeEach(() => {

@@ -4,7 +4,7 @@ import type { Arm } from '../../../src/domain/arm.ts';
 import type { Decision } from '../../../src/domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
 import type { Reliability } from '../../../src/domain/reliability.ts';
-import { LearnerState } from '../../../src/gateway/learner-state.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
 import type { Period } from '../../../src/offline/log/decision-records.ts';
 import { type ReplayedLog, type ReplayStart, replayLog } from '../../../src/offline/replay/replay-log.ts';
 import { type ReplayReport, replayReport } from '../../../src/offline/replay/report.ts';
@@ -14,9 +14,9 @@ import { Load } from '../../../src/routing/load.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
 import { Router } from '../../../src/routing/router.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
-import { FakeStore } from '../../gateway/unit/fake-store.ts';
 import { completed, decided, rated } from '../../gateway/unit/support.ts';
 import { armOf, profileOf } from '../../routing/support.ts';
+import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 /** What a model of the simulated world is like. Contexts are [1, ±1], both equally likely. */

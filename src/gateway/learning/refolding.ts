@@ -1,9 +1,9 @@
-import type { EventStore } from '../store/event-store.ts';
-import type { Clock } from '../util/clock.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Folding } from './folding.ts';
 import type { LogTail, PlaceInLog } from './log-tail.ts';
-import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
 
 const RETRY_MS = 1000;
 const AT_MOST_EVERY_MS = 60_000;

@@ -1,5 +1,5 @@
-import type { Context } from '../domain/context.ts';
-import { type Kept, keptFeatures } from '../features/feature-map.ts';
+import type { Context } from '../../domain/context.ts';
+import { type Kept, keptFeatures } from '../../features/feature-map.ts';
 
 /** What was carried over of contexts that another feature map made. */
 export type CarriedOver = Exclude<Kept, 'all'>;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { LinearPolicy } from '../bandit/linear-policy.ts';
-import { parseWarmStart, type WarmStart } from '../bandit/warm-start.ts';
-import { messageOf } from '../domain/errors.ts';
+import { LinearPolicy } from '../../bandit/linear-policy.ts';
+import { parseWarmStart, type WarmStart } from '../../bandit/warm-start.ts';
+import { messageOf } from '../../domain/errors.ts';
 
 /** A warm start as a file holds it. */
 export interface WarmStartFile extends WarmStart {

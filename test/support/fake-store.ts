@@ -1,7 +1,8 @@
-import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
-import type { EventStore, PruneBefore, Snapshot } from '../../../src/store/event-store.ts';
+import type { GatewayEvent, StoredEvent } from '../../src/domain/events.ts';
+import { aliasOf, uniqueKeyOf } from '../../src/store/event-row.ts';
+import type { EventStore, PruneBefore, Snapshot } from '../../src/store/event-store.ts';
 
-/** An event store in memory that fails when told to, and can be held up. Keeps no idempotency keys. */
+/** An event store in memory that fails when told to, and can be held up. */
 export class FakeStore implements EventStore {
   readonly events: StoredEvent[] = [];
   readonly snapshots = new Map<string, Snapshot>();
@@ -10,6 +11,7 @@ export class FakeStore implements EventStore {
   /** Starting points of all reads. */
   readonly reads: number[] = [];
   lookUps = 0;
+  readonly #byKey = new Map<string | null, StoredEvent>();
   /** Or why. */
   failing: boolean | string = false;
   /** While set, appends wait for it. */
@@ -19,9 +21,22 @@ export class FakeStore implements EventStore {
     this.commits.push([...events]);
     await this.gate;
     this.#check();
-    const last = this.events.at(-1)?.sequence ?? 0;
-    const stored = events.map((event, i) => ({ ...event, sequence: last + 1 + i }));
-    this.events.push(...stored);
+    // Throws for what no store could write, before any of them is there.
+    for (const event of events) if (!Number.isFinite(event.time)) throw new Error('an event without a time');
+    return events.map((event) => this.#known(event) ?? this.#added(event));
+  }
+
+  #known(event: GatewayEvent): StoredEvent | undefined {
+    const known = this.#byKey.get(uniqueKeyOf(event));
+    // Tests put other logs in this one's place.
+    return known && this.events.some((stored) => stored === known) ? known : undefined;
+  }
+
+  #added(event: GatewayEvent): StoredEvent {
+    const stored = { ...event, sequence: (this.events.at(-1)?.sequence ?? 0) + 1 };
+    this.events.push(stored);
+    const key = uniqueKeyOf(event);
+    if (key !== null) this.#byKey.set(key, stored);
     return stored;
   }
 
@@ -34,9 +49,8 @@ export class FakeStore implements EventStore {
   async findDecision(id: string): Promise<StoredEvent[]> {
     this.#check();
     this.lookUps++;
-    const named = this.events.findLast(
-      (event) => event.decisionId === id || ('completionId' in event && event.completionId === id),
-    );
+    const named =
+      this.events.find(({ decisionId }) => decisionId === id) ?? this.events.findLast((event) => aliasOf(event) === id);
     return named ? this.events.filter(({ decisionId }) => decisionId === named.decisionId) : [];
   }
 

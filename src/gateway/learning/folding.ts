@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf } from '../domain/errors.ts';
-import type { StoredEvent } from '../domain/events.ts';
-import type { Clock } from '../util/clock.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { StoredEvent } from '../../domain/events.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 import { type LogTail, recentDecisions } from './log-tail.ts';
-import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
 
 /** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
 const MS_PER_TURN = 3;

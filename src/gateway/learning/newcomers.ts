@@ -1,6 +1,6 @@
-import type { Arm } from '../domain/arm.ts';
-import type { LaunchedEvent } from '../domain/events.ts';
-import { mostUseful } from '../routing/most-useful.ts';
+import type { Arm } from '../../domain/arm.ts';
+import type { LaunchedEvent } from '../../domain/events.ts';
+import { mostUseful } from '../../routing/most-useful.ts';
 import type { LearnerState } from './learner-state.ts';
 
 export interface NewcomerParts {

@@ -1,5 +1,5 @@
-import type { Arm } from '../domain/arm.ts';
-import type { SnapshotChangedEvent, StoredEvent } from '../domain/events.ts';
+import type { Arm } from '../../domain/arm.ts';
+import type { SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 
 /** The last change of the upstream's model behind an arm. */
 export interface SnapshotChange {

@@ -1,6 +1,6 @@
-import type { StoredEvent } from '../domain/events.ts';
-import type { EventStore } from '../store/event-store.ts';
-import { LruMap } from '../util/lru-map.ts';
+import type { StoredEvent } from '../../domain/events.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import { LruMap } from '../../util/lru-map.ts';
 
 const READ_BATCH = 500;
 /** Events just written that are kept for folding; beyond it they are read back like any other. */

@@ -1,7 +1,7 @@
-import { DRIFT } from '../bandit/defaults.ts';
-import type { DriftOptions } from '../bandit/drift-monitor.ts';
-import type { Observation } from '../bandit/policy.ts';
-import type { ArmExplanation, Decision } from '../domain/decision.ts';
+import { DRIFT } from '../../bandit/defaults.ts';
+import type { DriftOptions } from '../../bandit/drift-monitor.ts';
+import type { Observation } from '../../bandit/policy.ts';
+import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import {
   type CompletedEvent,
   type DecidedEvent,
@@ -14,10 +14,10 @@ import {
   type ModelResetEvent,
   type SnapshotChangedEvent,
   type StoredEvent,
-} from '../domain/events.ts';
-import { changedBy } from '../domain/model-changes.ts';
-import { coefficientsUnder } from '../features/feature-map.ts';
-import type { PricedTokens } from '../routing/arm-statistics.ts';
+} from '../../domain/events.ts';
+import { changedBy } from '../../domain/model-changes.ts';
+import { coefficientsUnder } from '../../features/feature-map.ts';
+import type { PricedTokens } from '../../routing/arm-statistics.ts';
 import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type Lesson, observationsOf } from './observations.ts';

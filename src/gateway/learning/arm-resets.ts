@@ -1,4 +1,4 @@
-import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../domain/events.ts';
+import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/events.ts';
 
 /** A drift alarm's reset of an arm: the number of its event, when and why it came, and the share that counts since. */
 export type DriftReset = Pick<

@@ -1,10 +1,10 @@
-import { lengthBeyond } from '../bandit/length-model.ts';
-import type { Observation } from '../bandit/policy.ts';
-import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
-import { countingRatings, isImplicit } from '../domain/ratings.ts';
-import { type Reliability, weighedRating } from '../domain/reliability.ts';
-import { isAsked, selectionWeight } from '../domain/selection.ts';
-import { contextUnder } from '../features/feature-map.ts';
+import { lengthBeyond } from '../../bandit/length-model.ts';
+import type { Observation } from '../../bandit/policy.ts';
+import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../../domain/events.ts';
+import { countingRatings, isImplicit } from '../../domain/ratings.ts';
+import { type Reliability, weighedRating } from '../../domain/reliability.ts';
+import { isAsked, selectionWeight } from '../../domain/selection.ts';
+import { contextUnder } from '../../features/feature-map.ts';
 
 /** What one event of a decision teaches. */
 export type Lesson = Observation & {

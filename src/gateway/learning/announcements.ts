@@ -1,10 +1,10 @@
-import { SNAPSHOT_REMAINS } from '../bandit/defaults.ts';
-import type { DriftOptions } from '../bandit/drift-monitor.ts';
-import type { GatewayEvent, SnapshotChangedEvent, StoredEvent } from '../domain/events.ts';
-import type { Clock } from '../util/clock.ts';
+import { SNAPSHOT_REMAINS } from '../../bandit/defaults.ts';
+import type { DriftOptions } from '../../bandit/drift-monitor.ts';
+import type { GatewayEvent, SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
-import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
 import { launchesDue, type NewcomerParts } from './newcomers.ts';
 
 export interface AnnouncementsOptions {

@@ -1,9 +1,9 @@
-import { messageOf } from '../domain/errors.ts';
-import type { EventStore } from '../store/event-store.ts';
-import type { Clock } from '../util/clock.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { EventStore } from '../../store/event-store.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
-import type { Logger } from './logger.ts';
-import type { Metrics } from './metrics.ts';
 
 const NAME = 'learner';
 const EVERY = { events: 500, ms: 60_000 };

@@ -1,6 +1,6 @@
-import type { DecidedEvent, GatewayEvent } from '../domain/events.ts';
-import { activeRatings } from '../domain/ratings.ts';
-import type { VolunteerWeights } from '../domain/selection.ts';
+import type { DecidedEvent, GatewayEvent } from '../../domain/events.ts';
+import { activeRatings } from '../../domain/ratings.ts';
+import type { VolunteerWeights } from '../../domain/selection.ts';
 
 /** Ratings that are needed of audited answers before volunteers count, and how many of them good and bad. */
 const ENOUGH = { ratings: 20, ofEach: 5 };
