@@ -1,6 +1,4 @@
 import { drive } from '../demo/drive.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
-import { renderTable } from '../demo/table.ts';
 import { startSimulatedUpstream } from '../demo/upstream.ts';
 import { PLAIN, runStream } from '../offline/online/run-stream.ts';
 import { FIRST_SEED, loadOnlineData, PURPOSE, type Stream, streamOf, utility } from '../offline/online/stream.ts';
@@ -10,7 +8,9 @@ import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';
 import { mean } from '../util/statistics.ts';
 import { startRecordedGateway } from './loopback-gateway.ts';
+import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
+import { renderTable } from './table.ts';
 
 export interface LabelledBenchOptions {
   data: string;

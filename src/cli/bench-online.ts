@@ -1,8 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { ProgressLine } from '../demo/progress-line.ts';
-import { renderTable } from '../demo/table.ts';
 import { drawLearningCurve } from '../offline/online/learning-curve-plot.ts';
 import { type SeedMeasurement, WAYS, type Way } from '../offline/online/measure-seed.ts';
 import { runJobs } from '../offline/online/run-jobs.ts';
@@ -10,7 +8,9 @@ import { SCENARIOS, type ScenarioName } from '../offline/online/scenarios.ts';
 import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
+import { renderTable } from './table.ts';
 
 export interface OnlineBenchOptions {
   data: readonly string[];

@@ -1,5 +1,4 @@
 import { drive } from '../demo/drive.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun } from '../demo/standing.ts';
 import { sharesByTag, type TagShares } from '../demo/tag-shares.ts';
@@ -16,6 +15,7 @@ import {
 import { systemClock } from '../util/clock.ts';
 import { seededRandom } from '../util/random.ts';
 import { startRecordedGateway, tagCounts } from './loopback-gateway.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface BenchRunOptions {
   data: string;

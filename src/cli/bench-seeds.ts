@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
-import { renderTable } from '../demo/table.ts';
 import { loadRecordedOutcomes } from '../recorded/recorded-outcomes.ts';
 import { mean, standardDeviation } from '../util/statistics.ts';
 import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
 import { tellLeftOut } from './recorded-notes.ts';
+import { renderTable } from './table.ts';
 
 export interface BenchSeedsOptions extends BenchRunOptions {
   /** Orders, with prices and choices of their own: `seed` and those that follow it. */

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { renderTable } from '../demo/table.ts';
 import { topTags } from '../demo/tag-shares.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
@@ -9,6 +8,7 @@ import { recordedOutcomes } from '../recorded/recorded-prices.ts';
 import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
 import { tellLeftOut } from './recorded-notes.ts';
 import { percent, renderRun } from './run-table.ts';
+import { renderTable } from './table.ts';
 
 export interface BenchOptions extends BenchRunOptions {
   json?: boolean;

@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { ConversionReport } from '../offline/convert/conversion-report.ts';
 import { convertRouterBench } from '../offline/convert/convert.ts';
 import { openTable } from '../offline/convert/open-table.ts';
 import { routerBenchLayout } from '../offline/convert/routerbench.ts';
 import { systemClock } from '../util/clock.ts';
 import { refuseToOverwrite, writeJsonLines } from '../util/write-json-lines.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface ConvertOptions {
   /** Beside the table when absent. */

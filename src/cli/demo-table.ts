@@ -1,7 +1,7 @@
 import type { RunReport } from '../demo/standing.ts';
-import { renderTable } from '../demo/table.ts';
 import { type TagShares, topTags } from '../demo/tag-shares.ts';
 import { percent, renderRun } from './run-table.ts';
+import { renderTable } from './table.ts';
 
 /** Rows of the table of tags. */
 const SHOWN_TAGS = 12;

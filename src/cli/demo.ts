@@ -2,7 +2,6 @@ import { type DrivenQuery, drive } from '../demo/drive.ts';
 import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
 import { SIMULATED_MODELS } from '../demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, type SimulatedOutcome, simulateOutcomes } from '../demo/outcomes.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { type DemoQuery, generateQueries } from '../demo/queries.ts';
 import { QueryBook } from '../demo/query-book.ts';
 import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
@@ -14,6 +13,7 @@ import { systemClock } from '../util/clock.ts';
 import { type Random, seededRandom } from '../util/random.ts';
 import { renderDemo } from './demo-table.ts';
 import { startLoopbackGateway, tagCounts } from './loopback-gateway.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface DemoOptions {
   queries: number;

@@ -1,8 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { ProgressLine } from '../demo/progress-line.ts';
-import { renderTable } from '../demo/table.ts';
 import { evaluateFiles } from '../offline/evaluate/evaluate.ts';
 import { drawEvaluation } from '../offline/evaluate/plot.ts';
 import { POINT_TITLES, POINTS, PREDICTORS } from '../offline/evaluate/predictors.ts';
@@ -16,7 +14,9 @@ import {
 import type { EvaluationResult } from '../offline/evaluate/worker.ts';
 import { datasetName } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
+import { renderTable } from './table.ts';
 
 export interface EvaluateOptions {
   data: string[];

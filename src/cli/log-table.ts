@@ -1,5 +1,5 @@
-import { renderTable } from '../demo/table.ts';
 import type { LogSummary } from '../offline/log/log-summary.ts';
+import { renderTable } from './table.ts';
 
 /** What the log holds, as a table with its totals above. */
 export function renderLogSummary(summary: LogSummary): string {

@@ -1,5 +1,4 @@
 import { loadConfig } from '../config/load.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../offline/log/decision-records.ts';
 import { exportRow } from '../offline/log/export-row.ts';
 import { LogSummarizer } from '../offline/log/log-summary.ts';
@@ -8,6 +7,7 @@ import { refuseToOverwrite, streamJsonLines, writeJsonLines } from '../util/writ
 import { openEventLog } from '../wiring/event-log.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
+import { ProgressLine } from './progress-line.ts';
 
 /** The decisions to read: of the log that the config names, in a period. */
 export interface LogOptions extends Period {

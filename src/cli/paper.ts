@@ -2,7 +2,6 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { EXPERIMENTS } from '../offline/paper/experiments.ts';
 import { drawExperiment } from '../offline/paper/plots.ts';
 import { plotName, renderReport } from '../offline/paper/report.ts';
@@ -10,6 +9,7 @@ import { type ExperimentRun, runExperiments } from '../offline/paper/run.ts';
 import { summaryOf } from '../offline/paper/summary.ts';
 import { readRecordedRows } from '../recorded/recorded-row.ts';
 import { systemClock } from '../util/clock.ts';
+import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 
 export interface PaperCommandOptions {

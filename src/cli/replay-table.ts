@@ -1,7 +1,7 @@
-import { renderTable } from '../demo/table.ts';
 import type { Estimate, OutcomeEstimates } from '../offline/replay/estimators.ts';
 import { LEFT_OUT, type LeftOut } from '../offline/replay/replay-log.ts';
 import type { ReplayReport } from '../offline/replay/report.ts';
+import { renderTable } from './table.ts';
 
 /** The answer or the refusal, and below it what it rests on. */
 export function renderReplay(report: ReplayReport): string {

@@ -1,6 +1,5 @@
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { loadReplayPolicy, type ReplayPolicy } from '../config/replay-policy.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import type { Period } from '../offline/log/decision-records.ts';
 import { type ReplayStart, replayLog } from '../offline/replay/replay-log.ts';
 import { type ReplayReport, replayReport } from '../offline/replay/report.ts';
@@ -9,6 +8,7 @@ import { systemClock } from '../util/clock.ts';
 import { openEventLog } from '../wiring/event-log.ts';
 import { startReplayLearner } from '../wiring/replay-learner.ts';
 import { configFile } from './config-file.ts';
+import { ProgressLine } from './progress-line.ts';
 import { renderReplay } from './replay-table.ts';
 
 export interface ReplayOptions extends Period {

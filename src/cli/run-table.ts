@@ -1,5 +1,5 @@
 import type { RunReport, Standing } from '../demo/standing.ts';
-import { renderTable } from '../demo/table.ts';
+import { renderTable } from './table.ts';
 
 /** The result of a run, its first and last third, and the simple ways beside it. */
 export function renderRun(report: RunReport): string {

@@ -3,12 +3,12 @@ import { dirname } from 'node:path';
 import { formatWarmStart } from '../bandit/warm-start.ts';
 import { enabledArms } from '../config/arms.ts';
 import { loadConfig } from '../config/load.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
 import { shellWord } from '../util/shell-word.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface TrainArmsOptions {
   /** Recorded outcomes, or exports of a gateway's log. */

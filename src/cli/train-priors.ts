@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { TIER_PRIORS_FILE } from '../bandit/tier-priors.ts';
 import { loadConfig } from '../config/load.ts';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
 import { trainPriors } from '../offline/priors/train-priors.ts';
 import { systemClock } from '../util/clock.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface TrainPriorsOptions {
   data: string[];

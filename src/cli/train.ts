@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ProgressLine } from '../demo/progress-line.ts';
 import { DEFAULT_MAP, descriptionFile } from '../features/lexical-map.ts';
 import { SentenceEncoder } from '../features/transformers/sentence-encoder.ts';
 import { cannotLoad, HUB_CACHE } from '../features/transformers/transformers-embedder.ts';
@@ -11,6 +10,7 @@ import { parseKnownTags } from '../offline/features/describe.ts';
 import { type TrainedMap, type TrainingRequest, trainLexicalMap } from '../offline/features/train.ts';
 import { trainProjection } from '../offline/features/train-projection.ts';
 import { systemClock } from '../util/clock.ts';
+import { ProgressLine } from './progress-line.ts';
 
 export interface TrainFeaturesOptions {
   embedder: 'lexical' | 'transformers';

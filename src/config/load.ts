@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Document, isAlias, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isAlias, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { crossCheck, type Problem } from './cross-check.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -181,17 +181,9 @@ function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly unknow
   ancestors.forEach((ancestor, i) => {
     const next = ancestors[i + 1];
     if (isPair(ancestor)) path.push(isScalar(ancestor.key) ? String(ancestor.key.value) : String(ancestor.key));
-    else if (isSequence(ancestor)) path.push(next === undefined ? Number(key) : ancestor.items.indexOf(next));
+    else if (isSeq(ancestor)) path.push(next === undefined ? Number(key) : ancestor.items.indexOf(next));
   });
   return path;
-}
-
-function isPair(value: unknown): value is { key: unknown; value: unknown } {
-  return typeof value === 'object' && value !== null && 'key' in value && 'value' in value;
-}
-
-function isSequence(value: unknown): value is { items: unknown[] } {
-  return typeof value === 'object' && value !== null && value.constructor.name === 'YAMLSeq';
 }
 
 /** `models[1].price.input (line 12)`; the line of the nearest parent where the path itself is absent. */

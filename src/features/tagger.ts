@@ -22,10 +22,6 @@ export class Tagger {
     this.#places = places;
   }
 
-  get tags(): Tag[] {
-    return this.#places.tagNames.map((name, id) => ({ id, name }));
-  }
-
   /** @param vector of the embedder that the tags were found with @throws RangeError when it has other dimensions */
   tag(vector: Float32Array): Tag {
     const { centroids, precisions, tagNames } = this.#places;

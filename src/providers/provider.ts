@@ -75,8 +75,6 @@ export interface ProviderStream {
  * Neither retries: that is for `gateway/attempt`.
  */
 export interface Provider {
-  /** The provider's name in the config. */
-  readonly name: string;
   /** What its upstream keeps of a prompt: all of a long one by itself, or what the request marks and the usage then tells. */
   readonly promptCache: 'automatic' | 'marked';
   /** Resolves with the whole answer. */

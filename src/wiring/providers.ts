@@ -4,10 +4,12 @@ import type { Runtime } from '../gateway/runtime.ts';
 import { AnthropicProvider } from '../providers/anthropic/provider.ts';
 import { OpenAIProvider } from '../providers/openai/provider.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { Clock } from '../util/clock.ts';
 
 export function buildProviders(
   loaded: LoadedConfig,
   before: { loaded: LoadedConfig; runtime: Runtime } | null,
+  clock: Clock,
 ): Map<string, Provider> {
   const { config, missingKeys } = loaded;
   const providers = new Map<string, Provider>();
@@ -17,18 +19,17 @@ export function buildProviders(
     const settings = (of: Config) => JSON.stringify(of.providers[name]);
     const same = before && settings(before.loaded.config) === settings(config);
     const reused = same ? before.runtime.providers.get(name) : undefined;
-    providers.set(name, reused ?? buildProvider(name, provider));
+    providers.set(name, reused ?? buildProvider(provider, clock));
   }
   return providers;
 }
 
-function buildProvider(name: string, provider: ProviderConfig): Provider {
+function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
   const options = {
-    name,
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
   };
   return provider.type === 'anthropic'
-    ? new AnthropicProvider(options)
+    ? new AnthropicProvider({ ...options, clock })
     : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
 }

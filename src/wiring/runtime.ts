@@ -8,12 +8,14 @@ import type { Metrics } from '../gateway/metrics.ts';
 import type { Runtime } from '../gateway/runtime.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import { Router } from '../routing/router.ts';
+import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { buildProviders } from './providers.ts';
 import { auditOf, budgetTarget, implicitSettings } from './settings.ts';
 import { StartError } from './start-error.ts';
 
 export interface RuntimeParts {
+  clock: Clock;
   learner: Learner;
   metrics: Metrics;
   log: Logger;
@@ -47,7 +49,7 @@ export function buildRuntime(
   const budget = budgetTarget(targets.budget);
   return {
     arms,
-    providers: buildProviders(loaded, before),
+    providers: buildProviders(loaded, before, parts.clock),
     router: new Router(
       {
         arms,

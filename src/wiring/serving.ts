@@ -3,14 +3,12 @@ import type { LoadedConfig } from '../config/load.ts';
 import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
 import type { Runtime } from '../gateway/runtime.ts';
-import type { Clock } from '../util/clock.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
 import { buildRuntime, type RuntimeParts } from './runtime.ts';
 import { StartError } from './start-error.ts';
 
 export interface ServingParts extends RuntimeParts {
-  clock: Clock;
   /** Resolves once the requests that are under way now have ended. */
   requestsEnded(): Promise<void>;
 }

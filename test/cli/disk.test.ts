@@ -2,7 +2,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ServeProcess } from '../../bench/support/serve-process.ts';
@@ -10,6 +9,7 @@ import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send } from '../support/gateway.ts';
 import { COMPLETION, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -107,7 +107,7 @@ describe('a disk that is full', () => {
 
       rmSync(filler);
       execFileSync('mount', ['-o', 'remount,size=20m', disk]);
-      while (await degraded()) await sleep(20);
+      await until(async () => !(await degraded()));
       expect(await rate(await answer())).toBe(202);
       expect(gateway.output).toContain('The event store works again.');
       expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_events_lost_total 0');
@@ -139,7 +139,7 @@ describe('a database file that is read-only', () => {
 
       chmodSync(own, 0o755);
       chmodSync(database, 0o644);
-      while (await degraded()) await sleep(20);
+      await until(async () => !(await degraded()));
       expect(await rate(await answer())).toBe(202);
       expect(await gateway.end('SIGTERM')).toBe(0);
       if (isRoot) chownSync(database, 0, 0);
@@ -158,7 +158,7 @@ describe('a database that is corrupt', () => {
     expect(await degraded()).toBe(true);
     expect(gateway.output).toMatch(/"level":50.*not a database.*The event store failed/);
     rmSync(database);
-    while (await degraded()) await sleep(20);
+    await until(async () => !(await degraded()));
     expect(await rate(await answer())).toBe(202);
     expect(await gateway.end('SIGTERM')).toBe(0);
     expect(await ratingsIn(database)).toBe(1);

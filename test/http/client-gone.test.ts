@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { startRawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
 import { WIRES } from '../support/wire.ts';
 
 const kept = cleanup();
@@ -20,10 +21,6 @@ function client({ url }: TestGateway, fields: object) {
   });
   response.catch(() => {});
   return { response, leave: () => leaving.abort() };
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(5);
 }
 
 async function completedEvent({ gateway }: TestGateway) {

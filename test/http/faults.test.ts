@@ -167,7 +167,7 @@ describe('the time limits', () => {
         const answered = await send(completions(gateway), ask('x', fields));
         expect([answered.status, answered.headers.get('x-mixllm-model')]).toEqual([200, 'good']);
         expect(answered.text).toContain('[DONE]');
-        while (closed === 0) await sleep(5);
+        await until(() => closed > 0);
         const alone = await send(completions(gateway), ask('x', fields), {
           headers: { 'x-mixllm-no-fallback': 'true' },
         });
@@ -228,7 +228,7 @@ describe('the time limits', () => {
     socket.write(
       `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
-    while (!isStuck) await sleep(20);
+    await until(() => isStuck);
     clock.advance(40_000);
     await settled(gateway);
     const events = await gateway.gateway.store.readAfter(0, 10);

@@ -47,8 +47,9 @@ describe('the tag of a query', () => {
   it('is null while the embedder fails, and the query is answered all the same', async () => {
     const gateway = kept(await startTestGateway());
     const embed = vi.spyOn(LexicalEmbedder.prototype, 'embed').mockRejectedValue(new Error('no vector today'));
-    const reply = await send(`${gateway.url}/v1/chat/completions`, ask(MATHS, { model: 'small' }));
-    embed.mockRestore();
+    const reply = await send(`${gateway.url}/v1/chat/completions`, ask(MATHS, { model: 'small' })).finally(() =>
+      embed.mockRestore(),
+    );
     expect(reply.status).toBe(200);
     await settled(gateway);
     const { json } = await get(`${gateway.url}/v1/decisions/${reply.headers.get('x-mixllm-decision-id')}`);

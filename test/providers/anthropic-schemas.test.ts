@@ -2,6 +2,7 @@ import { transformJSONSchema } from '@anthropic-ai/sdk/lib/transform-json-schema
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plainSchema } from '../../src/providers/anthropic/plain-schema.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { callOf } from './contract.ts';
 import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
@@ -50,7 +51,7 @@ describe('what Claude refuses of a schema', () => {
   let provider: AnthropicProvider;
   beforeAll(async () => {
     upstream = await startUpstream();
-    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: upstream.url });
+    provider = new AnthropicProvider({ clock: systemClock, apiKey: 'sk-ant', baseUrl: upstream.url });
   });
   afterAll(async () => {
     await upstream.close();

@@ -1,5 +1,6 @@
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { describeProviderContract } from './contract.ts';
 import { fixture } from './upstream.ts';
 
@@ -15,8 +16,7 @@ Object.assign(process.env, {
 });
 
 describeProviderContract('OpenAIProvider', {
-  create: ({ baseUrl, apiKey }) =>
-    new OpenAIProvider({ name: 'openai', apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
+  create: ({ baseUrl, apiKey }) => new OpenAIProvider({ apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
   path: '/v1/chat/completions',
   requestIdHeader: 'x-request-id',
   completion: {
@@ -51,7 +51,7 @@ describeProviderContract('OpenAIProvider', {
 });
 
 describeProviderContract('AnthropicProvider', {
-  create: ({ baseUrl, apiKey }) => new AnthropicProvider({ name: 'anthropic', apiKey, baseUrl }),
+  create: ({ baseUrl, apiKey }) => new AnthropicProvider({ clock: systemClock, apiKey, baseUrl }),
   path: '/v1/messages',
   requestIdHeader: 'request-id',
   completion: {

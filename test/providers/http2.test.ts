@@ -73,7 +73,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     });
     await once(server.listen(0, 'localhost'), 'listening');
     const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}/v1`;
-    provider = new OpenAIProvider({ name: 'h2', apiKey: 'sk-of-the-test', baseUrl, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'sk-of-the-test', baseUrl, streamUsage: true });
   });
   afterAll(async () => {
     setDefaultCACertificates(trusted);

@@ -43,7 +43,7 @@ describe('what an OpenAI model refuses', () => {
   afterAll(() => upstream.close());
   beforeEach(() => {
     upstream.requests.length = 0;
-    provider = new OpenAIProvider({ name: 'openai', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
   });
 
   it('is left out or renamed where the client left the model to the gateway, once found out from the start', async () => {
@@ -108,7 +108,7 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
     upstream = await startUpstream();
     upstream.respond = (response, request) =>
       (request.body.stream_options ? answerJson(refusal, 422) : stream)(response, request);
-    provider = new OpenAIProvider({ name: 'mistral', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
   });
   afterEach(() => upstream.close());
 
@@ -183,7 +183,7 @@ describe("a refusal in other servers' words", () => {
 
   it('has the limit sent under its other name', async () => {
     const upstream = await startUpstream();
-    const provider = new OpenAIProvider({ name: 'mistral', apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    const provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
     const refusal = JSON.stringify({ object: 'error', message: { detail: extra('max_completion_tokens') } });
     upstream.respond = (response, request) =>
       (request.body.max_completion_tokens ? answerJson(refusal, 422) : answerJson(fixture('openai/tools.json')))(

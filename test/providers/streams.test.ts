@@ -11,6 +11,7 @@ import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
 import { StreamReader } from '../../src/providers/openai/stream.ts';
 import type { StreamPiece } from '../../src/providers/provider.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { SseSplitter } from '../../src/util/sse.ts';
 import { bytesOf, callOf, collect, mergeFacts } from './contract.ts';
 import { answerJson, answerStream, cutAt, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
@@ -349,7 +350,7 @@ describe('AnthropicProvider', () => {
   let provider: AnthropicProvider;
   beforeAll(async () => {
     upstream = await startUpstream();
-    provider = new AnthropicProvider({ name: 'a', apiKey: 'sk-ant', baseUrl: `${upstream.url}/v1/` });
+    provider = new AnthropicProvider({ clock: systemClock, apiKey: 'sk-ant', baseUrl: `${upstream.url}/v1/` });
   });
   afterAll(async () => {
     await upstream.close();

@@ -1,7 +1,7 @@
-/** Waits for what other threads bring about; only ever long for a test that fails. */
-export async function until(holds: () => boolean): Promise<void> {
+/** Waits for what other threads or processes bring about; only ever long for a test that fails. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + 20_000;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`Waited in vain for ${holds}.`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import type { Clock } from '../../util/clock.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MOST_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
@@ -24,22 +25,22 @@ const API_VERSION = '2026-10-21';
 const SAMPLING_VERSION = '2023-06-01';
 
 export interface AnthropicProviderOptions {
-  name: string;
   apiKey: string;
   baseUrl: string | null;
+  clock: Clock;
 }
 
 /** Anthropic and every server that speaks its Messages API. Requests and answers are translated from and to OpenAI's. */
 export class AnthropicProvider implements Provider {
-  readonly name: string;
   readonly promptCache = 'marked';
   readonly #http: UpstreamHttp;
   readonly #url: URL;
   readonly #headers: Record<string, string>;
   readonly #refused = new RefusedFields();
+  readonly #clock: Clock;
 
   constructor(options: AnthropicProviderOptions) {
-    this.name = options.name;
+    this.#clock = options.clock;
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
     this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });
@@ -52,7 +53,7 @@ export class AnthropicProvider implements Provider {
     try {
       const post = (request: UpstreamPost) => this.#http.postForWhole(request, call.onActivity);
       const { answer, droppedParams } = await this.#send(call, false, post);
-      const { body, ...facts } = toCompletion(decodeText(answer.body), now());
+      const { body, ...facts } = toCompletion(decodeText(answer.body), this.#now());
       const upstreamRequestId = this.#http.header(answer.headers, 'request-id');
       return { ...facts, body: new TextEncoder().encode(JSON.stringify(body)), droppedParams, upstreamRequestId };
     } catch (error) {
@@ -115,7 +116,7 @@ export class AnthropicProvider implements Provider {
   async *#pieces(body: AsyncIterable<Uint8Array>, call: ProviderCall): AsyncGenerator<StreamPiece> {
     const options = call.request.body.stream_options;
     const includeUsage = isJsonObject(options) && options.include_usage === true;
-    const translator = new StreamTranslator({ created: now(), includeUsage });
+    const translator = new StreamTranslator({ created: this.#now(), includeUsage });
     const splitter = new SseSplitter(MOST_BYTES);
     try {
       for await (const chunk of body) {
@@ -142,8 +143,9 @@ export class AnthropicProvider implements Provider {
       modelSpecific: isModelSpecific(body),
     });
   }
-}
 
-function now(): number {
-  return Math.floor(Date.now() / 1000);
+  /** Seconds since the epoch, as completions tell when they were made. */
+  #now(): number {
+    return Math.floor(this.#clock.now() / 1000);
+  }
 }

@@ -19,7 +19,6 @@ import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
 export interface OpenAIProviderOptions {
-  name: string;
   /** Empty for servers that ask for none. */
   apiKey: string;
   baseUrl: string | null;
@@ -29,7 +28,6 @@ export interface OpenAIProviderOptions {
 
 /** OpenAI itself and every server that speaks its chat completions. Bodies and streams pass unchanged. */
 export class OpenAIProvider implements Provider {
-  readonly name: string;
   readonly promptCache = 'automatic';
   readonly #http: UpstreamHttp;
   readonly #url: URL;
@@ -40,7 +38,6 @@ export class OpenAIProvider implements Provider {
   readonly #withoutUsage = new Set<string>();
 
   constructor(options: OpenAIProviderOptions) {
-    this.name = options.name;
     this.#streamUsage = options.streamUsage;
     this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
     this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });

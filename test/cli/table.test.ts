@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ProgressLine } from '../../src/demo/progress-line.ts';
-import { renderTable } from '../../src/demo/table.ts';
+import { ProgressLine } from '../../src/cli/progress-line.ts';
+import { renderTable } from '../../src/cli/table.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 describe('renderTable', () => {
