@@ -83,11 +83,14 @@ export class Chat {
     };
     this.#open.set(exchange, null);
     const signalsAtEnd = this.#parts.implicitSignals.begin(input, runtime.implicit);
-    void exchange.finished.then((completed) => {
-      this.#open.delete(exchange);
-      this.#parts.keyLimiter.settle(decided, completed);
-      signalsAtEnd(completed);
-    });
+    void exchange.finished
+      .then((completed) => {
+        this.#open.delete(exchange);
+        this.#parts.keyLimiter.settle(decided, completed);
+        signalsAtEnd(completed);
+      })
+      // A fault here would else be nobody's, and end the process.
+      .catch((error: unknown) => this.#parts.log.error({ err: error, decisionId }, 'A request could not be settled.'));
     this.#parts.eventLog.record(decided);
     const reply = await this.#answer(input, runtime, exchange);
     return { ...reply, headers: { ...reply.headers, ...this.#parts.keyLimiter.headers(input.key) } };

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
 import type { Runtime } from '../gateway/runtime.ts';
+import type { Provider } from '../providers/provider.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
 import { buildRuntime, type RuntimeParts } from './runtime.ts';
@@ -115,12 +116,19 @@ export class Serving {
     this.#parts.learner.introduce({ arms, reference, weight: defaultWeight });
   }
 
+  async #closeAfterRequests(provider: Provider): Promise<void> {
+    await this.#parts.requestsEnded();
+    await provider
+      .close()
+      .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A provider that was replaced did not close.'));
+  }
+
   /** Providers that the new runtime does not share, once no request can still be using them, be it for its last fallback. */
   #retireProviders(previous: Runtime): void {
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {
       if (current.has(provider)) continue;
-      this.#parts.clock.after(DECIDED_WITHIN_MS, () => void this.#parts.requestsEnded().then(() => provider.close()));
+      this.#parts.clock.after(DECIDED_WITHIN_MS, () => void this.#closeAfterRequests(provider));
     }
   }
 }
