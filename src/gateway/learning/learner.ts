@@ -64,7 +64,10 @@ export class Learner {
     this.#refolding = this.#refoldingOf();
   }
 
-  /** The live state: read it, never change it. */
+  /**
+   * The live state: read it, never change it. What `routingSpend` has set aside for requests under way is this process's own,
+   * and no part of the state.
+   */
   get knowledge(): LearnerState {
     return this.#live.state;
   }
