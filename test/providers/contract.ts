@@ -157,8 +157,11 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
           ? to('/moved')(response)
           : answerJson(fixture.completion.bytes)(response, request);
       await provider.complete(callOf({}));
-      expect(upstream.requests.map(({ path }) => path)).toEqual([fixture.path, '/moved']);
-      expect(upstream.requests[1]?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+      // Once more from the beginning, for the first redirection alone.
+      await provider.complete(callOf({}));
+      const { path } = fixture;
+      expect(upstream.requests.map((each) => each.path)).toEqual([path, path, '/moved', path, '/moved']);
+      expect(upstream.requests[2]?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
       upstream.respond = to(`${elsewhere.url}/there`);
       for (const asked of [provider.complete(callOf({})), provider.stream(callOf({ stream: true }))]) {
         expect(await failureOf(asked)).toMatchObject({ failure: 'unreadable' });
@@ -169,6 +172,16 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       upstream.respond = (response) => void response.writeHead(304).end();
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
       await elsewhere.close();
+    });
+
+    it('follows a redirection before a stream', async () => {
+      upstream.respond = (response, request) =>
+        request.path === fixture.path
+          ? void response.writeHead(308, { location: '/moved' }).end('It has moved.')
+          : answerStream([fixture.stream.bytes])(response, request);
+      for (let time = 0; time < 2; time++) {
+        expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
+      }
     });
 
     it('tells of every part of a whole answer, so that a long one is not taken for a dead one', async () => {
