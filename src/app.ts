@@ -23,7 +23,7 @@ import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
 import type { ArmConditions } from './routing/route-query.ts';
 import type { EventStore } from './store/event-store.ts';
-import { type Clock, systemClock } from './util/clock.ts';
+import { type Clock, isDoneWithin, pause, systemClock } from './util/clock.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
@@ -204,7 +204,7 @@ export class Gateway {
   /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
   async drain(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
-    await new Promise<void>((resolve) => this.#clock.after(this.config.server.drain_s * 1000, resolve));
+    await pause(this.#clock, this.config.server.drain_s * 1000);
   }
 
   /** Stops accepting, lets running answers end within the configured time, writes everything down. */
@@ -239,7 +239,7 @@ export class Gateway {
       cancelCut();
     }
     // A connection that was cut ends its request a moment later; that end is to be in the log.
-    await Promise.race([this.#chat.idle(), new Promise((resolve) => setTimeout(resolve, LAST_RECORDS_MS).unref())]);
+    await isDoneWithin(this.#clock, LAST_RECORDS_MS, this.#chat.idle());
   }
 
   #embedderHealth(healthy: boolean, reason: string): void {

@@ -8,7 +8,7 @@ import {
 } from '../domain/events.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { VolunteerWeights } from '../domain/selection.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, pause } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
 import type { EventLog } from './event-log.ts';
 import type { Learner } from './learning/learner.ts';
@@ -128,7 +128,7 @@ export class Feedback {
     if (events.length === 0 && open !== null) events = await lookUp(open);
     for (const wait of LOOK_AGAIN_AFTER_MS) {
       if (isFor(events)) break;
-      await new Promise<void>((resolve) => clock.after(wait, resolve));
+      await pause(clock, wait);
       events = await lookUp(id);
     }
     if (isFor(events)) return events.filter((event) => !isModelEvent(event));

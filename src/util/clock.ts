@@ -17,3 +17,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Resolves after so long. */
+export function pause(clock: Clock, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => clock.after(milliseconds, resolve));
+}
+
+/** Whether the work is done in that time; it goes on either way. @throws what it rejects with in that time */
+export async function isDoneWithin(clock: Clock, milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+  let cancel = () => {};
+  const patience = new Promise<false>((resolve) => {
+    cancel = clock.after(milliseconds, () => resolve(false));
+  });
+  return Promise.race([work.then(() => true), patience]).finally(() => cancel());
+}

@@ -9,7 +9,7 @@ import { Retention } from '../gateway/retention.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
-import type { Clock } from '../util/clock.ts';
+import { type Clock, isDoneWithin } from '../util/clock.ts';
 import { databasePath } from './event-log.ts';
 import { openWarmStart } from './features.ts';
 
@@ -90,7 +90,7 @@ export class Recording {
     const { clock, metrics, log } = this.#parts;
     const reading = this.learner.start();
     try {
-      if (await isDoneWithin(START_MS, reading, clock)) return;
+      if (await isDoneWithin(clock, START_MS, reading)) return;
       log.warn(
         { toRead: this.learner.lag },
         'The event log is long: routing starts on what has been read of it, and the rest is learned meanwhile. storage.keep_days keeps a log short.',
@@ -114,13 +114,4 @@ export class Recording {
     const savedUpTo = () => this.learner.savedUpTo;
     return new Retention({ store: this.store, clock, metrics, log, keepDays: storage.keep_days, savedUpTo });
   }
-}
-
-/** @throws what the work rejects with in that time */
-async function isDoneWithin(milliseconds: number, work: Promise<void>, clock: Clock): Promise<boolean> {
-  let cancel = () => {};
-  const patience = new Promise<false>((resolve) => {
-    cancel = clock.after(milliseconds, () => resolve(false));
-  });
-  return Promise.race([work.then(() => true), patience]).finally(() => cancel());
 }

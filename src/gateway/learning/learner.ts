@@ -1,7 +1,7 @@
 import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import type { Clock } from '../../util/clock.ts';
+import { type Clock, isDoneWithin } from '../../util/clock.ts';
 import { OneAtATime } from '../../util/one-at-a-time.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
@@ -161,17 +161,11 @@ export class Learner {
   /** Resolves once the event of that number is learned, or after `withinMs`: whichever comes first. */
   async learned(sequence: number, withinMs: number): Promise<void> {
     let late = false;
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.after(withinMs, () => {
-        late = true;
-        resolve();
-      });
-    });
-    while (this.knowledge.sequence < sequence && this.#reading.running && !late) {
-      await Promise.race([this.#reading.running, patience]);
-    }
-    cancel();
+    const reached = async () => {
+      while (this.knowledge.sequence < sequence && this.#reading.running && !late) await this.#reading.running;
+    };
+    await isDoneWithin(this.#options.clock, withinMs, reached());
+    late = true;
   }
 
   /** Resolves when everything that was in the log at the call has been learned. */
