@@ -54,7 +54,8 @@ export class KeySpendLedger {
  * What a request counts against its key's budget, in USD: what its answer cost, by an estimate where the upstream told no
  * usage. Upstreams tell at the end, and what came till then is the least that was used (a model may have thought for long
  * before its first word): a client that left, or stopped reading till the time was up, counts as if the model had cost what
- * was predicted, unless it was more.
+ * was predicted, unless it was more. So does each call that ran out of time before its answer began: the model may have
+ * worked all the while, and hard prompts to a slow one would else be free.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;
@@ -64,13 +65,17 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
     // Without a prediction the worst case stands: leaving early must not be cheaper than staying.
     return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
   };
+  const unanswered = completed.attempts.filter(
+    ({ result }, i) => result === 'timeout' && (completed.arm === null || i < completed.attempts.length - 1),
+  );
+  const timedOut = unanswered.reduce((sum, { arm }) => sum + predicted(arm), 0);
   if (completed.arm !== null) {
     const { arm, costUsd } = completed;
-    if (costUsd === null) return predicted(arm);
-    return isLeftUntold(completed) ? Math.max(costUsd, predicted(arm)) : costUsd;
+    if (costUsd === null) return timedOut + predicted(arm);
+    return timedOut + (isLeftUntold(completed) ? Math.max(costUsd, predicted(arm)) : costUsd);
   }
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
-  return Math.max(completed.costUsd ?? 0, left);
+  return timedOut + Math.max(completed.costUsd ?? 0, left);
 }
 
 /** The client left, or stopped reading till the time was up, before the upstream had told what it used. */

@@ -71,6 +71,19 @@ describe('KeySpendLedger', () => {
     expect(charge({ costUsd: null, arm: 'gone since' })).toBe(0);
   });
 
+  it('charges the prediction for every call that ran out of time before its answer began', () => {
+    const decision = decided('d', {
+      arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
+    });
+    const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
+    const [late, lateToo] = ['big', 'small'].map((arm) => ({ arm, result: 'timeout', status: null, durationMs: 1 }));
+    const answered = { arm: 'small', result: 'ok', status: 200, durationMs: 1 };
+    expect(charge({ costUsd: null, arm: null, attempts: [late, late, lateToo] })).toBeCloseTo(1.1, 12);
+    expect(charge({ costUsd: 0.02, arm: 'small', attempts: [late, answered] })).toBeCloseTo(0.52, 12);
+    // Here it had begun, and what came is known.
+    expect(charge({ costUsd: 0.02, arm: 'small', outcome: 'interrupted', attempts: [lateToo] })).toBe(0.02);
+  });
+
   it('charges the prediction to who leaves after the first words, but no more for what broke off or came whole', () => {
     const decision = decided('d', { arms: [explanationOf('big', { costUsd: 0.5 })] });
     const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
