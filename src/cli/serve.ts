@@ -4,6 +4,7 @@ import { Gateway } from '../app.ts';
 import { ConfigError, type Environment, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf } from '../domain/errors.ts';
 import { StartError } from '../wiring/start-error.ts';
+import { logOutput } from './log-output.ts';
 import { watchFile } from './watch-file.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
@@ -11,7 +12,10 @@ export async function serve(file: string): Promise<void> {
   let gateway: Gateway;
   try {
     const loaded = loadWithOverrides(file, process.env);
-    const log = pino({ level: loaded.config.logging.level });
+    const log: pino.Logger = pino(
+      { level: loaded.config.logging.level },
+      logOutput((lines) => log.warn({ lines }, 'Lines of the log were lost: its output took none for too long.')),
+    );
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();
     // Before it listens: to read a long log takes minutes.

@@ -1,0 +1,30 @@
+import pino from 'pino';
+
+/** Bytes of the log that wait for a standard output which takes none: a minute or more of a busy gateway. */
+const MOST_WAITING = 8 * 2 ** 20;
+
+/**
+ * Standard output, for the log. Where it is a file on a full disk, or a pipe whose reader stands still, lines wait in memory and
+ * go out with the next one that can; nothing else waits for them. pino's own output would throw out of a callback then, which
+ * ends the process, and at its end try to write for as long as the disk is full.
+ * @param onGap told, once lines are taken again, how many there was no room for
+ */
+export function logOutput(onGap: (lost: number) => void): pino.DestinationStream {
+  const output = pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING });
+  const flushSync = output.flushSync;
+  let lost = 0;
+  output.on('error', () => {
+    output.flushSync = () => {};
+  });
+  output.on('drop', () => {
+    lost++;
+  });
+  output.on('write', () => {
+    output.flushSync = flushSync;
+    if (lost === 0) return;
+    const gap = lost;
+    lost = 0;
+    onGap(gap);
+  });
+  return output;
+}
