@@ -2,6 +2,11 @@ import type { Timeouts } from '../domain/arm.ts';
 import { UpstreamError, type UpstreamFailure } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
+/** A timer that is so late tells of this process, which was paused or busy: nobody was silent. */
+const STOOD_STILL_MS = 1000;
+/** Time for reading what came meanwhile. */
+const READING_MS = 1000;
+
 /**
  * The time limits of one upstream call, from its start to the last byte: until the answer begins, from one sign of life
  * to the next, and in all. Whichever passes first aborts the call.
@@ -85,7 +90,7 @@ export class Deadline {
   /** One timer for many signs of life: a stream has hundreds, and a timer for each would cost more than the rest of it. */
   #watch(milliseconds: number): void {
     this.#isWatched = true;
-    this.#cancelWait = this.#clock.after(milliseconds, () => {
+    this.#cancelWait = this.#timer(milliseconds, () => {
       this.#isWatched = false;
       // The next sign of life sets it up again.
       if (this.#isPaused) return;
@@ -97,7 +102,17 @@ export class Deadline {
   }
 
   #after(milliseconds: number, what: string): () => void {
-    return this.#clock.after(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
+    return this.#timer(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
+  }
+
+  /** Timers come before what has arrived: after a pause of the process every upstream would be taken for silent. */
+  #timer(milliseconds: number, callback: () => void): () => void {
+    const due = this.#clock.monotonic() + milliseconds;
+    let cancel = this.#clock.after(milliseconds, () => {
+      if (this.#clock.monotonic() - due < STOOD_STILL_MS) callback();
+      else cancel = this.#clock.after(READING_MS, callback);
+    });
+    return () => cancel();
   }
 
   #expire(message: string, failure: UpstreamFailure = 'timeout'): void {

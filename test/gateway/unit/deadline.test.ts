@@ -96,4 +96,24 @@ describe('Deadline', () => {
     clock.advance(1e6);
     expect(reason(deadline)).toBe('running');
   });
+
+  it.each(['heard again', 'silent'])(
+    'lets what came while the process stood still be read first: upstream %s',
+    (upstream) => {
+      const { clock, deadline } = start();
+      deadline.alive();
+      const running = clock.monotonic.bind(clock);
+      clock.monotonic = () => running() + 60_000;
+      clock.advance(300);
+      expect(reason(deadline)).toBe('running');
+      if (upstream === 'heard again') deadline.alive();
+      for (let i = 0; i < 3; i++) {
+        if (upstream === 'heard again') expect(reason(deadline)).toBe('running');
+        clock.advance(250);
+        if (upstream === 'heard again') deadline.alive();
+      }
+      clock.advance(1000);
+      expect(reason(deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
+    },
+  );
 });
