@@ -45,7 +45,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
   if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
   if (images > 0) needs.add('vision');
   if (wantsJson(body.response_format)) needs.add('json');
-  if (parts.some((part) => part.type === 'input_audio')) needs.add('audio');
+  if (parts.some((part) => part.type === 'input_audio') || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
   return {
     needs: [...needs],
@@ -68,6 +68,10 @@ function isFilled(value: unknown): boolean {
 
 function wantsJson(format: unknown): boolean {
   return isJsonObject(format) && (format.type === 'json_object' || format.type === 'json_schema');
+}
+
+function wantsSpeech(modalities: unknown): boolean {
+  return Array.isArray(modalities) && modalities.includes('audio');
 }
 
 function inputCharacters(body: ChatBody): number {

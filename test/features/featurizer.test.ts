@@ -37,6 +37,14 @@ describe('Featurizer', () => {
     expect(requestProfile(body).maxOutputTokens).toBe(most);
   });
 
+  it.each([
+    [['text', 'audio'], ['audio']],
+    [['text'], []],
+    [null, []],
+  ])('an answer that is to be spoken takes a model with audio: modalities %j', (modalities, needs) => {
+    expect(requestProfile({ ...body(user('x')), modalities }).needs).toEqual(needs);
+  });
+
   it('tags the last user turn, whatever went before', async () => {
     const long = 'x'.repeat(150);
     const before = [user(long), { role: 'assistant', content: long }];
