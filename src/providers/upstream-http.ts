@@ -2,7 +2,9 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
 import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
+import type { Clock } from '../util/clock.ts';
 import { gathered } from './answer-limit.ts';
+import { StaleConnections } from './stale-connections.ts';
 import { askForWhole } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
@@ -10,6 +12,7 @@ export interface UpstreamHttpOptions {
   url: URL;
   /** Never to appear in anything that leaves the provider. */
   secrets: readonly string[];
+  clock: Clock;
 }
 
 export interface UpstreamPost {
@@ -56,6 +59,7 @@ export class UpstreamStatusError extends Error {
 export class UpstreamHttp {
   /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
   readonly #pools = new Map<number, { agent: Agent; following: Dispatcher }>();
+  readonly #stale: StaleConnections;
   readonly #url: URL;
   /**
    * The upstream has redirected. Only then are requests sent so that redirections are followed: what undici keeps for that
@@ -66,6 +70,7 @@ export class UpstreamHttp {
 
   constructor(options: UpstreamHttpOptions) {
     this.#url = options.url;
+    this.#stale = new StaleConnections(options.clock);
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
     // As they are and as a URL or a JSON string may have them.
     this.#secrets = options.secrets
@@ -145,11 +150,11 @@ export class UpstreamHttp {
   ): Promise<T> {
     const { agent, following } = this.#pool(connectTimeoutMs);
     if (!this.#redirects) {
-      const answer = await ask(agent);
+      const answer = await this.#stale.pastThem(() => ask(agent));
       if (!REDIRECTIONS.has(answer.status)) return answer;
       this.#redirects = true;
     }
-    return ask(following);
+    return this.#stale.pastThem(() => ask(following));
   }
 
   #pool(connectTimeoutMs: number) {
@@ -157,7 +162,7 @@ export class UpstreamHttp {
     if (!pool) {
       // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
       const agent = new Agent({
-        connect: { timeout: connectTimeoutMs },
+        connect: this.#stale.connector(connectTimeoutMs),
         headersTimeout: 0,
         bodyTimeout: 0,
         keepAliveTimeout: 30_000,

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { UpstreamError } from '../domain/errors.ts';
 import { MOST_BYTES, tooLarge } from './answer-limit.ts';
 
 export interface WholeAnswer {
@@ -65,6 +66,9 @@ export function askForWhole(
         ended();
         // A refusal counts whatever becomes of its text.
         if (status >= 400 && !signal.aborted) resolve({ status, headers, body: Buffer.concat(chunks) });
+        // Not as it is, which would say that nothing of an answer had come.
+        else if (status > 0 && !signal.aborted && !(error instanceof UpstreamError))
+          reject(new Error('The answer broke off.', { cause: error }));
         else reject(error);
       },
     });

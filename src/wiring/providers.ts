@@ -28,8 +28,9 @@ function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
   const options = {
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
+    clock,
   };
   return provider.type === 'anthropic'
-    ? new AnthropicProvider({ ...options, clock })
+    ? new AnthropicProvider(options)
     : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
 }

@@ -16,7 +16,8 @@ Object.assign(process.env, {
 });
 
 describeProviderContract('OpenAIProvider', {
-  create: ({ baseUrl, apiKey }) => new OpenAIProvider({ apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
+  create: ({ baseUrl, apiKey }) =>
+    new OpenAIProvider({ clock: systemClock, apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
   path: '/v1/chat/completions',
   requestIdHeader: 'x-request-id',
   completion: {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { systemClock } from '../../src/util/clock.ts';
 
 /** OpenAI's own servers and most others behind TLS speak HTTP/2, which undici takes where it can. */
 
@@ -73,7 +74,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     });
     await once(server.listen(0, 'localhost'), 'listening');
     const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}/v1`;
-    provider = new OpenAIProvider({ apiKey: 'sk-of-the-test', baseUrl, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'sk-of-the-test', baseUrl, streamUsage: true, clock: systemClock });
   });
   afterAll(async () => {
     setDefaultCACertificates(trusted);

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import { isModelSpecific, refusalOf } from '../../src/providers/openai/refusal.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { callOf, collect } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
@@ -43,7 +44,7 @@ describe('what an OpenAI model refuses', () => {
   afterAll(() => upstream.close());
   beforeEach(() => {
     upstream.requests.length = 0;
-    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
   });
 
   it('is left out or renamed where the client left the model to the gateway, once found out from the start', async () => {
@@ -108,7 +109,7 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
     upstream = await startUpstream();
     upstream.respond = (response, request) =>
       (request.body.stream_options ? answerJson(refusal, 422) : stream)(response, request);
-    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
   });
   afterEach(() => upstream.close());
 
@@ -183,7 +184,7 @@ describe("a refusal in other servers' words", () => {
 
   it('has the limit sent under its other name', async () => {
     const upstream = await startUpstream();
-    const provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true });
+    const provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
     const refusal = JSON.stringify({ object: 'error', message: { detail: extra('max_completion_tokens') } });
     upstream.respond = (response, request) =>
       (request.body.max_completion_tokens ? answerJson(refusal, 422) : answerJson(fixture('openai/tools.json')))(

@@ -43,7 +43,11 @@ export class AnthropicProvider implements Provider {
     this.#clock = options.clock;
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
-    this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });
+    this.#http = new UpstreamHttp({
+      url: this.#url,
+      secrets: [options.apiKey, ...keysIn(this.#url)],
+      clock: options.clock,
+    });
     // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.
     const apiKey = options.apiKey || 'none';
     this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };

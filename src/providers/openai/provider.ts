@@ -1,5 +1,6 @@
 import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import type { Clock } from '../../util/clock.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MOST_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
@@ -24,6 +25,7 @@ export interface OpenAIProviderOptions {
   baseUrl: string | null;
   /** False for servers that refuse `stream_options`; their streams then tell no usage. */
   streamUsage: boolean;
+  clock: Clock;
 }
 
 /** OpenAI itself and every server that speaks its chat completions. Bodies and streams pass unchanged. */
@@ -40,7 +42,11 @@ export class OpenAIProvider implements Provider {
   constructor(options: OpenAIProviderOptions) {
     this.#streamUsage = options.streamUsage;
     this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
-    this.#http = new UpstreamHttp({ url: this.#url, secrets: [options.apiKey, ...keysIn(this.#url)] });
+    this.#http = new UpstreamHttp({
+      url: this.#url,
+      secrets: [options.apiKey, ...keysIn(this.#url)],
+      clock: options.clock,
+    });
     this.#headers = {
       ...JSON_HEADERS,
       // Servers without authentication ignore it; some refuse a request without.
