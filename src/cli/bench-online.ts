@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { drawLearningCurve } from '../offline/online/learning-curve-plot.ts';
@@ -8,6 +8,7 @@ import { SCENARIOS, type ScenarioName } from '../offline/online/scenarios.ts';
 import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
@@ -99,6 +100,6 @@ async function writeCurve(folder: string, file: string, measurements: readonly S
     CURVES.map((way) => ({ name: WAY_TITLES[way], points: curveOf(measurements, way) })),
   );
   const path = join(folder, `${name}-learning.svg`);
-  await writeFile(path, svg);
+  await writeWhole([[path, svg]]);
   console.error(`Written: ${path}`);
 }

@@ -1,10 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { topTags } from '../demo/tag-shares.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedData, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import { recordedOutcomes } from '../recorded/recorded-prices.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
 import { tellLeftOut } from './recorded-notes.ts';
 import { percent, renderRun } from './run-table.ts';
@@ -134,7 +135,9 @@ async function writeSweep(
       { quality: baselines.random.quality_ratio, cost: baselines.random.cost_ratio, label: 'random' },
     ],
   });
-  await writeFile(join(folder, `${name}.md`), markdown);
-  await writeFile(join(folder, `${name}.svg`), svg);
+  await writeWhole([
+    [join(folder, `${name}.md`), markdown],
+    [join(folder, `${name}.svg`), svg],
+  ]);
   console.error(`Written: ${join(folder, name)}.md and .svg`);
 }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { evaluateFiles } from '../offline/evaluate/evaluate.ts';
@@ -14,6 +14,7 @@ import {
 import type { EvaluationResult } from '../offline/evaluate/worker.ts';
 import { datasetName } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
@@ -56,10 +57,11 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const datasets = options.data.map((file, i) => datasetReport(datasetName(file), results[i]));
   console.log(options.json ? JSON.stringify({ datasets }) : renderEvaluation(datasets));
   if (!options.out) return;
-  await writeFile(join(options.out, 'evaluation.md'), evaluationMarkdown(datasets));
+  const files = [[join(options.out, 'evaluation.md'), evaluationMarkdown(datasets)] as const];
   for (const [i, { name }] of datasets.entries()) {
-    await writeFile(join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i]));
+    files.push([join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i])]);
   }
+  await writeWhole(files);
   console.error(`Written: ${options.out}/evaluation.md, and a plot of each data set`);
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { EXPERIMENTS } from '../offline/paper/experiments.ts';
@@ -9,6 +9,7 @@ import { type ExperimentRun, runExperiments } from '../offline/paper/run.ts';
 import { summaryOf } from '../offline/paper/summary.ts';
 import { readRecordedRows } from '../recorded/recorded-row.ts';
 import { systemClock } from '../util/clock.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 
@@ -106,14 +107,15 @@ async function writeReport(
   runs: readonly ExperimentRun[],
   frame: Parameters<typeof renderReport>[1],
 ): Promise<void> {
+  const report = join(folder, 'README.md');
+  const files = [[report, renderReport(runs, frame)] as const];
   for (const { experiment, datasets } of runs) {
     for (const { dataset, measurements } of datasets) {
       const svg = await drawExperiment(experiment, dataset, measurements);
-      if (svg) await writeFile(join(folder, plotName(experiment, dataset)), svg);
+      if (svg) files.push([join(folder, plotName(experiment, dataset)), svg]);
     }
   }
-  const report = join(folder, 'README.md');
-  await writeFile(report, renderReport(runs, frame));
+  await writeWhole(files);
   console.error(`Written: ${report}, and plots beside it`);
 }
 

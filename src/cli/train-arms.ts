@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatWarmStart } from '../bandit/warm-start.ts';
 import { enabledArms } from '../config/arms.ts';
@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
 import { shellWord } from '../util/shell-word.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -44,7 +45,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   if (result.learned.length === 0) {
     throw new Error(['The files teach nothing of the models in the config.', ...remarks].join('\n'));
   }
-  await writeFile(options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources));
+  await writeWhole([[options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources)]]);
   for (const { arm, ratings, answers } of result.learned) {
     // Ratings may count in part, and their sum has a tail of digits.
     console.log(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} lengths of answers`);

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { TIER_PRIORS_FILE } from '../bandit/tier-priors.ts';
 import { loadConfig } from '../config/load.ts';
@@ -6,6 +5,7 @@ import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
 import { trainPriors } from '../offline/priors/train-priors.ts';
 import { systemClock } from '../util/clock.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -33,7 +33,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   }).finally(() => featurizer.close());
   progress.done(`${priors.corpus.reduce((sum, { queries }) => sum + queries, 0)} queries`);
   const file = out ?? fileURLToPath(TIER_PRIORS_FILE);
-  await writeFile(file, formatted(priors));
+  await writeWhole([[file, formatted(priors)]]);
   for (const [tier, { quality, slopes }] of Object.entries(priors.tiers)) {
     const models = priors.models.filter((model) => model.tier === tier).length;
     console.log(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, of ${models} models`);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { DEFAULT_MAP, descriptionFile } from '../features/lexical-map.ts';
@@ -10,6 +10,7 @@ import { parseKnownTags } from '../offline/features/describe.ts';
 import { type TrainedMap, type TrainingRequest, trainLexicalMap } from '../offline/features/train.ts';
 import { trainProjection } from '../offline/features/train-projection.ts';
 import { systemClock } from '../util/clock.ts';
+import { writeWhole } from '../util/write-whole.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface TrainFeaturesOptions {
@@ -45,8 +46,10 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
     onProgress: (stage, share) => progress.update(`${stage} … ${Math.round(100 * share)} %`),
   });
   progress.done();
-  await writeFile(map, bytes);
-  await writeFile(descriptionFile(map), `${JSON.stringify(description, null, 2)}\n`);
+  await writeWhole([
+    [fileURLToPath(map), bytes],
+    [fileURLToPath(descriptionFile(map)), `${JSON.stringify(description, null, 2)}\n`],
+  ]);
   console.log(
     `${fileURLToPath(map)}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`,
   );

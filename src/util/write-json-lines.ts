@@ -1,9 +1,10 @@
-import { createWriteStream, existsSync, rmSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { abandon, finish, placeOf } from './write-whole.ts';
 
 /** @throws Error when there is such a file, unless it may be overwritten */
 export function refuseToOverwrite(file: string, force: boolean): void {
@@ -18,20 +19,20 @@ const STOPS = ['SIGINT', 'SIGTERM'] as const;
  */
 export async function writeJsonLines(file: string, values: AsyncIterable<unknown>): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
-  const unfinished = `${file}.${process.pid}.tmp`;
-  const bytes = createWriteStream(unfinished);
+  const place = placeOf(file);
+  const bytes = createWriteStream(place.unfinished);
   // Heard once, so that the same signal, sent again, ends the process as if nobody had heard it.
   const stop = (signal: NodeJS.Signals) => {
-    rmSync(unfinished, { force: true });
+    abandon(place);
     process.kill(process.pid, signal);
   };
   for (const signal of STOPS) process.once(signal, stop);
   try {
     if (file.endsWith('.gz')) await pipeline(lines(values), createGzip(), bytes);
     else await pipeline(lines(values), bytes);
-    await rename(unfinished, file);
+    await finish(place);
   } catch (error) {
-    await rm(unfinished, { force: true });
+    abandon(place);
     throw error;
   } finally {
     for (const signal of STOPS) process.off(signal, stop);

@@ -1,0 +1,42 @@
+import { realpathSync, rmSync, statSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+
+/** Where a file is written, and where it then stands. */
+export interface Place {
+  unfinished: string;
+  /** The same where what stands there is a device or a pipe: those are written themselves, never replaced. */
+  whole: string;
+}
+
+/** @param file its name may be a link's, which stays one */
+export function placeOf(file: string): Place {
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there && !there.isFile() && !there.isDirectory()) return { unfinished: file, whole: file };
+  const whole = there ? realpathSync(file) : file;
+  return { unfinished: `${whole}.${process.pid}.tmp`, whole };
+}
+
+/** Puts what is whole where it belongs. */
+export async function finish({ unfinished, whole }: Place): Promise<void> {
+  if (unfinished !== whole) await rename(unfinished, whole);
+}
+
+/** Leaves what stood there before as it was, and nothing else. */
+export function abandon({ unfinished, whole }: Place): void {
+  if (unfinished !== whole) rmSync(unfinished, { force: true });
+}
+
+/**
+ * Writes files that belong together, as name and content: none takes its place before all are whole. So a full disk
+ * costs nothing that was good, and two runs at a time leave one's or the other's file, no mixture.
+ */
+export async function writeWhole(files: readonly (readonly [file: string, content: string | Uint8Array])[]) {
+  const places = files.map(([file]) => placeOf(file));
+  try {
+    for (const [i, { unfinished }] of places.entries()) await writeFile(unfinished, files[i][1]);
+    for (const place of places) await finish(place);
+  } catch (error) {
+    for (const place of places) abandon(place);
+    throw error;
+  }
+}

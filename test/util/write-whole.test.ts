@@ -1,0 +1,49 @@
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, it } from 'vitest';
+import { writeWhole } from '../../src/util/write-whole.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mixllm-whole-'));
+const [map, description] = [join(folder, 'map.bin'), join(folder, 'map.json')];
+beforeEach(() => {
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it('leaves both of two files as they were when the second cannot be written', async () => {
+  writeFileSync(map, 'good map');
+  writeFileSync(description, 'good description');
+  // What stands in the way of the second, as a full disk would.
+  mkdirSync(`${description}.${process.pid}.tmp`);
+  const writing = writeWhole([
+    [map, 'new map'],
+    [description, 'new description'],
+  ]);
+  await expect(writing).rejects.toThrow();
+  expect(readFileSync(map, 'utf8')).toBe('good map');
+  expect(readFileSync(description, 'utf8')).toBe('good description');
+});
+
+it('writes through a link, into a device itself, and leaves nothing else', async () => {
+  writeFileSync(map, 'old');
+  symlinkSync(map, description);
+  await writeWhole([
+    [description, 'new'],
+    ['/dev/null', 'nothing'],
+  ]);
+  expect(readFileSync(map, 'utf8')).toBe('new');
+  expect(lstatSync(description).isSymbolicLink()).toBe(true);
+  expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
+  expect(readdirSync(folder).sort()).toEqual(['map.bin', 'map.json']);
+});
