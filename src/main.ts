@@ -10,6 +10,12 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   process.exitCode = 1;
 } else {
   const { run } = await import('./cli/program.ts');
+  const { watchStandardStreams } = await import('./cli/standard-streams.ts');
+  const fail = (reason: string) => {
+    console.error(reason);
+    process.exitCode = 1;
+  };
+  watchStandardStreams(process.stdout, process.stderr, fail);
   try {
     await run(process.argv);
   } catch (error) {

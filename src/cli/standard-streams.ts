@@ -1,0 +1,16 @@
+import type { Writable } from 'node:stream';
+
+/**
+ * Tells when standard output cannot be written, for `console.log` keeps quiet: a script would take half a result for a
+ * whole one. A reader that has had enough is no error, and who reads the progress no more does not end the work.
+ * @param fail is told the reason, once
+ */
+export function watchStandardStreams(output: Writable, errors: Writable, fail: (reason: string) => void): void {
+  let isTold = false;
+  output.on('error', (error: NodeJS.ErrnoException) => {
+    if (isTold || error.code === 'EPIPE') return;
+    isTold = true;
+    fail(`Standard output cannot be written, so the result is not whole: ${error.message}`);
+  });
+  errors.on('error', () => {});
+}
