@@ -56,6 +56,9 @@ export function parseConfig(text: string, source: string, environment: Environme
     (line) => refuse([`line ${line}: a mapping stands where a name should; are there two braces?`]),
     lines,
   );
+  const where = (path: Path) => place(document, lines, path);
+  const unread = unreadVariables(document, variables).map((path) => ({ path, message: VARIABLE_FORM }));
+  const told = ({ path, message }: Problem) => `${where(path)}: ${message}`;
   const missing = fillEnvironment(document, variables, environment);
   let value: unknown;
   try {
@@ -63,13 +66,13 @@ export function parseConfig(text: string, source: string, environment: Environme
   } catch (error) {
     throw refuse([`an alias (*name) in it cannot be used: ${withoutQuote((error as Error).message)}`]);
   }
-  const where = (path: Path) => place(document, lines, path);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) {
-    throw refuse(parsed.error.issues.map((issue) => describe(issue, value, where, missing)));
+    const wrong = parsed.error.issues.map((issue) => describe(issue, value, where, missing));
+    throw refuse([...unread.map(told), ...wrong]);
   }
   const missingKeys = new Map<string, string>();
-  const problems: Problem[] = crossCheck(parsed.data);
+  const problems: Problem[] = [...unread, ...crossCheck(parsed.data)];
   for (const { path, variable } of missing) {
     if (path[0] === 'providers' && path[2] === 'api_key') missingKeys.set(String(path[1]), variable);
     else problems.push({ path, message: `the environment variable ${variable} is not set` });
@@ -78,9 +81,7 @@ export function parseConfig(text: string, source: string, environment: Environme
     // Only a server of one's own may ask for no key.
     if (!api_key && !base_url && !missingKeys.has(name)) missingKeys.set(name, `providers.${name}.api_key`);
   }
-  if (problems.length > 0) {
-    throw refuse(problems.map(({ path, message }) => `${where(path)}: ${message}`));
-  }
+  if (problems.length > 0) throw refuse(problems.map(told));
   return { config: parsed.data, missingKeys };
 }
 
@@ -150,6 +151,21 @@ function unmarked(text: string, variables: readonly Variable[]): string {
 /** What the YAML parser says of a mistake, without the piece of the file that it quotes: that may be a key. */
 export function withoutQuote(message: string): string {
   return message.split(': ')[0].replace(/[!%]\S+/g, '…');
+}
+
+const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and none within another`;
+
+/** Where a variable is written otherwise. Left as it stands, `${TEAM-KEY}` would itself be the key, and is no secret. */
+function unreadVariables(document: Document, variables: readonly Variable[]): Path[] {
+  const paths: Path[] = [];
+  const text = (value: string) => value.replace(MARK, (_, index: string) => variables[Number(index)]?.fallback ?? '');
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      const isValue = key !== 'key' && typeof node.value === 'string';
+      if (isValue && text(node.value as string).includes('${')) paths.push(pathOf(key, ancestors));
+    },
+  });
+  return paths;
 }
 
 /** Fills the marks. @returns where a variable without a default is not set, or empty; its text is then empty */

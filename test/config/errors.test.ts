@@ -206,6 +206,14 @@ describe('secrets in a config error', () => {
     ]);
   });
 
+  it('are no variables that are misspelt: their text would be the key', () => {
+    for (const rest of ['TEAM-KEY}', 'TEAM.KEY}', 'TEAM', '1A}', `A:-\${B}}`, '}']) {
+      expect(problemsOf(`${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "sk-\${${rest}" }] }`), rest).toEqual([
+        expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): a variable is written \$\{NAME\} or /),
+      ]);
+    }
+  });
+
   it('are not shown, whatever the key is and whatever else is wrong', () => {
     const wrongs = ['port: 99999', 'unknown: 1', 'host: []'];
     fc.assert(
