@@ -272,7 +272,9 @@ function knownKeys(path: Path, root: unknown): string {
     const inner = unwrapped(schema);
     schema = inner.shape?.[part] ?? inner.element ?? inner.valueType;
   }
-  const { shape } = unwrapped(schema);
+  const inner = unwrapped(schema);
+  // `off`, or a mapping.
+  const { shape } = inner.options?.map(unwrapped).find((option) => option.shape) ?? inner;
   return shape ? `; known here: ${Object.keys(shape).join(', ')}` : '';
 }
 
@@ -280,6 +282,7 @@ interface SchemaInside {
   shape?: Record<string | number, unknown>;
   element?: unknown;
   valueType?: unknown;
+  options?: readonly unknown[];
   def?: { innerType?: unknown };
 }
 

@@ -80,6 +80,9 @@ describe('a config error', () => {
     expect(problems).toContainEqual(
       expect.stringMatching(/^routing\.latency\.buget_s \(line 8\): .*known here: budget_s, beta/),
     );
+    expect(problemsOf(`${MINIMAL}learning: { drift: { treshold: 20 } }`)).toEqual([
+      expect.stringMatching(/^learning\.drift\.treshold .*known here: slack, threshold, remains$/),
+    ]);
     expect(problems).toContainEqual(expect.stringMatching(/^sever \(line 9\): .*known here: server, auth, providers/));
     const inside = problemsOf(
       'providers:\n  p: { type: openai, apikey: k }\nmodels:\n  - { id: a, provider: p, prise: 1, price: { in: 1, input: 1, output: 1 } }',
