@@ -25,25 +25,27 @@ interface EmbedderParts {
   clock: Clock;
   onHealth(healthy: boolean, reason: string): void;
   startWorker?: StartWorker;
+  /** A text may take as long as it takes, whatever the config says. */
+  patient?: boolean;
 }
 
-/** Where no gateway serves: nobody watches the model's health. */
-const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {} };
+/** Where no gateway serves: nobody watches the model's health, or waits for an answer. */
+const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {}, patient: true };
 
 /** Makes contexts as a gateway with this config does. Loads no model yet. @throws StartError when its map cannot be used */
 export function buildFeaturizer(config: Config, parts: EmbedderParts = ASIDE): Featurizer {
   return new Featurizer(buildEmbedder(config, parts));
 }
 
-function buildEmbedder({ embedding }: Config, parts: EmbedderParts): Embedder {
-  const { kind, model = '', map, timeout_ms: budgetMs } = embedding;
+function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: EmbedderParts): Embedder {
+  const { kind, model = '', map, timeout_ms } = embedding;
   if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
   return new TransformersEmbedder({
     ...parts,
     model,
     map: readProjection(model, map),
     cacheFolder: HUB_CACHE,
-    budgetMs,
+    budgetMs: patient ? null : timeout_ms,
   });
 }
 

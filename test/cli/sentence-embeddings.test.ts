@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkEmbedding } from '../../src/cli/check-embedding.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { buildFeaturizer } from '../../src/wiring/features.ts';
 import { StartError } from '../../src/wiring/start-error.ts';
 import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from '../features/transformers/support.ts';
 import { writeTinyBert } from '../support/tiny-bert/tiny-bert.ts';
@@ -52,6 +53,17 @@ describe('mixllm with a sentence-embedding model', () => {
       'tiny-bert (q8, 64 tokens at most)',
     );
   });
+});
+
+it('gives texts all the time that they take where no client waits, as when arms are trained', async () => {
+  const embedding = { kind: 'transformers', model: tiny.folder, map: tiny.map, timeout_ms: 1 };
+  const featurizer = buildFeaturizer(configSchema.parse({ ...MODELS, embedding }));
+  await featurizer.start();
+  const features = inventPrompts(5, 2).map((content) =>
+    featurizer.featurize({ model: 'auto', messages: [{ role: 'user', content: content.repeat(20) }] }),
+  );
+  expect((await Promise.all(features)).map(({ failure }) => failure)).toEqual(Array(5).fill(null));
+  await featurizer.close();
 });
 
 function check(embedding: object): string {

@@ -24,8 +24,8 @@ export interface TransformersOptions {
   clock: Clock;
   /** Where models of the hub are kept once fetched. */
   cacheFolder: string;
-  /** Time that a text may take, waiting included. */
-  budgetMs: number;
+  /** Time that a text may take, waiting included; null for as long as it takes. */
+  budgetMs: number | null;
   /** The model's thread was lost (`false`, with the reason), or works again (`true`). */
   onHealth: (healthy: boolean, reason: string) => void;
   /** In place of the thread that is started otherwise. */
