@@ -10,9 +10,9 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   process.exitCode = 1;
 } else {
   const { run } = await import('./cli/program.ts');
-  const { watchStandardStreams } = await import('./cli/standard-streams.ts');
+  const { sayFailure, watchStandardStreams } = await import('./cli/standard-streams.ts');
   const fail = (reason: string) => {
-    console.error(reason);
+    sayFailure(process.stderr, reason);
     process.exitCode = 1;
   };
   watchStandardStreams(process.stdout, process.stderr, fail);
@@ -21,8 +21,7 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   } catch (error) {
     // A message for people; the stack for whoever asks for it.
     const stack = process.env.DEBUG && error instanceof Error ? error.stack : null;
-    console.error(stack ?? (error instanceof Error ? error.message : String(error)));
-    process.exitCode = 1;
+    fail(stack ?? (error instanceof Error ? error.message : String(error)));
   }
 }
 

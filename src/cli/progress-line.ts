@@ -45,8 +45,9 @@ export class ProgressLine {
 
   #show(text: string): void {
     if (!this.#stream.isTTY) return void this.#stream.write(`${text}\n`);
-    // One column is left free: many terminals break the line when the last is written. The escape clears the remainder.
-    this.#stream.write(`\r${shorten(text, (this.#stream.columns ?? 100) - 1)}\u001b[K`);
+    // A terminal that does not know its size has 0 columns. One is left free: many break the line when the last is
+    // written. The escape clears the remainder.
+    this.#stream.write(`\r${shorten(text, (this.#stream.columns || 100) - 1)}\u001b[K`);
     this.#drawn = true;
   }
 }

@@ -1,4 +1,10 @@
 import type { Writable } from 'node:stream';
+import type { ProgressStream } from './progress-line.ts';
+
+/** Says why a command failed, in the place of a progress line that is still drawn. */
+export function sayFailure(errors: ProgressStream, reason: string): void {
+  errors.write(`${errors.isTTY ? '\r\u001b[K' : ''}${reason}\n`);
+}
 
 /**
  * Tells when standard output cannot be written, for `console.log` keeps quiet: a script would take half a result for a

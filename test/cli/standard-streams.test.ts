@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
-import { watchStandardStreams } from '../../src/cli/standard-streams.ts';
+import { sayFailure, watchStandardStreams } from '../../src/cli/standard-streams.ts';
 
 it('tells once that standard output is lost, and lets readers leave', () => {
   const [output, errors] = [new PassThrough(), new PassThrough()];
@@ -13,6 +13,14 @@ it('tells once that standard output is lost, and lets readers leave', () => {
   expect(told).toEqual([]);
   for (let i = 0; i < 2; i++) output.emit('error', Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
   expect(told).toEqual(['Standard output cannot be written, so the result is not whole: no space left']);
+});
+
+it('says a failure in the place of a progress line', () => {
+  const written: string[] = [];
+  const write = (text: string) => written.push(text);
+  sayFailure({ isTTY: true, write }, 'line 3 is no JSON');
+  sayFailure({ write }, 'line 3 is no JSON');
+  expect(written).toEqual(['\r\u001b[Kline 3 is no JSON\n', 'line 3 is no JSON\n']);
 });
 
 it.skipIf(!existsSync('/dev/full'))('a command whose output finds no space ends with 1', () => {

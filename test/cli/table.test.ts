@@ -55,6 +55,12 @@ describe('ProgressLine', () => {
     expect(written).toEqual(['\r1/3\u001b[K', '\ra long l…\u001b[K', '\r3/3\u001b[K', '\n']);
   });
 
+  it('shows a line whole on a terminal that does not know its size', () => {
+    const { written, stream } = recorder(true, 0);
+    new ProgressLine(stream, new ManualClock()).update('7/10 runs');
+    expect(written).toEqual(['\r7/10 runs\u001b[K']);
+  });
+
   it('prints plain lines elsewhere, one in five seconds', () => {
     const { written, stream } = recorder(false);
     const clock = new ManualClock();
