@@ -11,10 +11,12 @@ const VARIABLES = ['HF_ENDPOINT', 'HF_TOKEN', 'PATH', 'HOME', 'TMPDIR'];
 export type StartWorker = (data: ThreadData) => Worker;
 
 export const startWorker: StartWorker = (workerData) =>
-  new Worker(WORKER, {
-    workerData,
-    env: Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]])),
-  });
+  new Worker(WORKER, { workerData, env: threadEnvironment(process.env) });
+
+/** An absent variable is left out: as `undefined` it would be the text "undefined" in the thread. */
+export function threadEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => VARIABLES.includes(name)));
+}
 
 export interface ThreadEvents {
   /** @param outcome the vector, or why there is none */

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { threadEnvironment } from '../../../src/features/transformers/model-thread.ts';
 import { SentenceEncoder } from '../../../src/features/transformers/sentence-encoder.ts';
 import { systemClock } from '../../../src/util/clock.ts';
 import { cleanup } from '../../support/cleanup.ts';
@@ -51,6 +52,12 @@ it('fetches a model from the hub once, and keeps it', async () => {
   expect(await encoder('acme/tiny').start()).toEqual(facts);
   // The same files are the same model, wherever they come from.
   expect(await encoder(tiny.folder).start()).toEqual(facts);
+});
+
+it('has of the environment what the hub needs, and nothing that is not set', () => {
+  const environment = threadEnvironment({ HF_TOKEN: 'token', PATH: '/bin', OPENAI_API_KEY: 'secret' });
+  expect(environment).toEqual({ HF_TOKEN: 'token', PATH: '/bin' });
+  expect(Object.keys(threadEnvironment({}))).toEqual([]);
 });
 
 it('says of a model that it cannot fetch which file it was, and why', async () => {
