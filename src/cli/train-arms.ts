@@ -69,12 +69,16 @@ function parseNames(pairs: readonly string[], ids: readonly string[]): Map<strin
   );
 }
 
-function remarksOn({ unknown, unused, textless, foreign, warmStart }: ArmTrainingResult, ids: string[]): string[] {
+function remarksOn(
+  { unknown, unused, textless, repeated, foreign, warmStart }: ArmTrainingResult,
+  ids: string[],
+): string[] {
   return [
     unknown.length > 0 &&
       `left out, as no model of the config has these ids: ${unknown.join(', ')}. --map NAME=ID takes one for a model; there are: ${ids.join(', ')}.`,
     unused.length > 0 && `no file holds a model called ${unused.join(', ')}.`,
     textless > 0 && `${textless} lines have neither prompt nor features and are left out.`,
+    repeated > 0 && `${repeated} lines are of decisions that are there again: of each the last line counts.`,
     foreign > 0 &&
       `${foreign} lines have features of another map than ${warmStart.featureMap}: of those, intercepts and at most the structural features count.`,
   ].filter((remark) => remark !== false);

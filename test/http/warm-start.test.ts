@@ -143,7 +143,10 @@ describe('mixllm train arms', () => {
     writeConfig({ storage: { url: `sqlite:${path('first.db')}` } });
     silenced();
     await exportLog({ config, out: path('export.jsonl.gz'), force: true });
-    await train({ data: [path('export.jsonl.gz')], map: [], out: path('own.json') });
+    // Exports of periods that overlap hold the same decisions.
+    const files = [path('export.jsonl.gz'), path('export.jsonl.gz')];
+    const told = await train({ data: files, map: [], out: path('own.json') });
+    expect(told).toContain('12 lines are of decisions that are there again');
 
     const second = kept(await start('second.db', path('own.json')));
     const carried = await predicted(second);

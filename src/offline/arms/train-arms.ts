@@ -32,6 +32,8 @@ export interface ArmTrainingResult {
   textless: number;
   /** Lines whose features another map made: at most structure and intercept of them count. */
   foreign: number;
+  /** Lines of decisions that a later line is of, too, as where the periods of two exports overlap: the last one counts. */
+  repeated: number;
 }
 
 /** Some are enough to tell whose log it was. */
@@ -50,9 +52,10 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
     return arm;
   };
   const observations: Observation[] = [];
-  const decisions: string[] = [];
+  /** By decision: of a later export, its later ratings. */
+  const ofDecisions = new Map<string, Observation[]>();
   const sources: WarmStartSource[] = [];
-  let [textless, foreign, total] = [0, 0, 0];
+  let [textless, foreign, repeated, total] = [0, 0, 0, 0];
   for (const file of training.files) {
     const source = { file: basename(file), sha256: await fileHash(file), rows: 0, used: 0 };
     sources.push(source);
@@ -66,16 +69,20 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
       }
       const taught = recordedObservations(row, context, armOf);
       if (taught.length > 0) source.used++;
-      for (const observation of taught) observations.push(observation);
-      if (!row.context) continue;
-      decisions.push(row.id);
+      if (!row.context) {
+        for (const observation of taught) observations.push(observation);
+        continue;
+      }
+      if (ofDecisions.has(row.id)) repeated++;
+      ofDecisions.set(row.id, taught);
       if (row.context.featureMap !== featurizer.featureMap) foreign++;
     }
   }
   const { featureMap, dimensions } = featurizer;
+  for (const taught of ofDecisions.values()) for (const observation of taught) observations.push(observation);
   const sums = sumsOf(observations, dimensions);
   return {
-    warmStart: { featureMap, dimensions, command, decisions: spreadOut(decisions, DECISIONS_KEPT), sums },
+    warmStart: { featureMap, dimensions, command, decisions: spreadOut([...ofDecisions.keys()], DECISIONS_KEPT), sums },
     sources,
     learned: arms
       .map(({ id }) => ({
@@ -88,6 +95,7 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
     unused: [...names.keys()].filter((name) => !seen.has(name)),
     textless,
     foreign,
+    repeated,
   };
 }
 
