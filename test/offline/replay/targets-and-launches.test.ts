@@ -104,7 +104,16 @@ describe('ratings of people who err', () => {
     const { events } = simulate(LOG);
     const id = events.find(isDecided)?.decisionId as string;
     const rating = (source: string, score: number, by: object) =>
-      ({ type: 'rated', decisionId: id, time: 0, feedbackId: source, score, source, ...by }) as GatewayEvent;
+      ({
+        type: 'rated',
+        decisionId: id,
+        time: 0,
+        feedbackId: source,
+        score,
+        source,
+        idempotencyKey: null,
+        ...by,
+      }) as GatewayEvent;
     const others = events.filter((event) => event.type !== 'rated');
     const both = [...others, rating('user', 0.5, {}), rating('crowd', 1, { reliability })];
     const [sample] = (await replayed(both, {})).samples.filter(({ quality }) => quality !== null);
