@@ -1,10 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Arm } from '../domain/arm.ts';
 import type { ChatMessage, Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
-import { LruMap } from '../util/lru-map.ts';
 
 /**
  * `off`: no arm is remembered. `price`: what an arm's prompt cache holds of a conversation is priced as cached input.
@@ -55,11 +55,11 @@ export class Conversations {
   /** Nobody can look up what was said by hashes of likely texts. */
   readonly #salt = randomBytes(16).toString('base64');
   /** Latest arm of each `x-session-id`. */
-  readonly sessions = new LruMap<string, string>(CAPACITY);
+  readonly sessions = new LRUCache<string, string>({ max: CAPACITY });
   /** By the digest of a request's messages: the arms that answered it, the latest last. */
-  readonly prefixes = new LruMap<string, readonly Answered[]>(CAPACITY);
+  readonly prefixes = new LRUCache<string, readonly Answered[]>({ max: CAPACITY });
   /** By id, and by id and digest of the request. */
-  readonly toolCalls = new LruMap<string, string>(CAPACITY);
+  readonly toolCalls = new LRUCache<string, string>({ max: CAPACITY });
 
   constructor(clock: Clock) {
     this.#clock = clock;

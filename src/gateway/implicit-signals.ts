@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { ChatRequest } from '../domain/chat.ts';
 import type { CompletedEvent } from '../domain/events.ts';
 import { IMPLICIT, type ImplicitSignal } from '../domain/ratings.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
-import { LruMap } from '../util/lru-map.ts';
 import type { EventLog } from './event-log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -48,7 +48,7 @@ export class ImplicitSignals {
   readonly #salt = randomBytes(32);
   #closing = false;
   /** The latest whole answer by hash of the query, and when it ended, in monotonic milliseconds. */
-  readonly #answered = new LruMap<string, { decisionId: string; at: number }>(MAX_QUERIES);
+  readonly #answered = new LRUCache<string, { decisionId: string; at: number }>({ max: MAX_QUERIES });
 
   constructor(parts: Parts) {
     this.#parts = parts;

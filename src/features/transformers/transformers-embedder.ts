@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../util/clock.ts';
-import { LruMap } from '../../util/lru-map.ts';
 import type { Embedder } from '../embedder.ts';
 import { embeddedPart } from '../query.ts';
 import { Tagger } from '../tagger.ts';
@@ -44,7 +44,7 @@ export class TransformersEmbedder implements Embedder {
   readonly #tagger: Tagger;
   readonly #encoder: SentenceEncoder;
   /** By hash of the text: prompts are not kept. */
-  readonly #known = new LruMap<string, Float32Array>(CACHED_TEXTS);
+  readonly #known = new LRUCache<string, Float32Array>({ max: CACHED_TEXTS });
   readonly #coming = new Map<string, Promise<Float32Array>>();
 
   constructor({ model, map, ...options }: TransformersOptions) {

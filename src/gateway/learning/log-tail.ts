@@ -1,6 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import type { StoredEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../store/event-store.ts';
-import { LruMap } from '../../util/lru-map.ts';
 
 const READ_BATCH = 500;
 /** Events just written that are kept for folding; beyond it they are read back like any other. */
@@ -12,10 +12,10 @@ const RECENT_DECISIONS = 1000;
 export type PlaceInLog = Pick<StoredEvent, 'sequence' | 'decisionId' | 'type' | 'time'>;
 
 /** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
-export type RecentDecisions = LruMap<string, StoredEvent[]>;
+export type RecentDecisions = LRUCache<string, StoredEvent[]>;
 
 export function recentDecisions(): RecentDecisions {
-  return new LruMap(RECENT_DECISIONS);
+  return new LRUCache({ max: RECENT_DECISIONS });
 }
 
 /** The end of the event log, as one who folds it wants it: from memory where this process has just written it. */
