@@ -10,7 +10,8 @@ const MOST_WAITING = 8 * 2 ** 20;
  * @param onGap told, once lines are taken again, how many there was no room for
  */
 export function logOutput(onGap: (lost: number) => void): pino.DestinationStream {
-  const output = pino.destination({ dest: 1, sync: false, maxLength: MOST_WAITING });
+  // Of one byte, which every line has: without, `flush` does nothing.
+  const output = pino.destination({ dest: 1, sync: false, minLength: 1, maxLength: MOST_WAITING });
   const flushSync = output.flushSync;
   let lost = 0;
   output.on('error', () => {
@@ -18,6 +19,8 @@ export function logOutput(onGap: (lost: number) => void): pino.DestinationStream
   });
   output.on('drop', () => {
     lost++;
+    // A line that finds no room is not tried: after a failure nothing would ever be again.
+    output.flush();
   });
   output.on('write', () => {
     output.flushSync = flushSync;
@@ -25,6 +28,8 @@ export function logOutput(onGap: (lost: number) => void): pino.DestinationStream
     const gap = lost;
     lost = 0;
     onGap(gap);
+    // There was no room for telling it, either: next time.
+    if (lost > 0) lost = gap;
   });
   return output;
 }
