@@ -14,6 +14,11 @@ const MOST_IN_A_ROW = 2;
 export class StaleConnections {
   /** Errors of connections that had been in use before. */
   readonly #failures = new WeakSet<Error>();
+  /**
+   * The server speaks HTTP/2: it says which requests it did not take when it closes, and undici sends those again. What breaks
+   * without a word had been in use, perhaps by this very request: the server's settings come before the first.
+   */
+  #isHttp2 = false;
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -26,6 +31,7 @@ export class StaleConnections {
     return (options, callback) =>
       connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
         if (error) return callback(error, null);
+        this.#isHttp2 ||= 'alpnProtocol' in socket && socket.alpnProtocol === 'h2';
         socket.on('error', (failure) => {
           if (socket.bytesRead > 0) this.#failures.add(failure);
         });
@@ -47,7 +53,8 @@ export class StaleConnections {
   }
 
   #isStale(error: unknown): boolean {
-    return error instanceof Error && (this.#failures.has(error) || isClosedAfterUse(error));
+    if (this.#isHttp2 || !(error instanceof Error)) return false;
+    return this.#failures.has(error) || isClosedAfterUse(error);
   }
 }
 

@@ -37,6 +37,7 @@ function certificate(): { key: Buffer; cert: Buffer } | null {
 
 function answer(stream: ServerHttp2Stream, body: string): void {
   if (body.includes('hang')) return;
+  if (body.includes('cut')) return void stream.session?.destroy();
   if (body.includes('refuse')) {
     stream.respond({ ':status': 429, 'retry-after': '3', 'content-type': 'application/json' });
     stream.end('{"error":{"message":"slow down"}}');
@@ -55,6 +56,7 @@ const tls = certificate();
 describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a certificate)', () => {
   const trusted = getCACertificates('default');
   const cancelled: string[] = [];
+  let asked = 0;
   let server: Http2SecureServer;
   let provider: OpenAIProvider;
 
@@ -64,6 +66,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     // HTTP/1.1 is not offered: whoever speaks it fails.
     server = createSecureServer({ ...tls, allowHTTP1: false });
     server.on('stream', (stream) => {
+      asked++;
       let body = '';
       stream.setEncoding('utf8').on('data', (part: string) => {
         body += part;
@@ -113,5 +116,11 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     await expect(waiting).rejects.toThrow('gone');
     await expect.poll(() => cancelled.length).toBe(2);
     expect(cancelled.join()).toMatch(/endless.*hang/s);
+  });
+  it('asks once where the connection breaks under the request, a new one too', async () => {
+    const before = asked;
+    for (const _ of ['that of the tests before', 'a new one'])
+      await expect(provider.complete(call('cut'))).rejects.toMatchObject({ failure: 'connection' });
+    expect(asked).toBe(before + 2);
   });
 });
