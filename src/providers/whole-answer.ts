@@ -12,8 +12,8 @@ export interface WholeAnswer {
 /**
  * Sends a request and gathers its whole answer. By undici's own events: a stream that is read to its end takes several
  * times as long for a short answer.
- * @param onActivity told of the headers and of each chunk, but not of a refusal's, which may not be the last word: whoever
- * waits for the whole must know that it is coming
+ * @param onActivity told of the headers and of each chunk, but not of a refusal's or a redirection's, which may not be the
+ * last word: whoever waits for the whole must know that it is coming
  * @throws the signal's reason when it is aborted; UpstreamError `unreadable` for an answer that is too large; what undici
  * tells when there is no answer, or no whole one
  */
@@ -35,7 +35,7 @@ export function askForWhole(
       call?.abort(signal.reason);
     };
     const alive = () => {
-      if (status < 400) onActivity?.();
+      if (status < 300) onActivity?.();
     };
     const ended = () => signal.removeEventListener('abort', leave);
     signal.addEventListener('abort', leave);

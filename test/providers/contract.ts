@@ -156,7 +156,10 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         request.path === fixture.path
           ? to('/moved')(response)
           : answerJson(fixture.completion.bytes)(response, request);
-      await provider.complete(callOf({}));
+      const signs: number[] = [];
+      await provider.complete({ ...callOf({}), onActivity: () => signs.push(upstream.requests.length) });
+      // The redirection is no sign that the answer has begun.
+      expect(Math.min(...signs)).toBe(3);
       // Once more from the beginning, for the first redirection alone.
       await provider.complete(callOf({}));
       const { path } = fixture;
