@@ -3,8 +3,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import type { ProviderCall } from '../../src/providers/provider.ts';
+import { StaleConnections } from '../../src/providers/stale-connections.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { COMPLETION, chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
@@ -71,4 +73,20 @@ it('does not send again what had begun to be answered', async () => {
   await nextTurn();
   await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
   expect(upstream.bodies).toHaveLength(2);
+});
+
+it.each([
+  ['three times at most', 300, 3],
+  ['once where it was lost after more than a second, and may have been worked on', 1001, 1],
+])('sends %s', async (_, lostAfterMs, times) => {
+  const clock = new ManualClock();
+  let sent = 0;
+  const ask = async () => {
+    sent++;
+    clock.advance(lostAfterMs);
+    // As undici's.
+    throw Object.assign(new Error('other side closed'), { socket: { bytesRead: 400 } });
+  };
+  await expect(new StaleConnections(clock).pastThem(ask)).rejects.toThrow('other side closed');
+  expect(sent).toBe(times);
 });

@@ -116,4 +116,14 @@ describe('Deadline', () => {
       expect(reason(deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
     },
   );
+
+  it('takes an answer that began while the process stood still for one in time', () => {
+    const { clock, deadline } = start('content');
+    const running = clock.monotonic.bind(clock);
+    clock.monotonic = () => running() + 60_000;
+    clock.advance(1000);
+    deadline.begun();
+    clock.advance(1000);
+    expect(reason(deadline)).toBe('running');
+  });
 });
