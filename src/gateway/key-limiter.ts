@@ -120,7 +120,7 @@ export class KeyLimiter {
     const { usage } = completed;
     const used = usage ? usage.inputTokens + usage.outputTokens : 0;
     // Of an answer that told no usage the estimate stands, and of one that was left the prediction at least, as in USD: the
-    // model may have written for long before its first word came. Of none at all, nothing.
+    // model may have written for long before its first word came. Of none at all, nothing, unless a call ran out of time.
     const isPrediction = isLeftUntold(completed) || (usage === null && usd > 0);
     const tokens = isPrediction ? Math.max(used, reservation.tokens) : used;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);

@@ -26,7 +26,7 @@ it('counts an answer that the client left before its usage was told as predicted
     metrics: new Metrics(),
     keySpend: () => new KeySpendLedger(),
   });
-  const key = { name: 'team', rpm: null, tpm: 1000, budget: null } as KeyLimits;
+  const key = { name: 'team', rpm: null, tpm: 2000, budget: null } as KeyLimits;
   const left = (fields: Parameters<typeof completed>[1]) => {
     const decision = { ...decided('d'), key: 'team' };
     limiter.reserve(key, 'd', decision.decision);
@@ -34,7 +34,12 @@ it('counts an answer that the client left before its usage was told as predicted
     return Number(limiter.headers(key)['x-ratelimit-remaining-tokens']);
   };
   const usage = { inputTokens: 100, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 5 };
-  expect(left({ outcome: 'aborted', arm: null, usage, usageEstimated: true, costUsd: 0 })).toBe(600);
-  expect(left({ outcome: 'aborted', usage, usageEstimated: false })).toBe(495);
-  expect(left({ outcome: 'ok', usage, usageEstimated: true })).toBe(390);
+  expect(left({ outcome: 'aborted', arm: null, usage, usageEstimated: true, costUsd: 0 })).toBe(1600);
+  expect(left({ outcome: 'aborted', usage, usageEstimated: false })).toBe(1495);
+  expect(left({ outcome: 'ok', usage, usageEstimated: true })).toBe(1390);
+  // As in USD, what came of it or not: a model that ran out of time may have written all the while.
+  const timedOut = { arm: decided('d').decision.arm, result: 'timeout', status: null, durationMs: 1 };
+  const unanswered = { outcome: 'error' as const, arm: null, usage: null, usageEstimated: false, costUsd: null };
+  expect(left({ ...unanswered, attempts: [{ ...timedOut, result: 'connection' }] })).toBe(1390);
+  expect(left({ ...unanswered, attempts: [timedOut] })).toBe(990);
 });
