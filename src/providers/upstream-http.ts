@@ -143,7 +143,7 @@ export class UpstreamHttp {
     return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);
   }
 
-  /** A request that is answered by a redirection, which has no effect, is sent once more in order to follow it. */
+  /** A request that is answered by a redirection, which servers of models send in place of any work, is sent once more in order to follow it. */
   async #followed<T extends { status: number }>(
     connectTimeoutMs: number,
     ask: (dispatcher: Dispatcher) => Promise<T>,
