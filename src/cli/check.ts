@@ -1,5 +1,6 @@
 import { disabledProviders, enabledArms } from '../config/arms.ts';
-import { ConfigError, loadConfig } from '../config/load.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import pino from 'pino';
 import { Gateway } from '../app.ts';
-import { ConfigError, type Environment, type LoadedConfig, loadConfig } from '../config/load.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import type { Environment } from '../config/variables.ts';
 import { messageOf } from '../domain/errors.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { logOutput } from './log-output.ts';

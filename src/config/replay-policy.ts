@@ -1,7 +1,8 @@
-import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { ConfigError, describe, place, readText, withoutQuote } from './load.ts';
+import { ConfigError } from './config-error.ts';
+import { describeIssue } from './describe-issue.ts';
 import { explorationSchema, modelSchema, priorSchema, qualityTargetSchema, weightSchema } from './schema.ts';
+import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts';
 
 const id = modelSchema.shape.id;
 
@@ -25,23 +26,11 @@ export function loadReplayPolicy(path: string): ReplayPolicy {
 
 /** Pure. An empty text is the policy that changes nothing. @param source name of the file, for messages @throws ConfigError */
 export function parseReplayPolicy(text: string, source: string): ReplayPolicy {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
-  const [mistake] = document.errors;
-  if (mistake) {
-    throw new ConfigError(source, [`line ${lines.linePos(mistake.pos[0]).line}: ${withoutQuote(mistake.message)}`]);
-  }
-  let value: unknown;
-  try {
-    value = document.toJS() ?? {};
-  } catch (error) {
-    throw new ConfigError(source, [`an alias (*name) in it cannot be used: ${withoutQuote((error as Error).message)}`]);
-  }
+  const refuse = (problems: readonly string[]) => new ConfigError(source, problems);
+  const file = parseYaml(text, refuse);
+  const value = valuesIn(file, refuse);
   const parsed = replayPolicySchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const where = (path: (string | number)[]) => place(document, lines, path);
-  throw new ConfigError(
-    source,
-    parsed.error.issues.map((issue) => describe(issue, value, where, [], replayPolicySchema)),
-  );
+  const where = (path: Path) => place(file, path);
+  throw refuse(parsed.error.issues.map((issue) => describeIssue(issue, value, where, [], replayPolicySchema)));
 }

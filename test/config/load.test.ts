@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DRIFT, LAUNCH, SNAPSHOT_REMAINS } from '../../src/bandit/defaults.ts';
 import { disabledProviders, enabledArms } from '../../src/config/arms.ts';
-import { ConfigError, loadConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/config-error.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { MINIMAL, parse } from './support.ts';
 
 /** The example of the design document, word for word. */
@@ -157,10 +158,15 @@ describe('defaults', () => {
       ...config,
       routing: { ...config.routing, weight: 0.7 },
     });
+    const within = 'routing: { latency: , weights: , aliases: }\nlearning: { drift: , sources: , launch: }\n';
+    expect(parse(MINIMAL + within).config).toEqual(config);
     const withoutKeys = EXAMPLE.split('\n').filter((line) => !line.startsWith('  keys:'));
     expect(parse(withoutKeys.join('\n'), KEYS).config.auth.keys).toEqual([]);
     // Of a single setting an empty value is a mistake.
     expect(() => parse(`${MINIMAL}storage: { url: }`)).toThrow('storage.url');
+    // As is one where it counts that it is named at all.
+    expect(() => parse(`${MINIMAL}learning: { implicit: { abort: } }`)).toThrow('learning.implicit.abort');
+    expect(() => parse(`${MINIMAL}lerning:\n`)).toThrow('there is no such setting');
     expect(() => parse(`${MINIMAL.replace('{ p: { type: openai } }', '')}`)).toThrow('providers');
   });
 

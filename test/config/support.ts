@@ -1,4 +1,6 @@
-import { ConfigError, type Environment, type LoadedConfig, parseConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/config-error.ts';
+import { type LoadedConfig, parseConfig } from '../../src/config/load.ts';
+import type { Environment } from '../../src/config/variables.ts';
 
 /** As small as a config can be. */
 export const MINIMAL = `

@@ -1,7 +1,8 @@
 import pino from 'pino';
 import { stringify } from 'yaml';
 import { Gateway, type GatewayOptions } from '../../src/app.ts';
-import { type Environment, parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import type { Environment } from '../../src/config/variables.ts';
 import {
   type SimulatedAnswer,
   type SimulatedRequest,

@@ -1,0 +1,77 @@
+import { type Document, visit } from 'yaml';
+import { type Path, pathOf } from './yaml-file.ts';
+
+export type Environment = Record<string, string | undefined>;
+
+export interface MissingVariable {
+  path: Path;
+  variable: string;
+}
+
+export interface Variable {
+  name: string;
+  fallback: string | undefined;
+}
+
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
+/** Two characters of Unicode's private use, which no config has reason to hold. */
+const MARK = /\uE000(\d+)\uE001/g;
+
+/**
+ * Puts a mark in the place of every `${NAME}` and `${NAME:-default}`: braces would end the flow mapping in
+ * `{ api_key: ${KEY} }`. The values come in after parsing, so that no value can change the structure.
+ */
+export function markVariables(text: string): { safeText: string; variables: Variable[] } {
+  const variables: Variable[] = [];
+  const safeText = text.replace(VARIABLE, (_, name: string, fallback: string | undefined) => {
+    variables.push({ name, fallback });
+    return `\uE000${variables.length - 1}\uE001`;
+  });
+  return { safeText, variables };
+}
+
+/** The text with the marks as they stand in the file. */
+export function unmarked(text: string, variables: readonly Variable[]): string {
+  return text.replace(MARK, (mark, index: string) => {
+    const variable = variables[Number(index)];
+    return variable ? `\${${variable.name}}` : mark;
+  });
+}
+
+export const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and none within another`;
+
+/** Where a variable is written otherwise. Left as it stands, `${TEAM-KEY}` would itself be the key, and is no secret. */
+export function unreadVariables(document: Document, variables: readonly Variable[]): Path[] {
+  const paths: Path[] = [];
+  const text = (value: string) => value.replace(MARK, (_, index: string) => variables[Number(index)]?.fallback ?? '');
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      const isValue = key !== 'key' && typeof node.value === 'string';
+      if (isValue && text(node.value as string).includes('${')) paths.push(pathOf(key, ancestors));
+    },
+  });
+  return paths;
+}
+
+/** Fills the marks. @returns where a variable without a default is not set, or empty; its text is then empty */
+export function fillEnvironment(
+  document: Document,
+  variables: readonly Variable[],
+  environment: Environment,
+): MissingVariable[] {
+  const missing: MissingVariable[] = [];
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      if (key === 'key' || typeof node.value !== 'string') return;
+      node.value = node.value.replace(MARK, (mark, index: string) => {
+        const variable = variables[Number(index)];
+        if (!variable) return mark;
+        const { name, fallback } = variable;
+        const found = environment[name] || fallback;
+        if (found === undefined) missing.push({ path: pathOf(key, ancestors), variable: name });
+        return found ?? '';
+      });
+    },
+  });
+  return missing;
+}

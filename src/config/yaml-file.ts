@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { type Document, isAlias, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { ConfigError } from './config-error.ts';
+
+export type Path = (string | number)[];
+
+/** Makes the error of these problems. */
+export type Refusal = (problems: readonly string[]) => Error;
+
+/** A parsed file that still knows the lines of its values. */
+export interface YamlFile {
+  document: Document;
+  lines: LineCounter;
+}
+
+/** @throws ConfigError that says why the file cannot be read */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(path, [`it cannot be read: ${(error as Error).message}`]);
+  }
+}
+
+/** Pure. @throws what `refuse` makes of a mistake in YAML, or of a mapping in the place of a name */
+export function parseYaml(text: string, refuse: Refusal): YamlFile {
+  const lines = new LineCounter();
+  // 'error': a warning would go to the console, and quotes what may be a key.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+  // The first mistake causes the rest.
+  const [mistake] = document.errors;
+  if (mistake) throw refuse([`line ${lines.linePos(mistake.pos[0]).line}: ${withoutQuote(mistake.message)}`]);
+  refuseOddKeys({ document, lines }, refuse);
+  return { document, lines };
+}
+
+/** The values of the file; an empty one is an empty mapping. @throws what `refuse` makes of an alias that leads nowhere */
+export function valuesIn({ document }: YamlFile, refuse: Refusal): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw refuse([`an alias (*name) in it cannot be used: ${withoutQuote((error as Error).message)}`]);
+  }
+}
+
+/** `{{ … }}`, say of a template that was not filled in, is a mapping as the name of a setting. */
+function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
+  visit(document, {
+    Pair(_, pair) {
+      if (isScalar(pair.key) || isAlias(pair.key) || !isNode(pair.key)) return;
+      const { line } = lines.linePos(pair.key.range?.[0] ?? 0);
+      throw refuse([`line ${line}: a mapping stands where a name should; are there two braces?`]);
+    },
+  });
+}
+
+/** What the YAML parser says of a mistake, without the piece of the file that it quotes: that may be a key. */
+function withoutQuote(message: string): string {
+  return message.split(': ')[0].replace(/[!%]\S+/g, '…');
+}
+
+/** The path of a node from what `visit` tells of the way to it. */
+export function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly unknown[]): Path {
+  const path: Path = [];
+  ancestors.forEach((ancestor, i) => {
+    const next = ancestors[i + 1];
+    if (isPair(ancestor)) path.push(isScalar(ancestor.key) ? String(ancestor.key.value) : String(ancestor.key));
+    else if (isSeq(ancestor)) path.push(next === undefined ? Number(key) : ancestor.items.indexOf(next));
+  });
+  return path;
+}
+
+/** `models[1].price.input (line 12)`; the line of the nearest parent where the path itself is absent. */
+export function place({ document, lines }: YamlFile, path: Path): string {
+  const name = path.reduce<string>(
+    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
+    '',
+  );
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range) return `${name} (line ${lines.linePos(node.range[0]).line})`;
+  }
+  return name || 'the file';
+}
