@@ -24,6 +24,7 @@ import { RateLimits } from './routing/rate-limits.ts';
 import type { ArmConditions } from './routing/route-query.ts';
 import type { EventStore } from './store/event-store.ts';
 import { type Clock, isDoneWithin, pause, systemClock } from './util/clock.ts';
+import { closeInOrder } from './util/close-in-order.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
@@ -212,14 +213,12 @@ export class Gateway {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
     this.#recording.stopFollowing();
-    try {
-      await this.#closeServer();
-    } finally {
-      // However the server ends, what was recorded is to be in the log.
-      await this.#recording.close();
-      await this.#featurizer.close();
-      await this.#serving.close();
-    }
+    await closeInOrder(
+      () => this.#closeServer(),
+      () => this.#recording.close(),
+      () => this.#featurizer.close(),
+      () => this.#serving.close(),
+    );
   }
 
   async #closeServer(): Promise<void> {

@@ -1,17 +1,18 @@
 import pino from 'pino';
 
-/** Bytes of the log that wait for a standard output which takes none: a minute or more of a busy gateway. */
+/** Bytes of the log that wait for an output which takes none: a minute or more of a busy gateway. */
 const MOST_WAITING = 8 * 2 ** 20;
 
 /**
- * Standard output, for the log. Where it is a file on a full disk, or a pipe whose reader stands still, lines wait in memory and
+ * Standard output, or another, for the log. Where it is a file on a full disk, or a pipe whose reader stands still, lines wait in memory and
  * go out with the next one that can; nothing else waits for them. pino's own output would throw out of a callback then, which
  * ends the process, and at its end try to write for as long as the disk is full.
  * @param onGap told, once lines are taken again, how many there was no room for
+ * @param descriptor 1: standard output; 2: standard error
  */
-export function logOutput(onGap: (lost: number) => void): pino.DestinationStream {
+export function logOutput(onGap: (lost: number) => void, descriptor: 1 | 2 = 1): pino.DestinationStream {
   // Of one byte, which every line has: without, `flush` does nothing.
-  const output = pino.destination({ dest: 1, sync: false, minLength: 1, maxLength: MOST_WAITING });
+  const output = pino.destination({ dest: descriptor, sync: false, minLength: 1, maxLength: MOST_WAITING });
   const flushSync = output.flushSync;
   let lost = 0;
   output.on('error', () => {

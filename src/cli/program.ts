@@ -34,7 +34,10 @@ function addServing(program: Command): void {
     .description('say whether a config can be used, and what it means')
     .argument('[file]', 'the config file')
     .option('-c, --config <file>', CONFIG_HELP)
-    .action(async (file, options) => (await import('./check.ts')).check(configFile(file ?? options.config)));
+    .action(async (file, options) => {
+      if (file && options.config) throw new Error(`Two configs are named, ${file} and ${options.config}: name one.`);
+      (await import('./check.ts')).check(configFile(file ?? options.config));
+    });
 
   program
     .command('demo')

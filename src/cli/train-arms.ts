@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
 import { shellWord } from '../util/shell-word.ts';
-import { writeWhole } from '../util/write-whole.ts';
+import { placeOf, writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -27,8 +27,9 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   const arms = enabledArms({ config, missingKeys: new Map() });
   const ids = arms.map(({ id }) => id);
   const names = parseNames(options.map ?? [], ids);
-  // A folder that cannot be written to is found out before the work.
+  // Where nothing can be written is found out before the work.
   await mkdir(dirname(options.out), { recursive: true });
+  placeOf(options.out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const featurizer = buildFeaturizer(config);
   await featurizer.start();

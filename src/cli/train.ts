@@ -32,6 +32,9 @@ export interface TrainFeaturesOptions {
 /** `mixllm train features`: fits a feature map, and writes it with its provenance beside it. */
 export async function trainFeatures(options: TrainFeaturesOptions): Promise<void> {
   const { embedder, corpus: paths, out, seed, rows } = options;
+  if (embedder === 'lexical' && options.model !== undefined) {
+    throw new Error(`--model ${options.model} goes with --embedder transformers; a lexical map is of no model.`);
+  }
   const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
   // A folder that cannot be written to is found out before the work.

@@ -8,10 +8,11 @@ export interface Place {
   whole: string;
 }
 
-/** @param file its name may be a link's, which stays one */
+/** @param file its name may be a link's, which stays one @throws Error when it is a folder */
 export function placeOf(file: string): Place {
   const there = statSync(file, { throwIfNoEntry: false });
-  if (there && !there.isFile() && !there.isDirectory()) return { unfinished: file, whole: file };
+  if (there?.isDirectory()) throw new Error(`${file} is a folder; name a file in it.`);
+  if (there && !there.isFile()) return { unfinished: file, whole: file };
   const whole = there ? realpathSync(file) : file;
   return { unfinished: `${whole}.${process.pid}.tmp`, whole };
 }

@@ -10,6 +10,7 @@ import type { EventStore } from '../store/event-store.ts';
 import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
 import { type Clock, isDoneWithin } from '../util/clock.ts';
+import { closeInOrder } from '../util/close-in-order.ts';
 import { databasePath } from './event-log.ts';
 import { openWarmStart } from './features.ts';
 
@@ -79,11 +80,14 @@ export class Recording {
 
   /** Writes everything down. */
   async close(): Promise<void> {
-    await this.eventLog.close();
-    await this.learner.close();
-    await this.store
-      .close()
-      .catch((error: unknown) => this.#parts.log.error({ err: error }, 'The event store did not close.'));
+    await closeInOrder(
+      () => this.eventLog.close(),
+      () => this.learner.close(),
+      () =>
+        this.store
+          .close()
+          .catch((error: unknown) => this.#parts.log.error({ err: error }, 'The event store did not close.')),
+    );
   }
 
   async #read(): Promise<void> {

@@ -35,6 +35,16 @@ it('leaves both of two files as they were when the second cannot be written', as
   expect(readFileSync(description, 'utf8')).toBe('good description');
 });
 
+it('says that a folder is none, before anything is written', async () => {
+  mkdirSync(description);
+  const writing = writeWhole([
+    [map, 'new map'],
+    [description, 'new description'],
+  ]);
+  await expect(writing).rejects.toThrow(`${description} is a folder; name a file in it.`);
+  expect(readdirSync(folder)).toEqual(['map.json']);
+});
+
 it('writes through a link, into a device itself, and leaves nothing else', async () => {
   writeFileSync(map, 'old');
   symlinkSync(map, description);

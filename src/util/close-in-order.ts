@@ -1,0 +1,15 @@
+/**
+ * Runs every step in turn, also after one that failed: what is left open holds sockets, files and threads.
+ * @throws the first failure, once all have run
+ */
+export async function closeInOrder(...steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
