@@ -3,6 +3,7 @@ import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { LogThrottle } from '../util/log-throttle.ts';
+import { DecisionLookUps } from './decision-look-ups.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -36,7 +37,7 @@ export class EventLog {
   #failures = 0;
   /** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
   readonly #failureThrottle: LogThrottle;
-  readonly #readFailureThrottle: LogThrottle;
+  readonly #lookUps: DecisionLookUps;
   #cancelRetry: (() => void) | null = null;
   #listeners: ((events: readonly StoredEvent[]) => void)[] = [];
   #recoveryListeners: (() => void)[] = [];
@@ -47,7 +48,7 @@ export class EventLog {
     this.#metrics = metrics;
     this.#log = log;
     this.#failureThrottle = new LogThrottle(clock);
-    this.#readFailureThrottle = new LogThrottle(clock);
+    this.#lookUps = new DecisionLookUps(store, clock, metrics, log);
   }
 
   /** True while the last commit failed. */
@@ -92,36 +93,13 @@ export class EventLog {
     await this.flush();
     const waiting = this.#waiting.map(({ event }) => event);
     const named = waiting.findLast((event) => event.decisionId === id || isCompletionWithId(event, id));
-    const stored = await this.#lookUp(named?.decisionId ?? id);
+    const stored = await this.#lookUps.find(named?.decisionId ?? id);
     const decisionId = stored[0]?.decisionId ?? named?.decisionId;
     const late = waiting.filter(
       // It may have been written while the store was read.
       (event) => event.decisionId === decisionId && !stored.some((other) => isSameOfDecision(event, other)),
     );
     return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
-  }
-
-  async #lookUp(id: string): Promise<StoredEvent[]> {
-    try {
-      const events = await this.#store.findDecision(id);
-      this.#lookedUp();
-      return events;
-    } catch (error) {
-      this.#metrics.storeErrors.inc();
-      this.#metrics.degraded('store', true, 'read');
-      this.#readFailureThrottle.say((suppressed) =>
-        this.#log.error(
-          { err: error, suppressed },
-          'The event store cannot be read. Requests are served; decisions cannot be shown or rated until it works again: check the disk and the database.',
-        ),
-      );
-      throw error;
-    }
-  }
-
-  #lookedUp(): void {
-    this.#metrics.degraded('store', false, 'read');
-    this.#readFailureThrottle.over();
   }
 
   /** Tries once to write everything that waits now, and not what comes meanwhile. Never rejects. */
@@ -142,6 +120,7 @@ export class EventLog {
     // What the last commits gave the learner reason to write; or once more, where the commit under way has failed.
     await this.flush();
     this.#cancelRetry?.();
+    this.#lookUps.close();
     if (this.#waiting.length > 0) {
       this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');
     }
@@ -234,8 +213,8 @@ export class EventLog {
     this.#failureThrottle.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
-    // Often it is another file now, and whether it can be read shows with the next look-up.
-    this.#lookedUp();
+    // Often it is another file now.
+    this.#lookUps.recovered();
     this.#tell(this.#recoveryListeners);
   }
 }

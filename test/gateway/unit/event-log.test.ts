@@ -334,4 +334,41 @@ describe('EventLog.findDecision', () => {
     await eventLog.findDecision('d');
     expect(await degraded(metrics)).toBe(false);
   });
+
+  const broken = async () => {
+    const parts = setUp();
+    parts.store.failing = true;
+    await expect(parts.eventLog.findDecision('d')).rejects.toThrow('disk');
+    return parts;
+  };
+
+  it('looks again by itself, until the store can be read', async () => {
+    const { store, clock, metrics } = await broken();
+    for (const failing of [true, false]) {
+      store.failing = failing;
+      clock.advance(10_000);
+      await nextTurn();
+      expect(await degraded(metrics)).toBe(failing);
+    }
+    clock.advance(60_000);
+    await nextTurn();
+    expect(store.lookUps).toBe(1);
+  });
+
+  it('is taken to work once the store takes events again', async () => {
+    const { store, eventLog, metrics } = await broken();
+    await expect(eventLog.recordDurably(rated('d', 'fb', 1))).rejects.toThrow('disk');
+    store.failing = false;
+    await eventLog.recordDurably(rated('d', 'fb', 1));
+    expect(await degraded(metrics)).toBe(false);
+  });
+
+  it('leaves no timer behind', async () => {
+    const { store, clock, eventLog } = await broken();
+    await eventLog.close();
+    store.failing = false;
+    clock.advance(60_000);
+    await nextTurn();
+    expect(store.lookUps).toBe(0);
+  });
 });

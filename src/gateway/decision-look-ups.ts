@@ -1,0 +1,67 @@
+import type { StoredEvent } from '../domain/events.ts';
+import type { EventStore } from '../store/event-store.ts';
+import type { Clock } from '../util/clock.ts';
+import { LogThrottle } from '../util/log-throttle.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+const RETRY_MS = 10_000;
+
+/** Decisions out of the event store, and what the operator is told where it cannot be read. */
+export class DecisionLookUps {
+  readonly #store: EventStore;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+  readonly #log: Logger;
+  readonly #throttle: LogThrottle;
+  #cancelRetry: (() => void) | null = null;
+  #closed = false;
+
+  constructor(store: EventStore, clock: Clock, metrics: Metrics, log: Logger) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#metrics = metrics;
+    this.#log = log;
+    this.#throttle = new LogThrottle(clock);
+  }
+
+  /** All events of the decision that `id` names. @throws Error when the store cannot be read */
+  async find(id: string): Promise<StoredEvent[]> {
+    try {
+      const events = await this.#store.findDecision(id);
+      this.recovered();
+      return events;
+    } catch (error) {
+      this.#failed(error, id);
+      throw error;
+    }
+  }
+
+  /** Whatever failed before, the store is taken to work: whether it can be read shows with the next look-up. */
+  recovered(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    this.#metrics.degraded('store', false, 'read');
+    this.#throttle.over();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelRetry?.();
+  }
+
+  #failed(error: unknown, id: string): void {
+    this.#metrics.storeErrors.inc();
+    this.#metrics.degraded('store', true, 'read');
+    this.#throttle.say((suppressed) =>
+      this.#log.error(
+        { err: error, suppressed },
+        'The event store cannot be read. Requests are served; decisions cannot be shown or rated until it works again: check the disk and the database.',
+      ),
+    );
+    this.#cancelRetry?.();
+    if (this.#closed) return;
+    // Else it was called broken until somebody asked for a decision again, perhaps for days.
+    this.#cancelRetry = this.#clock.after(RETRY_MS, () => void this.find(id).catch(() => {}));
+  }
+}
