@@ -7,6 +7,7 @@ import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
   LAUNCH,
+  LEAST_DRIFT_NOISE,
   PRIOR_QUALITY,
   QUALITY_MODELS,
   THOMPSON,
@@ -50,7 +51,6 @@ export class LinearPolicy implements Policy {
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
   readonly #priorQuality: number;
-  readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
   #likened: ReadonlySet<string> = new Set();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
@@ -61,7 +61,6 @@ export class LinearPolicy implements Policy {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
     this.#priorQuality = priorQuality;
-    this.#usualNoiseVariance = qualityModels[0].noiseVariance;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new LengthModel(dimensions);
@@ -125,9 +124,9 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is at least the default's, by which the bounds of the drift alarms were measured: ratings may
-   * speak for a finer one that is still too fine for them. It is more where thumbs are: a noise that is taken for too small
-   * makes chance alone raise alarms. @param reward corrected @param reliability by which it was; null: it was not
+   * is learned. The noise is the most that ratings with the predicted mean scatter, not the one that the model learns by:
+   * taken for too small it has chance alone raise alarms, and taken for too large it hides what befalls a model that is
+   * nearly always right. @param reward corrected @param reliability by which it was; null: it was not
    */
   standardisedResidual(
     arm: string,
@@ -136,7 +135,7 @@ export class LinearPolicy implements Policy {
     reliability: Reliability | null = null,
   ): number {
     const { mean, sd } = this.#quality.predictAside(arm, context);
-    const noise = Math.max(this.#usualNoiseVariance, mostVariance(mean, reliability));
+    const noise = Math.max(LEAST_DRIFT_NOISE, mostVariance(mean, reliability));
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }
 
