@@ -17,7 +17,7 @@ export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
   tellLeftOut(data);
   const runs: BenchReport[] = [];
   for (let i = 0; i < options.seeds; i++) runs.push(await runBench({ ...options, seed: options.seed + i }, data));
-  console.log(options.json ? JSON.stringify({ data: options.data, runs }) : render(runs));
+  console.log(options.json ? JSON.stringify({ data: options.data, runs }) : renderSeeds(runs));
 }
 
 type Shares = { quality_ratio: number; cost_ratio: number };
@@ -30,7 +30,7 @@ const ROWS: readonly [string, (run: BenchReport) => Shares | null][] = [
   ['best mix by lot at the same cost', ({ baselines }) => baselines.static_mix],
 ];
 
-function render(runs: readonly BenchReport[]): string {
+export function renderSeeds(runs: readonly BenchReport[]): string {
   const [{ queries, data, weight, best_single_model: best }] = runs;
   const rows = ROWS.map(([name, of]) => {
     const shares = runs.map(of).filter((share) => share !== null);
@@ -45,8 +45,9 @@ function render(runs: readonly BenchReport[]): string {
   ].join('\n');
 }
 
-/** In percent. */
+/** In percent; `-` where there is nothing to divide by, or no query. */
 function meanWithError(shares: readonly number[]): string {
+  if (!shares.every(Number.isFinite)) return '-';
   const error = (100 * standardDeviation(shares)) / Math.sqrt(shares.length);
   return `${(100 * mean(shares)).toFixed(1)} ± ${error.toFixed(1)}`;
 }

@@ -20,14 +20,19 @@ export function renderRun(report: RunReport): string {
     ['', 'quality', 'of best', 'USD per 1,000', 'of best'],
     rows.map(([name, standing]) => [
       name,
-      standing.quality.toFixed(3),
+      shown(standing.quality, (quality) => quality.toFixed(3)),
       percent(standing.quality_ratio),
-      (standing.cost_usd * 1000).toPrecision(3),
+      shown(standing.cost_usd, (usd) => (usd * 1000).toPrecision(3)),
       percent(standing.cost_ratio),
     ]),
   );
 }
 
 export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return shown(share, (value) => `${(100 * value).toFixed(1)} %`);
+}
+
+/** A part of a run without queries has no means, and a model that scores nothing is nothing to compare with. */
+function shown(figure: number, render: (figure: number) => string): string {
+  return Number.isFinite(figure) ? render(figure) : '-';
 }
