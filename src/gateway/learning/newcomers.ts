@@ -71,6 +71,7 @@ function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerStat
     })),
     weight: parts.weight,
     reference: parts.reference,
-    referenceCost: (here) => statistics.referenceCost(reference, here),
+    // Of the same chat: the mean of the real ones, which may read far more or less than this, would favour the dear or the cheap.
+    referenceCost: (here) => here ?? statistics.referenceCost(reference, null),
   });
 }

@@ -315,6 +315,24 @@ describe('Learner', () => {
     expect(slopes[1]).toEqual([0, 0, 0]);
   });
 
+  it('takes for the most useful the arm of the best utility on one and the same chat, whatever the real ones read', async () => {
+    const arms = [armOf('big', { usd: 50 }), armOf('mid', { usd: 10 }), armOf('small', { usd: 1 }), armOf('new')];
+    const levels = new Map([
+      ['big', 0.9],
+      ['mid', 0.85],
+      ['small', 0.79],
+    ]);
+    for (const inputTokens of [0, 100_000]) {
+      const read = (id: string) => explanationOf(id, { inputTokens });
+      const events = [decided('d', { arms: ARMS.map(read) }), completed('d'), rated('d', 'fb', 0.9)];
+      const { learner, recorded } = await started(events);
+      learner.setPriors(levels);
+      learner.introduce({ arms, reference: 'big', weight: 0.8 });
+      // 0.8 · 0.85 − 0.2 · 0.2 is more than 0.8 · 0.79 − 0.2 · 0.02, and than 0.8 · 0.9 − 0.2.
+      expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: 'mid' }]);
+    }
+  });
+
   it('launches an arm like one that has retired by then', async () => {
     const { learner, recorded } = await started(decline.slice(0, 90));
     const arms = [armOf('big'), armOf('mid'), armOf('new', { prior: { like: 'small' } })];
