@@ -104,8 +104,10 @@ export class LearnerState extends LearnerParts {
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
     // Where a key's bounds stood in its place, too: where all keys are bound, spending must move it all the same.
     const weight = decision?.weightFrom === 'budget' ? decision.weight : (decision?.budgetWeight ?? null);
-    // Decisions of earlier versions have no budget.
-    this.routingSpend.spent(event.decisionId, event.time, costUsd, decision?.budgetUsd ?? null, weight);
+    // What failed has saved nothing: with models that are down the price of money would fall to nothing. And decisions
+    // of earlier versions have no budget.
+    const targetUsd = event.arm === null && costUsd === 0 ? null : (decision?.budgetUsd ?? null);
+    this.routingSpend.spent(event.decisionId, event.time, costUsd, targetUsd, weight);
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
       this.launches.settled(decision.arm, costUsd - predictedCost(decision));
     }

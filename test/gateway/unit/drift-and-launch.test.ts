@@ -156,6 +156,18 @@ describe('a budget where every key is bound to less than the weight that it begi
     ]);
     expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
   });
+
+  it('takes no failed request for one that has left all of the target', () => {
+    const bound = { weight: 0.8, weightFrom: 'budget', budgetUsd: 0.001 } as const;
+    const lives = (fields: object) => ['a', 'b', 'c'].flatMap((id) => [decided(id, bound), completed(id, fields)]);
+    const failed = { arm: null, outcome: 'failed', status: 503, usage: null } as const;
+    const { routingSpend } = fold([...lives({ costUsd: 0.001 }), ...lives({ ...failed, costUsd: 0 })]);
+    expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
+    expect(routingSpend.meanUsd).toBeCloseTo(0.001, 12);
+    // What it cost all the same counts.
+    const dear = fold([...lives({ costUsd: 0.001 }), ...lives({ ...failed, costUsd: 0.003 })]);
+    expect(dear.routingSpend.meanUsd).toBeCloseTo(0.002, 12);
+  });
 });
 
 describe('a launch in the log', () => {
