@@ -21,6 +21,8 @@ export class ProgressLine {
   readonly #stream: ProgressStream;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #shownAt = Number.NEGATIVE_INFINITY;
+  /** The last text, where it came too soon after another to be shown. */
+  #unshown: string | undefined;
   #drawn = false;
 
   constructor(stream: ProgressStream, clock: Pick<Clock, 'monotonic'>) {
@@ -31,19 +33,21 @@ export class ProgressLine {
   /** Shows `text` unless something was shown only just now. @param text without line breaks */
   update(text: string): void {
     const now = this.#clock.monotonic();
+    this.#unshown = text;
     if (now - this.#shownAt < (this.#stream.isTTY ? REDRAW_MS : PRINT_MS)) return;
     this.#shownAt = now;
     this.#show(text);
   }
 
-  /** Ends the line, with `text` as its last state if given. On a terminal the cursor is on a new line then. */
-  done(text?: string): void {
+  /** Ends the line, with its last state. On a terminal the cursor is on a new line then. @param text default: the last one */
+  done(text = this.#unshown): void {
     if (text !== undefined) this.#show(text);
     if (this.#drawn) this.#stream.write('\n');
     this.#drawn = false;
   }
 
   #show(text: string): void {
+    this.#unshown = undefined;
     if (!this.#stream.isTTY) return void this.#stream.write(`${text}\n`);
     // A terminal that does not know its size has 0 columns. One is left free: many break the line when the last is
     // written. The escape clears the remainder.

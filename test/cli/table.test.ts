@@ -72,4 +72,14 @@ describe('ProgressLine', () => {
     progress.done('done');
     expect(written).toEqual(['0%\n', '50%\n', '100%\n', 'done\n']);
   });
+
+  it('ends with the last state, also where that came too soon to be shown, and says nothing twice', () => {
+    const { written, stream } = recorder(false);
+    const progress = new ProgressLine(stream, new ManualClock());
+    progress.update('43 %');
+    progress.update('100 %');
+    progress.done();
+    progress.done();
+    expect(written).toEqual(['43 %\n', '100 %\n']);
+  });
 });
