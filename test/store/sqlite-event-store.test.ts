@@ -183,6 +183,22 @@ describe('SqliteEventStore', () => {
     await expect(store.append([decided('f')])).resolves.toMatchObject([{ sequence: 1 }]);
   });
 
+  it('does not go on writing to a write-ahead log that was removed, and loses nothing that was in it', async () => {
+    const [store, other] = [open(), open()];
+    await store.append([decided('d'), completed('d')]);
+    // Who has it open too: SQLite itself then leaves the log as it is.
+    expect(await other.lastSequence()).toBe(2);
+    await Promise.all(['-wal', '-shm'].map((end) => rm(`${path}${end}`)));
+    await expect(store.append([decided('e')])).rejects.toThrow('removed or replaced');
+    await expect(store.append([decided('e')])).resolves.toMatchObject([{ sequence: 3 }]);
+    // As after a crash: nothing was closed.
+    expect(await open().readAfter(0, 10)).toMatchObject([
+      { decisionId: 'd' },
+      { decisionId: 'd' },
+      { decisionId: 'e' },
+    ]);
+  });
+
   it('rejects where the folder cannot be made', async () => {
     await writeFile(join(folder, 'a-file'), '');
     path = join(folder, 'a-file', 'log.db');

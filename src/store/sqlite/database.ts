@@ -51,7 +51,8 @@ function createFile(path: string): void {
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
   readonly #path: string;
-  readonly #inode: number | null;
+  /** Of the file, of its write-ahead log, and of that log's index. */
+  readonly #inodes: readonly (number | null)[];
   readonly #statements: Record<
     | 'insert'
     | 'alias'
@@ -74,10 +75,11 @@ export class SqliteDatabase {
     if (path !== ':memory:') createFile(path);
     this.#path = path;
     this.#database = new DatabaseSync(path);
-    this.#inode = this.#currentInode();
     // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
     this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#migrate();
+    // All are there from the first reading on, and stay while anybody has the file open.
+    this.#inodes = this.#currentInodes();
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
       insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
@@ -99,9 +101,12 @@ export class SqliteDatabase {
     };
   }
 
-  /** False once the file was removed or replaced: SQLite would go on writing to what no restart will find. */
+  /**
+   * False once the file, or what SQLite keeps beside it, was removed or replaced: it would go on writing to what no restart
+   * will find.
+   */
   isInPlace(): boolean {
-    return this.#currentInode() === this.#inode;
+    return this.#currentInodes().every((inode, i) => inode === this.#inodes[i]);
   }
 
   append(rows: readonly EventRow[]): AppendedRow[] {
@@ -168,11 +173,18 @@ export class SqliteDatabase {
   }
 
   close(): void {
-    this.#database.close();
+    try {
+      const [inode, log] = this.#currentInodes();
+      // Who closes a file last moves its log into it. Of one that was removed the next who opens the file finds nothing.
+      if (inode === this.#inodes[0] && log === null) this.#database.exec('PRAGMA wal_checkpoint(FULL)');
+    } finally {
+      this.#database.close();
+    }
   }
 
-  #currentInode(): number | null {
-    return this.#path === ':memory:' ? null : (statSync(this.#path, { throwIfNoEntry: false })?.ino ?? null);
+  #currentInodes(): (number | null)[] {
+    if (this.#path === ':memory:') return [];
+    return ['', '-wal', '-shm'].map((end) => statSync(`${this.#path}${end}`, { throwIfNoEntry: false })?.ino ?? null);
   }
 
   #appendOne(row: EventRow): AppendedRow {

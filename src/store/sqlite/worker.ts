@@ -30,7 +30,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
 function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
   if (database && method !== 'close' && !database.isInPlace()) {
     forget();
-    throw new Error('the file was removed or replaced');
+    throw new Error('the file, or its -wal or -shm, was removed or replaced');
   }
   // What is folded, and what is saved of it, is of the log before; a look-up alone is of whatever is there.
   const isOpener = method === 'append' && letGo === 'told';
