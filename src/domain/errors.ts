@@ -78,6 +78,8 @@ export class UpstreamError extends Error {
   /** HTTP status for the client: the upstream's own, or 502 / 504 where it gave none. */
   readonly status: number;
   readonly body: string;
+  /** The message is not ours: it may quote what the client asked, and so is for the client alone. */
+  readonly isQuoted: boolean;
   readonly contentType: string;
   /** The upstream's `retry-after` header, unchanged. */
   readonly retryAfter: string | null;
@@ -100,6 +102,7 @@ export class UpstreamError extends Error {
     this.name = 'UpstreamError';
     this.failure = failure;
     this.status = answer.status ?? (failure === 'timeout' ? 504 : 502);
+    this.isQuoted = answer.body !== undefined;
     this.body =
       answer.body ?? JSON.stringify(openAIError(message, { type: 'upstream_error', code: `upstream_${failure}` }));
     this.contentType = answer.contentType ?? 'application/json; charset=utf-8';

@@ -9,8 +9,8 @@ import type { OpenedStream } from './open-stream.ts';
 
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
-/** Characters of an upstream's message that the log holds; the client gets all of it. */
-const LOGGED = 500;
+/** What names a kind of error and is no sentence. */
+const NAME = /^[\w.-]{1,64}$/;
 
 /**
  * The bytes of a streamed answer, and what becomes of it: whole, broken off, or left by the client.
@@ -49,7 +49,7 @@ export async function* streamBody(
     if (clientGone.aborted || outcome === 'ok') return;
     // Never a clean end after half an answer: the event makes the client library throw.
     const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
-    log.warn({ requestId, model: opened.arm.id, reason: failure.message.slice(0, LOGGED) }, 'A stream broke off.');
+    log.warn({ requestId, model: opened.arm.id, reason: reasonForLog(failure) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
     exchange.finish('interrupted', 200, failure.failure);
     yield sseData(JSON.parse(failure.body));
@@ -59,6 +59,14 @@ export async function* streamBody(
     // Harmless after the end; before it, this closes the upstream's connection.
     deadline.limit.abort(new Error('The answer is no longer read.'));
   }
+}
+
+/** An upstream's own message may quote the prompt, which no log may hold: of its error only the type and code are named. */
+function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
+  if (!isQuoted) return message;
+  const { type, code } = JSON.parse(body).error as { type?: unknown; code?: unknown };
+  const names = [type, code].filter((name) => (typeof name === 'string' ? NAME.test(name) : typeof name === 'number'));
+  return ['The upstream reported an error', ...names].join(': ');
 }
 
 /** By hand: passing pieces on through one more generator costs each of them several promises. */

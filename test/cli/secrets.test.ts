@@ -69,7 +69,11 @@ function indiscreet(key: string) {
     ];
     if (/"stream":true/.test(body)) {
       response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' });
-      response.end(sse(chunk({ content: SECRETS.answer }), { error: { message: `quota of ${key}`, type: 'x' } }));
+      response.end(
+        sse(chunk({ content: SECRETS.answer }), {
+          error: { message: `${SECRETS.prompt}: quota of ${key}`, type: 'quota_error' },
+        }),
+      );
     } else if (/give it a try/.test(body)) {
       const message = { role: 'assistant', content: SECRETS.answer };
       response.writeHead(200, { ...headers, 'content-type': 'application/json' });
@@ -163,7 +167,7 @@ it('no key, prompt or answer is in anything that the process writes, and no key 
   answers.pop();
   answers.pop();
   for (const answer of answers.splice(0)) {
-    answers.push({ ...answer, text: answer.text.replaceAll(SECRETS.answer, '') });
+    answers.push({ ...answer, text: answer.text.replaceAll(SECRETS.answer, '').replaceAll(SECRETS.prompt, '') });
   }
   for (const id of [good.json.id, good.headers.get('x-mixllm-decision-id')]) {
     await note(send(`${url}/feedback`, { id, score: 1 }, { headers: bearer(SECRETS.team) }));
@@ -190,6 +194,7 @@ it('no key, prompt or answer is in anything that the process writes, and no key 
   expect(metrics.text).toMatch(/mixllm_upstream_errors_total\{model="anthropic",failure="status"\} [1-9]/);
   child.kill('SIGHUP');
 
+  expect(output).toContain('The upstream reported an error: quota_error');
   const atWork = written();
   expect(atWork).toContain('decided');
   const ended = once(child, 'exit');
