@@ -1,4 +1,4 @@
-import { readFileSync, watch } from 'node:fs';
+import { readFileSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
 const SETTLE_MS = 200;
@@ -43,9 +43,10 @@ export function watchFile(path: string, onChange: () => void, onError: (error: E
   }
 }
 
+/** Null for what is no file, too: to open a named pipe would hold everything up until somebody writes to it again. */
 function readOrNull(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    return statSync(path).isFile() ? readFileSync(path, 'utf8') : null;
   } catch {
     return null;
   }

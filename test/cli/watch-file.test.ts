@@ -1,3 +1,5 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,4 +29,24 @@ it('sees a change, once, while another file of the folder is written all the tim
     clearInterval(writing);
     rmSync(folder, { recursive: true });
   }
+});
+
+it('does not open a named pipe, which would wait for somebody to write to it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
+  const pipe = join(folder, 'mixllm.yaml');
+  execFileSync('mkfifo', [pipe]);
+  // Goes on writing, or this test would wait as well.
+  const writer = spawn('sh', ['-c', 'while echo text > "$0"; do echo taken; done', pipe]);
+  let taken = '';
+  writer.stdout.on('data', (text) => {
+    taken += text;
+  });
+  const ignored = () => {};
+  const stop = watchFile(pipe, ignored, ignored);
+  await sleep(200);
+  stop();
+  writer.kill('SIGKILL');
+  await once(writer, 'close');
+  rmSync(folder, { recursive: true });
+  expect(taken).toBe('');
 });
