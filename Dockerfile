@@ -6,7 +6,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-RUN npm run build
+# Files of a checkout may be readable to its owner alone (umask 077), and what runs here is another user.
+RUN npm run build && chmod -R a+rX dist
 
 FROM node:24-slim AS dependencies
 WORKDIR /build
@@ -25,6 +26,7 @@ COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
 COPY docker/mixllm.yaml ./config/mixllm.yaml
+RUN chmod a+r package.json LICENSE config/mixllm.yaml
 # The event log lives in the volume; the gateway needs to write nowhere else.
 RUN mkdir data && chown node:node data
 USER node
