@@ -63,7 +63,10 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   };
   process.on('SIGHUP', reload);
   return watchFile(file, reload, (error) =>
-    log.warn({ err: error }, 'The config file cannot be watched; send SIGHUP after changing it.'),
+    log.warn(
+      { err: error },
+      'The folder of the config cannot be watched; the file itself is looked at every other second.',
+    ),
   );
 }
 

@@ -1,13 +1,20 @@
-import { readFileSync, statSync, watch } from 'node:fs';
+import { watchFile as pollFile, readFileSync, statSync, unwatchFile, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
 const SETTLE_MS = 200;
+const POLL_MS = 2000;
 
 /**
  * Calls `onChange` once after each change of the file's content. The folder is watched, not the file: editors replace
- * files, and Kubernetes swaps a link beside them. @returns stops it
+ * files, and Kubernetes swaps a link beside them. And the file is looked at every `pollMs`, for a folder may be replaced
+ * too, and what was watched is then another one. @returns stops it
  */
-export function watchFile(path: string, onChange: () => void, onError: (error: Error) => void): () => void {
+export function watchFile(
+  path: string,
+  onChange: () => void,
+  onError: (error: Error) => void,
+  pollMs = POLL_MS,
+): () => void {
   let content = readOrNull(path);
   let latest = content;
   let timer: NodeJS.Timeout | undefined;
@@ -30,16 +37,21 @@ export function watchFile(path: string, onChange: () => void, onError: (error: E
     content = now;
     onChange();
   };
+  pollFile(path, { persistent: false, interval: pollMs }, lookSoon);
+  const stopPolling = () => {
+    clearTimeout(timer);
+    unwatchFile(path, lookSoon);
+  };
   try {
     const watcher = watch(dirname(path), { persistent: false }, lookSoon);
     watcher.on('error', onError);
     return () => {
-      clearTimeout(timer);
+      stopPolling();
       watcher.close();
     };
   } catch (error) {
     onError(error as Error);
-    return () => {};
+    return stopPolling;
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,6 +28,32 @@ it('sees a change, once, while another file of the folder is written all the tim
     stop();
     clearInterval(writing);
     rmSync(folder, { recursive: true });
+  }
+});
+
+it('sees changes also after the folder was replaced', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
+  const folder = join(root, 'config');
+  const file = join(folder, 'mixllm.yaml');
+  mkdirSync(folder);
+  writeFileSync(file, 'before');
+  let changes = 0;
+  const stop = watchFile(
+    file,
+    () => changes++,
+    () => expect.unreachable('it can be watched'),
+    50,
+  );
+  try {
+    renameSync(folder, join(root, 'old'));
+    mkdirSync(folder);
+    for (const [seen, text] of ['of the new folder', 'later'].entries()) {
+      writeFileSync(file, text);
+      await until(() => changes > seen);
+    }
+  } finally {
+    stop();
+    rmSync(root, { recursive: true });
   }
 });
 
