@@ -64,7 +64,7 @@ export async function* streamBody(
 /** An upstream's own message may quote the prompt, which no log may hold: of its error only the type and code are named. */
 function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   if (!isQuoted) return message;
-  const { type, code } = JSON.parse(body).error as { type?: unknown; code?: unknown };
+  const { type, code } = (JSON.parse(body).error ?? {}) as { type?: unknown; code?: unknown };
   const names = [type, code].filter((name) => (typeof name === 'string' ? NAME.test(name) : typeof name === 'number'));
   return ['The upstream reported an error', ...names].join(': ');
 }
