@@ -27,8 +27,8 @@ import { goodEnough } from './quality-guard.ts';
 
 export interface LinearPolicyState extends LengthModelState {
   quality: AdaptiveModelState;
-  /** Prior mean coefficients of arms that were launched. */
-  launched: Record<string, Float64Array>;
+  /** Prior mean coefficients of arms that began from their own. */
+  ownPriors: Record<string, Float64Array>;
 }
 
 /** All that observations leave behind, by arm. The sums of two sets of observations add up. */
@@ -50,17 +50,17 @@ export class LinearPolicy implements Policy {
   readonly dimensions: number;
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
-  readonly #priorQuality: number;
+  readonly #options: LinearPolicyOptions;
   #levels: ReadonlyMap<string, number> = new Map();
   #likened: ReadonlySet<string> = new Set();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
-  #launched = new Map<string, Float64Array>();
+  #ownPriors = new Map<string, Float64Array>();
 
   /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
-    this.#priorQuality = priorQuality;
+    this.#options = options;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new LengthModel(dimensions);
@@ -82,11 +82,16 @@ export class LinearPolicy implements Policy {
     this.#setPriors();
   }
 
-  /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
+  /** The prior mean coefficients that were set for the arm, length d, whether it began from its own or not. */
   priorSet(arm: string): Float64Array {
     const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.dimensions);
-    mean[0] = this.#levels.get(arm) ?? this.#priorQuality;
+    mean[0] = this.#levels.get(arm) ?? this.#options.priorQuality;
     return mean;
+  }
+
+  /** Expected coefficients of the arm's quality, length d. */
+  coefficients(arm: string): Float64Array {
+    return this.#quality.coefficients(arm);
   }
 
   /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
@@ -102,12 +107,15 @@ export class LinearPolicy implements Policy {
     return interceptOnly(this.dimensions, this.priorLike(arm)[0]);
   }
 
-  /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
-  launch(arm: string, priorMean: Float64Array): void {
+  /**
+   * The arm begins, or begins anew, from this prior mean instead of a level, with a wide own intercept: it is new among known
+   * ones, or its ratings have drifted.
+   */
+  beginFrom(arm: string, priorMean: Float64Array): void {
     if (priorMean.length !== this.dimensions || !allFinite(priorMean)) {
       throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
     }
-    this.#launched.set(arm, priorMean);
+    this.#ownPriors.set(arm, priorMean);
     this.#setPriors();
   }
 
@@ -146,7 +154,7 @@ export class LinearPolicy implements Policy {
       const mean = this.priorSet(arm);
       priors.set(arm, this.#likened.has(arm) ? { mean, interceptVariance } : { mean });
     }
-    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance });
+    for (const [arm, mean] of this.#ownPriors) priors.set(arm, { mean, interceptVariance });
     this.#quality.setPriors(priors);
   }
 
@@ -231,9 +239,9 @@ export class LinearPolicy implements Policy {
     this.#length.learnCorrections(observations);
   }
 
-  /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
+  /** As if nothing had ever been observed of the arm, and as if it had never had a prior of its own. */
   forget(arm: string): void {
-    this.#launched.delete(arm);
+    this.#ownPriors.delete(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
     this.#setPriors();
@@ -258,15 +266,23 @@ export class LinearPolicy implements Policy {
     return {
       quality: this.#quality.state(),
       ...this.#length.state(),
-      launched: Object.fromEntries(this.#launched),
+      ownPriors: Object.fromEntries(this.#ownPriors),
     };
+  }
+
+  /** One that has learned the same and goes its own way from here on. */
+  copy(): LinearPolicy {
+    const copy = new LinearPolicy(this.dimensions, this.#options);
+    copy.restore(structuredClone(this.state()));
+    copy.setPriorQualities(this.#levels, this.#slopes, this.#likened);
+    return copy;
   }
 
   /** @throws RangeError when the state does not fit or holds anything not finite */
   restore(state: LinearPolicyState): void {
     this.#quality.restore(state.quality);
     this.#length.restore(state);
-    this.#launched = new Map(Object.entries(state.launched));
+    this.#ownPriors = new Map(Object.entries(state.ownPriors));
   }
 
   /** What is predicted of an offer, and the rest as of one that costs too much. */
