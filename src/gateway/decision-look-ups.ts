@@ -26,9 +26,9 @@ export class DecisionLookUps {
   }
 
   /** All events of the decision that `id` names. @throws Error when the store cannot be read */
-  async find(id: string): Promise<StoredEvent[]> {
+  async find(id: string, key: string | null): Promise<StoredEvent[]> {
     try {
-      const events = await this.#store.findDecision(id);
+      const events = await this.#store.findDecision(id, key);
       this.recovered();
       return events;
     } catch (error) {
@@ -62,6 +62,6 @@ export class DecisionLookUps {
     this.#cancelRetry?.();
     if (this.#closed) return;
     // Else it was called broken until somebody asked for a decision again, perhaps for days.
-    this.#cancelRetry = this.#clock.after(RETRY_MS, () => void this.find(id).catch(() => {}));
+    this.#cancelRetry = this.#clock.after(RETRY_MS, () => void this.find(id, null).catch(() => {}));
   }
 }

@@ -88,12 +88,15 @@ export class EventLog {
     });
   }
 
-  /** All events of the decision that `id` names, those still on their way included (with the number 0). */
-  async findDecision(id: string): Promise<StoredEvent[]> {
+  /**
+   * All events of the decision that `id` names, those still on their way included (with the number 0).
+   * @param key as in `EventStore.findDecision`
+   */
+  async findDecision(id: string, key: string | null = null): Promise<StoredEvent[]> {
     await this.flush();
     const waiting = this.#waiting.map(({ event }) => event);
     const named = waiting.findLast((event) => event.decisionId === id || isCompletionWithId(event, id));
-    const stored = await this.#lookUps.find(named?.decisionId ?? id);
+    const stored = await this.#lookUps.find(named?.decisionId ?? id, key);
     const decisionId = stored[0]?.decisionId ?? named?.decisionId;
     const late = waiting.filter(
       // It may have been written while the store was read.

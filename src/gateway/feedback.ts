@@ -118,7 +118,7 @@ export class Feedback {
     const { eventLog, openDecision, clock } = this.#parts;
     const isFor = (found: readonly GatewayEvent[]) => found.length > 0 && mayTouch(found, key);
     const lookUp = (name: string) =>
-      eventLog.findDecision(name).catch(() => {
+      eventLog.findDecision(name, mayTouchAll(key) ? null : key.name).catch(() => {
         throw unavailable();
       });
     // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
@@ -149,7 +149,11 @@ export class Feedback {
 /** Where the gateway asks for no key (null), whoever reaches it is its operator. A decision of unknown origin is no key's. */
 function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
-  return key === null || key.role === 'admin' || decided?.key === key.name;
+  return mayTouchAll(key) || decided?.key === key.name;
+}
+
+function mayTouchAll(key: KeyLimits | null): key is null | (KeyLimits & { role: 'admin' }) {
+  return key === null || key.role === 'admin';
 }
 
 /** Sent once more, as its idempotency key tells. */

@@ -31,8 +31,10 @@ export interface EventStore {
   /**
    * All events of one decision in their order; empty when there is none.
    * @param id of the decision, of the completion that answered it, or of a rating of it
+   * @param key whose decision is sought: of those with the same completion id its newest goes before all others' (null:
+   * the newest of all)
    */
-  findDecision(id: string): Promise<StoredEvent[]>;
+  findDecision(id: string, key?: string | null): Promise<StoredEvent[]>;
   /** Number of the newest event, 0 for an empty log. */
   lastSequence(): Promise<number>;
   /**

@@ -27,8 +27,8 @@ export class TimeLimitedStore implements EventStore {
     return this.#limited(() => this.#store.readAfter(sequence, limit));
   }
 
-  findDecision(id: string): Promise<StoredEvent[]> {
-    return this.#limited(() => this.#store.findDecision(id));
+  findDecision(id: string, key: string | null = null): Promise<StoredEvent[]> {
+    return this.#limited(() => this.#store.findDecision(id, key));
   }
 
   lastSequence(): Promise<number> {

@@ -115,6 +115,33 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(ids(await store.findDecision('d1'))).toEqual(['d1', 'd1']);
     });
 
+    it('leads from a completion id that several keys share to the newest decision of the key that asks', async () => {
+      const answered = (id: string, key: string | null) => [
+        { ...decided(id), key },
+        completed(id, { completionId: 'shared' }),
+      ];
+      for (const [id, key] of [
+        ['a1', 'a'],
+        ['a2', 'a'],
+        ['none', null],
+        ['b1', 'b'],
+        ['b2', 'b'],
+      ] as const) {
+        await store.append(answered(id, key));
+      }
+      const found = async (key: string | null) => (await store.findDecision('shared', key))[0]?.decisionId;
+      expect([await found('a'), await found('b'), await found(null), await found('c')]).toEqual([
+        'a2',
+        'b2',
+        'b2',
+        'b2',
+      ]);
+      await store.append(answered('a3', 'a'));
+      expect([await found('a'), await found('b'), await found(null)]).toEqual(['a3', 'b2', 'a3']);
+      await store.prune({ time: Number.MAX_SAFE_INTEGER, sequence: 10 }, 100);
+      expect([await found('a'), await found('b')]).toEqual(['a3', 'a3']);
+    });
+
     it('writes a decision and its end once, however often a commit is tried again', async () => {
       const events = [decided('twice'), completed('twice')];
       const first = await store.append(events);

@@ -46,11 +46,16 @@ export class FakeStore implements EventStore {
     return this.events.filter((event) => event.sequence > sequence).slice(0, limit);
   }
 
-  async findDecision(id: string): Promise<StoredEvent[]> {
+  async findDecision(id: string, key: string | null = null): Promise<StoredEvent[]> {
     this.#check();
     this.lookUps++;
+    const keyOf = (decision: string | null) =>
+      this.events.flatMap((e) => (e.type === 'decided' && e.decisionId === decision ? [e.key] : []))[0] ?? null;
+    const aliased = this.events.filter((event) => aliasOf(event) === id);
     const named =
-      this.events.find(({ decisionId }) => decisionId === id) ?? this.events.findLast((event) => aliasOf(event) === id);
+      this.events.find(({ decisionId }) => decisionId === id) ??
+      aliased.findLast(({ decisionId }) => key !== null && keyOf(decisionId) === key) ??
+      aliased.at(-1);
     return named ? this.events.filter(({ decisionId }) => decisionId === named.decisionId) : [];
   }
 

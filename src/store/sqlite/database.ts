@@ -47,6 +47,11 @@ function createFile(path: string): void {
   }
 }
 
+/** What leads to the newest decision of one key, where a newer one of another key bears the same id. */
+function aliasOfKey(alias: string, key: string): string {
+  return `${key}\n${alias}`;
+}
+
 /** The blocking half of the SQLite store; `worker.ts` keeps it off the event loop. */
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
@@ -56,6 +61,8 @@ export class SqliteDatabase {
   readonly #statements: Record<
     | 'insert'
     | 'alias'
+    | 'newAlias'
+    | 'keyOf'
     | 'byUniqueKey'
     | 'after'
     | 'ofDecision'
@@ -83,8 +90,12 @@ export class SqliteDatabase {
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
       insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
-      // Some local servers give every completion the same id: it then leads to the newest decision.
       alias: prepare('INSERT OR REPLACE INTO aliases (alias, decision_id) VALUES (?, ?)'),
+      newAlias: prepare('INSERT OR IGNORE INTO aliases (alias, decision_id) VALUES (?, ?)'),
+      // A damaged row must not keep new ones from being written.
+      keyOf: prepare(
+        "SELECT iif(json_valid(body), body ->> '$.key', NULL) AS key FROM events WHERE decision_id = ? AND type = 'decided'",
+      ),
       byUniqueKey: prepare('SELECT sequence, body FROM events WHERE unique_key = ?'),
       after: prepare('SELECT sequence, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?'),
       ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
@@ -121,13 +132,25 @@ export class SqliteDatabase {
     return this.#statements.after.all(sequence, limit) as unknown as StoredRow[];
   }
 
-  findDecision(id: string): StoredRow[] {
+  findDecision(id: string, key: string | null = null): StoredRow[] {
     // Where events stand that belong to no decision.
     if (id === '') return [];
     const own = this.#statements.ofDecision.all(id) as unknown as StoredRow[];
     if (own.length > 0) return own;
-    const alias = this.#statements.byAlias.get(id) as { id: string } | undefined;
-    return alias ? (this.#statements.ofDecision.all(alias.id) as unknown as StoredRow[]) : [];
+    const newest = this.#decisionNamed(id);
+    if (newest === null) return [];
+    const isOthers = key !== null && this.#keyOf(newest) !== key;
+    const decision = (isOthers ? this.#decisionNamed(aliasOfKey(id, key)) : null) ?? newest;
+    return this.#statements.ofDecision.all(decision) as unknown as StoredRow[];
+  }
+
+  #decisionNamed(alias: string): string | null {
+    return (this.#statements.byAlias.get(alias) as { id: string } | undefined)?.id ?? null;
+  }
+
+  /** Null where none was asked for. */
+  #keyOf(decisionId: string): string | null {
+    return (this.#statements.keyOf.get(decisionId) as { key: string | null } | undefined)?.key ?? null;
   }
 
   lastSequence(): number {
@@ -156,10 +179,13 @@ export class SqliteDatabase {
   }
 
   #remove(decisionId: string): number {
+    const key = this.#keyOf(decisionId);
     for (const { sequence, body } of this.findDecision(decisionId)) {
       const alias = aliasOf(fromRow(sequence, body));
-      // It may lead to another decision by now.
-      if (alias !== null) this.#statements.removeAlias.run(alias, decisionId);
+      if (alias === null) continue;
+      // They may lead to another decision by now.
+      this.#statements.removeAlias.run(alias, decisionId);
+      if (key !== null) this.#statements.removeAlias.run(aliasOfKey(alias, key), decisionId);
     }
     return Number(this.#statements.remove.run(decisionId).changes);
   }
@@ -197,8 +223,20 @@ export class SqliteDatabase {
       row.uniqueKey,
       row.body,
     );
-    if (row.alias !== null) this.#statements.alias.run(row.alias, row.decisionId);
+    if (row.alias !== null) this.#name(row.decisionId, row.alias);
     return Number(lastInsertRowid);
+  }
+
+  /**
+   * Some servers use the ids of completions again (Ollama has 999): an id leads to the newest decision. The one that it
+   * led to so far is remembered as the newest of its key, or one key's answers took another's the ids they are rated by.
+   */
+  #name(decisionId: string, alias: string): void {
+    if (this.#statements.newAlias.run(alias, decisionId).changes > 0) return;
+    const earlier = this.#decisionNamed(alias);
+    const key = earlier === null ? null : this.#keyOf(earlier);
+    if (key !== null) this.#statements.alias.run(aliasOfKey(alias, key), earlier);
+    this.#statements.alias.run(alias, decisionId);
   }
 
   #transaction<T>(work: () => T): T {

@@ -37,8 +37,8 @@ export class SqliteEventStore implements EventStore {
     return (await this.#call('readAfter', sequence, limit)).map(toEvent);
   }
 
-  async findDecision(id: string): Promise<StoredEvent[]> {
-    return (await this.#call('findDecision', id)).map(toEvent);
+  async findDecision(id: string, key: string | null = null): Promise<StoredEvent[]> {
+    return (await this.#call('findDecision', id, key)).map(toEvent);
   }
 
   lastSequence(): Promise<number> {

@@ -53,6 +53,17 @@ describe('Feedback', () => {
     await rate(null, null);
   });
 
+  it("rates a key's own answer by the completion's id, whoever else was answered under that id since", async () => {
+    const { other, feedback, store } = setUp();
+    for (const name of ['team', 'other'])
+      for (const event of [{ ...decided(name), key: name }, completed(name, { completionId: 'chatcmpl-1' })])
+        other.record(event);
+    await other.flush();
+    const key = { name: 'team', role: 'user' } as KeyLimits;
+    await feedback.rate({ id: 'chatcmpl-1', score: 1, source: 'user', comment: null, idempotencyKey: null }, key);
+    expect(store.events.at(-1)).toMatchObject({ type: 'rated', decisionId: 'team' });
+  });
+
   it("takes as long to find another key's decision unknown as one that never was", async () => {
     const { clock, other, feedback } = setUp();
     other.record({ ...decided('dec_a'), key: 'other' });
