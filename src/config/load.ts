@@ -8,6 +8,7 @@ import {
   fillEnvironment,
   type MissingVariable,
   markVariables,
+  typedVariables,
   unmarked,
   unreadVariables,
   VARIABLE_FORM,
@@ -37,9 +38,11 @@ export function parseConfig(text: string, source: string, environment: Environme
   const where = (path: Path) => place(file, path);
   const told = ({ path, message }: Problem) => `${where(path)}: ${message}`;
   const unread = unreadVariables(file.document, variables).map((path) => ({ path, message: VARIABLE_FORM }));
-  const missing = fillEnvironment(file.document, variables, environment);
-  const value = withoutEmptySections(valuesIn(file, refuse), configSchema);
-  const parsed = configSchema.safeParse(value);
+  const { missing, filled } = fillEnvironment(file.document, variables, environment);
+  const filledIn = withoutEmptySections(valuesIn(file, refuse), configSchema);
+  const asText = configSchema.safeParse(filledIn);
+  const value = asText.success ? filledIn : typedVariables(filledIn, filled, asText.error.issues);
+  const parsed = asText.success ? asText : configSchema.safeParse(value);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => describeIssue(issue, value, where, missing));
     throw refuse([...unread.map(told), ...wrong]);

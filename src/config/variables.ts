@@ -1,4 +1,5 @@
 import { type Document, visit } from 'yaml';
+import type { z } from 'zod';
 import { type Path, pathOf } from './yaml-file.ts';
 
 export type Environment = Record<string, string | undefined>;
@@ -53,16 +54,22 @@ export function unreadVariables(document: Document, variables: readonly Variable
   return paths;
 }
 
-/** Fills the marks. @returns where a variable without a default is not set, or empty; its text is then empty */
+/**
+ * Fills the marks.
+ * @returns missing: where a variable without a default is not set, or empty; its text is then empty
+ * @returns filled: where there were marks
+ */
 export function fillEnvironment(
   document: Document,
   variables: readonly Variable[],
   environment: Environment,
-): MissingVariable[] {
+): { missing: MissingVariable[]; filled: Path[] } {
   const missing: MissingVariable[] = [];
+  const filled: Path[] = [];
   visit(document, {
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string') return;
+      if (node.value.search(MARK) >= 0) filled.push(pathOf(key, ancestors));
       node.value = node.value.replace(MARK, (mark, index: string) => {
         const variable = variables[Number(index)];
         if (!variable) return mark;
@@ -73,5 +80,39 @@ export function fillEnvironment(
       });
     },
   });
-  return missing;
+  return { missing, filled };
+}
+
+/** No setting takes a negative one. */
+const NUMBER = /^\d+(\.\d+)?$/;
+
+/**
+ * What an environment variable brings is text. Where the schema wants something else it is taken for the number, the
+ * true or the false that it says; a key of digits alone is no number.
+ * @param issues that the schema has with the values
+ * @returns the values, changed where they were filled in and there is an issue
+ */
+export function typedVariables(values: unknown, filled: readonly Path[], issues: readonly z.core.$ZodIssue[]): unknown {
+  const typed = structuredClone(values);
+  const isWrong = (path: Path) =>
+    issues.some((issue) => wantsOther(issue) && issue.path.every((part, i) => part === path[i]));
+  for (const path of filled.filter(isWrong)) {
+    const parent = path.slice(0, -1).reduce<unknown>((value, part) => (value as JsonLike)?.[part], typed) as JsonLike;
+    const last = path[path.length - 1];
+    if (typeof parent?.[last] === 'string') parent[last] = typedText(parent[last]);
+  }
+  return typed;
+}
+
+/** A mapping in whose place a key of digits stands is none of them: a number would be shown. Of a union the issue is with the whole. */
+function wantsOther(issue: z.core.$ZodIssue): boolean {
+  if (issue.code === 'invalid_union') return true;
+  return issue.code === 'invalid_type' && (issue.expected === 'number' || issue.expected === 'boolean');
+}
+
+type JsonLike = Record<string | number, unknown> | undefined;
+
+function typedText(text: string): unknown {
+  if (NUMBER.test(text)) return Number(text);
+  return text === 'true' || text === 'false' ? text === 'true' : text;
 }

@@ -54,6 +54,31 @@ describe('variables in the config', () => {
     for (const bad of ['[]', 'null', 'true', '""', '{}', '8080.5']) expect(problemsOf(port(bad)), bad).toHaveLength(1);
   });
 
+  it('are numbers, or true and false, where the schema wants some, and text where it wants text', () => {
+    const config = (...values: string[]) => {
+      const [weight, usd, quality, streamUsage, key] = values;
+      return `
+providers: { p: { type: openai, api_key: k, stream_usage: ${streamUsage} } }
+auth: { keys: [{ name: a, key: ${key}, budget: { usd: ${usd}, per: day } }] }
+models: [{ id: a, provider: p, price: { input: 1, output: 2 }, prior: { quality: "${quality}" } }]
+routing: { weight: ${weight}, targets: { quality: ${quality}, budget: { usd_per_day: ${usd} } } }`;
+    };
+    const environment = { W: '0.25', USD: '20', Q: '0.97', NO: 'false', KEY: '1234567890123456' };
+    const asked = config('${W}', '${USD:-5}', '${Q}', '${NO}', '${KEY}');
+    expect(parse(asked, environment).config).toEqual(
+      parse(config('0.25', '20', '0.97', 'false', '"1234567890123456"').replace('"0.97"', '0.97')).config,
+    );
+    expect(problemsOf(config('${W}', '"20"', '0.97', 'true', 'k'), environment)).toEqual([
+      expect.stringContaining('auth.keys[0].budget.usd'),
+      expect.stringContaining('prior'),
+      expect.stringContaining('routing.targets.budget'),
+    ]);
+    expect(problemsOf(asked, { ...environment, W: '1.5' })).toEqual([expect.stringMatching(/routing.weight.*1\.5/)]);
+    const misplaced = asked.replace(/p: \{.*?\}/, 'p: ${KEY}');
+    expect(problemsOf(misplaced, environment).join()).not.toContain(environment.KEY);
+    expect(problemsOf(asked, { ...environment, W: '0,5' })).toEqual([expect.stringMatching(/routing.weight.*number/)]);
+  });
+
   it('are left alone in comments and where they are none', () => {
     expect(parse(`# \${NOT_SET}\n${withKey('k')}# ${'$'}{NEITHER}`).missingKeys.size).toBe(0);
     expect(keyFrom('"$KEY $${A}"', { A: 'x' })).toBe('$KEY $x');
