@@ -360,6 +360,21 @@ describe('AnthropicProvider', () => {
   const refusal = (text: string) =>
     JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: text } });
 
+  it('carries integers of 64 bits there and back: ids in the arguments of tools, bounds in schemas', async () => {
+    const id = '9223372036854775807';
+    const text = `{"model":"auto","tools":[{"type":"function","function":{"name":"f","parameters":{"maximum":${id}}}}],
+      "messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"t","type":"function",
+      "function":{"name":"f","arguments":"{\\"id\\": ${id}}"}}]},{"role":"tool","tool_call_id":"t","content":"y"}]}`;
+    const use = `{"type":"tool_use","id":"t","name":"f","input":{"id":${id}}}`;
+    upstream.respond = answerJson(`{"type":"message","content":[${use}],"stop_reason":"tool_use"}`);
+    const call = { ...callOf({}), request: { text, body: JSON.parse(text) } };
+    const answer = await provider.complete(call);
+    const [sent] = upstream.requests.splice(0);
+    for (const exact of [`"input":{"id":${id}}`, `"maximum":${id}`]) expect(sent.text).toContain(exact);
+    const [choice] = JSON.parse(new TextDecoder().decode(answer.body)).choices;
+    expect(choice.message.tool_calls[0].function.arguments).toBe(`{"id":${id}}`);
+  });
+
   it('speaks the older version of the API only for what the newer one lacks', async () => {
     upstream.respond = answerJson(message);
     await provider.complete(callOf({}));

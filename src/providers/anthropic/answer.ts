@@ -7,6 +7,7 @@ import {
   type Usage,
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import { parseExactly } from '../../util/exact-json.ts';
 import { parseUpstreamJson } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 import { toFailure } from './error.ts';
@@ -127,7 +128,7 @@ function parseMessage(json: string): JsonObject {
 
 function parseJson(json: string): unknown {
   try {
-    return parseUpstreamJson(json);
+    return parseUpstreamJson(json, parseExactly);
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { invalidRequest } from '../../domain/errors.ts';
+import { parseExactly } from '../../util/exact-json.ts';
 import { excessOf, REQUEST_LIMITS } from '../../util/json-limits.ts';
 import { toBlocks, withCacheControl } from './content.ts';
 
@@ -147,7 +148,7 @@ function parseArguments(json: unknown, where: string): JsonObject {
 
 function parseJson(json: string): unknown {
   try {
-    return json.trim() === '' ? {} : JSON.parse(json);
+    return json.trim() === '' ? {} : parseExactly(json);
   } catch {
     return undefined;
   }

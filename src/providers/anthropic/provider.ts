@@ -1,6 +1,7 @@
-import { isJsonObject } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
+import { mayHoldLongIntegers, parseExactly } from '../../util/exact-json.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MOST_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
@@ -91,9 +92,11 @@ export class AnthropicProvider implements Provider {
     post: (request: UpstreamPost) => Promise<T>,
   ): Promise<{ answer: T; droppedParams: string[] }> {
     const without = this.#refused.of(call.model);
+    const { text, body: parsed } = call.request;
+    const exact = mayHoldLongIntegers(text) ? (parseExactly(text) as ChatBody) : parsed;
     for (;;) {
       const { model, maxOutputTokens, signal, connectTimeoutMs } = call;
-      const { params, droppedParams } = toMessagesRequest(call.request.body, { model, maxOutputTokens, without });
+      const { params, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
       const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
       const headers = { ...this.#headers, 'anthropic-version': version };
       const body = JSON.stringify(stream ? { ...params, stream } : params);

@@ -1,5 +1,6 @@
 import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
+import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
 import { MOST_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
@@ -193,7 +194,7 @@ export class StreamTranslator {
 
 function parseEvent(json: string): JsonObject {
   try {
-    const value: unknown = parseUpstreamJson(json);
+    const value: unknown = parseUpstreamJson(json, parseExactly);
     if (isJsonObject(value)) return value;
   } catch {
     // Told below, together with JSON that is no object.
