@@ -225,7 +225,7 @@ export class Gateway {
     let cancelCut = () => {};
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       this.#log.warn('Some answers took longer than the shutdown may: they are broken off.');
-      this.#chat.breakOffStreams();
+      this.#chat.breakOff();
       cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
     });
     // A connection whose answer ends only now would idle on until its keep-alive runs out.

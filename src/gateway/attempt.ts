@@ -33,6 +33,10 @@ export interface AttemptPlan<T> {
   random: Random;
   /** Aborted when the client has left. */
   clientGone: AbortSignal;
+  /** Told of each call that begins, by what bounds its time. */
+  onCall(deadline: Deadline): void;
+  /** True once no further call is to be made: the gateway itself ends. */
+  isOver(): boolean;
   /** Makes one call; `signal` aborts it, `onActivity` is told of signs of life. Throws `UpstreamError`. */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
   /** Told of every failed call, and with what it failed. */
@@ -57,7 +61,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       try {
         return await callOnce(plan, arm);
       } catch (error) {
-        if (plan.clientGone.aborted || isFinal(error)) throw error;
+        if (plan.clientGone.aborted || plan.isOver() || isFinal(error)) throw error;
         if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
         // That one provider's form has no words for the request says less than an upstream's own answer.
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
@@ -67,6 +71,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       const delay = retryDelay(last, retry, plan);
       if (delay === null) break;
       await sleep(delay, plan);
+      if (plan.isOver()) throw last;
     }
   }
   throw last;
@@ -76,6 +81,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
 async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> {
   const startedAt = plan.clock.monotonic();
   const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
+  plan.onCall(deadline);
   // By hand: AbortSignal.any costs as much as a decision.
   const leave = () => deadline.limit.abort(plan.clientGone.reason);
   plan.clientGone.addEventListener('abort', leave);

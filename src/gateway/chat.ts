@@ -38,8 +38,9 @@ export interface ChatParts extends ExchangeParts, DecidingParts {
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
-  /** With the deadline of its answer where that is a stream under way. */
+  /** With the deadline of its last call; null before the first. */
   readonly #open = new Map<Exchange, Deadline | null>();
+  #isOver = false;
   readonly #deciding: Deciding;
   readonly #budget: RoutingBudget;
 
@@ -111,8 +112,12 @@ export class Chat {
     return [...this.#open.keys()].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
   }
 
-  /** Ends running streams by an error event: to some clients a connection that just closes is the end of a whole answer. */
-  breakOffStreams(): void {
+  /**
+   * Ends what is on its way: streams by an error event, for to some clients a connection that just closes is the end of a
+   * whole answer, and what has not begun by a 503.
+   */
+  breakOff(): void {
+    this.#isOver = true;
     for (const deadline of this.#open.values()) deadline?.breakOff('The gateway is shutting down.');
   }
 
@@ -143,7 +148,6 @@ export class Chat {
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
     const opened = await this.#attempt(input, runtime, exchange, openStream);
     exchange.answeredBy(opened.arm, opened.startedAt);
-    if (this.#open.has(exchange)) this.#open.set(exchange, opened.deadline);
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
     // Tells nginx and its like not to hold the stream back.
@@ -205,6 +209,10 @@ export class Chat {
       clock: this.#parts.clock,
       random: this.#parts.random,
       clientGone: input.clientGone,
+      onCall: (deadline) => {
+        if (this.#open.has(exchange)) this.#open.set(exchange, deadline);
+      },
+      isOver: () => this.#isOver,
       onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {

@@ -77,7 +77,7 @@ export class Deadline {
 
   /** The gateway itself ends an answer that is still on its way; nothing happens to one that is complete. */
   breakOff(reason: string): void {
-    if (!this.#over) this.#expire(reason, 'interrupted');
+    if (!this.#over) this.#expire(reason, 'interrupted', 503);
   }
 
   stop(): void {
@@ -115,9 +115,9 @@ export class Deadline {
     return () => cancel();
   }
 
-  #expire(message: string, failure: UpstreamFailure = 'timeout'): void {
+  #expire(message: string, failure: UpstreamFailure = 'timeout', status?: number): void {
     this.stop();
-    const error = new UpstreamError(failure, message);
+    const error = new UpstreamError(failure, message, { status });
     this.#expiredBy = error;
     this.limit.abort(error);
     this.#expired?.abort(error);

@@ -223,19 +223,25 @@ async function firstDecision({ gateway }: TestGateway): Promise<string> {
 }
 
 describe('a shutdown', () => {
-  it('that runs out of time cuts what is still open, and the log has how it ended', async () => {
+  it('that runs out of time answers what is still open with 503, and the log has how it ended', async () => {
     const file = join(folder, 'shutdown.db');
     const server = { port: 0, shutdown_s: 0.05 };
     const options = { config: { storage: { url: `sqlite:${file}` }, server } };
     const gateway = await startTestGateway({ ...options, answers: { big: () => new Promise<never>(() => {}) } });
-    const running = [false, true].map((stream) => answer(gateway, 'x', { stream }).catch((error) => error));
+    const running = [false, true].map((stream) => answer(gateway, 'x', { stream }));
     while (gateway.upstreams.big.requests < 2) await settled(gateway);
     await gateway.close();
-    for (const end of await Promise.all(running)) expect(end).toBeInstanceOf(Error);
+    for (const { status, json } of await Promise.all(running)) {
+      expect(status).toBe(503);
+      expect(json).toMatchObject({ error: { message: 'The gateway is shutting down.' } });
+    }
+    // Nothing is tried once more.
+    expect(gateway.upstreams.big.requests).toBe(2);
     const again = kept(await startTestGateway(options));
     const events = await again.gateway.store.readAfter(0, 10);
     expect(events.map(({ type }) => type).sort()).toEqual(['completed', 'completed', 'decided', 'decided']);
-    for (const event of events) if (event.type === 'completed') expect(event.outcome).toBe('aborted');
+    for (const event of events)
+      if (event.type === 'completed') expect(event).toMatchObject({ outcome: 'failed', status: 503 });
   });
 
   it('ends a running stream by an error event: a connection that just closes may pass for the end', async () => {

@@ -48,6 +48,8 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
     clock,
     random: { uniform: () => options.uniform ?? 0, normal: () => 0 },
     clientGone: client.signal,
+    onCall: () => {},
+    isOver: () => false,
     onFailure: (record) => failures.push(record),
     mayRetry: () => true,
     call(arm: Arm, signal: AbortSignal) {
@@ -172,6 +174,20 @@ describe('attempt', () => {
       expect(failures).toEqual([{ arm: 'a', result: failure, status: null, durationMs: 0 }]);
     },
   );
+
+  it('tries nothing more once the gateway ends, be it during a call or between two', async () => {
+    let isOver = true;
+    const during = scripted({ a: [status(500)], b: ['yes'] }, { isOver: () => isOver });
+    await expect(attempt(during.plan)).rejects.toMatchObject({ status: 500 });
+    isOver = false;
+    const between = scripted({ a: [status(500), 'yes'], b: ['yes'] }, { isOver: () => isOver });
+    const failed = attempt(between.plan);
+    failed.catch(() => {});
+    await expect.poll(() => between.failures.length).toBe(1);
+    isOver = true;
+    await expect(settled(failed, between.clock)).rejects.toMatchObject({ status: 500 });
+    expect([during.calls.length, between.calls.length]).toEqual([1, 1]);
+  });
 
   it('asks an arm that may not be retried no further while there are others', async () => {
     const { plan, calls, clock } = scripted({ a: [status(500)], b: [status(500), 'yes'] }, { mayRetry: () => false });
