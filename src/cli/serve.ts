@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { ConfigError } from '../config/config-error.ts';
@@ -50,10 +50,17 @@ function loadWithOverrides(file: string, environment: Environment): LoadedConfig
   return loaded;
 }
 
+/** A pipe is read once, at the start: to open it again would hold everybody up until somebody writes to it. */
+function refusePipe(file: string): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isFIFO()) throw new ConfigError(file, ['it is a pipe, which is read once, at the start']);
+}
+
 /** Reloads on SIGHUP and when the file changes. @returns stops watching it */
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   const reload = () => {
     try {
+      refusePipe(file);
       gateway.reload(loadWithOverrides(file, process.env));
       log.info({ config: file }, 'The config was reloaded.');
     } catch (error) {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -150,6 +150,10 @@ describe('mixllm serve', () => {
     writeFileSync(file, config(upstream.url, 0.7));
     gateway.child.kill('SIGHUP');
     while ((await weight()) !== 0.7) await new Promise((resolve) => setImmediate(resolve));
+    rmSync(file);
+    execFileSync('mkfifo', [file]);
+    gateway.child.kill('SIGHUP');
+    await gateway.saw(/old one stays in force.*it is a pipe/);
 
     gateway.child.kill('SIGTERM');
     await gateway.saw(/shutting down/);
