@@ -1,10 +1,13 @@
 import type { Arm, Price, Timeouts } from '../domain/arm.ts';
+import type { AnswerForm } from '../domain/context.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Config, ModelConfig } from './schema.ts';
 
 const MILLISECONDS = 1000;
 /** What Anthropic asks for writing its prompt cache, in input prices. */
 const ANTHROPIC_CACHE_WRITE = 1.25;
+/** Lost on the way to Anthropic (`providers/anthropic/request.ts`), with an answer of another form than the client waits for. */
+const ANTHROPIC_LACKS: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
 
 /** The models that can be called: those of providers whose key is there. */
 export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
@@ -28,6 +31,7 @@ function toArm(model: ModelConfig, config: Config): Arm {
     contextWindow: model.context_window ?? null,
     maxOutputTokens: model.max_output_tokens ?? null,
     capabilities: model.capabilities,
+    lacks: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_LACKS : [],
     maxConcurrency: model.max_concurrency,
     prior: model.prior ?? null,
     timeouts: toTimeouts(model, config),

@@ -1,5 +1,5 @@
 import type { Usage } from './chat.ts';
-import type { Capability } from './context.ts';
+import type { AnswerForm, Capability } from './context.ts';
 
 /** USD per million tokens. */
 export interface Price {
@@ -21,6 +21,8 @@ export interface Arm {
   contextWindow: number | null;
   maxOutputTokens: number | null;
   capabilities: readonly Capability[];
+  /** What its provider's API has no words for. */
+  lacks: readonly AnswerForm[];
   /** Requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
   /** What is assumed of its quality before any rating; null: what its price suggests. */

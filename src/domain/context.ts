@@ -8,6 +8,9 @@ export interface Context {
 
 export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 
+/** What a request may ask of the form of its answer that not every provider's API has words for. */
+export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
+
 /** What a request demands of the model that answers it. */
 export interface RequestProfile {
   needs: Capability[];
@@ -18,4 +21,6 @@ export interface RequestProfile {
   maxOutputTokens: number | null;
   /** Answers asked for at once, `n`; 1 where it is not said. */
   choices?: number;
+  /** Absent: none. */
+  forms?: readonly AnswerForm[];
 }

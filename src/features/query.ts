@@ -6,7 +6,7 @@ import {
   requestedChoices,
   requestedMaxTokens,
 } from '../domain/chat.ts';
-import type { Capability, RequestProfile } from '../domain/context.ts';
+import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
 
 /** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
 const MAX_CHARACTERS = 4000;
@@ -53,7 +53,22 @@ export function requestProfile(body: ChatBody): RequestProfile {
     inputCharacters: inputCharacters(body),
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
+    forms: formsAsked(body),
   };
+}
+
+const NO_FORMS: readonly AnswerForm[] = [];
+
+function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): readonly AnswerForm[] {
+  const asked: AnswerForm[] = [];
+  if (typeof n === 'number' && n > 1) asked.push('n');
+  if (logprobs === true) asked.push('logprobs');
+  if (isJsonObject(format) && format.type === 'json_object') asked.push('json_object');
+  if (isFilled(functions)) asked.push('functions');
+  if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
+    asked.push('custom tools');
+  }
+  return asked.length > 0 ? asked : NO_FORMS;
 }
 
 /** Some servers know only the older name of the limit: where both are given the larger one is what may be spent. */

@@ -33,6 +33,7 @@ export class Candidates {
    */
   explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
+    this.#leaveOutLacking(explanations, query);
     this.#leaveOutBroken(explanations);
     if (explanations.some(({ excluded }) => excluded === null)) return explanations;
     const { keyBudget } = query;
@@ -90,6 +91,22 @@ export class Candidates {
       excluded: worst > keyBudget.leftUsd ? unaffordableReason(worst, keyBudget.leftUsd) : null,
       worstCaseUsd: worst,
     };
+  }
+
+  /**
+   * Leaves out arms that would answer in another form than the client waits for, unless all would: then the answer names
+   * what was dropped. Nobody but the arm that asked can be handed a tool's result.
+   */
+  #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
+    const { forms = [] } = profile;
+    if (forms.length === 0 || stayWith?.as === 'tool_calls') return;
+    const lacking = this.#options.arms.map(({ lacks }) => forms.filter((form) => lacks.includes(form)));
+    const canServe = explanations.map(({ excluded }) => excluded === null);
+    if (!canServe.some((can, i) => can && lacking[i].length === 0)) return;
+    for (const [i, explanation] of explanations.entries()) {
+      if (!canServe[i] || lacking[i].length === 0) continue;
+      explanation.excluded = `its provider's API has no words for ${lacking[i].join(', ')}, which others have`;
+    }
   }
 
   /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { enabledArms } from '../../src/config/arms.ts';
+import { parseConfig } from '../../src/config/load.ts';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import type { Embedder } from '../../src/features/embedder.ts';
 import { Featurizer } from '../../src/features/featurizer.ts';
 import { requestProfile } from '../../src/features/query.ts';
+import { toMessagesRequest } from '../../src/providers/anthropic/request.ts';
 
 /** One number: how long the text is. Long texts are tagged so. */
 class LengthEmbedder implements Embedder {
@@ -43,6 +46,30 @@ describe('Featurizer', () => {
     [null, []],
   ])('an answer that is to be spoken takes a model with audio: modalities %j', (modalities, needs) => {
     expect(requestProfile({ ...body(user('x')), modalities }).needs).toEqual(needs);
+  });
+
+  it.each([
+    [{ n: 2 }, ['n'], ['n']],
+    [{ n: 1, logprobs: false, response_format: { type: 'text' } }, [], []],
+    [{ logprobs: true, top_logprobs: 3 }, ['logprobs'], ['logprobs', 'top_logprobs']],
+    [{ response_format: { type: 'json_object' } }, ['json_object'], ['response_format']],
+    [{ functions: [{ name: 'f' }] }, ['functions'], ['functions']],
+    [{ tools: [{ type: 'custom', custom: { name: 'f' } }] }, ['custom tools'], ['tools']],
+    [{ tools: [{ type: 'function', function: { name: 'f' } }] }, [], []],
+  ])('the form that %j asks for is told, as it is lost on the way to Anthropic', (fields, forms, lost) => {
+    const asked = { ...body(user('x')), ...fields };
+    expect(requestProfile(asked).forms).toEqual(forms);
+    const { droppedParams } = toMessagesRequest(asked, { model: 'claude', maxOutputTokens: null });
+    expect(droppedParams).toEqual(lost);
+    const loaded = parseConfig(
+      `providers: { a: { type: anthropic, api_key: k }, o: { type: openai, api_key: k } }
+models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provider: o, price: { input: 1, output: 1 } }]`,
+      'x.yaml',
+      {},
+    );
+    const [anthropic, openai] = enabledArms(loaded);
+    expect(anthropic.lacks).toEqual(expect.arrayContaining(forms));
+    expect(openai.lacks).toEqual([]);
   });
 
   it('tags the last user turn, whatever went before', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import type { ExplorationKind } from '../../src/bandit/policy.ts';
 import type { Arm } from '../../src/domain/arm.ts';
+import type { AnswerForm } from '../../src/domain/context.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { Breakers } from '../../src/routing/breaker.ts';
@@ -141,6 +142,26 @@ describe('Router.decide', () => {
     expect(explained(router, { profile: profileOf({ inputCharacters: 8001 }) }, 'blind')?.excluded).toContain('2001');
     expect(explained(router, { profile: profileOf({ inputCharacters: 8000 }) }, 'blind')?.excluded).toBeNull();
     expect(explained(router, { allowed: new Set(['small']) }, 'big')?.excluded).toContain('not among');
+  });
+
+  it('leaves out who would answer in another form than is waited for, unless all who can serve would', () => {
+    const claude = armOf('claude', { usd: 1, lacks: ['n', 'json_object'] });
+    const { router, breakers } = setUp({ arms: [claude, BIG, BLIND] });
+    const asking = (fields: Partial<RouteQuery> = {}, forms: AnswerForm[] = ['json_object', 'logprobs']) => {
+      const { arm, arms } = router.decide(query({ profile: profileOf({ forms }), weight: 0, ...fields }));
+      return { arm, excluded: arms[0].excluded };
+    };
+    const reason = "its provider's API has no words for json_object, which others have";
+    expect(asking().excluded).toBe(reason);
+    expect(asking({}, ['functions'])).toEqual({ arm: 'claude', excluded: null });
+    expect(asking({ allowed: new Set(['claude']) })).toEqual({ arm: 'claude', excluded: null });
+    expect(asking({ requested: claude })).toEqual({ arm: 'claude', excluded: null });
+    expect(asking({ stayWith: { arm: 'claude', as: 'tool_calls' } })).toEqual({ arm: 'claude', excluded: null });
+    expect(asking({ stayWith: { arm: 'claude', as: 'session' } }).excluded).toBe(reason);
+    // Nor is it better than another whose breaker is open: the client waits for the form.
+    for (const arm of ['big', 'big', 'blind', 'blind']) breakers.enter(arm)('failed');
+    expect(breakers.reason('big')).not.toBeNull();
+    expect(asking().excluded).toBe(reason);
   });
 
   it("measures input in each arm's own tokens", () => {
