@@ -110,14 +110,15 @@ export class CoupledLinearModel {
 
   /** Sets the priors of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
   setPriors(priors: ReadonlyMap<string, ArmPrior>): void {
-    let changed = false;
+    const changed: CoupledArm[] = [];
     for (const id of new Set([...this.#arms.keys(), ...priors.keys()])) {
       const { mean, interceptVariance } = priors.get(id) ?? { mean: this.#defaultPriorMean };
       const ownPrecision = Float64Array.from(this.#ownPrecision);
       if (interceptVariance !== undefined) ownPrecision[0] = this.noiseVariance / interceptVariance;
-      if (setPrior(this.#arm(id), mean, ownPrecision)) changed = true;
+      const arm = this.#arm(id);
+      if (setPrior(arm, mean, ownPrecision)) changed.push(arm);
     }
-    if (changed) this.rebuild();
+    if (changed.length > 0) this.#solveAgain(changed);
   }
 
   /** E[θ_a], a copy. */
@@ -141,8 +142,9 @@ export class CoupledLinearModel {
 
   /** Multiplies what the arm has learned by the factor, as if each observation had counted so much less. @param factor > 0 */
   temper(id: string, factor: number): void {
-    scaleSums(this.#arm(id), factor);
-    this.rebuild();
+    const arm = this.#arm(id);
+    scaleSums(arm, factor);
+    this.#solveAgain([arm]);
   }
 
   /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
@@ -243,15 +245,23 @@ export class CoupledLinearModel {
 
   /** Everything derived, anew from the sums: O(K d³). */
   rebuild(): void {
-    this.#shared.clear();
-    // In the order of ids: sums of floating-point numbers depend on their order, and the order of insertion does
-    // not survive a restart.
-    for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    this.#solveAgain(this.#arms.values());
+  }
+
+  /**
+   * What follows from the sums and priors of these arms, and what all arms share: O(K d²), and O(d³) for each of them. Of
+   * fifty arms it is one that drifts, and requests wait meanwhile.
+   */
+  #solveAgain(changed: Iterable<CoupledArm>): void {
+    for (const arm of changed) {
       solve(arm);
       arm.loading = this.#loadingOf(arm);
       recount(arm);
-      this.#shared.add(arm);
     }
+    this.#shared.clear();
+    // In the order of ids: sums of floating-point numbers depend on their order, and the order of insertion does
+    // not survive a restart.
+    for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) this.#shared.add(arm);
     this.#shared.invert();
     this.#refreshShared();
   }

@@ -36,6 +36,16 @@ describe('CoupledLinearModel', () => {
     expect(tempered.logEvidence).toBeCloseTo(expected.logEvidence, 8);
   });
 
+  it('is not solved anew for the arms whose sums and priors stay: with fifty of them requests would wait for it', () => {
+    const model = trained(fresh());
+    const { b } = model.state().arms;
+    const { covariance } = b;
+    model.temper('a', 0.1);
+    model.setPriors(new Map([['a', { mean: Float64Array.of(0.5, 0, 0) }]]));
+    expect(model.state().arms.b.covariance).toBe(covariance);
+    expect(model.state().arms.a.covariance).not.toBe(covariance);
+  });
+
   it('expects of an arm with the prior of another what it expects of that one, and is less sure', () => {
     const model = trained(fresh());
     model.setPriors(new Map([['new', { mean: model.priorLike('a'), interceptVariance: LAUNCH.interceptVariance }]]));
