@@ -1,6 +1,10 @@
 /** Begins an integer that may be beyond 2^53. In a text that reads like one it only costs time. */
 const MAYBE_LONG = /[[:,\s]-?\d{16}/;
-const LONG_INTEGER = /(?<![\d.eE+-])-?[1-9]\d{15,}(?![\d.eE]|\s*:)/g;
+/** Up to a length that no id has: millions of digits overflow the stack of the regular expression. */
+const LONG_INTEGER = /(?<![\d.eE+-])-?[1-9]\d{15,999}(?![\d.eE]|\s*:)/g;
+const SHORTEST = 16;
+/** Each takes some microseconds, for which every other request waits. */
+const MOST = 10_000;
 /** Of Unicode's private use. */
 const MARK = '\uE000';
 const MARK_IN_JSON = /\uE000|\\ue000/i;
@@ -16,25 +20,31 @@ export function mayHoldLongIntegers(json: string): boolean {
 /**
  * As `JSON.parse`, but for integers beyond 2^53, which a number would round: they become objects that `JSON.stringify`
  * writes digit by digit as they were. Ids of 64 bits are common in the arguments of tools. The parser's own way to the
- * source of a number, its reviver, takes twenty times as long.
+ * source of a number, its reviver, takes twenty times as long. Of more than 10,000 of them in one text all are rounded.
  * @throws SyntaxError
  */
 export function parseExactly(json: string): unknown {
-  if (!mayHoldLongIntegers(json) || MARK_IN_JSON.test(json)) return JSON.parse(json);
-  return withRawIntegers(JSON.parse(withMarkedIntegers(json)));
+  const marked = mayHoldLongIntegers(json) && !MARK_IN_JSON.test(json) ? withMarkedIntegers(json) : null;
+  return marked === null ? JSON.parse(json) : withRawIntegers(JSON.parse(marked));
 }
 
-/** Each long integer as a string that begins with the mark. */
-function withMarkedIntegers(json: string): string {
+/** Each long integer as a string that begins with the mark; null where there are none, or too many. */
+function withMarkedIntegers(json: string): string | null {
   const parts: string[] = [];
+  let copied = 0;
   for (let from = 0; from < json.length; ) {
     const quote = json.indexOf('"', from);
     const end = quote < 0 ? json.length : quote;
-    parts.push(json.slice(from, end).replace(LONG_INTEGER, (digits) => `"${MARK}${digits}"`));
+    // Nearly all that stands between strings is too short: to look for integers there would take ten times as long.
+    const between = end - from < SHORTEST ? '' : json.slice(from, end);
+    for (const { index, 0: digits } of between.matchAll(LONG_INTEGER)) {
+      if (parts.length >= 2 * MOST) return null;
+      parts.push(json.slice(copied, from + index), `"${MARK}${digits}"`);
+      copied = from + index + digits.length;
+    }
     from = quote < 0 ? json.length : endOfString(json, quote);
-    parts.push(json.slice(end, from));
   }
-  return parts.join('');
+  return copied === 0 ? null : parts.join('') + json.slice(copied);
 }
 
 /** @returns the index after its closing quote, or the text's end */

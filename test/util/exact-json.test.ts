@@ -20,6 +20,10 @@ describe('parseExactly', () => {
     for (const number of others) expect(parseExactly(`[ ${number}]`), number).toEqual(JSON.parse(`[${number}]`));
     const marked = '["\\uE0009223372036854775807", 9223372036854775807]';
     expect(parseExactly(marked)).toEqual(JSON.parse(marked));
+    const many = `[ ${Array(10_001).fill('9223372036854775807')}]`;
+    expect(parseExactly(many)).toEqual(JSON.parse(many));
+    // Of so many digits the regular expression's stack was too small, and the model was held to be broken.
+    expect(parseExactly(`[ ${'1'.repeat(1e7)}, 9223372036854775807]`)).toHaveProperty('0', Number.POSITIVE_INFINITY);
     for (const broken of [
       '[ 0009223372036854775807]',
       '[ --9223372036854775807]',
