@@ -83,8 +83,8 @@ export function fillEnvironment(
   return { missing, filled };
 }
 
-/** No setting takes a negative one. */
-const NUMBER = /^\d+(\.\d+)?$/;
+/** As YAML writes shares and prices, too; no setting takes a negative one, and 1e3 is no port. */
+const NUMBER = /^(\d+(\.\d+)?|\.\d+)(e-\d+)?$/i;
 
 /**
  * What an environment variable brings is text. Where the schema wants something else it is taken for the number, the

@@ -68,6 +68,8 @@ routing: { weight: ${weight}, targets: { quality: ${quality}, budget: { usd_per_
     expect(parse(asked, environment).config).toEqual(
       parse(config('0.25', '20', '0.97', 'false', '"1234567890123456"').replace('"0.97"', '0.97')).config,
     );
+    for (const text of ['.25', '25e-2', '2.5E-1'])
+      expect(parse(asked, { ...environment, W: text }).config.routing.weight, text).toBe(0.25);
     expect(problemsOf(config('${W}', '"20"', '0.97', 'true', 'k'), environment)).toEqual([
       expect.stringContaining('auth.keys[0].budget.usd'),
       expect.stringContaining('prior'),
