@@ -52,11 +52,6 @@ export class AdaptiveLinearModel {
   }
 
   /** As CoupledLinearModel, by the candidate that predicts. */
-  coefficients(arm: string): Float64Array {
-    return this.#chosen.coefficients(arm);
-  }
-
-  /** As CoupledLinearModel, by the candidate that predicts. */
   priorLike(arm: string): Float64Array {
     return this.#chosen.priorLike(arm);
   }

@@ -121,11 +121,6 @@ export class CoupledLinearModel {
     if (changed.length > 0) this.#solveAgain(changed);
   }
 
-  /** E[θ_a], a copy. */
-  coefficients(id: string): Vector {
-    return Float64Array.from(this.#predictor.coefficients(id, this.#arm(id)));
-  }
-
   /**
    * The prior mean with which a new arm is expected to be like this one: E[θ_a] less what it will take of the shared
    * part, which comes on top of any arm's prior mean.
@@ -133,7 +128,7 @@ export class CoupledLinearModel {
   priorLike(id: string): Vector {
     const arm = this.#arm(id);
     const { mean } = this.#shared;
-    const prior = this.coefficients(id);
+    const prior = Float64Array.from(this.#predictor.coefficients(id, arm));
     prior[0] -= mean[0];
     const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
     for (let i = 1; i < prior.length; i++) prior[i] -= loading * mean[i];

@@ -88,7 +88,7 @@ export const THOMPSON = {
 
 /** How an arm is taken in that comes when others are already known. */
 export const LAUNCH = {
-  /** Prior variance of its own intercept; also of an arm that begins anew after drift. */
+  /** Prior variance of its own intercept. */
   interceptVariance: 0.05,
   /** Width of its Thompson draw, for so many answers. */
   width: 0.8,
@@ -98,22 +98,8 @@ export const LAUNCH = {
   tryProbability: 0.2,
 };
 
-/**
- * Drift alarm: CUSUM on standardised residuals. The arm then begins anew: what was expected of it becomes its prior mean, with
- * the own intercept of a launched arm, and of what it has learned this share remains. So the level is learned anew in a few
- * ratings, and which queries the arm is good at, which seldom changes, is kept. With a tenth left and the old prior, as
- * BANDIT.md has it, all of it had to be learned again, more slowly: the utility after the best arm's fall by 0.2 was 0.2 to 0.5
- * lower on RouterBench and ZeroEval.
- */
-export const DRIFT = { slack: 0.2, threshold: 15, remains: 0.01 };
-
-/**
- * Variance of a rating about its prediction that residuals are standardised with at the least: a linear prediction near 0
- * or 1 errs by more than chance. On RouterBench and ZeroEval as they are, alarms come once in 2,000 to 3,000 ratings with
- * it, which is about what the CUSUM promises; with the model's own 0.16 it was once in 10,000 to 27,000, and a quarter of the
- * falls by 0.2 went unseen on ZeroEval.
- */
-export const LEAST_DRIFT_NOISE = 0.05;
+/** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned. */
+export const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
 
 /**
  * What remains of an arm's state when its upstream model is a new snapshot. Not measured: snapshots of one model are

@@ -7,7 +7,6 @@ import {
   type CoupledModelOptions,
   EVIDENCE_MARGIN,
   LAUNCH,
-  LEAST_DRIFT_NOISE,
   PRIOR_QUALITY,
   QUALITY_MODELS,
   THOMPSON,
@@ -27,8 +26,8 @@ import { goodEnough } from './quality-guard.ts';
 
 export interface LinearPolicyState extends LengthModelState {
   quality: AdaptiveModelState;
-  /** Prior mean coefficients of arms that began from their own. */
-  ownPriors: Record<string, Float64Array>;
+  /** Prior mean coefficients of arms that were launched. */
+  launched: Record<string, Float64Array>;
 }
 
 /** All that observations leave behind, by arm. The sums of two sets of observations add up. */
@@ -50,17 +49,19 @@ export class LinearPolicy implements Policy {
   readonly dimensions: number;
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
-  readonly #options: LinearPolicyOptions;
+  readonly #priorQuality: number;
+  readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
   #likened: ReadonlySet<string> = new Set();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
-  #ownPriors = new Map<string, Float64Array>();
+  #launched = new Map<string, Float64Array>();
 
   /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
-    this.#options = options;
+    this.#priorQuality = priorQuality;
+    this.#usualNoiseVariance = qualityModels[0].noiseVariance;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new LengthModel(dimensions);
@@ -82,16 +83,11 @@ export class LinearPolicy implements Policy {
     this.#setPriors();
   }
 
-  /** The prior mean coefficients that were set for the arm, length d, whether it began from its own or not. */
+  /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
   priorSet(arm: string): Float64Array {
     const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.dimensions);
-    mean[0] = this.#levels.get(arm) ?? this.#options.priorQuality;
+    mean[0] = this.#levels.get(arm) ?? this.#priorQuality;
     return mean;
-  }
-
-  /** Expected coefficients of the arm's quality, length d. */
-  coefficients(arm: string): Float64Array {
-    return this.#quality.coefficients(arm);
   }
 
   /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
@@ -107,15 +103,12 @@ export class LinearPolicy implements Policy {
     return interceptOnly(this.dimensions, this.priorLike(arm)[0]);
   }
 
-  /**
-   * The arm begins, or begins anew, from this prior mean instead of a level, with a wide own intercept: it is new among known
-   * ones, or its ratings have drifted.
-   */
-  beginFrom(arm: string, priorMean: Float64Array): void {
+  /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
+  launch(arm: string, priorMean: Float64Array): void {
     if (priorMean.length !== this.dimensions || !allFinite(priorMean)) {
       throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
     }
-    this.#ownPriors.set(arm, priorMean);
+    this.#launched.set(arm, priorMean);
     this.#setPriors();
   }
 
@@ -132,9 +125,9 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is the most that ratings with the predicted mean scatter, not the one that the model learns by:
-   * taken for too small it has chance alone raise alarms, and taken for too large it hides what befalls a model that is
-   * nearly always right. @param reward corrected @param reliability by which it was; null: it was not
+   * is learned. The noise is at least the default's, by which the bounds of the drift alarms were measured: ratings may
+   * speak for a finer one that is still too fine for them. It is more where thumbs are: a noise that is taken for too small
+   * makes chance alone raise alarms. @param reward corrected @param reliability by which it was; null: it was not
    */
   standardisedResidual(
     arm: string,
@@ -143,7 +136,7 @@ export class LinearPolicy implements Policy {
     reliability: Reliability | null = null,
   ): number {
     const { mean, sd } = this.#quality.predictAside(arm, context);
-    const noise = Math.max(LEAST_DRIFT_NOISE, mostVariance(mean, reliability));
+    const noise = Math.max(this.#usualNoiseVariance, mostVariance(mean, reliability));
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }
 
@@ -154,7 +147,7 @@ export class LinearPolicy implements Policy {
       const mean = this.priorSet(arm);
       priors.set(arm, this.#likened.has(arm) ? { mean, interceptVariance } : { mean });
     }
-    for (const [arm, mean] of this.#ownPriors) priors.set(arm, { mean, interceptVariance });
+    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance });
     this.#quality.setPriors(priors);
   }
 
@@ -239,9 +232,9 @@ export class LinearPolicy implements Policy {
     this.#length.learnCorrections(observations);
   }
 
-  /** As if nothing had ever been observed of the arm, and as if it had never had a prior of its own. */
+  /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
   forget(arm: string): void {
-    this.#ownPriors.delete(arm);
+    this.#launched.delete(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
     this.#setPriors();
@@ -266,23 +259,15 @@ export class LinearPolicy implements Policy {
     return {
       quality: this.#quality.state(),
       ...this.#length.state(),
-      ownPriors: Object.fromEntries(this.#ownPriors),
+      launched: Object.fromEntries(this.#launched),
     };
-  }
-
-  /** One that has learned the same and goes its own way from here on. */
-  copy(): LinearPolicy {
-    const copy = new LinearPolicy(this.dimensions, this.#options);
-    copy.restore(structuredClone(this.state()));
-    copy.setPriorQualities(this.#levels, this.#slopes, this.#likened);
-    return copy;
   }
 
   /** @throws RangeError when the state does not fit or holds anything not finite */
   restore(state: LinearPolicyState): void {
     this.#quality.restore(state.quality);
     this.#length.restore(state);
-    this.#ownPriors = new Map(Object.entries(state.ownPriors));
+    this.#launched = new Map(Object.entries(state.launched));
   }
 
   /** What is predicted of an offer, and the rest as of one that costs too much. */

@@ -192,10 +192,10 @@ export const configSchema = z.strictObject({
             z.strictObject({
               slack: z.number().nonnegative().default(0.2),
               threshold: z.number().positive().default(15),
-              remains: z.number().gt(0).max(1).default(0.01),
+              remains: z.number().gt(0).max(1).default(0.1),
             }),
           ],
-          'expected off, or { slack: 0.2, threshold: 15, remains: 0.01 }',
+          'expected off, or { slack: 0.2, threshold: 15, remains: 0.1 }',
         )
         .prefault({}),
       snapshot_change: z.strictObject({ remains: z.number().gt(0).max(1).default(0.25) }).prefault({}),

@@ -107,7 +107,7 @@ export interface LaunchedEvent extends EventOfModel {
   priorMean: number[];
 }
 
-/** The ratings of a model have drifted from what was predicted: what was expected of it becomes its prior, and it learns anew. */
+/** The ratings of a model have drifted from what was predicted: most of what it had learned is let go. */
 export interface DriftedEvent extends EventOfModel {
   type: 'drifted';
   direction: 'better' | 'worse';
@@ -116,14 +116,8 @@ export interface DriftedEvent extends EventOfModel {
   threshold: number;
   /** Number of the event whose rating raised the alarm. */
   at: number;
-  /** Share of what each earlier rating counted that remains, in (0, 1]. */
+  /** Share of what was learned that remains, in (0, 1]. */
   remains: number;
-  /**
-   * The prior mean coefficients that it begins anew from, and the feature map that they are for. Absent in events of earlier
-   * versions, after which the model had its old prior.
-   */
-  featureMap?: string;
-  priorMean?: number[];
 }
 
 /** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */

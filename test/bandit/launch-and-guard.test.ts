@@ -83,7 +83,7 @@ describe('LinearPolicy', () => {
       policy.learn({ kind: 'quality', arm, context, reward, weight: 1 });
     }
     const level = policy.priorAsGood('a');
-    policy.beginFrom('new', level);
+    policy.launch('new', level);
     policy.setPriorQualities(new Map([['general', level[0]]]));
     const ids = ['a', 'new', 'general'];
     const [known, launched] = predictions(policy, ids, Float64Array.of(1, 0, 0));

@@ -1,6 +1,5 @@
 import { SNAPSHOT_REMAINS } from '../../bandit/defaults.ts';
 import type { DriftOptions } from '../../bandit/drift-monitor.ts';
-import { priorAnew } from '../../bandit/prior-anew.ts';
 import type { GatewayEvent, SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../logger.ts';
@@ -79,20 +78,10 @@ export class Announcements {
       metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
       log.warn(
         { model: arm, direction: alarm.direction, statistic: alarm.statistic },
-        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; its level is learned anew.`,
+        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; most of what was learned of it is let go.`,
       );
       const { threshold, remains } = this.drift;
-      const prior = { featureMap: this.#options.featureMap, priorMean: [...priorAnew(state.policy, arm, remains)] };
-      record({
-        type: 'drifted',
-        decisionId: null,
-        time: clock.now(),
-        model: arm,
-        ...alarm,
-        threshold,
-        remains,
-        ...prior,
-      });
+      record({ type: 'drifted', decisionId: null, time: clock.now(), model: arm, ...alarm, threshold, remains });
     }
   }
 

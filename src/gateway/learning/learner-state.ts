@@ -167,14 +167,11 @@ export class LearnerState extends LearnerParts {
 
   #launch({ model, featureMap, priorMean }: LaunchedEvent): void {
     if (!this.launches.begin(model)) return;
-    this.policy.beginFrom(model, this.#coefficients(priorMean, featureMap));
-  }
-
-  /** @param from the feature map that they are for; of another one only what is common to all carries over */
-  #coefficients(coefficients: readonly number[], from: string): Float64Array {
-    return from === this.#featureMap
-      ? Float64Array.from(coefficients)
-      : coefficientsUnder(coefficients, from, this.#featureMap, this.#dimensions);
+    const mean =
+      featureMap === this.#featureMap
+        ? Float64Array.from(priorMean)
+        : coefficientsUnder(priorMean, featureMap, this.#featureMap, this.#dimensions);
+    this.policy.launch(model, mean);
   }
 
   /**
@@ -182,10 +179,9 @@ export class LearnerState extends LearnerParts {
    * of an earlier snapshot of its model.
    */
   #temper(event: StoredEvent<DriftedEvent>): void {
-    const { model, at, remains, featureMap, priorMean } = event;
+    const { model, at, remains } = event;
     if (this.resets.isOutdated(event) || at < (this.upstreamVersions.lastChange(model)?.sequence ?? 0)) return;
     this.policy.temper(model, remains);
-    if (priorMean && featureMap) this.policy.beginFrom(model, this.#coefficients(priorMean, featureMap));
     this.resets.drifted(event);
     this.drift.reset(model);
   }

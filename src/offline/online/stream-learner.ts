@@ -2,7 +2,6 @@ import { DRIFT, LAUNCH } from '../../bandit/defaults.ts';
 import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
-import { priorAnew } from '../../bandit/prior-anew.ts';
 import { priorQualities } from '../../bandit/priors.ts';
 import type { Arm } from '../../domain/arm.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
@@ -108,7 +107,7 @@ export class StreamLearner {
       referenceCost: (here) => this.#statistics.referenceCost(reference, here),
     });
     const arm = this.#stream.models[model];
-    this.policy.beginFrom(arm, this.policy.priorAsGood(like));
+    this.policy.launch(arm, this.policy.priorAsGood(like));
     this.#launches.begin(arm);
   }
 
@@ -132,9 +131,7 @@ export class StreamLearner {
     this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);
     if (!this.#drift.alarmOf(arm)) return;
     this.alarms.push(model);
-    const prior = priorAnew(this.policy, arm, DRIFT.remains);
     this.policy.temper(arm, DRIFT.remains);
-    this.policy.beginFrom(arm, prior);
     this.#drift.reset(arm);
   }
 
