@@ -35,6 +35,8 @@ export interface ChatParts extends ExchangeParts, DecidingParts {
   random: Random;
 }
 
+const SHUTTING_DOWN = 'The gateway is shutting down.';
+
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
@@ -118,7 +120,7 @@ export class Chat {
    */
   breakOff(): void {
     this.#isOver = true;
-    for (const deadline of this.#open.values()) deadline?.breakOff('The gateway is shutting down.');
+    for (const deadline of this.#open.values()) deadline?.breakOff(SHUTTING_DOWN);
   }
 
   /** Resolves once every request that has begun is recorded. */
@@ -211,6 +213,7 @@ export class Chat {
       clientGone: input.clientGone,
       onCall: (deadline) => {
         if (this.#open.has(exchange)) this.#open.set(exchange, deadline);
+        if (this.#isOver) deadline.breakOff(SHUTTING_DOWN);
       },
       isOver: () => this.#isOver,
       onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
