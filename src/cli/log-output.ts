@@ -4,9 +4,9 @@ import pino from 'pino';
 const MOST_WAITING = 8 * 2 ** 20;
 
 /**
- * Standard output, or another, for the log. Where it is a file on a full disk, or a pipe whose reader stands still, lines wait in memory and
- * go out with the next one that can; nothing else waits for them. pino's own output would throw out of a callback then, which
- * ends the process, and at its end try to write for as long as the disk is full.
+ * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
+ * lines wait in memory and go out with the next one that can; nothing else waits for them. pino's own output would throw out
+ * of a callback then, which ends the process, and at its end try to write for as long as the disk is full.
  * @param onGap told, once lines are taken again, how many there was no room for
  * @param descriptor 1: standard output; 2: standard error
  */

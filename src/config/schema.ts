@@ -122,16 +122,11 @@ const key = z.strictObject({
   role: z.enum(['user', 'admin']).default('user'),
 });
 
-/** What an environment variable brings is text. */
-function digitsAsNumber(value: unknown): unknown {
-  return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-}
-
 export const configSchema = z.strictObject({
   server: z
     .strictObject({
       host: z.string().min(1).default('127.0.0.1'),
-      port: z.preprocess(digitsAsNumber, z.number().int().min(0).max(65_535)).default(8080),
+      port: z.number().int().min(0).max(65_535).default(8080),
       max_body_mb: z.number().positive().max(1024).default(32),
       drain_s: z.number().nonnegative().max(600).default(1),
       shutdown_s: seconds.default(30),

@@ -69,8 +69,7 @@ export function fillEnvironment(
   visit(document, {
     Scalar(key, node, ancestors) {
       if (key === 'key' || typeof node.value !== 'string') return;
-      if (node.value.search(MARK) >= 0) filled.push(pathOf(key, ancestors));
-      node.value = node.value.replace(MARK, (mark, index: string) => {
+      const text = node.value.replace(MARK, (mark, index: string) => {
         const variable = variables[Number(index)];
         if (!variable) return mark;
         const { name, fallback } = variable;
@@ -78,6 +77,8 @@ export function fillEnvironment(
         if (found === undefined) missing.push({ path: pathOf(key, ancestors), variable: name });
         return found ?? '';
       });
+      if (text !== node.value) filled.push(pathOf(key, ancestors));
+      node.value = text;
     },
   });
   return { missing, filled };

@@ -57,9 +57,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
   };
 }
 
-const NO_FORMS: readonly AnswerForm[] = [];
-
-function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): readonly AnswerForm[] {
+function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {
   const asked: AnswerForm[] = [];
   if (typeof n === 'number' && n > 1) asked.push('n');
   if (logprobs === true) asked.push('logprobs');
@@ -68,7 +66,7 @@ function formsAsked({ n, logprobs, response_format: format, functions, tools }: 
   if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
     asked.push('custom tools');
   }
-  return asked.length > 0 ? asked : NO_FORMS;
+  return asked;
 }
 
 /** Some servers know only the older name of the limit: where both are given the larger one is what may be spent. */
