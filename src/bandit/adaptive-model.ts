@@ -62,6 +62,12 @@ export class AdaptiveLinearModel {
     this.#choose();
   }
 
+  /** As CoupledLinearModel. */
+  letLevelGo(arm: string, remains: number): void {
+    for (const candidate of this.#candidates) candidate.letLevelGo(arm, remains);
+    this.#choose();
+  }
+
   predict(arm: string, x: Float64Array): Prediction {
     return this.#chosen.predict(arm, x);
   }
@@ -72,8 +78,8 @@ export class AdaptiveLinearModel {
   }
 
   /** @throws RangeError as CoupledLinearModel */
-  learn(arm: string, x: Float64Array, y: number, weight: number): void {
-    for (const candidate of this.#candidates) candidate.learn(arm, x, y, weight);
+  learn(arm: string, x: Float64Array, y: number, weight: number, alarmsSince?: number): void {
+    for (const candidate of this.#candidates) candidate.learn(arm, x, y, weight, alarmsSince);
     this.#choose();
   }
 

@@ -11,11 +11,12 @@ import {
   updateInverse,
   type Vector,
 } from '../util/linear-algebra.ts';
-import { type ArmSums, addObservation } from './arm-sums.ts';
+import { addObservation } from './arm-sums.ts';
 import { LEVEL_LOADING } from './defaults.ts';
+import type { SumsWithPast } from './past-level.ts';
 
 /** What is kept per arm: the sums, and what follows from them. */
-export interface CoupledArm extends ArmSums {
+export interface CoupledArm extends SumsWithPast {
   /** m0, the arm's own prior mean. */
   priorMean: Vector;
   /** Diagonal of P1 = σ²V1⁻¹. */
@@ -48,6 +49,7 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
     response: new Float64Array(d),
     squares: 0,
     weight: 0,
+    past: [],
     priorMean: Float64Array.from(priorMean),
     ownPrecision: Float64Array.from(ownPrecision),
     loading: 1,
@@ -112,15 +114,13 @@ function centredSquares({ squares, priorMean, response, centred }: CoupledArm): 
 /** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */
 const LOADING_STEP = 0.05;
 
+/** What an arm's level follows from: of A, its first element. */
+export type LevelSums = Pick<CoupledArm, 'priorMean' | 'precision' | 'response' | 'ownPrecision'>;
+
 /** ℓ by the arm's level so far. A function of the sums alone, so that what is taken back leaves no trace in it. */
-export function levelLoading({
-  priorMean,
-  response,
-  weight,
-  ownPrecision,
-}: Pick<CoupledArm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
+export function levelLoading({ priorMean, precision, response, ownPrecision }: LevelSums): number {
   const pseudo = ownPrecision[0];
-  const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, weight));
+  const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, precision[0]));
   const exact = (level * (1 - level)) / LEVEL_LOADING.typical;
   const bounded = Math.min(LEVEL_LOADING.most, Math.max(LEVEL_LOADING.least, exact));
   return Math.round(bounded / LOADING_STEP) * LOADING_STEP;
@@ -131,6 +131,10 @@ export function checkArm(arm: CoupledArm, d: number): void {
   for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
   const { response, priorMean, ownPrecision, centred, vote } = arm;
   for (const vector of [response, priorMean, ownPrecision, centred, vote]) check(vector, d);
+  for (const { inputs, response: total } of arm.past) {
+    check(inputs, d);
+    check([total], 1);
+  }
   check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
 }
 

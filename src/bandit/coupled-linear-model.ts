@@ -1,18 +1,11 @@
 import { allFinite, type Vector } from '../util/linear-algebra.ts';
 import { ArmPredictor, type Prediction } from './arm-predictor.ts';
-import {
-  type ArmSums,
-  addSums,
-  checkSums,
-  clearSums,
-  copySums,
-  type LinearObservation,
-  scaleSums,
-} from './arm-sums.ts';
+import { type ArmSums, addSums, checkSums, clearSums, copySums, type LinearObservation } from './arm-sums.ts';
 import {
   type CoupledArm,
   check,
   checkArm,
+  type LevelSums,
   levelLoading,
   newArm,
   observe,
@@ -22,6 +15,7 @@ import {
   updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
+import { isPast, letLevelGo, observePast, scaleWithPast } from './past-level.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
@@ -87,9 +81,9 @@ export class CoupledLinearModel {
     this.#direction = new Float64Array(dimensions);
   }
 
-  /** Sum of the weights that the arm has learned from. */
+  /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`letLevelGo`). */
   weightOf(arm: string): number {
-    return this.#arms.get(arm)?.weight ?? 0;
+    return this.#arms.get(arm)?.precision[0] ?? 0;
   }
 
   /**
@@ -130,7 +124,8 @@ export class CoupledLinearModel {
     const { mean } = this.#shared;
     const prior = Float64Array.from(this.#predictor.coefficients(id, arm));
     prior[0] -= mean[0];
-    const loading = this.#loadingOf({ ...arm, priorMean: prior, response: new Float64Array(prior.length), weight: 0 });
+    const nothing = new Float64Array(prior.length);
+    const loading = this.#loadingOf({ ...arm, priorMean: prior, precision: nothing, response: nothing });
     for (let i = 1; i < prior.length; i++) prior[i] -= loading * mean[i];
     return prior;
   }
@@ -138,7 +133,17 @@ export class CoupledLinearModel {
   /** Multiplies what the arm has learned by the factor, as if each observation had counted so much less. @param factor > 0 */
   temper(id: string, factor: number): void {
     const arm = this.#arm(id);
-    scaleSums(arm, factor);
+    scaleWithPast(arm, factor);
+    this.#solveAgain([arm]);
+  }
+
+  /**
+   * The arm's level is another one from now on: what it has learned counts so much less, and of its level next to
+   * nothing (`past-level.ts`). @param remains in (0, 1]
+   */
+  letLevelGo(id: string, remains: number): void {
+    const arm = this.#arm(id);
+    letLevelGo(arm, remains);
     this.#solveAgain([arm]);
   }
 
@@ -159,11 +164,19 @@ export class CoupledLinearModel {
 
   /**
    * Adds an observation; a negative weight takes one back. @param x length d @param weight e.g. 1
+   * @param alarmsSince how often the arm's level was let go since the observation was made
    * @throws RangeError for anything not finite: one such number would spoil every sum for good
    */
-  learn(id: string, x: Vector, y: number, weight: number): void {
-    const arm = this.#addToSums(id, x, y, weight);
+  learn(id: string, x: Vector, y: number, weight: number, alarmsSince = 0): void {
+    this.#check(x, y, weight);
+    const arm = this.#arm(id);
     this.#updates++;
+    if (isPast(arm, alarmsSince)) {
+      observePast(arm, x, y, weight, alarmsSince);
+      this.#solveAgain([arm]);
+      return;
+    }
+    observe(arm, x, y, weight);
     this.#predictor.forget(id);
     if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
   }
@@ -171,7 +184,10 @@ export class CoupledLinearModel {
   /** As `learn` for each, but solved once at the end: what many cost together. @throws RangeError as `learn` */
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
-      for (const { arm, x, y, weight } of observations) this.#addToSums(arm, x, y, weight);
+      for (const { arm, x, y, weight } of observations) {
+        this.#check(x, y, weight);
+        observe(this.#arm(arm), x, y, weight);
+      }
     } finally {
       this.rebuild();
     }
@@ -189,13 +205,10 @@ export class CoupledLinearModel {
     this.rebuild();
   }
 
-  #addToSums(id: string, x: Vector, y: number, weight: number): CoupledArm {
+  #check(x: Vector, y: number, weight: number): void {
     if (x.length !== this.dimensions || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
       throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
     }
-    const arm = this.#arm(id);
-    observe(arm, x, y, weight);
-    return arm;
   }
 
   /** The arm is where it would be without any observation of it; its prior mean stays. */
@@ -203,6 +216,7 @@ export class CoupledLinearModel {
     const arm = this.#arms.get(id);
     if (!arm) return;
     clearSums(arm);
+    arm.past = [];
     this.rebuild();
   }
 
@@ -225,7 +239,7 @@ export class CoupledLinearModel {
     this.#predictor.forgetAll();
   }
 
-  #loadingOf(arm: Pick<CoupledArm, 'priorMean' | 'response' | 'weight' | 'ownPrecision'>): number {
+  #loadingOf(arm: LevelSums): number {
     return this.#levelLoadings ? levelLoading(arm) : 1;
   }
 

@@ -98,8 +98,23 @@ export const LAUNCH = {
   tryProbability: 0.2,
 };
 
-/** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned. */
-export const DRIFT = { slack: 0.2, threshold: 15, remains: 0.1 };
+/** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned, but for its level. */
+export const DRIFT = { slack: 0.15, threshold: 15, remains: 0.5 };
+
+/** What residuals are to the drift alarms. */
+export const DRIFT_RESIDUALS = {
+  /** A rating's noise is taken for at least this. */
+  leastNoiseVariance: FINE_NOISE,
+  /** Standard deviations that one rating counts at most: thumbs down on a good model are rare, and far off. */
+  most: 2,
+  /** What befalls the other arms alike is their mean residual, over about so many ratings of all … */
+  memory: 200,
+  /** … and as if there were so many residuals of 0 besides. */
+  priorCount: 20,
+};
+
+/** κ: of an arm's level, what it learned before an alarm of drift says as much as so many ratings. */
+export const PAST_LEVEL_PRECISION = 4;
 
 /**
  * What remains of an arm's state when its upstream model is a new snapshot. Not measured: snapshots of one model are

@@ -1,3 +1,5 @@
+import { DRIFT_RESIDUALS } from './defaults.ts';
+
 export interface DriftOptions {
   /** k: what each residual may lie off, in standard deviations, without counting. */
   slack: number;
@@ -22,20 +24,38 @@ export interface DriftAlarm {
   at: number;
 }
 
-export type DriftMonitorState = Record<string, ArmDrift>;
+/** The arm's last residuals, of all arms' last ones: each counts less the more have come since. */
+interface RecentResiduals {
+  sum: number;
+  count: number;
+}
+
+export interface DriftMonitorState {
+  arms: Record<string, ArmDrift>;
+  recent: Record<string, RecentResiduals>;
+}
 
 /**
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
- * alarm at h. Residuals are counted in the order in which they come: a rating that is taken back stays counted.
+ * alarm at h. Residuals are bounded, as in robust charts. What lately befell the other arms alike is no drift of this
+ * one: by their mean residual, as far as it goes the same way, k is more. Raters who have become stricter change no
+ * choice. Residuals are counted in the order in which they come: a rating that is taken back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();
+  #recent = new Map<string, RecentResiduals>();
 
-  /** @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned @param at a number that rises */
-  observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions): void {
+  /**
+   * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned @param at a number that rises
+   * @param weight how many ratings it stands for
+   */
+  observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions, weight = 1): void {
+    const residual = weight * Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
+    const others = this.#meanOfOthers(arm);
+    this.#remember(arm, residual);
     const drift = this.#drift(arm);
-    drift.better = Math.max(0, drift.better + z - slack);
-    drift.worse = Math.max(0, drift.worse - z - slack);
+    drift.better = Math.max(0, drift.better + residual - slack - Math.max(0, others));
+    drift.worse = Math.max(0, drift.worse - residual - slack - Math.max(0, -others));
     // Of a past that is read again: whoever hears of it only now would let go of all that was learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
@@ -58,16 +78,39 @@ export class DriftMonitor {
     return Math.max(better, worse);
   }
 
+  /** What was predicted of the arm so far is not what will be. */
   reset(arm: string): void {
     this.#arms.delete(arm);
+    this.#recent.delete(arm);
   }
 
   state(): DriftMonitorState {
-    return Object.fromEntries(this.#arms);
+    return { arms: Object.fromEntries(this.#arms), recent: Object.fromEntries(this.#recent) };
   }
 
-  restore(state: DriftMonitorState): void {
-    this.#arms = new Map(Object.entries(state));
+  restore({ arms, recent }: DriftMonitorState): void {
+    this.#arms = new Map(Object.entries(arms));
+    this.#recent = new Map(Object.entries(recent));
+  }
+
+  #meanOfOthers(arm: string): number {
+    let [sum, count] = [0, DRIFT_RESIDUALS.priorCount];
+    for (const [other, recent] of this.#recent) {
+      if (other === arm) continue;
+      sum += recent.sum;
+      count += recent.count;
+    }
+    return sum / count;
+  }
+
+  #remember(arm: string, residual: number): void {
+    const fading = 1 - 1 / DRIFT_RESIDUALS.memory;
+    for (const recent of this.#recent.values()) {
+      recent.sum *= fading;
+      recent.count *= fading;
+    }
+    const { sum, count } = this.#recent.get(arm) ?? { sum: 0, count: 0 };
+    this.#recent.set(arm, { sum: sum + residual, count: count + 1 });
   }
 
   #drift(arm: string): ArmDrift {

@@ -5,6 +5,7 @@ import type { ArmSums, LinearObservation } from './arm-sums.ts';
 import type { ArmPrior } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
+  DRIFT_RESIDUALS,
   EVIDENCE_MARGIN,
   LAUNCH,
   PRIOR_QUALITY,
@@ -50,7 +51,6 @@ export class LinearPolicy implements Policy {
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
   readonly #priorQuality: number;
-  readonly #usualNoiseVariance: number;
   #levels: ReadonlyMap<string, number> = new Map();
   #likened: ReadonlySet<string> = new Set();
   #slopes: ReadonlyMap<string, Float64Array> = new Map();
@@ -61,7 +61,6 @@ export class LinearPolicy implements Policy {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
     this.#priorQuality = priorQuality;
-    this.#usualNoiseVariance = qualityModels[0].noiseVariance;
     const priorMean = interceptOnly(dimensions, priorQuality);
     this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
     this.#length = new LengthModel(dimensions);
@@ -117,6 +116,11 @@ export class LinearPolicy implements Policy {
     this.#quality.temper(arm, factor);
   }
 
+  /** As `temper`, and of how good the arm is next to nothing counts: its ratings have drifted. @param remains in (0, 1] */
+  letLevelGo(arm: string, remains: number): void {
+    this.#quality.letLevelGo(arm, remains);
+  }
+
   /** As `temper`, of the lengths of its answers too. @param factor in (0, 1] */
   temperAll(arm: string, factor: number): void {
     this.temper(arm, factor);
@@ -125,9 +129,8 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is at least the default's, by which the bounds of the drift alarms were measured: ratings may
-   * speak for a finer one that is still too fine for them. It is more where thumbs are: a noise that is taken for too small
-   * makes chance alone raise alarms. @param reward corrected @param reliability by which it was; null: it was not
+   * is learned. The noise is that of thumbs, whose expectation is the prediction: taken for too small, chance alone
+   * would raise alarms. @param reward corrected @param reliability by which it was; null: it was not
    */
   standardisedResidual(
     arm: string,
@@ -136,7 +139,7 @@ export class LinearPolicy implements Policy {
     reliability: Reliability | null = null,
   ): number {
     const { mean, sd } = this.#quality.predictAside(arm, context);
-    const noise = Math.max(this.#usualNoiseVariance, mostVariance(mean, reliability));
+    const noise = Math.max(DRIFT_RESIDUALS.leastNoiseVariance, mostVariance(mean, reliability));
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }
 
@@ -151,7 +154,7 @@ export class LinearPolicy implements Policy {
     this.#quality.setPriors(priors);
   }
 
-  /** Ratings that the arm has learned from, by weight. */
+  /** Ratings, by weight, that the arm's level rests on: all, but for an alarm of drift. */
   ratingsOf(arm: string): number {
     return this.#quality.weightOf(arm);
   }
@@ -214,8 +217,8 @@ export class LinearPolicy implements Policy {
       this.#length.learn(observation);
       return;
     }
-    const { arm, context, reward, weight } = observation;
-    this.#quality.learn(arm, context, reward, weight);
+    const { arm, context, reward, weight, alarmsSince } = observation;
+    this.#quality.learn(arm, context, reward, weight, alarmsSince);
   }
 
   /** As `learn` for each, solved once at the end: for thousands of recorded outcomes. @throws RangeError as `learn` */

@@ -88,7 +88,16 @@ export class NothingAffordable extends Error {}
 
 /** Something learned of one arm. A negative weight takes the same observation back. */
 export type Observation =
-  | { kind: 'quality'; arm: string; context: Float64Array; reward: number; weight: number }
+  | {
+      kind: 'quality';
+      arm: string;
+      context: Float64Array;
+      reward: number;
+      /** Negative to take it back. */
+      weight: number;
+      /** Alarms of drift of the arm since this was first learned; absent: none. */
+      alarmsSince?: number;
+    }
   | {
       kind: 'length';
       arm: string;

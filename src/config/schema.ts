@@ -185,12 +185,12 @@ export const configSchema = z.strictObject({
           [
             z.literal('off'),
             z.strictObject({
-              slack: z.number().nonnegative().default(0.2),
+              slack: z.number().nonnegative().default(0.15),
               threshold: z.number().positive().default(15),
-              remains: z.number().gt(0).max(1).default(0.1),
+              remains: z.number().gt(0).max(1).default(0.5),
             }),
           ],
-          'expected off, or { slack: 0.2, threshold: 15, remains: 0.1 }',
+          'expected off, or { slack: 0.15, threshold: 15, remains: 0.5 }',
         )
         .prefault({}),
       snapshot_change: z.strictObject({ remains: z.number().gt(0).max(1).default(0.25) }).prefault({}),

@@ -107,7 +107,7 @@ export interface LaunchedEvent extends EventOfModel {
   priorMean: number[];
 }
 
-/** The ratings of a model have drifted from what was predicted: most of what it had learned is let go. */
+/** The ratings of a model have drifted from what was predicted: how good it had been found, and a share of the rest, is let go. */
 export interface DriftedEvent extends EventOfModel {
   type: 'drifted';
   direction: 'better' | 'worse';

@@ -1,28 +1,43 @@
 import { describe, expect, it } from 'vitest';
-import { DRIFT } from '../../src/bandit/defaults.ts';
+import { DRIFT, DRIFT_RESIDUALS } from '../../src/bandit/defaults.ts';
 import { DriftMonitor } from '../../src/bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { weighedRating } from '../../src/domain/reliability.ts';
+import { normalCdf } from '../../src/util/normal-distribution.ts';
 import { derivedSeed, seededRandom } from '../../src/util/random.ts';
 
-const OPTIONS = { slack: 0.2, threshold: 15 };
+const { slack: K, threshold: H } = DRIFT;
+/** Siegmund's correction of the threshold for the overshoot. */
+const CORRECTED = H + 1.166;
 
 /** Number of the observation that raises the alarm, or null within `count`. */
-function alarmAfter(residual: () => number, count: number, options = OPTIONS) {
+function alarmAfter(residual: () => number, count: number) {
   const monitor = new DriftMonitor();
   for (let i = 1; i <= count; i++) {
-    monitor.observe('a', residual(), i, options);
+    monitor.observe('a', residual(), i, DRIFT);
     if (monitor.alarmOf('a')) return monitor.alarmOf('a');
   }
   return null;
 }
 
-/** Share of arms with an alarm among so many residuals without drift. */
+/** Share of arms with an alarm among so many residuals of N(0, 1): Siegmund's approximation of the time between two. */
 function chanceOfFalseAlarm(count: number): number {
-  // Siegmund's approximation of the mean time between false alarms on one side, at h' = h + 1.166.
-  const [k, h] = [0.2, 15 + 1.166];
-  const between = (Math.exp(2 * k * h) - 1 - 2 * k * h) / (2 * k * k);
+  const between = (Math.exp(2 * K * CORRECTED) - 1 - 2 * K * CORRECTED) / (2 * K * K);
   return 1 - Math.exp((-2 * count) / between);
+}
+
+/** E[z], bounded as the monitor does it, of z ~ N(mean, 1). */
+function boundedMean(mean: number): number {
+  const { most } = DRIFT_RESIDUALS;
+  const density = (z: number) => Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
+  const [low, high] = [-most - mean, most - mean];
+  return (
+    mean * (normalCdf(high) - normalCdf(low)) +
+    density(low) -
+    density(high) -
+    most * normalCdf(low) +
+    most * (1 - normalCdf(high))
+  );
 }
 
 describe('ratings that are pure chance', () => {
@@ -74,10 +89,11 @@ describe('thumbs of which a fifth are wrong, corrected', () => {
 
 describe('DriftMonitor', () => {
   it('adds up what exceeds the slack, on either side', () => {
-    // 0.55 − 0.2 per observation passes 15 with the 43rd.
-    expect(alarmAfter(() => -0.55, 100)).toMatchObject({ direction: 'worse', at: 43 });
-    expect(alarmAfter(() => 1.15, 100)).toEqual({ direction: 'better', statistic: expect.closeTo(15.2, 9), at: 16 });
-    expect(alarmAfter(() => 0.2, 5000)).toBeNull();
+    const passed = (excess: number) => Math.floor(H / excess) + 1;
+    expect(alarmAfter(() => -0.55, 100)).toMatchObject({ direction: 'worse', at: passed(0.55 - K) });
+    const statistic = expect.closeTo(passed(1.17 - K) * (1.17 - K), 9);
+    expect(alarmAfter(() => 1.17, 100)).toEqual({ direction: 'better', statistic, at: passed(1.17 - K) });
+    expect(alarmAfter(() => K, 5000)).toBeNull();
   });
 
   it('forgets on one side what the other side brings', () => {
@@ -85,42 +101,93 @@ describe('DriftMonitor', () => {
     expect(alarmAfter(() => (i++ % 2 === 0 ? 3 : -3), 10_000)).toBeNull();
   });
 
+  it('counts no rating for more than two standard deviations, and each by its weight', () => {
+    const monitor = new DriftMonitor();
+    monitor.observe('a', -10, 1, DRIFT);
+    expect(monitor.statisticOf('a')).toBeCloseTo(2 - K, 12);
+    monitor.observe('b', -10, 2, DRIFT, 3);
+    expect(monitor.statisticOf('b')).toBeCloseTo(6 - K - 2 / (DRIFT_RESIDUALS.priorCount + 1), 12);
+    monitor.observe('c', 0.5, 3, DRIFT, 0.5);
+    expect(monitor.statisticOf('c')).toBeCloseTo(0.25 - K, 12);
+  });
+
   it('seldom cries wolf, and finds a drop of half a standard deviation within a few dozen ratings', () => {
     const random = seededRandom(3);
     const runs = Array.from({ length: 200 }, () => alarmAfter(() => random.normal(), 500));
     const expected = chanceOfFalseAlarm(500);
     const share = runs.filter(Boolean).length / runs.length;
-    expect(Math.abs(share - expected)).toBeLessThan(4 * Math.sqrt((expected * (1 - expected)) / runs.length));
+    // Bounded, residuals scatter less than the formula has it.
+    expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThan(expected + 4 * Math.sqrt((expected * (1 - expected)) / runs.length));
     const found = Array.from({ length: 200 }, () => alarmAfter(() => random.normal() - 0.5, 500)?.at ?? 500);
     const mean = found.reduce((sum, at) => sum + at, 0) / found.length;
-    // Siegmund's approximation of the delay at a drift of 0.3 per rating.
-    const h = 15 + 1.166;
-    const delay = (Math.exp(-0.6 * h) - 1 + 0.6 * h) / (2 * 0.3 * 0.3);
+    // Siegmund's approximation of the delay.
+    const excess = -boundedMean(-0.5) - K;
+    const delay = (Math.exp(-2 * excess * CORRECTED) - 1 + 2 * excess * CORRECTED) / (2 * excess * excess);
     expect(Math.abs(mean / delay - 1)).toBeLessThan(0.1);
     expect(found.every((at) => at < 500)).toBe(true);
   });
 
+  it('takes what befalls all arms alike for no drift of any, and what befalls one of them for its own', () => {
+    const random = seededRandom(4);
+    const arms = ['a', 'b', 'c', 'd'];
+    /** Which arms have an alarm, of 40 streams of 1,200 residuals, the last 800 of them shifted. */
+    const alarmsAfter = (shift: Partial<Record<string, number>>, among: readonly string[]) =>
+      Array.from({ length: 40 }, () => {
+        const monitor = new DriftMonitor();
+        for (let i = 1; i <= 1200; i++) {
+          const arm = arms[i % arms.length];
+          const residual = random.normal() + (i > 400 ? (shift[arm] ?? 0) : 0);
+          if (among.includes(arm)) monitor.observe(arm, residual, i, DRIFT);
+        }
+        return monitor.alarmed;
+      });
+    const stricter = { a: -0.3, b: -0.3, c: -0.3, d: -0.3 };
+    const [beside, alone] = [arms, ['a']].map((among) => alarmsAfter(stricter, among).flat().length / among.length);
+    expect(alone).toBeGreaterThan(30);
+    expect(beside).toBeLessThan(10);
+    const own = alarmsAfter({ b: -0.5 }, arms);
+    expect(own.filter((alarmed) => alarmed.includes('b')).length).toBeGreaterThan(35);
+    expect(own.flat().filter((arm) => arm !== 'b').length).toBeLessThan(0.1 * 40 * 3);
+  });
+
+  it('neither excuses an arm by others that went the other way, nor accuses it', () => {
+    const alone = new DriftMonitor();
+    const beside = new DriftMonitor();
+    for (let i = 1; i <= 30; i++) {
+      beside.observe('b', 0.8, 2 * i, DRIFT);
+      for (const monitor of [alone, beside]) monitor.observe('a', -0.5, 2 * i + 1, DRIFT);
+    }
+    expect(beside.statisticOf('a')).toBeCloseTo(alone.statisticOf('a'), 12);
+  });
+
   it('keeps the first alarm until it is reset, per arm, also through its state', () => {
     const monitor = new DriftMonitor();
-    for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, OPTIONS);
-    monitor.observe('b', -0.5, 201, OPTIONS);
+    for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, DRIFT);
+    monitor.observe('b', 0.5, 201, DRIFT);
     const restored = new DriftMonitor();
     restored.restore(JSON.parse(JSON.stringify(monitor.state())));
     expect(restored.alarmed).toEqual(['a']);
-    expect(restored.alarmOf('a')?.at).toBe(43);
+    expect(restored.alarmOf('a')).toEqual(monitor.alarmOf('a'));
+    for (const each of [monitor, restored]) each.observe('b', -1, 202, DRIFT);
+    expect(restored.statisticOf('b')).toBe(monitor.statisticOf('b'));
     restored.reset('a');
     expect(restored.alarmed).toEqual([]);
     expect(restored.statisticOf('a')).toBe(0);
-    expect(restored.statisticOf('b')).toBeCloseTo(0.3, 12);
+    expect(restored.statisticOf('b')).toBe(monitor.statisticOf('b'));
+    // Nor does what was off of it excuse others any more.
+    restored.observe('c', -1, 203, DRIFT);
+    expect(restored.statisticOf('c')).toBeGreaterThan(1 - K - 0.1);
   });
 
   it('forgets an alarm that nobody heard once its sum is back at nothing: all that came since agreed', () => {
     const monitor = new DriftMonitor();
-    for (let i = 1; i <= 43; i++) monitor.observe('a', -0.55, i, OPTIONS);
-    expect(monitor.alarmOf('a')?.at).toBe(43);
-    for (let i = 44; i <= 43 + 75; i++) monitor.observe('a', 0, i, OPTIONS);
-    expect(monitor.alarmOf('a')?.at).toBe(43);
-    for (let i = 119; i <= 121; i++) monitor.observe('a', 0, i, OPTIONS);
+    let i = 0;
+    while (!monitor.alarmOf('a')) monitor.observe('a', -0.55, ++i, DRIFT);
+    const back = monitor.statisticOf('a') / K;
+    for (let n = 1; n < back; n++) monitor.observe('a', 0, ++i, DRIFT);
+    expect(monitor.alarmOf('a')).not.toBeNull();
+    monitor.observe('a', 0, ++i, DRIFT);
     expect(monitor.alarmOf('a')).toBeNull();
   });
 });

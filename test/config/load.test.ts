@@ -129,7 +129,7 @@ describe('defaults', () => {
       },
       learning: {
         exploration: 'thompson',
-        drift: { slack: 0.2, threshold: 15, remains: 0.1 },
+        drift: { slack: 0.15, threshold: 15, remains: 0.5 },
         launch: { tries: 30, budget_usd: 1 },
         sources: {},
         snapshot_change: { remains: 0.25 },

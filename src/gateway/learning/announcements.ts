@@ -78,7 +78,7 @@ export class Announcements {
       metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
       log.warn(
         { model: arm, direction: alarm.direction, statistic: alarm.statistic },
-        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; most of what was learned of it is let go.`,
+        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; what was learned of its level is let go.`,
       );
       const { threshold, remains } = this.drift;
       record({ type: 'drifted', decisionId: null, time: clock.now(), model: arm, ...alarm, threshold, remains });

@@ -1,6 +1,6 @@
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/events.ts';
 
-/** A drift alarm's reset of an arm: the number of its event, when and why it came, and the share that counts since. */
+/** An alarm of drift: the number of its event, when and why it came, and the share that counts since of what was learned. */
 export type DriftReset = Pick<
   StoredEvent<DriftedEvent>,
   'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains'
@@ -14,8 +14,8 @@ export interface ArmResetsState {
 }
 
 /**
- * What was taken from what the arms had learned: all of it when an admin made an arm new, a share when its ratings had
- * drifted. Events are known by their numbers in the log.
+ * What was taken from what the arms had learned: all of it when an admin made an arm new, its level and a share of the rest
+ * when its ratings had drifted. Events are known by their numbers in the log.
  */
 export class ArmResets {
   #byAdmin = new Map<string, number>();
@@ -54,10 +54,10 @@ export class ArmResets {
     return this.#byDrift.get(arm)?.at(-1) ?? null;
   }
 
-  /** What drift resets have left of a rating that was learned with this event. */
-  shareLeft(arm: string, learnedAt: number): number {
-    const resets = this.#byDrift.get(arm) ?? [];
-    return resets.reduce((share, { sequence, remains }) => (sequence > learnedAt ? share * remains : share), 1);
+  /** Alarms of drift since a rating was learned with this event, and the share that they have left of it. */
+  since(arm: string, learnedAt: number): { alarms: number; share: number } {
+    const later = (this.#byDrift.get(arm) ?? []).filter(({ sequence }) => sequence > learnedAt);
+    return { alarms: later.length, share: later.reduce((share, { remains }) => share * remains, 1) };
   }
 
   state(): ArmResetsState {

@@ -27,7 +27,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 17;
+const FOLD_VERSION = 18;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];
@@ -49,7 +49,7 @@ export class LearnerState extends LearnerParts {
     if (warmStart) this.policy.addSums(warmStart.sums);
   }
 
-  /** The last alarm of drift that the arm's state was tempered by; null where there was none since it was new. */
+  /** The last alarm of drift that took from the arm's state; null where there was none since it was new. */
   lastDrift(arm: string): DriftReset | null {
     return this.resets.lastDrift(arm);
   }
@@ -84,8 +84,8 @@ export class LearnerState extends LearnerParts {
     // A changed rating says little of drift: its first version was counted.
     if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
     this.#learn([
-      ...gone.map((lesson) => this.#tempered(lesson, history, -1)),
-      ...come.map((lesson) => this.#tempered(lesson, [...history, event], 1)),
+      ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
+      ...come.map((lesson) => this.#asLeft(lesson, [...history, event], 1)),
     ]);
   }
 
@@ -128,20 +128,22 @@ export class LearnerState extends LearnerParts {
     for (const [, lesson] of lessons) {
       if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
       const { arm, context, reward, driftWeight = 1, reliability } = lesson;
-      const residual = driftWeight * this.policy.standardisedResidual(arm, context, reward, reliability);
-      if (Number.isFinite(residual)) this.drift.observe(arm, residual, sequence, options);
+      const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
+      if (Number.isFinite(driftWeight * residual)) this.drift.observe(arm, residual, sequence, options, driftWeight);
     }
   }
 
   /**
-   * The lesson with the weight that resets since its rating came have left of it: when it is taken back, and when it counts
-   * again because the one that had replaced it is gone.
+   * The lesson as alarms of drift since its rating came have left it: when it is taken back, and when it counts again
+   * because the one that had replaced it is gone.
    * @param events of its decision, the rating's among them @param sign −1 to take it back
    */
-  #tempered([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
-    const isTempered = lesson.kind === 'quality' && this.resets.hasDrifted(lesson.arm);
-    const left = isTempered ? this.resets.shareLeft(lesson.arm, firstLearned(key, events)) : 1;
-    return { ...lesson, weight: sign * left * lesson.weight };
+  #asLeft([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
+    if (lesson.kind !== 'quality' || !this.resets.hasDrifted(lesson.arm)) {
+      return { ...lesson, weight: sign * lesson.weight };
+    }
+    const { share, alarms } = this.resets.since(lesson.arm, firstLearned(key, events));
+    return { ...lesson, weight: sign * share * lesson.weight, alarmsSince: alarms };
   }
 
   /** What the policy refuses when it comes it refuses again when it is taken back, so the others stay in balance. */
@@ -161,7 +163,7 @@ export class LearnerState extends LearnerParts {
     if (isModelChange(event)) this.modelChanges = changedBy(this.modelChanges, event);
     if (event.type === 'model_reset') this.#reset(event);
     else if (event.type === 'launched') this.#launch(event);
-    else if (event.type === 'drifted') this.#temper(event);
+    else if (event.type === 'drifted') this.#letGo(event);
     else if (event.type === 'snapshot_changed') this.#changeSnapshot(event);
   }
 
@@ -178,10 +180,10 @@ export class LearnerState extends LearnerParts {
    * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
    * of an earlier snapshot of its model.
    */
-  #temper(event: StoredEvent<DriftedEvent>): void {
+  #letGo(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
     if (this.resets.isOutdated(event) || at < (this.upstreamVersions.lastChange(model)?.sequence ?? 0)) return;
-    this.policy.temper(model, remains);
+    this.policy.letLevelGo(model, remains);
     this.resets.drifted(event);
     this.drift.reset(model);
   }

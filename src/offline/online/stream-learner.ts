@@ -131,7 +131,7 @@ export class StreamLearner {
     this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);
     if (!this.#drift.alarmOf(arm)) return;
     this.alarms.push(model);
-    this.policy.temper(arm, DRIFT.remains);
+    this.policy.letLevelGo(arm, DRIFT.remains);
     this.#drift.reset(arm);
   }
 

@@ -31,8 +31,15 @@ function eventful(): ArmResets {
 describe('ArmResets', () => {
   it('leaves of a rating the shares of all drift resets since it was learned', () => {
     const resets = eventful();
-    expect([9, 10, 19, 20].map((at) => resets.shareLeft('big', at))).toEqual([0.05, 0.1, 0.1, 1]);
-    expect(resets.shareLeft('small', 1)).toBe(1);
+    const none = { alarms: 0, share: 1 };
+    const last = { alarms: 1, share: 0.1 };
+    expect([9, 10, 19, 20].map((at) => resets.since('big', at))).toEqual([
+      { alarms: 2, share: 0.05 },
+      last,
+      last,
+      none,
+    ]);
+    expect(resets.since('small', 1)).toEqual(none);
     expect(['big', 'small', 'other'].map((arm) => resets.hasDrifted(arm))).toEqual([true, false, false]);
     expect(resets.lastDrift('big')).toMatchObject({ sequence: 20, direction: 'worse', statistic: 16, remains: 0.1 });
     expect(resets.lastDrift('small')).toBeNull();
@@ -57,7 +64,7 @@ describe('ArmResets', () => {
     const resets = eventful();
     resets.reset(resetOf('big', 30));
     expect([resets.hasDrifted('big'), resets.lastDrift('big')]).toEqual([false, null]);
-    expect(resets.shareLeft('big', 9)).toBe(1);
+    expect(resets.since('big', 9)).toEqual({ alarms: 0, share: 1 });
   });
 
   it('goes on from a restored state, and leaves the state that it was given alone', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DRIFT } from '../../../src/bandit/defaults.ts';
+import { DRIFT, PAST_LEVEL_PRECISION } from '../../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
 import type { DriftedEvent, GatewayEvent, LaunchedEvent, StoredEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learning/learner.ts';
@@ -55,6 +55,9 @@ const answered = (id: string): GatewayEvent[] => [
   completed(id),
 ];
 
+/** What an arm's level rests on after an alarm that has left so many ratings: of n, n κ / (κ + n). */
+const levelLeft = (ratings: number) => (ratings * PAST_LEVEL_PRECISION) / (PAST_LEVEL_PRECISION + ratings);
+
 const CONTEXT = Float64Array.of(1, 0.4, -0.3, 1);
 const figuresOf = (state: LearnerState) =>
   predictions(state.policy, ARMS, CONTEXT).flatMap(({ quality, qualitySd }) => [quality, qualitySd]);
@@ -68,9 +71,9 @@ describe('a drift alarm in the log', () => {
   const lives = ['a', 'b', 'c', 'd'].flatMap(answered);
   const ratings = ['a', 'b', 'c'].map((id, i) => rated(id, `fb-${id}`, i / 2));
 
-  it('leaves a tenth of what was learned before it, and all that comes later', () => {
+  it('leaves a tenth of what was learned before it, of the level next to nothing, and all that comes later', () => {
     const state = fold([...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)]);
-    expect(state.policy.ratingsOf('big')).toBeCloseTo(0.3 + 1, 12);
+    expect(state.policy.ratingsOf('big')).toBeCloseTo(levelLeft(0.3) + 1, 12);
   });
 
   it('leaves all of an older rating whose answer came later: it was learned only then', () => {
@@ -127,7 +130,7 @@ describe('the residual of a corrected rating', () => {
     const { quality, qualitySd } = predictions(policy, ['big'], Float64Array.from(context))[0];
     const up = 0.2 + 0.6 * quality;
     const scatter = Math.sqrt((up * (1 - up)) / 0.36 + qualitySd ** 2);
-    expect(fold(events).drift.statisticOf('big')).toBeCloseTo((quality + 0.2 / 0.6) / scatter - 0.2, 9);
+    expect(fold(events).drift.statisticOf('big')).toBeCloseTo((quality + 0.2 / 0.6) / scatter - DRIFT.slack, 9);
   });
 });
 
@@ -222,7 +225,10 @@ describe("a model's reset by an admin after drift and launch", () => {
     const state = fold([...bad, reset('big'), ...later, drifted('big', 18)]);
     expect(state.policy.ratingsOf('big')).toBe(1);
     // An alarm of after it counts.
-    expect(fold([...bad, reset('big'), ...later, drifted('big', 22)]).policy.ratingsOf('big')).toBeCloseTo(0.1, 12);
+    expect(fold([...bad, reset('big'), ...later, drifted('big', 22)]).policy.ratingsOf('big')).toBeCloseTo(
+      levelLeft(0.1),
+      12,
+    );
   });
 
   it('takes a rating of after it back whole, whatever drift there was before', () => {
@@ -284,7 +290,7 @@ describe('Learner', () => {
   it('raises an alarm once, says so, and resets the arm when it meets the event', async () => {
     const { learner, store, metrics, log, recorded } = await started(decline);
     expect(recorded).toEqual([
-      expect.objectContaining({ type: 'drifted', model: 'big', direction: 'worse', threshold: 15, remains: 0.1 }),
+      expect.objectContaining({ type: 'drifted', model: 'big', direction: 'worse', threshold: 15, remains: 0.5 }),
     ]);
     expect(await metricValue(metrics.driftAlarms)).toBe(1);
     expect(JSON.stringify(log)).toContain('Drift: the ratings of \\"big\\" have become worse');
@@ -292,7 +298,7 @@ describe('Learner', () => {
     await store.append(recorded);
     learner.wake(await store.lastSequence());
     await learner.idle();
-    expect(learner.knowledge.policy.ratingsOf('big')).toBeCloseTo(12, 9);
+    expect(learner.knowledge.policy.ratingsOf('big')).toBeCloseTo(levelLeft(60), 9);
     expect(recorded).toHaveLength(1);
     // Another process, or a restart, ends in the same figures and raises nothing.
     const other = await started([...decline, ...recorded]);
