@@ -70,13 +70,9 @@ export const PRIOR_LOG_LENGTH = Math.log(300);
 /** The running mean of actual / predicted output tokens starts as this many observations of 1, each capped. */
 export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 
-/** Width of the Thompson draw, in standard deviations of the predicted quality. */
 export const THOMPSON = {
-  /** For an arm with few ratings. */
-  coldWidth: 0.4,
-  /** Once the arm has `warmAfter` ratings. */
-  warmWidth: 0.2,
-  warmAfter: 50,
+  /** Width of the draw, in standard deviations of the predicted quality. */
+  width: 0.2,
   /** Draws are clipped to ± this many standard normal units. */
   clip: 2,
   /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */

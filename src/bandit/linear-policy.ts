@@ -199,13 +199,12 @@ export class LinearPolicy implements Policy {
   }
 
   #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
-    const { arm, quality, qualitySd, costUsd } = predicted;
-    const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
+    const { quality, qualitySd, costUsd } = predicted;
     return {
       quality,
       sd: qualitySd,
       leverage: qualitySd ** 2 / this.#quality.noiseVariance,
-      width: offer.launch?.wide ? LAUNCH.width : usualWidth,
+      width: offer.launch?.wide ? LAUNCH.width : THOMPSON.width,
       forced: offer.launch?.forced ?? false,
       relativeCost: costUsd / unit,
       handicap: ((1 - weight) * costUsd) / unit + offer.penalty,

@@ -80,7 +80,7 @@ const COSTS = [1, 0.5, 0.25, 0.1, 0.05];
 const WEIGHT = 0.8;
 const FEATURES = 6;
 const RATE = 0.1;
-const STREAM = 1000;
+const STREAM = 2000;
 
 /** Five models, the dear ones better, and better by different amounts on different queries. */
 function fleet(random: Random) {
@@ -145,7 +145,7 @@ describe('ratings that are asked for where they teach most', () => {
     const bound = 4 * Math.sqrt((RATE * (1 - RATE)) / (STREAM * seeds.length));
     for (const runs of [rule, lot]) expect(Math.abs(mean(runs.map(({ asked }) => asked)) - RATE)).toBeLessThan(bound);
     const error = (runs: typeof rule) => mean(runs.map(({ squaredError }) => squaredError));
-    // With 40 seeds 0.0271 against 0.0310.
+    // With 40 seeds 0.0244 against 0.0273.
     expect(error(rule)).toBeLessThan(0.95 * error(lot));
   });
 });
