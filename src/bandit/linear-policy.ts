@@ -1,8 +1,6 @@
 import { mostVariance, type Reliability } from '../domain/reliability.ts';
-import { allFinite } from '../util/linear-algebra.ts';
 import { AdaptiveLinearModel, type AdaptiveModelState } from './adaptive-model.ts';
 import type { ArmSums, LinearObservation } from './arm-sums.ts';
-import type { ArmPrior } from './coupled-linear-model.ts';
 import {
   type CoupledModelOptions,
   DRIFT_RESIDUALS,
@@ -24,6 +22,7 @@ import {
   type PolicyDecision,
 } from './policy.ts';
 import { goodEnough } from './quality-guard.ts';
+import { interceptOnly, QualityPriors } from './quality-priors.ts';
 
 export interface LinearPolicyState extends LengthModelState {
   quality: AdaptiveModelState;
@@ -50,19 +49,14 @@ export class LinearPolicy implements Policy {
   readonly dimensions: number;
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
-  readonly #priorQuality: number;
-  #levels: ReadonlyMap<string, number> = new Map();
-  #likened: ReadonlySet<string> = new Set();
-  #slopes: ReadonlyMap<string, Float64Array> = new Map();
-  #launched = new Map<string, Float64Array>();
+  readonly #priors: QualityPriors;
 
   /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
-    this.#priorQuality = priorQuality;
-    const priorMean = interceptOnly(dimensions, priorQuality);
-    this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, priorMean);
+    this.#priors = new QualityPriors(dimensions, priorQuality);
+    this.#quality = new AdaptiveLinearModel(dimensions, qualityModels, EVIDENCE_MARGIN, this.#priors.ofUnnamed());
     this.#length = new LengthModel(dimensions);
   }
 
@@ -76,17 +70,13 @@ export class LinearPolicy implements Policy {
     slopes: ReadonlyMap<string, Float64Array> = new Map(),
     likened: ReadonlySet<string> = new Set(),
   ): void {
-    this.#levels = levels;
-    this.#slopes = slopes;
-    this.#likened = likened;
-    this.#setPriors();
+    this.#priors.set(levels, slopes, likened);
+    this.#quality.setPriors(this.#priors.all());
   }
 
   /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
   priorSet(arm: string): Float64Array {
-    const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.dimensions);
-    mean[0] = this.#levels.get(arm) ?? this.#priorQuality;
-    return mean;
+    return this.#priors.setFor(arm);
   }
 
   /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
@@ -104,11 +94,8 @@ export class LinearPolicy implements Policy {
 
   /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
   launch(arm: string, priorMean: Float64Array): void {
-    if (priorMean.length !== this.dimensions || !allFinite(priorMean)) {
-      throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
-    }
-    this.#launched.set(arm, priorMean);
-    this.#setPriors();
+    this.#priors.launch(arm, priorMean);
+    this.#quality.setPriors(this.#priors.all());
   }
 
   /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
@@ -141,17 +128,6 @@ export class LinearPolicy implements Policy {
     const { mean, sd } = this.#quality.predictAside(arm, context);
     const noise = Math.max(DRIFT_RESIDUALS.leastNoiseVariance, mostVariance(mean, reliability));
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
-  }
-
-  #setPriors(): void {
-    const priors = new Map<string, ArmPrior>();
-    const { interceptVariance } = LAUNCH;
-    for (const arm of this.#levels.keys()) {
-      const mean = this.priorSet(arm);
-      priors.set(arm, this.#likened.has(arm) ? { mean, interceptVariance } : { mean });
-    }
-    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance });
-    this.#quality.setPriors(priors);
   }
 
   /** Ratings, by weight, that the arm's level rests on: all, but for an alarm of drift. */
@@ -236,10 +212,10 @@ export class LinearPolicy implements Policy {
 
   /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
   forget(arm: string): void {
-    this.#launched.delete(arm);
+    this.#priors.forgetLaunch(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
-    this.#setPriors();
+    this.#quality.setPriors(this.#priors.all());
   }
 
   /** Output tokens that the length model expects before the arm's running correction. @param context length d */
@@ -261,7 +237,7 @@ export class LinearPolicy implements Policy {
     return {
       quality: this.#quality.state(),
       ...this.#length.state(),
-      launched: Object.fromEntries(this.#launched),
+      launched: this.#priors.launched(),
     };
   }
 
@@ -269,7 +245,7 @@ export class LinearPolicy implements Policy {
   restore(state: LinearPolicyState): void {
     this.#quality.restore(state.quality);
     this.#length.restore(state);
-    this.#launched = new Map(Object.entries(state.launched));
+    this.#priors.restoreLaunched(state.launched);
   }
 
   /** What is predicted of an offer, and the rest as of one that costs too much. */
@@ -296,8 +272,4 @@ export class LinearPolicy implements Policy {
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;
-}
-
-function interceptOnly(dimensions: number, level: number): Float64Array {
-  return new Float64Array(dimensions).fill(level, 0, 1);
 }

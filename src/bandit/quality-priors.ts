@@ -1,0 +1,83 @@
+import { allFinite } from '../util/linear-algebra.ts';
+import type { ArmPrior } from './coupled-linear-model.ts';
+import { LAUNCH } from './defaults.ts';
+
+/**
+ * What is expected of the arms' quality before they are rated: by the config, and of arms that were launched by what was
+ * known when they came. Coefficients have length d, the level on [0, 1] first.
+ */
+export class QualityPriors {
+  readonly #dimensions: number;
+  readonly #level: number;
+  #levels: ReadonlyMap<string, number> = new Map();
+  #slopes: ReadonlyMap<string, Float64Array> = new Map();
+  #likened: ReadonlySet<string> = new Set();
+  #launched = new Map<string, Float64Array>();
+
+  /** @param dimensions d @param level of arms that are given none */
+  constructor(dimensions: number, level: number) {
+    this.#dimensions = dimensions;
+    this.#level = level;
+  }
+
+  /** Parameters as of `LinearPolicy.setPriorQualities`. */
+  set(
+    levels: ReadonlyMap<string, number>,
+    slopes: ReadonlyMap<string, Float64Array>,
+    likened: ReadonlySet<string>,
+  ): void {
+    this.#levels = levels;
+    this.#slopes = slopes;
+    this.#likened = likened;
+  }
+
+  /** The mean that was set for the arm, whether it was launched or not. */
+  setFor(arm: string): Float64Array {
+    const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.#dimensions);
+    mean[0] = this.#levels.get(arm) ?? this.#level;
+    return mean;
+  }
+
+  /** The mean of arms that are not named. */
+  ofUnnamed(): Float64Array {
+    return interceptOnly(this.#dimensions, this.#level);
+  }
+
+  /** @throws RangeError unless the mean is finite and of length d */
+  launch(arm: string, mean: Float64Array): void {
+    if (mean.length !== this.#dimensions || !allFinite(mean)) {
+      throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
+    }
+    this.#launched.set(arm, mean);
+  }
+
+  forgetLaunch(arm: string): void {
+    this.#launched.delete(arm);
+  }
+
+  /** Of every arm that is named or was launched. */
+  all(): Map<string, ArmPrior> {
+    const priors = new Map<string, ArmPrior>();
+    const { interceptVariance } = LAUNCH;
+    for (const arm of this.#levels.keys()) {
+      const mean = this.setFor(arm);
+      priors.set(arm, this.#likened.has(arm) ? { mean, interceptVariance } : { mean });
+    }
+    for (const [arm, mean] of this.#launched) priors.set(arm, { mean, interceptVariance });
+    return priors;
+  }
+
+  /** Means of the launched arms, for a state. */
+  launched(): Record<string, Float64Array> {
+    return Object.fromEntries(this.#launched);
+  }
+
+  restoreLaunched(launched: Readonly<Record<string, Float64Array>>): void {
+    this.#launched = new Map(Object.entries(launched));
+  }
+}
+
+/** @param level the first of d coefficients; the others are 0 */
+export function interceptOnly(dimensions: number, level: number): Float64Array {
+  return new Float64Array(dimensions).fill(level, 0, 1);
+}
