@@ -37,6 +37,9 @@ export interface CoupledLinearModelState extends SharedPartState {
 /** The shared part may lag behind (`refreshEvery`) only from so many observations on: the first ones move it. */
 const SETTLED_AFTER = 256;
 
+/** What taking back all observations of an arm may leave of their number. */
+const ROUNDING = 1e-9;
+
 /** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
 
@@ -81,9 +84,15 @@ export class CoupledLinearModel {
     this.#direction = new Float64Array(dimensions);
   }
 
+  /** Whether the arm's level was ever let go. */
+  hasPast(arm: string): boolean {
+    return (this.#arms.get(arm)?.past.length ?? 0) > 0;
+  }
+
   /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`letLevelGo`). */
   weightOf(arm: string): number {
-    return this.#arms.get(arm)?.precision[0] ?? 0;
+    const weight = this.#arms.get(arm)?.precision[0] ?? 0;
+    return weight > ROUNDING ? weight : 0;
   }
 
   /**
@@ -171,17 +180,16 @@ export class CoupledLinearModel {
     this.#check(x, y, weight);
     const arm = this.#arm(id);
     this.#updates++;
-    if (isPast(arm, alarmsSince)) {
-      observePast(arm, x, y, weight, alarmsSince);
-      this.#solveAgain([arm]);
-      return;
-    }
-    observe(arm, x, y, weight);
+    const past = isPast(arm, alarmsSince);
+    if (past) observePast(arm, x, y, weight, alarmsSince);
+    else observe(arm, x, y, weight);
     this.#predictor.forget(id);
-    if (this.#updates % REBUILD_EVERY === 0 || !this.#updateDerived(arm, x, weight)) this.rebuild();
+    if (this.#updates % REBUILD_EVERY === 0) this.rebuild();
+    else if (past) this.#solveAgain([arm]);
+    else if (!this.#updateDerived(arm, x, weight)) this.rebuild();
   }
 
-  /** As `learn` for each, but solved once at the end: what many cost together. @throws RangeError as `learn` */
+  /** As `learn` for each of now, but solved once at the end: what many cost together. @throws RangeError as `learn` */
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
       for (const { arm, x, y, weight } of observations) {

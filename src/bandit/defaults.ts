@@ -73,6 +73,9 @@ export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 export const THOMPSON = {
   /** Width of the draw, in standard deviations of the predicted quality. */
   width: 0.2,
+  /** Of an arm whose level was let go, until that rests on so many ratings: else one false alarm may end its being chosen. */
+  widthAfterAlarm: 0.4,
+  knownAgainAfter: 50,
   /** Draws are clipped to ± this many standard normal units. */
   clip: 2,
   /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */
@@ -101,8 +104,11 @@ export const DRIFT = { slack: 0.15, threshold: 15, remains: 0.5 };
 export const DRIFT_RESIDUALS = {
   /** A rating's noise is taken for at least this. */
   leastNoiseVariance: FINE_NOISE,
-  /** Standard deviations that one rating counts at most: thumbs down on a good model are rare, and far off. */
-  most: 2,
+  /**
+   * Standard deviations that one rating counts at most: thumbs down on a good model are rare, and far off. At 2, their mean
+   * would be so much above 0 that a fall of a good model were found late.
+   */
+  most: 2.5,
   /** What befalls the other arms alike is their mean residual, over about so many ratings of all … */
   memory: 200,
   /** … and as if there were so many residuals of 0 besides. */
@@ -113,8 +119,8 @@ export const DRIFT_RESIDUALS = {
 export const PAST_LEVEL_PRECISION = 4;
 
 /**
- * What remains of an arm's state when its upstream model is a new snapshot. Not measured: snapshots of one model are
- * alike as a rule, so more than after an alarm of drift.
+ * What remains of an arm's state when its upstream model is a new snapshot, its level included: snapshots of one model are
+ * alike as a rule. Not measured.
  */
 export const SNAPSHOT_REMAINS = 0.25;
 

@@ -38,8 +38,8 @@ export interface DriftMonitorState {
 /**
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
  * alarm at h. Residuals are bounded, as in robust charts. What lately befell the other arms alike is no drift of this
- * one: by their mean residual, as far as it goes the same way, k is more. Raters who have become stricter change no
- * choice. Residuals are counted in the order in which they come: a rating that is taken back stays counted.
+ * one: by their mean residual, as far as it goes the same way, k is more, twice as much at most: a few bad ratings of
+ * another arm must not hide an alarm. Residuals are counted in the order in which they come: a rating that is taken back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();
@@ -54,8 +54,8 @@ export class DriftMonitor {
     const others = this.#meanOfOthers(arm);
     this.#remember(arm, residual);
     const drift = this.#drift(arm);
-    drift.better = Math.max(0, drift.better + residual - slack - Math.max(0, others));
-    drift.worse = Math.max(0, drift.worse - residual - slack - Math.max(0, -others));
+    drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
+    drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
     // Of a past that is read again: whoever hears of it only now would let go of all that was learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';

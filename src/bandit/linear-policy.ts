@@ -116,8 +116,8 @@ export class LinearPolicy implements Policy {
 
   /**
    * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is that of thumbs, whose expectation is the prediction: taken for too small, chance alone
-   * would raise alarms. @param reward corrected @param reliability by which it was; null: it was not
+   * is learned. The noise is that of thumbs, whose expectation is the prediction, and at least that of fine grades: taken for
+   * too small, chance alone would raise alarms. @param reward corrected @param reliability by which it was; null: it was not
    */
   standardisedResidual(
     arm: string,
@@ -175,16 +175,21 @@ export class LinearPolicy implements Policy {
   }
 
   #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
-    const { quality, qualitySd, costUsd } = predicted;
+    const { arm, quality, qualitySd, costUsd } = predicted;
     return {
       quality,
       sd: qualitySd,
       leverage: qualitySd ** 2 / this.#quality.noiseVariance,
-      width: offer.launch?.wide ? LAUNCH.width : THOMPSON.width,
+      width: offer.launch?.wide ? LAUNCH.width : this.#usualWidth(arm),
       forced: offer.launch?.forced ?? false,
       relativeCost: costUsd / unit,
       handicap: ((1 - weight) * costUsd) / unit + offer.penalty,
     };
+  }
+
+  #usualWidth(arm: string): number {
+    const isKnown = !this.#quality.hasPast(arm) || this.ratingsOf(arm) >= THOMPSON.knownAgainAfter;
+    return isKnown ? THOMPSON.width : THOMPSON.widthAfterAlarm;
   }
 
   learn(observation: Observation): void {
@@ -196,7 +201,10 @@ export class LinearPolicy implements Policy {
     this.#quality.learn(arm, context, reward, weight, alarmsSince);
   }
 
-  /** As `learn` for each, solved once at the end: for thousands of recorded outcomes. @throws RangeError as `learn` */
+  /**
+   * As `learn` for each, solved once at the end: for thousands of recorded outcomes, since which there was no alarm.
+   * @throws RangeError as `learn`
+   */
   learnAll(observations: readonly Observation[]): void {
     const ratings = observations.filter((observation) => observation.kind === 'quality');
     this.#quality.learnAll(

@@ -92,7 +92,7 @@ describe('LinearPolicy, thompson', () => {
     expect(c - dear).toBeGreaterThan(0);
   });
 
-  it('draws as widely as its width has it, whatever the arm was rated', () => {
+  it('draws as widely whatever the arm was rated, and more widely while its level is learned anew', () => {
     const policy = new LinearPolicy(3);
     const widest = () => {
       const offsets = Array.from({ length: 300 }, (_, seed) => {
@@ -104,7 +104,16 @@ describe('LinearPolicy, thompson', () => {
       return Math.max(...offsets);
     };
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
-    for (let i = 0; i < 60; i++) policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
+    const rate = (count: number) => {
+      for (let i = 0; i < count; i++) policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
+    };
+    rate(60);
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
+    policy.letLevelGo('ref', 0.5);
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.widthAfterAlarm, 9);
+    rate(THOMPSON.knownAgainAfter - 4);
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.widthAfterAlarm, 9);
+    rate(1);
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
   });
 });

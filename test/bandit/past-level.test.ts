@@ -161,6 +161,37 @@ describe('an arm whose level was let go', () => {
     expect(model.logEvidence).toBeCloseTo(without.logEvidence, 8);
   });
 
+  it('takes the oldest of many past levels for one', () => {
+    const counts = new Array(12).fill(5);
+    const remains = new Array(11).fill(0.9);
+    const ratings = ratingsOf(counts, 13);
+    const model = learned(ratings, remains);
+    expect(model.state().arms.a.past).toHaveLength(8);
+    // Of eleven past eras the first four are one; what alarms have left of each is as before.
+    const merged = ratings.map((rating) => ({
+      ...rating,
+      weight:
+        rating.weight * (shareLeft(rating.era, remains) / shareLeft(Math.max(0, rating.era - 3), new Array(8).fill(1))),
+      era: Math.max(0, rating.era - 3),
+    }));
+    const exact = byCovariance(merged, new Array(8).fill(1));
+    expect(distance(model, { predict: (_, x) => exact.predict(x) })).toBeLessThan(1e-9);
+  });
+
+  it('takes the shared slopes by what is left of its level', () => {
+    const options = { ...OPTIONS, levelLoadings: true };
+    const model = learned(
+      ratingsOf([200], 4).map((rating) => ({ ...rating, y: 0.5 })),
+      [],
+      options,
+    );
+    const loading = () => model.state().arms.a.loading;
+    expect(loading()).toBeCloseTo(0.25 / 0.2, 1);
+    model.letLevelGo('a', 0.5);
+    // Near the prior level of 0.8 again.
+    expect(loading()).toBeLessThan(1.15);
+  });
+
   it('forgets its past with all else, and its state restores it to the bit', () => {
     const model = learned(ratingsOf([10, 5, 5], 2), [0.5, 0.5]);
     const restored = new CoupledLinearModel(DIMENSIONS, OPTIONS, PRIOR);
@@ -170,6 +201,13 @@ describe('an arm whose level was let go', () => {
     model.forget('a');
     expect(distance(model, learned([], []))).toBeLessThan(1e-15);
     expect(model.weightOf('a')).toBe(0);
+    // Nor does anything of before come back with what is learned next, and let go.
+    const next = ratingsOf([6, 4], 9);
+    for (const era of [0, 1]) {
+      for (const { x, y, weight } of next.filter((rating) => rating.era === era)) model.learn('a', x, y, weight);
+      if (era === 0) model.letLevelGo('a', 0.5);
+    }
+    expect(distance(model, learned(next, [0.5]))).toBeLessThan(1e-12);
   });
 
   it('is tempered as if every observation, of whatever era, had counted so much less', () => {

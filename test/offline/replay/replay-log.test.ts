@@ -26,12 +26,14 @@ describe('replaying a log', () => {
         target,
       );
       expect(estimates?.ips.cost_usd.mean).toBeCloseTo(logged?.cost_usd.mean ?? 0, 12);
-      expect(estimates?.snips.quality).toEqual({
-        mean: expect.closeTo(logged?.quality.mean ?? 0, 9),
-        // A little wider: large ratios, which this log happens to lack, are to be expected.
-        low: expect.closeTo(logged?.quality.low ?? 0, 3),
-        high: expect.closeTo(logged?.quality.high ?? 0, 3),
-      });
+      if (!estimates || !logged) return expect.unreachable('nothing was refused');
+      const [again, before] = [estimates.snips.quality, logged.quality];
+      expect(again.mean).toBeCloseTo(before.mean, 9);
+      // If at all, the interval is wider: by large ratios, which this log happens to lack.
+      for (const wider of [before.low - again.low, again.high - before.high]) {
+        expect(wider).toBeGreaterThan(-1e-9);
+        expect(wider).toBeLessThan(1e-4);
+      }
       expect(difference?.utility.low).toBeLessThan(0);
       expect(difference?.utility.high).toBeGreaterThan(0);
       // Models are rated at different rates, which costs a little.
