@@ -42,10 +42,6 @@ export class AdaptiveLinearModel {
     return this.#chosen.noiseVariance;
   }
 
-  hasPast(arm: string): boolean {
-    return this.#candidates[0].hasPast(arm);
-  }
-
   weightOf(arm: string): number {
     return this.#candidates[0].weightOf(arm);
   }

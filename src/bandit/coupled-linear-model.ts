@@ -84,11 +84,6 @@ export class CoupledLinearModel {
     this.#direction = new Float64Array(dimensions);
   }
 
-  /** Whether the arm's level was ever let go. */
-  hasPast(arm: string): boolean {
-    return (this.#arms.get(arm)?.past.length ?? 0) > 0;
-  }
-
   /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`letLevelGo`). */
   weightOf(arm: string): number {
     const weight = this.#arms.get(arm)?.precision[0] ?? 0;

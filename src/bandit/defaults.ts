@@ -73,9 +73,13 @@ export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 export const THOMPSON = {
   /** Width of the draw, in standard deviations of the predicted quality. */
   width: 0.2,
-  /** Of an arm whose level was let go, until that rests on so many ratings: else one false alarm may end its being chosen. */
-  widthAfterAlarm: 0.4,
-  knownAgainAfter: 50,
+  /**
+   * Of an arm whose level rests on so many ratings, from and below: those that are being found out. Where ratings are few
+   * or late, trying what nobody has rated costs more than it teaches.
+   */
+  foundOutWidth: 0.4,
+  foundOutFrom: 3,
+  foundOutBelow: 50,
   /** Draws are clipped to ± this many standard normal units. */
   clip: 2,
   /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */

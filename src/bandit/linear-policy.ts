@@ -188,8 +188,9 @@ export class LinearPolicy implements Policy {
   }
 
   #usualWidth(arm: string): number {
-    const isKnown = !this.#quality.hasPast(arm) || this.ratingsOf(arm) >= THOMPSON.knownAgainAfter;
-    return isKnown ? THOMPSON.width : THOMPSON.widthAfterAlarm;
+    const ratings = this.ratingsOf(arm);
+    const isFoundOut = ratings >= THOMPSON.foundOutFrom && ratings < THOMPSON.foundOutBelow;
+    return isFoundOut ? THOMPSON.foundOutWidth : THOMPSON.width;
   }
 
   learn(observation: Observation): void {

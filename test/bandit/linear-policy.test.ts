@@ -92,7 +92,7 @@ describe('LinearPolicy, thompson', () => {
     expect(c - dear).toBeGreaterThan(0);
   });
 
-  it('draws as widely whatever the arm was rated, and more widely while its level is learned anew', () => {
+  it('draws more widely while ratings find out how good the arm is, for the first time or again', () => {
     const policy = new LinearPolicy(3);
     const widest = () => {
       const offsets = Array.from({ length: 300 }, (_, seed) => {
@@ -103,18 +103,21 @@ describe('LinearPolicy, thompson', () => {
       });
       return Math.max(...offsets);
     };
-    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
     const rate = (count: number) => {
       for (let i = 0; i < count; i++) policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
     };
-    rate(60);
-    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
-    policy.letLevelGo('ref', 0.5);
-    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.widthAfterAlarm, 9);
-    rate(THOMPSON.knownAgainAfter - 4);
-    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.widthAfterAlarm, 9);
+    const expectWidth = (width: number) => expect(widest()).toBeCloseTo(THOMPSON.clip * width, 9);
+    expectWidth(THOMPSON.width);
+    rate(THOMPSON.foundOutFrom - 1);
+    expectWidth(THOMPSON.width);
     rate(1);
-    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.width, 9);
+    expectWidth(THOMPSON.foundOutWidth);
+    rate(THOMPSON.foundOutBelow - THOMPSON.foundOutFrom - 1);
+    expectWidth(THOMPSON.foundOutWidth);
+    rate(1);
+    expectWidth(THOMPSON.width);
+    policy.letLevelGo('ref', 1);
+    expectWidth(THOMPSON.foundOutWidth);
   });
 });
 

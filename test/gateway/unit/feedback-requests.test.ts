@@ -80,7 +80,7 @@ const COSTS = [1, 0.5, 0.25, 0.1, 0.05];
 const WEIGHT = 0.8;
 const FEATURES = 6;
 const RATE = 0.1;
-const STREAM = 2000;
+const STREAM = 1000;
 
 /** Five models, the dear ones better, and better by different amounts on different queries. */
 function fleet(random: Random) {
@@ -140,12 +140,12 @@ function learnedBy(seed: number, teaches: boolean) {
 
 describe('ratings that are asked for where they teach most', () => {
   it('are as many as configured, and teach more than as many by lot of models that nothing is known of', () => {
-    const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
+    const seeds = Array.from({ length: 40 }, (_, i) => i + 1);
     const [rule, lot] = [true, false].map((teaches) => seeds.map((seed) => learnedBy(seed, teaches)));
     const bound = 4 * Math.sqrt((RATE * (1 - RATE)) / (STREAM * seeds.length));
     for (const runs of [rule, lot]) expect(Math.abs(mean(runs.map(({ asked }) => asked)) - RATE)).toBeLessThan(bound);
     const error = (runs: typeof rule) => mean(runs.map(({ squaredError }) => squaredError));
-    // With 40 seeds 0.0244 against 0.0273.
+    // 0.0279 against 0.0309. With 10 seeds they are hardly told apart.
     expect(error(rule)).toBeLessThan(0.95 * error(lot));
   });
 });
