@@ -70,16 +70,13 @@ export const PRIOR_LOG_LENGTH = Math.log(300);
 /** The running mean of actual / predicted output tokens starts as this many observations of 1, each capped. */
 export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 
+/** Width of the Thompson draw, in standard deviations of the predicted quality. */
 export const THOMPSON = {
-  /** Width of the draw, in standard deviations of the predicted quality. */
-  width: 0.2,
-  /**
-   * Of an arm whose level rests on so many ratings, from and below: those that are being found out. Where ratings are few
-   * or late, trying what nobody has rated costs more than it teaches.
-   */
-  foundOutWidth: 0.4,
-  foundOutFrom: 3,
-  foundOutBelow: 50,
+  /** For an arm with few ratings, or few since its level was let go. */
+  coldWidth: 0.4,
+  /** Once the arm has `warmAfter` ratings. */
+  warmWidth: 0.2,
+  warmAfter: 50,
   /** Draws are clipped to ± this many standard normal units. */
   clip: 2,
   /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */

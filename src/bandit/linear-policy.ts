@@ -188,9 +188,7 @@ export class LinearPolicy implements Policy {
   }
 
   #usualWidth(arm: string): number {
-    const ratings = this.ratingsOf(arm);
-    const isFoundOut = ratings >= THOMPSON.foundOutFrom && ratings < THOMPSON.foundOutBelow;
-    return isFoundOut ? THOMPSON.foundOutWidth : THOMPSON.width;
+    return this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
   }
 
   learn(observation: Observation): void {

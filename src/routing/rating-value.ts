@@ -29,7 +29,7 @@ type Scored = ScoredArm & { quality: number; qualitySd: number; exploredQuality:
  * no evidence of y.
  * With a tenth of the answers rated, against as many ratings by lot, after 50 queries rated for all models, the squared
  * error of predicted quality is 0.2055 against 0.2077 on RouterBench and 0.1769 against 0.1804 on ZeroEval (16 seeds, by
- * `bench --online --scenarios asked10`; most of it is the outcomes' own noise), and 0.0279 against 0.0309 on a simulated
+ * `bench --online --scenarios asked10`; most of it is the outcomes' own noise), and 0.0271 against 0.0310 on a simulated
  * stream of five unknown models, without the wait of `asking-rule.ts` (test/gateway/unit/feedback-requests.test.ts). Utility is not told apart from the lot's:
  * +0.3 and −0.6 points, each with a standard error of about 0.5. The knowledge gradient at the query itself (Frazier,
  * Powell and Dayanik 2008) did no better.

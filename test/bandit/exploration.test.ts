@@ -4,10 +4,10 @@ import { EXPLORATIONS, type Prospect } from '../../src/bandit/exploration.ts';
 import { normalCdf } from '../../src/util/normal-distribution.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
 
-const { floor, floorCostOffset, width, clip, plausibleSds } = THOMPSON;
+const { floor, floorCostOffset, coldWidth, clip, plausibleSds } = THOMPSON;
 
 function prospect(fields: Partial<Prospect>): Prospect {
-  return { quality: 0.8, sd: 0, leverage: 0, width, forced: false, handicap: 0, relativeCost: 1, ...fields };
+  return { quality: 0.8, sd: 0, leverage: 0, width: coldWidth, forced: false, handicap: 0, relativeCost: 1, ...fields };
 }
 
 /** Numbers given in advance: normals first, then uniforms. */
@@ -23,20 +23,20 @@ describe('thompson', () => {
   it('adds the clipped draw in widths of the standard deviation', () => {
     const prospects = [
       prospect({ sd: 0.1, width: 0.4 }),
-      prospect({ sd: 0.1 }),
-      prospect({ sd: 0.1 }),
-      prospect({ sd: 0.1 }),
+      prospect({ sd: 0.1, width: 0.2 }),
+      prospect({ sd: 0.1, width: 0.4 }),
+      prospect({ sd: 0.1, width: 0.4 }),
     ];
     const { explored } = thompson(prospects, 0.7, scripted([1, 1, 5, -5], [NO_FLOOR]));
     expect(explored[0]).toBeCloseTo(0.84, 12);
     expect(explored[1]).toBeCloseTo(0.82, 12);
-    expect(explored[2]).toBeCloseTo(0.8 + width * 0.1 * clip, 12);
-    expect(explored[3]).toBeCloseTo(0.8 - width * 0.1 * clip, 12);
+    expect(explored[2]).toBeCloseTo(0.8 + coldWidth * 0.1 * clip, 12);
+    expect(explored[3]).toBeCloseTo(0.8 - coldWidth * 0.1 * clip, 12);
   });
 
   it('takes the best of weight · explored quality − handicap', () => {
-    const prospects = [prospect({ sd: 0.1, handicap: 0.01 }), prospect({ sd: 0.1 }), prospect({ handicap: -0.001 })];
-    expect(thompson(prospects, 0.5, scripted([1.9, -1, 0], [NO_FLOOR])).chosen).toBe(0);
+    const prospects = [prospect({ sd: 0.1, handicap: 0.02 }), prospect({ sd: 0.1 }), prospect({ handicap: -0.001 })];
+    expect(thompson(prospects, 0.5, scripted([1.5, -1, 0], [NO_FLOOR])).chosen).toBe(0);
     expect(thompson(prospects, 0.5, scripted([0.9, -1, 0], [NO_FLOOR])).chosen).toBe(2);
     expect(thompson(prospects, 0.5, scripted([0, 1, 0], [NO_FLOOR])).chosen).toBe(1);
   });
@@ -46,8 +46,8 @@ describe('thompson', () => {
       prospect({ quality: 0.8, sd: 0.1, relativeCost: 1 }),
       prospect({ quality: 0.82, relativeCost: 0 }),
     ];
-    // S₀ beats 0.82 when 0.8 + 0.02 z does.
-    const win = 1 - normalCdf(0.02 / (0.1 * width));
+    // S₀ beats 0.82 when 0.8 + 0.04 z does.
+    const win = 1 - normalCdf(0.02 / (0.1 * coldWidth));
     const floors = [1 / (floorCostOffset + 1), 1 / floorCostOffset];
     const share = floors[0] / (floors[0] + floors[1]);
     const { propensities } = thompson(prospects, 1, seededRandom(1));
@@ -66,7 +66,7 @@ describe('thompson', () => {
     ];
     const shares = [1 / (floorCostOffset + 1), 1 / (floorCostOffset + 0.1), 0, 0];
     const total = shares[0] + shares[1];
-    // 0.04 below with a width of 0.004 never wins by a draw.
+    // 0.04 below with a width of 0.008 never wins by a draw.
     const { propensities } = thompson(prospects, 1, seededRandom(3));
     expect(propensities[0]).toBeCloseTo(1 - floor + (floor * shares[0]) / total, 12);
     expect(propensities[1]).toBeCloseTo((floor * shares[1]) / total, 12);

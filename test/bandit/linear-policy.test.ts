@@ -92,7 +92,7 @@ describe('LinearPolicy, thompson', () => {
     expect(c - dear).toBeGreaterThan(0);
   });
 
-  it('draws more widely while ratings find out how good the arm is, for the first time or again', () => {
+  it('draws half as widely once an arm has its ratings', () => {
     const policy = new LinearPolicy(3);
     const widest = () => {
       const offsets = Array.from({ length: 300 }, (_, seed) => {
@@ -103,21 +103,16 @@ describe('LinearPolicy, thompson', () => {
       });
       return Math.max(...offsets);
     };
-    const rate = (count: number) => {
-      for (let i = 0; i < count; i++) policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
-    };
-    const expectWidth = (width: number) => expect(widest()).toBeCloseTo(THOMPSON.clip * width, 9);
-    expectWidth(THOMPSON.width);
-    rate(THOMPSON.foundOutFrom - 1);
-    expectWidth(THOMPSON.width);
-    rate(1);
-    expectWidth(THOMPSON.foundOutWidth);
-    rate(THOMPSON.foundOutBelow - THOMPSON.foundOutFrom - 1);
-    expectWidth(THOMPSON.foundOutWidth);
-    rate(1);
-    expectWidth(THOMPSON.width);
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
+    for (let i = 0; i < THOMPSON.warmAfter - 1; i++) {
+      policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
+    }
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
+    policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.warmWidth, 9);
+    // Nor would a false alarm of drift end its being chosen.
     policy.letLevelGo('ref', 1);
-    expectWidth(THOMPSON.foundOutWidth);
+    expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
   });
 });
 

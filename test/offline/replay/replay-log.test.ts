@@ -26,14 +26,11 @@ describe('replaying a log', () => {
         target,
       );
       expect(estimates?.ips.cost_usd.mean).toBeCloseTo(logged?.cost_usd.mean ?? 0, 12);
-      if (!estimates || !logged) return expect.unreachable('nothing was refused');
-      const [again, before] = [estimates.snips.quality, logged.quality];
-      expect(again.mean).toBeCloseTo(before.mean, 9);
-      // If at all, the interval is wider: by large ratios, which this log happens to lack.
-      for (const wider of [before.low - again.low, again.high - before.high]) {
-        expect(wider).toBeGreaterThan(-1e-9);
-        expect(wider).toBeLessThan(1e-4);
-      }
+      expect(estimates?.snips.quality).toEqual({
+        mean: expect.closeTo(logged?.quality.mean ?? 0, 9),
+        low: expect.closeTo(logged?.quality.low ?? 0, 9),
+        high: expect.closeTo(logged?.quality.high ?? 0, 9),
+      });
       expect(difference?.utility.low).toBeLessThan(0);
       expect(difference?.utility.high).toBeGreaterThan(0);
       // Models are rated at different rates, which costs a little.
@@ -72,7 +69,7 @@ describe('replaying a log', () => {
       const { support } = await replaySimulated(events, target);
       return support.models.find((candidate) => candidate.model === model)?.target_share ?? 0;
     };
-    expect(await share({ weight: 0.7 }, 'mid')).toBeGreaterThan((await share({}, 'mid')) + 0.05);
+    expect(await share({ weight: 0.55 }, 'small')).toBeGreaterThan((await share({}, 'small')) + 0.05);
     expect(await share({ priors: { small: { quality: 0.95 } } }, 'small')).toBeGreaterThan(
       (await share({}, 'small')) + 0.05,
     );
@@ -151,8 +148,8 @@ describe('a question that the log cannot answer is refused', () => {
     const reasons = await refusal(events, { weight: 1 });
     expect(reasons).toMatch(/% of its choices had no chance in the log \(big/);
     const { events: cheap } = simulate({ decisions: 300, seed: 3, weight: 0.55, target: {} });
-    expect(await refusal(cheap, { weight: 0.68 })).toMatch(
-      /^its \d+ ratings tell as much as 29\.7 of the policy's own \(effective sample size\), and 50 are needed$/,
+    expect(await refusal(cheap, { weight: 0.66 })).toMatch(
+      /^its \d+ ratings tell as much as 17\.4 of the policy's own \(effective sample size\), and 50 are needed$/,
     );
   });
 

@@ -50,7 +50,7 @@ describe('the target of quality in a replay', () => {
 
   it('leads to the true quality of such a policy', async () => {
     // A stricter one leaves most logs without support: they chose nearly always what it keeps out.
-    const found = await errors(25, { target: { quality: { share: 0.82, confidence: 0.5 } } });
+    const found = await errors(25, { target: { quality: { share: 0.84, confidence: 0.5 } } });
     expect(found.length).toBeGreaterThan(12);
     expect(isWithinNoise(found)).toBe(true);
   });
