@@ -57,6 +57,13 @@ export function copySums({ precision, response, squares, weight }: ArmSums): Arm
   return { precision: Float64Array.from(precision), response: Float64Array.from(response), squares, weight };
 }
 
+/** @throws RangeError unless the observation is of d dimensions and finite: one such number would spoil every sum for good */
+export function checkObservation(x: Vector, y: number, weight: number, d: number): void {
+  if (x.length !== d || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
+    throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
+  }
+}
+
 /** @throws RangeError unless the sums are of d dimensions and finite */
 export function checkSums({ precision, response, squares, weight }: ArmSums, d: number): void {
   const fits = precision.length === d * d && response.length === d;

@@ -1,6 +1,6 @@
-import { allFinite, type Vector } from '../util/linear-algebra.ts';
+import type { Vector } from '../util/linear-algebra.ts';
 import { ArmPredictor, type Prediction } from './arm-predictor.ts';
-import { type ArmSums, addSums, checkSums, clearSums, copySums, type LinearObservation } from './arm-sums.ts';
+import { type ArmSums, addSums, checkObservation, checkSums, copySums, type LinearObservation } from './arm-sums.ts';
 import {
   type CoupledArm,
   check,
@@ -15,7 +15,7 @@ import {
   updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
-import { isPast, letLevelGo, observePast, scaleWithPast } from './past-level.ts';
+import { clearWithPast, isPast, letLevelGo, levelWeight, observePast, scaleWithPast } from './past-level.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
@@ -36,9 +36,6 @@ export interface CoupledLinearModelState extends SharedPartState {
 
 /** The shared part may lag behind (`refreshEvery`) only from so many observations on: the first ones move it. */
 const SETTLED_AFTER = 256;
-
-/** What taking back all observations of an arm may leave of their number. */
-const ROUNDING = 1e-9;
 
 /** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
@@ -86,8 +83,8 @@ export class CoupledLinearModel {
 
   /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`letLevelGo`). */
   weightOf(arm: string): number {
-    const weight = this.#arms.get(arm)?.precision[0] ?? 0;
-    return weight > ROUNDING ? weight : 0;
+    const known = this.#arms.get(arm);
+    return known ? levelWeight(known) : 0;
   }
 
   /**
@@ -169,10 +166,10 @@ export class CoupledLinearModel {
   /**
    * Adds an observation; a negative weight takes one back. @param x length d @param weight e.g. 1
    * @param alarmsSince how often the arm's level was let go since the observation was made
-   * @throws RangeError for anything not finite: one such number would spoil every sum for good
+   * @throws RangeError for anything not finite or of other dimensions
    */
   learn(id: string, x: Vector, y: number, weight: number, alarmsSince = 0): void {
-    this.#check(x, y, weight);
+    checkObservation(x, y, weight, this.dimensions);
     const arm = this.#arm(id);
     this.#updates++;
     const past = isPast(arm, alarmsSince);
@@ -188,7 +185,7 @@ export class CoupledLinearModel {
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
       for (const { arm, x, y, weight } of observations) {
-        this.#check(x, y, weight);
+        checkObservation(x, y, weight, this.dimensions);
         observe(this.#arm(arm), x, y, weight);
       }
     } finally {
@@ -208,18 +205,11 @@ export class CoupledLinearModel {
     this.rebuild();
   }
 
-  #check(x: Vector, y: number, weight: number): void {
-    if (x.length !== this.dimensions || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
-      throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
-    }
-  }
-
   /** The arm is where it would be without any observation of it; its prior mean stays. */
   forget(id: string): void {
     const arm = this.#arms.get(id);
     if (!arm) return;
-    clearSums(arm);
-    arm.past = [];
+    clearWithPast(arm);
     this.rebuild();
   }
 

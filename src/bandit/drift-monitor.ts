@@ -39,7 +39,8 @@ export interface DriftMonitorState {
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
  * alarm at h. Residuals are bounded, as in robust charts. What lately befell the other arms alike is no drift of this
  * one: by their mean residual, as far as it goes the same way, k is more, twice as much at most: a few bad ratings of
- * another arm must not hide an alarm. Residuals are counted in the order in which they come: a rating that is taken back stays counted.
+ * another arm must not hide an alarm. Residuals are counted in the order in which they come: a rating that is taken
+ * back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();

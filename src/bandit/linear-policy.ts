@@ -176,19 +176,16 @@ export class LinearPolicy implements Policy {
 
   #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
     const { arm, quality, qualitySd, costUsd } = predicted;
+    const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
     return {
       quality,
       sd: qualitySd,
       leverage: qualitySd ** 2 / this.#quality.noiseVariance,
-      width: offer.launch?.wide ? LAUNCH.width : this.#usualWidth(arm),
+      width: offer.launch?.wide ? LAUNCH.width : usualWidth,
       forced: offer.launch?.forced ?? false,
       relativeCost: costUsd / unit,
       handicap: ((1 - weight) * costUsd) / unit + offer.penalty,
     };
-  }
-
-  #usualWidth(arm: string): number {
-    return this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
   }
 
   learn(observation: Observation): void {

@@ -1,5 +1,5 @@
 import { addOuterProduct, addScaled, type Vector } from '../util/linear-algebra.ts';
-import { type ArmSums, addObservation, scaleSums } from './arm-sums.ts';
+import { type ArmSums, addObservation, clearSums, scaleSums } from './arm-sums.ts';
 import { PAST_LEVEL_PRECISION } from './defaults.ts';
 
 /**
@@ -39,6 +39,20 @@ export function letLevelGo(sums: SumsWithPast, remains: number): void {
 /** As if each observation had had so many times its weight. @param factor > 0 */
 export function scaleWithPast(sums: SumsWithPast, factor: number): void {
   withLevelsKnown(sums, () => scale(sums, factor));
+}
+
+/** As without any observation, nor any alarm. */
+export function clearWithPast(sums: SumsWithPast): void {
+  clearSums(sums);
+  sums.past = [];
+}
+
+/** What taking back all observations of an arm may leave of their number. */
+const ROUNDING = 1e-9;
+
+/** How many observations, by weight, the level of now rests on: all of them, but for alarms. */
+export function levelWeight({ precision }: ArmSums): number {
+  return precision[0] > ROUNDING ? precision[0] : 0;
 }
 
 /** Whether the sums hold a past level that this observation belongs to. @param alarmsSince as in `observePast` */
