@@ -177,11 +177,13 @@ export class LinearPolicy implements Policy {
   #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
     const { arm, quality, qualitySd, costUsd } = predicted;
     const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
+    const width = offer.launch?.wide ? LAUNCH.width : usualWidth;
+    const leverage = qualitySd ** 2 / this.#quality.noiseVariance;
     return {
       quality,
       sd: qualitySd,
-      leverage: qualitySd ** 2 / this.#quality.noiseVariance,
-      width: offer.launch?.wide ? LAUNCH.width : usualWidth,
+      leverage,
+      width: width * narrowing(offer.awaited ?? 0, leverage),
       forced: offer.launch?.forced ?? false,
       relativeCost: costUsd / unit,
       handicap: ((1 - weight) * costUsd) / unit + offer.penalty,
@@ -270,6 +272,16 @@ export class LinearPolicy implements Policy {
       propensity: 0,
     };
   }
+}
+
+/**
+ * What ratings that are on their way leave of a standard deviation, were they all of this query: before they are there,
+ * another try of the same arm teaches little more. After GP-BUCB (Desautels, Krause and Burdick 2014), which takes them for
+ * ratings of just what is predicted; by Sherman–Morrison that leaves v / (1 + n v / σ²) of a variance v.
+ * @param leverage v / σ²
+ */
+function narrowing(awaited: number, leverage: number): number {
+  return 1 / Math.sqrt(1 + awaited * leverage);
 }
 
 /** Where the reference costs nothing, the dearest offer is the unit; where all are free, cost does not count. */

@@ -11,6 +11,8 @@ export interface Offer {
   penalty: number;
   /** Of an arm that came when others were already known. */
   launch?: Launch | null;
+  /** Answers of the arm whose ratings may still come, ≥ 0: its draw is narrower for them. Without it none. */
+  awaited?: number;
 }
 
 export interface Launch {

@@ -14,6 +14,8 @@ export interface ArmExplanation {
   exploredQuality: number | null;
   /** Ratings that the prediction rests on, by weight. */
   ratings: number;
+  /** Its answers whose ratings might still come: its draw was narrower for them. Absent in events of before they counted. */
+  awaited?: number;
   inputTokens: number | null;
   /** Those of them that its upstream is taken to read from its prompt cache. Absent in events of before that was priced. */
   cachedTokens?: number;

@@ -43,7 +43,7 @@ export class Candidates {
   }
 
   #explain(arm: Arm, query: RouteQuery, context: Float64Array): ArmExplanation {
-    const { policy, statistics, launches } = this.#knowledge();
+    const { policy, statistics, launches, awaitedRatings } = this.#knowledge();
     const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
     const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
@@ -60,6 +60,7 @@ export class Candidates {
       qualitySd: null,
       exploredQuality: null,
       ratings: policy.ratingsOf(arm.id),
+      awaited: awaitedRatings.of(arm.id),
       inputTokens,
       cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
       outputTokens: null,

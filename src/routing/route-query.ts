@@ -4,6 +4,7 @@ import type { Context, RequestProfile } from '../domain/context.ts';
 import type { ChosenBy, Decision } from '../domain/decision.ts';
 import type { KeyBudget } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
+import type { AwaitedRatings } from './awaited-ratings.ts';
 import type { Breakers } from './breaker.ts';
 import type { Launches } from './launches.ts';
 import type { Load } from './load.ts';
@@ -15,6 +16,7 @@ export interface RoutingKnowledge {
   policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
   statistics: ArmStatistics;
   launches: Launches;
+  awaitedRatings: AwaitedRatings;
   routingSpend: RoutingBudgetLedger;
 }
 

@@ -66,6 +66,7 @@ export class Router {
       cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
       penalty: candidate.penalty ?? 0,
       launch: launchOf(candidate),
+      awaited: candidate.awaited,
     };
   }
 

@@ -61,6 +61,7 @@ const FIELDS: { [Field in keyof ArmExplanation]-?: (arm: ArmExplanation) => ArmE
   qualitySd: ({ qualitySd }) => qualitySd,
   exploredQuality: ({ exploredQuality }) => exploredQuality,
   ratings: ({ ratings }) => ratings,
+  awaited: ({ awaited }) => awaited,
   inputTokens: ({ inputTokens }) => inputTokens,
   cachedTokens: ({ cachedTokens }) => cachedTokens,
   outputTokens: ({ outputTokens }) => outputTokens,

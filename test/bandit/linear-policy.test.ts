@@ -114,6 +114,28 @@ describe('LinearPolicy, thompson', () => {
     policy.letLevelGo('ref', 1);
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
   });
+
+  it.each([1, 7, 40])('draws with %i ratings on their way as if they had come, of this very query', (awaited) => {
+    const explored = (policy: LinearPolicy, ratings: number) => {
+      const random = { uniform: () => 0.9, normal: () => 1 };
+      const offers = [{ ...OFFERS[0], awaited: ratings }, OFFERS[1]];
+      const input = inputOf({ offers, context: X, exploration: 'thompson', random });
+      const [ref, b] = policy.decide(input).assessments;
+      // The other's draw is as wide as ever, and predictions are what they are.
+      expect(b.exploredQuality).toBeCloseTo(b.quality + THOMPSON.coldWidth * b.qualitySd, 12);
+      return { ...ref, drawn: ref.exploredQuality - ref.quality };
+    };
+    // One model of the quality, or so many equal ratings would speak for another.
+    const policy = new LinearPolicy(3, { qualityModels: [QUALITY_MODELS[0]], priorQuality: PRIOR_QUALITY.level });
+    const before = explored(policy, 0);
+    const waiting = explored(policy, awaited);
+    expect([waiting.quality, waiting.qualitySd]).toEqual([before.quality, before.qualitySd]);
+    for (let i = 0; i < awaited; i++) {
+      policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: before.quality, weight: 1 });
+    }
+    expect(waiting.drawn).toBeCloseTo(explored(policy, 0).drawn, 10);
+    expect(waiting.drawn).toBeLessThan(before.drawn);
+  });
 });
 
 describe('LinearPolicy, ucb and none', () => {

@@ -5,6 +5,7 @@ import type { Arm } from '../../src/domain/arm.ts';
 import type { AnswerForm } from '../../src/domain/context.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
+import { AwaitedRatings } from '../../src/routing/awaited-ratings.ts';
 import { Breakers } from '../../src/routing/breaker.ts';
 import { Launches } from '../../src/routing/launches.ts';
 import { Load } from '../../src/routing/load.ts';
@@ -41,6 +42,7 @@ function setUp(
     policy,
     statistics: new ArmStatistics(),
     launches: new Launches(),
+    awaitedRatings: new AwaitedRatings(),
     routingSpend: new RoutingBudgetLedger(),
   };
   const clock = new ManualClock();

@@ -2,6 +2,7 @@ import { DriftMonitor, type DriftMonitorState } from '../../bandit/drift-monitor
 import { LinearPolicy, type LinearPolicyState } from '../../bandit/linear-policy.ts';
 import type { ModelChange, ModelChanges } from '../../domain/model-changes.ts';
 import { ArmStatistics, type ArmStatisticsState } from '../../routing/arm-statistics.ts';
+import { AwaitedRatings, type AwaitedRatingsState } from '../../routing/awaited-ratings.ts';
 import { Launches, type LaunchesState } from '../../routing/launches.ts';
 import { RoutingBudgetLedger, type RoutingBudgetLedgerState } from '../../routing/routing-budget-ledger.ts';
 import { KeySpendLedger, type KeySpendLedgerState } from '../key-spend-ledger.ts';
@@ -18,6 +19,7 @@ export interface LearnerPartsState extends ArmResetsState {
   statistics: ArmStatisticsState;
   foreign: ForeignContextsState;
   launches: LaunchesState;
+  awaitedRatings: AwaitedRatingsState;
   ledger: RoutingBudgetLedgerState;
   drift: DriftMonitorState;
   known: string[];
@@ -34,6 +36,7 @@ export class LearnerParts {
   /** What was learned from that another feature map made. */
   readonly foreign = new ForeignContexts();
   readonly launches = new Launches();
+  readonly awaitedRatings = new AwaitedRatings();
   /** What routing has spent of its budget. */
   readonly routingSpend = new RoutingBudgetLedger();
   readonly drift = new DriftMonitor();
@@ -66,6 +69,7 @@ export class LearnerParts {
       statistics: this.statistics.state(),
       foreign: this.foreign.state(),
       launches: this.launches.state(),
+      awaitedRatings: this.awaitedRatings.state(),
       ledger: this.routingSpend.state(),
       drift: this.drift.state(),
       driftResets,
@@ -84,6 +88,7 @@ export class LearnerParts {
     this.statistics.restore(state.statistics);
     this.foreign.restore(state.foreign);
     this.launches.restore(state.launches);
+    this.awaitedRatings.restore(state.awaitedRatings);
     this.routingSpend.restore(state.ledger);
     this.drift.restore(state.drift);
     this.resets.restore(state);

@@ -27,7 +27,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 18;
+const FOLD_VERSION = 19;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];
@@ -77,15 +77,17 @@ export class LearnerState extends LearnerParts {
       this.#learnSpending(event, history);
       this.#noteUpstream(event, history);
     }
+    const events = [...history, event];
+    this.#noteRated(events);
     const before = this.#observations(history);
-    const after = this.#observations([...history, event]);
+    const after = this.#observations(events);
     const gone = [...before].filter(([key]) => !after.has(key));
     const come = [...after].filter(([key]) => !before.has(key));
     // A changed rating says little of drift: its first version was counted.
     if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
     this.#learn([
       ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
-      ...come.map((lesson) => this.#asLeft(lesson, [...history, event], 1)),
+      ...come.map((lesson) => this.#asLeft(lesson, events, 1)),
     ]);
   }
 
@@ -99,7 +101,7 @@ export class LearnerState extends LearnerParts {
     if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision));
   }
 
-  #learnSpending(event: CompletedEvent, history: readonly StoredEvent[]): void {
+  #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
     const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
     // Where a key's bounds stood in its place, too: where all keys are bound, spending must move it all the same.
@@ -113,7 +115,14 @@ export class LearnerState extends LearnerParts {
     }
     if (event.arm !== null && event.outcome === 'ok' && !this.#isForgotten(event.arm, history)) {
       this.launches.answered(event.arm);
+      this.awaitedRatings.answered(event.arm, event.sequence);
     }
+  }
+
+  /** A stream may be rated before it ends. */
+  #noteRated(events: readonly StoredEvent[]): void {
+    const answer = events.find(({ type }) => type === 'completed');
+    if (answer && events.some(({ type }) => type === 'rated')) this.awaitedRatings.rated(answer.sequence);
   }
 
   #noteUpstream({ arm, upstreamModel, servedModel }: CompletedEvent, history: readonly StoredEvent[]): void {
@@ -202,6 +211,7 @@ export class LearnerState extends LearnerParts {
     this.drift.reset(model);
     this.upstreamVersions.forget(model);
     this.launches.forget(model);
+    this.awaitedRatings.forget(model);
     this.known.delete(model);
     this.policy.forget(model);
     this.statistics.forget(model);

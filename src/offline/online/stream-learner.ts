@@ -7,6 +7,7 @@ import type { Arm } from '../../domain/arm.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
+import { AwaitedRatings } from '../../routing/awaited-ratings.ts';
 import { Launches } from '../../routing/launches.ts';
 import { mostUseful } from '../../routing/most-useful.ts';
 import type { Random } from '../../util/random.ts';
@@ -44,6 +45,9 @@ export class StreamLearner {
   readonly policy: LinearPolicy;
   readonly #statistics = new ArmStatistics();
   readonly #launches = new Launches();
+  readonly #awaited = new AwaitedRatings();
+  /** Of each query's newest answer. */
+  readonly #places = new Map<StreamQuery, number>();
   readonly #drift = new DriftMonitor();
   readonly #stream: Stream;
   readonly #options: StreamLearnerOptions;
@@ -51,6 +55,7 @@ export class StreamLearner {
   readonly #random: Random;
   readonly #offers: Offer[];
   readonly #reference: Pick<Arm, 'id' | 'price'>;
+  #answers = 0;
   #ratings = 0;
   /** Alarms of drift so far, by model. */
   readonly alarms: number[] = [];
@@ -115,6 +120,8 @@ export class StreamLearner {
   learnAnswer(query: StreamQuery, model: number, made: PolicyDecision): void {
     const arm = this.#stream.models[model];
     this.#launches.answered(arm);
+    this.#places.set(query, ++this.#answers);
+    this.#awaited.answered(arm, this.#answers);
     const outputTokens = recordedOutputTokens(this.#stream.prices[model], query.cost[model]);
     if (outputTokens === 0) return;
     const predictedTokens = made.assessments.find((assessment) => assessment.arm === arm)?.modelOutputTokens ?? null;
@@ -122,7 +129,9 @@ export class StreamLearner {
   }
 
   /** @param reliability how the learner takes the rater to err; null: at its word */
-  learnRating({ context }: StreamQuery, model: number, score: number, reliability: Reliability | null = null): void {
+  learnRating(query: StreamQuery, model: number, score: number, reliability: Reliability | null = null): void {
+    const { context } = query;
+    this.#awaited.rated(this.#places.get(query) ?? 0);
     const arm = this.#stream.models[model];
     const { reward, weight } = weighedRating(score, reliability);
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
@@ -138,6 +147,10 @@ export class StreamLearner {
   #offer(model: number): Offer {
     const offer = this.#offers[model];
     const limits = { tries: LAUNCH.tries, budgetUsd: Number.POSITIVE_INFINITY };
-    return { ...offer, launch: this.#launches.launchOf(offer.arm, limits) };
+    return {
+      ...offer,
+      launch: this.#launches.launchOf(offer.arm, limits),
+      awaited: this.#awaited.of(offer.arm),
+    };
   }
 }

@@ -23,7 +23,7 @@ const RANDOM = seededRandom(0);
 
 /**
  * How probable each model is under the target policy in a logged situation: the same candidates, waits, predicted
- * costs, launches and unit of cost as the decision had. Lengths are learned alike under every target, so the logged costs
+ * costs, launches, awaited ratings and unit of cost as the decision had. Lengths are learned alike under every target, so the logged costs
  * are its own. Models that a target of quality kept out are judged anew.
  * @param x the decision's context, length d
  * @returns what `policy` thinks of each candidate; empty when no model of the target could serve
@@ -36,9 +36,9 @@ export function targetAssessments(
   target: TargetPolicy,
 ): OfferAssessment[] {
   const offers = decision.arms.flatMap((explained) => {
-    const { arm, costUsd, penalty } = explained;
+    const { arm, costUsd, penalty, awaited } = explained;
     if (!couldServe(explained) || costUsd === null || (target.models && !target.models.includes(arm))) return [];
-    return [{ arm, cost: () => costUsd, penalty: penalty ?? 0, launch: launchOf(explained) }];
+    return [{ arm, cost: () => costUsd, penalty: penalty ?? 0, launch: launchOf(explained), awaited }];
   });
   if (offers.length === 0) return [];
   return policy.decide({

@@ -127,6 +127,23 @@ describe('LearnerState.fold', () => {
     expect(state.statistics.serviceSeconds('big')).toBe(2);
   });
 
+  it('awaits the ratings of the answers since the newest that was rated, of the arms that answered', () => {
+    const lives = ['a', 'b', 'c', 'd'].flatMap((id) => [
+      decided(id),
+      completed(id, { arm: id === 'b' ? 'small' : 'big' }),
+    ]);
+    const failed = [decided('e'), completed('e', { arm: null, outcome: 'failed' })];
+    const awaited = (...later: GatewayEvent[]) => {
+      const { state } = foldAll([...lives, ...failed, ...later]);
+      return ARMS.map((arm) => state.awaitedRatings.of(arm));
+    };
+    expect(awaited()).toEqual([3, 0, 1]);
+    expect(awaited(rated('b', 'fb', 1))).toEqual([2, 0, 0]);
+    expect(awaited(rated('d', 'fb', 1), rated('a', 'late', 0))).toEqual([0, 0, 0]);
+    expect(awaited(modelEvent('big', 'model_reset'))).toEqual([0, 0, 1]);
+    expect(awaited(decided('f'), rated('f', 'early', 1), completed('f'))).toEqual([0, 0, 0]);
+  });
+
   /** Of the reference; null where it was no candidate. */
   const predicted = (outputTokens: number | null) => ({
     arms: [

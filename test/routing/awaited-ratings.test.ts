@@ -1,0 +1,48 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { AwaitedRatings } from '../../src/routing/awaited-ratings.ts';
+
+const ARMS = ['big', 'mid', 'small'];
+
+describe('awaited ratings', () => {
+  it('are those of the answers since the newest that was rated, by whatever way they came', () => {
+    const step = fc.record({ arm: fc.constantFrom(...ARMS), rates: fc.option(fc.nat(40)), saved: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let awaited = new AwaitedRatings();
+        const answers: string[] = [];
+        let newestRated = -1;
+        for (const { arm, rates, saved } of steps) {
+          answers.push(arm);
+          awaited.answered(arm, answers.length - 1);
+          if (rates !== null && rates < answers.length) {
+            awaited.rated(rates);
+            newestRated = Math.max(newestRated, rates);
+          }
+          if (saved) {
+            const state = JSON.parse(JSON.stringify(awaited.state()));
+            awaited = new AwaitedRatings();
+            awaited.restore(state);
+          }
+          const since = answers.slice(newestRated + 1);
+          for (const one of ARMS) expect(awaited.of(one)).toBe(since.filter((other) => other === one).length);
+        }
+      }),
+    );
+  });
+
+  it('are remembered of so many answers only, the newest', () => {
+    const awaited = new AwaitedRatings();
+    for (let place = 0; place < 3000; place++) awaited.answered(place < 2500 ? 'big' : 'small', place);
+    expect([awaited.of('big'), awaited.of('small')]).toEqual([500, 500]);
+  });
+
+  it('are none of an arm that was reset, and the others are as they were', () => {
+    const awaited = new AwaitedRatings();
+    ['big', 'small', 'big', 'small'].forEach((arm, place) => void awaited.answered(arm, place));
+    awaited.forget('big');
+    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 2]);
+    awaited.rated(2);
+    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 1]);
+  });
+});
