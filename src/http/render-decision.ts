@@ -48,7 +48,7 @@ function renderArm(arm: ArmExplanation) {
     quality_sd: arm.qualitySd,
     explored_quality: arm.exploredQuality,
     ratings: arm.ratings,
-    awaited_ratings: arm.awaited ?? 0,
+    awaited_ratings: arm.awaited ?? null,
     input_tokens: arm.inputTokens,
     cached_tokens: arm.cachedTokens ?? 0,
     output_tokens: arm.outputTokens,

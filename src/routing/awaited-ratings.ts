@@ -1,4 +1,4 @@
-/** More answers than these are not remembered: they would hardly narrow a draw any further. */
+/** So many answers are remembered one by one. Older ones are counted, and awaited until the next rating of any answer. */
 const MOST = 1000;
 
 /** Who answered, and the answer's place among all: a number that grows from each to the next. */
@@ -6,6 +6,7 @@ type Answer = readonly [arm: string, place: number];
 
 export interface AwaitedRatingsState {
   answers: readonly Answer[];
+  older: readonly (readonly [arm: string, count: number])[];
 }
 
 /**
@@ -14,19 +15,26 @@ export interface AwaitedRatingsState {
  */
 export class AwaitedRatings {
   #answers: Answer[] = [];
+  #older = new Map<string, number>();
+  /** Of both. */
   readonly #counts = new Map<string, number>();
 
   /** The arm has answered. */
   answered(arm: string, place: number): void {
     this.#answers.push([arm, place]);
-    this.#count(arm, 1);
-    if (this.#answers.length > MOST) this.#drop(1);
+    add(this.#counts, arm, 1);
+    if (this.#answers.length <= MOST) return;
+    const [[oldest]] = this.#answers.splice(0, 1);
+    add(this.#older, oldest, 1);
   }
 
   /** The answer of that place was rated. */
   rated(place: number): void {
-    const still = this.#answers.findIndex(([, other]) => other > place);
-    this.#drop(still < 0 ? this.#answers.length : still);
+    const firstAwaited = this.#answers.findIndex(([, other]) => other > place);
+    const settled = this.#answers.splice(0, firstAwaited < 0 ? this.#answers.length : firstAwaited);
+    for (const [arm] of settled) add(this.#counts, arm, -1);
+    for (const [arm, count] of this.#older) add(this.#counts, arm, -count);
+    this.#older.clear();
   }
 
   /** Answers of the arm whose ratings may still come. */
@@ -37,25 +45,23 @@ export class AwaitedRatings {
   /** As if the arm had never answered. */
   forget(arm: string): void {
     this.#answers = this.#answers.filter(([other]) => other !== arm);
+    this.#older.delete(arm);
     this.#counts.delete(arm);
   }
 
   state(): AwaitedRatingsState {
-    return { answers: [...this.#answers] };
+    return { answers: [...this.#answers], older: [...this.#older] };
   }
 
-  restore({ answers }: AwaitedRatingsState): void {
-    this.#answers = [];
+  restore({ answers, older }: AwaitedRatingsState): void {
+    this.#answers = [...answers];
+    this.#older = new Map(older);
     this.#counts.clear();
-    for (const [arm, place] of answers) this.answered(arm, place);
+    for (const [arm] of answers) add(this.#counts, arm, 1);
+    for (const [arm, count] of older) add(this.#counts, arm, count);
   }
+}
 
-  /** The oldest so many. */
-  #drop(count: number): void {
-    for (const [arm] of this.#answers.splice(0, count)) this.#count(arm, -1);
-  }
-
-  #count(arm: string, change: number): void {
-    this.#counts.set(arm, this.of(arm) + change);
-  }
+function add(counts: Map<string, number>, arm: string, change: number): void {
+  counts.set(arm, (counts.get(arm) ?? 0) + change);
 }

@@ -125,15 +125,17 @@ describe('forced tries', () => {
 
   it('draw from a wide posterior while the arm is new', () => {
     const policy = new LinearPolicy(DIMENSIONS);
-    const draw = (wide: boolean) => {
+    const draw = (wide: boolean, awaited = 0) => {
       const random = { uniform: () => 0.9, normal: () => 1 };
-      const newcomer = { ...offer({ arm: 'new', price: 1 }), launch: { wide, forced: false } };
+      const newcomer = { ...offer({ arm: 'new', price: 1 }), launch: { wide, forced: false }, awaited };
       const input = inputOf({ offers: [offers[0], newcomer], context, exploration: 'thompson', random });
       const { exploredQuality, quality, qualitySd } = policy.decide(input).assessments[1];
       return (exploredQuality - quality) / qualitySd;
     };
     expect(draw(true)).toBeCloseTo(0.8, 10);
     expect(draw(false)).toBeCloseTo(0.4, 10);
+    expect(draw(true, 30) / draw(true)).toBeCloseTo(draw(false, 30) / draw(false), 10);
+    expect(draw(true, 30)).toBeLessThan(0.5 * draw(true));
   });
 
   it('are none without exploration', () => {

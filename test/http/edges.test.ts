@@ -265,6 +265,7 @@ describe('a decision', () => {
       expect(arm.score).toBeCloseTo(0.7 * arm.explored_quality - 0.3 * relative - arm.penalty, 9);
       expect(arm.quality_sd).toBeGreaterThan(0);
       expect(arm.expected_wait_s).toBe(0);
+      expect([arm.ratings, arm.awaited_ratings]).toEqual([0, 0]);
     }
     const [best, second] = [...json.models].sort((a, b) => b.score - a.score);
     expect(json.runner_up).toEqual({ model: second.model, score: second.score });
@@ -285,6 +286,9 @@ describe('a decision', () => {
     });
     const chosen = record.json.models.find(({ model }: { model: string }) => model === record.json.model);
     expect(record.json.propensity).toBe(chosen.propensity);
+    const next = (await send(`${gateway.url}/v1/route`, ask('Hello', { model: 'auto:0.7' }))).json;
+    const awaited = next.models.filter((arm: { awaited_ratings: number }) => arm.awaited_ratings > 0);
+    expect(awaited).toEqual([expect.objectContaining({ model: record.json.model, awaited_ratings: 1 })]);
   });
 
   it("takes its weight from the model's name, else the header, else the config, and stays within the key's bounds", async () => {

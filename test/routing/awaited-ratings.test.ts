@@ -31,18 +31,33 @@ describe('awaited ratings', () => {
     );
   });
 
-  it('are remembered of so many answers only, the newest', () => {
-    const awaited = new AwaitedRatings();
-    for (let place = 0; place < 3000; place++) awaited.answered(place < 2500 ? 'big' : 'small', place);
-    expect([awaited.of('big'), awaited.of('small')]).toEqual([500, 500]);
+  it('are counted however many there are, while the places are kept of a thousand', () => {
+    const unrated = () => {
+      const awaited = new AwaitedRatings();
+      for (let place = 0; place < 3000; place++) awaited.answered(place < 2500 ? 'big' : 'small', place);
+      return awaited;
+    };
+    const counts = (awaited: AwaitedRatings) => [awaited.of('big'), awaited.of('small')];
+    expect(counts(unrated())).toEqual([2500, 500]);
+    expect(unrated().state().answers).toHaveLength(1000);
+    const restored = new AwaitedRatings();
+    restored.restore(unrated().state());
+    for (const awaited of [unrated(), restored]) {
+      awaited.rated(2600);
+      expect(counts(awaited)).toEqual([0, 399]);
+    }
+    // Of one so old the place among the others is gone: they are no longer awaited either.
+    const late = unrated();
+    late.rated(10);
+    expect(counts(late)).toEqual([500, 500]);
   });
 
-  it('are none of an arm that was reset, and the others are as they were', () => {
+  it('are none after a reset of the arm, and those of the others are as they were', () => {
     const awaited = new AwaitedRatings();
-    ['big', 'small', 'big', 'small'].forEach((arm, place) => void awaited.answered(arm, place));
+    for (let place = 0; place < 2000; place++) awaited.answered(place % 2 ? 'small' : 'big', place);
     awaited.forget('big');
-    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 2]);
-    awaited.rated(2);
-    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 1]);
+    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 1000]);
+    awaited.rated(1990);
+    expect([awaited.of('big'), awaited.of('small')]).toEqual([0, 5]);
   });
 });

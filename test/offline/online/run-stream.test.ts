@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { measureSeed } from '../../../src/offline/online/measure-seed.ts';
 import { alwaysBest, anyAtRandom, PLAIN, runStream } from '../../../src/offline/online/run-stream.ts';
 import { type OnlineData, streamOf, utility } from '../../../src/offline/online/stream.ts';
+import { StreamLearner } from '../../../src/offline/online/stream-learner.ts';
 import { reportOf, spread } from '../../../src/offline/online/summary.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { mean } from '../../../src/util/statistics.ts';
@@ -82,6 +83,23 @@ describe('the production policy on a stream', () => {
     const late = runStream(stream, { ...PLAIN, ratings: { ...PLAIN.ratings, delay: 300 } });
     expect(late.models.slice(0, 301)).toEqual(never.models.slice(0, 301));
     expect(late.models).not.toEqual(never.models);
+  });
+
+  it('tries less while ratings are awaited, each time anew', () => {
+    const learner = new StreamLearner(PLAIN, stream, seededRandom(8));
+    const all = [...stream.models.keys()];
+    const [query] = stream.queries;
+    const spread = () => {
+      const drawn = Array.from({ length: 200 }, () => learner.decide(query, 0.1, all).assessments[0]);
+      return Math.max(
+        ...drawn.map(({ exploredQuality, quality, qualitySd }) => (exploredQuality - quality) / qualitySd),
+      );
+    };
+    const before = spread();
+    for (let i = 0; i < 40; i++) learner.learnAnswer(query, 0, learner.decide(query, 0.1, all));
+    expect(spread()).toBeLessThan(0.5 * before);
+    learner.learnRating(query, 0, 0.8);
+    expect(spread()).toBeCloseTo(before, 1);
   });
 });
 
