@@ -61,6 +61,12 @@ export class ClientGoneError extends Error {
   }
 }
 
+/** Headers in which an upstream says when, or whether, to try again. OpenAI's clients obey all of them. */
+export const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry'] as const;
+
+/** Those that it sent, unchanged. */
+export type RetryAdvice = Readonly<Partial<Record<(typeof RETRY_HEADERS)[number], string>>>;
+
 /**
  * How an upstream call failed:
  * `status`: it answered with an error status; `connection`: no answer could be had; `timeout`: not in time;
@@ -81,10 +87,11 @@ export class UpstreamError extends Error {
   /** The message is not ours: it may quote what the client asked, and so is for the client alone. */
   readonly isQuoted: boolean;
   readonly contentType: string;
-  /** The upstream's `retry-after` header, unchanged. */
-  readonly retryAfter: string | null;
+  readonly retryAdvice: RetryAdvice;
   /** The request is sound, but this model does not take one of its fields or values: another model may. */
   readonly modelSpecific: boolean;
+  /** The request is sound, but longer than this model's context: a larger one may take it. */
+  readonly tooLong: boolean;
 
   constructor(
     failure: UpstreamFailure,
@@ -93,8 +100,9 @@ export class UpstreamError extends Error {
       status?: number;
       body?: string;
       contentType?: string;
-      retryAfter?: string | null;
+      retryAdvice?: RetryAdvice;
       modelSpecific?: boolean;
+      tooLong?: boolean;
       cause?: unknown;
     } = {},
   ) {
@@ -106,8 +114,9 @@ export class UpstreamError extends Error {
     this.body =
       answer.body ?? JSON.stringify(openAIError(message, { type: 'upstream_error', code: `upstream_${failure}` }));
     this.contentType = answer.contentType ?? 'application/json; charset=utf-8';
-    this.retryAfter = answer.retryAfter ?? null;
+    this.retryAdvice = answer.retryAdvice ?? {};
     this.modelSpecific = answer.modelSpecific ?? false;
+    this.tooLong = answer.tooLong ?? false;
   }
 }
 

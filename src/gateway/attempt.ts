@@ -4,6 +4,7 @@ import type { AttemptRecord } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { Deadline } from './deadline.ts';
+import { askedPauseMs, forbidsRetry } from './retry-advice.ts';
 import type { Resilience } from './runtime.ts';
 
 const BACKOFF_MS = 250;
@@ -63,6 +64,10 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       } catch (error) {
         if (plan.clientGone.aborted || plan.isOver() || isFinal(error)) throw error;
         if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
+        if (isTooLong(error)) {
+          arms = [...arms.slice(0, place + 1), ...arms.slice(place + 1).filter((other) => isLarger(other, arm))];
+          if (arms.length === place + 1) throw error;
+        }
         // That one provider's form has no words for the request says less than an upstream's own answer.
         if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
         if (error !== last) break;
@@ -101,9 +106,18 @@ async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> 
 /** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
 function isFinal(error: unknown): boolean {
   if (error instanceof UpstreamError) {
-    return error.failure === 'status' && FINAL_STATUSES.has(error.status) && !error.modelSpecific;
+    return error.failure === 'status' && FINAL_STATUSES.has(error.status) && !error.modelSpecific && !error.tooLong;
   }
   return !(error instanceof GatewayError);
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof UpstreamError && error.tooLong;
+}
+
+/** Known to take more: those of which nobody said so would as a rule only refuse it again. */
+function isLarger({ contextWindow }: Arm, than: Arm): boolean {
+  return contextWindow !== null && contextWindow > (than.contextWindow ?? 0);
 }
 
 /** Milliseconds to wait before the same arm is asked again, or null when another should be. */
@@ -113,17 +127,10 @@ function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): 
     error.failure === 'connection' ||
     (error.failure === 'status' && (RETRIED_STATUSES.has(error.status) || error.status >= 500));
   if (!passing) return null;
-  const asked = retryAfterMs(error.retryAfter, plan.clock.now());
+  if (forbidsRetry(error.retryAdvice)) return null;
+  const asked = askedPauseMs(error.retryAdvice, plan.clock.now());
   if (asked !== null) return asked <= plan.resilience.maxRetryAfterMs ? asked : null;
   return BACKOFF_MS * 2 ** retry * (0.5 + plan.random.uniform() / 2);
-}
-
-/** `retry-after` in either of its forms (seconds or a date), as milliseconds from now; null when absent or neither. */
-export function retryAfterMs(header: string | null, now: number): number | null {
-  if (header === null || header.trim() === '') return null;
-  const seconds = Number(header);
-  const milliseconds = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
-  return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : null;
 }
 
 function sleep(milliseconds: number, plan: AttemptPlan<unknown>): Promise<void> {

@@ -5,7 +5,7 @@ import type { DecidedEvent } from '../domain/events.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
 import type { Random } from '../util/random.ts';
-import { type Attempt, attempt, retryAfterMs } from './attempt.ts';
+import { type Attempt, attempt } from './attempt.ts';
 import type { ChatInput } from './chat-input.ts';
 import type { Deadline } from './deadline.ts';
 import { Deciding, type DecidingParts } from './deciding.ts';
@@ -14,6 +14,7 @@ import type { ImplicitSignals } from './implicit-signals.ts';
 import { UNTAGGED } from './metrics.ts';
 import { openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
+import { askedPauseMs } from './retry-advice.ts';
 import { RoutingBudget } from './routing-budget.ts';
 import type { Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
@@ -175,7 +176,7 @@ export class Chat {
     }
     exchange.finish('failed', error.status);
     const headers = replyHeaders(input.requestId, exchange, null, null);
-    if (error.retryAfter !== null) headers['retry-after'] = error.retryAfter;
+    Object.assign(headers, error.retryAdvice);
     return { status: error.status, headers, contentType: error.contentType, body: error.body };
   }
 
@@ -194,7 +195,7 @@ export class Chat {
   }
 
   #askedPause(error: unknown): number | null {
-    return error instanceof UpstreamError ? retryAfterMs(error.retryAfter, this.#parts.clock.now()) : null;
+    return error instanceof UpstreamError ? askedPauseMs(error.retryAdvice, this.#parts.clock.now()) : null;
   }
 
   #attempt<T>(

@@ -1,12 +1,12 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
+import { RETRY_HEADERS } from '../domain/errors.ts';
 
 /** What a page may read of an answer, besides its body. */
 const EXPOSED_HEADERS = [
   'x-request-id',
-  'retry-after',
-  // OpenAI's client would try again what no trying again helps.
-  'x-should-retry',
+  // The last tells OpenAI's client what no trying again helps.
+  ...RETRY_HEADERS,
   ...['limit', 'remaining', 'reset'].flatMap((kind) => [`x-ratelimit-${kind}-requests`, `x-ratelimit-${kind}-tokens`]),
   ...[
     'decision-id',

@@ -1,7 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import { Agent, type Dispatcher, interceptors, request } from 'undici';
-import { GatewayError, messageOf, UpstreamError } from '../domain/errors.ts';
+import { GatewayError, messageOf, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { gathered } from './answer-limit.ts';
 import { StaleConnections } from './stale-connections.ts';
@@ -128,6 +128,16 @@ export class UpstreamHttp {
   header(headers: UpstreamHeaders, name: string): string | null {
     const value = headers[name];
     return value === undefined ? null : this.redact(String(value));
+  }
+
+  /** What the headers of an error say of trying again. */
+  retryAdvice(headers: UpstreamHeaders): RetryAdvice {
+    return Object.fromEntries(
+      RETRY_HEADERS.flatMap((name) => {
+        const value = this.header(headers, name);
+        return value === null ? [] : [[name, value]];
+      }),
+    );
   }
 
   redact(text: string): string {

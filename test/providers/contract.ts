@@ -99,15 +99,22 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(mergeFacts(pieces).usage).toEqual(fixture.stream.facts.usage);
     });
 
-    it.each([400, 401, 404, 413, 429, 500, 503, 529])('keeps status %i, message and retry-after', async (status) => {
-      for (const method of ['complete', 'stream'] as const) {
-        upstream.respond = answerJson(fixture.errorBody('Too much, too fast'), status, { 'retry-after': '17' });
-        const error = await failureOf(provider[method](callOf({ stream: method === 'stream' })));
-        expect(error).toMatchObject({ failure: 'status', status, retryAfter: '17' });
-        expect(JSON.parse(error.body).error).toMatchObject({ message: 'Too much, too fast', type: expect.any(String) });
-      }
-      expect(upstream.requests).toHaveLength(2);
-    });
+    it.each([400, 401, 404, 413, 429, 500, 503, 529])(
+      'keeps status %i, message and what it says of trying again',
+      async (status) => {
+        for (const method of ['complete', 'stream'] as const) {
+          const retryAdvice = { 'retry-after': '17', 'retry-after-ms': '16500', 'x-should-retry': 'true' };
+          upstream.respond = answerJson(fixture.errorBody('Too much, too fast'), status, retryAdvice);
+          const error = await failureOf(provider[method](callOf({ stream: method === 'stream' })));
+          expect(error).toMatchObject({ failure: 'status', status, retryAdvice, tooLong: false });
+          expect(JSON.parse(error.body).error).toMatchObject({
+            message: 'Too much, too fast',
+            type: expect.any(String),
+          });
+        }
+        expect(upstream.requests).toHaveLength(2);
+      },
+    );
 
     it('reads what is compressed, though nobody asked for it', async () => {
       upstream.respond = answerJson(gzipSync(fixture.completion.bytes), 200, { 'content-encoding': 'gzip' });
@@ -126,7 +133,10 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       upstream.respond = answerJson(twice, 200, { 'content-encoding': 'gzip, gzip' });
       expect((await provider.complete(callOf({}))).completionId).toBe(fixture.completion.facts.completionId);
       upstream.respond = answerJson('', 429, { 'content-encoding': 'gzip', 'retry-after': '9' });
-      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ status: 429, retryAfter: '9' });
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({
+        status: 429,
+        retryAdvice: { 'retry-after': '9' },
+      });
       upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': 'gzip' });
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
     });

@@ -98,7 +98,10 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     const answers = await Promise.all(Array.from({ length: 20 }, () => provider.complete(call('hello'))));
     for (const { completionId, upstreamRequestId } of answers)
       expect([completionId, upstreamRequestId]).toEqual(['c1', 'r1']);
-    await expect(provider.complete(call('refuse'))).rejects.toMatchObject({ status: 429, retryAfter: '3' });
+    await expect(provider.complete(call('refuse'))).rejects.toMatchObject({
+      status: 429,
+      retryAdvice: { 'retry-after': '3' },
+    });
   });
 
   it('gives streams, and is told when one is left, or a whole answer no longer waited for', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
-import { isModelSpecific, refusalOf } from '../../src/providers/openai/refusal.ts';
+import { isModelSpecific, isTooLong, refusalOf } from '../../src/providers/openai/refusal.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { callOf, collect } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
@@ -96,6 +96,24 @@ describe('what an OpenAI model refuses', () => {
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
     await expect(provider.complete(callOf({ logprobs: true }))).rejects.toMatchObject({ status: 400 });
     expect(upstream.requests).toHaveLength(2);
+  });
+});
+
+describe('a request that is too long for the model', () => {
+  it.each([
+    [{ error: { message: 'x', code: 'context_length_exceeded' } }, true],
+    [{ error: { message: 'x', type: 'exceed_context_size_error', n_ctx: 4096 } }, true],
+    [{ object: 'error', message: "This model's maximum context length is 4096 tokens. However, …", code: 400 }, true],
+    [
+      { error: { message: 'Prompt contains 40000 tokens, too large for model with 32768 maximum context length' } },
+      true,
+    ],
+    [{ error: { message: "This model's maximum prompt length is 131072 but the request contains 140000." } }, true],
+    [{ error: { message: 'The input token count (1200000) exceeds the maximum number of tokens allowed.' } }, true],
+    [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
+    ['maximum context length', false],
+  ])('%j: %s', (answer, expected) => {
+    expect(isTooLong(typeof answer === 'string' ? answer : JSON.stringify(answer))).toBe(expected);
   });
 });
 

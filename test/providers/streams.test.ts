@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { costOf } from '../../src/domain/arm.ts';
 import type { UpstreamError } from '../../src/domain/errors.ts';
 import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answer.ts';
-import { toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
+import { isTooLong, toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
@@ -342,6 +342,22 @@ describe('whole Anthropic answers', () => {
       error: { message: 'No', type: 'invalid_request_error', param: null, code: 'too_big' },
     });
     expect(toOpenAIErrorBody(null, 529).error.message).toBe('The upstream answered 529.');
+  });
+
+  it.each([
+    ['invalid_request_error', 'prompt is too long: 213456 tokens > 200000 maximum', 'context_length_exceeded'],
+    [
+      'invalid_request_error',
+      'input length and `max_tokens` exceed context limit: 199000 + 8000 > 200000',
+      'context_length_exceeded',
+    ],
+    ['rate_limit_error', 'Too many', 'rate_limit_exceeded'],
+    ['invalid_request_error', 'messages.0: "prompt is too long" is no role', null],
+    ['api_error', 'prompt is too long', null],
+  ])('gives errors the code by which frameworks know them: %s, %s', (type, message, code) => {
+    const body = JSON.stringify({ type: 'error', error: { type, message } });
+    expect(toOpenAIErrorBody(body, 400).error).toEqual({ message, type, param: null, code });
+    expect(isTooLong(body)).toBe(code === 'context_length_exceeded');
   });
 });
 

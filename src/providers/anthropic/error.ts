@@ -2,6 +2,10 @@ import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type OpenAIErrorBody, openAIError, UpstreamError } from '../../domain/errors.ts';
 import { parseUpstreamJson } from '../answer-limit.ts';
 
+const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
+/** "prompt is too long: 213456 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: …" */
+const TOO_LONG = /^(prompt is too long|input length and `max_tokens` exceed context limit)\b/;
+
 /** What a proxy in between may say in HTML is cut at this length. */
 const MAX_FOREIGN_TEXT = 500;
 
@@ -19,13 +23,26 @@ export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupt
   return new UpstreamError(failure, body.error.message, { body: JSON.stringify(body) });
 }
 
+/** True when the answer says that the request is longer than the model's context. @param body of the error, as received */
+export function isTooLong(body: string): boolean {
+  const answer = parseObject(body);
+  return answer !== null && isJsonObject(answer.error) && codeOf(answer.error) === CONTEXT_LENGTH_EXCEEDED;
+}
+
 function fromDetail(detail: JsonObject): OpenAIErrorBody {
   const message = typeof detail.message === 'string' ? detail.message : 'The upstream reported an error.';
-  const code = isJsonObject(detail.details) ? detail.details.error_code : null;
   return openAIError(message, {
     type: typeof detail.type === 'string' ? detail.type : 'upstream_error',
-    code: typeof code === 'string' ? code : null,
+    code: codeOf(detail),
   });
+}
+
+/** Anthropic's own code, else OpenAI's for what Anthropic says in words: frameworks go by it. */
+function codeOf({ type, message, details }: JsonObject): string | null {
+  if (isJsonObject(details) && typeof details.error_code === 'string') return details.error_code;
+  if (type === 'rate_limit_error') return 'rate_limit_exceeded';
+  const isTooLong = type === 'invalid_request_error' && typeof message === 'string' && TOO_LONG.test(message);
+  return isTooLong ? CONTEXT_LENGTH_EXCEEDED : null;
 }
 
 function parseObject(json: string | null): JsonObject | null {

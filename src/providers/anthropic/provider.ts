@@ -16,7 +16,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
-import { toOpenAIErrorBody } from './error.ts';
+import { isTooLong, toOpenAIErrorBody } from './error.ts';
 import { isLastingRefusal, isModelSpecific, lasting, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
@@ -146,8 +146,9 @@ export class AnthropicProvider implements Provider {
     return new UpstreamError('status', error.message, {
       status: error.status,
       body: JSON.stringify(toOpenAIErrorBody(body || null, error.status)),
-      retryAfter: this.#http.header(error.headers, 'retry-after'),
+      retryAdvice: this.#http.retryAdvice(error.headers),
       modelSpecific: isModelSpecific(body),
+      tooLong: isTooLong(body),
     });
   }
 

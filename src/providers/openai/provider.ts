@@ -15,7 +15,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
-import { isModelSpecific, isSet, refusalOf } from './refusal.ts';
+import { isModelSpecific, isSet, isTooLong, refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -142,8 +142,9 @@ export class OpenAIProvider implements Provider {
       status: error.status,
       ...(body ? { body } : {}),
       contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
-      retryAfter: this.#http.header(error.headers, 'retry-after'),
+      retryAdvice: this.#http.retryAdvice(error.headers),
       modelSpecific: isModelSpecific(body),
+      tooLong: isTooLong(body),
     });
   }
 }

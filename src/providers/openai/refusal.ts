@@ -55,6 +55,21 @@ export function isModelSpecific(answer: string): boolean {
   return unsupported(answer) !== null;
 }
 
+/** In the words of servers that give no code: vLLM and Mistral, xAI, Google. */
+const TOO_LONG = /\bmaximum (context|prompt) length\b|\binput token count\b.*\bexceeds the maximum\b/;
+
+/** True when the answer says, by OpenAI's code, llama.cpp's type or in words, that the request is too long for the model. */
+export function isTooLong(answer: string): boolean {
+  const body = parseObject(answer);
+  if (!body) return false;
+  const { code, type, message } = isJsonObject(body.error) ? body.error : body;
+  return (
+    code === 'context_length_exceeded' ||
+    type === 'exceed_context_size_error' ||
+    (typeof message === 'string' && TOO_LONG.test(message))
+  );
+}
+
 interface Unsupported {
   /** Null where the answer does not name it, or it is not one of the request's own. */
   field: unknown;

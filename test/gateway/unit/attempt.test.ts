@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Arm } from '../../../src/domain/arm.ts';
 import { GatewayError, UpstreamError } from '../../../src/domain/errors.ts';
 import type { AttemptRecord } from '../../../src/domain/events.ts';
-import { type AttemptPlan, attempt, retryAfterMs } from '../../../src/gateway/attempt.ts';
+import { type AttemptPlan, attempt } from '../../../src/gateway/attempt.ts';
 import { armOf } from '../../routing/support.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -81,7 +81,10 @@ async function settled<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
 }
 
 const status = (code: number, retryAfter: string | null = null) =>
-  new UpstreamError('status', `status ${code}`, { status: code, retryAfter });
+  new UpstreamError('status', `status ${code}`, {
+    status: code,
+    retryAdvice: retryAfter === null ? {} : { 'retry-after': retryAfter },
+  });
 
 describe('attempt', () => {
   it('answers with the first arm, and asks no other', async () => {
@@ -138,7 +141,7 @@ describe('attempt', () => {
       await settled(attempt(plan), clock);
       expect(calls).toEqual(['a@0', 'b@0']);
       const alone = scripted({ a: [status(503, header)] });
-      await expect(attempt(alone.plan)).rejects.toMatchObject({ status: 503, retryAfter: header });
+      await expect(attempt(alone.plan)).rejects.toMatchObject({ status: 503, retryAdvice: { 'retry-after': header } });
     },
   );
 
@@ -163,6 +166,35 @@ describe('attempt', () => {
     const { plan, calls, clock } = scripted({ a: [status(code)], b: [] });
     await expect(settled(attempt(plan), clock)).rejects.toMatchObject({ status: code });
     expect(calls).toEqual(['a@0']);
+  });
+
+  it('asks another, but not the same, where the upstream forbids to try again', async () => {
+    const told = () => new UpstreamError('status', 'no', { status: 429, retryAdvice: { 'x-should-retry': 'false' } });
+    const { plan, calls, clock } = scripted({ a: [told()], b: ['yes'] });
+    await settled(attempt(plan), clock);
+    expect(calls).toEqual(['a@0', 'b@0']);
+    const alone = scripted({ a: [told()] });
+    await expect(attempt(alone.plan)).rejects.toMatchObject({ retryAdvice: { 'x-should-retry': 'false' } });
+    expect(alone.calls).toHaveLength(1);
+  });
+
+  it('asks only arms that are known to take more for what was too long for one', async () => {
+    const tooLong = (arm: string) => new UpstreamError('status', arm, { status: 400, tooLong: true });
+    const windows: Record<string, number | null> = { a: 8000, b: null, c: 8000, d: 16_000, e: 9000, f: 32_000 };
+    const ask = (answers: Record<string, Answer[]>) => {
+      const { plan, calls } = scripted(answers);
+      const sized = (arm: Arm): Arm => ({ ...arm, contextWindow: windows[arm.id] });
+      const fallbacks = plan.fallbacks().map(sized);
+      return { calls, answer: attempt({ ...plan, arm: sized(plan.arm), fallbacks: () => fallbacks }) };
+    };
+    const first = ask({ a: [tooLong('a')], b: [], c: [], d: [tooLong('d')], e: [], f: ['yes'] });
+    await expect(first.answer).resolves.toMatchObject({ arm: { id: 'f' } });
+    expect(first.calls).toEqual(['a@0', 'd@0', 'f@0']);
+    const unknown = ask({ b: [tooLong('b')], c: ['yes'] });
+    await expect(unknown.answer).resolves.toMatchObject({ arm: { id: 'c' } });
+    const none = ask({ d: [tooLong('d')], a: [], b: [] });
+    await expect(none.answer).rejects.toMatchObject({ message: 'd', status: 400 });
+    expect(none.calls).toEqual(['d@0']);
   });
 
   it.each(['unreadable', 'interrupted', 'timeout'] as const)(
@@ -197,7 +229,10 @@ describe('attempt', () => {
 
   it('throws the last failure when all have failed', async () => {
     const { plan, clock, failures } = scripted({ a: [status(401)], b: [status(500), status(503, '9')] });
-    await expect(settled(attempt(plan), clock)).rejects.toMatchObject({ message: 'status 503', retryAfter: '9' });
+    await expect(settled(attempt(plan), clock)).rejects.toMatchObject({
+      message: 'status 503',
+      retryAdvice: { 'retry-after': '9' },
+    });
     expect(failures).toHaveLength(3);
   });
 
@@ -250,24 +285,5 @@ describe('attempt', () => {
     clock.advance(10_000);
     for (let turn = 0; turn < 12; turn++) await Promise.resolve();
     expect(calls).toEqual(['a@0']);
-  });
-});
-
-describe('retryAfterMs', () => {
-  const now = Date.UTC(2025, 0, 1);
-
-  it.each([
-    [null, null],
-    ['', null],
-    ['  ', null],
-    ['1.5', 1500],
-    ['-3', 0],
-    ['NaN', null],
-    ['Infinity', null],
-    ['tomorrow', null],
-    ['Wed, 01 Jan 2025 00:00:07 GMT', 7000],
-    ['Tue, 31 Dec 2024 00:00:00 GMT', 0],
-  ])('%s → %s', (header, expected) => {
-    expect(retryAfterMs(header, now)).toBe(expected);
   });
 });

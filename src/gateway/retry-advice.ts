@@ -1,0 +1,25 @@
+import type { RetryAdvice } from '../domain/errors.ts';
+
+/** The upstream says that the same request is not to be sent to it again. */
+export function forbidsRetry(advice: RetryAdvice): boolean {
+  return advice['x-should-retry'] === 'false';
+}
+
+/**
+ * Milliseconds from now that the upstream asks to wait: `retry-after-ms`, else `retry-after` in either of its forms (seconds or
+ * a date); null when it does not say. @param now milliseconds since the epoch
+ */
+export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
+  const exact = numberIn(advice['retry-after-ms']);
+  if (exact !== null) return Math.max(0, exact);
+  const header = advice['retry-after'] ?? '';
+  if (header.trim() === '') return null;
+  const seconds = numberIn(header);
+  const milliseconds = seconds === null ? Date.parse(header) - now : seconds * 1000;
+  return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : null;
+}
+
+function numberIn(header = ''): number | null {
+  const number = Number(header);
+  return header.trim() !== '' && Number.isFinite(number) ? number : null;
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { askedPauseMs, forbidsRetry } from '../../../src/gateway/retry-advice.ts';
+
+describe('what an upstream says of trying again', () => {
+  const now = Date.UTC(2025, 0, 1);
+
+  it.each([
+    [undefined, null],
+    ['', null],
+    ['  ', null],
+    ['1.5', 1500],
+    ['-3', 0],
+    ['NaN', null],
+    ['Infinity', null],
+    ['tomorrow', null],
+    ['Wed, 01 Jan 2025 00:00:07 GMT', 7000],
+    ['Tue, 31 Dec 2024 00:00:00 GMT', 0],
+  ])('retry-after: %s → %s ms', (header, expected) => {
+    expect(askedPauseMs({ 'retry-after': header }, now)).toBe(expected);
+  });
+
+  it.each([
+    ['700', 700],
+    ['-1', 0],
+    ['', 3000],
+    ['soon', 3000],
+  ])('retry-after-ms goes first, where it is a number: %s → %s ms', (exact, expected) => {
+    expect(askedPauseMs({ 'retry-after': '3', 'retry-after-ms': exact }, now)).toBe(expected);
+  });
+
+  it('is not to, by x-should-retry: false alone', () => {
+    expect([{}, { 'x-should-retry': 'true' }, { 'x-should-retry': 'false' }].map(forbidsRetry)).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
+});
