@@ -22,6 +22,11 @@ const schema = {
 };
 /** 150,000 values. */
 const MANY = `{"a":[${'0,'.repeat(149_998)}0]}`;
+const other = { type: 'function', function: { name: 'delete_all' } };
+const allowed = (mode: string, name: string) => ({
+  type: 'allowed_tools',
+  allowed_tools: { mode, tools: [{ type: 'function', function: { name } }] },
+});
 const weather = { type: 'function', function: { name: 'get_weather', description: 'Weather', parameters: schema } };
 
 function convert(fields: Record<string, unknown>, maxOutputTokens: number | null = null) {
@@ -153,8 +158,7 @@ describe('messages', () => {
     ['another URL scheme', [{ role: 'user', content: [image('ftp://example.org/a.png')] }], 'data URL'],
     ['an image in a system message', [{ role: 'system', content: [image('https://e.org/a.png')] }, user], 'only text'],
     ['a role of the legacy functions', [user, { role: 'function', name: 'f', content: '1' }], 'messages[1].role'],
-    ['arguments that are no JSON', [user, assistantCall('{"a":')], 'messages[1].tool_calls[0].function.arguments'],
-    ['arguments that are no object', [user, assistantCall('[1]')], 'JSON object'],
+    ['arguments that are no text', [user, assistantCall(7)], 'messages[1].tool_calls[0].function.arguments'],
     ['arguments nested beyond measure', [user, assistantCall('['.repeat(201))], 'nested deeper'],
     ['calls whose arguments have too many values', [user, ...Array(2).fill(assistantCall(MANY))], 'more than 200000'],
     ['a result without an id', [user, { role: 'tool', content: '1' }], 'tool_call_id'],
@@ -162,6 +166,52 @@ describe('messages', () => {
   ])('refuses %s clearly', (_name, messages, words) => {
     expect(() => conversation(messages)).toThrow(GatewayError);
     expect(() => conversation(messages)).toThrow(words);
+  });
+});
+
+describe('what agents send', () => {
+  it('shows a model the arguments that it wrote wrongly or was cut off in, beside what is said of them', () => {
+    for (const written of ['{"place": "Par', '[1]', 'null', 'Paris']) {
+      const told = { role: 'tool', tool_call_id: 'c', content: 'Error: that is no JSON object.' };
+      const [, call, result] = conversation([user, assistantCall(written), told]).messages;
+      expect(call.content).toEqual([expect.objectContaining({ input: { unreadable_arguments: written } })]);
+      expect(result.content).toEqual([expect.objectContaining({ type: 'tool_result', content: told.content })]);
+    }
+  });
+
+  it('answers what stands in the system prompt alone', () => {
+    const messages = [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'developer', content: 'Tell a joke.' },
+    ];
+    expect(conversation([...messages, { role: 'user', content: ' ' }])).toEqual({
+      system: 'Be brief.',
+      messages: [{ role: 'user', content: [text('Tell a joke.')] }],
+    });
+    expect(conversation(messages.slice(0, 1))).toEqual({
+      system: undefined,
+      messages: [{ role: 'user', content: [text('Be brief.')] }],
+    });
+  });
+
+  it('names the tools that were called where none are left, and lets none be called', () => {
+    const messages = [user, assistantCall('{}'), { role: 'tool', tool_call_id: 'c', content: '7' }];
+    const { params, droppedParams } = convert({ messages });
+    const tools = [{ name: 'f', input_schema: { type: 'object', properties: {} } }];
+    expect([params.tools, params.tool_choice, droppedParams]).toEqual([tools, { type: 'none' }, []]);
+    expect(convert({ messages, tools: [weather] }).params.tool_choice).toBeUndefined();
+    expect(convert({}).params).not.toHaveProperty('tools');
+  });
+
+  it('says that names of people are lost, not those of tools', () => {
+    const dropped = (role: string) =>
+      convert({ messages: [user, assistantCall('{}'), { role, name: 'ann', content: 'x', tool_call_id: 'c' }] })
+        .droppedParams;
+    expect([dropped('user'), dropped('assistant'), dropped('tool')]).toEqual([
+      ['messages.name'],
+      ['messages.name'],
+      [],
+    ]);
   });
 });
 
@@ -237,12 +287,18 @@ describe('parameters', () => {
     [{ parallel_tool_calls: false }, { type: 'auto', disable_parallel_tool_use: true }, []],
     [{ tool_choice: 'required', parallel_tool_calls: false }, { type: 'any', disable_parallel_tool_use: true }, []],
     [{ tool_choice: { type: 'allowed_tools' } }, undefined, ['tool_choice']],
+    [{ tool_choice: allowed('required', 'get_weather') }, { type: 'any' }, []],
+    [{ tool_choice: allowed('auto', 'get_weather'), tools: [other, weather] }, { type: 'auto' }, []],
+    [{ tool_choice: allowed('auto', 'unknown') }, undefined, []],
+    [{ tool_choice: allowed('required', 'unknown') }, undefined, ['tool_choice']],
     [{ tools: [], tool_choice: 'auto' }, undefined, []],
     [{ tools: [], tool_choice: 'required' }, undefined, ['tool_choice']],
   ])('tool choice %j', (fields, choice, dropped) => {
     const { params, droppedParams } = convert({ tools: [weather], ...fields });
     expect(params.tool_choice).toEqual(choice);
     expect(droppedParams).toEqual(dropped);
+    // What the client forbids this time is not on offer.
+    expect(JSON.stringify(params)).not.toContain('delete_all');
   });
 
   it("fits the SDK's own type", () => {
@@ -367,6 +423,6 @@ function image(url: string) {
   return { type: 'image_url', image_url: { url } };
 }
 
-function assistantCall(args: string) {
+function assistantCall(args: unknown) {
   return { role: 'assistant', tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: args } }] };
 }

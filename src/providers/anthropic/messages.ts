@@ -36,6 +36,9 @@ export function toConversation(messages: unknown): Conversation {
     addMessage(message, where, system, open);
   });
   const turns = open.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
+  // Some clients put all they ask into the system prompt; there must be something to answer.
+  const asked = turns.length === 0 ? system.pop() : undefined;
+  if (asked) turns.push({ role: 'user', content: [asked] });
   if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
   trimPrefill(turns);
   return { ...(system.length > 0 ? { system: joinSystem(system) } : {}), messages: turns };
@@ -136,14 +139,15 @@ function checkArguments(messages: readonly unknown[]): void {
   if (excess) throw invalidRequest(`With the arguments of its tool calls: ${excess}`, 'messages');
 }
 
+/** Arguments that a model wrote wrongly, or was cut off in, come back with the client's complaint: it is to see what it wrote. */
 function parseArguments(json: unknown, where: string): JsonObject {
   if (json === null || json === undefined || json === '') return {};
   if (isJsonObject(json)) return json;
-  const value = typeof json === 'string' ? parseJson(json) : undefined;
-  if (!isJsonObject(value)) {
+  if (typeof json !== 'string') {
     throw invalidRequest(`${where} must be a JSON object, written as a string, for an Anthropic model.`, where);
   }
-  return value;
+  const value = parseJson(json);
+  return isJsonObject(value) ? value : { unreadable_arguments: json };
 }
 
 function parseJson(json: string): unknown {

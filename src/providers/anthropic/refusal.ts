@@ -22,7 +22,7 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
-    .filter(([name]) => name !== 'tools' || hasStrictTool(body.tools))
+    .filter(([name]) => name !== 'tools' || hasStrictTool(body))
     .map(([name]) => name);
   // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
   return blamed.includes('temperature') && blamed.includes('top_p')

@@ -2,7 +2,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
-import { hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
+import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
 export interface SamplingParams {
@@ -49,7 +49,18 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
     .filter(([, value]) => value !== null && value !== undefined)
     .filter(([name, value]) => !(options.without?.has(name) ? inPlainWords : translate)(name, value, params, body))
     .map(([name]) => name);
+  if (hasNames(body.messages)) droppedParams.push('messages.name');
+  const called = params.tools ? [] : calledTools(params.messages);
+  if (called.length > 0) Object.assign(params, { tools: called, tool_choice: { type: 'none' } });
   return { params, droppedParams: droppedParams.sort() };
+}
+
+/** What tells several people of one role apart has no place in Anthropic's messages. Of tool results the call's id does. */
+function hasNames(messages: unknown): boolean {
+  if (!Array.isArray(messages)) return false;
+  return messages.some(
+    (message) => isJsonObject(message) && message.role !== 'tool' && typeof message.name === 'string',
+  );
 }
 
 /** True when the request uses what only version 2023-06-01 of the API takes. */
@@ -104,15 +115,15 @@ const TRANSLATIONS: Record<string, Translation> = {
     return usable.length === all.length;
   },
   tools(value, params, body) {
-    const tools = toTools(value);
+    const tools = toTools(body);
     const choice = toToolChoice(body);
     if (tools.length > 0) Object.assign(params, { tools }, choice ? { tool_choice: choice } : {});
-    return Array.isArray(value) && tools.length === value.length;
+    return areFunctions(value);
   },
   tool_choice(value, _params, body) {
     const choice = readChoice(value);
     const free = choice?.type === 'auto' || choice?.type === 'none';
-    return free || (choice !== undefined && toTools(body.tools).length > 0);
+    return free || (choice !== undefined && toTools(body).length > 0);
   },
   parallel_tool_calls: (value) => typeof value === 'boolean',
   response_format(value, params) {
@@ -161,8 +172,8 @@ const PLAIN_WORDS: Record<string, Translation> = {
   },
   tools(value, params, body) {
     const taken = translate('tools', value, params, body);
-    if (!hasStrictTool(value)) return taken;
-    params.tools = toTools(value).map(({ strict: _, ...tool }) => tool);
+    if (!hasStrictTool(body)) return taken;
+    params.tools = toTools(body).map(({ strict: _, ...tool }) => tool);
     return false;
   },
 };

@@ -2,13 +2,52 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { withCacheControl } from './content.ts';
 
-/** The function tools of a request. Tools of other types are left out. */
-export function toTools(tools: unknown): Anthropic.Tool[] {
+/** The function tools of a request, of which OpenAI's `allowed_tools` may leave only some. Tools of other types are left out. */
+export function toTools({ tools, tool_choice }: ChatBody): Anthropic.Tool[] {
+  const allowed = allowedNames(tool_choice);
+  return functionTools(tools).filter(({ name }) => allowed === null || allowed.has(name));
+}
+
+/** True when all of them are functions, which Anthropic's tools are. */
+export function areFunctions(tools: unknown): boolean {
+  return Array.isArray(tools) && functionTools(tools).length === tools.length;
+}
+
+export function hasStrictTool(body: ChatBody): boolean {
+  return toTools(body).some(({ strict }) => strict === true);
+}
+
+/**
+ * The tools that a conversation has called, by their names alone. Servers of the Messages API may refuse tool calls in a
+ * conversation without any tools, and agents send that: handed over to one that has none, or asked for a last word.
+ */
+export function calledTools(messages: readonly Anthropic.MessageParam[]): Anthropic.Tool[] {
+  const names = messages.flatMap(({ content }) =>
+    typeof content === 'string' ? [] : content.flatMap((block) => (block.type === 'tool_use' ? [block.name] : [])),
+  );
+  return [...new Set(names)].map((name) => ({ name, input_schema: toInputSchema(null) }));
+}
+
+function functionTools(tools: unknown): Anthropic.Tool[] {
   return Array.isArray(tools) ? tools.map(toTool).filter((tool) => tool !== null) : [];
 }
 
-export function hasStrictTool(tools: unknown): boolean {
-  return toTools(tools).some(({ strict }) => strict === true);
+/** Those that `allowed_tools` names; null for any other choice. */
+function allowedNames(choice: unknown): ReadonlySet<string> | null {
+  const named = allowance(choice)?.tools;
+  if (!Array.isArray(named)) return null;
+  return new Set(
+    named.flatMap((tool: unknown) =>
+      isJsonObject(tool) && isJsonObject(tool.function) && typeof tool.function.name === 'string'
+        ? [tool.function.name]
+        : [],
+    ),
+  );
+}
+
+function allowance(choice: unknown): JsonObject | null {
+  const isAllowance = isJsonObject(choice) && choice.type === 'allowed_tools';
+  return isAllowance && isJsonObject(choice.allowed_tools) ? choice.allowed_tools : null;
 }
 
 function toTool(tool: unknown): Anthropic.Tool | null {
@@ -37,6 +76,8 @@ export function toToolChoice(body: ChatBody): Anthropic.ToolChoice | undefined {
 export function readChoice(choice: unknown): Anthropic.ToolChoice | undefined {
   if (choice === 'auto' || choice === 'none') return { type: choice };
   if (choice === 'required') return { type: 'any' };
+  const allowed = allowance(choice);
+  if (allowed) return { type: allowed.mode === 'required' ? 'any' : 'auto' };
   if (!isJsonObject(choice) || !isJsonObject(choice.function)) return undefined;
   const { name } = choice.function;
   return typeof name === 'string' ? { type: 'tool', name } : undefined;
