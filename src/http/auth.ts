@@ -91,5 +91,5 @@ function isOwnOrigin({ origin, host }: FastifyRequest['headers']): boolean {
 }
 
 function unauthorized(message: string): GatewayError {
-  return new GatewayError(401, message, { type: 'authentication_error', code: 'invalid_api_key' });
+  return new GatewayError(401, message, { code: 'invalid_api_key' });
 }

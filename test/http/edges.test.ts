@@ -319,7 +319,11 @@ describe('a decision', () => {
     expect((await send(`${gateway.url}/feedback`, { id, score: 1 }, { headers })).status).toBe(202);
     for (const authorization of ['', 'Bearer nope', 'Basic eA==']) {
       const refused = await send(completions(gateway), ask('x'), { headers: { authorization } });
-      expect([refused.status, refused.json.error.code]).toEqual([401, 'invalid_api_key']);
+      expect([refused.status, refused.json.error.type, refused.json.error.code]).toEqual([
+        401,
+        'invalid_request_error',
+        'invalid_api_key',
+      ]);
     }
   });
 
