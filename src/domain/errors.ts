@@ -92,6 +92,8 @@ export class UpstreamError extends Error {
   readonly modelSpecific: boolean;
   /** The request is sound, but longer than this model's context: a larger one may take it. */
   readonly tooLong: boolean;
+  /** Whatever is asked: the account or the key behind the model is refused, or there is no such model. Another may answer. */
+  readonly unusable: boolean;
 
   constructor(
     failure: UpstreamFailure,
@@ -103,6 +105,7 @@ export class UpstreamError extends Error {
       retryAdvice?: RetryAdvice;
       modelSpecific?: boolean;
       tooLong?: boolean;
+      unusable?: boolean;
       cause?: unknown;
     } = {},
   ) {
@@ -117,6 +120,7 @@ export class UpstreamError extends Error {
     this.retryAdvice = answer.retryAdvice ?? {};
     this.modelSpecific = answer.modelSpecific ?? false;
     this.tooLong = answer.tooLong ?? false;
+    this.unusable = answer.unusable ?? false;
   }
 }
 

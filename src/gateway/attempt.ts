@@ -8,7 +8,7 @@ import { askedPauseMs, forbidsRetry } from './retry-advice.ts';
 import type { Resilience } from './runtime.ts';
 
 const BACKOFF_MS = 250;
-/** The client's own fault: no other model would take the request either. */
+/** As a rule the client's own fault: no other model would take the request either. `isFinal` knows the exceptions. */
 const FINAL_STATUSES = new Set([400, 413, 422]);
 /** May pass if tried again. */
 const RETRIED_STATUSES = new Set([408, 409, 429]);
@@ -48,38 +48,43 @@ export interface AttemptPlan<T> {
 
 /**
  * Asks the arms in turn until one answers: each up to 1 + retries times, then the next. What the upstream calls the
- * client's own fault ends the matter at once.
+ * client's own fault ends the matter at once; what was too long for one is asked of larger ones alone.
  * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   // Gone while the query was embedded: nothing is sent, so no call is on record, and nothing is charged.
   plan.clientGone.throwIfAborted();
-  let last: unknown;
+  let shown: unknown;
   let arms: readonly Arm[] = [plan.arm];
   for (let place = 0; place < arms.length; place++) {
     const arm = arms[place];
     for (let retry = 0; retry <= plan.resilience.retries; retry++) {
+      let delay: number | null;
       try {
         return await callOnce(plan, arm);
       } catch (error) {
         if (plan.clientGone.aborted || plan.isOver() || isFinal(error)) throw error;
         if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
-        if (isTooLong(error)) {
-          arms = [...arms.slice(0, place + 1), ...arms.slice(place + 1).filter((other) => isLarger(other, arm))];
-          if (arms.length === place + 1) throw error;
-        }
-        // That one provider's form has no words for the request says less than an upstream's own answer.
-        if (!(last instanceof UpstreamError) || error instanceof UpstreamError) last = error;
-        if (error !== last) break;
+        if (isTooLong(error)) arms = arms.filter((other, i) => i <= place || isLarger(other, arm));
+        shown = moreTelling(shown, error);
+        delay = retryDelay(error, retry, plan);
       }
-      if (retry === plan.resilience.retries || (arm !== arms.at(-1) && !plan.mayRetry(arm))) break;
-      const delay = retryDelay(last, retry, plan);
       if (delay === null) break;
+      if (retry === plan.resilience.retries || (arm !== arms.at(-1) && !plan.mayRetry(arm))) break;
       await sleep(delay, plan);
-      if (plan.isOver()) throw last;
+      if (plan.isOver()) throw shown;
     }
   }
-  throw last;
+  throw shown;
+}
+
+/** What the client is to see of two failures, the later one as a rule. */
+function moreTelling(before: unknown, now: unknown): unknown {
+  if (!(before instanceof UpstreamError)) return now;
+  // That one provider's form has no words for the request says less than an upstream's own answer.
+  if (!(now instanceof UpstreamError)) return before;
+  // Clients shorten what was too long; nothing helps them where a larger model refuses for good.
+  return isTooLong(before) && now.failure === 'status' && !mayPass(now) ? before : now;
 }
 
 /** @throws what the call failed with, once `onFailure` was told */
@@ -105,17 +110,16 @@ async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> 
 
 /** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof UpstreamError) {
-    return error.failure === 'status' && FINAL_STATUSES.has(error.status) && !error.modelSpecific && !error.tooLong;
-  }
-  return !(error instanceof GatewayError);
+  if (!(error instanceof UpstreamError)) return !(error instanceof GatewayError);
+  const isClientsFault = !error.modelSpecific && !error.tooLong && !error.unusable;
+  return error.failure === 'status' && FINAL_STATUSES.has(error.status) && isClientsFault;
 }
 
 function isTooLong(error: unknown): boolean {
-  return error instanceof UpstreamError && error.tooLong;
+  return error instanceof UpstreamError && error.tooLong && FINAL_STATUSES.has(error.status);
 }
 
-/** Known to take more: those of which nobody said so would as a rule only refuse it again. */
+/** By the config. Arms without a `context_window` would mostly refuse the request again. */
 function isLarger({ contextWindow }: Arm, than: Arm): boolean {
   return contextWindow !== null && contextWindow > (than.contextWindow ?? 0);
 }
@@ -123,14 +127,14 @@ function isLarger({ contextWindow }: Arm, than: Arm): boolean {
 /** Milliseconds to wait before the same arm is asked again, or null when another should be. */
 function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): number | null {
   if (!(error instanceof UpstreamError)) return null;
-  const passing =
-    error.failure === 'connection' ||
-    (error.failure === 'status' && (RETRIED_STATUSES.has(error.status) || error.status >= 500));
-  if (!passing) return null;
-  if (forbidsRetry(error.retryAdvice)) return null;
+  if (!mayPass(error) || error.unusable || forbidsRetry(error.retryAdvice)) return null;
   const asked = askedPauseMs(error.retryAdvice, plan.clock.now());
   if (asked !== null) return asked <= plan.resilience.maxRetryAfterMs ? asked : null;
   return BACKOFF_MS * 2 ** retry * (0.5 + plan.random.uniform() / 2);
+}
+
+function mayPass({ failure, status }: UpstreamError): boolean {
+  return failure === 'connection' || (failure === 'status' && (RETRIED_STATUSES.has(status) || status >= 500));
 }
 
 function sleep(milliseconds: number, plan: AttemptPlan<unknown>): Promise<void> {

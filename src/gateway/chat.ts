@@ -217,7 +217,8 @@ export class Chat {
         if (this.#isOver) deadline.breakOff(SHUTTING_DOWN);
       },
       isOver: () => this.#isOver,
-      onFailure: (record, error) => exchange.callFailed(record, this.#askedPause(error)),
+      onFailure: (record, error) =>
+        exchange.callFailed(record, this.#askedPause(error), error instanceof UpstreamError && error.unusable),
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);

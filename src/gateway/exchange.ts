@@ -102,11 +102,14 @@ export class Exchange {
     metrics.inFlight.set({ model: arm.id }, load.inFlight(arm.id));
   }
 
-  /** @param retryAfterMs that the upstream asked for, or null */
-  callFailed(record: AttemptRecord, retryAfterMs: number | null): void {
+  /**
+   * @param retryAfterMs that the upstream asked for, or null
+   * @param isUnusable whatever is asked, by the upstream's word: a failure, under whichever status it came
+   */
+  callFailed(record: AttemptRecord, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
     this.attempts.push(record);
-    this.#callEnds(record.arm, callEnd(record));
+    this.#callEnds(record.arm, isUnusable ? 'failed' : callEnd(record));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
       conditions.rateLimits.refused(record.arm, retryAfterMs, this.#parts.clock.monotonic() - record.durationMs);

@@ -11,7 +11,8 @@ export function forbidsRetry(advice: RetryAdvice): boolean {
  */
 export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
   const exact = numberIn(advice['retry-after-ms']);
-  if (exact !== null) return Math.max(0, exact);
+  // As OpenAI's clients do: 0 says nothing.
+  if (exact !== null && exact > 0) return exact;
   const header = advice['retry-after'] ?? '';
   if (header.trim() === '') return null;
   const seconds = numberIn(header);

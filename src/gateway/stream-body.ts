@@ -9,6 +9,7 @@ import type { OpenedStream } from './open-stream.ts';
 
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
+const EVENT_END = new TextEncoder().encode('\n\n');
 /** What names a kind of error and is no sentence. */
 const NAME = /^[\w.-]{1,64}$/;
 
@@ -52,6 +53,8 @@ export async function* streamBody(
     log.warn({ requestId, model: opened.arm.id, reason: reasonForLog(failure) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
     exchange.finish('interrupted', 200, failure.failure);
+    // The last event may have come without its end.
+    yield EVENT_END;
     yield sseData(JSON.parse(failure.body));
   } finally {
     deadline.stop();

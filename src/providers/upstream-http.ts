@@ -147,7 +147,8 @@ export class UpstreamHttp {
   /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass, secrets redacted. */
   toUpstreamError(error: unknown, signal: AbortSignal, failure: 'connection' | 'interrupted' = 'connection'): unknown {
     if (signal.aborted) return signal.reason;
-    if (error instanceof GatewayError) return error;
+    // A stack that is used up is a fault of ours, and says nothing of the upstream.
+    if (error instanceof GatewayError || error instanceof RangeError) return error;
     if (error instanceof UpstreamError) return this.#redacted(error);
     const message = this.redact(deepestMessage(error));
     return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);

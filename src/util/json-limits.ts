@@ -17,14 +17,30 @@ const QUOTE = '"'.charCodeAt(0);
  * other request for seconds; this pass is cheap and ends at the first excess. @param text JSON, or meant to be
  */
 export function excessOf(text: string, limits: JsonLimits): string | null {
-  let depth = 0;
+  return excessOfAll([text], limits);
+}
+
+/** As `excessOf`, of texts that are parsed one by one: each may be as deep, and all together have as many values. */
+export function excessOfAll(texts: readonly string[], limits: JsonLimits): string | null {
   let values = 0;
+  for (const text of texts) {
+    const found = valuesIn(text, values, limits);
+    if (typeof found === 'string') return found;
+    values = found;
+  }
+  return null;
+}
+
+/** @returns their number with those `before`, or what is too much */
+function valuesIn(text: string, before: number, limits: JsonLimits): number | string {
+  let depth = 0;
+  let values = before;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit === QUOTE) {
       i = endOfString(text, i);
       // It does not end: the parser will say so.
-      if (i < 0) return null;
+      if (i < 0) return values;
     } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
       depth++;
       values++;
@@ -33,5 +49,5 @@ export function excessOf(text: string, limits: JsonLimits): string | null {
     else if (unit === COMMA) values++;
     if (values > limits.values) return `The body has more than ${limits.values} values.`;
   }
-  return null;
+  return values;
 }

@@ -201,6 +201,21 @@ describe('the time limits', () => {
     }
   }
 
+  it('is told of in an event of its own where the last one of the upstream came without its end', async () => {
+    const wire = WIRES.openai;
+    const upstream = kept(
+      await startRawUpstream((response) =>
+        response.end(wire.opening + wire.content('first') + wire.content('last').trimEnd()),
+      ),
+    );
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, config: patient }));
+    const { text } = await send(completions(gateway), ask('x', { stream: true }));
+    const events = text.split('\n\n').filter((event) => event.trim() !== '');
+    const said = events.map((event) => JSON.parse(event.trim().replace(/^data: /, '')));
+    expect(said.at(-2).choices[0].delta.content).toBe('last');
+    expect(said.at(-1).error.message).toContain('ended before the answer did');
+  });
+
   it('running out while the client does not read is not held against the model', async () => {
     const wire = WIRES.openai;
     const clock = new ManualClock();

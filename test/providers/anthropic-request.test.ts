@@ -171,12 +171,58 @@ describe('messages', () => {
 
 describe('what agents send', () => {
   it('shows a model the arguments that it wrote wrongly or was cut off in, beside what is said of them', () => {
-    for (const written of ['{"place": "Par', '[1]', 'null', 'Paris']) {
+    for (const written of ['{"place": "Par', '[1]', '"', 'Paris']) {
       const told = { role: 'tool', tool_call_id: 'c', content: 'Error: that is no JSON object.' };
       const [, call, result] = conversation([user, assistantCall(written), told]).messages;
       expect(call.content).toEqual([expect.objectContaining({ input: { unreadable_arguments: written } })]);
       expect(result.content).toEqual([expect.objectContaining({ type: 'tool_result', content: told.content })]);
     }
+  });
+
+  it('takes no broken arguments for the limits of others, nor others for theirs', () => {
+    const deep = assistantCall('{"a":'.repeat(300));
+    expect(() => conversation([user, assistantCall('"'), deep])).toThrow('nested deeper');
+    expect(() => conversation([{ ...user, tool_calls: assistantCall('"').tool_calls }, deep])).toThrow('nested deeper');
+    const many = Array.from({ length: 101 }, () => assistantCall('{"a":{"b":'));
+    expect(conversation([user, ...many]).messages[1].content).toHaveLength(101);
+  });
+
+  it('gives each call an id of its own where a model numbers those of every turn anew', () => {
+    const call = (...ids: string[]) => ({
+      role: 'assistant',
+      tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } })),
+    });
+    const result = (id: string) => ({ role: 'tool', tool_call_id: id, content: 'x' });
+    const turns = [
+      call('f:0', 'f.0'),
+      result('f:0'),
+      result('f.0'),
+      call('f:0', 'f_0_2'),
+      result('f_0_2'),
+      result('f:0'),
+    ];
+    const ids = conversation([user, ...turns, call('f:0'), result('f:0')]).messages.map(({ content }) =>
+      (content as Anthropic.ContentBlockParam[]).map((block) =>
+        'id' in block ? block.id : 'tool_use_id' in block ? block.tool_use_id : '',
+      ),
+    );
+    expect(ids.slice(1)).toEqual([
+      ['f_0', 'f_0_2'],
+      ['f_0', 'f_0_2'],
+      ['f_0_3', 'f_0_2_2'],
+      ['f_0_2_2', 'f_0_3'],
+      ['f_0_4'],
+      ['f_0_4'],
+    ]);
+  });
+
+  it('thinks no further amid tool calls, whose thinking came without its signature, and says so', () => {
+    const thinking = { type: 'enabled', budget_tokens: 2000 };
+    const call = [user, assistantCall('{}'), { role: 'tool', tool_call_id: 'c', content: '7' }];
+    expect(convert({ thinking, messages: call })).toMatchObject({ droppedParams: ['thinking'] });
+    expect(convert({ thinking, messages: call }).params.thinking).toBeUndefined();
+    const after = [...call, { role: 'assistant', content: 'It is 7.' }, user];
+    expect(convert({ thinking, messages: after }).params.thinking).toEqual(thinking);
   });
 
   it('answers what stands in the system prompt alone', () => {
@@ -187,6 +233,11 @@ describe('what agents send', () => {
     expect(conversation([...messages, { role: 'user', content: ' ' }])).toEqual({
       system: 'Be brief.',
       messages: [{ role: 'user', content: [text('Tell a joke.')] }],
+    });
+    const parts = [messages[0], { role: 'system', content: [text('Tell'), text('a joke.')] }];
+    expect(conversation(parts)).toMatchObject({
+      system: 'Be brief.',
+      messages: [{ content: [text('Tell'), text('a joke.')] }],
     });
     expect(conversation(messages.slice(0, 1))).toEqual({
       system: undefined,
@@ -226,6 +277,10 @@ describe('parameters', () => {
     [{ stop: ['A', '\n', ''] }, { stop_sequences: ['A'] }, ['stop']],
     [{ stop: '\n' }, {}, ['stop']],
     [{ user: 'u-1' }, { metadata: { user_id: 'u-1' } }, []],
+    [{ user: 'ann@example.com' }, {}, ['user']],
+    [{ user: '+49 (30) 123-4567' }, {}, ['user']],
+    [{ user: 'u'.repeat(257) }, {}, ['user']],
+    [{ user: '4711' }, { metadata: { user_id: '4711' } }, []],
     [{ safety_identifier: 'u-2' }, { metadata: { user_id: 'u-2' } }, []],
     [{ reasoning_effort: 'high' }, { output_config: { effort: 'high' } }, []],
     [{ reasoning_effort: 'minimal' }, { output_config: { effort: 'low' } }, ['reasoning_effort']],
@@ -290,6 +345,11 @@ describe('parameters', () => {
     [{ tool_choice: allowed('required', 'get_weather') }, { type: 'any' }, []],
     [{ tool_choice: allowed('auto', 'get_weather'), tools: [other, weather] }, { type: 'auto' }, []],
     [{ tool_choice: allowed('auto', 'unknown') }, undefined, []],
+    [
+      { tool_choice: { type: 'allowed_tools', mode: 'required', tools: [weather.function] }, tools: [other, weather] },
+      { type: 'any' },
+      [],
+    ],
     [{ tool_choice: allowed('required', 'unknown') }, undefined, ['tool_choice']],
     [{ tools: [], tool_choice: 'auto' }, undefined, []],
     [{ tools: [], tool_choice: 'required' }, undefined, ['tool_choice']],

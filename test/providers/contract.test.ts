@@ -48,7 +48,8 @@ describeProviderContract('OpenAIProvider', {
     bytes: fixture('openai/error.sse'),
     message: 'The server had an error while processing your request. Sorry about that!',
   },
-  errorBody: (message) => JSON.stringify({ error: { message, type: 'rate_limit', param: null, code: null } }),
+  errorBody: (message, type = 'rate_limit') => JSON.stringify({ error: { message, type, param: null, code: null } }),
+  tooLong: "This model's maximum context length is 4096 tokens.",
 });
 
 describeProviderContract('AnthropicProvider', {
@@ -83,5 +84,6 @@ describeProviderContract('AnthropicProvider', {
     },
   },
   errorStream: { bytes: fixture('anthropic/error.sse'), message: 'Overloaded' },
-  errorBody: (message) => JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message } }),
+  errorBody: (message, type = 'overloaded_error') => JSON.stringify({ type: 'error', error: { type, message } }),
+  tooLong: 'prompt is too long: 213456 tokens > 200000 maximum',
 });

@@ -24,7 +24,9 @@ export interface ProviderFixture {
   /** A stream that an error event ends, with the event's message. */
   errorStream: { bytes: Uint8Array; message: string };
   /** An error body in the provider's format. */
-  errorBody(message: string): string;
+  errorBody(message: string, type?: string): string;
+  /** How an upstream says that the request is too long. */
+  tooLong: string;
 }
 
 /** What every `Provider` promises, checked against a real server on the loopback interface. */
@@ -221,6 +223,18 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       const error = await failureOf(byQuery.complete(callOf({})));
       expect(error.body).toContain('?api-version=2026-10-21&key=[redacted]');
       await byQuery.close();
+    });
+
+    it('says what an error means for other requests and other models', async () => {
+      const cases = [
+        [fixture.tooLong, { tooLong: true, unusable: false }],
+        ['Your credit balance is too low to access the API.', { tooLong: false, unusable: true }],
+        ['messages: at least one message is required', { tooLong: false, unusable: false, modelSpecific: false }],
+      ] as const;
+      for (const [message, expected] of cases) {
+        upstream.respond = answerJson(fixture.errorBody(message, 'invalid_request_error'), 400);
+        expect(await failureOf(provider.complete(callOf({})))).toMatchObject(expected);
+      }
     });
 
     it('hides its key when the upstream repeats it', async () => {

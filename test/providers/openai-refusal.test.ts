@@ -110,6 +110,9 @@ describe('a request that is too long for the model', () => {
     ],
     [{ error: { message: "This model's maximum prompt length is 131072 but the request contains 140000." } }, true],
     [{ error: { message: 'The input token count (1200000) exceeds the maximum number of tokens allowed.' } }, true],
+    [[{ error: { code: 400, message: 'The input token count (1200000) exceeds the maximum number allowed.' } }], true],
+    [{ message: "The input (12345 tokens) is longer than the model's context length (8192 tokens)." }, true],
+    [{ error: { message: 'Your request exceeded model token limit: 8192' } }, true],
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
     ['maximum context length', false],
   ])('%j: %s', (answer, expected) => {

@@ -252,6 +252,14 @@ describe('Anthropic stream details', () => {
     expect(bytesOf(pieces).toString()).not.toContain('"usage"');
   });
 
+  it('keeps an input that it was told of where a closing 0 takes it back', () => {
+    const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: { input_tokens: 100_000 } } };
+    const usage = { input_tokens: 0, output_tokens: 5 };
+    const end = { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage };
+    const facts = mergeFacts(translate([sse(start), sse(end), sse({ type: 'message_stop' })]));
+    expect(facts.usage).toMatchObject({ inputTokens: 100_000, outputTokens: 5 });
+  });
+
   it('counts what is cached for an hour at the price of that: 2 input prices, not 1.25', () => {
     const cache_creation = { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 300 };
     const counts = { input_tokens: 20, cache_creation_input_tokens: 400, cache_creation, output_tokens: 1 };

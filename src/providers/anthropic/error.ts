@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type OpenAIErrorBody, openAIError, UpstreamError } from '../../domain/errors.ts';
 import { parseUpstreamJson } from '../answer-limit.ts';
+import { errorIn, isUnusable } from '../unusable.ts';
 
 const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
 /** "prompt is too long: 213456 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: …" */
@@ -27,6 +28,12 @@ export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupt
 export function isTooLong(body: string): boolean {
   const answer = parseObject(body);
   return answer !== null && isJsonObject(answer.error) && codeOf(answer.error) === CONTEXT_LENGTH_EXCEEDED;
+}
+
+/** True when the answer says that no request would be served: see `isUnusable`. @param body of the error, as received */
+export function saysUnusable(body: string): boolean {
+  const error = errorIn(parseObject(body));
+  return error !== null && isUnusable(error);
 }
 
 function fromDetail(detail: JsonObject): OpenAIErrorBody {

@@ -2,8 +2,9 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { invalidRequest } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
-import { excessOf, REQUEST_LIMITS } from '../../util/json-limits.ts';
+import { excessOfAll, REQUEST_LIMITS } from '../../util/json-limits.ts';
 import { toBlocks, withCacheControl } from './content.ts';
+import { ToolUseIds } from './tool-use-ids.ts';
 
 export interface Turn {
   role: 'user' | 'assistant';
@@ -17,6 +18,14 @@ interface OpenTurn {
   others: Anthropic.ContentBlockParam[];
 }
 
+/** What is made of the messages so far. */
+interface Draft {
+  /** One entry per message. */
+  system: Anthropic.TextBlockParam[][];
+  turns: OpenTurn[];
+  ids: ToolUseIds;
+}
+
 export interface Conversation {
   /** Absent when there is no system prompt. A string, or blocks where one carries a cache mark. */
   system?: string | Anthropic.TextBlockParam[];
@@ -28,36 +37,36 @@ export interface Conversation {
 export function toConversation(messages: unknown): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
   checkArguments(messages);
-  const system: Anthropic.TextBlockParam[] = [];
-  const open: OpenTurn[] = [];
+  const draft: Draft = { system: [], turns: [], ids: new ToolUseIds() };
   messages.forEach((message: unknown, index) => {
     const where = `messages[${index}]`;
     if (!isJsonObject(message)) throw invalidRequest(`${where} must be an object with a role.`, where);
-    addMessage(message, where, system, open);
+    addMessage(message, where, draft);
   });
-  const turns = open.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
+  const { system } = draft;
+  const turns = draft.turns.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
   // Some clients put all they ask into the system prompt; there must be something to answer.
   const asked = turns.length === 0 ? system.pop() : undefined;
-  if (asked) turns.push({ role: 'user', content: [asked] });
+  if (asked) turns.push({ role: 'user', content: asked });
   if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
   trimPrefill(turns);
-  return { ...(system.length > 0 ? { system: joinSystem(system) } : {}), messages: turns };
+  return { ...(system.length > 0 ? { system: joinSystem(system.flat()) } : {}), messages: turns };
 }
 
-function addMessage(message: JsonObject, where: string, system: Anthropic.TextBlockParam[], turns: OpenTurn[]): void {
+function addMessage(message: JsonObject, where: string, { system, turns, ids }: Draft): void {
   switch (message.role) {
     case 'system':
     case 'developer':
-      system.push(...cacheLast(textOnly(message, where), message));
+      addSystem(system, cacheLast(textOnly(message, where), message));
       return;
     case 'user':
       addBlocks(turns, 'user', cacheLast(toBlocks(message.content, where), message));
       return;
     case 'assistant':
-      addBlocks(turns, 'assistant', cacheLast(assistantBlocks(message, where), message));
+      addBlocks(turns, 'assistant', cacheLast(assistantBlocks(message, where, ids), message));
       return;
     case 'tool':
-      turnOf(turns, 'user').results.push(toolResult(message, where));
+      turnOf(turns, 'user').results.push(toolResult(message, where, ids));
       return;
     default:
       throw invalidRequest(
@@ -65,6 +74,10 @@ function addMessage(message: JsonObject, where: string, system: Anthropic.TextBl
         `${where}.role`,
       );
   }
+}
+
+function addSystem(system: Anthropic.TextBlockParam[][], blocks: Anthropic.TextBlockParam[]): void {
+  if (blocks.length > 0) system.push(blocks);
 }
 
 function addBlocks(turns: OpenTurn[], role: Turn['role'], blocks: Anthropic.ContentBlockParam[]): void {
@@ -80,7 +93,7 @@ function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
   return turn;
 }
 
-function assistantBlocks(message: JsonObject, where: string): Anthropic.ContentBlockParam[] {
+function assistantBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
   // `reasoning_content` stays behind: Anthropic takes thinking back only with its signature, which OpenAI's form lacks.
   const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
   if (message.function_call) {
@@ -92,37 +105,36 @@ function assistantBlocks(message: JsonObject, where: string): Anthropic.ContentB
   if (!Array.isArray(message.tool_calls)) {
     throw invalidRequest(`${where}.tool_calls must be a list.`, `${where}.tool_calls`);
   }
-  return [...blocks, ...message.tool_calls.map((call, index) => toolUse(call, `${where}.tool_calls[${index}]`))];
+  return [...blocks, ...message.tool_calls.map((call, index) => toolUse(call, `${where}.tool_calls[${index}]`, ids))];
 }
 
-function toolUse(call: unknown, where: string): Anthropic.ToolUseBlockParam {
+function toolUse(call: unknown, where: string, ids: ToolUseIds): Anthropic.ToolUseBlockParam {
   const details = isJsonObject(call) ? call.function : null;
   if (!isJsonObject(call) || !isJsonObject(details) || typeof details.name !== 'string') {
     throw invalidRequest(`${where} must be a function call with an id and a name.`, where);
   }
   const block: Anthropic.ToolUseBlockParam = {
     type: 'tool_use',
-    id: toToolUseId(call.id, `${where}.id`),
+    id: ids.ofCall(requireId(call.id, `${where}.id`)),
     name: details.name,
     input: parseArguments(details.arguments, `${where}.function.arguments`),
   };
   return withCacheControl(block, call);
 }
 
-function toolResult(message: JsonObject, where: string): Anthropic.ToolResultBlockParam {
+function toolResult(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ToolResultBlockParam {
   const content = toBlocks(message.content, where);
   const block: Anthropic.ToolResultBlockParam = {
     type: 'tool_result',
-    tool_use_id: toToolUseId(message.tool_call_id, `${where}.tool_call_id`),
+    tool_use_id: ids.ofResult(requireId(message.tool_call_id, `${where}.tool_call_id`)),
   };
   if (content.length > 0) block.content = typeof message.content === 'string' ? message.content : content;
   return withCacheControl(block, message);
 }
 
-/** Ids of other vendors' models may hold characters that Anthropic refuses; call and result are changed alike. */
-function toToolUseId(id: unknown, where: string): string {
+function requireId(id: unknown, where: string): string {
   if (typeof id !== 'string' || id === '') throw invalidRequest(`${where} must be a string.`, where);
-  return id.replace(/[^a-zA-Z0-9_-]/g, '_');
+  return id;
 }
 
 /**
@@ -130,12 +142,14 @@ function toToolUseId(id: unknown, where: string): string {
  * request for half a minute. All together, for many calls may share them out.
  */
 function checkArguments(messages: readonly unknown[]): void {
-  const calls = messages.flatMap((message) => (isJsonObject(message) ? message.tool_calls : null));
+  const calls = messages.flatMap((message) =>
+    isJsonObject(message) && message.role === 'assistant' ? message.tool_calls : null,
+  );
   const texts = calls.flatMap((call) => {
     const json = isJsonObject(call) && isJsonObject(call.function) ? call.function.arguments : null;
     return typeof json === 'string' ? [json] : [];
   });
-  const excess = excessOf(texts.join(), REQUEST_LIMITS);
+  const excess = excessOfAll(texts, REQUEST_LIMITS);
   if (excess) throw invalidRequest(`With the arguments of its tool calls: ${excess}`, 'messages');
 }
 
@@ -147,6 +161,7 @@ function parseArguments(json: unknown, where: string): JsonObject {
     throw invalidRequest(`${where} must be a JSON object, written as a string, for an Anthropic model.`, where);
   }
   const value = parseJson(json);
+  if (value === null) return {};
   return isJsonObject(value) ? value : { unreadable_arguments: json };
 }
 

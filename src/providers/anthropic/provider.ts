@@ -16,7 +16,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
-import { isTooLong, toOpenAIErrorBody } from './error.ts';
+import { isTooLong, saysUnusable, toOpenAIErrorBody } from './error.ts';
 import { isLastingRefusal, isModelSpecific, lasting, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
@@ -149,6 +149,7 @@ export class AnthropicProvider implements Provider {
       retryAdvice: this.#http.retryAdvice(error.headers),
       modelSpecific: isModelSpecific(body),
       tooLong: isTooLong(body),
+      unusable: saysUnusable(body),
     });
   }
 

@@ -29,6 +29,10 @@ export interface RequestOptions {
 /** Anthropic demands a limit; this one is within every model's own. */
 const DEFAULT_MAX_TOKENS = 4096;
 
+const LONGEST_USER_ID = 256;
+/** E-mail addresses and telephone numbers. */
+const PERSONAL = /@|^\+?[\d ()/.-]{7,}$/;
+
 const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
   minimal: 'low',
   low: 'low',
@@ -50,16 +54,30 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
     .filter(([name, value]) => !(options.without?.has(name) ? inPlainWords : translate)(name, value, params, body))
     .map(([name]) => name);
   if (hasNames(body.messages)) droppedParams.push('messages.name');
+  if (params.thinking?.type === 'enabled' && isAmidTools(params.messages)) {
+    delete params.thinking;
+    droppedParams.push('thinking');
+  }
   const called = params.tools ? [] : calledTools(params.messages);
   if (called.length > 0) Object.assign(params, { tools: called, tool_choice: { type: 'none' } });
   return { params, droppedParams: droppedParams.sort() };
+}
+
+/**
+ * The last turn is a tool's result. With thinking on, the call before it must bring its thinking along, signed by Anthropic:
+ * OpenAI's form has no place for the signature.
+ */
+function isAmidTools(messages: readonly Anthropic.MessageParam[]): boolean {
+  const content = messages.at(-1)?.content;
+  return Array.isArray(content) && content.some(({ type }) => type === 'tool_result');
 }
 
 /** What tells several people of one role apart has no place in Anthropic's messages. Of tool results the call's id does. */
 function hasNames(messages: unknown): boolean {
   if (!Array.isArray(messages)) return false;
   return messages.some(
-    (message) => isJsonObject(message) && message.role !== 'tool' && typeof message.name === 'string',
+    (message) =>
+      isJsonObject(message) && message.role !== 'tool' && typeof message.name === 'string' && message.name !== '',
   );
 }
 
@@ -200,7 +218,9 @@ function setNumber(params: SamplingParams, name: keyof SamplingParams, value: un
   return typeof value === 'number';
 }
 
+/** Anthropic wants ids that say nothing of the person, and refuses what looks like an address, or is longer. */
 function setUser(params: MessagesParams, value: unknown): boolean {
-  if (typeof value === 'string') params.metadata = { user_id: value };
-  return typeof value === 'string';
+  if (typeof value !== 'string' || value.length > LONGEST_USER_ID || PERSONAL.test(value)) return false;
+  params.metadata = { user_id: value };
+  return true;
 }

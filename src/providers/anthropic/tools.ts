@@ -37,17 +37,18 @@ function allowedNames(choice: unknown): ReadonlySet<string> | null {
   const named = allowance(choice)?.tools;
   if (!Array.isArray(named)) return null;
   return new Set(
-    named.flatMap((tool: unknown) =>
-      isJsonObject(tool) && isJsonObject(tool.function) && typeof tool.function.name === 'string'
-        ? [tool.function.name]
-        : [],
-    ),
+    named.flatMap((tool: unknown) => {
+      const named = isJsonObject(tool) && isJsonObject(tool.function) ? tool.function : tool;
+      return isJsonObject(named) && typeof named.name === 'string' ? [named.name] : [];
+    }),
   );
 }
 
 function allowance(choice: unknown): JsonObject | null {
-  const isAllowance = isJsonObject(choice) && choice.type === 'allowed_tools';
-  return isAllowance && isJsonObject(choice.allowed_tools) ? choice.allowed_tools : null;
+  if (!isJsonObject(choice) || choice.type !== 'allowed_tools') return null;
+  // In the form of the Responses API it stands in the choice itself.
+  if (Array.isArray(choice.tools)) return choice;
+  return isJsonObject(choice.allowed_tools) ? choice.allowed_tools : null;
 }
 
 function toTool(tool: unknown): Anthropic.Tool | null {

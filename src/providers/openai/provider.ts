@@ -15,7 +15,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
-import { isModelSpecific, isSet, isTooLong, refusalOf } from './refusal.ts';
+import { isModelSpecific, isSet, isTooLong, refusalOf, saysUnusable } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -145,6 +145,7 @@ export class OpenAIProvider implements Provider {
       retryAdvice: this.#http.retryAdvice(error.headers),
       modelSpecific: isModelSpecific(body),
       tooLong: isTooLong(body),
+      unusable: saysUnusable(body),
     });
   }
 }

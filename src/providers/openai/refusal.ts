@@ -1,4 +1,6 @@
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { parseUpstreamJson } from '../answer-limit.ts';
+import { errorIn, isUnusable } from '../unusable.ts';
 import { parseObject } from './answer.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
@@ -50,24 +52,57 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
-/** True when the answer says that this model does not take a field, or not with this value: another model may. */
+/** True when the answer says that this model does not take a field, a value or what the request needs: another model may. */
 export function isModelSpecific(answer: string): boolean {
-  return unsupported(answer) !== null;
+  const error = errorOf(answer);
+  return error !== null && (unsupported(answer) !== null || isBeyondModel(error));
 }
 
-/** In the words of servers that give no code: vLLM and Mistral, xAI, Google. */
-const TOO_LONG = /\bmaximum (context|prompt) length\b|\binput token count\b.*\bexceeds the maximum\b/;
+/** In the words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
+const TOO_LONG =
+  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b/;
 
 /** True when the answer says, by OpenAI's code, llama.cpp's type or in words, that the request is too long for the model. */
 export function isTooLong(answer: string): boolean {
-  const body = parseObject(answer);
-  if (!body) return false;
-  const { code, type, message } = isJsonObject(body.error) ? body.error : body;
+  const { code, type, message } = errorOf(answer) ?? {};
   return (
     code === 'context_length_exceeded' ||
     type === 'exceed_context_size_error' ||
     (typeof message === 'string' && TOO_LONG.test(message))
   );
+}
+
+/** True when the answer says that no request would be served: see `isUnusable`. */
+export function saysUnusable(answer: string): boolean {
+  const error = errorOf(answer);
+  return error !== null && isUnusable(error);
+}
+
+/**
+ * What one model or server cannot do and another may, in their own words: Ollama's and vLLM's without tools, Mistral's with
+ * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered.
+ */
+const CANNOT =
+  /\bdoes not support (tools|images|vision|thinking)\b|^"auto" tool choice requires\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
+
+/** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
+const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
+
+function isBeyondModel({ code, message, param }: JsonObject): boolean {
+  // Groq's, under 413: the request alone is more than this model may take in a minute.
+  if (code === 'rate_limit_exceeded') return true;
+  if (typeof message !== 'string') return false;
+  const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
+  const field = code === 'unknown_parameter' ? param : unknown;
+  return CANNOT.test(message) || (typeof field === 'string' && ANTHROPICS.test(field));
+}
+
+function errorOf(answer: string): JsonObject | null {
+  try {
+    return errorIn(parseUpstreamJson(answer));
+  } catch {
+    return null;
+  }
 }
 
 interface Unsupported {

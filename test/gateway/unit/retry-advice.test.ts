@@ -21,10 +21,11 @@ describe('what an upstream says of trying again', () => {
 
   it.each([
     ['700', 700],
-    ['-1', 0],
+    ['-1', 3000],
+    ['0', 3000],
     ['', 3000],
     ['soon', 3000],
-  ])('retry-after-ms goes first, where it is a number: %s → %s ms', (exact, expected) => {
+  ])('retry-after-ms goes first, where it is a positive number: %s → %s ms', (exact, expected) => {
     expect(askedPauseMs({ 'retry-after': '3', 'retry-after-ms': exact }, now)).toBe(expected);
   });
 

@@ -1,0 +1,43 @@
+import { isJsonObject, type JsonObject } from '../domain/chat.ts';
+
+/** Of OpenAI and its like. A wrong key is a 400 to some, and a spent quota a 429 that no waiting ends. */
+const CODES: ReadonlySet<unknown> = new Set([
+  'invalid_api_key',
+  'account_deactivated',
+  'billing_hard_limit_reached',
+  'billing_not_active',
+  'insufficient_quota',
+  'model_not_found',
+  'model_decommissioned',
+]);
+
+/** How messages without such a code begin: of Anthropic, Google, xAI and DeepSeek. */
+const BEGINNINGS = [
+  'Your credit balance is too low',
+  'This organization has been disabled',
+  'You have reached your specified API usage limits',
+  'API key not valid',
+  'API key expired',
+  'User location is not supported',
+  'Incorrect API key provided',
+  'Model Not Exist',
+];
+
+/**
+ * True when the upstream's error is about the account, its key or the model as such, so that any request would meet it.
+ * @param error of the answer's body: `code` and `message`
+ */
+export function isUnusable({ code, message }: JsonObject): boolean {
+  if (CODES.has(code)) return true;
+  return typeof message === 'string' && BEGINNINGS.some((beginning) => message.startsWith(beginning));
+}
+
+/**
+ * The error of an answer in OpenAI's or Anthropic's form; Google's compatible API wraps it in a list, and some servers
+ * have its members in the body itself. Null where there is none.
+ */
+export function errorIn(answer: unknown): JsonObject | null {
+  const body: unknown = Array.isArray(answer) ? answer[0] : answer;
+  if (!isJsonObject(body)) return null;
+  return isJsonObject(body.error) ? body.error : body;
+}

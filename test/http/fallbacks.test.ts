@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
+
+const kept = cleanup();
+const completions = (gateway: TestGateway) => `${gateway.url}/v1/chat/completions`;
+
+type Refusal = [status: number, error: object, headers?: Record<string, string>];
+
+/** Two models: the cheap one, which is asked first, answers so; the dear one is well, or answers so too. */
+async function start(first: Refusal, second: Refusal | null = null, models: Record<string, object> = {}) {
+  const upstream = async (refusal: Refusal | null) =>
+    kept(
+      await startRawUpstream((response) => {
+        const [status, error, headers] = refusal ?? [200, COMPLETION];
+        response.writeHead(status, { 'content-type': 'application/json', ...headers });
+        response.end(JSON.stringify(refusal ? { error } : error));
+      }),
+    );
+  const [small, big] = [await upstream(first), await upstream(second)];
+  const config = { resilience: { retries: 0, breaker: { failures: 3, cooldown_s: 60 } } };
+  const gateway = kept(await startTestGateway({ urls: { big: big.url, small: small.url }, models, config }));
+  const chat = () => send(completions(gateway), ask('x', { model: 'auto:0' }));
+  return { gateway, chat, calls: () => [small.bodies.length, big.bodies.length] };
+}
+
+const TOO_LONG = { message: 'Too long.', type: 'invalid_request_error', code: 'context_length_exceeded' };
+const LARGER = { small: { context_window: 8000 }, big: { context_window: 16_000 } };
+
+describe('a request that is too long for its model', () => {
+  it('goes to one that is known to be larger', async () => {
+    const { chat, calls } = await start([400, TOO_LONG], null, LARGER);
+    const answer = await chat();
+    expect([answer.status, answer.headers.get('x-mixllm-model'), calls()]).toEqual([200, 'big', [1, 1]]);
+  });
+
+  it('goes to no other', async () => {
+    const { chat, calls } = await start([400, TOO_LONG]);
+    const answer = await chat();
+    expect([answer.status, answer.json.error, calls()]).toEqual([400, TOO_LONG, [1, 0]]);
+  });
+
+  it('is what the client is told where the larger one refuses for good, and not where that may pass', async () => {
+    const refused = await start([400, TOO_LONG], [401, { message: 'bad key' }], LARGER);
+    expect((await refused.chat()).json.error).toEqual(TOO_LONG);
+    const busy = await start([400, TOO_LONG], [503, { message: 'busy' }, { 'retry-after': '3' }], LARGER);
+    const answer = await busy.chat();
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '3']);
+  });
+
+  it('is not meant by a server that fails with these words', async () => {
+    const { chat, calls } = await start([503, { message: 'Crashed: maximum context length is 8000 tokens.' }]);
+    expect([(await chat()).headers.get('x-mixllm-model'), calls()]).toEqual(['big', [1, 1]]);
+  });
+});
+
+describe('a model that cannot be used, whatever is asked', () => {
+  it.each<Refusal>([
+    [400, { message: 'Incorrect API key provided: xa***1.' }],
+    [400, { message: 'x', code: 'billing_hard_limit_reached' }],
+    [429, { message: 'x', code: 'insufficient_quota' }],
+  ])('is left out after some failures, under %i too: %j', async (...refusal) => {
+    const { gateway, chat, calls } = await start(refusal);
+    for (let i = 0; i < 6; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
+    expect(calls()).toEqual([3, 6]);
+    const { json } = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:0' }));
+    const small = json.models.find(({ model }: { model: string }) => model === 'small');
+    expect(small.excluded).toContain('breaker open');
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 2');
+  });
+});
+
+describe('what only some models take', () => {
+  it.each<Refusal>([
+    [400, { message: 'registry.ollama.ai/library/gemma:2b does not support tools' }],
+    [413, { message: 'Request too large for model', code: 'rate_limit_exceeded' }],
+    [400, { message: "Unknown parameter: 'thinking'.", code: 'unknown_parameter', param: 'thinking' }],
+    [400, { message: 'Unrecognized request argument supplied: cache_control' }],
+  ])('goes to another, and no breaker opens: %i %j', async (...refusal) => {
+    const { gateway, chat, calls } = await start(refusal);
+    for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
+    expect(calls()).toEqual([4, 4]);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
+  });
+
+  it.each<Refusal>([
+    [400, { message: "Unknown parameter: 'temprature'.", code: 'unknown_parameter', param: 'temprature' }],
+    [400, { message: 'Please tell me: does it say "Your credit balance is too low"?' }],
+    [422, { message: 'messages is required' }],
+  ])('is not what the client did wrong: %i %j', async (...refusal) => {
+    const { chat, calls } = await start(refusal);
+    expect([(await chat()).json.error, calls()]).toEqual([refusal[1], [1, 0]]);
+  });
+});
+
+describe('what an upstream says of trying again', () => {
+  it('reaches the client', async () => {
+    const headers = { 'retry-after': '4', 'retry-after-ms': '3500', 'x-should-retry': 'false' };
+    const { gateway, chat } = await start([429, { message: 'x' }, headers], [429, { message: 'y' }, headers]);
+    const answer = await chat();
+    expect(Object.keys(headers).map((name) => answer.headers.get(name))).toEqual(Object.values(headers));
+    const { json } = await send(`${gateway.url}/v1/route`, ask('x'));
+    for (const { expected_wait_s } of json.models) expect(expected_wait_s).toBeLessThanOrEqual(3.5);
+  });
+});
