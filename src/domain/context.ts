@@ -11,12 +11,21 @@ export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 /** What a request may ask of the form of its answer that not every provider's API has words for. */
 export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
 
+/** Estimates of input tokens. */
+export interface AttachedTokens {
+  likely: number;
+  /** What a budget must be ready for. */
+  most: number;
+}
+
 /** What a request demands of the model that answers it. */
 export interface RequestProfile {
   needs: Capability[];
   /** Characters of everything that becomes input tokens: messages, tool definitions, schemas. */
   inputCharacters: number;
   images: number;
+  /** Of files and sounds. Absent: none. */
+  attached?: AttachedTokens;
   /** The client's own limit on output tokens, or null. */
   maxOutputTokens: number | null;
   /** Answers asked for at once, `n`; 1 where it is not said. */

@@ -7,6 +7,7 @@ import {
   requestedMaxTokens,
 } from '../domain/chat.ts';
 import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
+import { attachedTokens } from './attachments.ts';
 
 /** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
 const MAX_CHARACTERS = 4000;
@@ -50,6 +51,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
   return {
     needs: [...needs],
     images,
+    attached: attachedTokens(parts),
     inputCharacters: inputCharacters(body),
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),

@@ -41,7 +41,10 @@ export function worstCaseUsd(
   const { input, cacheWrite, output: outputPrice } = arm.price;
   // An infinite length at no price is still free.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
-  const most = INPUT_MARGIN.factor * inputTokens + INPUT_MARGIN.tokens;
+  const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
+  // No more goes into a model than its context holds.
+  const attached = Math.min(mostAttached, arm.contextWindow ?? Number.POSITIVE_INFINITY);
+  const most = INPUT_MARGIN.factor * (inputTokens - likely) + attached + INPUT_MARGIN.tokens;
   return (most * Math.max(input, cacheWrite) + outputUsd) / 1e6;
 }
 

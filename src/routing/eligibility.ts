@@ -7,7 +7,8 @@ const TOKENS_PER_IMAGE = 800;
 const TOO_LONG = 'exceed its context window of';
 
 export function estimatedInputTokens(profile: RequestProfile, tokensPerCharacter: number): number {
-  return Math.ceil(profile.inputCharacters * tokensPerCharacter) + profile.images * TOKENS_PER_IMAGE;
+  const attached = profile.attached?.likely ?? 0;
+  return Math.ceil(profile.inputCharacters * tokensPerCharacter) + profile.images * TOKENS_PER_IMAGE + attached;
 }
 
 /**
@@ -24,7 +25,8 @@ export function exclusionReason(
   const missing = profile.needs.filter((need) => !arm.capabilities.includes(need));
   if (missing.length > 0) return `the request needs ${missing.join(', ')}, which the model is not configured for`;
   if (arm.contextWindow !== null) {
-    const needed = inputTokens + (profile.maxOutputTokens ?? 0);
+    // The size of a file says too little of its tokens to refuse it.
+    const needed = inputTokens - (profile.attached?.likely ?? 0) + (profile.maxOutputTokens ?? 0);
     if (needed > arm.contextWindow) {
       return `about ${needed} tokens (input and max_tokens) ${TOO_LONG} ${arm.contextWindow}`;
     }

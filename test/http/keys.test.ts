@@ -170,6 +170,23 @@ describe('a budget', () => {
     expect((await chat(gateway, TEAM, { max_tokens: 80, n: 2 })).status).toBe(200);
   });
 
+  it('sets aside what a file or a sound may be by its size, and no more than the context holds', async () => {
+    const capabilities = ['files', 'audio'];
+    const sized = { big: { ...models.big, capabilities } };
+    const gateway = kept(await start({ usd: 0.001, per: 'day' }, { models: sized }));
+    const file = (characters: number) => [
+      { role: 'user', content: [{ type: 'file', file: { file_data: 'A'.repeat(characters) } }] },
+    ];
+    expect((await chat(gateway, TEAM, { max_tokens: 80, messages: file(4_000) })).status).toBe(200);
+    const refused = await chat(gateway, TEAM, { max_tokens: 80, messages: file(40_000) });
+    expect([refused.status, refused.json.error.code]).toEqual([429, 'insufficient_quota']);
+    const sound = [{ role: 'user', content: [{ type: 'input_audio', input_audio: { data: 'A'.repeat(400_000) } }] }];
+    expect((await chat(gateway, TEAM, { max_tokens: 80, messages: sound })).status).toBe(429);
+    const narrow = { big: { ...sized.big, context_window: 600 } };
+    const other = kept(await start({ usd: 0.001, per: 'day' }, { models: narrow }));
+    expect((await chat(other, TEAM, { max_tokens: 80, messages: file(40_000) })).status).toBe(200);
+  });
+
   it('leaves out the arms that do not fit into it any more, and says so; cheap ones still serve', async () => {
     const gateway = kept(
       await start(

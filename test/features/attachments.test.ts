@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { attachedTokens } from '../../src/features/attachments.ts';
+
+/** 30,000 bytes. */
+const DATA = 'A'.repeat(40_000);
+
+describe('tokens of attachments', () => {
+  it.each([
+    [{ type: 'file', file: { filename: 'a.pdf', file_data: DATA } }, 1500, 7500],
+    [{ type: 'image_url', image_url: { url: `data:application/pdf;base64,${DATA}` } }, 1502, 7506],
+    [{ type: 'input_audio', input_audio: { data: DATA, format: 'mp3' } }, 38, 300],
+    [{ type: 'file', file: { file_id: 'file-1' } }, 5000, 100_000],
+    [{ type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } }, 0, 0],
+    [{ type: 'text', text: DATA }, 0, 0],
+    [{ type: 'input_audio', input_audio: 7 }, 0, 0],
+    [{ type: 'file' }, 5000, 100_000],
+  ])('%#: likely %i, at most %i', (part, likely, most) => {
+    expect(attachedTokens([part])).toEqual({ likely, most });
+    expect(attachedTokens([part, { type: 'text' }, part])).toEqual({ likely: 2 * likely, most: 2 * most });
+  });
+});
