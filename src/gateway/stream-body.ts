@@ -25,6 +25,7 @@ export async function* streamBody(
 ): AsyncGenerator<Uint8Array> {
   const { deadline } = opened;
   let outcome: 'ok' | 'aborted' = 'aborted';
+  let sent: Uint8Array = EVENT_END;
   // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
   // Nor may the arm's breaker hold it against the arm.
   deadline.expired.addEventListener('abort', () =>
@@ -41,7 +42,10 @@ export async function* streamBody(
         exchange.finish('ok', 200);
       }
       deadline.pause();
-      if (piece.bytes.length > 0) yield piece.bytes;
+      if (piece.bytes.length > 0) {
+        sent = piece.bytes;
+        yield piece.bytes;
+      }
       if (piece.done) deadline.linger(LINGER_MS);
       else if (outcome !== 'ok') deadline.alive();
     }
@@ -53,8 +57,7 @@ export async function* streamBody(
     log.warn({ requestId, model: opened.arm.id, reason: reasonForLog(failure) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
     exchange.finish('interrupted', 200, failure.failure);
-    // The last event may have come without its end.
-    yield EVENT_END;
+    if (!endsEvent(sent)) yield EVENT_END;
     yield sseData(JSON.parse(failure.body));
   } finally {
     deadline.stop();
@@ -62,6 +65,11 @@ export async function* streamBody(
     // Harmless after the end; before it, this closes the upstream's connection.
     deadline.limit.abort(new Error('The answer is no longer read.'));
   }
+}
+
+/** An upstream that breaks off may have sent its last event without the blank line that ends it. */
+function endsEvent(bytes: Uint8Array): boolean {
+  return /(\n|\r|\r\n)\1$/.test(Buffer.from(bytes.subarray(-4)).toString('latin1'));
 }
 
 /** An upstream's own message may quote the prompt, which no log may hold: of its error only the type and code are named. */

@@ -141,6 +141,18 @@ describe('messages', () => {
     ]);
   });
 
+  it('says of what type an image is by how it begins, whatever it is called', () => {
+    const typeOf = (url: string) => {
+      const [block] = conversation([{ role: 'user', content: [image(url)] }]).messages[0].content;
+      return (
+        typeof block === 'object' && block.type === 'image' && block.source.type === 'base64' && block.source.media_type
+      );
+    };
+    expect(typeOf('data:image/png;base64,/9j/4AAQSkZJRg==')).toBe('image/jpeg');
+    expect(typeOf('data:application/octet-stream;base64,iVBORw0KGgoAAAA=')).toBe('image/png');
+    expect(typeOf('data:image/webp;base64,UklGRiQAAABXRUJQ')).toBe('image/webp');
+  });
+
   it('trims the white space that Anthropic refuses at the end of a prefilled answer', () => {
     expect(conversation([user, { role: 'assistant', content: 'Sure: ' }]).messages[1]?.content).toEqual([
       text('Sure:'),
@@ -282,7 +294,8 @@ describe('parameters', () => {
     [{ user: 'u'.repeat(257) }, {}, ['user']],
     [{ user: '4711' }, { metadata: { user_id: '4711' } }, []],
     [{ safety_identifier: 'u-2' }, { metadata: { user_id: 'u-2' } }, []],
-    [{ reasoning_effort: 'high' }, { output_config: { effort: 'high' } }, []],
+    [{ reasoning_effort: 'high' }, { max_tokens: 16_384, output_config: { effort: 'high' } }, []],
+    [{ reasoning_effort: 'high', max_tokens: 50 }, { max_tokens: 50, output_config: { effort: 'high' } }, []],
     [{ reasoning_effort: 'minimal' }, { output_config: { effort: 'low' } }, ['reasoning_effort']],
     [{ reasoning_effort: 'none' }, { thinking: { type: 'disabled' } }, []],
     [{ thinking: { type: 'adaptive' } }, { thinking: { type: 'adaptive' } }, []],

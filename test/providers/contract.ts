@@ -308,7 +308,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(upstream.requests).toHaveLength(0);
     });
 
-    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}'])('finds %j unreadable', async (text) => {
+    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}', '{"choices":[]}'])('finds %j unreadable', async (text) => {
       upstream.respond = answerJson(text);
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
     });

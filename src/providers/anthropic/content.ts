@@ -7,13 +7,21 @@ export type PartBlock = Anthropic.TextBlockParam | Anthropic.ImageBlockParam | A
 
 type ImageMediaType = Anthropic.Base64ImageSource['media_type'];
 
-const IMAGE_MEDIA_TYPES: Record<string, ImageMediaType> = {
-  'image/jpeg': 'image/jpeg',
-  'image/jpg': 'image/jpeg',
-  'image/png': 'image/png',
-  'image/gif': 'image/gif',
-  'image/webp': 'image/webp',
-};
+const IMAGE_MEDIA_TYPES: ReadonlyMap<string, ImageMediaType> = new Map([
+  ['image/jpeg', 'image/jpeg'],
+  ['image/jpg', 'image/jpeg'],
+  ['image/png', 'image/png'],
+  ['image/gif', 'image/gif'],
+  ['image/webp', 'image/webp'],
+]);
+
+/** How files of these types begin, in base64. */
+const BEGINNINGS: readonly (readonly [string, ImageMediaType])[] = [
+  ['/9j/', 'image/jpeg'],
+  ['iVBORw0KGgo', 'image/png'],
+  ['R0lGODlh', 'image/gif'],
+  ['R0lGODdh', 'image/gif'],
+];
 
 /**
  * A message's content as blocks. Empty and blank text is left out: Anthropic refuses it.
@@ -64,9 +72,14 @@ function imageBlock(image: unknown, path: string): PartBlock {
   const { mediaType, data } = readDataUrl(url, `${path}.url`);
   // Some clients send PDF files as images.
   if (mediaType === 'application/pdf') return pdfBlock(data);
-  const imageType = Object.hasOwn(IMAGE_MEDIA_TYPES, mediaType) ? IMAGE_MEDIA_TYPES[mediaType] : undefined;
+  const imageType = typeByContent(data) ?? IMAGE_MEDIA_TYPES.get(mediaType);
   if (!imageType) throw invalidRequest(`${path}: Anthropic takes JPEG, PNG, GIF and WebP, not "${mediaType}".`, path);
   return { type: 'image', source: { type: 'base64', media_type: imageType, data } };
+}
+
+/** Anthropic refuses what is not of the type that it bears, and clients often guess that. */
+function typeByContent(base64: string): ImageMediaType | undefined {
+  return BEGINNINGS.find(([beginning]) => base64.startsWith(beginning))?.[1];
 }
 
 function fileBlock(file: unknown, path: string): PartBlock {

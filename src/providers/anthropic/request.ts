@@ -28,6 +28,9 @@ export interface RequestOptions {
 
 /** Anthropic demands a limit; this one is within every model's own. */
 const DEFAULT_MAX_TOKENS = 4096;
+/** What is asked to think for long is one of the models whose own limit is far above. */
+const ROOM_FOR_THOUGHT = 12_288;
+const MUCH_THOUGHT: ReadonlySet<string> = new Set(['medium', 'high', 'xhigh', 'max']);
 
 const LONGEST_USER_ID = 256;
 /** E-mail addresses and telephone numbers. */
@@ -92,8 +95,10 @@ function maxTokens(body: ChatBody, limit: number | null): number {
 }
 
 /** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */
-function defaultMaxTokens({ thinking }: ChatBody): number {
-  return DEFAULT_MAX_TOKENS + ((isJsonObject(thinking) && tokenCount(thinking.budget_tokens)) || 0);
+function defaultMaxTokens({ thinking, reasoning_effort }: ChatBody): number {
+  const thinks = typeof reasoning_effort === 'string' && MUCH_THOUGHT.has(reasoning_effort);
+  const budget = isJsonObject(thinking) ? tokenCount(thinking.budget_tokens) : null;
+  return DEFAULT_MAX_TOKENS + (budget ?? (thinks ? ROOM_FOR_THOUGHT : 0));
 }
 
 /** Writes one field into `params`. False when it is lost or changed. */
