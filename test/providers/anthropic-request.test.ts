@@ -258,12 +258,29 @@ describe('what agents send', () => {
   });
 
   it('names the tools that were called where none are left, and lets none be called', () => {
-    const messages = [user, assistantCall('{}'), { role: 'tool', tool_call_id: 'c', content: '7' }];
+    const messages = [
+      user,
+      assistantCall('{}'),
+      assistantCall('{}'),
+      { role: 'tool', tool_call_id: 'c', content: '7' },
+    ];
     const { params, droppedParams } = convert({ messages });
     const tools = [{ name: 'f', input_schema: { type: 'object', properties: {} } }];
     expect([params.tools, params.tool_choice, droppedParams]).toEqual([tools, { type: 'none' }, []]);
     expect(convert({ messages, tools: [weather] }).params.tool_choice).toBeUndefined();
     expect(convert({}).params).not.toHaveProperty('tools');
+  });
+
+  it('keeps forbidden tools out of a request that is sent again without strict schemas, too', () => {
+    const strict = (tool: typeof other) => ({ ...tool, function: { ...tool.function, strict: true } });
+    const body = { model: 'auto', messages: [user], tool_choice: allowed('required', 'get_weather') } as ChatBody;
+    const again = (tools: object[]) =>
+      toMessagesRequest({ ...body, tools }, { model: 'claude', maxOutputTokens: null, without: new Set(['tools']) });
+    const { params, droppedParams } = again([strict(other), strict(weather)]);
+    expect(params.tools).toEqual([expect.objectContaining({ name: 'get_weather' })]);
+    expect([JSON.stringify(params).includes('strict'), droppedParams]).toEqual([false, ['tools']]);
+    // One that is not on offer is no reason for a refusal.
+    expect(refusedFields('tools.0.strict', { ...body, tools: [strict(other), weather] }, new Set())).toEqual([]);
   });
 
   it('says that names of people are lost, not those of tools', () => {
