@@ -55,6 +55,7 @@ const provider = z.strictObject({
     .url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' })
     .refine((url) => !/^\w+:\/\/[^/]*@/.test(url), 'no user name or password in it: fetch refuses such a URL')
     .optional(),
+  proxy: z.url({ protocol: /^https?$/, error: 'the URL of a proxy, such as http://proxy.example.com:3128' }).optional(),
   stream_usage: z.boolean().default(true),
 });
 

@@ -1,6 +1,6 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
-import { Agent, type Dispatcher, interceptors, request } from 'undici';
+import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
 import { GatewayError, messageOf, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { gathered } from './answer-limit.ts';
@@ -10,6 +10,8 @@ import { askForWhole } from './whole-answer.ts';
 export interface UpstreamHttpOptions {
   /** The provider's, as configured. */
   url: URL;
+  /** What it is reached by, its user's name and password within it; null: directly. */
+  proxy: string | null;
   /** Never to appear in anything that leaves the provider. */
   secrets: readonly string[];
   clock: Clock;
@@ -58,9 +60,10 @@ export class UpstreamStatusError extends Error {
  */
 export class UpstreamHttp {
   /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
-  readonly #pools = new Map<number, { agent: Agent; following: Dispatcher }>();
+  readonly #pools = new Map<number, { agent: Dispatcher; following: Dispatcher }>();
   readonly #stale: StaleConnections;
   readonly #url: URL;
+  readonly #proxy: string | null;
   /**
    * The upstream has redirected. Only then are requests sent so that redirections are followed: what undici keeps for that
    * takes some 5 % of the main thread's time per request.
@@ -70,10 +73,11 @@ export class UpstreamHttp {
 
   constructor(options: UpstreamHttpOptions) {
     this.#url = options.url;
+    this.#proxy = options.proxy;
     this.#stale = new StaleConnections(options.clock);
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
     // As they are and as a URL or a JSON string may have them.
-    this.#secrets = options.secrets
+    this.#secrets = [...options.secrets, ...(options.proxy ? [options.proxy, new URL(options.proxy).password] : [])]
       .filter((secret) => secret.length >= SHORTEST_SECRET)
       .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
   }
@@ -172,12 +176,10 @@ export class UpstreamHttp {
     let pool = this.#pools.get(connectTimeoutMs);
     if (!pool) {
       // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
-      const agent = new Agent({
-        connect: this.#stale.connector(connectTimeoutMs),
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        keepAliveTimeout: 30_000,
-      });
+      const limits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
+      const agent = this.#proxy
+        ? new ProxyAgent({ ...limits, uri: this.#proxy, proxyTls: { timeout: connectTimeoutMs } })
+        : new Agent({ ...limits, connect: this.#stale.connector(connectTimeoutMs) });
       const redirect = interceptors.redirect({
         maxRedirections: MAX_REDIRECTIONS,
         stripHeadersOnCrossOriginRedirect: ['authorization', 'x-api-key'],

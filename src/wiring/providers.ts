@@ -28,6 +28,7 @@ function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
   const options = {
     apiKey: provider.api_key ?? '',
     baseUrl: provider.base_url ?? null,
+    proxy: provider.proxy ?? null,
     clock,
   };
   return provider.type === 'anthropic'

@@ -28,6 +28,8 @@ const SAMPLING_VERSION = '2023-06-01';
 export interface AnthropicProviderOptions {
   apiKey: string;
   baseUrl: string | null;
+  /** URL of the proxy that the provider is reached by; absent or null: directly. */
+  proxy?: string | null;
   clock: Clock;
 }
 
@@ -47,6 +49,7 @@ export class AnthropicProvider implements Provider {
     this.#http = new UpstreamHttp({
       url: this.#url,
       secrets: [options.apiKey, ...keysIn(this.#url)],
+      proxy: options.proxy ?? null,
       clock: options.clock,
     });
     // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.

@@ -25,6 +25,8 @@ export interface OpenAIProviderOptions {
   baseUrl: string | null;
   /** False for servers that refuse `stream_options`; their streams then tell no usage. */
   streamUsage: boolean;
+  /** URL of the proxy that the provider is reached by; absent or null: directly. */
+  proxy?: string | null;
   clock: Clock;
 }
 
@@ -45,6 +47,7 @@ export class OpenAIProvider implements Provider {
     this.#http = new UpstreamHttp({
       url: this.#url,
       secrets: [options.apiKey, ...keysIn(this.#url)],
+      proxy: options.proxy ?? null,
       clock: options.clock,
     });
     this.#headers = {

@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../src/domain/errors.ts';
+import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { callOf } from './contract.ts';
+import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+
+const PASSWORD = 'secret-of-the-proxy';
+const AUTHORIZATION = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`;
+
+/** Forwards plain requests and opens tunnels, for whoever has the password. */
+async function startProxy() {
+  const asked: string[] = [];
+  const isKnown = ({ headers }: IncomingMessage) => headers['proxy-authorization'] === AUTHORIZATION;
+  const server = createServer((incoming: IncomingMessage, outgoing: ServerResponse) => {
+    asked.push(`${incoming.method} ${incoming.url}`);
+    if (!isKnown(incoming)) return void outgoing.writeHead(407).end();
+    const { 'proxy-authorization': _, ...headers } = incoming.headers;
+    const onward = request(incoming.url ?? '', { method: incoming.method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    incoming.pipe(onward);
+  });
+  server.on('connect', (incoming: IncomingMessage, client: Socket) => {
+    asked.push(`CONNECT ${incoming.url}`);
+    if (!isKnown(incoming)) return void client.end('HTTP/1.1 407 No\r\n\r\n');
+    const [host, port] = (incoming.url ?? '').split(':');
+    const onward = connect(Number(port), host, () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(client).pipe(onward);
+    });
+    for (const socket of [onward, client]) socket.on('error', () => onward.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { asked, server, host: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+describe('a provider behind a proxy', () => {
+  let upstream: FakeUpstream;
+  let proxy: Awaited<ReturnType<typeof startProxy>>;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+    upstream.respond = answerJson(fixture('openai/tools.json'));
+    proxy = await startProxy();
+  });
+  afterAll(async () => {
+    proxy.server.closeAllConnections();
+    proxy.server.close();
+    await upstream.close();
+  });
+
+  const provider = (user: string, baseUrl = upstream.url) =>
+    new OpenAIProvider({
+      apiKey: 'key-of-provider',
+      baseUrl,
+      proxy: `http://${user}@${proxy.host}`,
+      streamUsage: true,
+      clock: systemClock,
+    });
+
+  it('is asked by way of it, with its key', async () => {
+    const behind = provider(`ann:${PASSWORD}`);
+    const before = proxy.asked.length;
+    expect((await behind.complete(callOf({}))).finishReason).toBe('tool_calls');
+    expect(proxy.asked.slice(before)).toEqual([`POST ${upstream.url}/chat/completions`]);
+    expect(upstream.requests.at(-1)?.headers.authorization).toBe('Bearer key-of-provider');
+    await behind.close();
+  });
+
+  it('is reached by a tunnel where it speaks TLS, and fails without its password in any word of it', async () => {
+    const wrong = 'wrong-password-of-ann';
+    for (const baseUrl of [upstream.url, upstream.url.replace('http:', 'https:')]) {
+      const behind = provider(`ann:${wrong}`, baseUrl);
+      const failure = await behind.complete(callOf({})).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(UpstreamError);
+      expect(JSON.stringify([failure, (failure as Error).message])).not.toContain(wrong);
+      await behind.close();
+    }
+    expect(proxy.asked.at(-1)).toBe(`CONNECT ${new URL(upstream.url).host}`);
+  });
+});
