@@ -8,8 +8,8 @@ import type { AttachedTokens } from '../domain/context.ts';
  */
 const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };
-/** Of a file that the upstream has already, known here by its id alone. */
-const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 100_000 };
+/** Of a file that the upstream has or fetches, known here by its id or address alone. */
+const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
 /** Characters of base64 for 3 bytes. */
 const BASE64 = 4 / 3;
 
@@ -25,20 +25,24 @@ export function attachedTokens(parts: readonly JsonObject[]): AttachedTokens {
 }
 
 function tokensOf(part: JsonObject): AttachedTokens {
-  if (part.type === 'input_audio' && isJsonObject(part.input_audio)) return bySize(part.input_audio.data, SOUND);
-  if (part.type === 'image_url') return bySize(pdfIn(part.image_url), FILE);
-  if (part.type !== 'file') return bySize(null, FILE);
-  const file = isJsonObject(part.file) ? part.file : {};
-  return typeof file.file_data === 'string' ? bySize(file.file_data, FILE) : FILE_ELSEWHERE;
+  if (part.type === 'input_audio') return bySize(stringIn(part.input_audio, 'data'), SOUND);
+  if (part.type === 'file') {
+    const data = stringIn(part.file, 'file_data');
+    // Some servers take addresses there.
+    return data === '' || /^https?:/i.test(data) ? FILE_ELSEWHERE : bySize(data, FILE);
+  }
+  // Whatever else some servers take (videos, PDF files sent as images); images themselves are counted by their number.
+  const url = typeof part.type === 'string' ? stringIn(part[part.type], 'url') : '';
+  return /^data:(?!image\/)/i.test(url) ? bySize(url, FILE) : bySize('', FILE);
 }
 
-/** Some clients send PDF files as images. */
-function pdfIn(image: unknown): unknown {
-  const url = isJsonObject(image) ? image.url : null;
-  return typeof url === 'string' && url.startsWith('data:application/pdf') ? url : null;
+/** A member of an object, or the text that stands in its place; empty where there is none. */
+function stringIn(value: unknown, name: string): string {
+  const found = isJsonObject(value) ? value[name] : value;
+  return typeof found === 'string' ? found : '';
 }
 
-function bySize(base64: unknown, bytes: { likely: number; least: number }): AttachedTokens {
-  const size = typeof base64 === 'string' ? base64.length / BASE64 : 0;
+function bySize(base64: string, bytes: { likely: number; least: number }): AttachedTokens {
+  const size = base64.length / BASE64;
   return { likely: Math.ceil(size / bytes.likely), most: Math.ceil(size / bytes.least) };
 }

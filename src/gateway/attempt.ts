@@ -84,7 +84,8 @@ function moreTelling(before: unknown, now: unknown): unknown {
   // That one provider's form has no words for the request says less than an upstream's own answer.
   if (!(now instanceof UpstreamError)) return before;
   // Clients shorten what was too long; nothing helps them where a larger model refuses for good.
-  return isTooLong(before) && now.failure === 'status' && !mayPass(now) ? before : now;
+  const isRefusal = now.failure === 'status' && !mayPass(now) && !isTooLong(now);
+  return isTooLong(before) && isRefusal ? before : now;
 }
 
 /** @throws what the call failed with, once `onFailure` was told */

@@ -23,12 +23,15 @@ const BEGINNINGS = [
   'Model Not Exist',
 ];
 
+/** Of another gateway like this one, whose code is OpenAI's: what is left may be enough for a smaller request. */
+const BUDGET = 'The budget of key "';
+
 /**
  * True when the upstream's error is about the account, its key or the model as such, so that any request would meet it.
  * @param error of the answer's body: `code` and `message`
  */
 export function isUnusable({ code, message }: JsonObject): boolean {
-  if (CODES.has(code)) return true;
+  if (CODES.has(code)) return typeof message !== 'string' || !message.startsWith(BUDGET);
   return typeof message === 'string' && BEGINNINGS.some((beginning) => message.startsWith(beginning));
 }
 

@@ -151,8 +151,7 @@ export class UpstreamHttp {
   /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass, secrets redacted. */
   toUpstreamError(error: unknown, signal: AbortSignal, failure: 'connection' | 'interrupted' = 'connection'): unknown {
     if (signal.aborted) return signal.reason;
-    // A stack that is used up is a fault of ours, and says nothing of the upstream.
-    if (error instanceof GatewayError || error instanceof RangeError) return error;
+    if (error instanceof GatewayError) return error;
     if (error instanceof UpstreamError) return this.#redacted(error);
     const message = this.redact(deepestMessage(error));
     return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);

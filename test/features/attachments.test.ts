@@ -9,11 +9,16 @@ describe('tokens of attachments', () => {
     [{ type: 'file', file: { filename: 'a.pdf', file_data: DATA } }, 1500, 7500],
     [{ type: 'image_url', image_url: { url: `data:application/pdf;base64,${DATA}` } }, 1502, 7506],
     [{ type: 'input_audio', input_audio: { data: DATA, format: 'mp3' } }, 38, 300],
-    [{ type: 'file', file: { file_id: 'file-1' } }, 5000, 100_000],
+    [{ type: 'file', file: { file_id: 'file-1' } }, 5000, 50_000],
+    [{ type: 'file', file: { file_data: 'https://example.com/a.pdf' } }, 5000, 50_000],
+    [{ type: 'file', file: { file_data: '' } }, 5000, 50_000],
+    [{ type: 'image_url', image_url: `DATA:Application/pdf;base64,${DATA}` }, 1502, 7506],
+    [{ type: 'video_url', video_url: { url: `data:video/mp4;base64,${DATA}` } }, 1501, 7505],
+    [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }, 0, 0],
     [{ type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } }, 0, 0],
     [{ type: 'text', text: DATA }, 0, 0],
     [{ type: 'input_audio', input_audio: 7 }, 0, 0],
-    [{ type: 'file' }, 5000, 100_000],
+    [{ type: 'file' }, 5000, 50_000],
   ])('%#: likely %i, at most %i', (part, likely, most) => {
     expect(attachedTokens([part])).toEqual({ likely, most });
     expect(attachedTokens([part, { type: 'text' }, part])).toEqual({ likely: 2 * likely, most: 2 * most });

@@ -49,6 +49,11 @@ describe('a request that is too long for its model', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '3']);
   });
 
+  it('is told in the words of the larger one where it was too long for both', async () => {
+    const both = await start([400, TOO_LONG], [400, { ...TOO_LONG, message: 'Still too long.' }], LARGER);
+    expect((await both.chat()).json.error.message).toBe('Still too long.');
+  });
+
   it('is not meant by a server that fails with these words', async () => {
     const { chat, calls } = await start([503, { message: 'Crashed: maximum context length is 8000 tokens.' }]);
     expect([(await chat()).headers.get('x-mixllm-model'), calls()]).toEqual(['big', [1, 1]]);
@@ -71,6 +76,13 @@ describe('a model that cannot be used, whatever is asked', () => {
   });
 });
 
+it('a gateway behind this one that has too little budget left for a request is no model that cannot be used', async () => {
+  const message = 'The budget of key "a" ($0.5 per day) has $0.49 left, which no model\'s worst case fits into.';
+  const { gateway, chat } = await start([429, { message, code: 'insufficient_quota' }]);
+  for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
+  expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
+});
+
 describe('what only some models take', () => {
   it.each<Refusal>([
     [400, { message: 'registry.ollama.ai/library/gemma:2b does not support tools' }],
@@ -88,6 +100,8 @@ describe('what only some models take', () => {
     [400, { message: "Unknown parameter: 'temprature'.", code: 'unknown_parameter', param: 'temprature' }],
     [400, { message: 'Please tell me: does it say "Your credit balance is too low"?' }],
     [422, { message: 'messages is required' }],
+    [400, { message: "Invalid 'tools[0].function.name': 'it does not support tools'." }],
+    [400, { message: 'Invalid name: "x exceeded model token limit".' }],
   ])('is not what the client did wrong: %i %j', async (...refusal) => {
     const { chat, calls } = await start(refusal);
     expect([(await chat()).json.error, calls()]).toEqual([refusal[1], [1, 0]]);

@@ -116,6 +116,19 @@ describe('tokens per minute', () => {
   });
 });
 
+describe('tokens per minute of files', () => {
+  it('are guessed by their size, and the guess alone refuses none for ever', async () => {
+    const clock = new ManualClock();
+    const config = withKeys({ name: 'team', key: TEAM, tpm: 700 });
+    const models = { big: { capabilities: ['files'] } };
+    const gateway = kept(await startTestGateway({ clock, config, models }));
+    const file = { type: 'file', file: { file_data: 'A'.repeat(400_000) } };
+    const send = () => chat(gateway, TEAM, { messages: [{ role: 'user', content: [file] }] });
+    const [one, other] = await Promise.all([send(), send()]);
+    expect([one.status, other.status].toSorted()).toEqual([200, 429]);
+  });
+});
+
 describe('a budget', () => {
   const usage = { inputTokens: 20, outputTokens: 80 };
   const models = { big: PLAIN_PRICE };

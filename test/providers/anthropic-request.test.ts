@@ -150,7 +150,8 @@ describe('messages', () => {
     };
     expect(typeOf('data:image/png;base64,/9j/4AAQSkZJRg==')).toBe('image/jpeg');
     expect(typeOf('data:application/octet-stream;base64,iVBORw0KGgoAAAA=')).toBe('image/png');
-    expect(typeOf('data:image/webp;base64,UklGRiQAAABXRUJQ')).toBe('image/webp');
+    expect(typeOf('data:image/jpeg;base64,UklGRiQAAABXRUJQVlA4IA==')).toBe('image/webp');
+    expect(typeOf('data:image/gif;base64,AAAA')).toBe('image/gif');
   });
 
   it('trims the white space that Anthropic refuses at the end of a prefilled answer', () => {
@@ -315,7 +316,14 @@ describe('parameters', () => {
     [{ reasoning_effort: 'high', max_tokens: 50 }, { max_tokens: 50, output_config: { effort: 'high' } }, []],
     [{ reasoning_effort: 'minimal' }, { output_config: { effort: 'low' } }, ['reasoning_effort']],
     [{ reasoning_effort: 'none' }, { thinking: { type: 'disabled' } }, []],
-    [{ thinking: { type: 'adaptive' } }, { thinking: { type: 'adaptive' } }, []],
+    [{ thinking: { type: 'adaptive' } }, { max_tokens: 16_384, thinking: { type: 'adaptive' } }, []],
+    [
+      { thinking: { type: 'disabled' }, reasoning_effort: 'high' },
+      { thinking: { type: 'disabled' }, output_config: { effort: 'high' } },
+      [],
+    ],
+    [{ user: 'a@b.c', safety_identifier: 'u-3' }, { metadata: { user_id: 'u-3' } }, ['user']],
+    [{ safety_identifier: 'u-3', user: 'u-4' }, { metadata: { user_id: 'u-4' } }, []],
     [{ service_tier: 'auto' }, {}, []],
     [{ service_tier: 'default' }, { service_tier: 'standard_only' }, []],
     [{ service_tier: 'flex' }, {}, ['service_tier']],

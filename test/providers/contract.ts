@@ -308,13 +308,10 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(upstream.requests).toHaveLength(0);
     });
 
-    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}', '{"choices":[]}'])(
-      'finds %j unreadable',
-      async (text) => {
-        upstream.respond = answerJson(text);
-        expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
-      },
-    );
+    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}'])('finds %j unreadable', async (text) => {
+      upstream.respond = answerJson(text);
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
+    });
 
     it('finds a status unreadable that HTTP does not know: it could not be passed on', async () => {
       upstream.respond = (response) => void response.writeHead(999).end('{}');

@@ -422,6 +422,23 @@ describe('AnthropicProvider', () => {
     expect(upstream.requests).toHaveLength(3);
   });
 
+  it('sends again with less room for thought than the model refuses, and remembers', async () => {
+    upstream.requests.length = 0;
+    upstream.respond = (response, request) =>
+      (request.body.max_tokens as number) > 8192
+        ? answerJson(
+            refusal('max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens for this model'),
+            400,
+          )(response, request)
+        : answerJson(message)(response, request);
+    for (let i = 0; i < 2; i++) {
+      expect((await provider.complete(callOf({ reasoning_effort: 'high' }))).droppedParams).toEqual([]);
+    }
+    expect(upstream.requests.map(({ body }) => body.max_tokens)).toEqual([16_384, 4096, 4096]);
+    // The client's own is its own matter.
+    await expect(provider.complete(callOf({ max_tokens: 9000 }))).rejects.toMatchObject({ status: 400 });
+  });
+
   it('remembers nothing that an answer only quotes of the request', async () => {
     upstream.respond = answerJson(refusal("Tool 'top_k unsupported' not found in provided tools"), 400);
     await expect(provider.complete(callOf({ top_k: 5 }))).rejects.toMatchObject({ status: 400 });

@@ -79,6 +79,7 @@ function imageBlock(image: unknown, path: string): PartBlock {
 
 /** Anthropic refuses what is not of the type that it bears, and clients often guess that. */
 function typeByContent(base64: string): ImageMediaType | undefined {
+  if (base64.startsWith('UklGR') && base64.startsWith('RUJQ', 12)) return 'image/webp';
   return BEGINNINGS.find(([beginning]) => base64.startsWith(beginning))?.[1];
 }
 

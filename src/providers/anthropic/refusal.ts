@@ -1,4 +1,4 @@
-import type { ChatBody } from '../../domain/chat.ts';
+import { type ChatBody, requestedMaxTokens } from '../../domain/chat.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -15,11 +15,17 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
   tools: /\btools\.\d+\.|\bstrict\b/,
 };
 
+/** Stands among the refused fields for what the gateway adds to its own limit of output tokens. No client's field has its name. */
+export const ROOM_FOR_THOUGHT = 'room for thought';
+
 /**
  * The client's fields that a 400 is about, to be left out or put otherwise when the request is sent again.
  * @param answer the body of Anthropic's error @param without fields that were not sent
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
+  // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was ours.
+  const isOurLimit = requestedMaxTokens(body) === null && !without.has(ROOM_FOR_THOUGHT);
+  if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(answer)) return [ROOM_FOR_THOUGHT];
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
     .filter(([name]) => name !== 'tools' || hasStrictTool(body))
@@ -32,7 +38,7 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
 
 /** True when the answer speaks of the model in general, not of this request's combination of fields. */
 export function isLastingRefusal(answer: string): boolean {
-  return /deprecated|not support|unsupported|Extra inputs/i.test(answer);
+  return /deprecated|not support|unsupported|Extra inputs|maximum allowed number of output tokens/i.test(answer);
 }
 
 /** True when the answer says that another model may take the request: recent ones no longer continue an answer's beginning. */

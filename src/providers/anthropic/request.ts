@@ -2,6 +2,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
+import { ROOM_FOR_THOUGHT } from './refusal.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
@@ -29,8 +30,8 @@ export interface RequestOptions {
 /** Anthropic demands a limit; this one is within every model's own. */
 const DEFAULT_MAX_TOKENS = 4096;
 /** What is asked to think for long is one of the models whose own limit is far above. */
-const ROOM_FOR_THOUGHT = 12_288;
-const MUCH_THOUGHT: ReadonlySet<string> = new Set(['medium', 'high', 'xhigh', 'max']);
+const THOUGHT_TOKENS = 12_288;
+const MUCH_THOUGHT: ReadonlySet<unknown> = new Set(['medium', 'high', 'xhigh', 'max']);
 
 const LONGEST_USER_ID = 256;
 /** E-mail addresses and telephone numbers. */
@@ -49,7 +50,7 @@ const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
 export function toMessagesRequest(body: ChatBody, options: RequestOptions): MessagesRequest {
   const params: MessagesParams = {
     model: options.model,
-    max_tokens: maxTokens(body, options.maxOutputTokens),
+    max_tokens: maxTokens(body, options),
     ...toConversation(body.messages),
   };
   const droppedParams = Object.entries(body)
@@ -89,16 +90,23 @@ export function usesSampling(params: SamplingParams): boolean {
   return params.temperature !== undefined || params.top_p !== undefined || params.top_k !== undefined;
 }
 
-function maxTokens(body: ChatBody, limit: number | null): number {
+function maxTokens(body: ChatBody, { maxOutputTokens: limit, without }: RequestOptions): number {
   // More than the model can write would be refused; the answer is the same with the model's own limit.
-  return Math.min(requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body), limit ?? Number.POSITIVE_INFINITY);
+  const limits = [
+    requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body, without),
+    limit ?? Number.POSITIVE_INFINITY,
+  ];
+  return Math.min(...limits);
 }
 
 /** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */
-function defaultMaxTokens({ thinking, reasoning_effort }: ChatBody): number {
-  const thinks = typeof reasoning_effort === 'string' && MUCH_THOUGHT.has(reasoning_effort);
+function defaultMaxTokens({ thinking, reasoning_effort: effort }: ChatBody, without?: ReadonlySet<string>): number {
   const budget = isJsonObject(thinking) ? tokenCount(thinking.budget_tokens) : null;
-  return DEFAULT_MAX_TOKENS + (budget ?? (thinks ? ROOM_FOR_THOUGHT : 0));
+  if (budget !== null) return DEFAULT_MAX_TOKENS + budget;
+  const isOff = isJsonObject(thinking) ? thinking.type !== 'adaptive' : !MUCH_THOUGHT.has(effort);
+  // Models that take no effort, or no such limit, are those with little room.
+  const isSmall = without?.has('reasoning_effort') || without?.has(ROOM_FOR_THOUGHT);
+  return DEFAULT_MAX_TOKENS + (isOff || isSmall ? 0 : THOUGHT_TOKENS);
 }
 
 /** Writes one field into `params`. False when it is lost or changed. */
@@ -166,7 +174,7 @@ const TRANSLATIONS: Record<string, Translation> = {
     return effort === value;
   },
   user: (value, params) => setUser(params, value),
-  safety_identifier: (value, params, body) => typeof body.user === 'string' || setUser(params, value),
+  safety_identifier: (value, params, body) => isUserId(body.user) || setUser(params, value),
   service_tier(value, params) {
     // OpenAI's "default" is the standard tier; "auto" means the same on both sides and is the default on both.
     if (value === 'default' || value === 'standard_only') params.service_tier = 'standard_only';
@@ -224,8 +232,11 @@ function setNumber(params: SamplingParams, name: keyof SamplingParams, value: un
 }
 
 /** Anthropic wants ids that say nothing of the person, and refuses what looks like an address, or is longer. */
+function isUserId(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= LONGEST_USER_ID && !PERSONAL.test(value);
+}
+
 function setUser(params: MessagesParams, value: unknown): boolean {
-  if (typeof value !== 'string' || value.length > LONGEST_USER_ID || PERSONAL.test(value)) return false;
-  params.metadata = { user_id: value };
-  return true;
+  if (isUserId(value)) params.metadata = { user_id: value };
+  return isUserId(value);
 }

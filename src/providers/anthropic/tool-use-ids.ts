@@ -1,3 +1,6 @@
+/** Ids are some 30 characters. */
+const LONGEST = 200;
+
 /**
  * Ids of tool calls as Anthropic takes them: of its own characters, and each once in a conversation. Other vendors' ids may
  * hold more characters, and some models number the calls of every turn anew. A result has the id of the last call before it
@@ -25,5 +28,5 @@ export class ToolUseIds {
 }
 
 function allowed(id: string): string {
-  return id.replace(/[^a-zA-Z0-9_-]/g, '_');
+  return id.slice(0, LONGEST).replace(/[^a-zA-Z0-9_-]/g, '_');
 }

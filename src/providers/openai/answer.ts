@@ -13,7 +13,7 @@ import type { AnswerFacts } from '../provider.ts';
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
 export function readCompletion(json: string): AnswerFacts & { characters: number; toolCallIds: string[] } {
   const completion = parseObject(json);
-  if (!completion || !Array.isArray(completion.choices) || completion.choices.length === 0) {
+  if (!completion || !Array.isArray(completion.choices)) {
     const failure = completion && failureIn(completion);
     if (failure) throw errorInSuccess(failure, 'unreadable');
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');

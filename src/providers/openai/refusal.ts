@@ -68,7 +68,7 @@ export function isTooLong(answer: string): boolean {
   return (
     code === 'context_length_exceeded' ||
     type === 'exceed_context_size_error' ||
-    (typeof message === 'string' && TOO_LONG.test(message))
+    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(message)))
   );
 }
 
@@ -83,7 +83,10 @@ export function saysUnusable(answer: string): boolean {
  * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered.
  */
 const CANNOT =
-  /\bdoes not support (tools|images|vision|thinking)\b|^"auto" tool choice requires\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
+  /\bdoes not support (tools|images|vision|thinking)\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
+
+/** vLLM's. */
+const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 
 /** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
@@ -94,7 +97,16 @@ function isBeyondModel({ code, message, param }: JsonObject): boolean {
   if (typeof message !== 'string') return false;
   const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
   const field = code === 'unknown_parameter' ? param : unknown;
-  return CANNOT.test(message) || (typeof field === 'string' && ANTHROPICS.test(field));
+  return (
+    TOOLS_NOT_SET_UP.test(message) ||
+    CANNOT.test(withoutQuotes(message)) ||
+    (typeof field === 'string' && ANTHROPICS.test(field))
+  );
+}
+
+/** Names and values of the request may say anything, and a message may quote them. */
+function withoutQuotes(message: string): string {
+  return message.replace(/(?<!\w)'.*'|".*"/gs, '');
 }
 
 function errorOf(answer: string): JsonObject | null {

@@ -178,6 +178,13 @@ describe('attempt', () => {
     expect(alone.calls).toHaveLength(1);
   });
 
+  it('asks no arm again whose account is refused', async () => {
+    const refused = new UpstreamError('status', 'no', { status: 429, unusable: true });
+    const { plan, calls, clock } = scripted({ a: [refused], b: ['yes'] });
+    await settled(attempt(plan), clock);
+    expect(calls).toEqual(['a@0', 'b@0']);
+  });
+
   it('asks only arms that are known to take more for what was too long for one', async () => {
     const tooLong = (arm: string) => new UpstreamError('status', arm, { status: 400, tooLong: true });
     const windows: Record<string, number | null> = { a: 8000, b: null, c: 8000, d: 16_000, e: 9000, f: 32_000 };
