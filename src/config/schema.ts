@@ -24,7 +24,7 @@ export const modelSchema = z.strictObject({
   // Ids travel in headers and URLs.
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'letters, digits and . _ : / @ + -, 128 at most'),
   provider: z.string(),
-  model: z.string().min(1).optional(),
+  model: z.string().min(1).max(512).optional(),
   price,
   context_window: z.number().int().positive().optional(),
   max_output_tokens: z.number().int().positive().optional(),
@@ -55,9 +55,24 @@ const provider = z.strictObject({
     .url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' })
     .refine((url) => !/^\w+:\/\/[^/]*@/.test(url), 'no user name or password in it: fetch refuses such a URL')
     .optional(),
-  proxy: z.url({ protocol: /^https?$/, error: 'the URL of a proxy, such as http://proxy.example.com:3128' }).optional(),
+  proxy: z
+    .url({ protocol: /^https?$/, error: 'the URL of a proxy, such as http://proxy.example.com:3128' })
+    .refine((url) => isBare(url), 'no path or query in it, and a % of its password written as %25')
+    .optional(),
   stream_usage: z.boolean().default(true),
 });
+
+/** What a proxy is asked by: no more than where it is and who asks, in a form that can be decoded. */
+function isBare(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { pathname, search, hash, username, password } = new URL(url);
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    return false;
+  }
+  return pathname === '/' && search === '' && hash === '';
+}
 
 /** As a browser tells it: in lower case, without a path, and without the port that its scheme implies. */
 const origin = z
@@ -215,7 +230,7 @@ export const configSchema = z.strictObject({
   embedding: z
     .strictObject({
       kind: z.enum(['lexical', 'transformers']).default('lexical'),
-      model: z.string().min(1).optional(),
+      model: z.string().min(1).max(512).optional(),
       map: z.string().min(1).optional(),
       timeout_ms: z.number().int().positive().max(60_000).default(250),
     })

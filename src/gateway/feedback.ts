@@ -54,6 +54,9 @@ const LOOK_AGAIN_AFTER_MS = [50, 200];
 /** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
 const MOST_EVENTS_OF_A_DECISION = 1000;
 
+/** Each source's rating of an answer counts as one: by names made up, one answer could ruin what is known of its model. */
+const MOST_SOURCES_OF_A_DECISION = 10;
+
 /** Characters of all comments on a decision: all are read whenever it is rated or looked at, and ratings take no turn of a key's rates. */
 const MOST_COMMENTS_OF_A_DECISION = 100_000;
 
@@ -163,7 +166,15 @@ function isKnown({ idempotencyKey }: Rating, events: readonly GatewayEvent[]): b
 }
 
 /** @throws GatewayError 400 where the decision has no room for the rating */
-function checkRoom({ comment }: Rating, events: readonly GatewayEvent[]): void {
+function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[]): void {
+  const sources = new Set(events.flatMap((event) => (event.type === 'rated' ? [event.source] : [])));
+  if (!sources.has(source) && sources.size >= MOST_SOURCES_OF_A_DECISION) {
+    throw invalidRequest(
+      `The decision has been rated by ${MOST_SOURCES_OF_A_DECISION} sources, and no more are taken: name few sources, such as "user" and "judge".`,
+      'source',
+      'too_many_sources',
+    );
+  }
   if (events.length >= MOST_EVENTS_OF_A_DECISION) {
     throw invalidRequest(
       `The decision has been rated too often: it holds ${MOST_EVENTS_OF_A_DECISION} events, withdrawn ratings included.`,

@@ -77,7 +77,7 @@ export class UpstreamHttp {
     this.#stale = new StaleConnections(options.clock);
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
     // As they are and as a URL or a JSON string may have them.
-    this.#secrets = [...options.secrets, ...(options.proxy ? [options.proxy, new URL(options.proxy).password] : [])]
+    this.#secrets = [...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]
       .filter((secret) => secret.length >= SHORTEST_SECRET)
       .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
   }
@@ -233,6 +233,13 @@ export const JSON_HEADERS = {
 /** What a URL's query says of keys: some gateways before a model ask for theirs there. */
 export function keysIn(url: URL): string[] {
   return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
+}
+
+/** Its password, in the forms in which a proxy may repeat it. */
+function secretsOfProxy({ href, username, password }: URL): string[] {
+  if (password === '') return [];
+  const [name, word] = [decodeURIComponent(username), decodeURIComponent(password)];
+  return [href, password, word, Buffer.from(`${name}:${word}`).toString('base64')];
 }
 
 /** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DRIFT, LAUNCH, SNAPSHOT_REMAINS } from '../../src/bandit/defaults.ts';
 import { disabledProviders, enabledArms } from '../../src/config/arms.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { MINIMAL, parse } from './support.ts';
 
 /** The example of the design document, word for word. */
@@ -221,5 +221,19 @@ describe('loadConfig', () => {
     expect(() => loadConfig('/nowhere/mixllm.yaml', {})).toThrow(
       /\/nowhere\/mixllm\.yaml cannot be used:\n {2}- .*ENOENT/,
     );
+  });
+});
+
+describe('the URL of a proxy', () => {
+  it.each([
+    ['http://ann:a%20b%40c@proxy.example.com:3128', true],
+    ['https://proxy.example.com', true],
+    ['http://ann:100%@proxy.example.com', false],
+    ['http://proxy.example.com/path', false],
+    ['socks5://proxy.example.com', false],
+  ])('%s: %s', (proxy, isTaken) => {
+    const text = `providers: { p: { type: openai, api_key: k, proxy: "${proxy}" } }\nmodels: [{ id: m, provider: p, price: { input: 1, output: 1 } }]`;
+    if (isTaken) expect(parseConfig(text, 'test.yaml', {}).config.providers.p.proxy).toBe(proxy);
+    else expect(() => parseConfig(text, 'test.yaml', {})).toThrow(/proxy/);
   });
 });

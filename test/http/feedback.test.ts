@@ -82,6 +82,17 @@ describe('ratings', () => {
     ]);
   });
 
+  it('of one decision are taken of ten sources, and no more of names that somebody makes up', async () => {
+    const gateway = kept(await startTestGateway());
+    const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
+    for (let i = 0; i < 10; i++) expect((await rate(gateway, { id, score: 0, source: `s${i}` })).status).toBe(202);
+    const refused = await rate(gateway, { id, score: 0, source: 'one-more' });
+    expect([refused.status, refused.json.error.code]).toEqual([400, 'too_many_sources']);
+    expect((await rate(gateway, { id, score: 1, source: 's3' })).status).toBe(202);
+    await settled(gateway);
+    expect(ratings(gateway, 'big')).toBeCloseTo(10, 9);
+  });
+
   it('of one decision are refused beyond all measure, but one that is sent once more is known', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));

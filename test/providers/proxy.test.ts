@@ -73,7 +73,7 @@ describe('a provider behind a proxy', () => {
   });
 
   it('is reached by a tunnel where it speaks TLS, and fails without its password in any word of it', async () => {
-    const wrong = 'wrong-password-of-ann';
+    const wrong = 'wrong%40password-of-ann';
     for (const baseUrl of [upstream.url, upstream.url.replace('http:', 'https:')]) {
       const behind = provider(`ann:${wrong}`, baseUrl);
       const failure = await behind.complete(callOf({})).catch((error: unknown) => error);

@@ -119,9 +119,9 @@ export class LearnerState extends LearnerParts {
     }
   }
 
-  /** A stream may be rated before it ends. */
+  /** A stream may be rated before it ends. What failed was never awaited, and a rating of it says nothing of the others. */
   #noteRated(events: readonly StoredEvent[]): void {
-    const answer = events.find(({ type }) => type === 'completed');
+    const answer = events.find((event) => event.type === 'completed' && event.outcome === 'ok');
     if (answer && events.some(({ type }) => type === 'rated')) this.awaitedRatings.rated(answer.sequence);
   }
 

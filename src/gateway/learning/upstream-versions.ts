@@ -23,6 +23,8 @@ interface Served {
 
 interface Version {
   upstreamModel: string;
+  /** Whether an answer of it has come since it is that. */
+  hasAnswered: boolean;
   served: Served;
   changes: SnapshotChange[];
 }
@@ -45,10 +47,12 @@ export class UpstreamVersions {
 
   /** An answer has come of this upstream model. @param servedModel the name that it bears, if it does */
   answered(arm: string, upstreamModel: string, servedModel: string | null): void {
-    const version = this.#arms.get(arm) ?? { upstreamModel, served: UNKNOWN, changes: [] };
+    const version = this.#arms.get(arm) ?? { upstreamModel, hasAnswered: true, served: UNKNOWN, changes: [] };
     this.#arms.set(arm, version);
     // One that was under way when the config changed says nothing of the new model.
-    if (servedModel === null || version.upstreamModel !== upstreamModel) return;
+    if (version.upstreamModel !== upstreamModel) return;
+    version.hasAnswered = true;
+    if (servedModel === null) return;
     const { names, other, inARow } = version.served;
     const more = other === servedModel ? inARow + 1 : 1;
     if (names.length === 0 || more >= ANSWERS_OF_OLD) version.served = knownBy(names, servedModel);
@@ -61,11 +65,12 @@ export class UpstreamVersions {
   change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
     const version = this.#arms.get(model);
     if (!version) return false;
-    const { upstreamModel, served } = version;
+    const { upstreamModel, hasAnswered, served } = version;
     if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
     const changes = [...version.changes, { from, to, time, sequence, remains }];
-    if (seenBy === 'answers') this.#arms.set(model, { upstreamModel, served: knownBy(served.names, to), changes });
-    else this.#arms.set(model, { upstreamModel: to, served: UNKNOWN, changes });
+    if (seenBy === 'answers')
+      this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
+    else this.#arms.set(model, { upstreamModel: to, hasAnswered: false, served: UNKNOWN, changes });
     return true;
   }
 
@@ -84,13 +89,17 @@ export class UpstreamVersions {
     return this.#arms.get(arm)?.changes.at(-1) ?? null;
   }
 
-  /** The events of arms whose upstream model is another one than what was learned is of. @param now as `time` */
+  /**
+   * The events of arms whose upstream model is another one than what was learned is of. A name that nothing was learned under
+   * costs nothing to leave: a slip that is corrected at once does not count twice. @param now as `time`
+   */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
     return arms.flatMap(({ id, upstreamModel: to }) => {
-      const from = this.#arms.get(id)?.upstreamModel ?? to;
-      return from === to
-        ? []
-        : [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains }];
+      const version = this.#arms.get(id);
+      if (!version || version.upstreamModel === to) return [];
+      const { upstreamModel: from, hasAnswered } = version;
+      const left = hasAnswered ? remains : 1;
+      return [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains: left }];
     });
   }
 

@@ -141,6 +141,7 @@ describe('LearnerState.fold', () => {
     expect(awaited(rated('b', 'fb', 1))).toEqual([2, 0, 0]);
     expect(awaited(rated('d', 'fb', 1), rated('a', 'late', 0))).toEqual([0, 0, 0]);
     expect(awaited(modelEvent('big', 'model_reset'))).toEqual([0, 0, 1]);
+    expect(awaited(rated('e', 'fb', 0))).toEqual([3, 0, 1]);
     expect(awaited(decided('f'), rated('f', 'early', 1), completed('f'))).toEqual([0, 0, 0]);
   });
 

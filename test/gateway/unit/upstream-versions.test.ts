@@ -88,6 +88,18 @@ describe('a change of the upstream model in the log', () => {
     ]);
   });
 
+  it('costs once however often the config changes before anything answers', () => {
+    const due = (state: LearnerState, upstreamModel: string) =>
+      state.upstreamVersions.changesDue([armOf('big', { upstreamModel })], REMAINS, 0).map(({ remains }) => remains);
+    const learned = [...lives, ...ratings];
+    expect(due(fold(learned), 'v2')).toEqual([REMAINS]);
+    const back = [...learned, changed('v1', 'v2'), { ...changed('v2', 'v1'), remains: 1 }];
+    expect(due(fold([...learned, changed('v1', 'v2')]), 'v1')).toEqual([1]);
+    expect(due(fold(back), 'v3')).toEqual([1]);
+    expect(weightOf(fold(back))).toBeCloseTo(2 * REMAINS, 12);
+    expect(due(fold([...back, ...answered('d', 'v1')]), 'v3')).toEqual([REMAINS]);
+  });
+
   it('counts a late rating of the old model as little as an early one, and one of the new model whole', () => {
     const early = fold([...lives, ...ratings, rated('c', 'fb-c', 1), changed('v1', 'v2')]);
     const late = fold([...lives, ...ratings, changed('v1', 'v2'), rated('c', 'fb-c', 1)]);
