@@ -28,8 +28,11 @@ export async function serve(file: string): Promise<void> {
     log.info({ config: file, models: loaded.config.models.length }, `MixLLM Gateway listens on ${address}/v1`);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
-    const hint = existsSync(file) ? '' : '\nName another file with --config FILE.';
-    console.error(`${messageOf(error)}${hint}`);
+    const hints = [
+      ...(existsSync(file) ? [] : ['Name another file with --config FILE.']),
+      ...(isListenError(error) ? ['Set server.host and server.port in the config, or HOST and PORT, to others.'] : []),
+    ];
+    console.error([messageOf(error), ...hints].join('\n'));
     // Not by exit code alone: a half-started gateway may hold timers.
     process.exit(1);
   }
@@ -107,5 +110,5 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
 }
 
 function isListenError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+  return error instanceof Error && 'syscall' in error && ['listen', 'getaddrinfo'].includes(String(error.syscall));
 }

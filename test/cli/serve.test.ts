@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -109,6 +110,18 @@ describe('mixllm serve', () => {
     expect([missing.status, missing.stderr]).toEqual([1, expect.stringContaining('--config')]);
     const port = mixllm(['serve'], { OPENAI_API_KEY: 'x', PORT: 'http' });
     expect([port.status, port.stderr]).toEqual([1, expect.stringContaining('PORT')]);
+  });
+
+  it('names the way out where the port is taken', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const file = join(folder, 'taken.yaml');
+    writeFileSync(file, config('http://127.0.0.1:9', 0.5));
+    const { child, output } = launch(file, { PORT: String(port) });
+    await once(child, 'exit');
+    expect([child.exitCode, output()]).toEqual([1, expect.stringMatching(/EADDRINUSE.*\n.*server\.port/)]);
+    taken.close();
   });
 
   it('reloads on change and on SIGHUP without dropping a stream, keeps the old config when the new one is bad, and ends in order', async () => {
