@@ -67,7 +67,7 @@ function isBare(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { pathname, search, hash, username, password } = new URL(url);
   try {
-    decodeURIComponent(username + password);
+    [username, password].map(decodeURIComponent);
   } catch {
     return false;
   }

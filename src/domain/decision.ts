@@ -76,6 +76,8 @@ export interface Decision {
   needs: string[];
   inputCharacters: number;
   images: number;
+  /** Input tokens that files and sounds are taken to have, by their size. Absent: none. */
+  attachedTokens?: number;
   /** Answers asked for at once; absent in events of before it was recorded: 1. */
   choices?: number;
   /** Absent where the config asked for no ratings. */

@@ -10,6 +10,8 @@ const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };
 /** Of a file that the upstream has or fetches, known here by its id or address alone. */
 const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
+const NOTHING: AttachedTokens = { likely: 0, most: 0 };
+const ADDRESS = /^\s*https?:/i;
 /** Characters of base64 for 3 bytes. */
 const BASE64 = 4 / 3;
 
@@ -26,14 +28,17 @@ export function attachedTokens(parts: readonly JsonObject[]): AttachedTokens {
 
 function tokensOf(part: JsonObject): AttachedTokens {
   if (part.type === 'input_audio') return bySize(stringIn(part.input_audio, 'data'), SOUND);
+  if (part.type === 'text') return NOTHING;
   if (part.type === 'file') {
     const data = stringIn(part.file, 'file_data');
     // Some servers take addresses there.
-    return data === '' || /^https?:/i.test(data) ? FILE_ELSEWHERE : bySize(data, FILE);
+    const isElsewhere = data === '' || ADDRESS.test(data) || stringIn(part.file, 'file_id') !== '';
+    return isElsewhere ? FILE_ELSEWHERE : bySize(data, FILE);
   }
   // Whatever else some servers take (videos, PDF files sent as images); images themselves are counted by their number.
   const url = typeof part.type === 'string' ? stringIn(part[part.type], 'url') : '';
-  return /^data:(?!image\/)/i.test(url) ? bySize(url, FILE) : bySize('', FILE);
+  if (part.type !== 'image_url' && ADDRESS.test(url)) return FILE_ELSEWHERE;
+  return /^\s*data:(?!image\/)/i.test(url) ? bySize(url, FILE) : NOTHING;
 }
 
 /** A member of an object, or the text that stands in its place; empty where there is none. */

@@ -170,7 +170,7 @@ function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[])
   const sources = new Set(events.flatMap((event) => (event.type === 'rated' ? [event.source] : [])));
   if (!sources.has(source) && sources.size >= MOST_SOURCES_OF_A_DECISION) {
     throw invalidRequest(
-      `The decision has been rated by ${MOST_SOURCES_OF_A_DECISION} sources, and no more are taken: name few sources, such as "user" and "judge".`,
+      `The decision has been rated by ${MOST_SOURCES_OF_A_DECISION} sources, withdrawn ratings included, and no more are taken: name few sources, such as "user" and "judge".`,
       'source',
       'too_many_sources',
     );

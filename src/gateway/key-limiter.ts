@@ -87,9 +87,9 @@ export class KeyLimiter {
     const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
     // A prediction is of one answer.
     const predicted = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
-    // What a file's size says of its tokens is no reason to refuse it for ever: it has the minute to itself.
-    const isGuess = decision.needs.includes('files') || decision.needs.includes('audio');
-    const tokens = isGuess ? Math.min(predicted, key.tpm ?? predicted) : predicted;
+    // What a file's size says of its tokens is no reason to refuse it for ever: at first it counts as half a minute's at most.
+    const guessed = decision.attachedTokens ?? 0;
+    const tokens = predicted - guessed + Math.min(guessed, Math.floor((key.tpm ?? Number.POSITIVE_INFINITY) / 2));
     if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
     const second = account.tokens.add(tokens, now);
     const usd = chosen?.worstCaseUsd ?? 0;

@@ -235,11 +235,11 @@ export function keysIn(url: URL): string[] {
   return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
 }
 
-/** Its password, in the forms in which a proxy may repeat it. */
+/** Who asks it, in the forms in which a proxy may repeat it. */
 function secretsOfProxy({ href, username, password }: URL): string[] {
-  if (password === '') return [];
+  if (username + password === '') return [];
   const [name, word] = [decodeURIComponent(username), decodeURIComponent(password)];
-  return [href, password, word, Buffer.from(`${name}:${word}`).toString('base64')];
+  return [href.replace(/\/$/, ''), password, word, Buffer.from(`${name}:${word}`).toString('base64')];
 }
 
 /** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */

@@ -141,7 +141,7 @@ export class Router {
   }
 
   #common(query: RouteQuery, arms: ArmExplanation[]) {
-    const { needs, inputCharacters, images, choices } = query.profile;
+    const { needs, inputCharacters, images, choices, attached } = query.profile;
     return {
       degraded: null,
       weight: query.weight,
@@ -156,6 +156,7 @@ export class Router {
       needs,
       inputCharacters,
       images,
+      ...(attached && attached.likely > 0 && { attachedTokens: attached.likely }),
       choices,
       arms,
     };

@@ -16,7 +16,9 @@ describe('tokens of attachments', () => {
     [{ type: 'video_url', video_url: { url: `data:video/mp4;base64,${DATA}` } }, 1501, 7505],
     [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }, 0, 0],
     [{ type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } }, 0, 0],
-    [{ type: 'text', text: DATA }, 0, 0],
+    [{ type: 'text', text: `data:text/plain,${DATA}` }, 0, 0],
+    [{ type: 'video_url', video_url: { url: 'https://example.com/a.mp4' } }, 5000, 50_000],
+    [{ type: 'file', file: { file_id: 'file-1', file_data: 'x' } }, 5000, 50_000],
     [{ type: 'input_audio', input_audio: 7 }, 0, 0],
     [{ type: 'file' }, 5000, 50_000],
   ])('%#: likely %i, at most %i', (part, likely, most) => {

@@ -112,6 +112,17 @@ describe('a request that is too long for the model', () => {
     [{ error: { message: 'The input token count (1200000) exceeds the maximum number of tokens allowed.' } }, true],
     [[{ error: { code: 400, message: 'The input token count (1200000) exceeds the maximum number allowed.' } }], true],
     [{ message: "The input (12345 tokens) is longer than the model's context length (8192 tokens)." }, true],
+    [
+      {
+        error: {
+          message: `litellm.BadRequestError: Hosted_vllmException - ${JSON.stringify({ object: 'error', message: "This model's maximum context length is 8192 tokens." })}`,
+        },
+      },
+      true,
+    ],
+    [{ message: "You passed 9 input tokens. However, the model's context length is only 8 tokens." }, true],
+    [{ message: "Request 'abc': the input is longer than the model's context length." }, true],
+    [{ message: "Invalid name: 'x' is longer than the model's context length 'y'." }, false],
     [{ error: { message: 'Your request exceeded model token limit: 8192' } }, true],
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
     ['maximum context length', false],

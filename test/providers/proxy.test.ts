@@ -72,6 +72,13 @@ describe('a provider behind a proxy', () => {
     await behind.close();
   });
 
+  it('may be a proxy that knows its users by name alone, which is a secret then', async () => {
+    const behind = provider('token-of-the-team');
+    const failure = await behind.complete(callOf({})).catch((error: unknown) => error);
+    expect(JSON.stringify([failure, (failure as Error).message])).not.toContain('token-of-the-team');
+    await behind.close();
+  });
+
   it('is reached by a tunnel where it speaks TLS, and fails without its password in any word of it', async () => {
     const wrong = 'wrong%40password-of-ann';
     for (const baseUrl of [upstream.url, upstream.url.replace('http:', 'https:')]) {

@@ -138,8 +138,8 @@ export class Announcements {
       if (this.#changing.get(model) === to) continue;
       this.#changing.set(model, to);
       metrics.snapshotChanges.inc({ model });
-      const effect = remains < 1 ? 'what was learned is trusted less' : 'nothing was learned since the last change';
-      log.warn({ model, from, to, remains }, `The upstream model has changed: ${effect}.`);
+      const effect = remains < 1 ? ': what was learned is trusted less' : '';
+      log.warn({ model, from, to, remains }, `The upstream model has changed${effect}.`);
       record(event);
     }
   }

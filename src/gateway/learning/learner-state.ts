@@ -27,7 +27,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 19;
+const FOLD_VERSION = 20;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];

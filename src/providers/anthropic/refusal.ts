@@ -1,4 +1,5 @@
 import { type ChatBody, requestedMaxTokens } from '../../domain/chat.ts';
+import { ROOM_FOR_THOUGHT, wantsRoom } from './room-for-thought.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -15,16 +16,13 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
   tools: /\btools\.\d+\.|\bstrict\b/,
 };
 
-/** Stands among the refused fields for what the gateway adds to its own limit of output tokens. No client's field has its name. */
-export const ROOM_FOR_THOUGHT = 'room for thought';
-
 /**
  * The client's fields that a 400 is about, to be left out or put otherwise when the request is sent again.
  * @param answer the body of Anthropic's error @param without fields that were not sent
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was ours.
-  const isOurLimit = requestedMaxTokens(body) === null && !without.has(ROOM_FOR_THOUGHT);
+  const isOurLimit = wantsRoom(body) && requestedMaxTokens(body) === null && !without.has(ROOM_FOR_THOUGHT);
   if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(answer)) return [ROOM_FOR_THOUGHT];
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))

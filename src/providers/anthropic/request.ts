@@ -2,7 +2,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
-import { ROOM_FOR_THOUGHT } from './refusal.ts';
+import { ROOM_FOR_THOUGHT, THOUGHT_TOKENS, wantsRoom } from './room-for-thought.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
@@ -29,9 +29,6 @@ export interface RequestOptions {
 
 /** Anthropic demands a limit; this one is within every model's own. */
 const DEFAULT_MAX_TOKENS = 4096;
-/** What is asked to think for long is one of the models whose own limit is far above. */
-const THOUGHT_TOKENS = 12_288;
-const MUCH_THOUGHT: ReadonlySet<unknown> = new Set(['medium', 'high', 'xhigh', 'max']);
 
 const LONGEST_USER_ID = 256;
 /** E-mail addresses and telephone numbers. */
@@ -100,13 +97,12 @@ function maxTokens(body: ChatBody, { maxOutputTokens: limit, without }: RequestO
 }
 
 /** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */
-function defaultMaxTokens({ thinking, reasoning_effort: effort }: ChatBody, without?: ReadonlySet<string>): number {
-  const budget = isJsonObject(thinking) ? tokenCount(thinking.budget_tokens) : null;
+function defaultMaxTokens(body: ChatBody, without?: ReadonlySet<string>): number {
+  const budget = isJsonObject(body.thinking) ? tokenCount(body.thinking.budget_tokens) : null;
   if (budget !== null) return DEFAULT_MAX_TOKENS + budget;
-  const isOff = isJsonObject(thinking) ? thinking.type !== 'adaptive' : !MUCH_THOUGHT.has(effort);
-  // Models that take no effort, or no such limit, are those with little room.
+  // Models that take no effort have little room.
   const isSmall = without?.has('reasoning_effort') || without?.has(ROOM_FOR_THOUGHT);
-  return DEFAULT_MAX_TOKENS + (isOff || isSmall ? 0 : THOUGHT_TOKENS);
+  return DEFAULT_MAX_TOKENS + (wantsRoom(body) && !isSmall ? THOUGHT_TOKENS : 0);
 }
 
 /** Writes one field into `params`. False when it is lost or changed. */

@@ -60,7 +60,7 @@ export function isModelSpecific(answer: string): boolean {
 
 /** In the words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
 const TOO_LONG =
-  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b/;
+  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b|\bthe model's context length is only\b/;
 
 /** True when the answer says, by OpenAI's code, llama.cpp's type or in words, that the request is too long for the model. */
 export function isTooLong(answer: string): boolean {
@@ -68,7 +68,7 @@ export function isTooLong(answer: string): boolean {
   return (
     code === 'context_length_exceeded' ||
     type === 'exceed_context_size_error' ||
-    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(message)))
+    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(innermost(message))))
   );
 }
 
@@ -99,14 +99,22 @@ function isBeyondModel({ code, message, param }: JsonObject): boolean {
   const field = code === 'unknown_parameter' ? param : unknown;
   return (
     TOOLS_NOT_SET_UP.test(message) ||
-    CANNOT.test(withoutQuotes(message)) ||
+    CANNOT.test(withoutQuotes(innermost(message))) ||
     (typeof field === 'string' && ANTHROPICS.test(field))
   );
 }
 
-/** Names and values of the request may say anything, and a message may quote them. */
+/** Names and values of the request may say anything, and a message may quote them: from the first quote to the last. */
 function withoutQuotes(message: string): string {
-  return message.replace(/(?<!\w)'.*'|".*"/gs, '');
+  return message.replace(/(?<!\w)'.*'(?!\w)|".*"/gs, '');
+}
+
+/** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
+function innermost(message: string): string {
+  const inner = message.includes('{')
+    ? errorOf(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1))
+    : null;
+  return typeof inner?.message === 'string' ? inner.message : message;
 }
 
 function errorOf(answer: string): JsonObject | null {
