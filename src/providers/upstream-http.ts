@@ -1,9 +1,9 @@
-import { pipeline, Readable, type Transform } from 'node:stream';
-import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
 import { GatewayError, messageOf, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { gathered } from './answer-limit.ts';
+import { decoded, wholeOf } from './content-encoding.ts';
 import { StaleConnections } from './stale-connections.ts';
 import { askForWhole } from './whole-answer.ts';
 
@@ -35,8 +35,6 @@ export interface UpstreamAnswer {
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 const SHORTEST_SECRET = 8;
-/** Of an answer: as undici's fetch has it. Thousands fit into a header, and each takes a decoder. */
-const MOST_ENCODINGS = 5;
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -268,37 +266,6 @@ function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', leave);
     asked.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
-}
-
-/** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */
-const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
-const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
-
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: () => createGunzip(LENIENT),
-  'x-gzip': () => createGunzip(LENIENT),
-  deflate: () => createInflate(LENIENT),
-  br: () => createBrotliDecompress(LENIENT_BROTLI),
-  zstd: () => createZstdDecompress(),
-};
-
-/**
- * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first.
- * @throws UpstreamError `unreadable` for what is encoded too many times over
- */
-function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
-  if (encodings === undefined) return body;
-  const names = String(encodings).toLowerCase().split(',').reverse();
-  if (names.length > MOST_ENCODINGS)
-    throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
-  const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
-  // A failure shows where the decoded stream is read.
-  return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
-}
-
-function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
-  if (encodings === undefined) return body;
-  return gathered(decoded(Readable.from([body]), encodings));
 }
 
 /** What its innermost cause says tells more than an error's own message. */

@@ -24,8 +24,8 @@ export class AwaitedRatings {
     this.#answers.push([arm, place]);
     add(this.#counts, arm, 1);
     if (this.#answers.length <= MOST) return;
-    const [[oldest]] = this.#answers.splice(0, 1);
-    add(this.#older, oldest, 1);
+    const oldest = this.#answers.shift();
+    if (oldest) add(this.#older, oldest[0], 1);
   }
 
   /** The answer of that place was rated. */

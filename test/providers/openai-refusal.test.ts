@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { meaningOf } from '../../src/providers/openai/error-meaning.ts';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
-import { isModelSpecific, isTooLong, refusalOf } from '../../src/providers/openai/refusal.ts';
+import { refusalOf } from '../../src/providers/openai/refusal.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { callOf, collect } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
@@ -127,7 +128,7 @@ describe('a request that is too long for the model', () => {
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
     ['maximum context length', false],
   ])('%j: %s', (answer, expected) => {
-    expect(isTooLong(typeof answer === 'string' ? answer : JSON.stringify(answer))).toBe(expected);
+    expect(meaningOf(typeof answer === 'string' ? answer : JSON.stringify(answer)).tooLong).toBe(expected);
   });
 });
 
@@ -211,7 +212,7 @@ describe("a refusal in other servers' words", () => {
     ['something else', { detail: 'Not Found' }, false],
   ])('about %s is no reason to send the request again', (_, answer, isOfModel) => {
     expect(refusalOf(JSON.stringify(answer), body)).toBe(null);
-    expect(isModelSpecific(JSON.stringify(answer))).toBe(isOfModel);
+    expect(meaningOf(JSON.stringify(answer)).modelSpecific).toBe(isOfModel);
   });
 
   it('has the limit sent under its other name', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { costOf } from '../../src/domain/arm.ts';
 import type { UpstreamError } from '../../src/domain/errors.ts';
 import { toCompletion, toFinishReason } from '../../src/providers/anthropic/answer.ts';
-import { isTooLong, toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
+import { meaningOf, toOpenAIErrorBody } from '../../src/providers/anthropic/error.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
@@ -365,7 +365,7 @@ describe('whole Anthropic answers', () => {
   ])('gives errors the code by which frameworks know them: %s, %s', (type, message, code) => {
     const body = JSON.stringify({ type: 'error', error: { type, message } });
     expect(toOpenAIErrorBody(body, 400).error).toEqual({ message, type, param: null, code });
-    expect(isTooLong(body)).toBe(code === 'context_length_exceeded');
+    expect(meaningOf(body).tooLong).toBe(code === 'context_length_exceeded');
   });
 });
 

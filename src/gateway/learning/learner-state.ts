@@ -1,7 +1,6 @@
 import { DRIFT } from '../../bandit/defaults.ts';
 import type { DriftOptions } from '../../bandit/drift-monitor.ts';
 import type { Observation } from '../../bandit/policy.ts';
-import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import {
   type CompletedEvent,
   type DecidedEvent,
@@ -17,14 +16,12 @@ import {
 } from '../../domain/events.ts';
 import { changedBy } from '../../domain/model-changes.ts';
 import { coefficientsUnder } from '../../features/feature-map.ts';
-import type { PricedTokens } from '../../routing/arm-statistics.ts';
 import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
+import { predictedCost, predictedTokens, tellsOfTokeniser } from './predicted.ts';
 import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
-
-const MIN_CHARACTERS = 500;
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
 const FOLD_VERSION = 20;
@@ -277,28 +274,4 @@ function firstLearned(feedbackId: string, events: readonly StoredEvent[]): numbe
 
 function isWatched({ driftWeight }: Lesson): boolean {
   return driftWeight !== 0;
-}
-
-/** Null of an arm that no prediction was made of. */
-function predictedTokens({
-  costUsd,
-  inputTokens,
-  cachedTokens = 0,
-  outputTokens,
-}: ArmExplanation): PricedTokens | null {
-  if (costUsd === null || inputTokens === null || outputTokens === null) return null;
-  const tokens = { input: inputTokens - cachedTokens, cachedInput: cachedTokens, output: outputTokens };
-  return Object.values(tokens).every(Number.isFinite) ? tokens : null;
-}
-
-function predictedCost({ arm, arms }: Decision): number {
-  return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? 0;
-}
-
-/**
- * Images, files and sound have tokens but no characters, and in a short prompt the tokens of the chat template count
- * for more than the text.
- */
-function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {
-  return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputCharacters >= MIN_CHARACTERS;
 }

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type OpenAIErrorBody, openAIError, UpstreamError } from '../../domain/errors.ts';
-import { parseUpstreamJson } from '../answer-limit.ts';
-import { errorIn, isUnusable } from '../unusable.ts';
+import { type ErrorMeaning, errorIn, isUnusable, parsed } from '../error-meaning.ts';
+import { isModelSpecific } from './refusal.ts';
 
 const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
 /** "prompt is too long: 213456 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: …" */
@@ -12,8 +12,8 @@ const MAX_FOREIGN_TEXT = 500;
 
 /** An error answer in OpenAI's shape, message kept. @param body as received; null when there was none */
 export function toOpenAIErrorBody(body: string | null, status: number): OpenAIErrorBody {
-  const answer = parseObject(body);
-  if (answer && isJsonObject(answer.error)) return fromDetail(answer.error);
+  const answer = parsed(body ?? '');
+  if (isJsonObject(answer) && isJsonObject(answer.error)) return fromDetail(answer.error);
   const message = body?.trim().slice(0, MAX_FOREIGN_TEXT) || `The upstream answered ${status}.`;
   return openAIError(message, { type: 'upstream_error' });
 }
@@ -24,16 +24,14 @@ export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupt
   return new UpstreamError(failure, body.error.message, { body: JSON.stringify(body) });
 }
 
-/** True when the answer says that the request is longer than the model's context. @param body of the error, as received */
-export function isTooLong(body: string): boolean {
-  const answer = parseObject(body);
-  return answer !== null && isJsonObject(answer.error) && codeOf(answer.error) === CONTEXT_LENGTH_EXCEEDED;
-}
-
-/** True when the answer says that no request would be served: see `isUnusable`. @param body of the error, as received */
-export function saysUnusable(body: string): boolean {
-  const error = errorIn(parseObject(body));
-  return error !== null && isUnusable(error);
+/** @param body of the error, as received */
+export function meaningOf(body: string): ErrorMeaning {
+  const error = errorIn(parsed(body));
+  return {
+    modelSpecific: isModelSpecific(body),
+    tooLong: error !== null && codeOf(error) === CONTEXT_LENGTH_EXCEEDED,
+    unusable: error !== null && isUnusable(error),
+  };
 }
 
 function fromDetail(detail: JsonObject): OpenAIErrorBody {
@@ -50,13 +48,4 @@ function codeOf({ type, message, details }: JsonObject): string | null {
   if (type === 'rate_limit_error') return 'rate_limit_exceeded';
   const isTooLong = type === 'invalid_request_error' && typeof message === 'string' && TOO_LONG.test(message);
   return isTooLong ? CONTEXT_LENGTH_EXCEEDED : null;
-}
-
-function parseObject(json: string | null): JsonObject | null {
-  try {
-    const value: unknown = parseUpstreamJson(json ?? '');
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
 }

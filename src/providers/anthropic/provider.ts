@@ -16,8 +16,8 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
-import { isTooLong, saysUnusable, toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, isModelSpecific, lasting, refusedFields, withoutQuotes } from './refusal.ts';
+import { meaningOf, toOpenAIErrorBody } from './error.ts';
+import { isLastingRefusal, lasting, refusedFields, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -150,9 +150,7 @@ export class AnthropicProvider implements Provider {
       status: error.status,
       body: JSON.stringify(toOpenAIErrorBody(body || null, error.status)),
       retryAdvice: this.#http.retryAdvice(error.headers),
-      modelSpecific: isModelSpecific(body),
-      tooLong: isTooLong(body),
-      unusable: saysUnusable(body),
+      ...meaningOf(body),
     });
   }
 

@@ -89,11 +89,8 @@ export function usesSampling(params: SamplingParams): boolean {
 
 function maxTokens(body: ChatBody, { maxOutputTokens: limit, without }: RequestOptions): number {
   // More than the model can write would be refused; the answer is the same with the model's own limit.
-  const limits = [
-    requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body, without),
-    limit ?? Number.POSITIVE_INFINITY,
-  ];
-  return Math.min(...limits);
+  const wanted = requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body, without);
+  return Math.min(wanted, limit ?? wanted);
 }
 
 /** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */

@@ -188,8 +188,8 @@ export class StreamTranslator {
   #addUsage(usage: unknown): void {
     for (const [name, value] of Object.entries(objectOf(usage))) {
       // Counts of a stream only rise: some servers close with a 0 for an input that they have told before.
-      const isTaken = value !== null && COUNTS.has(name) && !(value === 0 && this.#usage[name] !== undefined);
-      if (isTaken) this.#usage[name] = value;
+      const isTakenBack = value === 0 && this.#usage[name] !== undefined;
+      if (value !== null && COUNTS.has(name) && !isTakenBack) this.#usage[name] = value;
     }
   }
 }

@@ -10,7 +10,7 @@ export function toTools({ tools, tool_choice }: ChatBody): Anthropic.Tool[] {
 
 /** True when all of them are functions, which Anthropic's tools are. */
 export function areFunctions(tools: unknown): boolean {
-  return Array.isArray(tools) && functionTools(tools).length === tools.length;
+  return Array.isArray(tools) && tools.every((tool) => functionOf(tool) !== null);
 }
 
 export function hasStrictTool(body: ChatBody): boolean {
@@ -38,8 +38,8 @@ function allowedNames(choice: unknown): ReadonlySet<string> | null {
   if (!Array.isArray(named)) return null;
   return new Set(
     named.flatMap((tool: unknown) => {
-      const named = isJsonObject(tool) && isJsonObject(tool.function) ? tool.function : tool;
-      return isJsonObject(named) && typeof named.name === 'string' ? [named.name] : [];
+      const details = isJsonObject(tool) && isJsonObject(tool.function) ? tool.function : tool;
+      return isJsonObject(details) && typeof details.name === 'string' ? [details.name] : [];
     }),
   );
 }
@@ -52,12 +52,18 @@ function allowance(choice: unknown): JsonObject | null {
 }
 
 function toTool(tool: unknown): Anthropic.Tool | null {
-  if (!isJsonObject(tool) || !isJsonObject(tool.function) || typeof tool.function.name !== 'string') return null;
-  const { name, description, parameters, strict } = tool.function;
+  const details = functionOf(tool);
+  if (!details) return null;
+  const { name, description, parameters, strict } = details;
   const result: Anthropic.Tool = { name, input_schema: toInputSchema(parameters) };
   if (typeof description === 'string' && description !== '') result.description = description;
   if (typeof strict === 'boolean') result.strict = strict;
-  return withCacheControl(withCacheControl(result, tool.function), tool);
+  return withCacheControl(withCacheControl(result, details), tool as JsonObject);
+}
+
+function functionOf(tool: unknown): (JsonObject & { name: string }) | null {
+  if (!isJsonObject(tool) || !isJsonObject(tool.function) || typeof tool.function.name !== 'string') return null;
+  return tool.function as JsonObject & { name: string };
 }
 
 /** The schema as it is, `$defs` and `additionalProperties` included; a function without parameters takes none. */

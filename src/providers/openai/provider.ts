@@ -15,7 +15,8 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { readCompletion } from './answer.ts';
-import { isModelSpecific, isSet, isTooLong, refusalOf, saysUnusable } from './refusal.ts';
+import { meaningOf } from './error-meaning.ts';
+import { isSet, refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
@@ -146,9 +147,7 @@ export class OpenAIProvider implements Provider {
       ...(body ? { body } : {}),
       contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
       retryAdvice: this.#http.retryAdvice(error.headers),
-      modelSpecific: isModelSpecific(body),
-      tooLong: isTooLong(body),
-      unusable: saysUnusable(body),
+      ...meaningOf(body),
     });
   }
 }

@@ -1,6 +1,4 @@
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
-import { parseUpstreamJson } from '../answer-limit.ts';
-import { errorIn, isUnusable } from '../unusable.ts';
 import { parseObject } from './answer.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
@@ -42,7 +40,8 @@ export function otherName(field: string): string | null {
  * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
-  const { field, isOfValue } = unsupported(answer) ?? {};
+  const error = parseObject(answer);
+  const { field, isOfValue } = (error && unsupportedIn(error)) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
@@ -52,90 +51,17 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
-/** True when the answer says that this model does not take a field, a value or what the request needs: another model may. */
-export function isModelSpecific(answer: string): boolean {
-  const error = errorOf(answer);
-  return error !== null && (unsupported(answer) !== null || isBeyondModel(error));
-}
-
-/** In the words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
-const TOO_LONG =
-  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b|\bthe model's context length is only\b/;
-
-/** True when the answer says, by OpenAI's code, llama.cpp's type or in words, that the request is too long for the model. */
-export function isTooLong(answer: string): boolean {
-  const { code, type, message } = errorOf(answer) ?? {};
-  return (
-    code === 'context_length_exceeded' ||
-    type === 'exceed_context_size_error' ||
-    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(innermost(message))))
-  );
-}
-
-/** True when the answer says that no request would be served: see `isUnusable`. */
-export function saysUnusable(answer: string): boolean {
-  const error = errorOf(answer);
-  return error !== null && isUnusable(error);
-}
-
-/**
- * What one model or server cannot do and another may, in their own words: Ollama's and vLLM's without tools, Mistral's with
- * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered.
- */
-const CANNOT =
-  /\bdoes not support (tools|images|vision|thinking)\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
-
-/** vLLM's. */
-const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
-
-/** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
-const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
-
-function isBeyondModel({ code, message, param }: JsonObject): boolean {
-  // Groq's, under 413: the request alone is more than this model may take in a minute.
-  if (code === 'rate_limit_exceeded') return true;
-  if (typeof message !== 'string') return false;
-  const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
-  const field = code === 'unknown_parameter' ? param : unknown;
-  return (
-    TOOLS_NOT_SET_UP.test(message) ||
-    CANNOT.test(withoutQuotes(innermost(message))) ||
-    (typeof field === 'string' && ANTHROPICS.test(field))
-  );
-}
-
-/** Names and values of the request may say anything, and a message may quote them: from the first quote to the last. */
-function withoutQuotes(message: string): string {
-  return message.replace(/(?<!\w)'.*'(?!\w)|".*"/gs, '');
-}
-
-/** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
-function innermost(message: string): string {
-  const inner = message.includes('{')
-    ? errorOf(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1))
-    : null;
-  return typeof inner?.message === 'string' ? inner.message : message;
-}
-
-function errorOf(answer: string): JsonObject | null {
-  try {
-    return errorIn(parseUpstreamJson(answer));
-  } catch {
-    return null;
-  }
-}
-
-interface Unsupported {
+/** What a model does not take. */
+export interface Unsupported {
   /** Null where the answer does not name it, or it is not one of the request's own. */
   field: unknown;
   /** The field is known, its value is not. */
   isOfValue: boolean;
 }
 
-function unsupported(answer: string): Unsupported | null {
-  const body = parseObject(answer);
-  if (!body) return null;
-  return isJsonObject(body.error) ? unsupportedByOpenAI(body.error) : extraByPydantic(body);
+/** @param answer the body of the error; null where it says nothing of that kind */
+export function unsupportedIn(answer: JsonObject): Unsupported | null {
+  return isJsonObject(answer.error) ? unsupportedByOpenAI(answer.error) : extraByPydantic(answer);
 }
 
 /** By its code; some models' answers have none, but say it in these words. Fireworks and Groq have words of their own. */

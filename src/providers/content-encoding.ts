@@ -1,0 +1,39 @@
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { UpstreamError } from '../domain/errors.ts';
+import { gathered } from './answer-limit.ts';
+
+/** Of an answer: as undici's fetch has it. Thousands fit into a header, and each takes a decoder. */
+const MOST_ENCODINGS = 5;
+
+/** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */
+const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
+const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: () => createGunzip(LENIENT),
+  'x-gzip': () => createGunzip(LENIENT),
+  deflate: () => createInflate(LENIENT),
+  br: () => createBrotliDecompress(LENIENT_BROTLI),
+  zstd: () => createZstdDecompress(),
+};
+
+/**
+ * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first.
+ * @throws UpstreamError `unreadable` for what is encoded too many times over
+ */
+export function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
+  if (encodings === undefined) return body;
+  const names = String(encodings).toLowerCase().split(',').reverse();
+  if (names.length > MOST_ENCODINGS)
+    throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
+  const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
+  // A failure shows where the decoded stream is read.
+  return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
+}
+
+/** As `decoded`, of a whole body: at once where it is not encoded. */
+export function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
+  if (encodings === undefined) return body;
+  return gathered(decoded(Readable.from([body]), encodings));
+}

@@ -1,0 +1,66 @@
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { type ErrorMeaning, errorIn, isUnusable, parsed } from '../error-meaning.ts';
+import { unsupportedIn } from './refusal.ts';
+
+/** @param answer the body of an error */
+export function meaningOf(answer: string): ErrorMeaning {
+  const body = parsed(answer);
+  const error = errorIn(body);
+  if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
+  return {
+    modelSpecific: unsupportedIn(isJsonObject(body) ? body : error) !== null || isBeyondModel(error),
+    tooLong: isTooLong(error),
+    unusable: isUnusable(error),
+  };
+}
+
+/** In the words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
+const TOO_LONG =
+  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b|\bthe model's context length is only\b/;
+
+/** By OpenAI's code, llama.cpp's type or in words. */
+function isTooLong({ code, type, message }: JsonObject): boolean {
+  return (
+    code === 'context_length_exceeded' ||
+    type === 'exceed_context_size_error' ||
+    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(innermost(message))))
+  );
+}
+
+/**
+ * What one model or server cannot do and another may, in their own words: Ollama's and vLLM's without tools, Mistral's with
+ * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered.
+ */
+const CANNOT =
+  /\bdoes not support (tools|images|vision|thinking)\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
+
+/** vLLM's. */
+const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
+
+/** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
+const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
+
+function isBeyondModel({ code, message, param }: JsonObject): boolean {
+  // Groq's, under 413: the request alone is more than this model may take in a minute.
+  if (code === 'rate_limit_exceeded') return true;
+  if (typeof message !== 'string') return false;
+  const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
+  const field = code === 'unknown_parameter' ? param : unknown;
+  return (
+    TOOLS_NOT_SET_UP.test(message) ||
+    CANNOT.test(withoutQuotes(innermost(message))) ||
+    (typeof field === 'string' && ANTHROPICS.test(field))
+  );
+}
+
+/** Names and values of the request may say anything, and a message may quote them: from the first quote to the last. */
+function withoutQuotes(message: string): string {
+  return message.replace(/(?<!\w)'.*'(?!\w)|".*"/gs, '');
+}
+
+/** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
+function innermost(message: string): string {
+  if (!message.includes('{')) return message;
+  const inner = errorIn(parsed(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1)));
+  return typeof inner?.message === 'string' ? inner.message : message;
+}
