@@ -76,6 +76,15 @@ describe('an OpenAI stream of several choices', () => {
     expect(isFinished(...begun, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
   });
 
+  it('is no answer where it ends before any of them has begun', () => {
+    const filtered = 'data: {"id":"c","choices":[],"prompt_filter_results":[]}\n\n';
+    for (const before of ['', filtered]) {
+      expect(() => isFinished(before, 'data: [DONE]\n\n')).toThrow('no choices');
+    }
+    expect(() => readCompletion('{"id":"c","choices":[],"usage":null}')).toThrow('no choices');
+    expect(isFinished(filtered, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
+  });
+
   it('keeps no more choices than can be asked for, whatever the upstream numbers', () => {
     const all = (reason: string | null) => Array.from({ length: 1100 }, (_, i) => chunk(i, i < 1000 ? reason : null));
     expect(isFinished(...all(null), ...all('stop'))).toBe(true);

@@ -2,7 +2,7 @@ import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from 
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { StreamPiece } from '../provider.ts';
-import { errorInSuccess, failureIn, failureOf, parseObject, readUsage, stringOrNull } from './answer.ts';
+import { errorInSuccess, failureIn, failureOf, NO_CHOICES, parseObject, readUsage, stringOrNull } from './answer.ts';
 
 const EMPTY = new Uint8Array(0);
 const OPENING_BRACE = 123;
@@ -28,10 +28,11 @@ export class StreamReader {
     return this.#isDone || (this.#ended.size > 0 && this.#ended.size === this.#begun.size);
   }
 
-  /** What one event tells. @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object */
+  /** What one event tells. @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object, or an end before any choice */
   read(event: RawSseEvent): StreamPiece {
     if (event.data === null) return readSilence(event.raw);
     if (event.data.trim() === '[DONE]') {
+      if (this.#begun.size === 0) throw new UpstreamError('unreadable', NO_CHOICES);
       this.#isDone = true;
       return { bytes: event.raw, content: false, done: true };
     }
