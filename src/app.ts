@@ -38,9 +38,9 @@ export interface GatewayOptions {
   log: PinoLogger;
   clock?: Clock;
   random?: Random;
-  /** In place of the one that the config names. */
+  /** Event store to use instead of the one in `storage.url`; for tests. */
   store?: EventStore;
-  /** In place of the thread that a sentence-embedding model runs in otherwise. */
+  /** Starts the worker thread of a sentence-embedding model; for tests. */
   startWorker?: StartWorker;
 }
 
@@ -202,7 +202,7 @@ export class Gateway {
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
   }
 
-  /** Turns the readiness probe, and goes on serving for as long as load balancers may need to see it. */
+  /** Makes the readiness probe fail, then keeps serving for `server.drain_s`, so that load balancers can notice. */
   async drain(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
     await pause(this.#clock, this.config.server.drain_s * 1000);

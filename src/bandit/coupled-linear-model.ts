@@ -181,7 +181,10 @@ export class CoupledLinearModel {
     else if (!this.#updateDerived(arm, x, weight)) this.rebuild();
   }
 
-  /** As `learn` for each of now, but solved once at the end: what many cost together. @throws RangeError as `learn` */
+  /**
+   * As `learn` for many observations, none from before a drift alarm, solved once at the end. @throws RangeError as
+   * `learn`
+   */
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
       for (const { arm, x, y, weight } of observations) {
@@ -251,8 +254,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * What follows from the sums and priors of these arms, and what all arms share: O(K d²), and O(d³) for each of them. Of
-   * fifty arms it is one that drifts, and requests wait meanwhile.
+   * Recomputes all that is derived from the sums and priors of the changed arms, and the shared part: O(d³) per changed
+   * arm plus O(K d²). Not of all arms: requests wait meanwhile, and as a rule a single arm has changed.
    */
   #solveAgain(changed: Iterable<CoupledArm>): void {
     for (const arm of changed) {

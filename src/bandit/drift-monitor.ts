@@ -57,7 +57,8 @@ export class DriftMonitor {
     const drift = this.#drift(arm);
     drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
     drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
-    // Of a past that is read again: whoever hears of it only now would let go of all that was learned since.
+    // While an old log is read again: an alarm whose sum is back at 0 is stale, and would discard all that was learned
+    // since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
     if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at };

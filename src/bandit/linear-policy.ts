@@ -254,7 +254,9 @@ export class LinearPolicy implements Policy {
     this.#priors.restoreLaunched(state.launched);
   }
 
-  /** What is predicted of an offer, and the rest as of one that costs too much. */
+  /**
+   * The predictions for an offer. The other fields are those of an offer over the cost limit, until `decide` sets them.
+   */
   #assess({ arm, cost, penalty }: Offer, x: Float64Array): OfferAssessment {
     const quality = this.#quality.predict(arm, x);
     const { modelOutputTokens, outputTokens } = this.#length.predict(arm, x);

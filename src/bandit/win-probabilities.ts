@@ -62,8 +62,8 @@ export function winProbabilities(means: readonly number[], spreads: readonly num
   const count = means.length;
   if (count > workspace.order.length) workspace = workspaceFor(2 * count);
   const { low, high } = workspace;
-  // Seen from the largest lower end, whoever can win has a centre within its own clipped range of 0: a spread many
-  // orders of magnitude smaller than the scores then still has all its digits.
+  // The largest lower end becomes 0: every score that can win then has its centre within its own clipped range of 0,
+  // and a spread many orders of magnitude smaller than the scores keeps all its digits.
   let origin = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < count; i++) origin = Math.max(origin, means[i] - clip * spreads[i]);
   const centres = means.map((mean) => mean - origin);

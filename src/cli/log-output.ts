@@ -20,7 +20,7 @@ export function logOutput(onGap: (lost: number) => void, descriptor: 1 | 2 = 1):
   });
   output.on('drop', () => {
     lost++;
-    // A line that finds no room is not tried: after a failure nothing would ever be again.
+    // A dropped line starts no write; without this nothing would be written any more after a failure.
     output.flush();
   });
   output.on('write', () => {
@@ -29,7 +29,7 @@ export function logOutput(onGap: (lost: number) => void, descriptor: 1 | 2 = 1):
     const gap = lost;
     lost = 0;
     onGap(gap);
-    // There was no room for telling it, either: next time.
+    // There was no room for that line either: report the gap next time.
     if (lost > 0) lost = gap;
   });
   return output;

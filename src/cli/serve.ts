@@ -81,8 +81,9 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
 }
 
 /**
- * Ends on SIGINT and SIGTERM: in order once the gateway listens, at once before. Nobody is served then, and what was read
- * of a long log is kept every few seconds; but a container's first process does not hear what it does not listen to.
+ * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, at once before, when nobody is served yet and the
+ * reading of a long log is saved every few seconds. Needed early, for process 1 of a container ignores unhandled
+ * signals.
  * @returns to be called when the gateway listens
  */
 function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {

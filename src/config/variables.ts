@@ -105,7 +105,10 @@ export function typedVariables(values: unknown, filled: readonly Path[], issues:
   return typed;
 }
 
-/** A mapping in whose place a key of digits stands is none of them: a number would be shown. Of a union the issue is with the whole. */
+/**
+ * True where the schema wants a number or a boolean, or is a union, which reports its issue as a whole. Not where it
+ * wants a mapping and a key made of digits stands in its place: as a number, the error message would show it.
+ */
 function wantsOther(issue: z.core.$ZodIssue): boolean {
   if (issue.code === 'invalid_union') return true;
   return issue.code === 'invalid_type' && (issue.expected === 'number' || issue.expected === 'boolean');

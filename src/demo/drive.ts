@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 
-/** A rating that cannot be stored is sent again so often, this far apart. */
+/** Attempts at sending a rating while the store is unavailable, and the pause between them. */
 const MOST_TRIES = 20;
 const PAUSE_MS = 1000;
 

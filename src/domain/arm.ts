@@ -21,7 +21,7 @@ export interface Arm {
   contextWindow: number | null;
   maxOutputTokens: number | null;
   capabilities: readonly Capability[];
-  /** What its provider's API has no words for. */
+  /** Forms of an answer that its provider's API does not support. */
   lacks: readonly AnswerForm[];
   /** Requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;

@@ -8,7 +8,7 @@ export interface Context {
 
 export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 
-/** What a request may ask of the form of its answer that not every provider's API has words for. */
+/** Forms of an answer that a request may ask for and not every provider's API supports. */
 export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
 
 /** Estimates of input tokens. */

@@ -14,7 +14,7 @@ export interface ArmExplanation {
   exploredQuality: number | null;
   /** Ratings that the prediction rests on, by weight. */
   ratings: number;
-  /** Its answers whose ratings might still come: its draw was narrower for them. Absent in events of before they counted. */
+  /** Number of its answers whose ratings were still awaited, which narrowed its draw. Absent in old events. */
   awaited?: number;
   inputTokens: number | null;
   /** Those of them that its upstream is taken to read from its prompt cache. Absent in events of before that was priced. */
@@ -58,7 +58,7 @@ export interface Decision {
   /** w in [0, 1], and where it came from. */
   weight: number;
   weightFrom: 'model' | 'header' | 'budget' | 'config' | 'key';
-  /** That the budget had come to, where a key's bounds stood in its place. Absent otherwise, and in events of before. */
+  /** The budget's weight, when a key's bounds replaced it. Absent otherwise, and in old events. */
   budgetWeight?: number;
   /** USD that the request might cost on average; null where no budget is set. */
   budgetUsd: number | null;

@@ -76,8 +76,8 @@ export type RetryAdvice = Readonly<Partial<Record<(typeof RETRY_HEADERS)[number]
 export type UpstreamFailure = 'status' | 'connection' | 'timeout' | 'unreadable' | 'interrupted';
 
 /**
- * A failed upstream call. `body` is already in OpenAI's shape, holds no provider key, and is what the client gets
- * when no fallback helped.
+ * A failed upstream call. `body` is what the client gets when no fallback helped: an error in OpenAI's shape, or of an
+ * OpenAI-compatible upstream its own body, whatever that is (`contentType`). It holds no provider key.
  */
 export class UpstreamError extends Error {
   readonly failure: UpstreamFailure;
@@ -92,7 +92,7 @@ export class UpstreamError extends Error {
   readonly modelSpecific: boolean;
   /** The request is sound, but longer than this model's context: a larger one may take it. */
   readonly tooLong: boolean;
-  /** Whatever is asked: the account or the key behind the model is refused, or there is no such model. Another may answer. */
+  /** Every request would fail: the account or key is refused, or the model does not exist. Another arm may answer. */
   readonly unusable: boolean;
 
   constructor(

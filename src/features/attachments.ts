@@ -2,9 +2,9 @@ import { isJsonObject, type JsonObject } from '../domain/chat.ts';
 import type { AttachedTokens } from '../domain/context.ts';
 
 /**
- * Bytes to a token, as it is likely and at the least. Nobody tells but the upstream, afterwards: a page of a PDF has some
- * 1,500 to 3,000 tokens, and 3 KB as mere text, 30 KB as a rule, 300 KB as a picture; a second of sound has about 10, and
- * 1 KB at the lowest of bit rates, 8 KB as a rule.
+ * Bytes per token: the likely figure, and the lowest. Only the upstream knows, and only afterwards. A page of a PDF has
+ * 1,500 to 3,000 tokens in 3 KB (plain text), 30 KB (typical) or 300 KB (an image); a second of sound has about 10
+ * tokens in 1 KB (lowest bit rates) or 8 KB (typical).
  */
 const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };

@@ -13,6 +13,6 @@ export interface Embedder {
   embed(text: string): Promise<Float32Array>;
   /** @param vector as `embed` gave it @returns what people call the kind of text that it is most like */
   tagOf(vector: Float32Array): string;
-  /** Ends what `start` began; without one it does nothing. */
+  /** Releases what `start` acquired; does nothing when `start` was not called. */
   close(): Promise<void>;
 }

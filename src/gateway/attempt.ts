@@ -28,31 +28,34 @@ export interface AttemptPlan<T> {
   /** Those to fall back on, best first. Asked for once the chosen one has failed. */
   fallbacks(): readonly Arm[];
   resilience: Resilience;
-  /** What an answer begins with: `call` resolves at a stream's first content, but long after a whole one's first byte. */
+  /** What ends the first-byte limit: the first byte of a whole answer, or the first content of a stream. */
   awaited: 'byte' | 'content';
   clock: Clock;
   random: Random;
   /** Aborted when the client has left. */
   clientGone: AbortSignal;
-  /** Told of each call that begins, by what bounds its time. */
+  /** Called when an upstream call begins, with the deadline that limits it. */
   onCall(deadline: Deadline): void;
   /** True once no further call is to be made: the gateway itself ends. */
   isOver(): boolean;
-  /** Makes one call; `signal` aborts it, `onActivity` is told of signs of life. Throws `UpstreamError`. */
+  /**
+   * Makes one call. `signal` aborts it; it calls `onActivity` whenever the upstream sends something. @throws
+   * UpstreamError
+   */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
-  /** Told of every failed call, and with what it failed. */
+  /** Called after every failed call, with its record and its error. */
   onFailure(record: AttemptRecord, error: unknown): void;
   /** False for an arm that is not worth a further try while there are others: its breaker is open. */
   mayRetry(arm: Arm): boolean;
 }
 
 /**
- * Asks the arms in turn until one answers: each up to 1 + retries times, then the next. What the upstream calls the
- * client's own fault ends the matter at once; what was too long for one is asked of larger ones alone.
+ * Calls the arms in turn until one answers, each up to 1 + retries times. An error that is the client's own fault ends
+ * the loop at once; after a request was too long for one arm, only arms with a larger context window are tried.
  * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
-  // Gone while the query was embedded: nothing is sent, so no call is on record, and nothing is charged.
+  // The client left while the query was being embedded: send nothing, so that no call is recorded or charged.
   plan.clientGone.throwIfAborted();
   let shown: unknown;
   let arms: readonly Arm[] = [plan.arm];
@@ -81,7 +84,8 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
 /** What the client is to see of two failures, the later one as a rule. */
 function moreTelling(before: unknown, now: unknown): unknown {
   if (!(before instanceof UpstreamError)) return now;
-  // That one provider's form has no words for the request says less than an upstream's own answer.
+  // A GatewayError only says that one provider's format cannot express the request: an upstream's own answer tells
+  // more.
   if (!(now instanceof UpstreamError)) return before;
   // Clients shorten what was too long; nothing helps them where a larger model refuses for good.
   const isRefusal = now.failure === 'status' && !mayPass(now) && !isTooLong(now);
@@ -109,7 +113,7 @@ async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> 
   }
 }
 
-/** A request that one provider's form has no words for (a `GatewayError`) may still suit another. */
+/** A `GatewayError` means that this provider's format cannot express the request; another provider's may. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return !(error instanceof GatewayError);
   const isClientsFault = !error.modelSpecific && !error.tooLong && !error.unusable;

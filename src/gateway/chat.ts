@@ -53,7 +53,10 @@ export class Chat {
     this.#deciding = new Deciding(parts, this.#budget);
   }
 
-  /** Tells the metrics of the budget: days end and answers cost while nobody asks. */
+  /**
+   * Updates the budget gauges. Called at each scrape, because they change without a request: at midnight, and when
+   * answers end.
+   */
   tellBudget(): void {
     this.#budget.tell(this.#parts.runtime());
   }
@@ -93,7 +96,7 @@ export class Chat {
         this.#parts.keyLimiter.settle(decided, completed);
         signalsAtEnd(completed);
       })
-      // A fault here would else be nobody's, and end the process.
+      // An unhandled rejection would end the process.
       .catch((error: unknown) => this.#parts.log.error({ err: error, decisionId }, 'A request could not be settled.'));
     this.#parts.eventLog.record(decided);
     const reply = await this.#answer(input, runtime, exchange);
@@ -116,8 +119,8 @@ export class Chat {
   }
 
   /**
-   * Ends what is on its way: streams by an error event, for to some clients a connection that just closes is the end of a
-   * whole answer, and what has not begun by a 503.
+   * Ends all running answers: a stream by an error event, because some clients take a closed connection for a complete
+   * answer; a request whose answer has not begun by a 503.
    */
   breakOff(): void {
     this.#isOver = true;

@@ -28,7 +28,7 @@ const MOST_TOOL_CALLS = 256;
 
 /** What identifies the conversation that a request belongs to. */
 export interface Turn {
-  /** Name of the gateway key: conversations of another key are another's. Null where none is asked for. */
+  /** Name of the gateway key, so that keys never share a conversation; null when the gateway requires no key. */
   key: string | null;
   sessionId: string | null;
   messages: readonly ChatMessage[];
@@ -52,7 +52,7 @@ interface Answered {
 /** Who answered what. In this process only: after a restart the next answer settles it anew. */
 export class Conversations {
   readonly #clock: Clock;
-  /** Nobody can look up what was said by hashes of likely texts. */
+  /** Random per process, so that digests cannot be compared with hashes of guessed texts. */
   readonly #salt = randomBytes(16).toString('base64');
   /** Latest arm of each `x-session-id`. */
   readonly sessions = new LRUCache<string, string>({ max: CAPACITY });
@@ -114,7 +114,7 @@ export class Conversation {
   used(arm: Arm, usage: Usage): void {
     if (this.#terms.stickiness === 'off') return;
     const tokens = heldTokens(usage, this.#terms.promptCache(arm));
-    // Of most requests nothing is held. They must not drive out the others.
+    // Most requests have nothing cached; entries for them would evict useful ones.
     if (tokens > 0) this.#remember(arm, tokens);
   }
 
@@ -175,7 +175,7 @@ export class Conversation {
     }
     const arm = prefix?.answers.at(-1)?.arm;
     if (!prefix || arm === undefined) return null;
-    // Two arms answered this first request: of conversations that cannot be told apart.
+    // Two arms answered this same first request, so it belongs to several conversations that look alike.
     const isShared = prefix.answers.length > 1 && !messages.slice(0, prefix.messages).some(isAnswer);
     return isShared ? null : { arm, as: 'session' };
   }

@@ -2,9 +2,9 @@ import type { Timeouts } from '../domain/arm.ts';
 import { UpstreamError, type UpstreamFailure } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** A timer that is so late tells of this process, which was paused or busy: nobody was silent. */
+/** A timer that fires this late means that this process was paused or busy, not that the upstream was silent. */
 const STOOD_STILL_MS = 1000;
-/** Time for reading what came meanwhile. */
+/** Extra time to read what arrived during such a pause. */
 const READING_MS = 1000;
 
 /**
@@ -105,7 +105,7 @@ export class Deadline {
     return this.#timer(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
   }
 
-  /** Timers come before what has arrived: after a pause of the process every upstream would be taken for silent. */
+  /** The event loop runs timers before I/O: after a pause of this process every upstream would seem silent. */
   #timer(milliseconds: number, callback: () => void): () => void {
     const due = this.#clock.monotonic() + milliseconds;
     let cancel = this.#clock.after(milliseconds, () => {

@@ -37,7 +37,7 @@ export class Deciding {
   readonly #parts: DecidingParts;
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
-  /** Each decision tells of it, too. */
+  /** One log line a minute is enough: each affected decision records the reason as well. */
   readonly #embedderThrottle: LogThrottle;
   readonly #learnerThrottle: LogThrottle;
 
@@ -50,7 +50,7 @@ export class Deciding {
   }
 
   /**
-   * @param decisionId null for a decision that is only shown: nothing is set aside for it
+   * @param decisionId null for `/v1/route`, which only shows the decision: no budget and no rate limit is reserved
    * @throws GatewayError for what the gateway refuses
    */
   async decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {

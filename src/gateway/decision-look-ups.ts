@@ -61,7 +61,7 @@ export class DecisionLookUps {
     );
     this.#cancelRetry?.();
     if (this.#closed) return;
-    // Else it was called broken until somebody asked for a decision again, perhaps for days.
+    // Without this the store would be reported as broken until the next look-up, perhaps for days.
     this.#cancelRetry = this.#clock.after(RETRY_MS, () => void this.find(id, null).catch(() => {}));
   }
 }

@@ -35,7 +35,7 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  /** Every rating tries the store: a disk that is full of logs already must not get a stack for each. */
+  /** Every rating tries the store; a full disk must not get a stack trace for each attempt. */
   readonly #failureThrottle: LogThrottle;
   readonly #lookUps: DecisionLookUps;
   #cancelRetry: (() => void) | null = null;
@@ -120,7 +120,7 @@ export class EventLog {
   /** Writes what waits; the store stays open, for others that read it. */
   async close(): Promise<void> {
     await this.flush();
-    // What the last commits gave the learner reason to write; or once more, where the commit under way has failed.
+    // Twice: the last commits may have made the learner record events, and a commit that was under way may have failed.
     await this.flush();
     this.#cancelRetry?.();
     this.#lookUps.close();
@@ -130,7 +130,8 @@ export class EventLog {
   }
 
   #startFlush(): void {
-    // A store that failed is tried with nothing, too: else it was called broken until the next event, on an idle night for hours.
+    // A failed store is probed with an empty commit: otherwise it would count as broken until the next event, perhaps
+    // for hours.
     if (this.#flushing || (this.#waiting.length === 0 && this.#failures === 0)) return;
     this.#cancelRetry?.();
     this.#flushing = this.#gather()
@@ -142,7 +143,7 @@ export class EventLog {
       });
   }
 
-  /** What one request writes together goes into one commit, and what others write with it. */
+  /** Waits a moment, so that the events of one request, and of others at the same time, share a commit. */
   #gather(): Promise<void> {
     return new Promise<void>((resolve) => {
       const cancel = this.#clock.after(GATHER_MS, resolve);

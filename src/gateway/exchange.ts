@@ -15,7 +15,7 @@ import { addFacts, NO_FACTS } from './open-stream.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 const RATE_LIMITED = 429;
-/** Answers of an upstream that works: it finds the request wrong, or has no room for it just now. */
+/** Statuses that come from a working upstream: it rejects this request, or is at capacity. */
 const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
 export interface ExchangeParts {
@@ -84,7 +84,7 @@ export class Exchange {
     return this.#facts.completionId;
   }
 
-  /** Of a whole answer, as it will be recorded: estimated where the upstream tells no usage. */
+  /** USD of a whole answer, as it will be recorded; estimated when the upstream reports no usage. */
   get costUsd(): number | null {
     return this.#bill('ok')?.costUsd ?? null;
   }
@@ -104,7 +104,7 @@ export class Exchange {
 
   /**
    * @param retryAfterMs that the upstream asked for, or null
-   * @param isUnusable whatever is asked, by the upstream's word: a failure, under whichever status it came
+   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm under any status
    */
   callFailed(record: AttemptRecord, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
@@ -131,7 +131,7 @@ export class Exchange {
     this.#facts = addFacts(this.#facts, piece);
     this.#characters += piece.characters ?? 0;
     if (!this.#answering) return;
-    // At once: the client goes on as soon as it has the answer, and the record may come a moment later.
+    // Not left to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
     if (piece.toolCallIds) this.#conversation.called(this.#answering.arm, piece.toolCallIds);
   }

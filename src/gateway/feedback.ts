@@ -116,7 +116,10 @@ export class Feedback {
     return events;
   }
 
-  /** None where the key may not touch them, after as long as where there are none: the time would tell them apart. */
+  /**
+   * Empty when the key may not see the decision, after the same delay as for an unknown id: timing must not tell them
+   * apart.
+   */
   async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
     const isFor = (found: readonly GatewayEvent[]) => found.length > 0 && mayTouch(found, key);

@@ -87,7 +87,8 @@ export class KeyLimiter {
     const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
     // A prediction is of one answer.
     const predicted = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
-    // What a file's size says of its tokens is no reason to refuse it for ever: at first it counts as half a minute's at most.
+    // A file's tokens are guessed by its size. The guess may take half of the limit at most, or a large file would
+    // never pass.
     const guessed = decision.attachedTokens ?? 0;
     const tokens = predicted - guessed + Math.min(guessed, Math.floor((key.tpm ?? Number.POSITIVE_INFINITY) / 2));
     if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
@@ -122,8 +123,8 @@ export class KeyLimiter {
     if (!account || !reservation) return;
     const { usage } = completed;
     const used = usage ? usage.inputTokens + usage.outputTokens : 0;
-    // Of an answer that told no usage the estimate stands, and of one that was left the prediction at least, as in USD: the
-    // model may have written for long before its first word came. Of none at all, nothing, unless a call ran out of time.
+    // Without reported usage the estimate counts, and when the client left early at least the prediction, as in USD:
+    // the model may have worked long before its first word. Without any answer nothing counts, unless a call timed out.
     const isPrediction = isLeftUntold(completed) || (usage === null && usd > 0);
     const tokens = isPrediction ? Math.max(used, reservation.tokens) : used;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);
@@ -228,7 +229,7 @@ function drop(account: Account, decisionId: string): void {
   const reservation = account.reservations.get(decisionId);
   if (!reservation) return;
   account.reservations.delete(decisionId);
-  // From nothing on there is no rounding error to carry along.
+  // Exactly 0 when nothing is reserved, so that rounding errors do not accumulate.
   account.reservedUsd = account.reservations.size === 0 ? 0 : account.reservedUsd - reservation.usd;
 }
 

@@ -26,7 +26,8 @@ export class KeySpendLedger {
     const days = this.#keys.get(decided.key) ?? new Map<number, number>();
     const day = dayOf(event.time);
     days.set(day, (days.get(day) ?? 0) + usd);
-    // By when they came and not by their number: after a clock that was ahead once all the others would be old.
+    // Drops the day that was added first, not the earliest date: after a clock that once ran ahead, all later days
+    // would go.
     if (days.size > DAYS_KEPT) days.delete(days.keys().next().value as number);
     this.#keys.set(decided.key, days);
   }

@@ -1,7 +1,7 @@
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** A second of a rating's life, and one short query of an idle gateway's. */
+/** Ratings written by another process are learned at most this late, for one short query each time. */
 const EVERY_MS = 1000;
 
 export interface LogWatchParts {

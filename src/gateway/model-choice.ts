@@ -9,7 +9,7 @@ export interface ModelChoice {
   requested: Arm | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
-  /** That the budget had come to, where a key's bounds stand in its place. */
+  /** The budget's weight, when a key's bounds replaced it. */
   budgetWeight?: number;
 }
 

@@ -69,7 +69,9 @@ export class Retention {
     this.#after(EVERY_MS, () => this.#begin());
   }
 
-  /** What is deleted is gone: a clock that has leapt ahead is believed at the next round, if it is still there then. */
+  /**
+   * Deletion cannot be undone, so a wall clock that jumped ahead is trusted only if it is still ahead one round later.
+   */
   #now(): number {
     const { clock } = this.#parts;
     const last = this.#lastRound;

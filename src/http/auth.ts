@@ -35,9 +35,9 @@ export function authenticate(request: FastifyRequest, keys: readonly HashedKey[]
 }
 
 /**
- * Who may see the metrics and change the models: keys with the role `admin`. Where the gateway cannot be reached from
- * other machines and has no keys at all, also who asks from this machine. With keys it may stand behind a proxy on this
- * machine, and not every proxy says so in its headers: strangers would then be admins.
+ * Who may change the models, and read /metrics where that needs a key: keys with the role `admin`. A gateway on
+ * loopback without any keys also accepts requests from this machine. Not one with keys: it may stand behind a proxy on
+ * this machine that sends no forwarding headers, and strangers would be admins. (/metrics on loopback takes that risk.)
  * @param exposed the gateway listens beyond loopback
  * @throws GatewayError 401 without a key, 403 with one that is no admin's
  */
@@ -56,8 +56,8 @@ export function authenticateAdmin(
 }
 
 /**
- * A proxy on this machine passes on what others ask, and a web page that is open on it asks with the browser's hands:
- * neither is the operator. A page under a name that was made to lead here betrays itself by the name.
+ * Whether a program on this machine asks, as far as the headers tell. Not a proxy here, which forwards strangers'
+ * requests, and not a web page open in a browser here; a page that uses DNS rebinding shows by its host name.
  */
 export function isFromThisMachine({ headers }: FastifyRequest): boolean {
   const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);

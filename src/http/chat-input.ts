@@ -4,7 +4,7 @@ import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat-input.ts';
 import type { JsonDocument } from './json-body.ts';
 
-/** Both bound what a request may cost, and so must be what they say. */
+/** Upper bounds of the fields from which the worst case of a request's cost is computed. */
 const MOST_TOKENS = 1_000_000_000;
 const MOST_CHOICES = 128;
 /** The name goes into the log as the client wrote it, where an alias takes any. An id has 128 characters at most. */

@@ -14,7 +14,7 @@ export function registerErrorHandlers(server: FastifyInstance): void {
   server.setErrorHandler(answerError);
 }
 
-/** Of a path that is unknown, or not with this method. */
+/** 404 for an unknown path, 405 for a known one that does not take this method. */
 export function notFound(server: FastifyInstance, { method, url }: FastifyRequest): GatewayError {
   const path = url.split('?')[0];
   // Fastify takes it for a route's pattern, in which a star, a colon and brackets mean something or are a mistake.

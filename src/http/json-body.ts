@@ -26,7 +26,7 @@ export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
   server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, take);
 }
 
-/** @throws GatewayError 415 for a compressed body: read as it is, it would be told to be no UTF-8 */
+/** @throws GatewayError 415 for a compressed body, which would otherwise be reported as invalid UTF-8 */
 function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return body;
@@ -51,7 +51,7 @@ function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   return { text, value };
 }
 
-/** Takes a byte order mark away, as `JSON.parse` would not. */
+/** Removes a byte order mark, which `JSON.parse` would refuse. */
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function decode(bytes: Buffer): string {

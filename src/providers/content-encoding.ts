@@ -3,7 +3,7 @@ import { constants, createBrotliDecompress, createGunzip, createInflate, createZ
 import { UpstreamError } from '../domain/errors.ts';
 import { gathered } from './answer-limit.ts';
 
-/** Of an answer: as undici's fetch has it. Thousands fit into a header, and each takes a decoder. */
+/** The same limit as in undici's fetch. Thousands would fit into a header, and each needs a decoder. */
 const MOST_ENCODINGS = 5;
 
 /** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */

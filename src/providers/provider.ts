@@ -8,9 +8,9 @@ export interface ProviderCall {
   /** The model's output limit in tokens, for upstreams that demand one; null where the config gives none. */
   maxOutputTokens: number | null;
   /**
-   * The client has left the choice of the model to the gateway, and so cannot know what this one takes: a field that the
-   * upstream refuses for it may be left out, and is then named. Else such a refusal is the client's to see. A provider that
-   * translates requests need not look: what it has to leave out is named in any case.
+   * True when the gateway chose the model, so that the client cannot know which fields it takes: a field that the
+   * upstream refuses may be left out, and is named in `droppedParams`. When false, the client gets the refusal.
+   * Providers that translate requests may ignore this: they name what they leave out in any case.
    */
   adapt: boolean;
   /** Aborts the call and closes its connection. All other time limits are its owner's. */

@@ -3,7 +3,7 @@ import type { Clock } from '../util/clock.ts';
 
 /** An idle connection's end shows within a round trip; whatever breaks later may have been read, and worked on. */
 const SHOWS_WITHIN_MS = 1000;
-/** Others of the pool may have idled for as long. */
+/** Other connections of the pool may be just as stale. */
 const MOST_IN_A_ROW = 2;
 
 /**

@@ -10,7 +10,7 @@ import { askForWhole } from './whole-answer.ts';
 export interface UpstreamHttpOptions {
   /** The provider's, as configured. */
   url: URL;
-  /** What it is reached by, its user's name and password within it; null: directly. */
+  /** URL of the proxy, with user name and password where it wants them; null: none. */
   proxy: string | null;
   /** Never to appear in anything that leaves the provider. */
   secrets: readonly string[];
@@ -155,7 +155,7 @@ export class UpstreamHttp {
     return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);
   }
 
-  /** A request that is answered by a redirection, which servers of models send in place of any work, is sent once more in order to follow it. */
+  /** A request that is redirected is sent again, so as to follow it. Servers redirect before they do any work. */
   async #followed<T extends { status: number }>(
     connectTimeoutMs: number,
     ask: (dispatcher: Dispatcher) => Promise<T>,

@@ -18,7 +18,7 @@ export interface KeyBudget {
 const LONGEST = 4;
 /** Input is an estimate too: texts differ in how they split into tokens, and every message brings a few of its own. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
-/** For a learner that can tell nothing. */
+/** Expected output tokens when the learner gives no finite prediction. */
 const UNKNOWN_OUTPUT_TOKENS = 300;
 
 /**
@@ -39,7 +39,7 @@ export function worstCaseUsd(
     arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
   );
   const { input, cacheWrite, output: outputPrice } = arm.price;
-  // An infinite length at no price is still free.
+  // Infinity · 0 would not be a number.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
   // No more goes into a model than its context holds.

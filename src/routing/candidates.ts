@@ -95,8 +95,8 @@ export class Candidates {
   }
 
   /**
-   * Leaves out arms that would answer in another form than the client waits for, unless all would: then the answer names
-   * what was dropped. Nobody but the arm that asked can be handed a tool's result.
+   * Leaves out arms whose provider cannot answer in the form asked for (`n`, log probabilities, …), unless no candidate
+   * can: the answer then names what was dropped. A tool's result always goes back to the arm that called the tool.
    */
   #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
     const { forms = [] } = profile;

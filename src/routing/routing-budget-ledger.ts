@@ -79,8 +79,9 @@ export class RoutingBudgetLedger {
 
   /**
    * A request ended and cost something.
-   * @param targetUsd what it might have cost, null when it was made without a budget
-   * @param weight that the budget had come to, where the request was decided with that or within a key's bounds; else null
+   * @param targetUsd B at the decision; null when it was made without a budget
+   * @param weight the budget's weight at the decision, also when a key's bounds replaced it; null when it played no
+   * part
    */
   spent(id: string, at: number, costUsd: number, targetUsd: number | null, weight: number | null): void {
     this.release(id);
@@ -102,8 +103,8 @@ export class RoutingBudgetLedger {
   }
 
   /**
-   * From here on both have the same set aside: another ledger of this process is to be replaced by this one, and the end of
-   * a request may come to either.
+   * Shares the reservations of the ledger that this one is about to replace: until then the end of a request may be
+   * folded into either.
    */
   shareReservations(other: RoutingBudgetLedger): void {
     this.#reserved = other.#reserved;
@@ -154,7 +155,7 @@ export class RoutingBudgetLedger {
     if (days.length > DAYS_KEPT) days.shift();
   }
 
-  /** A day's target is another one with each request, by what is left of the day: it carries on nothing. */
+  /** The target of a daily budget changes with every request, so no surplus is carried over. */
   #surplus(costUsd: number, targetUsd: number): number {
     const state = this.#state;
     const isSame = state.targetUsd === targetUsd;

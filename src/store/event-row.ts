@@ -79,8 +79,8 @@ const COLUMNS: readonly (readonly [string, (arm: ArmExplanation) => unknown])[] 
 );
 
 /**
- * The same as one list per field: the names of the fields then stand there once. What is the same of all arms, as most
- * of what seldom applies is, stands there once too; the ids, which come first, are always a list.
+ * The arms as columns, so that each field name is stored once. A value that all arms share is stored once too; the ids,
+ * which come first, are always a list.
  */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
   const columns: Columns = { arm: arms.map(FIELDS.arm) };

@@ -2,7 +2,9 @@ import type { Clock } from './clock.ts';
 
 const A_MINUTE_MS = 60_000;
 
-/** For what every request would have the log say while a part fails: the first time is said, then one in a while. */
+/**
+ * Limits a log line that every request would repeat while a part fails: the first is written, then one per interval.
+ */
 export class LogThrottle {
   readonly #clock: Clock;
   readonly #milliseconds: number;

@@ -1,7 +1,7 @@
 import { realpathSync, rmSync, statSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 
-/** Where a file is written, and where it then stands. */
+/** The path of a file while it is written, and its final one. */
 export interface Place {
   unfinished: string;
   /** The same where what stands there is a device or a pipe: those are written themselves, never replaced. */
@@ -22,7 +22,7 @@ export async function finish({ unfinished, whole }: Place): Promise<void> {
   if (unfinished !== whole) await rename(unfinished, whole);
 }
 
-/** Leaves what stood there before as it was, and nothing else. */
+/** Removes the unfinished file. What stood at the final path is untouched. */
 export function abandon({ unfinished, whole }: Place): void {
   if (unfinished !== whole) rmSync(unfinished, { force: true });
 }

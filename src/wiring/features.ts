@@ -25,11 +25,11 @@ interface EmbedderParts {
   clock: Clock;
   onHealth(healthy: boolean, reason: string): void;
   startWorker?: StartWorker;
-  /** A text may take as long as it takes, whatever the config says. */
+  /** Ignores `embedding.timeout_ms`: a text may take as long as it needs. */
   patient?: boolean;
 }
 
-/** Where no gateway serves: nobody watches the model's health, or waits for an answer. */
+/** For commands, where no request waits and nobody watches the model's health. */
 const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {}, patient: true };
 
 /** Makes contexts as a gateway with this config does. Loads no model yet. @throws StartError when its map cannot be used */
@@ -58,7 +58,7 @@ function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   }
 }
 
-/** What contexts are of. */
+/** What identifies contexts: the feature map that made them, and their length d. */
 type FeatureSpace = Pick<Featurizer, 'featureMap' | 'dimensions'>;
 
 /** The tiers' prior slopes, as far as they hold for these features. */

@@ -14,7 +14,10 @@ export interface ServingParts extends RuntimeParts {
   requestsEnded(): Promise<void>;
 }
 
-/** A request that came before has been decided on by then: no text may be embedded for longer (embedding.timeout_ms). */
+/**
+ * Within this time every request that saw the old runtime is decided: no text may be embedded longer
+ * (embedding.timeout_ms).
+ */
 const DECIDED_WITHIN_MS = 60_000;
 
 /** What serves requests now, and what takes its place when the config changes, or an admin the models. */
@@ -123,7 +126,10 @@ export class Serving {
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A provider that was replaced did not close.'));
   }
 
-  /** Providers that the new runtime does not share, once no request can still be using them, be it for its last fallback. */
+  /**
+   * Closes the providers that the new runtime does not share, once no request can use them any more, not even as a
+   * fallback.
+   */
   #retireProviders(previous: Runtime): void {
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {

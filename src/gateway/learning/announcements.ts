@@ -25,8 +25,8 @@ export interface DriftPolicy extends DriftOptions {
 export type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
 
 /**
- * What the learner itself has to say: models that are new, that have changed upstream, or whose ratings have drifted. Each
- * is an event and takes effect with it, so that every process and every replay changes the arm at the same place.
+ * Events that the learner itself records: a model is new, has changed upstream, or its ratings have drifted. They take
+ * effect when they come back from the log, so that every process and every replay changes the arm at the same place.
  */
 export class Announcements {
   /** By the config in force, as is the next. */

@@ -101,7 +101,7 @@ export class LearnerState extends LearnerParts {
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
     const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
-    // Where a key's bounds stood in its place, too: where all keys are bound, spending must move it all the same.
+    // Also when a key's bounds replaced the budget's weight: if all keys are clamped, spending must still move ν.
     const weight = decision?.weightFrom === 'budget' ? decision.weight : (decision?.budgetWeight ?? null);
     // What failed has saved nothing: with models that are down the price of money would fall to nothing. And decisions
     // of earlier versions have no budget.
@@ -152,7 +152,10 @@ export class LearnerState extends LearnerParts {
     return { ...lesson, weight: sign * share * lesson.weight, alarmsSince: alarms };
   }
 
-  /** What the policy refuses when it comes it refuses again when it is taken back, so the others stay in balance. */
+  /**
+   * Continues after a lesson that the policy refuses. It refuses the same one again when it is withdrawn, so the sums
+   * stay right.
+   */
   #learn(lessons: readonly Observation[]): void {
     let refusal: unknown = null;
     for (const lesson of lessons) {

@@ -41,9 +41,9 @@ export class Learner {
   #priors: Parameters<LinearPolicy['setPriorQualities']> = [new Map()];
   readonly #announcements: Announcements;
   readonly #tail: LogTail;
-  /** Until then nothing is folded: the log may no longer hold what the snapshot does. */
+  /** Nothing is folded before the snapshot was read: the log may have been pruned of what the snapshot contains. */
   #snapshotWasRead = false;
-  /** Before, any arm would seem new. */
+  /** Launches wait for this: before the log has been read, every arm looks new. */
   #logWasRead = false;
   #newestSequence = 0;
   readonly #reading = new OneAtATime(() => this.#readAndSay());
@@ -122,7 +122,8 @@ export class Learner {
   start(): Promise<void> {
     this.#snapshots.begin();
     const reading = this.#read();
-    // Whoever gives up waiting leaves it running: what is woken meanwhile waits its turn, or events would count twice.
+    // The caller may stop waiting while this goes on. Until it ends no other reading may begin, or events would count
+    // twice.
     this.#reading.occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }
@@ -285,7 +286,7 @@ export class Learner {
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
       if (this.#closing && this.lag > MOST_AT_END) return;
-      // A platform with little patience ends a gateway that reads for long: the next start goes on from there.
+      // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
     if (!isLive()) return;

@@ -54,7 +54,7 @@ export class Refolding {
     return this.#distrusted;
   }
 
-  /** Not what may be of another log than the one that it would stand beside. */
+  /** False while the state may belong to another log than the one that it would be saved in. */
   get mayBeSaved(): boolean {
     return !this.#distrusted && this.#unchecked === null;
   }
@@ -73,7 +73,7 @@ export class Refolding {
     // Taken before anything of the other log is folded.
     const known = this.#unchecked ?? this.#learner.lastFolded;
     this.#unchecked = known;
-    // Of what waits to be folded nobody knows in which log it is: it is read back.
+    // Events that wait to be folded may be from either log, so they are read back instead.
     this.#tail.forgetFresh();
     try {
       const last = await this.#options.store.lastSequence();

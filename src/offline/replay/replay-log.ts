@@ -57,7 +57,7 @@ export interface ReplayedLog {
   neverOffered: string[];
 }
 
-/** Asked for the moment of the decision, answered before anything later is learned. */
+/** The target policy's answer for one decision, computed before anything later is learned. */
 interface Question {
   decided: DecidedEvent;
   answer: OfferAssessment[] | LeftOut;

@@ -1,9 +1,15 @@
 import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 
-/** Tokens that the gateway adds to its own limit of output for a model that is to think for long: its own limit is far above. */
+/**
+ * Tokens added to the gateway's default output limit when the model is to think at length; far below such a model's own
+ * limit.
+ */
 export const THOUGHT_TOKENS = 12_288;
 
-/** Stands for them among the fields that a model refuses. No client's field has its name. */
+/**
+ * Marks, in the set of refused fields, a model that does not allow these extra tokens. No client has a field of this
+ * name.
+ */
 export const ROOM_FOR_THOUGHT = 'room for thought';
 
 const MUCH_THOUGHT: ReadonlySet<unknown> = new Set(['medium', 'high', 'xhigh', 'max']);

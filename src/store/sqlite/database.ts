@@ -34,7 +34,7 @@ export interface StoredRow {
   body: string;
 }
 
-/** What became of a row: its number, or the row that was there before it. */
+/** Result of appending a row: its number, or the earlier row with the same unique key. */
 export type AppendedRow = number | StoredRow;
 
 /** For its user and group alone, as are the files that SQLite puts beside it: a log tells who asked when, and holds comments. */
@@ -201,7 +201,8 @@ export class SqliteDatabase {
   close(): void {
     try {
       const [inode, log] = this.#currentInodes();
-      // Who closes a file last moves its log into it. Of one that was removed the next who opens the file finds nothing.
+      // SQLite moves the write-ahead log into the file at the last close. Of a log that was deleted the next opener
+      // finds nothing.
       if (inode === this.#inodes[0] && log === null) this.#database.exec('PRAGMA wal_checkpoint(FULL)');
     } finally {
       this.#database.close();

@@ -10,8 +10,8 @@ const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 let database: SqliteDatabase | null = null;
 /**
- * The file was let go, so the next one may be another log than what was folded so far. Who writes is told by a failing
- * append, and then compares; until one has succeeded again, nothing of the new file is given out to be folded.
+ * Set once the file was closed after a failure: the one opened next may be another log. The next append fails too, so
+ * that the writer notices and compares the logs; until one has succeeded, no events and no snapshots are read or saved.
  */
 let letGo: 'untold' | 'told' | null = null;
 
