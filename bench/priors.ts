@@ -4,13 +4,13 @@ import { basename } from 'node:path';
 import { isMainThread, parentPort } from 'node:worker_threads';
 import { tierPriors } from '../src/bandit/tier-priors.ts';
 import type { Tier } from '../src/domain/arm.ts';
-import { messageOf } from '../src/domain/errors.ts';
 import { coefficientsUnder } from '../src/features/feature-map.ts';
 import { Featurizer } from '../src/features/featurizer.ts';
 import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
 import { measurePrior, PRIOR_WAYS, type PriorWay, type TierKnowledge } from '../src/offline/online/measure-priors.ts';
 import { FIRST_SEED, loadOnlineData, type OnlineData, streamOf } from '../src/offline/online/stream.ts';
 import { type Answer, runOnThreads } from '../src/offline/parallel.ts';
+import { messageOf } from '../src/util/message-of.ts';
 import { mean, standardDeviation } from '../src/util/statistics.ts';
 import { options } from './support/options.ts';
 

@@ -95,7 +95,7 @@ export class CoupledLinearModel {
     let weight = 0;
     let logDeterminants = this.#shared.logDeterminant;
     let unexplained = -this.#shared.explained;
-    for (const arm of this.#arms.values()) {
+    for (const arm of this.#inOrderOfIds()) {
       weight += arm.weight;
       logDeterminants += arm.logDeterminant;
       unexplained += arm.residual;
@@ -264,9 +264,7 @@ export class CoupledLinearModel {
       recount(arm);
     }
     this.#shared.clear();
-    // In the order of ids: sums of floating-point numbers depend on their order, and the order of insertion does
-    // not survive a restart.
-    for (const [, arm] of [...this.#arms].sort(([a], [b]) => (a < b ? -1 : 1))) this.#shared.add(arm);
+    for (const arm of this.#inOrderOfIds()) this.#shared.add(arm);
     this.#shared.invert();
     this.#refreshShared();
   }
@@ -285,6 +283,11 @@ export class CoupledLinearModel {
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
     this.#updates = state.updates;
     this.#predictor.forgetAll();
+  }
+
+  /** Sums of floating-point numbers depend on their order, and the order of insertion does not survive a restart. */
+  #inOrderOfIds(): CoupledArm[] {
+    return [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);
   }
 
   #arm(id: string): CoupledArm {

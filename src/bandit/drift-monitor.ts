@@ -97,7 +97,9 @@ export class DriftMonitor {
 
   #meanOfOthers(arm: string): number {
     let [sum, count] = [0, DRIFT_RESIDUALS.priorCount];
-    for (const [other, recent] of this.#recent) {
+    // In the order of ids: the order of insertion does not survive a restart, and the sum depends on it to the bit.
+    for (const other of [...this.#recent.keys()].sort()) {
+      const recent = this.#recent.get(other) as RecentResiduals;
       if (other === arm) continue;
       sum += recent.sum;
       count += recent.count;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { TIERS } from '../domain/arm.ts';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf } from '../util/message-of.ts';
 
 const tierSchema = z.object({ quality: z.number().min(0).max(1), slopes: z.array(z.number()) });
 

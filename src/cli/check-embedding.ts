@@ -1,6 +1,5 @@
 import { pathToFileURL } from 'node:url';
 import type { Config } from '../config/schema.ts';
-import { messageOf } from '../domain/errors.ts';
 import { loadLexicalMap } from '../features/lexical-map.ts';
 import { fingerprintOf, missingFiles, placeOfModel } from '../features/transformers/model-files.ts';
 import { loadProjection, type Projection } from '../features/transformers/projection.ts';
@@ -11,6 +10,7 @@ import {
   HUB_CACHE,
   otherModel,
 } from '../features/transformers/transformers-embedder.ts';
+import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
 
 /**

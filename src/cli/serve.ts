@@ -4,7 +4,7 @@ import { Gateway } from '../app.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment } from '../config/variables.ts';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { logOutput } from './log-output.ts';
 import { watchFile } from './watch-file.ts';

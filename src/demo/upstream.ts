@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type ChatMessage, contentText, isJsonObject, type JsonObject } from '../domain/chat.ts';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf } from '../util/message-of.ts';
 import { anthropicWire } from './wire/anthropic.ts';
 import { openaiWire } from './wire/openai.ts';
 import type { SimulatedAnswer, WireEvent, WireFormat } from './wire/wire.ts';

@@ -48,7 +48,7 @@ export interface Timeouts {
 
 const MILLION = 1e6;
 /** What a cache write for an hour costs on top of one for five minutes: Anthropic asks 2 and 1.25 input prices. */
-const HOUR_SURCHARGE = 2 / 1.25 - 1;
+export const HOUR_SURCHARGE = 2 / 1.25 - 1;
 
 /** USD for what an answer used. */
 export function costOf(price: Price, usage: Usage): number {

@@ -32,4 +32,6 @@ export interface RequestProfile {
   choices?: number;
   /** Absent: none. */
   forms?: readonly AnswerForm[];
+  /** The client asks for a prompt cache that is kept for an hour, which costs more to write. Absent: it does not. */
+  hourCache?: boolean;
 }

@@ -123,7 +123,3 @@ export class UpstreamError extends Error {
     this.unusable = answer.unusable ?? false;
   }
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -27,11 +27,15 @@ export type Kept = 'all' | 'structure' | 'intercept';
  * The features that count the same under both maps. An embedding is kept by its own map alone: two embedders are
  * maps of the text, which no context holds, and neither's numbers tell the other's.
  */
-export function keptFeatures(context: Context, featureMap: string, dimensions: number): Kept {
-  if (context.featureMap === featureMap) return context.values.length === dimensions ? 'all' : 'intercept';
-  const [theirs, ours] = [parseFeatureMapId(context.featureMap), parseFeatureMapId(featureMap)];
+export function keptFeatures({ featureMap: theirs, values }: Context, featureMap: string, dimensions: number): Kept {
+  return keptOf(theirs, values.length, featureMap, dimensions);
+}
+
+function keptOf(theirMap: string, theirDimensions: number, featureMap: string, dimensions: number): Kept {
+  if (theirMap === featureMap) return theirDimensions === dimensions ? 'all' : 'intercept';
+  const [theirs, ours] = [parseFeatureMapId(theirMap), parseFeatureMapId(featureMap)];
   const sameStructure = theirs?.structure === STRUCTURE_VERSION && ours?.structure === STRUCTURE_VERSION;
-  const longEnough = Math.min(context.values.length, dimensions) > STRUCTURE_DIMENSIONS;
+  const longEnough = Math.min(theirDimensions, dimensions) > STRUCTURE_DIMENSIONS;
   return sameStructure && longEnough ? 'structure' : 'intercept';
 }
 
@@ -40,12 +44,7 @@ export function keptFeatures(context: Context, featureMap: string, dimensions: n
  * @param dimensions of the contexts that `featureMap` makes, the constant included @returns so many numbers
  */
 export function contextUnder(context: Context, featureMap: string, dimensions: number): Float64Array {
-  const kept = keptFeatures(context, featureMap, dimensions);
-  if (kept === 'all') return Float64Array.from(context.values);
-  const values = new Float64Array(dimensions);
-  values[0] = 1;
-  if (kept === 'structure') values.set(context.values.slice(-STRUCTURE_DIMENSIONS), dimensions - STRUCTURE_DIMENSIONS);
-  return values;
+  return keptValues(context.values, 1, keptFeatures(context, featureMap, dimensions), dimensions);
 }
 
 /**
@@ -58,11 +57,16 @@ export function coefficientsUnder(
   featureMap: string,
   dimensions: number,
 ): Float64Array {
-  const coefficients = contextUnder(
-    { featureMap: learnedUnder, values: Float32Array.from(values) },
-    featureMap,
-    dimensions,
-  );
-  coefficients[0] = values[0];
-  return coefficients;
+  const kept = keptOf(learnedUnder, values.length, featureMap, dimensions);
+  return keptValues(values, values[0], kept, dimensions);
+}
+
+/** @param constant what goes with the constant feature, unless all is kept @returns `dimensions` numbers */
+function keptValues(values: ArrayLike<number>, constant: number, kept: Kept, dimensions: number): Float64Array {
+  const own = Float64Array.from(values);
+  if (kept === 'all') return own;
+  const result = new Float64Array(dimensions);
+  result[0] = constant;
+  if (kept === 'structure') result.set(own.slice(-STRUCTURE_DIMENSIONS), dimensions - STRUCTURE_DIMENSIONS);
+  return result;
 }

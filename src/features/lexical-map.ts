@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { messageOf } from '../domain/errors.ts';
+import { messageOf } from '../util/message-of.ts';
 import { NGRAM_BUCKETS } from './ngrams.ts';
 
 /**

@@ -3,6 +3,7 @@ import {
   contentParts,
   contentText,
   isJsonObject,
+  type JsonObject,
   requestedChoices,
   requestedMaxTokens,
 } from '../domain/chat.ts';
@@ -56,7 +57,16 @@ export function requestProfile(body: ChatBody): RequestProfile {
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
     forms: formsAsked(body),
+    ...(asksForHourCache(body, parts) && { hourCache: true }),
   };
+}
+
+/** Anthropic's mark, which clients put on parts, messages, tools and the request itself. */
+function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean {
+  const tools = Array.isArray(body.tools) ? body.tools.filter(isJsonObject) : [];
+  return [body, ...body.messages, ...parts, ...tools].some(
+    ({ cache_control: mark }) => isJsonObject(mark) && mark.ttl === '1h',
+  );
 }
 
 function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {

@@ -27,6 +27,8 @@ export interface ChatReply {
   body: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** Of a stream: aborted when its time is up. Whoever has not read it by then may be cut off. */
   expired?: AbortSignal;
+  /** Of a stream: to be called when it is closed, read or not. */
+  closed?(): void;
 }
 
 export interface ChatParts extends ExchangeParts, DecidingParts {
@@ -164,6 +166,12 @@ export class Chat {
       contentType: 'text/event-stream; charset=utf-8',
       body: streamBody(input, exchange, opened, this.#parts),
       expired: opened.deadline.expired,
+      // A generator that nobody has begun to read ends without a word: this ends the call all the same.
+      closed: () => {
+        opened.deadline.stop();
+        exchange.finish('aborted', null);
+        opened.deadline.limit.abort(new Error('The answer was not read.'));
+      },
     };
   }
 

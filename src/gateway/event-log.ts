@@ -1,8 +1,8 @@
-import { messageOf } from '../domain/errors.ts';
 import type { GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 import { LogThrottle } from '../util/log-throttle.ts';
+import { messageOf } from '../util/message-of.ts';
 import { DecisionLookUps } from './decision-look-ups.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';

@@ -115,7 +115,10 @@ export class Exchange {
       conditions.rateLimits.refused(record.arm, retryAfterMs, this.#parts.clock.monotonic() - record.durationMs);
       metrics.rateLimited.inc({ model: record.arm });
     }
-    if (record.result !== 'aborted') metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
+    // 'error': nothing was sent, because the provider's format cannot express the request, or the key may not pay for it.
+    if (record.result !== 'aborted' && record.result !== 'error') {
+      metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
+    }
   }
 
   /** An arm's answer has begun. @param startedAt monotonic time of its call */

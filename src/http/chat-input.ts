@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ChatBody, isJsonObject, type JsonObject } from '../domain/chat.ts';
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat-input.ts';
+import { membersOf } from '../util/json-edit.ts';
 import type { JsonDocument } from './json-body.ts';
 
 /** Upper bounds of the fields from which the worst case of a request's cost is computed. */
@@ -18,7 +19,7 @@ export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInp
   if (!request.body) throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
   const { text, value, receivedAt } = request.body as JsonDocument;
   return {
-    request: { text, body: chatBody(value) },
+    request: { text, body: chatBody(value, text) },
     requestId: request.id,
     key: request.gatewayKey,
     weightHeader: weightHeader(request.headers['x-mixllm-weight']),
@@ -30,7 +31,7 @@ export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInp
   };
 }
 
-function chatBody(value: unknown): ChatBody {
+function chatBody(value: unknown, text: string): ChatBody {
   if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
   const { model, messages, stream } = value;
   if (typeof model !== 'string' || model === '') {
@@ -48,6 +49,7 @@ function chatBody(value: unknown): ChatBody {
     throw invalidRequest('"stream" must be true or false.', 'stream');
   }
   checkNames(value);
+  checkRepeated(text);
   checkNumbers(value);
   return value as ChatBody;
 }
@@ -61,6 +63,15 @@ function checkNames(body: JsonObject): void {
     if (READ_FIELDS.has(name)) continue;
     const meant = name.toUpperCase().toLowerCase();
     if (READ_FIELDS.has(meant)) throw invalidRequest(`"${name}" must be written "${meant}".`, name);
+  }
+}
+
+/** What is checked is the last of several, but the upstream gets the text, and some parsers take the first. */
+function checkRepeated(text: string): void {
+  const seen = new Set<string>();
+  for (const { name } of membersOf(text)) {
+    if (seen.has(name)) throw invalidRequest(`"${name}" stands in the body more than once.`, name);
+    if (READ_FIELDS.has(name)) seen.add(name);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
-import { GatewayError, messageOf, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
+import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { messageOf } from '../util/message-of.ts';
 import { gathered } from './answer-limit.ts';
 import { decoded, wholeOf } from './content-encoding.ts';
 import { StaleConnections } from './stale-connections.ts';

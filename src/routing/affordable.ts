@@ -1,4 +1,4 @@
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, HOUR_SURCHARGE } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { GatewayError } from '../domain/errors.ts';
 
@@ -45,7 +45,8 @@ export function worstCaseUsd(
   // No more goes into a model than its context holds.
   const attached = Math.min(mostAttached, arm.contextWindow ?? Number.POSITIVE_INFINITY);
   const most = INPUT_MARGIN.factor * (inputTokens - likely) + attached + INPUT_MARGIN.tokens;
-  return (most * Math.max(input, cacheWrite) + outputUsd) / 1e6;
+  const write = profile.hourCache ? cacheWrite * (1 + HOUR_SURCHARGE) : cacheWrite;
+  return (most * Math.max(input, write) + outputUsd) / 1e6;
 }
 
 export function unaffordableReason(worstUsd: number, leftUsd: number): string {

@@ -9,7 +9,8 @@ import {
 import type { Arm } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
-import { GatewayError, messageOf, untilRenewed } from '../domain/errors.ts';
+import { GatewayError, untilRenewed } from '../domain/errors.ts';
+import { messageOf } from '../util/message-of.ts';
 import type { Random } from '../util/random.ts';
 import { Candidates, type CandidatesOptions } from './candidates.ts';
 import { flips, runnerUp } from './explain.ts';

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { messageOf } from './message-of.ts';
 
 const LINE_FEED = 0x0a;
 
@@ -52,22 +53,28 @@ function decode(utf8: TextDecoder, bytes: Buffer, where: string): string {
 /** Lines end at line feeds only: JSON may hold U+2028 unescaped, which node:readline would cut at. */
 async function* readLines(file: string): AsyncGenerator<Buffer> {
   let rest: Buffer[] = [];
-  const chunks: AsyncIterator<Buffer> = openFile(file)[Symbol.asyncIterator]();
-  while (true) {
-    const next = await chunks.next().catch((error) => {
-      throw new Error(`Cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-    });
-    if (next.done) break;
-    const chunk = next.value;
-    let start = 0;
-    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
-      yield Buffer.concat([...rest, chunk.subarray(start, end)]);
-      rest = [];
-      start = end + 1;
+  const source = openFile(file);
+  const chunks: AsyncIterator<Buffer> = source[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = await chunks.next().catch((error) => {
+        throw new Error(`Cannot read ${file}: ${messageOf(error)}`);
+      });
+      if (next.done) break;
+      const chunk = next.value;
+      let start = 0;
+      for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+        yield Buffer.concat([...rest, chunk.subarray(start, end)]);
+        rest = [];
+        start = end + 1;
+      }
+      rest.push(chunk.subarray(start));
     }
-    rest.push(chunk.subarray(start));
+    yield Buffer.concat(rest);
+  } finally {
+    // A reader that stops early would leave the file open.
+    source.destroy();
   }
-  yield Buffer.concat(rest);
 }
 
 /** The bytes of a file, unzipped when its name ends in `.gz`. */

@@ -3,7 +3,6 @@ import { TIER_SLOPE_SHARE } from '../bandit/defaults.ts';
 import { tierPriors } from '../bandit/tier-priors.ts';
 import type { Config } from '../config/schema.ts';
 import { TIERS, type Tier } from '../domain/arm.ts';
-import { messageOf } from '../domain/errors.ts';
 import type { Embedder } from '../features/embedder.ts';
 import { coefficientsUnder } from '../features/feature-map.ts';
 import { Featurizer } from '../features/featurizer.ts';
@@ -19,6 +18,7 @@ import {
 } from '../features/transformers/transformers-embedder.ts';
 import { readWarmStart, type WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
+import { messageOf } from '../util/message-of.ts';
 import { StartError } from './start-error.ts';
 
 interface EmbedderParts {

@@ -170,6 +170,26 @@ describe('DriftMonitor', () => {
     expect(beside.statisticOf('a')).toBeCloseTo(alone.statisticOf('a'), 12);
   });
 
+  it('goes on from its state to the bit, whatever the arms are called', () => {
+    for (const ids of [
+      ['b', 'a', 'c', 'd'],
+      ['40', '7', '33', '5'],
+    ]) {
+      const random = seededRandom(1);
+      const kept = new DriftMonitor();
+      let restored = new DriftMonitor();
+      for (let i = 0; i < 300; i++) {
+        const arm = ids[Math.floor(4 * random.uniform())];
+        const z = random.normal();
+        for (const monitor of [kept, restored]) monitor.observe(arm, z, i, DRIFT);
+        const state = JSON.parse(JSON.stringify(restored.state()));
+        restored = new DriftMonitor();
+        restored.restore(state);
+        expect(restored.statisticOf(arm)).toBe(kept.statisticOf(arm));
+      }
+    }
+  });
+
   it('keeps the first alarm until it is reset, per arm, also through its state', () => {
     const monitor = new DriftMonitor();
     for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, DRIFT);

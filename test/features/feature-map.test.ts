@@ -101,4 +101,8 @@ describe('coefficientsUnder', () => {
   ])('keeps %s', (_, featureMap, kept) => {
     expect(coefficientsUnder(own, A, featureMap, own.length)).toEqual(Float64Array.from(kept));
   });
+
+  it('rounds none of them', () => {
+    expect(coefficientsUnder([0.1, 0.2, 0.3], A, A, 3)).toEqual(Float64Array.of(0.1, 0.2, 0.3));
+  });
 });

@@ -41,6 +41,17 @@ describe('Featurizer', () => {
   });
 
   it.each([
+    { cache_control: { type: 'ephemeral', ttl: '1h' } },
+    { messages: [{ ...user('x'), cache_control: { ttl: '1h' } }] },
+    { messages: [{ role: 'user', content: [{ type: 'text', text: 'x', cache_control: { ttl: '1h' } }] }] },
+    { tools: [null, { type: 'function', cache_control: { ttl: '1h' } }] },
+  ])('sees that a prompt is to be cached for an hour: %j', (marked) => {
+    expect(requestProfile({ ...body(user('x')), ...marked }).hourCache).toBe(true);
+    const unmarked = JSON.parse(JSON.stringify(marked).replaceAll('1h', '5m'));
+    expect(requestProfile({ ...body(user('x')), ...unmarked }).hourCache).toBeUndefined();
+  });
+
+  it.each([
     [['text', 'audio'], ['audio']],
     [['text'], []],
     [null, []],

@@ -52,6 +52,12 @@ describe('bad input', () => {
       [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'gpt-nope', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'auto', messages: [message], Model: 'big' }, 400, 'Model', null],
+      [
+        `{"max_tokens":9,"model":"auto","messages":[${JSON.stringify(message)}],"max_tokens":1}`,
+        400,
+        'max_tokens',
+        null,
+      ],
       [{ model: 'auto', messages: [message], 'max_to\u212aens': 1 }, 400, 'max_to\u212aens', null],
       [{ model: 'auto', messages: [message], 'me\u017f\u017fages': [] }, 400, 'me\u017f\u017fages', null],
       [{ model: 'x'.repeat(513), messages: [message] }, 400, 'model', null],

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { ModelFacts, NumberedText, ThreadData, ThreadReply } from './protocol.ts';
 
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { descriptionFile, hashOf } from '../lexical-map.ts';
 import { TEXT_DIMENSIONS, textFeatures } from '../structure.ts';
 

@@ -1,5 +1,5 @@
-import { messageOf } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { ModelThread, type StartWorker, startWorker } from './model-thread.ts';
 import type { ModelFacts, ModelSettings } from './protocol.ts';
 import { WaitingTexts } from './waiting-texts.ts';

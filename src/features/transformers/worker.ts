@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './protocol.ts';
 import { SentenceModel } from './sentence-model.ts';
 

@@ -24,7 +24,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 20;
+const FOLD_VERSION = 21;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];

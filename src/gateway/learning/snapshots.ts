@@ -1,6 +1,6 @@
-import { messageOf } from '../../domain/errors.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import type { Clock } from '../../util/clock.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import { parseWarmStart, type WarmStart } from '../../bandit/warm-start.ts';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 
 /** A warm start as a file holds it. */
 export interface WarmStartFile extends WarmStart {

@@ -25,10 +25,11 @@ export function chatRoutes(server: FastifyInstance, { chat, keyLimiter, clock }:
   );
 }
 
-function sendable({ body, expired }: ChatReply, clock: Clock): string | Buffer | Readable {
+function sendable({ body, expired, closed }: ChatReply, clock: Clock): string | Buffer | Readable {
   if (typeof body === 'string') return body;
   if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const stream = Readable.from(body, { objectMode: false });
+  if (closed) stream.once('close', closed);
   expired?.addEventListener('abort', () => clock.after(LAST_WORDS_MS, () => stream.destroy()));
   return stream;
 }

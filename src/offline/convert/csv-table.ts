@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream';
 import type { Parser } from 'csv-parse';
-import { messageOf } from '../../domain/errors.ts';
 import { openFile } from '../../util/json-lines.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { shellWord } from '../../util/shell-word.ts';
 import { openCsv } from './csv-table.ts';
 import { openParquet } from './parquet-table.ts';

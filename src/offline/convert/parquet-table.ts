@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Compressors } from 'hyparquet';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { WideTable } from './wide-table.ts';
 
 /** What Node can unpack; the library itself does Snappy, which most files use. */

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { loadOnlineData, type OnlineData } from '../online/stream.ts';
 import type { Answer } from '../parallel.ts';
 import { type Measurement, measureSplit, splitOf } from './measure-split.ts';

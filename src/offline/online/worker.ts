@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { Answer } from '../parallel.ts';
 import { measureSeed, type SeedMeasurement } from './measure-seed.ts';
 import type { ScenarioName } from './scenarios.ts';

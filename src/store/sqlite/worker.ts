@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { SqliteDatabase } from './database.ts';
 
 /** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */

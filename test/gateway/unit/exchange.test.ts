@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { Exchange, type ExchangeParts } from '../../../src/gateway/exchange.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Breakers } from '../../../src/routing/breaker.ts';
@@ -8,15 +9,18 @@ import { armOf } from '../../routing/support.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { decided, metricValue, RecordingLogger } from './support.ts';
 
-/** Of a routed request for so many answers; one of the reference was predicted to cost 0.012 USD. */
-async function savedBy(choices: number): Promise<number> {
+const arm = armOf('big');
+
+/** The exchange of a routed request for so many answers; one of the reference was predicted to cost 0.012 USD. */
+function begun(choices = 1) {
   const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
   const conditions = {
     load: new Load(),
     breakers: new Breakers(clock, { failures: 5, cooldownMs: 1000 }),
     rateLimits: new RateLimits(clock),
   };
-  const eventLog = { record: () => {} } as unknown as ExchangeParts['eventLog'];
+  const recorded: GatewayEvent[] = [];
+  const eventLog = { record: (event: GatewayEvent) => recorded.push(event) } as unknown as ExchangeParts['eventLog'];
   const conversation = { answeredBy: () => {}, used: () => {}, called: () => {} };
   const { decision } = decided('d', { choices });
   const request = { requestId: 'r', arrivedAt: 0, conversation } as unknown as ConstructorParameters<
@@ -24,8 +28,12 @@ async function savedBy(choices: number): Promise<number> {
   >[2];
   const parts = { clock, metrics, eventLog, conditions, log, tokensPerCharacter: () => 0.25 };
   const exchange = new Exchange('d', decision, request, parts);
-  const arm = armOf('big');
   exchange.callStarts(arm);
+  return { exchange, metrics, recorded, load: conditions.load };
+}
+
+async function savedBy(choices: number): Promise<number> {
+  const { exchange, metrics } = begun(choices);
   exchange.answeredBy(arm, 0);
   const usage = { inputTokens: 100, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 900 * choices };
   exchange.received({ usage } as Parameters<Exchange['received']>[0]);
@@ -37,5 +45,40 @@ describe('Exchange', () => {
   it('counts as saved what one answer cost less than was predicted of the reference, and nothing of several at once', async () => {
     expect(await savedBy(1)).toBeCloseTo(0.012 - 0.01, 12);
     expect(await savedBy(4)).toBe(0);
+  });
+
+  it.each([
+    ['status', 1],
+    ['timeout', 1],
+    ['aborted', 0],
+    ['error', 0],
+  ] as const)(
+    "counts failures of upstreams, not a client's leaving or a request that was never sent: %s",
+    async (result, count) => {
+      const { exchange, metrics, load } = begun();
+      expect(load.inFlight('big')).toBe(1);
+      exchange.callFailed({ arm: 'big', result, status: null, durationMs: 1 }, null, false);
+      expect(load.inFlight('big')).toBe(0);
+      expect(await metricValue(metrics.upstreamErrors)).toBe(count);
+      exchange.finish('failed', 502);
+      await expect(exchange.finished).resolves.toMatchObject({ attempts: [{ arm: 'big', result }] });
+    },
+  );
+
+  it('records its end once, and leaves the queue', async () => {
+    const { exchange, recorded, load } = begun();
+    exchange.answeredBy(arm, 0);
+    exchange.finish('interrupted', 200);
+    exchange.finish('ok', 200);
+    expect(recorded).toMatchObject([{ type: 'completed', outcome: 'interrupted' }]);
+    expect(load.inFlight('big')).toBe(0);
+  });
+
+  it('estimates what was used where the upstream did not tell, and says so', async () => {
+    const { exchange, recorded } = begun();
+    exchange.answeredBy(arm, 0);
+    exchange.received({ bytes: new Uint8Array(0), content: true, characters: 400 });
+    exchange.finish('aborted', null);
+    expect(recorded).toMatchObject([{ usage: { outputTokens: 100 }, usageEstimated: true }]);
   });
 });
