@@ -28,7 +28,7 @@ import { closeInOrder } from './util/close-in-order.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
-import { hashedKeys, refuseOpenGateway, SHORTEST_KEY, shortKeys } from './wiring/keys.ts';
+import { hashedKeys, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
@@ -258,7 +258,7 @@ export class Gateway {
 
   #warnOfShortKeys(config: Config): void {
     for (const key of shortKeys(config)) {
-      this.#log.warn({ key }, `This key has fewer than ${SHORTEST_KEY} characters: strangers may guess it.`);
+      this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: strangers may guess it.`);
     }
   }
 

@@ -25,14 +25,14 @@ export interface SumsWithPast extends ArmSums {
 }
 
 /** Of more alarms the oldest share one unknown constant: what is left of their observations is next to nothing. */
-const MOST_PAST_LEVELS = 8;
+const MAX_PAST_LEVELS = 8;
 
 /** All observations so far are of another level than those to come. @param remains what each counts from now on, in (0, 1] */
 export function letLevelGo(sums: SumsWithPast, remains: number): void {
   withLevelsKnown(sums, () => {
     scale(sums, remains);
     sums.past.push(present(sums));
-    if (sums.past.length > MOST_PAST_LEVELS) mergeOldest(sums.past);
+    if (sums.past.length > MAX_PAST_LEVELS) mergeOldest(sums.past);
   });
 }
 

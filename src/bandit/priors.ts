@@ -9,7 +9,7 @@ const PRICE_FLOOR = 0.01;
 /** A standard deviation of log prices below this is the rounding of equal ones. */
 const EQUAL_PRICES_SD = 1e-9;
 /** The odd one of K models lies √(K − 1) standard deviations off: dearer than ten others it would be better than perfect. */
-const MOST_SDS = 3;
+const MAX_SDS = 3;
 
 /** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
 export function priorQualities(arms: readonly PricedArm[]): Map<string, number> {
@@ -19,7 +19,7 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
   const levels = new Map(
     arms.map((arm, i) => {
       const exact = sd > EQUAL_PRICES_SD ? (logPrices[i] - mean) / sd : 0;
-      const z = Math.min(MOST_SDS, Math.max(-MOST_SDS, exact));
+      const z = Math.min(MAX_SDS, Math.max(-MAX_SDS, exact));
       return [arm.id, ownLevel(arm) ?? PRIOR_QUALITY.level + PRIOR_QUALITY.perLogPriceSd * z];
     }),
   );

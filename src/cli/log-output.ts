@@ -1,7 +1,7 @@
 import pino from 'pino';
 
 /** Bytes of the log that wait for an output which takes none: a minute or more of a busy gateway. */
-const MOST_WAITING = 8 * 2 ** 20;
+const MAX_WAITING = 8 * 2 ** 20;
 
 /**
  * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
@@ -12,7 +12,7 @@ const MOST_WAITING = 8 * 2 ** 20;
  */
 export function logOutput(onGap: (lost: number) => void, descriptor: 1 | 2 = 1): pino.DestinationStream {
   // Of one byte, which every line has: without, `flush` does nothing.
-  const output = pino.destination({ dest: descriptor, sync: false, minLength: 1, maxLength: MOST_WAITING });
+  const output = pino.destination({ dest: descriptor, sync: false, minLength: 1, maxLength: MAX_WAITING });
   const flushSync = output.flushSync;
   let lost = 0;
   output.on('error', () => {

@@ -8,7 +8,7 @@ export interface TableOptions {
 }
 
 const GAP = '  ';
-const SHORTEST_TEXT = 8;
+const MIN_TEXT_WIDTH = 8;
 
 /**
  * A plain table without a frame, one line per row and a dashed line below the headers; ends in a line break.
@@ -48,7 +48,7 @@ function narrow(widths: readonly number[], align: readonly Align[], limit: numbe
   while (total() > limit) {
     const texts = result.map((width, column) => (align[column] === 'left' ? width : 0));
     const widest = Math.max(...texts);
-    if (widest <= SHORTEST_TEXT) break;
+    if (widest <= MIN_TEXT_WIDTH) break;
     result[texts.indexOf(widest)]--;
   }
   return result;

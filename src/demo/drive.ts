@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 
 /** Attempts at sending a rating while the store is unavailable, and the pause between them. */
-const MOST_TRIES = 20;
+const MAX_TRIES = 20;
 const PAUSE_MS = 1000;
 
 /** One query on its way through the gateway. */
@@ -71,7 +71,7 @@ async function sendRating(url: string, body: object): Promise<void> {
     });
     const text = await response.text();
     if (response.status === 202) return;
-    if (response.status !== 503 || tries === MOST_TRIES) {
+    if (response.status !== 503 || tries === MAX_TRIES) {
       throw new Error(`A rating was answered ${response.status}: ${text}`);
     }
     await sleep(PAUSE_MS);

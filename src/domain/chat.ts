@@ -70,11 +70,11 @@ export function generatedCharacters(message: JsonObject): number {
 }
 
 /** No request has as many: such a figure is the upstream's mistake, and would spoil every sum that it entered. */
-const MOST_TOKENS = 1e9;
+const MAX_TOKENS = 1e9;
 
 /** A count of tokens as an upstream tells it; null where it is none. */
 export function tokenCount(value: unknown): number | null {
-  return typeof value === 'number' && value >= 0 && value <= MOST_TOKENS ? value : null;
+  return typeof value === 'number' && value >= 0 && value <= MAX_TOKENS ? value : null;
 }
 
 /** Ids of the tools that a message, or a stream's delta, calls. A call's later deltas do not repeat its id. */

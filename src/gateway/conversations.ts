@@ -17,14 +17,14 @@ const CAPACITY = 20_000;
 /** Time that a prompt cache is kept after its last use: Anthropic's default, and the least that OpenAI tells of its own. */
 export const CACHE_LIFETIME_MS = 300_000;
 /** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
-const LEAST_CACHED_TOKENS = 1024;
+const MIN_CACHED_TOKENS = 1024;
 
 /** Longer conversations are not recognised: hashing every message would hold up others. */
-const MOST_MESSAGES = 2000;
+const MAX_MESSAGES = 2000;
 /** Characters of a text that are hashed whole. */
 const LONG_TEXT = 65_536;
 /** Tool calls of an answer, or results in a request, that are looked at: a million took half a minute of everyone's time. */
-const MOST_TOOL_CALLS = 256;
+const MAX_TOOL_CALLS = 256;
 
 /** What identifies the conversation that a request belongs to. */
 export interface Turn {
@@ -120,7 +120,7 @@ export class Conversation {
 
   /** The arm's answer calls tools. */
   called(arm: Arm, ids: readonly string[]): void {
-    const room = Math.max(0, MOST_TOOL_CALLS - this.#calls);
+    const room = Math.max(0, MAX_TOOL_CALLS - this.#calls);
     this.#calls += ids.length;
     for (const id of ids.slice(0, room)) {
       this.#memory.toolCalls.set(this.#callKey(id), arm.id);
@@ -155,7 +155,7 @@ export class Conversation {
     const { messages } = this.#turn;
     const asked = messages.findLastIndex(({ role }) => role !== 'tool' && role !== 'function') + 1;
     if (asked === messages.length) return null;
-    const results = messages.slice(asked, asked + MOST_TOOL_CALLS);
+    const results = messages.slice(asked, asked + MAX_TOOL_CALLS);
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
     // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
@@ -204,7 +204,7 @@ export class Conversation {
    * there are too many.
    */
   #digestsOf(): readonly string[] {
-    if (this.#turn.messages.length > MOST_MESSAGES) return [];
+    if (this.#turn.messages.length > MAX_MESSAGES) return [];
     if (!this.#digests) {
       let digest = JSON.stringify([this.#terms.salt, this.#turn.key]);
       this.#digests = this.#turn.messages.map((message) => {
@@ -220,7 +220,7 @@ export class Conversation {
 function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number {
   const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
   if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
-  return inputTokens >= LEAST_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
+  return inputTokens >= MIN_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
 }
 
 /** What a message says. Of an answer's other fields clients send back more or less. */

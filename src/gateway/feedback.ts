@@ -52,13 +52,13 @@ const LEARNED_WITHIN_MS = 200;
 const LOOK_AGAIN_AFTER_MS = [50, 200];
 
 /** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
-const MOST_EVENTS_OF_A_DECISION = 1000;
+const MAX_EVENTS_PER_DECISION = 1000;
 
 /** Each source's rating of an answer counts as one: by names made up, one answer could ruin what is known of its model. */
-const MOST_SOURCES_OF_A_DECISION = 10;
+const MAX_SOURCES_PER_DECISION = 10;
 
 /** Characters of all comments on a decision: all are read whenever it is rated or looked at, and ratings take no turn of a key's rates. */
-const MOST_COMMENTS_OF_A_DECISION = 100_000;
+const MAX_COMMENTS_PER_DECISION = 100_000;
 
 /** The use cases of ratings. A rating is taken only once it is durable. */
 export class Feedback {
@@ -171,16 +171,16 @@ function isKnown({ idempotencyKey }: Rating, events: readonly GatewayEvent[]): b
 /** @throws GatewayError 400 where the decision has no room for the rating */
 function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[]): void {
   const sources = new Set(events.flatMap((event) => (event.type === 'rated' ? [event.source] : [])));
-  if (!sources.has(source) && sources.size >= MOST_SOURCES_OF_A_DECISION) {
+  if (!sources.has(source) && sources.size >= MAX_SOURCES_PER_DECISION) {
     throw invalidRequest(
-      `The decision has been rated by ${MOST_SOURCES_OF_A_DECISION} sources, withdrawn ratings included, and no more are taken: name few sources, such as "user" and "judge".`,
+      `The decision has been rated by ${MAX_SOURCES_PER_DECISION} sources, withdrawn ratings included, and no more are taken: name few sources, such as "user" and "judge".`,
       'source',
       'too_many_sources',
     );
   }
-  if (events.length >= MOST_EVENTS_OF_A_DECISION) {
+  if (events.length >= MAX_EVENTS_PER_DECISION) {
     throw invalidRequest(
-      `The decision has been rated too often: it holds ${MOST_EVENTS_OF_A_DECISION} events, withdrawn ratings included.`,
+      `The decision has been rated too often: it holds ${MAX_EVENTS_PER_DECISION} events, withdrawn ratings included.`,
       'id',
       'too_many_ratings',
     );
@@ -188,9 +188,9 @@ function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[])
   if (comment === null) return;
   const length = (event: GatewayEvent) => (event.type === 'rated' ? (event.comment?.length ?? 0) : 0);
   const all = events.reduce((sum, event) => sum + length(event), comment.length);
-  if (all > MOST_COMMENTS_OF_A_DECISION) {
+  if (all > MAX_COMMENTS_PER_DECISION) {
     throw invalidRequest(
-      `The comments on the decision would be longer than ${MOST_COMMENTS_OF_A_DECISION} characters; without one it may be rated.`,
+      `The comments on the decision would be longer than ${MAX_COMMENTS_PER_DECISION} characters; without one it may be rated.`,
       'comment',
       'too_many_comments',
     );

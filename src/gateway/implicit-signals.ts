@@ -35,7 +35,7 @@ interface Parts {
 
 const MAX_QUERIES = 20_000;
 /** Longer requests are not compared: hashing them would hold up others. */
-const LONGEST = 256 * 1024;
+const MAX_CHARACTERS = 256 * 1024;
 
 /**
  * What clients say of an answer without rating it: the same query again soon after in one session (regenerate), and
@@ -103,7 +103,7 @@ export class ImplicitSignals {
 
   /** The whole conversation counts: "continue" after another answer is another query. Null outside of a session. */
   #hashOf({ sessionId, key, request }: Asked): string | null {
-    if (sessionId === null || request.text.length > LONGEST) return null;
+    if (sessionId === null || request.text.length > MAX_CHARACTERS) return null;
     const query = JSON.stringify([key?.name ?? null, sessionId, request.body.messages]);
     return createHmac('sha256', this.#salt).update(query).digest('base64');
   }

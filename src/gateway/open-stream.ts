@@ -1,10 +1,10 @@
-import { MOST_BYTES, tooLarge } from '../providers/answer-limit.ts';
+import { MAX_BYTES, tooLarge } from '../providers/answer-limit.ts';
 import type { AnswerFacts, Provider, ProviderCall, StreamPiece } from '../providers/provider.ts';
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
 
 /** Characters of what an answer says of itself. Ids, names and reasons are shorter; a rating's `id` may be no longer. */
-const LONGEST_FACT = 512;
+const MAX_FACT_CHARACTERS = 512;
 
 /**
  * What the pieces tell, later ones overriding earlier ones; a whole answer may stand for a piece. The facts and nothing
@@ -20,7 +20,7 @@ export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): Answe
 }
 
 function plausible(fact: string | null | undefined): string | null {
-  return fact && fact.length <= LONGEST_FACT ? fact : null;
+  return fact && fact.length <= MAX_FACT_CHARACTERS ? fact : null;
 }
 
 /** Bytes that a held-back piece takes besides its own. */
@@ -48,7 +48,7 @@ export async function openStream(provider: Provider, call: ProviderCall): Promis
     head.push(next.value);
     if (next.value.content || next.value.done || next.value.finishReason) break;
     held += next.value.bytes.length + OVERHEAD_OF_PIECE;
-    if (held > MOST_BYTES) throw tooLarge('What the upstream sent before any content');
+    if (held > MAX_BYTES) throw tooLarge('What the upstream sent before any content');
   }
   return { head, rest, droppedParams, upstreamRequestId };
 }

@@ -6,10 +6,10 @@ import { membersOf } from '../util/json-edit.ts';
 import type { JsonDocument } from './json-body.ts';
 
 /** Upper bounds of the fields from which the worst case of a request's cost is computed. */
-const MOST_TOKENS = 1_000_000_000;
-const MOST_CHOICES = 128;
+const MAX_TOKENS = 1_000_000_000;
+const MAX_CHOICES = 128;
 /** The name goes into the log as the client wrote it, where an alias takes any. An id has 128 characters at most. */
-const LONGEST_MODEL = 512;
+const MAX_MODEL_CHARACTERS = 512;
 
 /** Fields that limits of keys, and routing, rest on. */
 const READ_FIELDS = new Set(['model', 'messages', 'stream', 'n', 'max_tokens', 'max_completion_tokens']);
@@ -37,8 +37,8 @@ function chatBody(value: unknown, text: string): ChatBody {
   if (typeof model !== 'string' || model === '') {
     throw invalidRequest('"model" must be a string: "auto" to be routed, or the id of a model.', 'model');
   }
-  if (model.length > LONGEST_MODEL) {
-    throw invalidRequest(`"model" is longer than ${LONGEST_MODEL} characters.`, 'model');
+  if (model.length > MAX_MODEL_CHARACTERS) {
+    throw invalidRequest(`"model" is longer than ${MAX_MODEL_CHARACTERS} characters.`, 'model');
   }
   if (!Array.isArray(messages) || messages.length === 0) {
     throw invalidRequest('"messages" must be an array with at least one message.', 'messages');
@@ -81,9 +81,9 @@ function checkNumbers(body: JsonObject): void {
     if (typeof number === 'number' && !Number.isFinite(number)) throw invalidRequest(`"${name}" is too large.`, name);
   }
   for (const [name, most] of [
-    ['max_tokens', MOST_TOKENS],
-    ['max_completion_tokens', MOST_TOKENS],
-    ['n', MOST_CHOICES],
+    ['max_tokens', MAX_TOKENS],
+    ['max_completion_tokens', MAX_TOKENS],
+    ['n', MAX_CHOICES],
   ] as const) {
     const number = body[name] ?? 1;
     if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > most) {

@@ -7,10 +7,10 @@ import { excessOf } from '../util/json-limits.ts';
  * comes of a stream before its first content. Images and sound in an answer take some tens of megabytes; a megabyte that
  * is compressed may stand for a thousand, and a broken server need not come to an end.
  */
-export const MOST_BYTES = 64 * 1024 * 1024;
+export const MAX_BYTES = 64 * 1024 * 1024;
 
 export function tooLarge(what: string): UpstreamError {
-  return new UpstreamError('unreadable', `${what} is longer than ${MOST_BYTES / 1024 / 1024} MB.`);
+  return new UpstreamError('unreadable', `${what} is longer than ${MAX_BYTES / 1024 / 1024} MB.`);
 }
 
 /** All of a body. @throws UpstreamError `unreadable` for one that is too large, of which no more is read then */
@@ -19,7 +19,7 @@ export async function gathered(body: Readable): Promise<Buffer> {
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MOST_BYTES) throw tooLarge("The upstream's answer");
+    if (length > MAX_BYTES) throw tooLarge("The upstream's answer");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

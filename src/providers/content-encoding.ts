@@ -4,7 +4,7 @@ import { UpstreamError } from '../domain/errors.ts';
 import { gathered } from './answer-limit.ts';
 
 /** The same limit as in undici's fetch. Thousands would fit into a header, and each needs a decoder. */
-const MOST_ENCODINGS = 5;
+const MAX_ENCODINGS = 5;
 
 /** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
@@ -25,7 +25,7 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 export function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
   if (encodings === undefined) return body;
   const names = String(encodings).toLowerCase().split(',').reverse();
-  if (names.length > MOST_ENCODINGS)
+  if (names.length > MAX_ENCODINGS)
     throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
   const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.

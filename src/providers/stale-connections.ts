@@ -4,7 +4,7 @@ import type { Clock } from '../util/clock.ts';
 /** An idle connection's end shows within a round trip; whatever breaks later may have been read, and worked on. */
 const SHOWS_WITHIN_MS = 1000;
 /** Other connections of the pool may be just as stale. */
-const MOST_IN_A_ROW = 2;
+const MAX_STALE_IN_A_ROW = 2;
 
 /**
  * Servers close connections that idle (uvicorn, and with it vLLM, after five seconds), and some say nothing of it before: a
@@ -47,7 +47,7 @@ export class StaleConnections {
         return await ask();
       } catch (error) {
         const elapsed = this.#clock.monotonic() - startedAt;
-        if (stale > MOST_IN_A_ROW || elapsed > SHOWS_WITHIN_MS || !this.#isStale(error)) throw error;
+        if (stale > MAX_STALE_IN_A_ROW || elapsed > SHOWS_WITHIN_MS || !this.#isStale(error)) throw error;
       }
     }
   }

@@ -35,7 +35,7 @@ export interface UpstreamAnswer {
 
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-const SHORTEST_SECRET = 8;
+const MIN_SECRET_CHARACTERS = 8;
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -77,7 +77,7 @@ export class UpstreamHttp {
     // Shorter ones are dummies for servers that ask for none, and words of the language besides.
     // As they are and as a URL or a JSON string may have them.
     this.#secrets = [...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]
-      .filter((secret) => secret.length >= SHORTEST_SECRET)
+      .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS)
       .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
   }
 

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { UpstreamError } from '../domain/errors.ts';
-import { MOST_BYTES, tooLarge } from './answer-limit.ts';
+import { MAX_BYTES, tooLarge } from './answer-limit.ts';
 
 export interface WholeAnswer {
   status: number;
@@ -50,7 +50,7 @@ export function askForWhole(
       },
       onResponseData(controller, chunk) {
         length += chunk.length;
-        if (length > MOST_BYTES) {
+        if (length > MAX_BYTES) {
           chunks.length = 0;
           controller.abort(tooLarge("The upstream's answer"));
           return;

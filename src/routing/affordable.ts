@@ -15,7 +15,7 @@ export interface KeyBudget {
  * Answers are taken to be no longer than this many times the expectation: e^(2.8 σ) at the length model's noise of
  * σ = 0.5 on the log, so about one in 400 is.
  */
-const LONGEST = 4;
+const MAX_LENGTH_RATIO = 4;
 /** Input is an estimate too: texts differ in how they split into tokens, and every message brings a few of its own. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
 /** Expected output tokens when the learner gives no finite prediction. */
@@ -35,7 +35,7 @@ export function worstCaseUsd(
 ): number {
   const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
   const output = Math.min(
-    profile.maxOutputTokens ?? LONGEST * expected,
+    profile.maxOutputTokens ?? MAX_LENGTH_RATIO * expected,
     arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
   );
   const { input, cacheWrite, output: outputPrice } = arm.price;

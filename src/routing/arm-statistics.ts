@@ -4,7 +4,7 @@ import type { Arm } from '../domain/arm.ts';
 export const PRIOR_TOKENS_PER_CHARACTER = 0.25;
 const PRIOR_CHARACTERS = 2000;
 /** Whatever an upstream reports: the figure decides which prompts fit a context window. */
-const MOST_TOKENS_PER_CHARACTER = 1.5;
+const MAX_TOKENS_PER_CHARACTER = 1.5;
 /** Share of the newest answer in the mean service time: about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
 /** Seconds an answer is taken to need before the first was seen. */
@@ -36,7 +36,7 @@ export class ArmStatistics {
   tokensPerCharacter(arm: string): number {
     const { inputTokens, inputCharacters } = this.#sums(arm);
     const ratio = (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters);
-    return Math.min(MOST_TOKENS_PER_CHARACTER, ratio);
+    return Math.min(MAX_TOKENS_PER_CHARACTER, ratio);
   }
 
   learnInput(arm: string, characters: number, tokens: number): void {

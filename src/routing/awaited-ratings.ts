@@ -1,5 +1,5 @@
 /** So many answers are remembered one by one. Older ones are counted, and awaited until the next rating of any answer. */
-const MOST = 1000;
+const MAX_ANSWERS = 1000;
 
 /** Who answered, and the answer's place among all: a number that grows from each to the next. */
 type Answer = readonly [arm: string, place: number];
@@ -23,7 +23,7 @@ export class AwaitedRatings {
   answered(arm: string, place: number): void {
     this.#answers.push([arm, place]);
     add(this.#counts, arm, 1);
-    if (this.#answers.length <= MOST) return;
+    if (this.#answers.length <= MAX_ANSWERS) return;
     const oldest = this.#answers.shift();
     if (oldest) add(this.#older, oldest[0], 1);
   }

@@ -5,7 +5,7 @@ const RATE = 0.1;
 /** H: what was not spent of the target is to be spent in about so many requests. */
 const SURPLUS_HORIZON = 200;
 /** No more than so many requests' targets are carried on, or a long cheap time would be followed by a spree. */
-const MOST_SURPLUS = 100;
+const MAX_SURPLUS = 100;
 
 /** w = 1 / (1 + ν) */
 export function weightOfNu(nu: number): number {
@@ -29,7 +29,7 @@ export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: 
 
 /** S after a request. @param surplus before it; the rest as in `nextNu` */
 export function nextSurplus(surplus: number, costUsd: number, targetUsd: number): number {
-  return Math.min(MOST_SURPLUS, Math.max(-MOST_SURPLUS, surplus + 1 - costUsd / targetUsd));
+  return Math.min(MAX_SURPLUS, Math.max(-MAX_SURPLUS, surplus + 1 - costUsd / targetUsd));
 }
 
 function clampNu(nu: number): number {

@@ -2,9 +2,9 @@ import type { Clock } from '../util/clock.ts';
 
 /** What a refusal without `retry-after` is taken to ask for, doubled by each further one in a row. */
 const FIRST_WAIT_MS = 1000;
-const LONGEST_GUESS_MS = 60_000;
+const MAX_GUESS_MS = 60_000;
 /** However long an upstream asks for, its word is put to the test again after this time. */
-const LONGEST_WAIT_MS = 600_000;
+const MAX_WAIT_MS = 600_000;
 
 interface Limit {
   /** Monotonic time from which calls are expected to be taken again. */
@@ -34,8 +34,8 @@ export class RateLimits {
     const before = this.#limits.get(arm);
     const inARow = !before || startedAt >= before.refusedAt;
     const refusals = (before?.refusals ?? 0) + Number(inARow);
-    const guess = Math.min(LONGEST_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
-    const until = this.#clock.monotonic() + Math.min(LONGEST_WAIT_MS, retryAfterMs ?? guess);
+    const guess = Math.min(MAX_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
+    const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
     // Of several refusals under way the longest counts: a later, shorter one may have been sent before it.
     const refusedAt = this.#clock.monotonic();
     this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals, refusedAt });

@@ -9,11 +9,11 @@ const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
 const INTERVAL_SHARE = 0.02;
 /** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
-const LONGEST_GAP_MS = 3_600_000;
+const MAX_GAP_MS = 3_600_000;
 /** Only today's is asked for; but ends come late around midnight, and a clock may be days ahead for a moment. */
 const DAYS_KEPT = 4;
 /** USD: a target of nothing would divide by zero. */
-const LEAST_TARGET_USD = 1e-12;
+const MIN_TARGET_USD = 1e-12;
 /** A request without an end is taken to have got lost after so long. */
 const LOST_MS = 3_600_000;
 /** An answer may cost more than was predicted: near the day's end so many times the prediction must be left. */
@@ -71,7 +71,7 @@ export class RoutingBudgetLedger {
   asked(at: number): void {
     const { lastRequestAt, intervalMs } = this.#state;
     if (lastRequestAt !== null) {
-      const gap = Math.min(LONGEST_GAP_MS, Math.max(0, at - lastRequestAt));
+      const gap = Math.min(MAX_GAP_MS, Math.max(0, at - lastRequestAt));
       this.#state.intervalMs += INTERVAL_SHARE * (gap - intervalMs);
     }
     this.#state.lastRequestAt = at;
@@ -127,7 +127,7 @@ export class RoutingBudgetLedger {
     if ('usdPerRequest' in target) return target.usdPerRequest;
     const remaining = leftOfDayMs(now);
     const requests = Math.max(1, remaining / Math.max(1, this.#state.intervalMs));
-    return Math.max(LEAST_TARGET_USD, this.#left(target.usdPerDay, now) / requests);
+    return Math.max(MIN_TARGET_USD, this.#left(target.usdPerDay, now) / requests);
   }
 
   /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */

@@ -2,9 +2,9 @@
 const MAYBE_LONG = /[[:,\s]-?\d{16}/;
 /** Up to a length that no id has: millions of digits overflow the stack of the regular expression. */
 const LONG_INTEGER = /(?<![\d.eE+-])-?[1-9]\d{15,999}(?![\d.eE]|\s*:)/g;
-const SHORTEST = 16;
+const MIN_DIGITS = 16;
 /** Each takes some microseconds, for which every other request waits. */
-const MOST = 10_000;
+const MAX_LONG_INTEGERS = 10_000;
 /** Of Unicode's private use. */
 const MARK = '\uE000';
 const MARK_IN_JSON = /\uE000|\\ue000/i;
@@ -36,9 +36,9 @@ function withMarkedIntegers(json: string): string | null {
     const quote = json.indexOf('"', from);
     const end = quote < 0 ? json.length : quote;
     // Nearly all that stands between strings is too short: to look for integers there would take ten times as long.
-    const between = end - from < SHORTEST ? '' : json.slice(from, end);
+    const between = end - from < MIN_DIGITS ? '' : json.slice(from, end);
     for (const { index, 0: digits } of between.matchAll(LONG_INTEGER)) {
-      if (parts.length >= 2 * MOST) return null;
+      if (parts.length >= 2 * MAX_LONG_INTEGERS) return null;
       parts.push(json.slice(copied, from + index), `"${MARK}${digits}"`);
       copied = from + index + digits.length;
     }

@@ -109,7 +109,7 @@ export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: nu
 }
 
 /** Less than this is rounding error rather than a denominator. */
-const LEAST_DENOMINATOR = 1e-6;
+const MIN_DENOMINATOR = 1e-6;
 
 /**
  * M⁻¹ after M += factor · v vᵀ of a symmetric matrix, in place (Sherman & Morrison 1950): O(d²).
@@ -119,7 +119,7 @@ const LEAST_DENOMINATOR = 1e-6;
 export function updateInverse(inverse: SquareMatrix, vector: Vector, factor: number, image: Vector): number | null {
   multiply(inverse, vector, image);
   const ratio = 1 + factor * dot(vector, image);
-  if (!(ratio > LEAST_DENOMINATOR)) return null;
+  if (!(ratio > MIN_DENOMINATOR)) return null;
   addOuterProduct(inverse, image, -factor / ratio);
   return ratio;
 }

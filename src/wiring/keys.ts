@@ -12,11 +12,11 @@ export function hashedKeys(config: Config): HashedKey[] {
 }
 
 /** Characters of a key that nobody guesses. */
-export const SHORTEST_KEY = 16;
+export const MIN_KEY_CHARACTERS = 16;
 
 /** Names of the keys that are shorter. */
 export function shortKeys({ auth }: Config): string[] {
-  return auth.keys.filter(({ key }) => key.length < SHORTEST_KEY).map(({ name }) => name);
+  return auth.keys.filter(({ key }) => key.length < MIN_KEY_CHARACTERS).map(({ name }) => name);
 }
 
 /** In memory they are kept as hashes only. */

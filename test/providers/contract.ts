@@ -4,7 +4,7 @@ import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { UpstreamError } from '../../src/domain/errors.ts';
-import { MOST_BYTES } from '../../src/providers/answer-limit.ts';
+import { MAX_BYTES } from '../../src/providers/answer-limit.ts';
 import type { AnswerFacts, Provider, ProviderCall, ProviderStream, StreamPiece } from '../../src/providers/provider.ts';
 import { answerJson, answerStream, cutAt, type FakeUpstream, startUpstream } from './upstream.ts';
 
@@ -144,7 +144,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
     });
 
     it('reads no more of an answer than fits, compressed or in one event', async () => {
-      const bomb = gzipSync(Buffer.alloc(MOST_BYTES + 1, 'a'), { level: 1 });
+      const bomb = gzipSync(Buffer.alloc(MAX_BYTES + 1, 'a'), { level: 1 });
       for (const status of [200, 503]) {
         upstream.respond = answerJson(bomb, status, { 'content-encoding': 'gzip' });
         const failure = status === 200 ? 'unreadable' : 'status';

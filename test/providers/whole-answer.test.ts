@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, buildConnector } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MOST_BYTES } from '../../src/providers/answer-limit.ts';
+import { MAX_BYTES } from '../../src/providers/answer-limit.ts';
 import { askForWhole } from '../../src/providers/whole-answer.ts';
 
 const closing: (() => unknown)[] = [];
@@ -58,7 +58,7 @@ describe('askForWhole', () => {
 
   it.each([200, 500])('reads no more of a %i than fits', async (status) => {
     const dispatcher = agent();
-    const chunk = Buffer.alloc(MOST_BYTES / 8);
+    const chunk = Buffer.alloc(MAX_BYTES / 8);
     let given = 0;
     const endless = createServer((socket) => {
       const more = (error?: Error | null) => {
@@ -75,7 +75,7 @@ describe('askForWhole', () => {
     const asked = askForWhole(dispatcher, request(origin), never());
     if (status === 200) await expect(asked).rejects.toThrow('longer than 64 MB');
     else expect((await asked).body).toHaveLength(0);
-    expect(given).toBeLessThan(2 * MOST_BYTES);
+    expect(given).toBeLessThan(2 * MAX_BYTES);
   });
 
   it('sends nothing for a client that has left before there is a connection', async () => {

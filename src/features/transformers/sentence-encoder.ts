@@ -7,14 +7,14 @@ import { WaitingTexts } from './waiting-texts.ts';
 /** Texts that are sent to the thread together; the next ones go when these are answered. */
 const BATCH = 4;
 /** More than a thread can embed within any sensible budget. */
-const MOST_WAITING = 256;
+const MAX_WAITING = 256;
 /** A thread that answers nothing for so long, though asked, is taken for lost. */
 const STUCK_MS = 10_000;
 /** A model of a hundred megabytes over a slow line. */
 const LOAD_MS = 600_000;
 const CLOSED = 'the embedding model is being closed';
 const FIRST_RESTART_MS = 1000;
-const LONGEST_RESTART_MS = 60_000;
+const MAX_RESTART_MS = 60_000;
 
 export interface EncoderOptions extends ModelSettings {
   clock: Clock;
@@ -45,7 +45,7 @@ export class SentenceEncoder {
 
   constructor(options: EncoderOptions) {
     this.#options = options;
-    this.#texts = new WaitingTexts(options.clock, MOST_WAITING);
+    this.#texts = new WaitingTexts(options.clock, MAX_WAITING);
   }
 
   /** Loads the model. @throws Error that says why it cannot be loaded; nothing is left running then */
@@ -132,7 +132,7 @@ export class SentenceEncoder {
 
   #restartLater(): void {
     this.#cancelRestart = this.#options.clock.after(this.#restartMs, () => void this.#restart());
-    this.#restartMs = Math.min(2 * this.#restartMs, LONGEST_RESTART_MS);
+    this.#restartMs = Math.min(2 * this.#restartMs, MAX_RESTART_MS);
   }
 
   async #restart(): Promise<void> {

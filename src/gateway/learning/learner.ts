@@ -15,7 +15,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 
 const RETRY_MS = 1000;
 /** Events that are still learned from before the end. */
-const MOST_AT_END = 2000;
+const MAX_EVENTS_AT_END = 2000;
 /** How often the reading of a long log says how far it has come, and keeps that. */
 const PROGRESS_EVERY_MS = 5000;
 
@@ -285,7 +285,7 @@ export class Learner {
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
-      if (this.#closing && this.lag > MOST_AT_END) return;
+      if (this.#closing && this.lag > MAX_EVENTS_AT_END) return;
       // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }

@@ -4,7 +4,7 @@ import type { EventStore } from '../../store/event-store.ts';
 
 const READ_BATCH = 500;
 /** Events just written that are kept for folding; beyond it they are read back like any other. */
-const MOST_FRESH = 2000;
+const MAX_FRESH_EVENTS = 2000;
 /** Decisions whose events are kept at hand; those of others are looked up. */
 const RECENT_DECISIONS = 1000;
 
@@ -30,7 +30,7 @@ export class LogTail {
 
   /** This process has just written these events: they need not be read back. */
   written(events: readonly StoredEvent[]): void {
-    if (this.#fresh.length + events.length <= MOST_FRESH) this.#fresh.push(...events);
+    if (this.#fresh.length + events.length <= MAX_FRESH_EVENTS) this.#fresh.push(...events);
   }
 
   /** Those that follow the given number without a gap; where there is one, another process has written. */

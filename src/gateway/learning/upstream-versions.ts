@@ -33,7 +33,7 @@ interface Version {
 const ANSWERS_OF_ANOTHER = 20;
 /** So many that no event came of are history, of before changes were looked for: what was learned is of the new name too. */
 const ANSWERS_OF_OLD = 200;
-const MOST_NAMES = 50;
+const MAX_NAMES = 50;
 const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
 
 export type UpstreamVersionsState = [arm: string, version: Version][];
@@ -130,5 +130,5 @@ export class UpstreamVersions {
 }
 
 function knownBy(names: readonly string[], latest: string): Served {
-  return { ...UNKNOWN, names: [...names.filter((name) => name !== latest), latest].slice(-MOST_NAMES) };
+  return { ...UNKNOWN, names: [...names.filter((name) => name !== latest), latest].slice(-MAX_NAMES) };
 }

@@ -7,7 +7,7 @@ const ENOUGH = { ratings: 20, ofEach: 5 };
 /** Half a rating of each kind, so that no odds are without bounds (Haldane 1956, Anscombe 1956). */
 const HALF = 0.5;
 /** One kind of rating counts at most this many times the other. */
-const MOST_RATIO = 50;
+const MAX_RATIO = 50;
 
 const NOBODY: VolunteerWeights = { good: 0, bad: 0 };
 
@@ -72,7 +72,7 @@ export class VolunteerCalibration {
     const bad = mean * (count - scores) - (scores - squares);
     const good = squares - mean * scores;
     // At most one of them is negative: then all volunteers rate on one side of the mean.
-    const ratio = good <= 0 ? MOST_RATIO : Math.min(MOST_RATIO, Math.max(1 / MOST_RATIO, bad / good));
+    const ratio = good <= 0 ? MAX_RATIO : Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, bad / good));
     return ratio > 1 ? { good: 1, bad: 1 / ratio } : { good: ratio, bad: 1 };
   }
 

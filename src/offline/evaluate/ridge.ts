@@ -5,7 +5,7 @@ import { type Matrix, matrixOf, type Outlook } from './trade-off.ts';
 /** Penalty of the ridge regression of log costs, as in the reference. */
 const COST_PENALTY = 30;
 /** USD whose logarithm stands for a free answer's. */
-const LEAST_COST = 1e-9;
+const MIN_COST = 1e-9;
 
 /** Ridge regression with a free intercept, several targets at once. */
 export class Ridge {
@@ -52,7 +52,7 @@ function ridgeQualities({ train, test }: Split, penalty: number): Matrix {
 
 /** exp of the predicted logarithm, scaled per model so that its mean over the training rows is the mean cost. */
 function ridgeCosts({ models, train, test }: Split): Matrix {
-  const logs = train.map(({ cost }) => cost.map((value) => Math.log(Math.max(LEAST_COST, value))));
+  const logs = train.map(({ cost }) => cost.map((value) => Math.log(Math.max(MIN_COST, value))));
   const model = new Ridge(contextsOf(train), logs, COST_PENALTY);
   const fitted = train.map(({ context }) => model.predict(context).map(Math.exp));
   const scale = models.map((_, k) => {

@@ -4,7 +4,7 @@ const WORD = /[\p{L}\p{N}_]{2,}/gu;
 const FEWEST_TEXTS = 20;
 
 /** Letters of the longest n-gram that is named; Chinese runs on without blanks, and a sentence is no n-gram. */
-const LONGEST = 24;
+const MAX_CHARACTERS = 24;
 
 /**
  * The word 1–2-grams that tell most about each tag: those with the largest share(in the tag) · ln(share in the tag /
@@ -40,5 +40,5 @@ function documentFrequencies(texts: readonly string[]): Map<string, number> {
 function wordNgrams(text: string): Set<string> {
   const words = text.toLowerCase().match(WORD) ?? [];
   const ngrams = words.flatMap((word, i) => (i === 0 ? [word] : [word, `${words[i - 1]} ${word}`]));
-  return new Set(ngrams.filter((ngram) => ngram.length <= LONGEST));
+  return new Set(ngrams.filter((ngram) => ngram.length <= MAX_CHARACTERS));
 }

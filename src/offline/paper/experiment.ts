@@ -11,7 +11,7 @@ export interface Measurement {
 }
 
 /** Where fewer models can be chosen from, only the trade-off is measured. */
-export const LEAST_MODELS = 4;
+export const MIN_MODELS = 4;
 
 /** How an experiment's curves are drawn. */
 export type PlotKind =

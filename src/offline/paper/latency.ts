@@ -4,7 +4,7 @@ import { mean } from '../../util/statistics.ts';
 import { splitOf } from '../evaluate/measure-split.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import type { OnlineData } from '../online/stream.ts';
-import { type Experiment, LEAST_MODELS, type Measurement } from './experiment.ts';
+import { type Experiment, type Measurement, MIN_MODELS } from './experiment.ts';
 import { type Choice, PolicyDriver, PURPOSE } from './policy-driver.ts';
 import { figuresOf, type Gain, gainOf, perHundred, type Scale, scaleOf, UTILITY } from './scoring.ts';
 import { Agenda, SlotQueue } from './slot-queue.ts';
@@ -166,7 +166,7 @@ export const latency: Experiment = {
   plot: { kind: 'per-hundred', label: '↑ mean simulated latency per 100 queries, s', scale: 1 },
   seeds: (asked) => Math.ceil(asked / 4),
   measure(data, seed) {
-    return data.models.length < LEAST_MODELS ? null : measureLatency(data, seed);
+    return data.models.length < MIN_MODELS ? null : measureLatency(data, seed);
   },
 };
 

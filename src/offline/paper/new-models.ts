@@ -2,7 +2,7 @@ import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import type { OnlineData } from '../online/stream.ts';
-import { type Experiment, LEAST_MODELS } from './experiment.ts';
+import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, perHundred, rowsOf, type Scale, scaleOf, UTILITY, utilityOf } from './scoring.ts';
 
@@ -27,7 +27,7 @@ export const newModels: Experiment = {
   plot: { kind: 'per-hundred', label: "↑ utility per 100 queries, % of the best other model's quality", scale: 100 },
   seeds: (asked) => Math.ceil(asked / 4),
   measure(data, seed) {
-    if (data.models.length < LEAST_MODELS) return null;
+    if (data.models.length < MIN_MODELS) return null;
     const rows = shuffled(rowsOf(data), seededRandom(derivedSeed(seed, 0)));
     const half = Math.floor(rows.length / 2);
     const all = [...data.models.keys()];

@@ -1,6 +1,6 @@
 import { splitOf } from '../evaluate/measure-split.ts';
 import type { OnlineData } from '../online/stream.ts';
-import { type Experiment, LEAST_MODELS } from './experiment.ts';
+import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { type Feedback, PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, gainOf, scaleOf, UTILITY } from './scoring.ts';
 
@@ -32,7 +32,7 @@ export const offlineOnline: Experiment = {
   plot: null,
   seeds: (asked) => Math.ceil(asked / 4),
   measure(data, seed) {
-    if (data.models.length < LEAST_MODELS) return null;
+    if (data.models.length < MIN_MODELS) return null;
     return { figures: Object.assign({}, ...SHARES.map((share) => measureShare(data, share, seed))), curves: {} };
   },
 };

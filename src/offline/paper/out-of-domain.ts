@@ -2,12 +2,12 @@ import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import type { OnlineData } from '../online/stream.ts';
-import { type Experiment, type Figures, LEAST_MODELS } from './experiment.ts';
+import { type Experiment, type Figures, MIN_MODELS } from './experiment.ts';
 import { type Feedback, PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, gainOf, rowsOf, scaleOf, UTILITY } from './scoring.ts';
 
 /** Smaller tasks tell too little. */
-const LEAST_QUERIES = 100;
+const MIN_QUERIES = 100;
 
 const BEST = 'always the best model of the task (hindsight)';
 const OTHERS_BEST = 'always the best-value model of the other tasks';
@@ -19,7 +19,7 @@ export const outOfDomain: Experiment = {
   name: 'out-of-domain',
   title: 'Out of domain',
   protocol:
-    `Each task of at least ${LEAST_QUERIES} queries is left out in turn. Half of its queries, at random, are judged; the ` +
+    `Each task of at least ${MIN_QUERIES} queries is left out in turn. Half of its queries, at random, are judged; the ` +
     'policy was trained on all other tasks, and *in domain* on the other half too. Online, the judged queries stream in ' +
     'and each answer is graded before the next decision. At one weight (ν = 0.1); means over the tasks, as shares of the ' +
     "best single model's quality and cost on the judged queries. The price lists name all models.",
@@ -32,8 +32,8 @@ export const outOfDomain: Experiment = {
   seeds: (asked) => Math.ceil(asked / 4),
   measure(data, seed) {
     const byTask = Map.groupBy(rowsOf(data), ({ task }) => task);
-    const tasks = [...byTask].filter(([, rows]) => rows.length >= LEAST_QUERIES);
-    if (data.models.length < LEAST_MODELS || byTask.size < 2 || tasks.length === 0) return null;
+    const tasks = [...byTask].filter(([, rows]) => rows.length >= MIN_QUERIES);
+    if (data.models.length < MIN_MODELS || byTask.size < 2 || tasks.length === 0) return null;
     const measured = tasks.map(([task]) => [task, leaveOut(data, task, seed)] as const);
     const figures: Figures = {};
     for (const way of Object.keys(measured[0][1])) {

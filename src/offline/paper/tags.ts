@@ -11,7 +11,7 @@ import {
 } from '../features/pipeline.ts';
 import { logCounts, timesDense, weightAndNormalise } from '../features/sparse-matrix.ts';
 import type { OnlineData } from '../online/stream.ts';
-import { type Experiment, LEAST_MODELS } from './experiment.ts';
+import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { figuresOfSplit, QUALITY_AT_COST } from './trade-off.ts';
 
 const SHARE = 0.8;
@@ -93,7 +93,7 @@ export const tags: Experiment = {
   plot: null,
   seeds: (asked) => Math.ceil(asked / 3),
   measure(data, seed) {
-    if (data.models.length < LEAST_MODELS || embeddingDimensions(data) < 1) return null;
+    if (data.models.length < MIN_MODELS || embeddingDimensions(data) < 1) return null;
     const figures = Object.entries(variantsOf(data)).map(([way, variant]) => {
       const judged: Judged = measureSplit(splitOf(variant, seed, SHARE), ['mixllm']).mixllm;
       return [way, figuresOfSplit(judged)] as const;

@@ -2,7 +2,7 @@ import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/m
 import type { Experiment } from './experiment.ts';
 
 /** Neighbours are looked up pair by pair, which is too slow beyond so many queries. */
-const MOST_QUERIES_FOR_NEIGHBOURS = 5000;
+const MAX_QUERIES_FOR_NEIGHBOURS = 5000;
 
 const SHARE = 0.8;
 
@@ -36,7 +36,7 @@ export const tradeOff: Experiment = {
   protocol:
     'Trained on 80 % of the queries, every outcome known; judged on the rest as the price of money is swept. As shares ' +
     "of always the best single model's quality and cost. This is `mixllm evaluate`. Two-model sets have RouteLLM's " +
-    `figures too; neighbours are left out of sets with more than ${MOST_QUERIES_FOR_NEIGHBOURS} queries.`,
+    `figures too; neighbours are left out of sets with more than ${MAX_QUERIES_FOR_NEIGHBOURS} queries.`,
   reading:
     'Shows how much of what can be had is in the predictions: above the mix by lot and the shuffled control is what the ' +
     'query itself tells. Does not show learning: here every outcome of the training queries is known. The ' +
@@ -45,7 +45,7 @@ export const tradeOff: Experiment = {
   plot: { kind: 'trade-off' },
   seeds: (asked) => asked,
   measure(data, seed) {
-    const few = data.queries.length <= MOST_QUERIES_FOR_NEIGHBOURS;
+    const few = data.queries.length <= MAX_QUERIES_FOR_NEIGHBOURS;
     const names = Object.keys(WAYS).filter((name) => name !== 'knn' || few);
     const measured = Object.entries(measureSplit(splitOf(data, seed, SHARE), names));
     return {

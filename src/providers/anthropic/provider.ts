@@ -3,7 +3,7 @@ import { UpstreamError } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
 import { mayHoldLongIntegers, parseExactly } from '../../util/exact-json.ts';
 import { SseSplitter } from '../../util/sse.ts';
-import { MOST_BYTES } from '../answer-limit.ts';
+import { MAX_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { RefusedFields } from '../refused-fields.ts';
 import {
@@ -127,7 +127,7 @@ export class AnthropicProvider implements Provider {
     const options = call.request.body.stream_options;
     const includeUsage = isJsonObject(options) && options.include_usage === true;
     const translator = new StreamTranslator({ created: this.#now(), includeUsage });
-    const splitter = new SseSplitter(MOST_BYTES);
+    const splitter = new SseSplitter(MAX_BYTES);
     try {
       for await (const chunk of body) {
         call.onActivity?.();

@@ -30,7 +30,7 @@ export interface RequestOptions {
 /** Anthropic demands a limit; this one is within every model's own. */
 const DEFAULT_MAX_TOKENS = 4096;
 
-const LONGEST_USER_ID = 256;
+const MAX_USER_ID_CHARACTERS = 256;
 /** E-mail addresses and telephone numbers. */
 const PERSONAL = /@|^\+?[\d ()/.-]{7,}$/;
 
@@ -226,7 +226,7 @@ function setNumber(params: SamplingParams, name: keyof SamplingParams, value: un
 
 /** Anthropic wants ids that say nothing of the person, and refuses what looks like an address, or is longer. */
 function isUserId(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= LONGEST_USER_ID && !PERSONAL.test(value);
+  return typeof value === 'string' && value.length <= MAX_USER_ID_CHARACTERS && !PERSONAL.test(value);
 }
 
 function setUser(params: MessagesParams, value: unknown): boolean {

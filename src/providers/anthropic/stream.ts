@@ -2,7 +2,7 @@ import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from 
 import { UpstreamError } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
-import { MOST_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
+import { MAX_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
@@ -36,7 +36,7 @@ const COUNTS = new Set([
   'output_tokens_details',
 ]);
 /** Characters of an id or a model's name; both are in every chunk. */
-const LONGEST_NAME = 512;
+const MAX_NAME_CHARACTERS = 512;
 /** Bytes that an open tool takes besides its arguments. */
 const OVERHEAD_OF_TOOL = 256;
 
@@ -97,8 +97,8 @@ export class StreamTranslator {
   }
 
   #start(message: JsonObject): StreamPiece[] {
-    this.#id = stringOf(message.id).slice(0, LONGEST_NAME);
-    this.#model = stringOf(message.model).slice(0, LONGEST_NAME);
+    this.#id = stringOf(message.id).slice(0, MAX_NAME_CHARACTERS);
+    this.#model = stringOf(message.model).slice(0, MAX_NAME_CHARACTERS);
     this.#addUsage(message.usage);
     // The input is paid for from here on, whether or not the client stays to the end.
     const facts: Partial<AnswerFacts> = {
@@ -116,7 +116,7 @@ export class StreamTranslator {
     this.#close(index);
     this.#tools.set(index, tool);
     this.#held += tool.held;
-    if (this.#held > (this.#options.mostBytes ?? MOST_BYTES))
+    if (this.#held > (this.#options.mostBytes ?? MAX_BYTES))
       throw tooLarge('What the upstream sent of tool calls that do not end');
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
     return [{ ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) }];

@@ -1,5 +1,5 @@
 /** Ids are some 30 characters. */
-const LONGEST = 200;
+const MAX_CHARACTERS = 200;
 
 /**
  * Ids of tool calls as Anthropic takes them: of its own characters, and each once in a conversation. Other vendors' ids may
@@ -28,5 +28,5 @@ export class ToolUseIds {
 }
 
 function allowed(id: string): string {
-  return id.slice(0, LONGEST).replace(/[^a-zA-Z0-9_-]/g, '_');
+  return id.slice(0, MAX_CHARACTERS).replace(/[^a-zA-Z0-9_-]/g, '_');
 }

@@ -2,7 +2,7 @@ import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
 import { SseSplitter } from '../../util/sse.ts';
-import { MOST_BYTES } from '../answer-limit.ts';
+import { MAX_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { RefusedFields } from '../refused-fields.ts';
 import {
@@ -124,7 +124,7 @@ export class OpenAIProvider implements Provider {
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {
-    const splitter = new SseSplitter(MOST_BYTES);
+    const splitter = new SseSplitter(MAX_BYTES);
     const reader = new StreamReader(hideUsage);
     try {
       for await (const chunk of body) {

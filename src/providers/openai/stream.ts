@@ -8,7 +8,7 @@ const EMPTY = new Uint8Array(0);
 const OPENING_BRACE = 123;
 const decoder = new TextDecoder();
 /** Choices whose end is looked for, several times as many as can be asked for: each is kept to the stream's end. */
-const MOST_CHOICES = 1000;
+const MAX_CHOICES = 1000;
 
 /** Reads a stream of chat completion chunks, one event after the other; their bytes stay as they came. */
 export class StreamReader {
@@ -68,7 +68,7 @@ export class StreamReader {
     let first: string | null = null;
     for (const { index, finish_reason: told } of choices) {
       const reason = stringOrNull(told);
-      if (this.#begun.size < MOST_CHOICES) this.#begun.add(index);
+      if (this.#begun.size < MAX_CHOICES) this.#begun.add(index);
       if (reason !== null && this.#begun.has(index)) this.#ended.add(index);
       first ??= reason;
     }
