@@ -63,8 +63,8 @@ export class AdaptiveLinearModel {
   }
 
   /** As CoupledLinearModel. */
-  letLevelGo(arm: string, remains: number): void {
-    for (const candidate of this.#candidates) candidate.letLevelGo(arm, remains);
+  resetLevel(arm: string, remains: number): void {
+    for (const candidate of this.#candidates) candidate.resetLevel(arm, remains);
     this.#choose();
   }
 

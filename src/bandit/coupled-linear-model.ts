@@ -15,7 +15,7 @@ import {
   updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
-import { clearWithPast, isPast, letLevelGo, levelWeight, observePast, scaleWithPast } from './past-level.ts';
+import { clearWithPast, isPast, levelWeight, observePast, resetLevel, scaleWithPast } from './past-level.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
@@ -81,7 +81,7 @@ export class CoupledLinearModel {
     this.#direction = new Float64Array(dimensions);
   }
 
-  /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`letLevelGo`). */
+  /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`resetLevel`). */
   weightOf(arm: string): number {
     const known = this.#arms.get(arm);
     return known ? levelWeight(known) : 0;
@@ -142,9 +142,9 @@ export class CoupledLinearModel {
    * The arm's level is another one from now on: what it has learned counts so much less, and of its level next to
    * nothing (`past-level.ts`). @param remains in (0, 1]
    */
-  letLevelGo(id: string, remains: number): void {
+  resetLevel(id: string, remains: number): void {
     const arm = this.#arm(id);
-    letLevelGo(arm, remains);
+    resetLevel(arm, remains);
     this.#solveAgain([arm]);
   }
 

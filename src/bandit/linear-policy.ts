@@ -104,8 +104,8 @@ export class LinearPolicy implements Policy {
   }
 
   /** As `temper`, and of how good the arm is next to nothing counts: its ratings have drifted. @param remains in (0, 1] */
-  letLevelGo(arm: string, remains: number): void {
-    this.#quality.letLevelGo(arm, remains);
+  resetLevel(arm: string, remains: number): void {
+    this.#quality.resetLevel(arm, remains);
   }
 
   /** As `temper`, of the lengths of its answers too. @param factor in (0, 1] */

@@ -28,7 +28,7 @@ export interface SumsWithPast extends ArmSums {
 const MAX_PAST_LEVELS = 8;
 
 /** All observations so far are of another level than those to come. @param remains what each counts from now on, in (0, 1] */
-export function letLevelGo(sums: SumsWithPast, remains: number): void {
+export function resetLevel(sums: SumsWithPast, remains: number): void {
   withLevelsKnown(sums, () => {
     scale(sums, remains);
     sums.past.push(present(sums));

@@ -1,9 +1,7 @@
 import { drive } from '../demo/drive.ts';
-import { QueryBook } from '../demo/query-book.ts';
-import { type RunReport, reportRun } from '../demo/standing.ts';
-import { sharesByTag, type TagShares } from '../demo/tag-shares.ts';
 import { startSimulatedUpstream } from '../demo/upstream.ts';
 import { bestSingle } from '../recorded/baselines.ts';
+import { QueryIndex } from '../recorded/query-index.ts';
 import type { RecordedData, RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import {
   type RecordedPrice,
@@ -12,6 +10,8 @@ import {
   recordedPrices,
   shuffledQueries,
 } from '../recorded/recorded-prices.ts';
+import { type RunReport, reportRun } from '../recorded/run-report.ts';
+import { sharesByTag, type TagShares } from '../recorded/tag-shares.ts';
 import { systemClock } from '../util/clock.ts';
 import { seededRandom } from '../util/random.ts';
 import { startRecordedGateway, tagCounts } from './loopback-gateway.ts';
@@ -92,7 +92,7 @@ function startRecordedUpstream(
   queries: readonly RecordedQuery[],
   prices: readonly RecordedPrice[],
 ) {
-  const book = new QueryBook<RecordedQuery>();
+  const book = new QueryIndex<RecordedQuery>();
   for (const query of queries) book.add(query.text, query);
   return startSimulatedUpstream({
     format: 'openai',

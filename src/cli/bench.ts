@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { topTags } from '../demo/tag-shares.ts';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedData, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import { recordedOutcomes } from '../recorded/recorded-prices.ts';
+import { topTags } from '../recorded/tag-shares.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
 import { tellLeftOut } from './recorded-notes.ts';

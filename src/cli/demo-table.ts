@@ -1,5 +1,5 @@
-import type { RunReport } from '../demo/standing.ts';
-import { type TagShares, topTags } from '../demo/tag-shares.ts';
+import type { RunReport } from '../recorded/run-report.ts';
+import { type TagShares, topTags } from '../recorded/tag-shares.ts';
 import { percent, renderRun } from './run-table.ts';
 import { renderTable } from './table.ts';
 

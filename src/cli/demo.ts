@@ -1,15 +1,15 @@
 import { type DrivenQuery, drive } from '../demo/drive.ts';
 import { KIND_IDS } from '../demo/kinds/kind-ids.ts';
-import { SIMULATED_MODELS } from '../demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, type SimulatedOutcome, simulateOutcomes } from '../demo/outcomes.ts';
 import { type DemoQuery, generateQueries } from '../demo/queries.ts';
-import { QueryBook } from '../demo/query-book.ts';
-import { type RunReport, reportRun, sharesOf } from '../demo/standing.ts';
-import { sharesByTag, type TagShares } from '../demo/tag-shares.ts';
+import { SIMULATED_MODELS } from '../demo/simulated-models.ts';
 import { type SimulatedUpstream, startSimulatedUpstream } from '../demo/upstream.ts';
-import { keyOf } from '../domain/query-key.ts';
 import { bestSingle } from '../recorded/baselines.ts';
+import { QueryIndex } from '../recorded/query-index.ts';
+import { type RunReport, reportRun, sharesOf } from '../recorded/run-report.ts';
+import { sharesByTag, type TagShares } from '../recorded/tag-shares.ts';
 import { systemClock } from '../util/clock.ts';
+import { normalizedText } from '../util/normalized-text.ts';
 import { type Random, seededRandom } from '../util/random.ts';
 import { renderDemo } from './demo-table.ts';
 import { startLoopbackGateway, tagCounts } from './loopback-gateway.ts';
@@ -106,7 +106,7 @@ function distinctQueries(random: Random, count: number): DemoQuery[] {
   const distinct = new Map<string, DemoQuery>();
   while (distinct.size < count) {
     for (const query of generateQueries(random, count)) {
-      if (distinct.size < count) distinct.set(keyOf(lastText(query)), query);
+      if (distinct.size < count) distinct.set(normalizedText(lastText(query)), query);
     }
   }
   return [...distinct.values()];
@@ -120,7 +120,7 @@ async function startUpstreams(
   queries: readonly DemoQuery[],
   outcomes: readonly (readonly SimulatedOutcome[])[],
 ): Promise<SimulatedUpstream[]> {
-  const book = new QueryBook<number>();
+  const book = new QueryIndex<number>();
   queries.forEach((query, i) => {
     book.add(lastText(query), i);
   });

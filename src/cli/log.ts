@@ -4,7 +4,7 @@ import { exportRow } from '../offline/log/export-row.ts';
 import { LogSummarizer } from '../offline/log/log-summary.ts';
 import { systemClock } from '../util/clock.ts';
 import { refuseToOverwrite, streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
-import { openEventLog } from '../wiring/event-log.ts';
+import { openEventLog } from '../wiring/event-reader.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
 import { ProgressLine } from './progress-line.ts';

@@ -1,8 +1,8 @@
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { configSchema } from '../config/schema.ts';
-import type { TagCount } from '../demo/tag-shares.ts';
 import type { RecordedPrice } from '../recorded/recorded-prices.ts';
+import type { TagCount } from '../recorded/tag-shares.ts';
 import { seededRandom } from '../util/random.ts';
 import { logOutput } from './log-output.ts';
 

@@ -5,7 +5,7 @@ import { type ReplayStart, replayLog } from '../offline/replay/replay-log.ts';
 import { type ReplayReport, replayReport } from '../offline/replay/report.ts';
 import type { EventReader } from '../store/event-store.ts';
 import { systemClock } from '../util/clock.ts';
-import { openEventLog } from '../wiring/event-log.ts';
+import { openEventLog } from '../wiring/event-reader.ts';
 import { startReplayLearner } from '../wiring/replay-learner.ts';
 import { configFile } from './config-file.ts';
 import { ProgressLine } from './progress-line.ts';

@@ -1,4 +1,4 @@
-import type { RunReport, Standing } from '../demo/standing.ts';
+import type { RelativeResult, RunReport } from '../recorded/run-report.ts';
 import { renderTable } from './table.ts';
 
 /** The result of a run, its first and last third, and the simple ways beside it. */
@@ -6,14 +6,14 @@ export function renderRun(report: RunReport): string {
   const { baselines } = report;
   const [first, , last] = report.thirds;
   const mix = baselines.static_mix;
-  const rows: [string, Standing][] = [
+  const rows: [string, RelativeResult][] = [
     ['MixLLM Gateway', report],
     ['  its first third', first],
     ['  its last third', last],
     [`always ${baselines.best_single.model} (best single)`, baselines.best_single],
     [`always ${baselines.cheapest.model} (cheapest)`, baselines.cheapest],
     ['any model at random', baselines.random],
-    ...(mix ? [['best mix by lot at the same cost', mix] as [string, Standing]] : []),
+    ...(mix ? [['best mix by lot at the same cost', mix] as [string, RelativeResult]] : []),
     ['oracle (knows every answer)', baselines.oracle],
   ];
   return renderTable(

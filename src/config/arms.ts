@@ -7,7 +7,7 @@ const MILLISECONDS = 1000;
 /** What Anthropic asks for writing its prompt cache, in input prices. */
 const ANTHROPIC_CACHE_WRITE = 1.25;
 /** Lost on the way to Anthropic (`providers/anthropic/request.ts`), with an answer of another form than the client waits for. */
-const ANTHROPIC_LACKS: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
+const ANTHROPIC_UNSUPPORTED: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
 
 /** The models that can be called: those of providers whose key is there. */
 export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
@@ -31,7 +31,7 @@ function toArm(model: ModelConfig, config: Config): Arm {
     contextWindow: model.context_window ?? null,
     maxOutputTokens: model.max_output_tokens ?? null,
     capabilities: model.capabilities,
-    lacks: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_LACKS : [],
+    lacks: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : [],
     maxConcurrency: model.max_concurrency,
     prior: model.prior ?? null,
     timeouts: toTimeouts(model, config),

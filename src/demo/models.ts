@@ -1,8 +1,6 @@
 import type { Random } from '../util/random.ts';
-import { type SimulatedModel, USUAL_TOKENS } from './cast.ts';
 import type { DemoQuery } from './queries.ts';
-
-export { SIMULATED_MODELS, type SimulatedModel } from './cast.ts';
+import { type SimulatedModel, USUAL_TOKENS } from './simulated-models.ts';
 
 /** Standard deviation of one answer's quality where there is room for it. */
 const QUALITY_SD = 0.1;

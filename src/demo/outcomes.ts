@@ -1,7 +1,8 @@
 import type { Outcomes } from '../recorded/baselines.ts';
 import type { Random } from '../util/random.ts';
-import { answerCost, drawOutputTokens, promptTokens, type SimulatedModel, trueQuality } from './models.ts';
+import { answerCost, drawOutputTokens, promptTokens, trueQuality } from './models.ts';
 import type { DemoQuery } from './queries.ts';
+import type { SimulatedModel } from './simulated-models.ts';
 import type { SimulatedAnswer } from './upstream.ts';
 
 /** What one model's answer to one query is worth and consumes. */

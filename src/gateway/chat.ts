@@ -8,7 +8,7 @@ import type { Random } from '../util/random.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import type { ChatInput } from './chat-input.ts';
 import type { Deadline } from './deadline.ts';
-import { Deciding, type DecidingParts } from './deciding.ts';
+import { DecisionMaker, type DecisionMakerParts } from './decision-maker.ts';
 import { Exchange, type ExchangeParts } from './exchange.ts';
 import type { ImplicitSignals } from './implicit-signals.ts';
 import { UNTAGGED } from './metrics.ts';
@@ -31,7 +31,7 @@ export interface ChatReply {
   closed?(): void;
 }
 
-export interface ChatParts extends ExchangeParts, DecidingParts {
+export interface ChatParts extends ExchangeParts, DecisionMakerParts {
   /** The runtime in force. */
   runtime(): Runtime;
   implicitSignals: ImplicitSignals;
@@ -46,13 +46,13 @@ export class Chat {
   /** With the deadline of its last call; null before the first. */
   readonly #open = new Map<Exchange, Deadline | null>();
   #isOver = false;
-  readonly #deciding: Deciding;
+  readonly #decisionMaker: DecisionMaker;
   readonly #budget: RoutingBudget;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
     this.#budget = new RoutingBudget(parts);
-    this.#deciding = new Deciding(parts, this.#budget);
+    this.#decisionMaker = new DecisionMaker(parts, this.#budget);
   }
 
   /**
@@ -65,7 +65,7 @@ export class Chat {
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
   async route(input: ChatInput): Promise<Decision> {
-    return (await this.#deciding.decide(input, this.#parts.runtime(), null)).decision;
+    return (await this.#decisionMaker.decide(input, this.#parts.runtime(), null)).decision;
   }
 
   /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
@@ -73,11 +73,11 @@ export class Chat {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
     const decisionId = newId('dec');
-    const { decision, features, conversation } = await this.#deciding.decide(input, runtime, decisionId);
+    const { decision, features, conversation } = await this.#decisionMaker.decide(input, runtime, decisionId);
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
-    this.#deciding.askForFeedback(decision, runtime);
+    this.#decisionMaker.askForFeedback(decision, runtime);
     const exchange = new Exchange(decisionId, decision, { ...input, conversation }, this.#parts);
     const decided: DecidedEvent = {
       type: 'decided',

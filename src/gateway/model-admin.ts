@@ -90,7 +90,8 @@ export class ModelAdmin {
       this.#serving(id);
       const { id: named = id, ...settings } = patch;
       if (named !== id) throw invalidRequest('The id of a model cannot be changed: add another model.', 'id');
-      if (Object.keys(settings).length === 0) throw invalidRequest('Nothing is to be changed.');
+      if (Object.keys(settings).length === 0)
+        throw invalidRequest('The patch changes nothing: name at least one setting.');
       return this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: false }, 'change');
     });
   }
@@ -119,8 +120,8 @@ export class ModelAdmin {
 
   get #changes(): ModelChanges {
     const { sequence, modelChanges } = this.#parts.learner.knowledge;
-    this.#ahead = this.#ahead.filter((event) => event.sequence > sequence);
-    return this.#ahead.reduce<ModelChanges>((changes, event) => changedBy(changes, event), modelChanges);
+    const ahead = this.#ahead.filter((event) => event.sequence > sequence);
+    return ahead.reduce<ModelChanges>((changes, event) => changedBy(changes, event), modelChanges);
   }
 
   #find(id: string, changes = this.#changes): ModelListing | undefined {
@@ -148,6 +149,8 @@ export class ModelAdmin {
         'The event store did not confirm the change. It may still take effect: look at GET /admin/models before you try again.';
       throw new GatewayError(503, message, { code: 'store_unavailable' });
     });
+    const { sequence } = learner.knowledge;
+    this.#ahead = this.#ahead.filter((earlier) => earlier.sequence > sequence);
     this.#ahead.push(stored as StoredEvent<ModelChangeEvent>);
     metrics.adminChanges.inc({ change });
     log.info({ model: event.model, change, by: event.by }, 'A model was changed by an admin.');

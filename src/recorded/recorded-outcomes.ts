@@ -1,4 +1,4 @@
-import { keyOf } from '../domain/query-key.ts';
+import { normalizedText } from '../util/normalized-text.ts';
 import { type RecordedRow, readRecordedRows } from './recorded-row.ts';
 
 /** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
@@ -72,9 +72,9 @@ function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<st
   const cost = outcomes.flatMap((outcome) => outcome?.cost ?? (options.withoutCosts ? Number.NaN : []));
   if (quality.length < outcomes.length) data.leftOut.incomplete++;
   else if (cost.length < outcomes.length) data.leftOut.costless++;
-  else if (seen.has(keyOf(text)) && !options.withRepeats) data.leftOut.repeated++;
+  else if (seen.has(normalizedText(text)) && !options.withRepeats) data.leftOut.repeated++;
   else {
-    seen.add(keyOf(text));
+    seen.add(normalizedText(text));
     data.queries.push({ id: row.id, task: row.task ?? '', text, quality, cost });
   }
 }

@@ -11,7 +11,7 @@ import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
 import { type Clock, isDoneWithin } from '../util/clock.ts';
 import { closeInOrder } from '../util/close-in-order.ts';
-import { databasePath } from './event-log.ts';
+import { databasePath } from './event-reader.ts';
 import { openWarmStart } from './features.ts';
 
 export interface RecordingParts {
@@ -54,7 +54,7 @@ export class Recording {
       record: (event) => this.eventLog.record(event),
     });
     this.eventLog.onCommit((events) => this.learner.written(events));
-    this.eventLog.onRecovery(() => this.learner.recheck());
+    this.eventLog.onRecovery(() => this.learner.compareWithLog());
     this.#logWatch = new LogWatch({
       // Without the limit: nobody waits for a look, and one that takes long must not have ratings refused.
       store,

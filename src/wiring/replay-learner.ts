@@ -1,4 +1,3 @@
-import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { knownArms } from '../config/model-catalog.ts';
 import type { Arm } from '../domain/arm.ts';
@@ -7,6 +6,7 @@ import type { ModelChanges } from '../domain/model-changes.ts';
 import { LearnerState } from '../gateway/learning/learner-state.ts';
 import { configuredPrior } from '../gateway/learning/newcomers.ts';
 import type { ReplayLearner, ReplayStart } from '../offline/replay/replay-log.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../routing/priors.ts';
 import { openWarmStart, tierSlopes } from './features.ts';
 import { StartError } from './start-error.ts';
 

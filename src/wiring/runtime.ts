@@ -4,7 +4,6 @@ import type { Config } from '../config/schema.ts';
 import type { Tier } from '../domain/arm.ts';
 import type { Learner } from '../gateway/learning/learner.ts';
 import type { Logger } from '../gateway/logger.ts';
-import type { Metrics } from '../gateway/metrics.ts';
 import type { Runtime } from '../gateway/runtime.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import { Router } from '../routing/router.ts';
@@ -17,7 +16,6 @@ import { StartError } from './start-error.ts';
 export interface RuntimeParts {
   clock: Clock;
   learner: Learner;
-  metrics: Metrics;
   log: Logger;
   conditions: ArmConditions;
   random: Random;
@@ -25,7 +23,7 @@ export interface RuntimeParts {
 }
 
 /**
- * What serves requests under a config. Tells the learner its rules as well.
+ * What serves requests under a config. Changes nothing that serves now.
  * @param before what serves now, whose unchanged providers keep their connections @throws StartError when no model can be called
  */
 export function buildRuntime(
@@ -34,16 +32,9 @@ export function buildRuntime(
   parts: RuntimeParts,
 ): Runtime {
   const { config } = loaded;
-  const { learner, metrics } = parts;
   const arms = enabledArms(loaded);
   if (arms.length === 0) throw noModel(loaded);
-  metrics.begin(
-    arms.map(({ id }) => id),
-    config.auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
-  );
   const reference = referenceArm(config, arms, parts.log);
-  learner.setDrift(config.learning.drift === 'off' ? null : config.learning.drift);
-  learner.setVersionRemains(config.learning.snapshot_change.remains);
   const { latency, targets, stickiness } = config.routing;
   const { tries, budget_usd: budgetUsd } = config.learning.launch;
   const budget = budgetTarget(targets.budget);
@@ -60,7 +51,7 @@ export function buildRuntime(
         guard: targets.quality ?? null,
         budget,
       },
-      () => learner.knowledge,
+      () => parts.learner.knowledge,
       parts.conditions,
       parts.random,
     ),

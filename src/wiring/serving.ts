@@ -1,15 +1,17 @@
-import { likenedArms, priorQualities, priorSlopes } from '../bandit/priors.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
+import type { Metrics } from '../gateway/metrics.ts';
 import type { Runtime } from '../gateway/runtime.ts';
 import type { Provider } from '../providers/provider.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../routing/priors.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
 import { withoutGatewayKeys } from './keys.ts';
 import { buildRuntime, type RuntimeParts } from './runtime.ts';
 import { StartError } from './start-error.ts';
 
 export interface ServingParts extends RuntimeParts {
+  metrics: Metrics;
   /** Resolves once the requests that are under way now have ended. */
   requestsEnded(): Promise<void>;
 }
@@ -34,6 +36,7 @@ export class Serving {
     this.#parts = parts;
     this.#loaded = withoutGatewayKeys(loaded);
     this.#runtime = buildRuntime(loaded, null, parts);
+    this.#applySettings(loaded.config);
     this.#tellPriors(this.#loaded);
   }
 
@@ -81,6 +84,18 @@ export class Serving {
     }
   }
 
+  /** What the parts that outlive a runtime take from the config. */
+  #applySettings({ auth, learning }: Config): void {
+    const { learner, metrics } = this.#parts;
+    const ids = this.#runtime.arms.map(({ id }) => id);
+    metrics.begin(
+      ids,
+      auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
+    );
+    learner.setDrift(learning.drift === 'off' ? null : learning.drift);
+    learner.setVersionRemains(learning.snapshot_change.remains);
+  }
+
   /**
    * Of all models that are known, on offer or not: the ratings of one that is retired would else be told against another
    * prior, and move what is predicted of all others. While the log is read each change gives the priors that it gave when
@@ -104,6 +119,7 @@ export class Serving {
     refuseAllRetired(catalog);
     const before = { loaded: this.#loaded, runtime: previous };
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
+    this.#applySettings(loaded.config);
     this.#tellPriors(loaded);
     for (const { id, problem } of catalog) {
       if (!problem) continue;

@@ -111,7 +111,7 @@ describe('LinearPolicy, thompson', () => {
     policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.warmWidth, 9);
     // Nor would a false alarm of drift end its being chosen.
-    policy.letLevelGo('ref', 1);
+    policy.resetLevel('ref', 1);
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
   });
 

@@ -36,7 +36,7 @@ function learned(ratings: readonly Rating[], remains: readonly number[], options
   const model = new CoupledLinearModel(DIMENSIONS, options, PRIOR);
   for (let era = 0; era <= remains.length; era++) {
     for (const { x, y, weight } of ratings.filter((rating) => rating.era === era)) model.learn('a', x, y, weight);
-    if (era < remains.length) model.letLevelGo('a', remains[era]);
+    if (era < remains.length) model.resetLevel('a', remains[era]);
   }
   return model;
 }
@@ -187,7 +187,7 @@ describe('an arm whose level was let go', () => {
     );
     const loading = () => model.state().arms.a.loading;
     expect(loading()).toBeCloseTo(0.25 / 0.2, 1);
-    model.letLevelGo('a', 0.5);
+    model.resetLevel('a', 0.5);
     // Near the prior level of 0.8 again.
     expect(loading()).toBeLessThan(1.15);
   });
@@ -205,7 +205,7 @@ describe('an arm whose level was let go', () => {
     const next = ratingsOf([6, 4], 9);
     for (const era of [0, 1]) {
       for (const { x, y, weight } of next.filter((rating) => rating.era === era)) model.learn('a', x, y, weight);
-      if (era === 0) model.letLevelGo('a', 0.5);
+      if (era === 0) model.resetLevel('a', 0.5);
     }
     expect(distance(model, learned(next, [0.5]))).toBeLessThan(1e-12);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { BenchReport } from '../../src/cli/bench-run.ts';
 import { renderSeeds } from '../../src/cli/bench-seeds.ts';
 import { renderRun } from '../../src/cli/run-table.ts';
-import { reportRun } from '../../src/demo/standing.ts';
+import { reportRun } from '../../src/recorded/run-report.ts';
 
 /** One query, which is the last third, and no model is right on it. */
 const RUN: BenchReport = {

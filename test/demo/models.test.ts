@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { KIND_IDS } from '../../src/demo/kinds/kind-ids.ts';
-import { expectedQuality, SIMULATED_MODELS, trueQuality } from '../../src/demo/models.ts';
+import { expectedQuality, trueQuality } from '../../src/demo/models.ts';
 import { outcomeAnswer, outcomeMatrix, simulateOutcomes } from '../../src/demo/outcomes.ts';
 import { generateQueries } from '../../src/demo/queries.ts';
-import { QueryBook } from '../../src/demo/query-book.ts';
+import { SIMULATED_MODELS } from '../../src/demo/simulated-models.ts';
 import { bestSingle, resultOf, singleModels, staticMix } from '../../src/recorded/baselines.ts';
+import { QueryIndex } from '../../src/recorded/query-index.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 const queries = generateQueries(seededRandom(5), 1500);
@@ -63,9 +64,9 @@ describe('simulated models', () => {
   });
 });
 
-describe('QueryBook', () => {
+describe('QueryIndex', () => {
   it('finds by text whatever a wire format does to line ends and outer blanks', () => {
-    const book = new QueryBook<number>();
+    const book = new QueryIndex<number>();
     expect(book.add('a\r\nb \ud800', 1)).toBe(true);
     expect(book.find('\n a\nb \ufffd')).toBe(1);
     expect(book.add('a\nb \ufffd', 2)).toBe(false);

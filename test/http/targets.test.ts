@@ -101,7 +101,7 @@ describe('what a daily budget sets aside', () => {
       answers: {
         big: async (request) => {
           look();
-          await gateway?.gateway.learner.distrust();
+          await gateway?.gateway.learner.requestRefold();
           look();
           return long(request);
         },

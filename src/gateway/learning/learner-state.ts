@@ -172,7 +172,7 @@ export class LearnerState extends LearnerParts {
     if (isModelChange(event)) this.modelChanges = changedBy(this.modelChanges, event);
     if (event.type === 'model_reset') this.#reset(event);
     else if (event.type === 'launched') this.#launch(event);
-    else if (event.type === 'drifted') this.#letGo(event);
+    else if (event.type === 'drifted') this.#resetLevel(event);
     else if (event.type === 'snapshot_changed') this.#changeSnapshot(event);
   }
 
@@ -189,10 +189,10 @@ export class LearnerState extends LearnerParts {
    * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
    * of an earlier snapshot of its model.
    */
-  #letGo(event: StoredEvent<DriftedEvent>): void {
+  #resetLevel(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
     if (this.resets.isOutdated(event) || at < (this.upstreamVersions.lastChange(model)?.sequence ?? 0)) return;
-    this.policy.letLevelGo(model, remains);
+    this.policy.resetLevel(model, remains);
     this.resets.drifted(event);
     this.drift.reset(model);
   }

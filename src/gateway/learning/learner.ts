@@ -5,8 +5,8 @@ import { type Clock, isDoneWithin } from '../../util/clock.ts';
 import { OneAtATime } from '../../util/one-at-a-time.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
-import { Announcements, type DriftPolicy, type OfferedArms } from './announcements.ts';
 import { Folding } from './folding.ts';
+import { type DriftPolicy, LearnerEvents, type OfferedArms } from './learner-events.ts';
 import { LearnerState } from './learner-state.ts';
 import { LogTail } from './log-tail.ts';
 import { Refolding } from './refolding.ts';
@@ -39,7 +39,7 @@ export class Learner {
   /** What routing goes by. */
   #live: Folding;
   #priors: Parameters<LinearPolicy['setPriorQualities']> = [new Map()];
-  readonly #announcements: Announcements;
+  readonly #ownEvents: LearnerEvents;
   readonly #tail: LogTail;
   /** Nothing is folded before the snapshot was read: the log may have been pruned of what the snapshot contains. */
   #snapshotWasRead = false;
@@ -57,7 +57,7 @@ export class Learner {
   constructor(options: LearnerOptions) {
     this.#options = options;
     this.#warmStart = options.warmStart ?? null;
-    this.#announcements = new Announcements(options);
+    this.#ownEvents = new LearnerEvents(options);
     this.#tail = new LogTail(options.store);
     this.#snapshots = new Snapshots(options);
     this.#live = this.#fresh();
@@ -100,13 +100,13 @@ export class Learner {
 
   /** By the config in force. */
   setDrift(drift: DriftPolicy | null): void {
-    this.#announcements.drift = drift;
+    this.#ownEvents.drift = drift;
     this.#configure(this.knowledge);
   }
 
   /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
   setVersionRemains(remains: number): void {
-    this.#announcements.versionRemains = remains;
+    this.#ownEvents.versionRemains = remains;
   }
 
   /**
@@ -114,8 +114,8 @@ export class Learner {
    * changed, once the log has been read.
    */
   introduce(offered: OfferedArms): void {
-    this.#announcements.offer(offered);
-    if (this.#logWasRead) this.#announcements.ofModels(this.knowledge);
+    this.#ownEvents.offer(offered);
+    if (this.#logWasRead) this.#ownEvents.ofModels(this.knowledge);
   }
 
   /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
@@ -178,13 +178,13 @@ export class Learner {
    * A decision could not be made from this state. It is folded anew from the whole log, beside the running one, at
    * most once a minute.
    */
-  distrust(): Promise<void> {
-    return this.#refolding.distrust();
+  requestRefold(): Promise<void> {
+    return this.#refolding.requestRefold();
   }
 
   /** The store was away: an operator may have put an older or an empty log in its place. */
-  recheck(): Promise<void> {
-    return this.#refolding.recheck();
+  compareWithLog(): Promise<void> {
+    return this.#refolding.compareWithLog();
   }
 
   #refoldingOf(): Refolding {
@@ -200,7 +200,7 @@ export class Learner {
       replaceBy: (folding) => this.#replaceBy(folding),
       logWasReplaced: (lastSequence) => {
         this.#newestSequence = lastSequence;
-        this.#announcements.forget();
+        this.#ownEvents.forget();
       },
       wake: (lastSequence) => this.wake(lastSequence),
     });
@@ -242,7 +242,7 @@ export class Learner {
   /** Whatever the config sets in a state. */
   #configure(state: LearnerState): void {
     state.policy.setPriorQualities(...this.#priors);
-    state.driftOptions = this.#announcements.drift;
+    state.driftOptions = this.#ownEvents.drift;
   }
 
   /** As `#fresh`, to take the place of what is there: requests go on meanwhile. */
@@ -291,10 +291,10 @@ export class Learner {
     }
     if (!isLive()) return;
     this.#showForeignContexts();
-    this.#announcements.ofRatings(state);
-    this.#announcements.ofAnswers(state);
-    if (this.#logWasRead) this.#announcements.again(state);
-    else this.#announcements.ofModels(state);
+    this.#ownEvents.ofRatings(state);
+    this.#ownEvents.ofAnswers(state);
+    if (this.#logWasRead) this.#ownEvents.again(state);
+    else this.#ownEvents.ofModels(state);
     this.#logWasRead = true;
     if (this.#refolding.mayBeSaved) await this.#snapshots.saveWhenDue(state);
   }
@@ -309,7 +309,7 @@ export class Learner {
   }
 
   #tell(event: StoredEvent): void {
-    this.#announcements.arrived(event);
+    this.#ownEvents.arrived(event);
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -1,6 +1,6 @@
 import type { Arm } from '../../domain/arm.ts';
 import type { LaunchedEvent } from '../../domain/events.ts';
-import { mostUseful } from '../../routing/most-useful.ts';
+import { bestByUtility } from '../../routing/best-by-utility.ts';
 import type { LearnerState } from './learner-state.ts';
 
 export interface NewcomerParts {
@@ -42,7 +42,7 @@ type LaunchPrior = Pick<LaunchedEvent, 'like' | 'priorMean'>;
 function priorOf(arm: Arm, known: readonly Arm[], state: LearnerState, parts: NewcomerParts): LaunchPrior {
   const configured = configuredPrior(arm, state);
   if (configured) return configured;
-  const like = mostUsefulOf(known, state, parts);
+  const like = bestByUtilityOf(known, state, parts);
   return { like, priorMean: [...state.policy.priorAsGood(like)] };
 }
 
@@ -61,9 +61,9 @@ function isKnown(id: string, { known, launches }: LearnerState): boolean {
   return known.has(id) || launches.progressOf(id) !== null;
 }
 
-function mostUsefulOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {
+function bestByUtilityOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {
   const reference = parts.arms.find(({ id }) => id === parts.reference) as Arm;
-  return mostUseful(policy, {
+  return bestByUtility(policy, {
     offers: known.map(({ id, price }) => ({
       arm: id,
       cost: (tokens) => (tokens * (INPUT_PER_OUTPUT * price.input + price.output)) / 1e6,

@@ -37,7 +37,7 @@ export class Refolding {
   readonly #tail: LogTail;
   readonly #learner: Refolded;
   /** The state in use is to be replaced, and was not yet. */
-  #distrusted = false;
+  #due = false;
   #begunAt = Number.NEGATIVE_INFINITY;
   #begun = 0;
   /** What was folded last when the store failed, while it is not known whether the log still holds it. */
@@ -51,16 +51,16 @@ export class Refolding {
 
   /** The state in use is to be replaced, and was not yet. */
   get isDue(): boolean {
-    return this.#distrusted;
+    return this.#due;
   }
 
   /** False while the state may belong to another log than the one that it would be saved in. */
   get mayBeSaved(): boolean {
-    return !this.#distrusted && this.#unchecked === null;
+    return !this.#due && this.#unchecked === null;
   }
 
   /** A decision could not be made from the state in use. Folds the whole log anew, at most once a minute. */
-  async distrust(): Promise<void> {
+  async requestRefold(): Promise<void> {
     const now = this.#options.clock.monotonic();
     if (now - this.#begunAt < AT_MOST_EVERY_MS || this.#learner.isClosed) return;
     this.#begunAt = now;
@@ -68,7 +68,7 @@ export class Refolding {
   }
 
   /** The store was away: an operator may have put an older or an empty log in its place. */
-  async recheck(): Promise<void> {
+  async compareWithLog(): Promise<void> {
     if (this.#learner.isClosed) return;
     // Taken before anything of the other log is folded.
     const known = this.#unchecked ?? this.#learner.lastFolded;
@@ -88,20 +88,20 @@ export class Refolding {
         { err: error },
         'The event log could not be compared with what was learned; it is tried again.',
       );
-      this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.recheck()));
+      this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.compareWithLog()));
     }
   }
 
   async #refold(): Promise<void> {
     if (this.#learner.isClosed) return;
-    this.#distrusted = true;
+    this.#due = true;
     this.#options.metrics.degraded('learner', true);
     const refold = ++this.#begun;
     try {
       const folding = await this.#learner.foldAnew();
       // The log was replaced meanwhile: what was read is of two.
       if (refold !== this.#begun) return;
-      this.#distrusted = false;
+      this.#due = false;
       this.#learner.replaceBy(folding);
       this.#options.metrics.degraded('learner', false);
       this.#options.log.info('The learner was folded anew from the event log.');

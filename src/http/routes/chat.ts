@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { ChatReply } from '../../gateway/chat.ts';
 import type { Clock } from '../../util/clock.ts';
-import { chatInput } from '../chat-input.ts';
+import { chatInput } from '../chat-request.ts';
 import { hook } from '../hook.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecision } from '../render-decision.ts';

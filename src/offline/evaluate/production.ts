@@ -1,8 +1,8 @@
 import { type CoupledModelOptions, PRIOR_QUALITY, QUALITY_MODELS } from '../../bandit/defaults.ts';
 import { LinearPolicy, type LinearPolicyOptions } from '../../bandit/linear-policy.ts';
 import type { Observation, Offer, OfferAssessment } from '../../bandit/policy.ts';
-import { priorQualities } from '../../bandit/priors.ts';
 import { recordedOutputTokens, TOKENS_PER_ANSWER } from '../../recorded/recorded-prices.ts';
+import { priorQualities } from '../../routing/priors.ts';
 import { seededRandom } from '../../util/random.ts';
 import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { matrixOf, type Outlook } from './trade-off.ts';

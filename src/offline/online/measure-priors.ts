@@ -1,8 +1,8 @@
 import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { Observation } from '../../bandit/policy.ts';
-import { priorQualities, priorSlopes } from '../../bandit/priors.ts';
 import type { Arm, Tier } from '../../domain/arm.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
+import { priorQualities, priorSlopes } from '../../routing/priors.ts';
 import { derivedSeed, seededRandom } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import { sumsOf } from '../arms/train-arms.ts';

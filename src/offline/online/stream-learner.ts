@@ -2,14 +2,14 @@ import { DRIFT, LAUNCH } from '../../bandit/defaults.ts';
 import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
-import { priorQualities } from '../../bandit/priors.ts';
 import type { Arm } from '../../domain/arm.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { AwaitedRatings } from '../../routing/awaited-ratings.ts';
+import { bestByUtility } from '../../routing/best-by-utility.ts';
 import { Launches } from '../../routing/launches.ts';
-import { mostUseful } from '../../routing/most-useful.ts';
+import { priorQualities } from '../../routing/priors.ts';
 import type { Random } from '../../util/random.ts';
 import type { Stream, StreamQuery } from './stream.ts';
 
@@ -105,7 +105,7 @@ export class StreamLearner {
   /** A model is added: as good as the one of the best utility now. @param models that are already there */
   launch(model: number, models: readonly number[]): void {
     const reference = this.#reference;
-    const like = mostUseful(this.policy, {
+    const like = bestByUtility(this.policy, {
       offers: models.map((other) => this.#offers[other]),
       weight: USUAL_WEIGHT,
       reference: reference.id,
@@ -140,7 +140,7 @@ export class StreamLearner {
     this.#drift.observe(arm, residual, ++this.#ratings, DRIFT);
     if (!this.#drift.alarmOf(arm)) return;
     this.alarms.push(model);
-    this.policy.letLevelGo(arm, DRIFT.remains);
+    this.policy.resetLevel(arm, DRIFT.remains);
     this.#drift.reset(arm);
   }
 

@@ -1,9 +1,9 @@
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { ExplorationKind, Offer, OfferAssessment } from '../../bandit/policy.ts';
-import { priorQualities } from '../../bandit/priors.ts';
 import type { Arm } from '../../domain/arm.ts';
 import { recordedOutputTokens, recordedPrices } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
+import { priorQualities } from '../../routing/priors.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import { teachRows } from '../evaluate/production.ts';

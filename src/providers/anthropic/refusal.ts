@@ -1,5 +1,5 @@
 import { type ChatBody, requestedMaxTokens } from '../../domain/chat.ts';
-import { ROOM_FOR_THOUGHT, wantsRoom } from './room-for-thought.ts';
+import { THINKING_ALLOWANCE, wantsThinkingAllowance } from './thinking-allowance.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -22,8 +22,9 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was ours.
-  const isOurLimit = wantsRoom(body) && requestedMaxTokens(body) === null && !without.has(ROOM_FOR_THOUGHT);
-  if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(answer)) return [ROOM_FOR_THOUGHT];
+  const isOurLimit =
+    wantsThinkingAllowance(body) && requestedMaxTokens(body) === null && !without.has(THINKING_ALLOWANCE);
+  if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(answer)) return [THINKING_ALLOWANCE];
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
     .filter(([name]) => name !== 'tools' || hasStrictTool(body))

@@ -2,7 +2,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
-import { ROOM_FOR_THOUGHT, THOUGHT_TOKENS, wantsRoom } from './room-for-thought.ts';
+import { THINKING_ALLOWANCE, THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from './thinking-allowance.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
@@ -98,8 +98,8 @@ function defaultMaxTokens(body: ChatBody, without?: ReadonlySet<string>): number
   const budget = isJsonObject(body.thinking) ? tokenCount(body.thinking.budget_tokens) : null;
   if (budget !== null) return DEFAULT_MAX_TOKENS + budget;
   // Models that take no effort have little room.
-  const isSmall = without?.has('reasoning_effort') || without?.has(ROOM_FOR_THOUGHT);
-  return DEFAULT_MAX_TOKENS + (wantsRoom(body) && !isSmall ? THOUGHT_TOKENS : 0);
+  const isSmall = without?.has('reasoning_effort') || without?.has(THINKING_ALLOWANCE);
+  return DEFAULT_MAX_TOKENS + (wantsThinkingAllowance(body) && !isSmall ? THINKING_ALLOWANCE_TOKENS : 0);
 }
 
 /** Writes one field into `params`. False when it is lost or changed. */

@@ -309,7 +309,7 @@ describe('Learner', () => {
   it('adds up nothing while drift is off, from the start, folded anew, or by a new config', async () => {
     const { learner, store, recorded } = await started(decline, null, null);
     expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
-    await learner.distrust();
+    await learner.requestRefold();
     expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
     for (const drift of [DRIFT, null]) learner.setDrift(drift);
     await store.append([...answered('late'), rated('late', 'fb-late', 1)]);

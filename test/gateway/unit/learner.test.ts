@@ -210,7 +210,7 @@ describe('Learner.wake', () => {
   });
 });
 
-describe('Learner.distrust', () => {
+describe('Learner.requestRefold', () => {
   const spoil = ({ learner }: SetUp) => spoilModels(learner.knowledge.policy);
 
   it('folds the log anew beside the running state, once a minute', async () => {
@@ -219,16 +219,16 @@ describe('Learner.distrust', () => {
     await setUp.learner.start();
     const good = knowledgeOf(setUp);
     spoil(setUp);
-    await setUp.learner.distrust();
+    await setUp.learner.requestRefold();
     expect(knowledgeOf(setUp)).toBe(good);
     expect(setUp.log.lines.at(-1)).toMatch(/info:.*anew/);
 
     spoil(setUp);
     setUp.clock.advance(59_999);
-    await setUp.learner.distrust();
+    await setUp.learner.requestRefold();
     expect(knowledgeOf(setUp)).not.toBe(good);
     setUp.clock.advance(1);
-    await setUp.learner.distrust();
+    await setUp.learner.requestRefold();
     expect(knowledgeOf(setUp)).toBe(good);
   });
 
@@ -237,7 +237,7 @@ describe('Learner.distrust', () => {
     const setUp = learnerOn(await storeWith(stream.slice(0, 200)));
     await setUp.learner.start();
     spoil(setUp);
-    const done = setUp.learner.distrust();
+    const done = setUp.learner.requestRefold();
     for (let from = 200; from < stream.length; from += 10) {
       const stored = await setUp.store.append(stream.slice(from, from + 10));
       setUp.learner.wake(stored[stored.length - 1].sequence);
@@ -255,17 +255,17 @@ describe('Learner.distrust', () => {
     const good = knowledgeOf(setUp);
     spoil(setUp);
     setUp.store.failing = true;
-    await setUp.learner.distrust();
+    await setUp.learner.requestRefold();
     expect(await metricValue({ get: () => degraded(setUp) })).toBe(1);
     setUp.store.failing = false;
     setUp.clock.advance(60_000);
-    await setUp.learner.distrust();
+    await setUp.learner.requestRefold();
     expect(knowledgeOf(setUp)).toBe(good);
     expect(await metricValue({ get: () => degraded(setUp) })).toBe(0);
   });
 });
 
-describe('Learner.recheck', () => {
+describe('Learner.compareWithLog', () => {
   it('takes a log for the same whose event at the end of the snapshot was pruned', async () => {
     const old = randomStream(40, 3);
     const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
@@ -274,7 +274,7 @@ describe('Learner.recheck', () => {
     const setUp = learnerOn(store);
     vi.spyOn(store, 'readAfter').mockRejectedValueOnce(new Error('busy'));
     await expect(setUp.learner.start()).rejects.toThrow('busy');
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(events));
   });
@@ -284,7 +284,7 @@ describe('Learner.recheck', () => {
     const setUp = learnerOn(await storeWith(stream.slice(0, 90)));
     await setUp.learner.start();
     await setUp.store.append(stream.slice(90));
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(stream));
     expect(setUp.log.lines).toEqual([]);
@@ -296,7 +296,7 @@ describe('Learner.recheck', () => {
     const other = randomStream(decisions, 12);
     setUp.store.events.length = 0;
     const stored = await setUp.store.append(other);
-    const rechecked = setUp.learner.recheck();
+    const rechecked = setUp.learner.compareWithLog();
     setUp.learner.wake(stored[stored.length - 1].sequence);
     await rechecked;
     await setUp.learner.idle();
@@ -311,7 +311,7 @@ describe('Learner.recheck', () => {
     const other = randomStream(80, 12);
     setUp.store.events.length = 0;
     await setUp.store.append(other);
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });
@@ -324,7 +324,7 @@ describe('Learner.recheck', () => {
       setUp.store.events.length = 0;
       await setUp.store.append(other);
       vi.spyOn(setUp.store, 'lastSequence').mockRejectedValueOnce(new Error('busy'));
-      await setUp.learner.recheck();
+      await setUp.learner.compareWithLog();
       return setUp;
     };
     const [closed, open] = [await replaced(), await replaced()];
@@ -350,10 +350,10 @@ describe('Learner.recheck', () => {
     };
     const stored = await replaceBy(first);
     const reading = vi.spyOn(setUp.store, 'readAfter').mockImplementationOnce(() => held.then(() => stored));
-    const rechecked = setUp.learner.recheck();
+    const rechecked = setUp.learner.compareWithLog();
     await vi.waitFor(() => expect(reading).toHaveBeenCalled());
     await replaceBy(last);
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     goOn();
     await rechecked;
     await setUp.learner.idle();
@@ -371,7 +371,7 @@ describe('Learner.recheck', () => {
     const other = randomStream(40, 12);
     setUp.store.events.length = 0;
     await setUp.store.append(other);
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });
@@ -385,7 +385,7 @@ describe('Learner.recheck', () => {
     setUp.learner.knowledge.routingSpend.reserve('under way', 2, now);
     setUp.store.events.length = 0;
     await setUp.store.append([decided('d'), completed('d', { time: now })]);
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     expect(left()).toBeCloseTo(10 - 2 - setUp.learner.knowledge.routingSpend.spentToday(now), 9);
   });
 
@@ -403,7 +403,7 @@ describe('Learner.recheck', () => {
     setUp.store.events.length = 0;
     const other = [...randomStream(60, 12).slice(0, length - 1), retired(2)];
     await setUp.store.append(other);
-    await setUp.learner.recheck();
+    await setUp.learner.compareWithLog();
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });

@@ -178,7 +178,7 @@ describe('a learner on a log of another feature map', () => {
     const second = await learnerOn(store, NEW);
     expect(store.reads[0]).toBeGreaterThan(0);
     expect([second.kept, second.said]).toEqual([first.kept, first.said]);
-    await second.learner.distrust();
+    await second.learner.requestRefold();
     expect(second.learner.knowledge.foreign.total('structure')).toBe(30);
   });
 

@@ -1,5 +1,4 @@
 import type { QualityGuard } from '../../../src/bandit/policy.ts';
-import { priorQualities } from '../../../src/bandit/priors.ts';
 import type { Arm } from '../../../src/domain/arm.ts';
 import type { Decision } from '../../../src/domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
@@ -11,6 +10,7 @@ import { type ReplayReport, replayReport } from '../../../src/offline/replay/rep
 import type { TargetPolicy } from '../../../src/offline/replay/target-policy.ts';
 import { Breakers } from '../../../src/routing/breaker.ts';
 import { Load } from '../../../src/routing/load.ts';
+import { priorQualities } from '../../../src/routing/priors.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
 import { Router } from '../../../src/routing/router.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';

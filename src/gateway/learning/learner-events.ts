@@ -28,7 +28,7 @@ export type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
  * Events that the learner itself records: a model is new, has changed upstream, or its ratings have drifted. They take
  * effect when they come back from the log, so that every process and every replay changes the arm at the same place.
  */
-export class Announcements {
+export class LearnerEvents {
   /** By the config in force, as is the next. */
   drift: DriftPolicy | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */

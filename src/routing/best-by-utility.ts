@@ -4,7 +4,7 @@ import { seededRandom } from '../util/random.ts';
 type Question = Pick<DecisionInput, 'offers' | 'weight' | 'reference' | 'referenceCost'>;
 
 /** The arm of the best utility for an average query (every feature at its mean), by what is predicted now. */
-export function mostUseful(policy: Policy & { dimensions: number }, question: Question): string {
+export function bestByUtility(policy: Policy & { dimensions: number }, question: Question): string {
   const context = new Float64Array(policy.dimensions);
   context[0] = 1;
   // Nothing is drawn without exploration.

@@ -1,4 +1,4 @@
 /** Two texts with the same key are the same query: line endings, outer blanks and broken surrogates do not count. */
-export function keyOf(text: string): string {
+export function normalizedText(text: string): string {
   return text.toWellFormed().replaceAll('\r\n', '\n').trim();
 }

@@ -8,10 +8,10 @@ import {
   resultOf,
   sliceOutcomes,
   staticMix,
-} from '../recorded/baselines.ts';
+} from './baselines.ts';
 
 /** A result against the best single model of the whole run, on the same queries. */
-export interface Standing {
+export interface RelativeResult {
   /** Mean quality on [0, 1] and mean cost in USD per query. */
   quality: number;
   cost_usd: number;
@@ -19,18 +19,18 @@ export interface Standing {
   cost_ratio: number;
 }
 
-export interface RunReport extends Standing {
+export interface RunReport extends RelativeResult {
   queries: number;
   best_single_model: string;
-  thirds: Standing[];
+  thirds: RelativeResult[];
   shares: Record<string, number>;
   baselines: {
-    best_single: Standing & { model: string };
-    cheapest: Standing & { model: string };
-    random: Standing;
+    best_single: RelativeResult & { model: string };
+    cheapest: RelativeResult & { model: string };
+    random: RelativeResult;
     /** The best mix of at most two models by lot, at the mean cost of the run; null below the cheapest model's cost. */
-    static_mix: (Standing & { parts: Record<string, number> }) | null;
-    oracle: Standing;
+    static_mix: (RelativeResult & { parts: Record<string, number> }) | null;
+    oracle: RelativeResult;
   };
 }
 
@@ -42,7 +42,7 @@ export function reportRun(models: readonly string[], outcomes: Outcomes, chosen:
   const queries = chosen.length;
   const best = bestSingle(outcomes);
   const cheapest = cheapestSingle(outcomes);
-  const standing = (result: Result, reference: Result = best): Standing => ({
+  const standing = (result: Result, reference: Result = best): RelativeResult => ({
     quality: result.quality,
     cost_usd: result.cost,
     quality_ratio: result.quality / reference.quality,

@@ -1,22 +1,22 @@
-import { keyOf } from '../domain/query-key.ts';
+import { normalizedText } from '../util/normalized-text.ts';
 
 /**
  * Finds what belongs to a request by the text of its last user message, since that is all an upstream sees: nothing is
  * smuggled into the prompts. Line endings, outer blanks and broken surrogate pairs make no difference, because a wire
  * format may change them.
  */
-export class QueryBook<T> {
+export class QueryIndex<T> {
   readonly #entries = new Map<string, T>();
 
   /** Registers `entry`; a later one with the same text takes its place. @returns whether the text was new */
   add(text: string, entry: T): boolean {
-    const key = keyOf(text);
+    const key = normalizedText(text);
     const isNew = !this.#entries.has(key);
     this.#entries.set(key, entry);
     return isNew;
   }
 
   find(text: string): T | undefined {
-    return this.#entries.get(keyOf(text));
+    return this.#entries.get(normalizedText(text));
   }
 }

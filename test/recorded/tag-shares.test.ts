@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sharesByTag, topTags } from '../../src/demo/tag-shares.ts';
+import { sharesByTag, topTags } from '../../src/recorded/tag-shares.ts';
 
 const count = (tag: string, model: string, decisions: number) => ({ tag, model, decisions });
 

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PRIOR_QUALITY } from '../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
-import { likenedArms, priorQualities, priorSlopes } from '../../src/bandit/priors.ts';
 import { tierPriors } from '../../src/bandit/tier-priors.ts';
 import type { Prior, Tier } from '../../src/domain/arm.ts';
+import { likenedArms, priorQualities, priorSlopes } from '../../src/routing/priors.ts';
 import { seededRandom, shuffled } from '../../src/util/random.ts';
-import { predictions } from './support.ts';
+import { predictions } from '../bandit/support.ts';
 
 function arm(id: string, price: number, prior: Prior | null = null) {
   return { id, prior, price: { input: price, output: price, cachedInput: price, cacheWrite: price } };

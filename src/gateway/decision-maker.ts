@@ -15,7 +15,7 @@ import { allowedArms, chooseModel } from './model-choice.ts';
 import type { RoutingBudget } from './routing-budget.ts';
 import type { Runtime } from './runtime.ts';
 
-export interface DecidingParts {
+export interface DecisionMakerParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
@@ -33,15 +33,15 @@ export interface Routed {
 }
 
 /** From a chat request to the decision about it, whatever part of the gateway fails on the way. */
-export class Deciding {
-  readonly #parts: DecidingParts;
+export class DecisionMaker {
+  readonly #parts: DecisionMakerParts;
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
   /** One log line a minute is enough: each affected decision records the reason as well. */
   readonly #embedderThrottle: LogThrottle;
   readonly #learnerThrottle: LogThrottle;
 
-  constructor(parts: DecidingParts, budget: RoutingBudget) {
+  constructor(parts: DecisionMakerParts, budget: RoutingBudget) {
     this.#parts = parts;
     this.#budget = budget;
     this.#conversations = new Conversations(parts.clock);
@@ -114,6 +114,6 @@ export class Deciding {
         'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
       ),
     );
-    void this.#parts.learner.distrust();
+    void this.#parts.learner.requestRefold();
   }
 }

@@ -1,6 +1,6 @@
+import { PRIOR_QUALITY } from '../bandit/defaults.ts';
+import { tierPriors } from '../bandit/tier-priors.ts';
 import { type Arm, blendedPrice, type Tier } from '../domain/arm.ts';
-import { PRIOR_QUALITY } from './defaults.ts';
-import { tierPriors } from './tier-priors.ts';
 
 type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
