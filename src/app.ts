@@ -98,14 +98,7 @@ export class Gateway {
     this.#warnOfShortKeys(config);
     const runtime = () => this.#serving.runtime;
     const keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
-    learner.onFold((event) => {
-      if (event.type === 'completed') keyLimiter.booked(event.decisionId);
-      if (isModelChange(event)) this.#serving.modelsChanged();
-    });
-    learner.onReplaced(() => {
-      keyLimiter.bookedUpTo(learner.knowledge.lastFolded?.time ?? 0);
-      this.#serving.modelsChanged();
-    });
+    this.#followLearner(keyLimiter);
     this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog });
     this.#chat = new Chat({
       ...parts,
@@ -133,21 +126,40 @@ export class Gateway {
       }),
       runtime,
       chat: this.#chat,
-      feedback: new Feedback({
-        ...parts,
-        eventLog,
-        learner,
-        openDecision: (completionId) => this.#chat.openDecision(completionId),
-        reliability: (source) => reliabilityOf(this.config, source),
-        volunteered: (source) => {
-          const { share, sources } = auditOf(this.config);
-          return share > 0 && sources.includes(source) ? learner.knowledge.volunteers.weightsOf(source) : null;
-        },
-      }),
+      feedback: this.#buildFeedback(),
       keys: () => this.#keys,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
       corsOrigins: config.server.cors_origins,
+    });
+  }
+
+  /** What the learner reads in the log changes what keys have spent and which models serve. */
+  #followLearner(keyLimiter: KeyLimiter): void {
+    const { learner } = this;
+    learner.onFold((event) => {
+      if (event.type === 'completed') keyLimiter.booked(event.decisionId);
+      if (isModelChange(event)) this.#serving.modelsChanged();
+    });
+    learner.onReplaced(() => {
+      keyLimiter.bookedUpTo(learner.knowledge.lastFolded?.time ?? 0);
+      this.#serving.modelsChanged();
+    });
+  }
+
+  #buildFeedback(): Feedback {
+    const { eventLog, learner, metrics } = this;
+    return new Feedback({
+      clock: this.#clock,
+      metrics,
+      eventLog,
+      learner,
+      openDecision: (completionId) => this.#chat.openDecision(completionId),
+      reliability: (source) => reliabilityOf(this.config, source),
+      volunteered: (source) => {
+        const { share, sources } = auditOf(this.config);
+        return share > 0 && sources.includes(source) ? learner.knowledge.volunteers.weightsOf(source) : null;
+      },
     });
   }
 

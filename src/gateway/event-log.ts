@@ -181,10 +181,7 @@ export class EventLog {
       try {
         listener(...event);
       } catch (error) {
-        this.#log.error(
-          { err: error },
-          'What follows the event log failed on a commit, which is written all the same.',
-        );
+        this.#log.error({ err: error }, 'A listener of the event log failed on a commit. The commit is written.');
       }
     }
   }

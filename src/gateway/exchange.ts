@@ -7,11 +7,11 @@ import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/prov
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
+import { addFacts, NO_FACTS } from './answer-facts.ts';
 import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import { addFacts, NO_FACTS } from './open-stream.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 const RATE_LIMITED = 429;

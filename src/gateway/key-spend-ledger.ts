@@ -1,6 +1,6 @@
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
+import { dayOf } from '../util/utc-day.ts';
 
-const DAY_MS = 86_400_000;
 /** More than any month has, so that the running one is whole. */
 const DAYS_KEPT = 40;
 
@@ -94,8 +94,4 @@ export function periodEnd(per: BudgetPeriod, time: number): number {
   const date = new Date(time);
   const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
   return per === 'day' ? Date.UTC(year, month, day + 1) : Date.UTC(year, month + 1, 1);
-}
-
-function dayOf(time: number): number {
-  return Math.floor(time / DAY_MS);
 }

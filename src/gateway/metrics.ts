@@ -75,9 +75,11 @@ export class Metrics {
     'reason',
   ]);
   readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
-  readonly implicitSignals = this.#counter('implicit_signals_total', 'What clients said of answers without rating.', [
-    'signal',
-  ]);
+  readonly implicitSignals = this.#counter(
+    'implicit_signals_total',
+    'Implicit feedback signals: the same query again, or an answer that was left.',
+    ['signal'],
+  );
   readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
   readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [
     'model',
@@ -90,7 +92,11 @@ export class Metrics {
   readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: of the day (UTC), or the mean of a request.', [
     'per',
   ]);
-  readonly budgetWeight = this.#gauge('budget_weight', 'The weight that the budget has come to.', []);
+  readonly budgetWeight = this.#gauge(
+    'budget_weight',
+    'Weight of quality against cost that the routing budget has come to.',
+    [],
+  );
   readonly limitedRequests = this.#counter('limited_requests_total', 'Requests refused by a limit of their key.', [
     'key',
     'limit',
@@ -114,9 +120,11 @@ export class Metrics {
     'Failed commits to the event store, and failed look-ups in it.',
     [],
   );
-  readonly degradedDecisions = this.#counter('degraded_decisions_total', 'Decisions made on less than all, by cause.', [
-    'part',
-  ]);
+  readonly degradedDecisions = this.#counter(
+    'degraded_decisions_total',
+    'Decisions made without the embedder or the learner, by part.',
+    ['part'],
+  );
   readonly embedderLosses = this.#counter(
     'embedder_losses_total',
     'Times that the thread of the sentence-embedding model was lost, or could not be started again.',

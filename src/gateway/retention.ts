@@ -1,9 +1,9 @@
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
+import { DAY_MS } from '../util/utc-day.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-const DAY_MS = 86_400_000;
 const EVERY_MS = 3_600_000;
 /** Not at once: a gateway that is just starting has better things to do. */
 const FIRST_AFTER_MS = 60_000;

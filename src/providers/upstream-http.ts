@@ -5,6 +5,7 @@ import type { Clock } from '../util/clock.ts';
 import { messageOf } from '../util/message-of.ts';
 import { gathered } from './answer-limit.ts';
 import { decoded, wholeOf } from './content-encoding.ts';
+import { Secrets, secretsOfProxy } from './secrets.ts';
 import { StaleConnections } from './stale-connections.ts';
 import { askForWhole } from './whole-answer.ts';
 
@@ -35,7 +36,6 @@ export interface UpstreamAnswer {
 
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-const MIN_SECRET_CHARACTERS = 8;
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -68,17 +68,13 @@ export class UpstreamHttp {
    * takes some 5 % of the main thread's time per request.
    */
   #redirects = false;
-  readonly #secrets: readonly string[];
+  readonly #secrets: Secrets;
 
   constructor(options: UpstreamHttpOptions) {
     this.#url = options.url;
     this.#proxy = options.proxy;
     this.#stale = new StaleConnections(options.clock);
-    // Shorter ones are dummies for servers that ask for none, and words of the language besides.
-    // As they are and as a URL or a JSON string may have them.
-    this.#secrets = [...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]
-      .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS)
-      .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
+    this.#secrets = new Secrets([...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]);
   }
 
   async close(): Promise<void> {
@@ -122,7 +118,10 @@ export class UpstreamHttp {
   /** @throws UpstreamStatusError, or UpstreamError for what is no status to pass on: an unfollowed redirection, or 600 and more */
   async #refuse(status: number, headers: UpstreamHeaders, text: () => Promise<string>): Promise<never> {
     if (!isError(status))
-      throw new UpstreamError('unreadable', `The upstream answered ${status}, which leads nowhere.`);
+      throw new UpstreamError(
+        'unreadable',
+        `The upstream answered ${status}, which is neither a success nor an error.`,
+      );
     // Whatever its body is like, the status counts.
     throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
   }
@@ -144,7 +143,7 @@ export class UpstreamHttp {
   }
 
   redact(text: string): string {
-    return this.#secrets.reduce((result, secret) => result.replaceAll(secret, '[redacted]'), text);
+    return this.#secrets.redact(text);
   }
 
   /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass, secrets redacted. */
@@ -228,18 +227,6 @@ export const JSON_HEADERS = {
   accept: 'application/json, text/event-stream',
   'user-agent': 'mixllm-gateway',
 } as const;
-
-/** What a URL's query says of keys: some gateways before a model ask for theirs there. */
-export function keysIn(url: URL): string[] {
-  return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
-}
-
-/** Who asks it, in the forms in which a proxy may repeat it. */
-function secretsOfProxy({ href, username, password }: URL): string[] {
-  if (username + password === '') return [];
-  const [name, word] = [decodeURIComponent(username), decodeURIComponent(password)];
-  return [href.replace(/\/$/, ''), password, word, Buffer.from(`${name}:${word}`).toString('base64')];
-}
 
 /** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */
 export function urlOf(base: string, path: string): URL {

@@ -106,7 +106,7 @@ export class Candidates {
     if (!canServe.some((can, i) => can && lacking[i].length === 0)) return;
     for (const [i, explanation] of explanations.entries()) {
       if (!canServe[i] || lacking[i].length === 0) continue;
-      explanation.excluded = `its provider's API has no words for ${lacking[i].join(', ')}, which others have`;
+      explanation.excluded = `its provider's API does not support ${lacking[i].join(', ')}, and another candidate's does`;
     }
   }
 

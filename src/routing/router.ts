@@ -12,10 +12,11 @@ import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import { messageOf } from '../util/message-of.ts';
 import type { Random } from '../util/random.ts';
+import { leftOfDayMs } from '../util/utc-day.ts';
 import { Candidates, type CandidatesOptions } from './candidates.ts';
 import { flips, runnerUp } from './explain.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
-import { leftOfDayMs, type RoutingBudgetTarget } from './routing-budget-ledger.ts';
+import type { RoutingBudgetTarget } from './routing-budget-ledger.ts';
 
 export interface RouterOptions extends CandidatesOptions {
   reference: string;

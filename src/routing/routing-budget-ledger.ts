@@ -1,9 +1,9 @@
+import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
 import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
-const DAY_MS = 86_400_000;
 /** Milliseconds between requests before anything is known: a thousand a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
@@ -175,13 +175,4 @@ export class RoutingBudgetLedger {
       this.release(id);
     }
   }
-}
-
-/** Until midnight UTC. @param now milliseconds since the epoch */
-export function leftOfDayMs(now: number): number {
-  return DAY_MS - (now % DAY_MS);
-}
-
-function dayOf(time: number): number {
-  return Math.floor(time / DAY_MS);
 }

@@ -1,3 +1,5 @@
+import { endOfString } from './json-edit.ts';
+
 /** Begins an integer that may be beyond 2^53. In a text that reads like one it only costs time. */
 const MAYBE_LONG = /[[:,\s]-?\d{16}/;
 /** Up to a length that no id has: millions of digits overflow the stack of the regular expression. */
@@ -42,19 +44,10 @@ function withMarkedIntegers(json: string): string | null {
       parts.push(json.slice(copied, from + index), `"${MARK}${digits}"`);
       copied = from + index + digits.length;
     }
-    from = quote < 0 ? json.length : endOfString(json, quote);
+    const closing = quote < 0 ? -1 : endOfString(json, quote);
+    from = closing < 0 ? json.length : closing + 1;
   }
   return copied === 0 ? null : parts.join('') + json.slice(copied);
-}
-
-/** @returns the index after its closing quote, or the text's end */
-function endOfString(json: string, opening: number): number {
-  for (let quote = json.indexOf('"', opening + 1); quote >= 0; quote = json.indexOf('"', quote + 1)) {
-    let backslashes = 0;
-    while (json[quote - 1 - backslashes] === '\\') backslashes++;
-    if (backslashes % 2 === 0) return quote + 1;
-  }
-  return json.length;
 }
 
 /** In place. */

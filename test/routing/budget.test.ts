@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { nextNu, nextSurplus, nuOfWeight, weightOfNu } from '../../src/routing/budget.ts';
-import { leftOfDayMs, RoutingBudgetLedger, type RoutingBudgetTarget } from '../../src/routing/routing-budget-ledger.ts';
+import { RoutingBudgetLedger, type RoutingBudgetTarget } from '../../src/routing/routing-budget-ledger.ts';
 import { type Random, seededRandom } from '../../src/util/random.ts';
+import { leftOfDayMs } from '../../src/util/utc-day.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

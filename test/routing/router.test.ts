@@ -153,7 +153,7 @@ describe('Router.decide', () => {
       const { arm, arms } = router.decide(query({ profile: profileOf({ forms }), weight: 0, ...fields }));
       return { arm, excluded: arms[0].excluded };
     };
-    const reason = "its provider's API has no words for json_object, which others have";
+    const reason = "its provider's API does not support json_object, and another candidate's does";
     expect(asking().excluded).toBe(reason);
     expect(asking({}, ['functions'])).toEqual({ arm: 'claude', excluded: null });
     expect(asking({ allowed: new Set(['claude']) })).toEqual({ arm: 'claude', excluded: null });

@@ -188,14 +188,9 @@ export class Learner {
   }
 
   #refoldingOf(): Refolding {
-    const learner = this;
     return new Refolding(this.#options, this.#tail, {
-      get isClosed() {
-        return learner.#closed;
-      },
-      get lastFolded() {
-        return learner.knowledge.lastFolded;
-      },
+      isClosed: () => this.#closed,
+      lastFolded: () => this.knowledge.lastFolded,
       foldAnew: () => this.#foldAnew(),
       replaceBy: (folding) => this.#replaceBy(folding),
       logWasReplaced: (lastSequence) => {

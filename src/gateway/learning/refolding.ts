@@ -11,9 +11,9 @@ const AT_MOST_EVERY_MS = 60_000;
 /** What refolding needs of the learner whose state it replaces. */
 export interface Refolded {
   /** Nothing is replaced any more. */
-  readonly isClosed: boolean;
+  isClosed(): boolean;
   /** Of the state in use; null before the first event. */
-  readonly lastFolded: PlaceInLog | null;
+  lastFolded(): PlaceInLog | null;
   /** The whole log, folded beside the state in use. Rejects when the store cannot be read. */
   foldAnew(): Promise<Folding>;
   /** Takes it for the state in use. */
@@ -62,16 +62,16 @@ export class Refolding {
   /** A decision could not be made from the state in use. Folds the whole log anew, at most once a minute. */
   async requestRefold(): Promise<void> {
     const now = this.#options.clock.monotonic();
-    if (now - this.#begunAt < AT_MOST_EVERY_MS || this.#learner.isClosed) return;
+    if (now - this.#begunAt < AT_MOST_EVERY_MS || this.#learner.isClosed()) return;
     this.#begunAt = now;
     await this.#refold();
   }
 
   /** The store was away: an operator may have put an older or an empty log in its place. */
   async compareWithLog(): Promise<void> {
-    if (this.#learner.isClosed) return;
+    if (this.#learner.isClosed()) return;
     // Taken before anything of the other log is folded.
-    const known = this.#unchecked ?? this.#learner.lastFolded;
+    const known = this.#unchecked ?? this.#learner.lastFolded();
     this.#unchecked = known;
     // Events that wait to be folded may be from either log, so they are read back instead.
     this.#tail.forgetFresh();
@@ -93,7 +93,7 @@ export class Refolding {
   }
 
   async #refold(): Promise<void> {
-    if (this.#learner.isClosed) return;
+    if (this.#learner.isClosed()) return;
     this.#due = true;
     this.#options.metrics.degraded('learner', true);
     const refold = ++this.#begun;

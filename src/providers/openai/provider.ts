@@ -5,10 +5,10 @@ import { SseSplitter } from '../../util/sse.ts';
 import { MAX_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { RefusedFields } from '../refused-fields.ts';
+import { keysIn } from '../secrets.ts';
 import {
   decodeText,
   JSON_HEADERS,
-  keysIn,
   UpstreamHttp,
   type UpstreamPost,
   UpstreamStatusError,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { addFacts, NO_FACTS, openStream } from '../../../src/gateway/open-stream.ts';
+import { addFacts, NO_FACTS } from '../../../src/gateway/answer-facts.ts';
+import { openStream } from '../../../src/gateway/open-stream.ts';
 import type { Provider, ProviderCall, StreamPiece } from '../../../src/providers/provider.ts';
 
 /** An upstream that never comes to its content. */
