@@ -138,7 +138,8 @@ export class LearnerEvents {
       if (this.#changing.get(model) === to) continue;
       this.#changing.set(model, to);
       metrics.snapshotChanges.inc({ model });
-      const effect = remains < 1 ? ': what was learned is trusted less' : '';
+      const effect =
+        remains < 1 ? ': what was learned is trusted less' : remains > 1 ? ' back: all is trusted again' : '';
       log.warn({ model, from, to, remains }, `The upstream model has changed${effect}.`);
       record(event);
     }
