@@ -4,7 +4,8 @@ import { convertRouterBench } from '../offline/convert/convert.ts';
 import { openTable } from '../offline/convert/open-table.ts';
 import { routerBenchLayout } from '../offline/convert/routerbench.ts';
 import { systemClock } from '../util/clock.ts';
-import { refuseToOverwrite, writeJsonLines } from '../util/write-json-lines.ts';
+import { writeJsonLines } from '../util/write-json-lines.ts';
+import { refuseToOverwrite } from '../util/write-whole.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface ConvertOptions {

@@ -3,7 +3,8 @@ import { type DecisionRecord, type Period, readDecisions } from '../offline/log/
 import { exportRow } from '../offline/log/export-row.ts';
 import { LogSummarizer } from '../offline/log/log-summary.ts';
 import { systemClock } from '../util/clock.ts';
-import { refuseToOverwrite, streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
+import { streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
+import { refuseToOverwrite, writingWhole } from '../util/write-whole.ts';
 import { openEventLog } from '../wiring/event-reader.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
@@ -50,6 +51,24 @@ export async function logStats({ json, ...options }: LogOptions & { json?: boole
   });
   const summary = summarizer.summary();
   console.log(json ? JSON.stringify(summary, null, 2) : renderLogSummary(summary));
+}
+
+export interface BackupOptions {
+  config?: string;
+  out: string;
+  force?: boolean;
+}
+
+/** `mixllm log backup`: the log as it is at this moment, in a file of its own. */
+export async function backUpLog({ config, out, force }: BackupOptions): Promise<void> {
+  refuseToOverwrite(out, force ?? false);
+  const log = openEventLog(loadConfig(configFile(config), process.env).config);
+  try {
+    await writingWhole(out, (unfinished) => log.copyTo(unfinished));
+    console.error(`${out}: the event log up to event ${await log.lastSequence()}`);
+  } finally {
+    await log.close();
+  }
 }
 
 async function withDecisions(

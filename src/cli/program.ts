@@ -180,6 +180,13 @@ function addLog(program: Command): void {
     .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: standard output)')
     .option('--force', 'overwrite the file if it is there')
     .action(async (options) => (await import('./log.ts')).exportLog(options));
+  log
+    .command('backup')
+    .description('copy the log as it is now into a file, while the gateway runs')
+    .option('-c, --config <file>', CONFIG_HELP)
+    .requiredOption('--out <file>', 'where to write')
+    .option('--force', 'overwrite the file if it is there')
+    .action(async (options) => (await import('./log.ts')).backUpLog(options));
   period(log.command('stats'))
     .description('decisions, answers and ratings, by model')
     .option('--json', 'print one JSON object instead of the table')

@@ -66,7 +66,9 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       refusePipe(file);
       gateway.reload(loadWithOverrides(file, process.env));
       log.info({ config: file }, 'The config was reloaded.');
+      gateway.metrics.configReloaded.set(1);
     } catch (error) {
+      gateway.metrics.configReloaded.set(0);
       // Whatever it is about the file, also what nobody foresaw: running requests are not to die of it.
       log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }

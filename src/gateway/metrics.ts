@@ -104,6 +104,11 @@ export class Metrics {
   readonly keySpentUsd = this.#counter('key_spent_usd_total', "USD counted against each key's budget, since start.", [
     'key',
   ]);
+  readonly configReloaded = this.#gauge(
+    'config_last_reload_successful',
+    'Whether the config file could be used when it was last read: 0 while an older config is in force.',
+    [],
+  );
   readonly adminChanges = this.#counter('admin_changes_total', 'Changes of models by admins.', ['change']);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
@@ -137,6 +142,7 @@ export class Metrics {
 
   constructor() {
     for (const part of ['store', 'learner', 'embedder'] satisfies DegradablePart[]) this.degraded(part, false);
+    this.configReloaded.set(1);
   }
 
   /** Adds the process's own figures (memory, CPU, event-loop lag). */

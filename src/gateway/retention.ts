@@ -20,6 +20,8 @@ export interface RetentionParts {
   keepDays: number;
   /** What is above this number is not in the learner's snapshot yet: it stays, however old. */
   savedUpTo(): number;
+  /** Time of the newest event in the log; null when it is empty. */
+  newestAt(): number | null;
 }
 
 /**
@@ -38,7 +40,9 @@ export class Retention {
   }
 
   start(): void {
-    this.#now();
+    const { clock, newestAt } = this.#parts;
+    // A clock that is ahead from the start has not leapt: the log's own time is believed until the second round.
+    this.#lastRound = { at: Math.min(clock.now(), newestAt() ?? clock.now()), monotonic: clock.monotonic() };
     this.#after(FIRST_AFTER_MS, () => this.#begin());
   }
 

@@ -13,6 +13,9 @@ export interface PruneBefore {
   sequence: number;
 }
 
+/** The storage was written by a newer version of the gateway: no waiting and no new try will make it readable. */
+export class NewerSchemaError extends Error {}
+
 /**
  * The append-only log that all state is a fold over, and its snapshots.
  * Every method rejects when the storage fails; nothing is half done then.
@@ -44,7 +47,7 @@ export interface EventStore {
    * @returns how many events are gone; 0: nothing more is old enough
    */
   prune(before: PruneBefore, limit: number): Promise<number>;
-  /** The body is handed over: nothing is in it afterwards. */
+  /** The body is handed over: nothing is in it afterwards. Of more than four names those that were saved last are kept. */
   saveSnapshot(name: string, snapshot: Snapshot): Promise<void>;
   loadSnapshot(name: string): Promise<Snapshot | null>;
   /** Waits for what is under way, then closes. */

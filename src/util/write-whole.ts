@@ -1,5 +1,13 @@
-import { realpathSync, rmSync, statSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { existsSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+const STOPS = ['SIGINT', 'SIGTERM'] as const;
+
+/** @throws Error when there is such a file, unless it may be overwritten */
+export function refuseToOverwrite(file: string, force: boolean): void {
+  if (!force && existsSync(file)) throw new Error(`${file} is there already: add --force to overwrite it.`);
+}
 
 /** The path of a file while it is written, and its final one. */
 export interface Place {
@@ -25,6 +33,30 @@ export async function finish({ unfinished, whole }: Place): Promise<void> {
 /** Removes the unfinished file. What stood at the final path is untouched. */
 export function abandon({ unfinished, whole }: Place): void {
   if (unfinished !== whole) rmSync(unfinished, { force: true });
+}
+
+/**
+ * Has a file written under another name, and gives it its own once it is whole. Where writing fails or is stopped, what
+ * stood there before is untouched, and nothing else is left. @param write to the path that it is given
+ */
+export async function writingWhole(file: string, write: (unfinished: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  const place = placeOf(file);
+  // Heard once, so that the same signal, sent again, ends the process as if nobody had heard it.
+  const stop = (signal: NodeJS.Signals) => {
+    abandon(place);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of STOPS) process.once(signal, stop);
+  try {
+    await write(place.unfinished);
+    await finish(place);
+  } catch (error) {
+    abandon(place);
+    throw error;
+  } finally {
+    for (const signal of STOPS) process.off(signal, stop);
+  }
 }
 
 /**

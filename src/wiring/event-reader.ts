@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
-import type { EventReader } from '../store/event-store.ts';
 import { SqliteEventReader } from '../store/sqlite/sqlite-event-reader.ts';
 import { StartError } from './start-error.ts';
 
@@ -9,7 +8,7 @@ export function databasePath({ storage }: Config): string {
 }
 
 /** The event log that a config names, to look at only: safe beside the gateway that writes it. @throws StartError */
-export function openEventLog(config: Config): EventReader {
+export function openEventLog(config: Config): SqliteEventReader {
   const path = databasePath(config);
   if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');
   if (!existsSync(path))

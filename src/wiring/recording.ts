@@ -6,13 +6,14 @@ import { LogWatch } from '../gateway/log-watch.ts';
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import { Retention } from '../gateway/retention.ts';
-import type { EventStore } from '../store/event-store.ts';
+import { type EventStore, NewerSchemaError } from '../store/event-store.ts';
 import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
 import { type Clock, isDoneWithin } from '../util/clock.ts';
 import { closeInOrder } from '../util/close-in-order.ts';
 import { databasePath } from './event-reader.ts';
 import { openWarmStart } from './features.ts';
+import { StartError } from './start-error.ts';
 
 export interface RecordingParts {
   featurizer: Featurizer;
@@ -65,7 +66,10 @@ export class Recording {
     this.#retention = this.#retentionOf(config);
   }
 
-  /** Reads the log, as far as that goes before requests have waited long enough; then follows it. */
+  /**
+   * Reads the log, as far as that goes before requests have waited long enough; then follows it.
+   * @throws StartError for a log of a newer version: to serve without it would forget budgets and retired models for good
+   */
   async start(): Promise<void> {
     await this.#read();
     this.#logWatch.start();
@@ -104,6 +108,10 @@ export class Recording {
         () => {},
       );
     } catch (error) {
+      if (error instanceof NewerSchemaError) {
+        const message = `The event log cannot be read: ${error.message}. Start that version again, or name another file in storage.url.`;
+        throw new StartError(message);
+      }
       log.error(
         { err: error },
         'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
@@ -115,7 +123,10 @@ export class Recording {
   #retentionOf({ storage }: Config): Retention | null {
     if (storage.keep_days === undefined) return null;
     const { clock, metrics, log } = this.#parts;
-    const savedUpTo = () => this.learner.savedUpTo;
-    return new Retention({ store: this.store, clock, metrics, log, keepDays: storage.keep_days, savedUpTo });
+    return new Retention({
+      ...{ store: this.store, clock, metrics, log, keepDays: storage.keep_days },
+      savedUpTo: () => this.learner.savedUpTo,
+      newestAt: () => this.learner.knowledge.lastFolded?.time ?? null,
+    });
   }
 }

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { exportLog, logStats } from '../../src/cli/log.ts';
+import { backUpLog, exportLog, logStats } from '../../src/cli/log.ts';
 import { run } from '../../src/cli/program.ts';
 import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 import { type RecordedRow, readRecordedRows } from '../../src/recorded/recorded-row.ts';
@@ -60,6 +60,21 @@ async function usedGateway() {
 }
 
 describe('mixllm log', () => {
+  it('backs up the log of a running gateway, for its user alone, and overwrites nothing unasked', async () => {
+    const out = join(folder, 'backups', 'copy.db');
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    await backUpLog({ config, out });
+    const copy = new SqliteEventStore(out);
+    const [events, original] = [await copy.readAfter(0, 1000), await test.gateway.store.readAfter(0, 1000)];
+    await copy.close();
+    expect(events).toEqual(original);
+    expect(told).toHaveBeenCalledWith(`${out}: the event log up to event ${original.length}`);
+    expect(statSync(out).mode & 0o027).toBe(0);
+    await expect(backUpLog({ config, out })).rejects.toThrow('--force');
+    await backUpLog({ config, out, force: true });
+    expect(readdirSync(join(folder, 'backups'))).toEqual(['copy.db']);
+  });
+
   it('exports what a running gateway has recorded, and sums it up', async () => {
     const printed: string[] = [];
     vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));

@@ -155,8 +155,14 @@ describe('mixllm serve', () => {
     writeFileSync(file, config(upstream.url, 0.6));
     await gateway.saw(/The config was reloaded/);
     expect(await weight()).toBe(0.6);
+    const isReloaded = async () => {
+      const { text } = await get(`${gateway.url}/metrics`);
+      return /^mixllm_config_last_reload_successful (\d)$/m.exec(text)?.[1];
+    };
+    expect(await isReloaded()).toBe('1');
     writeFileSync(file, config(upstream.url, 7));
     await gateway.saw(/old one stays in force.*routing\.weight \(line 4\): found 7/);
+    expect(await isReloaded()).toBe('0');
     writeFileSync(file, `${config(upstream.url, 0.6)}\nlogging: { level: &itself [*itself] }`);
     await gateway.saw(/old one stays in force.*holds itself/);
     expect(await weight()).toBe(0.6);
@@ -182,6 +188,18 @@ describe('mixllm serve', () => {
     if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
     expect(gateway.child.exitCode).toBe(0);
     await upstream.close();
+  });
+
+  it('does not serve on a log of a newer version, which budgets and retired models are in', async () => {
+    const lock = new DatabaseSync(join(folder, 'log.db'));
+    lock.exec('PRAGMA user_version = 99');
+    lock.close();
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(file, config('http://127.0.0.1:9', 0.2));
+    const gateway = launch(file);
+    await gateway.saw(/schema 99.*Start that version again, or name another file in storage\.url/);
+    if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
+    expect(gateway.child.exitCode).toBe(1);
   });
 
   it('reloads and ends while it still reads its event log, too', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { snapshotName } from '../../src/gateway/learning/snapshots.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -96,7 +97,10 @@ describe('/admin/models', () => {
     // From the log alone, too.
     await second.close();
     const store = new SqliteEventStore(join(folder, 'log.db'));
-    await store.saveSnapshot('learner', { sequence: 0, body: Buffer.from('lost') });
+    await store.saveSnapshot(snapshotName(second.gateway.learner.knowledge), {
+      sequence: 0,
+      body: Buffer.from('lost'),
+    });
     await store.close();
     const third = kept(await start());
     expect(await listed(third)).toEqual(['small', 'org/new']);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
+import { snapshotName } from '../../src/gateway/learning/snapshots.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { FakeStore } from '../support/fake-store.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -285,9 +286,10 @@ describe('a budget', () => {
     expect(await count(second)).toBe(3);
     await settled(second);
     // As after a crash before any snapshot.
-    await second.gateway.store.saveSnapshot('learner', { sequence: 0, body: Buffer.from('lost') });
+    const snapshot = snapshotName(second.gateway.learner.knowledge);
+    await second.gateway.store.saveSnapshot(snapshot, { sequence: 0, body: Buffer.from('lost') });
     const { store } = second.gateway;
-    expect((await store.loadSnapshot('learner'))?.body).toHaveLength(4);
+    expect((await store.loadSnapshot(snapshot))?.body).toHaveLength(4);
     clock.advance(4 * 3_600_000);
     reload({ usd: 0.0008, per: 'day' });
     expect(await count(second)).toBe(7);

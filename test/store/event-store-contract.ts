@@ -275,6 +275,11 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await store.loadSnapshot('learner')).toEqual({ sequence: 7, body: every });
       expect(await store.loadSnapshot('other')).toEqual({ sequence: 1, body: new Uint8Array(0) });
       // A window on a larger buffer, whose other parts stay with their owners.
+      for (const name of ['third', 'fourth', 'learner', 'fifth']) {
+        await store.saveSnapshot(name, { sequence: 2, body: Uint8Array.of(2) });
+      }
+      const kept = await Promise.all(['other', 'third', 'fourth', 'fifth'].map((name) => store.loadSnapshot(name)));
+      expect(kept.map((snapshot) => snapshot?.sequence)).toEqual([undefined, 2, 2, 2]);
       await store.saveSnapshot('learner', { sequence: 8, body: every.subarray(10, 20) });
       expect(every).toHaveLength(256);
       expect((await store.loadSnapshot('learner'))?.body).toEqual(every.slice(10, 20));

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -6,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { completed, decided, randomStream } from '../gateway/unit/support.ts';
+
+const READER = new URL('../../src/store/sqlite/sqlite-event-reader.ts', import.meta.url).href;
 
 describe('SqliteEventReader', () => {
   let folder = '';
@@ -51,6 +54,21 @@ describe('SqliteEventReader', () => {
     expect(await reader.readAfter(0, 1000)).toEqual(events);
     await reader.close();
     expect(await readFile(path)).toEqual(before);
+  });
+
+  it('reads a closed log in a folder that may not be written to', async () => {
+    await store.append([decided('d')]);
+    await store.close();
+    await chmod(path, 0o444);
+    await chmod(folder, 0o555);
+    // As nobody, for root may write anywhere; a process of its own, for a thread cannot become another user.
+    const reading = `
+      const { SqliteEventReader } = await import(${JSON.stringify(READER)});
+      if (process.getuid?.() === 0) process.seteuid(65534);
+      console.log(await new SqliteEventReader(${JSON.stringify(path)}).lastSequence());`;
+    const read = execFileSync(process.execPath, ['--input-type=module', '--eval', reading], { encoding: 'utf8' });
+    await chmod(folder, 0o755);
+    expect(read.trim()).toBe('1');
   });
 
   it('names the file where there is none, makes none, and refuses what is no log or of another version', async () => {

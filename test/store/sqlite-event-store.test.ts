@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NewerSchemaError } from '../../src/store/event-store.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -125,6 +126,7 @@ describe('SqliteEventStore', () => {
     const before = await readFile(path);
     const store = open();
     await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 3/);
+    await expect(store.lastSequence()).rejects.toThrow(NewerSchemaError);
     await expect(store.readAfter(0, 10)).rejects.toThrow(path);
     await expect(store.close()).resolves.toBeUndefined();
     expect(await readFile(path)).toEqual(before);

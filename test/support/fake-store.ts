@@ -80,7 +80,9 @@ export class FakeStore implements EventStore {
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
     this.#check();
+    this.snapshots.delete(name);
     this.snapshots.set(name, snapshot);
+    for (const oldest of [...this.snapshots.keys()].slice(0, -4)) this.snapshots.delete(oldest);
   }
 
   async loadSnapshot(name: string): Promise<Snapshot | null> {

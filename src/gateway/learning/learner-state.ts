@@ -246,7 +246,7 @@ export class LearnerState extends LearnerParts {
 
   /** The whole state; `deserialise` gives it back to the bit. */
   serialise(): Uint8Array {
-    return encodeState(this.#foldKey(), this.state());
+    return encodeState(this.foldKey, this.state());
   }
 
   /**
@@ -254,13 +254,14 @@ export class LearnerState extends LearnerParts {
    * @throws Error when it is damaged; the state is then unusable
    */
   deserialise(bytes: Uint8Array, sequence: number): boolean {
-    const state = decodeState<LearnerPartsState>(this.#foldKey(), bytes);
+    const state = decodeState<LearnerPartsState>(this.foldKey, bytes);
     if (!state) return false;
     this.restore(state, sequence);
     return true;
   }
 
-  #foldKey(): string {
+  /** What a state depends on besides the log: a snapshot is of use under the same one alone. */
+  get foldKey(): string {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }

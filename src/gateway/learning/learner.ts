@@ -2,6 +2,7 @@ import type { LinearPolicy } from '../../bandit/linear-policy.ts';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../store/event-store.ts';
 import { type Clock, isDoneWithin } from '../../util/clock.ts';
+import { LogThrottle } from '../../util/log-throttle.ts';
 import { OneAtATime } from '../../util/one-at-a-time.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
@@ -51,6 +52,7 @@ export class Learner {
   #closed = false;
   readonly #snapshots: Snapshots;
   readonly #refolding: Refolding;
+  readonly #failures: LogThrottle;
   #listeners: ((event: StoredEvent) => void)[] = [];
   readonly #replacedListeners: (() => void)[] = [];
 
@@ -60,6 +62,7 @@ export class Learner {
     this.#ownEvents = new LearnerEvents(options);
     this.#tail = new LogTail(options.store);
     this.#snapshots = new Snapshots(options);
+    this.#failures = new LogThrottle(options.clock);
     this.#live = this.#fresh();
     this.#refolding = this.#refoldingOf();
   }
@@ -255,10 +258,13 @@ export class Learner {
     if (this.#closed) return;
     try {
       await this.#read();
+      this.#failures.over();
       if (!this.#refolding.isDue) this.#options.metrics.degraded('learner', false);
     } catch (error) {
       this.#options.metrics.degraded('learner', true);
-      this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries again.');
+      this.#failures.say(() =>
+        this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries every second.'),
+      );
       this.#options.clock.after(RETRY_MS, () => this.#run());
     }
   }
@@ -268,6 +274,7 @@ export class Learner {
     const isLive = () => folding === this.#live;
     const { state } = folding;
     let read = 0;
+    let missing = 0;
     let saidAt = clock.monotonic();
     for (;;) {
       const events = await this.#next(folding);
@@ -277,6 +284,7 @@ export class Learner {
         this.#options.log.info({ read, toRead }, 'The event log is being read.');
       }
       read += events.length;
+      missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
@@ -284,6 +292,7 @@ export class Learner {
       // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
+    if (missing > 0) this.#sayWhatIsMissing(missing);
     if (!isLive()) return;
     this.#showForeignContexts();
     this.#ownEvents.ofRatings(state);
@@ -321,6 +330,13 @@ export class Learner {
       this.#live = this.#freshBeside(this.knowledge);
       return;
     }
+  }
+
+  #sayWhatIsMissing(events: number): void {
+    this.#options.log.warn(
+      { events },
+      'Events that no snapshot for these features, this warm start and this version holds were deleted from the log (storage.keep_days): what they taught is not known.',
+    );
   }
 
   #sayWhatWasCarriedOver(): void {

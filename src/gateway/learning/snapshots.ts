@@ -5,7 +5,6 @@ import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 
-const NAME = 'learner';
 const EVERY = { events: 500, ms: 60_000 };
 
 export interface SnapshotsParts {
@@ -13,6 +12,11 @@ export interface SnapshotsParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
+}
+
+/** One for each feature map, warm start and version of the fold: who goes back to one finds what was learned before. */
+export function snapshotName(state: Pick<LearnerState, 'foldKey'>): string {
+  return `learner/${state.foldKey}`;
 }
 
 /** What the learner knew at a place in the log, kept so that a restart need not fold all that came before. */
@@ -41,22 +45,27 @@ export class Snapshots {
    */
   async load(state: LearnerState): Promise<boolean> {
     const { store, log, metrics } = this.#parts;
-    const snapshot = await store.loadSnapshot(NAME);
-    if (!snapshot) return true;
+    const snapshot = await store.loadSnapshot(snapshotName(state));
     // Asked last: another gateway on the log may save one at any time.
-    if (snapshot.sequence > (await store.lastSequence())) {
+    const lastSequence = await store.lastSequence();
+    if (!snapshot) {
+      // Of a shorter log none was due.
+      if (lastSequence >= EVERY.events) {
+        log.info(
+          'There is no snapshot of the learner with these features, warm start and version; the log is folded anew.',
+        );
+      }
+      return true;
+    }
+    if (snapshot.sequence > lastSequence) {
       log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
       return true;
     }
     try {
-      if (state.deserialise(snapshot.body, snapshot.sequence)) {
-        this.#last.sequence = snapshot.sequence;
-        this.#savedUpTo = snapshot.sequence;
-        return true;
-      }
-      log.info(
-        "The learner's snapshot was made with other features, another warm start or by another version; the log is folded anew.",
-      );
+      if (!state.deserialise(snapshot.body, snapshot.sequence)) throw new Error('it was written under another name');
+      this.#last.sequence = snapshot.sequence;
+      this.#savedUpTo = snapshot.sequence;
+      return true;
     } catch (error) {
       metrics.snapshotsRejected.inc();
       log.error(
@@ -90,7 +99,7 @@ export class Snapshots {
     const snapshot = { sequence: state.sequence, body: state.serialise() };
     const last = this.#last;
     try {
-      await store.saveSnapshot(NAME, snapshot);
+      await store.saveSnapshot(snapshotName(state), snapshot);
       // Unless it was forgotten meanwhile.
       if (this.#last === last) this.#savedUpTo = snapshot.sequence;
     } catch (error) {

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
-import type { PruneBefore, Snapshot } from '../event-store.ts';
+import { NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
 
 /** One entry per schema version; the file's `user_version` says how many have been applied. */
 const MIGRATIONS = [
@@ -27,6 +27,9 @@ const MIGRATIONS = [
 /** So many events in a row too young to prune, and it is taken for all the rest: a clock that was wrong for a time is none. */
 const YOUNG_IN_A_ROW = 1000;
 
+/** Each may take some megabytes. */
+const MAX_SNAPSHOTS = 4;
+
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 export interface StoredRow {
@@ -38,7 +41,7 @@ export interface StoredRow {
 export type AppendedRow = number | StoredRow;
 
 /** For its user and group alone, as are the files that SQLite puts beside it: a log tells who asked when, and holds comments. */
-function createFile(path: string): void {
+export function createFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   try {
     closeSync(openSync(path, 'wx', 0o640));
@@ -73,7 +76,8 @@ export class SqliteDatabase {
     | 'remove'
     | 'removeAlias'
     | 'save'
-    | 'load',
+    | 'load'
+    | 'forget',
     StatementSync
   >;
 
@@ -109,6 +113,9 @@ export class SqliteDatabase {
       removeAlias: prepare('DELETE FROM aliases WHERE alias = ? AND decision_id = ?'),
       save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
       load: prepare('SELECT sequence, body FROM snapshots WHERE name = ?'),
+      forget: prepare(
+        'DELETE FROM snapshots WHERE rowid NOT IN (SELECT rowid FROM snapshots ORDER BY rowid DESC LIMIT ?)',
+      ),
     };
   }
 
@@ -191,7 +198,11 @@ export class SqliteDatabase {
   }
 
   saveSnapshot(name: string, snapshot: Snapshot): void {
-    this.#statements.save.run(name, snapshot.sequence, snapshot.body);
+    this.#transaction(() => {
+      this.#statements.save.run(name, snapshot.sequence, snapshot.body);
+      // A row that is replaced gets a new number.
+      this.#statements.forget.run(MAX_SNAPSHOTS);
+    });
   }
 
   loadSnapshot(name: string): Snapshot | null {
@@ -265,7 +276,9 @@ export class SqliteDatabase {
     }
     const version = this.#version();
     if (version > MIGRATIONS.length) {
-      throw new Error(`The database has schema ${version}; this version of the gateway knows ${MIGRATIONS.length}.`);
+      throw new NewerSchemaError(
+        `it has schema ${version}, of a newer version of the gateway; this one knows ${MIGRATIONS.length}`,
+      );
     }
   }
 

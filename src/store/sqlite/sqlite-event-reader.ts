@@ -1,8 +1,38 @@
-import { DatabaseSync } from 'node:sqlite';
+import { existsSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import type { StoredEvent } from '../../domain/events.ts';
 import { fromRow } from '../event-row.ts';
 import type { EventReader } from '../event-store.ts';
-import { SCHEMA_VERSION, type StoredRow } from './database.ts';
+import { createFile, SCHEMA_VERSION, type StoredRow } from './database.ts';
+
+const ALL_PAGES = 2 ** 31 - 1;
+
+/** @throws Error when the file cannot be opened, or is no database */
+function openReadOnly(path: string | URL): { database: DatabaseSync; version: number } {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
+  return { database, version };
+}
+
+/**
+ * Even who only reads a file in WAL mode writes an index beside it. Where that cannot be, as on a read-only mount, a file
+ * without a write-ahead log can be read all the same: nobody is writing it.
+ */
+function openWhereFolderIsReadOnly(path: string): { database: DatabaseSync; version: number } {
+  try {
+    return openReadOnly(path);
+  } catch (error) {
+    if (!existsSync(path) || existsSync(`${path}-wal`)) throw error;
+    const url = pathToFileURL(path);
+    url.searchParams.set('immutable', '1');
+    try {
+      return openReadOnly(url);
+    } catch {
+      throw error;
+    }
+  }
+}
 
 /**
  * Reads the event log in a SQLite file without a chance to change it, also beside a gateway that writes it: in WAL mode
@@ -15,13 +45,12 @@ export class SqliteEventReader implements EventReader {
   /** @throws Error that names the file when it cannot be read, or was written by another version */
   constructor(path: string) {
     this.#path = path;
-    this.#database = this.#attempt(() => new DatabaseSync(path, { readOnly: true, timeout: 5000 }));
-    this.#attempt(() => {
-      const { version } = this.#one<{ version: number }>('SELECT user_version AS version FROM pragma_user_version');
+    this.#database = this.#attempt(() => {
+      const { database, version } = openWhereFolderIsReadOnly(path);
       // What an older version has written can be read; only what writes brings the file up to date.
-      if (version < 1 || version > SCHEMA_VERSION) {
-        throw new Error(`it has schema ${version}, not ${SCHEMA_VERSION} or an earlier one`);
-      }
+      if (version >= 1 && version <= SCHEMA_VERSION) return database;
+      database.close();
+      throw new Error(`it has schema ${version}, not ${SCHEMA_VERSION} or an earlier one`);
     });
   }
 
@@ -37,6 +66,13 @@ export class SqliteEventReader implements EventReader {
     return this.#attempt(
       () => this.#one<{ last: number | null }>('SELECT max(sequence) AS last FROM events').last ?? 0,
     );
+  }
+
+  /** Copies the log, snapshots included, as it is at this moment. @param file not there yet */
+  async copyTo(file: string): Promise<void> {
+    createFile(file);
+    // All at once: in several steps it would begin anew whenever the gateway has written meanwhile.
+    await backup(this.#database, file, { rate: ALL_PAGES });
   }
 
   async close(): Promise<void> {

@@ -1,13 +1,21 @@
 import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import { fromRow, toRow } from '../event-row.ts';
-import type { EventStore, PruneBefore, Snapshot } from '../event-store.ts';
+import { type EventStore, NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
 import type { SqliteDatabase, StoredRow } from './database.ts';
 
 interface Call {
   worker: Worker;
   resolve(value: unknown): void;
   reject(error: Error): void;
+}
+
+/** Of the thread to one call. */
+interface Answer {
+  id: number;
+  result: unknown;
+  error?: string;
+  isNewer?: boolean;
 }
 
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
@@ -97,12 +105,12 @@ export class SqliteEventStore implements EventStore {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     worker.unref();
-    worker.on('message', ({ id, result, error }: { id: number; result: unknown; error?: string }) => {
+    worker.on('message', ({ id, result, error, isNewer }: Answer) => {
       const call = this.#calls.get(id);
       this.#calls.delete(id);
       if (this.#calls.size === 0) worker.unref();
       if (error === undefined) call?.resolve(result);
-      else call?.reject(new Error(`SQLite (${this.#path}): ${error}`));
+      else call?.reject(new (isNewer ? NewerSchemaError : Error)(`SQLite (${this.#path}): ${error}`));
     });
     worker.on('error', (error) => this.#lose(worker, error));
     worker.on('exit', () => this.#lose(worker, new Error('the thread ended')));

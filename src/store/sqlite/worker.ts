@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
+import { NewerSchemaError } from '../event-store.ts';
 import { SqliteDatabase } from './database.ts';
 
 /** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */
@@ -23,7 +24,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
   } catch (error) {
     if (isBroken(error)) forget();
     if (method === 'append' && letGo) letGo = 'told';
-    port.postMessage({ id, error: messageOf(error) });
+    port.postMessage({ id, error: messageOf(error), isNewer: error instanceof NewerSchemaError });
   }
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { Learner } from '../../../src/gateway/learning/learner.ts';
+import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
+import { snapshotName } from '../../../src/gateway/learning/snapshots.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
 import { spoilModels } from '../../bandit/support.ts';
 import { FakeStore } from '../../support/fake-store.ts';
@@ -22,6 +24,8 @@ const PRIORS = new Map([
   ['big', 0.9],
   ['small', 0.7],
 ]);
+
+const SNAPSHOT = snapshotName(new LearnerState(FEATURE_MAP, DIMENSIONS));
 
 interface SetUp {
   learner: Learner;
@@ -63,7 +67,7 @@ async function storeWithSnapshot(events: readonly GatewayEvent[], after: number)
   const { learner } = learnerOn(store);
   await learner.start();
   await learner.close();
-  expect(store.snapshots.get('learner')?.sequence).toBe(after);
+  expect(store.snapshots.get(SNAPSHOT)?.sequence).toBe(after);
   await store.append(events.slice(after));
   store.reads.length = 0;
   return store;
@@ -107,9 +111,9 @@ describe('Learner.start', () => {
     ['null', () => Buffer.from('null')],
   ])('folds the log anew when the snapshot is damaged: %s', async (_, damage) => {
     const store = await storeWithSnapshot(stream, 200);
-    const { sequence, body } = store.snapshots.get('learner') ?? expect.unreachable();
+    const { sequence, body } = store.snapshots.get(SNAPSHOT) ?? expect.unreachable();
     expect(damage(body)).not.toEqual(body);
-    store.snapshots.set('learner', { sequence, body: damage(body) });
+    store.snapshots.set(SNAPSHOT, { sequence, body: damage(body) });
     const restarted = learnerOn(store);
     await restarted.learner.start();
     expect(knowledgeOf(restarted)).toBe(await replayed(stream));
@@ -130,6 +134,40 @@ describe('Learner.start', () => {
     expect(await metricValue(restarted.metrics.snapshotsRejected)).toBe(0);
     expect(restarted.log.lines.some((line) => line.startsWith('error'))).toBe(false);
     expect(restarted.learner.knowledge.sequence).toBe(stream.length);
+  });
+
+  it('finds the snapshot of the feature map before when it comes back, and says what another one cannot know', async () => {
+    const store = await storeWithSnapshot(stream, 200);
+    const pruned = store.events.splice(0, 100).length;
+    const other = learnerOn(store, 'map-2');
+    await other.learner.start();
+    expect(other.log.lines.filter((line) => line.startsWith('warn'))).toHaveLength(1);
+    expect(other.log.fields).toContainEqual({ events: pruned });
+    await other.learner.close();
+    const back = learnerOn(store);
+    await back.learner.start();
+    expect(knowledgeOf(back)).toBe(await replayed(stream));
+    expect(back.log.lines).toEqual([]);
+  });
+
+  it('tries to read the log every second while it cannot, and says so once a minute', async () => {
+    const setUp = learnerOn(await storeWith(stream));
+    await setUp.learner.start();
+    const errors = () => setUp.log.lines.filter((line) => line.startsWith('error')).length;
+    const read = setUp.store.readAfter.bind(setUp.store);
+    setUp.store.readAfter = () => Promise.reject(new Error('busy'));
+    setUp.learner.wake(stream.length + 1);
+    for (let second = 0; second < 50; second++) {
+      await setUp.learner.idle();
+      setUp.clock.advance(1000);
+    }
+    expect(errors()).toBe(1);
+    setUp.store.readAfter = read;
+    await setUp.store.append([decided('new'), completed('new')]);
+    await setUp.learner.idle();
+    setUp.clock.advance(1000);
+    await setUp.learner.idle();
+    expect(setUp.learner.knowledge.sequence).toBe(stream.length + 2);
   });
 
   it('rejects while the store cannot be read; what comes later is learned all the same', async () => {
@@ -198,7 +236,7 @@ describe('Learner.wake', () => {
       await setUp.store.append(stream.slice(from, to));
       setUp.learner.wake(to);
       await setUp.learner.idle();
-      return setUp.store.snapshots.get('learner')?.sequence;
+      return setUp.store.snapshots.get(SNAPSHOT)?.sequence;
     };
     expect(await append(0, 600)).toBeUndefined();
     setUp.clock.advance(60_000);
@@ -431,11 +469,11 @@ describe('Learner.setPriors', () => {
     const { learner, store } = learnerOn(await storeWith(stream));
     await learner.start();
     await learner.close();
-    const saved = store.snapshots.get('learner');
+    const saved = store.snapshots.get(SNAPSHOT);
     await store.append(randomStream(5, 12));
     learner.wake(1000);
     await learner.close();
-    expect(store.snapshots.get('learner')).toBe(saved);
+    expect(store.snapshots.get(SNAPSHOT)).toBe(saved);
     expect(learner.knowledge.sequence).toBe(stream.length);
   });
 
@@ -451,7 +489,7 @@ describe('Learner.setPriors', () => {
     await learner.idle();
     store.saveSnapshot = save;
     await learner.close();
-    expect(store.snapshots.get('learner')?.sequence).toBe(stream.length);
+    expect(store.snapshots.get(SNAPSHOT)?.sequence).toBe(stream.length);
   });
 
   it('leaves the rest of a long log to the next start', async () => {
@@ -460,7 +498,7 @@ describe('Learner.setPriors', () => {
     const start = learner.start();
     await learner.close();
     await start;
-    const saved = store.snapshots.get('learner')?.sequence ?? 0;
+    const saved = store.snapshots.get(SNAPSHOT)?.sequence ?? 0;
     expect(saved).toBeGreaterThan(0);
     expect(saved).toBeLessThan(stream.length - 1000);
     expect(recorded).toEqual([]);
@@ -479,7 +517,7 @@ describe('Learner.setPriors', () => {
       return readAfter(sequence, limit);
     };
     await expect(learner.start()).rejects.toThrow('ends here');
-    expect(store.snapshots.get('learner')?.sequence).toBe(1500);
+    expect(store.snapshots.get(SNAPSHOT)?.sequence).toBe(1500);
     store.readAfter = readAfter;
     const restarted = learnerOn(store);
     await restarted.learner.start();
@@ -494,7 +532,8 @@ describe('Learner.setPriors', () => {
       return readAfter(sequence, limit);
     };
     await setUp.learner.start();
-    expect(setUp.log.lines).toEqual(Array(2).fill('info: The event log is being read.'));
+    expect(setUp.log.lines[0]).toContain('no snapshot of the learner');
+    expect(setUp.log.lines.slice(1)).toEqual(Array(2).fill('info: The event log is being read.'));
   });
 });
 
@@ -524,9 +563,9 @@ describe('Learner.start', () => {
   it('puts a snapshot of another log aside: it tells of events that this one does not have', async () => {
     const events = randomStream(40, 3);
     const store = await storeWithSnapshot(events, events.length);
-    const snapshot = await store.loadSnapshot('learner');
+    const snapshot = await store.loadSnapshot(SNAPSHOT);
     const other = await storeWith(events.slice(0, 10));
-    if (snapshot) await other.saveSnapshot('learner', snapshot);
+    if (snapshot) await other.saveSnapshot(SNAPSHOT, snapshot);
     const setUp = learnerOn(other);
     await setUp.learner.start();
     expect(knowledgeOf(setUp)).toBe(await replayed(events.slice(0, 10)));

@@ -22,7 +22,8 @@ const START = 1_700_000_000_000;
 
 function setUp(store = new FakeStore(), savedUpTo = () => Number.MAX_SAFE_INTEGER) {
   const [clock, metrics, log] = [new ManualClock(START), new Metrics(), new RecordingLogger()];
-  const retention = new Retention({ store, clock, metrics, log, keepDays: 40, savedUpTo });
+  const newestAt = () => store.events.at(-1)?.time ?? null;
+  const retention = new Retention({ store, clock, metrics, log, keepDays: 40, savedUpTo, newestAt });
   const later = async (milliseconds: number) => {
     clock.advance(milliseconds);
     // Batch after batch, with its pause.
@@ -41,6 +42,26 @@ const old = (id: string, daysAgo: number) => [
 ];
 
 describe('Retention', () => {
+  it('believes a clock that is far ahead of the log at the start an hour later, if it still is', async () => {
+    const { store, clock, retention, later, ids } = setUp();
+    await store.append([...old('d', 0), ...old('newest', 0)]);
+    const ahead = vi.spyOn(clock, 'now').mockReturnValue(START + 400 * DAY_MS);
+    retention.start();
+    await later(60_000);
+    ahead.mockRestore();
+    await later(3_600_000);
+    expect(ids()).toEqual(['d', 'newest']);
+    retention.stop();
+    // After a long idle time it is right, and nothing is deleted before it was seen twice.
+    const again = setUp(store);
+    vi.spyOn(again.clock, 'now').mockReturnValue(START + 400 * DAY_MS);
+    again.retention.start();
+    await again.later(60_000);
+    expect(ids()).toEqual(['d', 'newest']);
+    await again.later(3_600_000);
+    expect(ids()).toEqual(['newest']);
+  });
+
   it('deletes decisions older than the days to keep, in batches, and looks again every hour', async () => {
     const { store, retention, later, ids, metrics, log } = setUp();
     for (let i = 0; i < 450; i++) await store.append(old(`d${i}`, 41));
@@ -128,6 +149,7 @@ describe('Retention', () => {
     const { retention, later: pass } = setUp(pruned, () => learner.savedUpTo);
     retention.start();
     await pass(60_000);
+    await pass(3_600_000);
     expect(pruned.events.length).toBeLessThan(stream.length / 10);
     for (const store of [pruned, whole]) await store.append(later);
     expect(bitsOf((await learnerOn(pruned)).knowledge)).toBe(bitsOf((await learnerOn(whole)).knowledge));

@@ -184,6 +184,7 @@ export function bitsOf(state: { serialise(): Uint8Array }): string {
 /** Keeps what is logged, for looking at. */
 export class RecordingLogger implements Logger {
   readonly lines: string[] = [];
+  readonly fields: object[] = [];
   readonly info = this.#writer('info');
   readonly warn = this.#writer('warn');
   readonly error = this.#writer('error');
@@ -191,6 +192,7 @@ export class RecordingLogger implements Logger {
   #writer(level: string) {
     return (fields: object | string, message?: string) => {
       this.lines.push(`${level}: ${message ?? fields}`);
+      if (typeof fields === 'object') this.fields.push(fields);
     };
   }
 }
