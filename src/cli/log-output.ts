@@ -1,36 +1,111 @@
-import pino from 'pino';
+import { write, writeSync } from 'node:fs';
+import type pino from 'pino';
 
 /** Bytes of the log that wait for an output which takes none: a minute or more of a busy gateway. */
 const MAX_WAITING = 8 * 2 ** 20;
+/** An output that takes nothing just now is tried again after this time. */
+const RETRY_MS = 100;
+/** Time that what waits has at the end of the process. */
+const END_MS = 500;
+const PAUSE_AT_END_MS = 10;
+const TAKES_NOTHING_NOW = new Set(['EAGAIN', 'EBUSY']);
 
 /**
  * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
- * lines wait in memory and go out with the next one that can; nothing else waits for them. pino's own output would throw out
- * of a callback then, which ends the process, and at its end try to write for as long as the disk is full.
- * @param onGap told, once lines are taken again, how many there was no room for
- * @param descriptor 1: standard output; 2: standard error
+ * lines wait in memory and go out with the next one that can; nothing else waits for them, the end of the process half a
+ * second at most. pino's own output (sonic-boom 4) tries to write at the end for as long as that fails, whatever the
+ * reason, in the main thread: only SIGKILL ends such a process.
  */
-export function logOutput(onGap: (lost: number) => void, descriptor: 1 | 2 = 1): pino.DestinationStream {
-  // Of one byte, which every line has: without, `flush` does nothing.
-  const output = pino.destination({ dest: descriptor, sync: false, minLength: 1, maxLength: MAX_WAITING });
-  const flushSync = output.flushSync;
-  let lost = 0;
-  output.on('error', () => {
-    output.flushSync = () => {};
-  });
-  output.on('drop', () => {
-    lost++;
-    // A dropped line starts no write; without this nothing would be written any more after a failure.
-    output.flush();
-  });
-  output.on('write', () => {
-    output.flushSync = flushSync;
-    if (lost === 0) return;
-    const gap = lost;
-    lost = 0;
-    onGap(gap);
+export class LogOutput implements pino.DestinationStream {
+  readonly #descriptor: 1 | 2;
+  readonly #onGap: (lost: number) => void;
+  #lines: string[] = [];
+  /** What is being written, or was in part. */
+  #chunk: Buffer | null = null;
+  #isWriting = false;
+  #retry: NodeJS.Timeout | null = null;
+  #waiting = 0;
+  #lost = 0;
+
+  /**
+   * @param onGap told, once lines are taken again, how many there was no room for
+   * @param descriptor 1: standard output; 2: standard error
+   */
+  constructor(onGap: (lost: number) => void, descriptor: 1 | 2 = 1) {
+    this.#onGap = onGap;
+    this.#descriptor = descriptor;
+    // Node makes a pipe non-blocking when its stream is asked for. Else a write to a full one blocks a thread, and the
+    // process cannot end without it.
+    void (descriptor === 1 ? process.stdout : process.stderr);
+    process.once('exit', () => this.#writeLast());
+  }
+
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line);
+    if (this.#waiting + bytes > MAX_WAITING) this.#lost++;
+    else {
+      this.#lines.push(line);
+      this.#waiting += bytes;
+    }
+    // A line without room tries, too: after a failure nothing else would.
+    this.#writeNext();
+  }
+
+  #writeNext(): void {
+    if (this.#isWriting || this.#retry) return;
+    this.#chunk ??= this.#takeLines();
+    if (this.#chunk === null) return;
+    this.#isWriting = true;
+    write(this.#descriptor, this.#chunk, (error, written) => {
+      this.#isWriting = false;
+      if (!error) this.#wrote(written);
+      else if (TAKES_NOTHING_NOW.has(String(error.code))) this.#retryLater();
+      // After any other failure the next line tries again.
+    });
+  }
+
+  #retryLater(): void {
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#writeNext();
+    }, RETRY_MS);
+  }
+
+  #takeLines(): Buffer | null {
+    if (this.#lines.length === 0) return null;
+    const chunk = Buffer.from(this.#lines.join(''));
+    this.#lines = [];
+    return chunk;
+  }
+
+  #wrote(bytes: number): void {
+    this.#waiting -= bytes;
+    const rest = this.#chunk?.subarray(bytes) ?? null;
+    this.#chunk = rest && rest.length > 0 ? rest : null;
+    if (this.#lost > 0) this.#reportGap();
+    this.#writeNext();
+  }
+
+  #reportGap(): void {
+    const gap = this.#lost;
+    this.#lost = 0;
+    this.#onGap(gap);
     // There was no room for that line either: report the gap next time.
-    if (lost > 0) lost = gap;
-  });
-  return output;
+    if (this.#lost > 0) this.#lost = gap;
+  }
+
+  #writeLast(): void {
+    // What is under way in another thread is still done.
+    const started = this.#isWriting ? null : this.#chunk;
+    let rest = Buffer.concat([started ?? Buffer.alloc(0), this.#takeLines() ?? Buffer.alloc(0)]);
+    const end = performance.now() + END_MS;
+    while (rest.length > 0 && performance.now() < end) {
+      try {
+        rest = rest.subarray(writeSync(this.#descriptor, rest));
+      } catch (error) {
+        if (!TAKES_NOTHING_NOW.has(String((error as NodeJS.ErrnoException).code))) return;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_AT_END_MS);
+      }
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { configSchema } from '../config/schema.ts';
 import type { RecordedPrice } from '../recorded/recorded-prices.ts';
 import type { TagCount } from '../recorded/tag-shares.ts';
 import { seededRandom } from '../util/random.ts';
-import { logOutput } from './log-output.ts';
+import { LogOutput } from './log-output.ts';
 
 export interface LoopbackModel {
   id: string;
@@ -53,10 +53,7 @@ export async function startLoopbackGateway(
   if (!checked.success) throw new Error(explain(models, checked.error.issues[0]));
   const config = checked.data;
   // Few lines, and those that find no room are not missed.
-  const log = pino(
-    { level: 'warn' },
-    logOutput(() => {}, 2),
-  );
+  const log = pino({ level: 'warn' }, new LogOutput(() => {}, 2));
   const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
   return { gateway, url: await gateway.listen() };
 }

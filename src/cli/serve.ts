@@ -6,7 +6,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment } from '../config/variables.ts';
 import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
-import { logOutput } from './log-output.ts';
+import { LogOutput } from './log-output.ts';
 import { watchFile } from './watch-file.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
@@ -16,7 +16,7 @@ export async function serve(file: string): Promise<void> {
     const loaded = loadWithOverrides(file, process.env);
     const log: pino.Logger = pino(
       { level: loaded.config.logging.level },
-      logOutput((lines) => log.warn({ lines }, 'Lines of the log were lost: its output took none for too long.')),
+      new LogOutput((lines) => log.warn({ lines }, 'Lines of the log were lost: its output took none for too long.')),
     );
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();

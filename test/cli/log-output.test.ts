@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +9,8 @@ const MODULE = fileURLToPath(new URL('../../src/cli/log-output.ts', import.meta.
 
 /** Arguments of Node for a script that has a `log` on standard output. */
 function logging(script: string): string[] {
-  const start = `import pino from 'pino'; import { logOutput } from ${JSON.stringify(MODULE)};
-const log = pino(logOutput((lost) => log.warn({ lost })));`;
+  const start = `import pino from 'pino'; import { LogOutput } from ${JSON.stringify(MODULE)};
+const log = pino({}, new LogOutput((lost) => log.warn({ lost })));`;
   return ['--input-type=module', '-e', `${start}\n${script}`];
 }
 
@@ -38,16 +39,37 @@ console.error('went on'); setTimeout(() => {}, 300);`;
 });
 
 it('writes again once a disk that was full for long has room, and tells how many lines were lost', async () => {
-  const script = `import fs from 'node:fs';
+  const script = `import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module';
 const { write } = fs;
 fs.write = (...given) => setImmediate(given.at(-1), Object.assign(new Error('full'), { code: 'ENOSPC' }));
+syncBuiltinESMExports();
 for (let i = 0; i < 100; i++) log.info('x'.repeat(100_000));
 // Up to where not even a short one fits.
 for (let i = 0; i < 2000; i++) log.info('x');
-setTimeout(() => { fs.write = write; log.info('x'); setTimeout(() => log.info('x'), 200); }, 50);`;
+setTimeout(() => { fs.write = write; syncBuiltinESMExports(); log.info('x'); setTimeout(() => log.info('x'), 200); }, 50);`;
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = (await text(child.stdout)).trim().split('\n');
   const { lost } = JSON.parse(lines.find((line) => line.includes('"lost"')) ?? '{}');
   expect(lost).toBeGreaterThan(16);
   expect(lines).toHaveLength(100 + 2000 + 2 - lost + 1);
+});
+
+it.each(['reads nothing', 'has gone meanwhile'])('a reader that %s does not hold up the end', async (how) => {
+  const script = `for (let i = 0; i < 20; i++) log.info('x'.repeat(100_000));
+process.on('SIGTERM', () => process.exit(7));
+setTimeout(() => console.error('went on'), 300); setInterval(() => log.info('more'), 50);`;
+  const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'pipe'] });
+  await new Promise((resolve) => child.stderr.once('data', resolve));
+  if (how === 'has gone meanwhile') child.stdout.destroy();
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+  expect(await ended).toEqual([7, null]);
+  clearTimeout(late);
+});
+
+it('writes what was logged just before the end', async () => {
+  const script = "log.info('a'); log.info('b'); setTimeout(() => { log.info('c'); process.exit(7); }, 50);";
+  const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'inherit'] });
+  expect((await text(child.stdout)).match(/"msg":"."/g)).toEqual(['"msg":"a"', '"msg":"b"', '"msg":"c"']);
 });
