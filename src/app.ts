@@ -17,6 +17,7 @@ import type { Learner } from './gateway/learning/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { HashedKey } from './http/auth.ts';
+import { Connections } from './http/connections.ts';
 import { buildServer } from './http/server.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
@@ -49,6 +50,8 @@ const SHUTTING_DOWN = 'the gateway is shutting down';
 /** Time that clients have to take the closing error event of a stream that a shutdown breaks off. */
 const LAST_WORDS_MS = 250;
 const LAST_RECORDS_MS = 1000;
+/** Time for accepting the connections that wait when the port is to be closed; as a rule it takes some turns of the event loop. */
+const ACCEPTING_MS = 250;
 
 /** The composition root: config in, wired gateway out. With its parts in wiring/ the only place that names concrete classes. */
 export class Gateway {
@@ -62,6 +65,7 @@ export class Gateway {
   readonly #conditions: ArmConditions;
   readonly #featurizer: Featurizer;
   readonly #serving: Serving;
+  readonly #connections: Connections;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
 
@@ -132,6 +136,7 @@ export class Gateway {
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
       corsOrigins: config.server.cors_origins,
     });
+    this.#connections = new Connections(this.server.server, this.#clock);
   }
 
   /** What the learner reads in the log changes what keys have spent and which models serve. */
@@ -234,14 +239,18 @@ export class Gateway {
   }
 
   async #closeServer(): Promise<void> {
+    await this.#connections.acceptWaiting(ACCEPTING_MS);
     let cancelCut = () => {};
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
-      this.#log.warn('Some answers took longer than the shutdown may: they are broken off.');
+      const requests = this.#chat.openRequests;
+      if (requests > 0) {
+        this.#log.warn({ requests }, 'Some answers took longer than the shutdown may: they are broken off.');
+      }
       this.#chat.breakOff();
       cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
     });
     // A connection whose answer ends only now would idle on until its keep-alive runs out.
-    const sweep = setInterval(() => this.server.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    const sweep = setInterval(() => this.#connections.closeIdle(), IDLE_SWEEP_MS);
     try {
       await this.server.close();
     } finally {

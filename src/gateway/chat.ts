@@ -120,6 +120,11 @@ export class Chat {
     return [...this.#open.keys()].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
   }
 
+  /** How many requests have begun and not ended. */
+  get openRequests(): number {
+    return this.#open.size;
+  }
+
   /**
    * Ends all running answers: a stream by an error event, because some clients take a closed connection for a complete
    * answer; a request whose answer has not begun by a 503.
