@@ -98,7 +98,7 @@ export class LinearPolicy implements Policy {
     this.#quality.setPriors(this.#priors.all());
   }
 
-  /** What the arm's ratings have taught counts so much less from now on. @param factor > 0 */
+  /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
   temper(arm: string, factor: number): void {
     this.#quality.temper(arm, factor);
   }
@@ -108,7 +108,7 @@ export class LinearPolicy implements Policy {
     this.#quality.resetLevel(arm, remains);
   }
 
-  /** As `temper`, of the lengths of its answers too. @param factor above 1 takes an earlier one back */
+  /** As `temper`, of the lengths of its answers too. @param factor in (0, 1] */
   temperAll(arm: string, factor: number): void {
     this.temper(arm, factor);
     this.#length.temper(arm, factor);

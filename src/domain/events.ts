@@ -128,7 +128,7 @@ export interface SnapshotChangedEvent extends EventOfModel {
   /** The upstream's names of the model: what was learned is of, and what serves now. */
   from: string;
   to: string;
-  /** Share of what was learned that remains, in (0, 1]; above 1 where it takes a change back that nothing was learned after. */
+  /** Share of what was learned that remains, in (0, 1]. */
   remains: number;
 }
 

@@ -138,8 +138,7 @@ export class LearnerEvents {
       if (this.#changing.get(model) === to) continue;
       this.#changing.set(model, to);
       metrics.snapshotChanges.inc({ model });
-      const effect =
-        remains < 1 ? ': what was learned is trusted less' : remains > 1 ? ' back: all is trusted again' : '';
+      const effect = remains < 1 ? ': what was learned is trusted less' : '';
       log.warn({ model, from, to, remains }, `The upstream model has changed${effect}.`);
       record(event);
     }

@@ -124,7 +124,7 @@ export class LearnerState extends LearnerParts {
 
   #noteUpstream({ arm, upstreamModel, servedModel }: CompletedEvent, history: readonly StoredEvent[]): void {
     if (arm === null || !upstreamModel || this.#isForgotten(arm, history)) return;
-    this.upstreamVersions.answered(arm, upstreamModel, servedModel, decidedAt(history));
+    this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
@@ -219,8 +219,9 @@ export class LearnerState extends LearnerParts {
 
   #observations(events: readonly StoredEvent[]) {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
+    const decidedAt = events.find(({ type }) => type === 'decided')?.sequence ?? 0;
     for (const [key, lesson] of lessons) {
-      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt(events));
+      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt);
       if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
       else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
     }
@@ -265,11 +266,6 @@ export class LearnerState extends LearnerParts {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
-}
-
-/** Number of the decision in the log; 0 where it is not there. */
-function decidedAt(events: readonly StoredEvent[]): number {
-  return events.find(({ type }) => type === 'decided')?.sequence ?? 0;
 }
 
 /** Number of the event from which on a rating teaches, whatever others of the answer there are: its own, or the answer's. */

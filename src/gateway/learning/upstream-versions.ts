@@ -8,7 +8,7 @@ export interface SnapshotChange {
   /** Milliseconds since the epoch, and number of its event. */
   time: number;
   sequence: number;
-  /** Share of what was learned before it that counts since; above 1 where it takes earlier changes back. */
+  /** Share of what was learned before it that counts since. */
   remains: number;
 }
 
@@ -25,8 +25,6 @@ interface Version {
   upstreamModel: string;
   /** Whether an answer of it has come since it is that. */
   hasAnswered: boolean;
-  /** Place in `changes` from which on nothing was learned: those can be taken back. Null: there are none. */
-  idleSince: number | null;
   served: Served;
   changes: SnapshotChange[];
 }
@@ -47,21 +45,13 @@ export type UpstreamVersionsState = [arm: string, version: Version][];
 export class UpstreamVersions {
   #arms = new Map<string, Version>();
 
-  /**
-   * An answer has come of this upstream model.
-   * @param servedModel the name that it bears, if it does @param decidedAt number of its decision in the log
-   */
-  answered(arm: string, upstreamModel: string, servedModel: string | null, decidedAt: number): void {
-    const version = this.#arms.get(arm) ?? {
-      ...{ upstreamModel, hasAnswered: true, idleSince: null, served: UNKNOWN, changes: [] },
-    };
+  /** An answer has come of this upstream model. @param servedModel the name that it bears, if it does */
+  answered(arm: string, upstreamModel: string, servedModel: string | null): void {
+    const version = this.#arms.get(arm) ?? { upstreamModel, hasAnswered: true, served: UNKNOWN, changes: [] };
     this.#arms.set(arm, version);
-    // One that was under way when the config changed counts as all before it.
-    if (decidedAt > (version.changes.at(-1)?.sequence ?? 0)) version.idleSince = null;
-    // And says nothing of the new model.
+    // One that was under way when the config changed says nothing of the new model.
     if (version.upstreamModel !== upstreamModel) return;
     version.hasAnswered = true;
-    version.idleSince = null;
     if (servedModel === null) return;
     const { names, other, inARow } = version.served;
     const more = other === servedModel ? inARow + 1 : 1;
@@ -75,22 +65,12 @@ export class UpstreamVersions {
   change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
     const version = this.#arms.get(model);
     if (!version) return false;
-    const { served, idleSince } = version;
-    if ((seenBy === 'answers' ? served.names.at(-1) : version.upstreamModel) !== from) return false;
+    const { upstreamModel, hasAnswered, served } = version;
+    if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
     const changes = [...version.changes, { from, to, time, sequence, remains }];
-    if (seenBy === 'answers') {
-      this.#arms.set(model, { ...version, served: knownBy(served.names, to), changes });
-      return true;
-    }
-    // Back at what the state was learned of: as if nothing had been.
-    const isBack = idleSince !== null && version.changes[idleSince].from === to;
-    this.#arms.set(model, {
-      upstreamModel: to,
-      hasAnswered: isBack,
-      idleSince: isBack ? null : (idleSince ?? version.changes.length),
-      served: UNKNOWN,
-      changes,
-    });
+    if (seenBy === 'answers')
+      this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
+    else this.#arms.set(model, { upstreamModel: to, hasAnswered: false, served: UNKNOWN, changes });
     return true;
   }
 
@@ -110,15 +90,15 @@ export class UpstreamVersions {
   }
 
   /**
-   * The events of arms whose upstream model is another one than what was learned is of. A name that nothing was learned
-   * under costs nothing to leave, and who goes back to the one before it has all again: it was a slip. @param now as `time`
+   * The events of arms whose upstream model is another one than what was learned is of. A name that nothing was learned under
+   * costs nothing to leave: a slip that is corrected at once does not count twice. @param now as `time`
    */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
     return arms.flatMap(({ id, upstreamModel: to }) => {
       const version = this.#arms.get(id);
       if (!version || version.upstreamModel === to) return [];
       const { upstreamModel: from, hasAnswered } = version;
-      const left = hasAnswered ? remains : 1 / lostSince(version, to);
+      const left = hasAnswered ? remains : 1;
       return [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains: left }];
     });
   }
@@ -147,13 +127,6 @@ export class UpstreamVersions {
   restore(state: UpstreamVersionsState): void {
     this.#arms = new Map(state);
   }
-}
-
-/** Share of what was learned under the name that is left, where nothing was learned since; 1 for a name that is new. */
-function lostSince({ changes, idleSince }: Version, name: string): number {
-  const idle = idleSince === null ? [] : changes.slice(idleSince);
-  const left = idle.findIndex(({ from }) => from === name);
-  return left < 0 ? 1 : idle.slice(left).reduce((share, change) => share * change.remains, 1);
 }
 
 function knownBy(names: readonly string[], latest: string): Served {
