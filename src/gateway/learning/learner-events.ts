@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 import { launchesDue, type NewcomerParts } from './newcomers.ts';
 
-export interface AnnouncementsOptions {
+export interface LearnerEventsOptions {
   featureMap: string;
   clock: Clock;
   metrics: Metrics;
@@ -33,7 +33,7 @@ export class LearnerEvents {
   drift: DriftPolicy | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */
   versionRemains = SNAPSHOT_REMAINS;
-  readonly #options: AnnouncementsOptions;
+  readonly #options: LearnerEventsOptions;
   #offered: OfferedArms | null = null;
   /**
    * Arms whose upstream model is yet to be compared with what was learned, at the start and when the config changes it.
@@ -49,7 +49,7 @@ export class LearnerEvents {
   readonly #launching = new Set<string>();
   #isDue = false;
 
-  constructor(options: AnnouncementsOptions) {
+  constructor(options: LearnerEventsOptions) {
     this.#options = options;
   }
 
