@@ -1,3 +1,4 @@
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import { type DecisionRecord, type Period, readDecisions } from '../offline/log/decision-records.ts';
 import { exportRow } from '../offline/log/export-row.ts';
@@ -62,13 +63,23 @@ export interface BackupOptions {
 /** `mixllm log backup`: the log as it is at this moment, in a file of its own. */
 export async function backUpLog({ config, out, force }: BackupOptions): Promise<void> {
   refuseToOverwrite(out, force ?? false);
+  refuseDatabaseInUse(out);
   const log = openEventLog(loadConfig(configFile(config), process.env).config);
   try {
+    const last = await log.lastSequence();
     await writingWhole(out, (unfinished) => log.copyTo(unfinished));
-    console.error(`${out}: the event log up to event ${await log.lastSequence()}`);
+    console.error(`${out}: the event log up to event ${last}, or later ones`);
   } finally {
     await log.close();
   }
+}
+
+/** @throws Error for what is no file, and for one with a write-ahead log, which SQLite would play back over the copy */
+function refuseDatabaseInUse(file: string): void {
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there && !there.isFile()) throw new Error(`${file} is no file; name one for the backup.`);
+  if (!existsSync(`${there ? realpathSync(file) : file}-wal`)) return;
+  throw new Error(`${file}-wal is there: the file is in use, or was when a process was killed. Name another one.`);
 }
 
 async function withDecisions(

@@ -174,5 +174,5 @@ export function isModelChange<E extends GatewayEvent>(event: E): event is E & Mo
   return isModelEvent(event) && !(LEARNERS as readonly string[]).includes(event.type);
 }
 
-/** An event with its place in the log; numbers rise, and may leave gaps. */
+/** An event with its place in the log; numbers rise by one, and only deletion (`storage.keep_days`) leaves gaps. */
 export type StoredEvent<E extends GatewayEvent = GatewayEvent> = E & { sequence: number };

@@ -63,10 +63,13 @@ export function requestProfile(body: ChatBody): RequestProfile {
 
 /** Anthropic's mark, which clients put on parts, messages, tools and the request itself. */
 function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean {
-  const tools = Array.isArray(body.tools) ? body.tools.filter(isJsonObject) : [];
-  return [body, ...body.messages, ...parts, ...tools].some(
-    ({ cache_control: mark }) => isJsonObject(mark) && mark.ttl === '1h',
-  );
+  const listed = (value: unknown) => (Array.isArray(value) ? value : []);
+  const tools = listed(body.tools).flatMap((tool) => [tool, tool?.function]);
+  const calls = body.messages.flatMap((message) => listed(message.tool_calls));
+  return [body, ...body.messages, ...parts, ...tools, ...calls].some((marked: unknown) => {
+    const mark = isJsonObject(marked) ? marked.cache_control : null;
+    return isJsonObject(mark) && mark.ttl === '1h';
+  });
 }
 
 function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {

@@ -32,17 +32,14 @@ export class Retention {
   readonly #parts: RetentionParts;
   #cancel: () => void = () => {};
   #stopped = false;
-  /** Both clocks when the last round began. */
-  #lastRound = { at: 0, monotonic: 0 };
+  /** Both clocks when the last round began; null before the first. */
+  #lastRound: { at: number; monotonic: number } | null = null;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    const { clock, newestAt } = this.#parts;
-    // A clock that is ahead from the start has not leapt: the log's own time is believed until the second round.
-    this.#lastRound = { at: Math.min(clock.now(), newestAt() ?? clock.now()), monotonic: clock.monotonic() };
     this.#after(FIRST_AFTER_MS, () => this.#begin());
   }
 
@@ -56,7 +53,10 @@ export class Retention {
   }
 
   #begin(): Promise<void> {
-    return this.#prune(this.#now() - this.#parts.keepDays * DAY_MS, 0);
+    const now = this.#now();
+    if (now !== null) return this.#prune(now - this.#parts.keepDays * DAY_MS, 0);
+    this.#after(EVERY_MS, () => this.#begin());
+    return Promise.resolve();
   }
 
   /** @param time what is older goes @param before events of this round that are gone */
@@ -74,12 +74,15 @@ export class Retention {
   }
 
   /**
-   * Deletion cannot be undone, so a wall clock that jumped ahead is trusted only if it is still ahead one round later.
+   * Deletion cannot be undone, so a wall clock that jumped ahead is trusted only if it is still ahead one round later. One
+   * that was ahead at the start has not jumped: there the log's own time is believed at first. Null: nothing was read yet.
    */
-  #now(): number {
-    const { clock } = this.#parts;
+  #now(): number | null {
+    const { clock, newestAt } = this.#parts;
     const last = this.#lastRound;
+    const newest = newestAt();
+    if (newest === null) return null;
     this.#lastRound = { at: clock.now(), monotonic: clock.monotonic() };
-    return Math.min(clock.now(), last.at + this.#lastRound.monotonic - last.monotonic);
+    return Math.min(clock.now(), last ? last.at + this.#lastRound.monotonic - last.monotonic : newest);
   }
 }

@@ -45,6 +45,8 @@ describe('Featurizer', () => {
     { messages: [{ ...user('x'), cache_control: { ttl: '1h' } }] },
     { messages: [{ role: 'user', content: [{ type: 'text', text: 'x', cache_control: { ttl: '1h' } }] }] },
     { tools: [null, { type: 'function', cache_control: { ttl: '1h' } }] },
+    { tools: [{ type: 'function', function: { name: 'f', cache_control: { ttl: '1h' } } }] },
+    { messages: [{ role: 'assistant', tool_calls: [null, { id: 'c', cache_control: { ttl: '1h' } }] }] },
   ])('sees that a prompt is to be cached for an hour: %j', (marked) => {
     expect(requestProfile({ ...body(user('x')), ...marked }).hourCache).toBe(true);
     const unmarked = JSON.parse(JSON.stringify(marked).replaceAll('1h', '5m'));

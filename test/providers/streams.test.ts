@@ -82,6 +82,10 @@ describe('an OpenAI stream of several choices', () => {
       expect(() => isFinished(before, 'data: [DONE]\n\n')).toThrow('no choices');
     }
     expect(() => readCompletion('{"id":"c","choices":[],"usage":null}')).toThrow('no choices');
+    // Unless it costs something: of a prompt that was blocked, for one.
+    const usage = '"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":0}';
+    expect(readCompletion(`{"id":"c",${usage}}`).usage).toMatchObject({ inputTokens: 9 });
+    expect(isFinished(`data: {"id":"c",${usage}}\n\n`, 'data: [DONE]\n\n')).toBe(true);
     expect(isFinished(filtered, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
   });
 

@@ -47,6 +47,8 @@ export class Learner {
   /** Launches wait for this: before the log has been read, every arm looks new. */
   #logWasRead = false;
   #newestSequence = 0;
+  /** Events that were found to be gone from the log, and not yet told of. */
+  #missing = 0;
   readonly #reading = new OneAtATime(() => this.#readAndSay());
   #closing = false;
   #closed = false;
@@ -274,7 +276,6 @@ export class Learner {
     const isLive = () => folding === this.#live;
     const { state } = folding;
     let read = 0;
-    let missing = 0;
     let saidAt = clock.monotonic();
     for (;;) {
       const events = await this.#next(folding);
@@ -284,7 +285,7 @@ export class Learner {
         this.#options.log.info({ read, toRead }, 'The event log is being read.');
       }
       read += events.length;
-      missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
+      if (isLive()) this.#missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
@@ -292,8 +293,8 @@ export class Learner {
       // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
-    if (missing > 0) this.#sayWhatIsMissing(missing);
     if (!isLive()) return;
+    this.#sayWhatIsMissing();
     this.#showForeignContexts();
     this.#ownEvents.ofRatings(state);
     this.#ownEvents.ofAnswers(state);
@@ -332,11 +333,13 @@ export class Learner {
     }
   }
 
-  #sayWhatIsMissing(events: number): void {
+  #sayWhatIsMissing(): void {
+    if (this.#missing === 0) return;
     this.#options.log.warn(
-      { events },
+      { events: this.#missing },
       'Events that no snapshot for these features, this warm start and this version holds were deleted from the log (storage.keep_days): what they taught is not known.',
     );
+    this.#missing = 0;
   }
 
   #sayWhatWasCarriedOver(): void {

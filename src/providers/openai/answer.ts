@@ -10,7 +10,7 @@ import { UpstreamError } from '../../domain/errors.ts';
 import { parseUpstreamJson } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 
-/** Clients read the first choice without asking whether there is one. */
+/** Clients read the first choice without asking whether there is one. But where usage is told, the model has been at work. */
 export const NO_CHOICES = 'The upstream answered with no choices.';
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
@@ -22,7 +22,8 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
     throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
-  if (choices.length === 0) throw new UpstreamError('unreadable', NO_CHOICES);
+  const usage = readUsage(completion.usage);
+  if (choices.length === 0 && usage === null) throw new UpstreamError('unreadable', NO_CHOICES);
   const failures = choices.map(failureOf).filter((failure) => failure !== null);
   if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
   const messages = choices.map(({ message }) => message).filter(isJsonObject);
@@ -32,7 +33,7 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
     completionId: stringOrNull(completion.id),
     servedModel: stringOrNull(completion.model),
     finishReason: stringOrNull(choices[0]?.finish_reason),
-    usage: readUsage(completion.usage),
+    usage,
   };
 }
 

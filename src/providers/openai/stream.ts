@@ -17,6 +17,8 @@ export class StreamReader {
   readonly #begun = new Set<unknown>();
   readonly #ended = new Set<unknown>();
   #isDone = false;
+  /** Usage was told. */
+  #isPaid = false;
 
   /** @param hideUsage the client did not ask for the usage chunk, so it gets no bytes of it */
   constructor(hideUsage: boolean) {
@@ -32,7 +34,7 @@ export class StreamReader {
   read(event: RawSseEvent): StreamPiece {
     if (event.data === null) return readSilence(event.raw);
     if (event.data.trim() === '[DONE]') {
-      if (this.#begun.size === 0) throw new UpstreamError('unreadable', NO_CHOICES);
+      if (this.#begun.size === 0 && !this.#isPaid) throw new UpstreamError('unreadable', NO_CHOICES);
       this.#isDone = true;
       return { bytes: event.raw, content: false, done: true };
     }
@@ -58,7 +60,10 @@ export class StreamReader {
     if (completionId) piece.completionId = completionId;
     if (servedModel) piece.servedModel = servedModel;
     if (finishReason) piece.finishReason = finishReason;
-    if (usage) piece.usage = usage;
+    if (usage) {
+      piece.usage = usage;
+      this.#isPaid = true;
+    }
     if (deltas.some(({ tool_calls: calls }) => Array.isArray(calls))) piece.toolCallIds = deltas.flatMap(toolCallIds);
     return piece;
   }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import type { StoredEvent } from '../../domain/events.ts';
@@ -23,7 +23,8 @@ function openWhereFolderIsReadOnly(path: string): { database: DatabaseSync; vers
   try {
     return openReadOnly(path);
   } catch (error) {
-    if (!existsSync(path) || existsSync(`${path}-wal`)) throw error;
+    const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (sizeOf(path) === 0 || sizeOf(`${path}-wal`) > 0) throw error;
     const url = pathToFileURL(path);
     url.searchParams.set('immutable', '1');
     try {
