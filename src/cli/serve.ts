@@ -41,8 +41,10 @@ export async function serve(file: string): Promise<void> {
 /** HOST and PORT go before the file, as container platforms expect. */
 function loadWithOverrides(file: string, environment: Environment): LoadedConfig {
   const loaded = loadConfig(file, environment);
-  const { HOST, PORT } = environment;
-  if (HOST) loaded.config.server.host = HOST;
+  const { PORT } = environment;
+  // Kubernetes' secrets and `echo` end in a line break; URLs put an IPv6 address into brackets.
+  const host = environment.HOST?.trim().replace(/^\[(.*)\]$/, '$1');
+  if (host) loaded.config.server.host = host;
   if (PORT) {
     const port = Number(PORT);
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {

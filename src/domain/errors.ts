@@ -94,6 +94,8 @@ export class UpstreamError extends Error {
   readonly tooLong: boolean;
   /** Every request would fail: the account or key is refused, or the model does not exist. Another arm may answer. */
   readonly unusable: boolean;
+  /** Of the system or the HTTP client, e.g. `ECONNREFUSED`; null where there is none. */
+  readonly code: string | null;
 
   constructor(
     failure: UpstreamFailure,
@@ -106,6 +108,7 @@ export class UpstreamError extends Error {
       modelSpecific?: boolean;
       tooLong?: boolean;
       unusable?: boolean;
+      code?: string | null;
       cause?: unknown;
     } = {},
   ) {
@@ -121,5 +124,6 @@ export class UpstreamError extends Error {
     this.modelSpecific = answer.modelSpecific ?? false;
     this.tooLong = answer.tooLong ?? false;
     this.unusable = answer.unusable ?? false;
+    this.code = answer.code ?? null;
   }
 }

@@ -17,6 +17,8 @@ export interface AttemptRecord {
   result: string;
   /** HTTP status, where the upstream gave one. */
   status: number | null;
+  /** Why there was no answer, e.g. `ECONNREFUSED`; absent where nothing says it. */
+  code?: string;
   durationMs: number;
 }
 

@@ -160,5 +160,5 @@ function failureRecord(arm: Arm, error: unknown, clientGone: AbortSignal, durati
   if (clientGone.aborted) return { arm: arm.id, result: 'aborted', status: null, durationMs };
   if (!(error instanceof UpstreamError)) return { arm: arm.id, result: 'error', status: null, durationMs };
   const status = error.failure === 'status' ? error.status : null;
-  return { arm: arm.id, result: error.failure, status, durationMs };
+  return { arm: arm.id, result: error.failure, status, ...(error.code && { code: error.code }), durationMs };
 }

@@ -4,12 +4,13 @@ import { GatewayError, UpstreamError } from '../domain/errors.ts';
 import type { DecidedEvent } from '../domain/events.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { newId } from '../util/ids.ts';
+import { LogThrottle } from '../util/log-throttle.ts';
 import type { Random } from '../util/random.ts';
 import { type Attempt, attempt } from './attempt.ts';
 import type { ChatInput } from './chat-input.ts';
 import type { Deadline } from './deadline.ts';
 import { DecisionMaker, type DecisionMakerParts } from './decision-maker.ts';
-import { Exchange, type ExchangeParts } from './exchange.ts';
+import { Exchange, type ExchangeParts, isOutOfDescriptors } from './exchange.ts';
 import type { ImplicitSignals } from './implicit-signals.ts';
 import { UNTAGGED } from './metrics.ts';
 import { openStream } from './open-stream.ts';
@@ -39,6 +40,8 @@ export interface ChatParts extends ExchangeParts, DecisionMakerParts {
 }
 
 const SHUTTING_DOWN = 'The gateway is shutting down.';
+const OUT_OF_DESCRIPTORS =
+  'Upstreams cannot be called: this process may open no more connections. Raise its limit (ulimit -n, LimitNOFILE).';
 
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
@@ -46,11 +49,13 @@ export class Chat {
   /** With the deadline of its last call; null before the first. */
   readonly #open = new Map<Exchange, Deadline | null>();
   #isOver = false;
+  readonly #descriptors: LogThrottle;
   readonly #decisionMaker: DecisionMaker;
   readonly #budget: RoutingBudget;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
+    this.#descriptors = new LogThrottle(parts.clock);
     this.#budget = new RoutingBudget(parts);
     this.#decisionMaker = new DecisionMaker(parts, this.#budget);
   }
@@ -233,8 +238,10 @@ export class Chat {
         if (this.#isOver) deadline.breakOff(SHUTTING_DOWN);
       },
       isOver: () => this.#isOver,
-      onFailure: (record, error) =>
-        exchange.callFailed(record, this.#askedPause(error), error instanceof UpstreamError && error.unusable),
+      onFailure: (record, error) => {
+        exchange.callFailed(record, this.#askedPause(error), error instanceof UpstreamError && error.unusable);
+        if (isOutOfDescriptors(record.code)) this.#descriptors.say(() => this.#parts.log.error(OUT_OF_DESCRIPTORS));
+      },
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',
       call: (arm, signal, onActivity) => {
         this.#parts.keyLimiter.move(input.key, exchange.decisionId, exchange.decision, arm.id);

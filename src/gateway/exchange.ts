@@ -256,15 +256,22 @@ export class Exchange {
 }
 
 /** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
-function callEnd({ result, status }: AttemptRecord): CallEnd {
+function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
-  if (result === 'aborted' || result === 'unread' || result === 'error') return 'unknown';
+  if (result === 'aborted' || result === 'unread' || result === 'error' || isOutOfDescriptors(code)) return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 
 /** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
+/** This process may open no more files or connections: no fault of the upstream. */
+export function isOutOfDescriptors(code: string | undefined): boolean {
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 function failuresIn(attempts: readonly AttemptRecord[]) {
   const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
   if (!attempts.some(failed)) return undefined;
-  return attempts.filter(failed).map(({ arm, result, status }) => ({ model: arm, failure: result, status }));
+  return attempts
+    .filter(failed)
+    .map(({ arm, result, status, code }) => ({ model: arm, failure: result, status, code }));
 }

@@ -114,10 +114,12 @@ function renderOutcome(completed: CompletedEvent) {
     time_to_first_token_ms: completed.timeToFirstTokenMs,
     latency_ms: completed.latencyMs,
     overhead_ms: completed.overheadMs,
-    attempts: completed.attempts.map(({ arm, result, status, durationMs }) => ({
+    attempts: completed.attempts.map(({ arm, result, status, code, durationMs }) => ({
       model: arm,
       result,
       status,
+      // Absent in JSON where it is undefined.
+      code,
       duration_ms: durationMs,
     })),
   };

@@ -151,8 +151,11 @@ export class UpstreamHttp {
     if (signal.aborted) return signal.reason;
     if (error instanceof GatewayError) return error;
     if (error instanceof UpstreamError) return this.#redacted(error);
-    const message = this.redact(deepestMessage(error));
-    return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`);
+    const cause = deepestCause(error);
+    const message = this.redact(messageFor(cause) || messageOf(error));
+    return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`, {
+      code: codeOf(cause),
+    });
   }
 
   /** A request that is redirected is sent again, so as to follow it. Servers redirect before they do any work. */
@@ -256,12 +259,17 @@ function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-/** What its innermost cause says tells more than an error's own message. */
-function deepestMessage(error: unknown): string {
+/** It tells more than the error itself. */
+function deepestCause(error: unknown): unknown {
   let current = error;
   while (current instanceof Error && current.cause !== undefined) current = current.cause;
-  if (current instanceof Error && 'code' in current && current.code === 'UND_ERR_CONNECT_TIMEOUT') {
-    return 'no connection in time (connect_s)';
-  }
-  return messageOf(current) || messageOf(error);
+  return current;
+}
+
+function messageFor(cause: unknown): string {
+  return codeOf(cause) === 'UND_ERR_CONNECT_TIMEOUT' ? 'no connection in time (connect_s)' : messageOf(cause);
+}
+
+function codeOf(cause: unknown): string | null {
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
 }

@@ -190,6 +190,15 @@ describe('mixllm serve', () => {
     await upstream.close();
   });
 
+  it('takes HOST as a URL or a secret may have it', async () => {
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(file, config('http://127.0.0.1:9', 0.2));
+    const gateway = launch(file, { HOST: '[127.0.0.1]\n' });
+    await gateway.saw(/listens on http:\/\/127\.0\.0\.1:\d+/);
+    gateway.child.kill('SIGTERM');
+    if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
+  });
+
   it('does not serve on a log of a newer version, which budgets and retired models are in', async () => {
     const lock = new DatabaseSync(join(folder, 'log.db'));
     lock.exec('PRAGMA user_version = 99');

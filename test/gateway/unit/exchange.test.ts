@@ -29,7 +29,7 @@ function begun(choices = 1) {
   const parts = { clock, metrics, eventLog, conditions, log, tokensPerCharacter: () => 0.25 };
   const exchange = new Exchange('d', decision, request, parts);
   exchange.callStarts(arm);
-  return { exchange, metrics, recorded, load: conditions.load };
+  return { exchange, metrics, recorded, ...conditions };
 }
 
 async function savedBy(choices: number): Promise<number> {
@@ -62,6 +62,22 @@ describe('Exchange', () => {
       expect(await metricValue(metrics.upstreamErrors)).toBe(count);
       exchange.finish('failed', 502);
       await expect(exchange.finished).resolves.toMatchObject({ attempts: [{ arm: 'big', result }] });
+    },
+  );
+
+  it.each([
+    ['ECONNREFUSED', 'open'],
+    ['EMFILE', 'closed'],
+  ])(
+    'holds a failed connection against the upstream, but not that this process may open no more: %s',
+    async (code, state) => {
+      const { exchange, breakers } = begun();
+      const failure = { arm: 'big', result: 'connection', status: null, code, durationMs: 1 };
+      for (let i = 0; i < 5; i++) {
+        if (i > 0) exchange.callStarts(arm);
+        exchange.callFailed(failure, null, false);
+      }
+      expect(breakers.state('big')).toBe(state);
     },
   );
 
