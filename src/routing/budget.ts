@@ -27,9 +27,26 @@ export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: 
   return clampNu(nu * Math.exp(RATE * (costUsd / targetUsd - 1 - surplus / SURPLUS_HORIZON)));
 }
 
+/**
+ * The end of a request whose step was taken by what was predicted, with S = 0: ln ν += η (d / B − S / H).
+ * @param surpriseUsd d, what it cost more @param targetUsd B, > 0 @param surplus S after it; 0 for one that is taken back
+ */
+export function correctedNu(nu: number, surpriseUsd: number, targetUsd: number, surplus: number): number {
+  return clampNu(nu * Math.exp(RATE * (surpriseUsd / targetUsd - surplus / SURPLUS_HORIZON)));
+}
+
 /** S after a request. @param surplus before it; the rest as in `nextNu` */
 export function nextSurplus(surplus: number, costUsd: number, targetUsd: number): number {
-  return Math.min(MAX_SURPLUS, Math.max(-MAX_SURPLUS, surplus + 1 - costUsd / targetUsd));
+  return clampSurplus(surplus + 1 - costUsd / targetUsd);
+}
+
+/** S where it was reckoned with a prediction. As `correctedNu`. */
+export function correctedSurplus(surplus: number, surpriseUsd: number, targetUsd: number): number {
+  return clampSurplus(surplus - surpriseUsd / targetUsd);
+}
+
+function clampSurplus(surplus: number): number {
+  return Math.min(MAX_SURPLUS, Math.max(-MAX_SURPLUS, surplus));
 }
 
 function clampNu(nu: number): number {

@@ -1,8 +1,18 @@
 import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
-import { nextNu, nextSurplus, nuOfWeight } from './budget.ts';
+import { correctedNu, correctedSurplus, nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
+
+/** What a request that was decided under a budget has to do with it. */
+export interface BudgetedRequest {
+  /** B at the decision, USD > 0. */
+  targetUsd: number;
+  /** The budget's weight at the decision, also when a key's bounds replaced it; null when it played no part. */
+  weight: number | null;
+  /** USD of all its answers; null: not predicted. */
+  predictedUsd: number | null;
+}
 
 /** Milliseconds between requests before anything is known: a thousand a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
@@ -78,20 +88,31 @@ export class RoutingBudgetLedger {
   }
 
   /**
-   * A request ended and cost something.
-   * @param targetUsd B at the decision; null when it was made without a budget
-   * @param weight the budget's weight at the decision, also when a key's bounds replaced it; null when it played no
-   * part
+   * A request was decided on under a budget. ν takes its step now, by what is predicted: at the end, with as many requests
+   * under way as the loop's gain cannot bear (about fifteen), it would swing from one bound to the other.
    */
-  spent(id: string, at: number, costUsd: number, targetUsd: number | null, weight: number | null): void {
+  decided(request: BudgetedRequest): void {
+    if (request.predictedUsd !== null) this.#step(request, request.predictedUsd, 0);
+  }
+
+  /**
+   * A request ended and cost something.
+   * @param request null when it was decided without a budget
+   * @param hasFailed it cost nothing because no model answered: it counts as if it had not been asked
+   */
+  spent(id: string, at: number, costUsd: number, request: BudgetedRequest | null, hasFailed = false): void {
     this.release(id);
-    const state = this.#state;
     this.#addToDay(dayOf(at), costUsd);
-    if (targetUsd === null) return;
-    state.spentUsd += costUsd;
-    state.requests++;
-    if (weight !== null) state.nu ??= nuOfWeight(weight);
-    if (state.nu !== null) state.nu = nextNu(state.nu, costUsd, targetUsd, this.#surplus(costUsd, targetUsd));
+    if (request === null) return;
+    const { targetUsd, predictedUsd } = request;
+    if (hasFailed) {
+      if (predictedUsd !== null) this.#correct(targetUsd - predictedUsd, targetUsd, 0);
+      return;
+    }
+    this.#state.spentUsd += costUsd;
+    this.#state.requests++;
+    if (predictedUsd === null) this.#step(request, costUsd, 1);
+    else this.#correct(costUsd - predictedUsd, targetUsd, 1);
   }
 
   /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
@@ -153,6 +174,23 @@ export class RoutingBudgetLedger {
     if (known) known[1] += usd;
     else days.push([day, usd]);
     if (days.length > DAYS_KEPT) days.shift();
+  }
+
+  /** @param surplusCounts 1 or 0: whether ν follows the surplus, too, once for each request that ends */
+  #step({ targetUsd, weight }: BudgetedRequest, costUsd: number, surplusCounts: number): void {
+    const state = this.#state;
+    if (weight !== null) state.nu ??= nuOfWeight(weight);
+    if (state.nu === null) return;
+    state.nu = nextNu(state.nu, costUsd, targetUsd, surplusCounts * this.#surplus(costUsd, targetUsd));
+  }
+
+  /** @param surpriseUsd what it cost more than the step that was taken says */
+  #correct(surpriseUsd: number, targetUsd: number, surplusCounts: number): void {
+    const state = this.#state;
+    const isSame = state.targetUsd === targetUsd;
+    if (isSame) state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
+    if (state.nu === null) return;
+    state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, isSame ? surplusCounts * state.surplus : 0);
   }
 
   /** The target of a daily budget changes with every request, so no surplus is carried over. */

@@ -29,7 +29,15 @@ describe('the dual', () => {
  * A market of models at 1, 4 and 16 cents whose answers scatter around that, and a taker who weighs quality against cost
  * as the score does: the dearer model for hard queries, at any price of money.
  */
-function spend(ledger: RoutingBudgetLedger, target: RoutingBudgetTarget, times: readonly number[], random: Random) {
+function spend(
+  ledger: RoutingBudgetLedger,
+  target: RoutingBudgetTarget,
+  times: readonly number[],
+  random: Random,
+  underWay = 1,
+) {
+  const ending: (() => void)[] = [];
+  const nus: number[] = [];
   const models = [
     { quality: 0.7, usd: 0.01 },
     { quality: 0.85, usd: 0.04 },
@@ -39,6 +47,7 @@ function spend(ledger: RoutingBudgetLedger, target: RoutingBudgetTarget, times: 
   let refused = 0;
   times.forEach((at, i) => {
     const nu = ledger.nu(0.5);
+    nus.push(nu);
     const limit = ledger.limitUsd(target, at);
     const hard = 0.5 + random.uniform();
     const affordable = models.filter(({ usd }) => usd <= limit);
@@ -52,10 +61,14 @@ function spend(ledger: RoutingBudgetLedger, target: RoutingBudgetTarget, times: 
     const id = String(i);
     ledger.reserve(id, usd, at);
     const costUsd = usd * (0.7 + 0.6 * random.uniform());
-    ledger.spent(id, at, costUsd, ledger.targetUsd(target, at), weightOfNu(nu));
+    const request = { targetUsd: ledger.targetUsd(target, at), weight: weightOfNu(nu), predictedUsd: usd };
+    ledger.decided(request);
+    ending.push(() => ledger.spent(id, at, costUsd, request));
+    if (ending.length >= underWay) ending.shift()?.();
     byDay.set(Math.floor(at / DAY), (byDay.get(Math.floor(at / DAY)) ?? 0) + costUsd);
   });
-  return { byDay, refused };
+  for (const end of ending) end();
+  return { byDay, refused, nus };
 }
 
 describe('RoutingBudgetLedger', () => {
@@ -64,6 +77,37 @@ describe('RoutingBudgetLedger', () => {
     const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
     spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1));
     expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
+  });
+
+  it.each([1, 10, 100, 300])('neither overspends nor swings with %d requests under way', (underWay) => {
+    const ledger = new RoutingBudgetLedger();
+    const times = Array.from({ length: 5000 }, (_, i) => i * 1000);
+    const { nus } = spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1), underWay);
+    expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
+    const logs = nus.slice(2500).map(Math.log);
+    const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
+    const sd = Math.sqrt(logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / logs.length);
+    expect(sd).toBeLessThan(0.5);
+  });
+
+  it('takes the same way as step by step where each request ends before the next', () => {
+    const [predicted, atEnd] = [new RoutingBudgetLedger(), new RoutingBudgetLedger()];
+    const random = seededRandom(4);
+    const first = { targetUsd: 0.05, weight: 0.5, predictedUsd: null };
+    for (const ledger of [predicted, atEnd]) ledger.spent('first', 0, 0.05, first);
+    for (let i = 0; i < 500; i++) {
+      const [predictedUsd, costUsd] = [0.1 * random.uniform(), 0.1 * random.uniform()];
+      const request = { targetUsd: 0.05, weight: 0.5, predictedUsd };
+      predicted.decided(request);
+      // What failed changes nothing.
+      predicted.decided(request);
+      predicted.spent(`failed-${i}`, 0, 0, request, true);
+      predicted.spent(String(i), 0, costUsd, request);
+      atEnd.spent(String(i), 0, costUsd, { ...request, predictedUsd: null });
+      expect(predicted.state().surplus).toBeCloseTo(atEnd.state().surplus, 9);
+      expect(predicted.meanUsd).toBeCloseTo(atEnd.meanUsd, 12);
+    }
+    expect(predicted.nu(0.5)).toBeCloseTo(atEnd.nu(0.5), 9);
   });
 
   it.each([0.001, 30])('does so when it starts far from the right price of money: at %d', (nu) => {
@@ -77,7 +121,9 @@ describe('RoutingBudgetLedger', () => {
   it('begins a new account with a new target, and has none of days, whose targets change all the time', () => {
     const ledger = new RoutingBudgetLedger();
     const account = (targets: readonly number[]) => {
-      for (const [i, target] of targets.entries()) ledger.spent(String(i), 0, 0.01, target, 0.5);
+      for (const [i, targetUsd] of targets.entries()) {
+        ledger.spent(String(i), 0, 0.01, { targetUsd, weight: 0.5, predictedUsd: null });
+      }
       return ledger.state().surplus;
     };
     expect(account([0.02, 0.02, 0.02])).toBeCloseTo(1, 12);
@@ -121,7 +167,7 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.limitUsd(target, now)).toBe(0.5);
     ledger.reserve('a', 0.4, now);
     expect(ledger.limitUsd(target, now)).toBeCloseTo(0.3, 12);
-    ledger.spent('a', now, 0.2, 0.1, 0.5);
+    ledger.spent('a', now, 0.2, { targetUsd: 0.1, weight: 0.5, predictedUsd: 0.4 });
     expect(ledger.limitUsd(target, now)).toBeCloseTo(0.4, 12);
     ledger.reserve('lost', 0.8, now);
     expect(ledger.limitUsd(target, now + 2 * HOUR)).toBeCloseTo(0.4, 12);
@@ -131,9 +177,9 @@ describe('RoutingBudgetLedger', () => {
   it('goes on counting the day after a clock that was a year ahead for a moment', () => {
     const ledger = new RoutingBudgetLedger();
     const noon = Date.UTC(2026, 2, 30, 12);
-    ledger.spent('a', noon, 4, null, null);
-    ledger.spent('b', Date.UTC(2027, 2, 30, 12), 32, null, null);
-    ledger.spent('c', noon + 1000, 1, null, null);
+    ledger.spent('a', noon, 4, null);
+    ledger.spent('b', Date.UTC(2027, 2, 30, 12), 32, null);
+    ledger.spent('c', noon + 1000, 1, null);
     expect(ledger.spentToday(noon + 2000)).toBe(5);
     expect(ledger.limitUsd({ usdPerDay: 5 }, noon + 2000)).toBe(0);
   });

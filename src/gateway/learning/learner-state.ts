@@ -19,7 +19,7 @@ import { coefficientsUnder } from '../../features/feature-map.ts';
 import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type Lesson, observationsOf } from './observations.ts';
-import { predictedCost, predictedTokens, tellsOfTokeniser } from './predicted.ts';
+import { budgetedRequest, predictedCost, predictedTokens, tellsOfTokeniser } from './predicted.ts';
 import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
@@ -94,6 +94,8 @@ export class LearnerState extends LearnerParts {
     const tokens = reference && predictedTokens(reference);
     if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
     this.routingSpend.asked(time);
+    const budgeted = budgetedRequest(decision);
+    if (budgeted) this.routingSpend.decided(budgeted);
     for (const { arm } of decision.arms) this.known.add(arm);
     if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision));
   }
@@ -101,12 +103,15 @@ export class LearnerState extends LearnerParts {
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
     const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
-    // Also when a key's bounds replaced the budget's weight: if all keys are clamped, spending must still move ν.
-    const weight = decision?.weightFrom === 'budget' ? decision.weight : (decision?.budgetWeight ?? null);
-    // What failed has saved nothing: with models that are down the price of money would fall to nothing. And decisions
-    // of earlier versions have no budget.
-    const targetUsd = event.arm === null && costUsd === 0 ? null : (decision?.budgetUsd ?? null);
-    this.routingSpend.spent(event.decisionId, event.time, costUsd, targetUsd, weight);
+    // What failed has saved nothing: with models that are down the price of money would fall to nothing.
+    const hasFailed = event.arm === null && costUsd === 0;
+    this.routingSpend.spent(
+      event.decisionId,
+      event.time,
+      costUsd,
+      decision ? budgetedRequest(decision) : null,
+      hasFailed,
+    );
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
       this.launches.settled(decision.arm, costUsd - predictedCost(decision));
     }

@@ -1,5 +1,6 @@
 import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { PricedTokens } from '../../routing/arm-statistics.ts';
+import type { BudgetedRequest } from '../../routing/routing-budget-ledger.ts';
 
 /** Of a text that a tokeniser is judged by. */
 const MIN_CHARACTERS = 500;
@@ -18,6 +19,19 @@ export function predictedTokens({
 
 export function predictedCost({ arm, arms }: Decision): number {
   return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? 0;
+}
+
+/** Null where it was decided without a budget, as all were by early versions. */
+export function budgetedRequest(decision: Decision): BudgetedRequest | null {
+  const { arm, arms, budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
+  if (budgetUsd === null || budgetUsd === undefined) return null;
+  const costUsd = arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
+  return {
+    targetUsd: budgetUsd,
+    // Also when a key's bounds replaced the budget's weight: if all keys are clamped, spending must still move ν.
+    weight: weightFrom === 'budget' ? weight : (budgetWeight ?? null),
+    predictedUsd: costUsd !== null && Number.isFinite(costUsd) ? costUsd * choices : null,
+  };
 }
 
 /**

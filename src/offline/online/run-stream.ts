@@ -107,7 +107,11 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     const model = stream.models.indexOf(made.assessments[made.chosen].arm);
     result.models.push(model);
     result.utilities.push(utility(stream, query, model));
-    if (budgetUsd !== null) ledger.spent(String(position), 0, query.cost[model], budgetUsd, weightOfNu(nu));
+    if (budgetUsd !== null) {
+      // One after the other, a step by the prediction and its correction are one step.
+      const request = { targetUsd: budgetUsd, weight: weightOfNu(nu), predictedUsd: null };
+      ledger.spent(String(position), 0, query.cost[model], request);
+    }
     if (settings.seesAll) return;
     learner.learnAnswer(query, model, made);
     rater.answered(position, query, model, () => explained(made, nu, learner.policy));
