@@ -1,6 +1,7 @@
 import type { ArmExplanation, Decision, Flip } from '../domain/decision.ts';
 import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../domain/events.ts';
 import { inclusionWeight, isAsked } from '../domain/selection.ts';
+import { rounded } from './rounded.ts';
 
 /** A decision as JSON for people and programs: what was predicted, what was chosen, and what would change it. */
 export function renderDecision(decision: Decision) {
@@ -47,7 +48,7 @@ function renderArm(arm: ArmExplanation) {
     quality: arm.quality,
     quality_sd: arm.qualitySd,
     explored_quality: arm.exploredQuality,
-    ratings: arm.ratings,
+    ratings: rounded(arm.ratings),
     awaited_ratings: arm.awaited ?? null,
     input_tokens: arm.inputTokens,
     cached_tokens: arm.cachedTokens ?? 0,

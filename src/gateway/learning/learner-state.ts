@@ -80,11 +80,16 @@ export class LearnerState extends LearnerParts {
     const after = this.#observations(events);
     const gone = [...before].filter(([key]) => !after.has(key));
     const come = [...after].filter(([key]) => !before.has(key));
-    // A changed rating says little of drift: its first version was counted.
-    if (gone.every(([, lesson]) => !isWatched(lesson))) this.#watch(come, event.sequence);
+    // Ratings of one answer share its weight, so that one more lessens that of the others.
+    const changed = [...after].flatMap(([key, lesson]): KeyedLesson[] => {
+      const weight = lesson.weight - (before.get(key)?.weight ?? lesson.weight);
+      return weight === 0 ? [] : [[key, { ...lesson, weight }]];
+    });
+    // A changed rating says little of drift, as does another source's of the same answer: the first was counted.
+    if (![...before.values()].some(isWatched)) this.#watch(come, event.sequence);
     this.#learn([
       ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
-      ...come.map((lesson) => this.#asLeft(lesson, events, 1)),
+      ...[...changed, ...come].map((lesson) => this.#asLeft(lesson, events, 1)),
     ]);
   }
 
@@ -132,16 +137,15 @@ export class LearnerState extends LearnerParts {
     this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
+  /** One residual for each answer: several sources that agree are no more of a sign than one. */
   #watch(lessons: readonly KeyedLesson[], sequence: number): void {
     const options = this.driftOptions;
     // Sums that grew while nobody watched would be an alarm as soon as somebody does.
-    if (!options) return;
-    for (const [, lesson] of lessons) {
-      if (lesson.kind !== 'quality' || !isWatched(lesson)) continue;
-      const { arm, context, reward, driftWeight = 1, reliability } = lesson;
-      const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
-      if (Number.isFinite(driftWeight * residual)) this.drift.observe(arm, residual, sequence, options, driftWeight);
-    }
+    const first = lessons.map(([, lesson]) => lesson).find(isWatched);
+    if (!options || first?.kind !== 'quality') return;
+    const { arm, context, reward, driftWeight = 1, reliability } = first;
+    const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
+    if (Number.isFinite(driftWeight * residual)) this.drift.observe(arm, residual, sequence, options, driftWeight);
   }
 
   /**
@@ -281,6 +285,7 @@ function firstLearned(feedbackId: string, events: readonly StoredEvent[]): numbe
   return Math.max(...needed.map(({ sequence }) => sequence));
 }
 
-function isWatched({ driftWeight }: Lesson): boolean {
-  return driftWeight !== 0;
+/** A rating whose residual counts in the drift monitor. */
+function isWatched({ kind, driftWeight }: Lesson): boolean {
+  return kind === 'quality' && driftWeight !== 0;
 }

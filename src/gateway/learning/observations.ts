@@ -58,5 +58,21 @@ export function observationsOf(
     if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
+  return shared(lessons);
+}
+
+/**
+ * Ratings of one answer, by several sources, are samples of one and the same quality: together they count as their mean
+ * would, and no more than a single whole rating or the weightiest of them.
+ */
+function shared(lessons: Map<string, Lesson>): Map<string, Lesson> {
+  // What the policy will refuse takes nothing from the others.
+  const ratings = [...lessons].filter(
+    ([, lesson]) => lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward),
+  );
+  const total = ratings.reduce((sum, [, { weight }]) => sum + weight, 0);
+  const most = Math.max(1, ...ratings.map(([, { weight }]) => weight));
+  if (total <= most) return lessons;
+  for (const [key, lesson] of ratings) lessons.set(key, { ...lesson, weight: (lesson.weight * most) / total });
   return lessons;
 }

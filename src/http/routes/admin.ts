@@ -5,6 +5,7 @@ import type { ModelStatus } from '../../gateway/model-admin.ts';
 import { modelNotFound } from '../../gateway/model-choice.ts';
 import type { JsonDocument } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
+import { rounded } from '../rounded.ts';
 
 type WithId = FastifyRequest<{ Params: { '*': string } }>;
 
@@ -47,7 +48,7 @@ function renderModel(status: ModelStatus) {
     // What admins set, and why it is not in force where it cannot be.
     changed,
     problem: problem && (problem.param ? `${problem.param}: ${problem.message}` : problem.message),
-    ratings,
+    ratings: rounded(ratings),
     in_flight: inFlight,
     snapshot_change: snapshotChange && {
       from: snapshotChange.from,

@@ -56,6 +56,25 @@ describe('observationsOf', () => {
     });
   });
 
+  it('has several sources of one answer share the weight of one, or of the weightiest', () => {
+    const reliability = { truePositive: 0.6, falsePositive: 0.3 };
+    const weights = (...ratings: ReturnType<typeof rated>[]) => {
+      const { length, ...rest } = lessonsOf(decided('d'), completed('d'), ...ratings);
+      return Object.values(rest).map(({ weight }) => weight);
+    };
+    const [user, judge, test] = ['user', 'judge', 'test'].map((source) => rated('d', source, 0.7, source));
+    expect(weights(user, judge)).toEqual([1 / 2, 1 / 2]);
+    expect(weights(user, judge, test)).toEqual([1 / 3, 1 / 3, 1 / 3]);
+    // Those that err much say more together than alone.
+    const [alone] = weights({ ...judge, reliability });
+    expect(alone).toBeLessThan(0.5);
+    expect(weights({ ...judge, reliability }, { ...test, reliability })).toEqual([alone, alone]);
+    const [most, least] = weights({ ...user, weight: 4 }, judge);
+    expect([most, least]).toEqual([4 * 0.8, 0.8]);
+    // What the policy refuses takes no part.
+    expect(weights(user, rated('d', 'bad', Number.NaN, 'judge'))).toEqual([1, 1]);
+  });
+
   it('takes what a limit cut off for no short answer', () => {
     const cut = (outputTokens: number) => {
       const usage = { inputTokens: 9, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
