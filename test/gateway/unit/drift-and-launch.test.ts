@@ -134,27 +134,6 @@ describe('the residual of a corrected rating', () => {
   });
 });
 
-describe('several sources of one answer', () => {
-  const lives = Array.from({ length: 60 }, (_, i) => answered(`d${i}`));
-  /** Each answer, rated by these; by the judge always badly. */
-  const rate = (...sources: string[]) =>
-    lives.flatMap((life, i) => {
-      const score = (source: string) => (source === 'judge' || i % 5 === 0 ? 0 : 1);
-      return [...life, ...sources.map((source) => rated(`d${i}`, `${source}-${i}`, score(source), source))];
-    });
-
-  it('that agree are what one of them is, to the drift monitor and to the policy', () => {
-    const [one, three] = [fold(rate('user')), fold(rate('user', 'test', 'third'))];
-    expect(three.drift.statisticOf('big')).toBeCloseTo(one.drift.statisticOf('big'), 9);
-    expectEqual(three, one);
-  });
-
-  it('are one again when the others are withdrawn', () => {
-    const withdrawals = lives.map((_, i) => withdrawn(`d${i}`, `judge-${i}`));
-    expectEqual(fold([...rate('user', 'judge'), ...withdrawals]), fold(rate('user')));
-  });
-});
-
 describe('ratings that nobody watches', () => {
   it('add up to no alarm for the time when somebody does', () => {
     const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
@@ -416,5 +395,26 @@ describe('Learner', () => {
     const { learner, recorded } = await started([]);
     learner.introduce({ arms: ARMS.map((id) => armOf(id)), reference: 'big', weight: 0.9 });
     expect(recorded).toEqual([]);
+  });
+});
+
+describe('several sources of one answer', () => {
+  const lives = Array.from({ length: 60 }, (_, i) => answered(`d${i}`));
+  /** Each answer, rated by these; by the judge always badly. */
+  const rate = (...sources: string[]) =>
+    lives.flatMap((life, i) => {
+      const score = (source: string) => (source === 'judge' || i % 5 === 0 ? 0 : 1);
+      return [...life, ...sources.map((source) => rated(`d${i}`, `${source}-${i}`, score(source), source))];
+    });
+
+  it('that agree are what one of them is, to the drift monitor and to the policy', () => {
+    const [one, three] = [fold(rate('user')), fold(rate('user', 'test', 'third'))];
+    expect(three.drift.statisticOf('big')).toBeCloseTo(one.drift.statisticOf('big'), 9);
+    expectEqual(three, one);
+  });
+
+  it('are one again when the others are withdrawn', () => {
+    const withdrawals = lives.map((_, i) => withdrawn(`d${i}`, `judge-${i}`));
+    expectEqual(fold([...rate('user', 'judge'), ...withdrawals]), fold(rate('user')));
   });
 });
