@@ -12,6 +12,9 @@ export interface ArmDrift {
   /** The two sums of the CUSUM, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
+  /** Number of the decision whose rating raised each sum from 0: what was decided before it was as predicted. */
+  betterSince: number;
+  worseSince: number;
   /** What passed the threshold, until its sum is back at 0; null while nothing has. */
   alarm: DriftAlarm | null;
 }
@@ -22,6 +25,8 @@ export interface DriftAlarm {
   statistic: number;
   /** Number of the observation that did it. */
   at: number;
+  /** Number of the decision from which on the ratings are off: the sum's last zero, CUSUM's estimate of the change. */
+  changedAt: number;
 }
 
 /** The arm's last residuals, of all arms' last ones: each counts less the more have come since. */
@@ -48,20 +53,23 @@ export class DriftMonitor {
 
   /**
    * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned @param at a number that rises
-   * @param weight how many ratings it stands for
+   * @param weight how many ratings it stands for @param decidedAt number of the decision that was rated
    */
-  observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions, weight = 1): void {
+  observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions, weight = 1, decidedAt = at): void {
     const residual = weight * Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
     const others = this.#meanOfOthers(arm);
     this.#remember(arm, residual);
     const drift = this.#drift(arm);
+    if (drift.better === 0) drift.betterSince = decidedAt;
+    if (drift.worse === 0) drift.worseSince = decidedAt;
     drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
     drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
     // While an old log is read again: an alarm whose sum is back at 0 is stale, and would discard all that was learned
     // since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
-    if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at };
+    const changedAt = direction === 'better' ? drift.betterSince : drift.worseSince;
+    if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at, changedAt };
   }
 
   /** The alarm that stands, or null. */
@@ -120,7 +128,7 @@ export class DriftMonitor {
   #drift(arm: string): ArmDrift {
     let drift = this.#arms.get(arm);
     if (!drift) {
-      drift = { better: 0, worse: 0, alarm: null };
+      drift = { better: 0, worse: 0, betterSince: 0, worseSince: 0, alarm: null };
       this.#arms.set(arm, drift);
     }
     return drift;

@@ -120,6 +120,8 @@ export interface DriftedEvent extends EventOfModel {
   at: number;
   /** Share of what was learned that remains, in (0, 1]. */
   remains: number;
+  /** Number of the decision from which on the ratings are off. Absent in old events: that of the alarm. */
+  changedAt?: number;
 }
 
 /** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */

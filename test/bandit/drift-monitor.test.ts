@@ -92,8 +92,20 @@ describe('DriftMonitor', () => {
     const passed = (excess: number) => Math.floor(H / excess) + 1;
     expect(alarmAfter(() => -0.55, 100)).toMatchObject({ direction: 'worse', at: passed(0.55 - K) });
     const statistic = expect.closeTo(passed(1.17 - K) * (1.17 - K), 9);
-    expect(alarmAfter(() => 1.17, 100)).toEqual({ direction: 'better', statistic, at: passed(1.17 - K) });
+    const at = passed(1.17 - K);
+    expect(alarmAfter(() => 1.17, 100)).toEqual({ direction: 'better', statistic, at, changedAt: 1 });
     expect(alarmAfter(() => K, 5000)).toBeNull();
+  });
+
+  it('tells since which decision the ratings are off, though they come in another order', () => {
+    const monitor = new DriftMonitor();
+    let at = 0;
+    const rate = (z: number, decidedAt: number) => monitor.observe('a', z, ++at, DRIFT, 1, decidedAt);
+    for (let i = 0; i < 20; i++) rate(0.3, 100 + i);
+    rate(-2, 90);
+    rate(2.5, 150);
+    for (let i = 0; i < 100 && !monitor.alarmOf('a'); i++) rate(-1.5, 200 + i);
+    expect(monitor.alarmOf('a')).toMatchObject({ direction: 'worse', changedAt: 200 });
   });
 
   it('forgets on one side what the other side brings', () => {

@@ -3,7 +3,7 @@ import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/ev
 /** An alarm of drift: the number of its event, when and why it came, and the share that counts since of what was learned. */
 export type DriftReset = Pick<
   StoredEvent<DriftedEvent>,
-  'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains'
+  'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains' | 'changedAt'
 >;
 
 export interface ArmResetsState {
@@ -39,8 +39,9 @@ export class ArmResets {
   }
 
   /** The arm's ratings had drifted, and this share of what they taught remains. */
-  drifted({ model, sequence, time, direction, statistic, threshold, remains }: StoredEvent<DriftedEvent>): void {
-    const reset: DriftReset = { sequence, time, direction, statistic, threshold, remains };
+  drifted(event: StoredEvent<DriftedEvent>): void {
+    const { model, sequence, time, direction, statistic, threshold, remains, changedAt } = event;
+    const reset: DriftReset = { sequence, time, direction, statistic, threshold, remains, changedAt };
     this.#byDrift.set(model, [...(this.#byDrift.get(model) ?? []), reset]);
   }
 
@@ -54,9 +55,14 @@ export class ArmResets {
     return this.#byDrift.get(arm)?.at(-1) ?? null;
   }
 
-  /** Alarms of drift since a rating was learned with this event, and the share that they have left of it. */
-  since(arm: string, learnedAt: number): { alarms: number; share: number } {
-    const later = (this.#byDrift.get(arm) ?? []).filter(({ sequence }) => sequence > learnedAt);
+  /**
+   * Alarms of drift since a rating was learned with this event, or of a change since the answer was decided on, however
+   * late it is rated; and the share that they have left of it.
+   */
+  since(arm: string, learnedAt: number, decidedAt: number): { alarms: number; share: number } {
+    const later = (this.#byDrift.get(arm) ?? []).filter(
+      ({ sequence, changedAt = 0 }) => sequence > learnedAt || changedAt > decidedAt,
+    );
     return { alarms: later.length, share: later.reduce((share, { remains }) => share * remains, 1) };
   }
 

@@ -86,7 +86,7 @@ export class LearnerState extends LearnerParts {
       return weight === 0 ? [] : [[key, { ...lesson, weight }]];
     });
     // A changed rating says little of drift, as does another source's of the same answer: the first was counted.
-    if (![...before.values()].some(isWatched)) this.#watch(come, event.sequence);
+    if (![...before.values()].some(isWatched)) this.#watch(come, event.sequence, decidedAt(events));
     this.#learn([
       ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
       ...[...changed, ...come].map((lesson) => this.#asLeft(lesson, events, 1)),
@@ -137,27 +137,32 @@ export class LearnerState extends LearnerParts {
     this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
-  /** One residual for each answer: several sources that agree are no more of a sign than one. */
-  #watch(lessons: readonly KeyedLesson[], sequence: number): void {
+  /**
+   * One residual for each answer: several sources that agree are no more of a sign than one. None of an answer from before a
+   * change that is known: it lies off the level of now, and says nothing of it.
+   */
+  #watch(lessons: readonly KeyedLesson[], sequence: number, decided: number): void {
     const options = this.driftOptions;
     // Sums that grew while nobody watched would be an alarm as soon as somebody does.
     const first = lessons.map(([, lesson]) => lesson).find(isWatched);
-    if (!options || first?.kind !== 'quality') return;
+    if (!options || first?.kind !== 'quality' || this.resets.since(first.arm, sequence, decided).alarms > 0) return;
     const { arm, context, reward, driftWeight = 1, reliability } = first;
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
-    if (Number.isFinite(driftWeight * residual)) this.drift.observe(arm, residual, sequence, options, driftWeight);
+    if (Number.isFinite(driftWeight * residual)) {
+      this.drift.observe(arm, residual, sequence, options, driftWeight, decided);
+    }
   }
 
   /**
-   * The lesson as alarms of drift since its rating came have left it: when it is taken back, and when it counts again
-   * because the one that had replaced it is gone.
+   * The lesson as alarms of drift since its rating came have left it: when it is taken back, when it counts again because
+   * the one that had replaced it is gone, and when it comes late, of an answer from before the change.
    * @param events of its decision, the rating's among them @param sign −1 to take it back
    */
   #asLeft([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
     if (lesson.kind !== 'quality' || !this.resets.hasDrifted(lesson.arm)) {
       return { ...lesson, weight: sign * lesson.weight };
     }
-    const { share, alarms } = this.resets.since(lesson.arm, firstLearned(key, events));
+    const { share, alarms } = this.resets.since(lesson.arm, firstLearned(key, events), decidedAt(events));
     return { ...lesson, weight: sign * share * lesson.weight, alarmsSince: alarms };
   }
 
@@ -228,9 +233,8 @@ export class LearnerState extends LearnerParts {
 
   #observations(events: readonly StoredEvent[]) {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
-    const decidedAt = events.find(({ type }) => type === 'decided')?.sequence ?? 0;
     for (const [key, lesson] of lessons) {
-      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt);
+      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt(events));
       if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
       else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
     }
@@ -275,6 +279,11 @@ export class LearnerState extends LearnerParts {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
+}
+
+/** Number of the decision in the log; 0 where it is not there. */
+function decidedAt(events: readonly StoredEvent[]): number {
+  return events.find(({ type }) => type === 'decided')?.sequence ?? 0;
 }
 
 /** Number of the event from which on a rating teaches, whatever others of the answer there are: its own, or the answer's. */

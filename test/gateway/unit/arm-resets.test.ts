@@ -33,16 +33,26 @@ describe('ArmResets', () => {
     const resets = eventful();
     const none = { alarms: 0, share: 1 };
     const last = { alarms: 1, share: 0.1 };
-    expect([9, 10, 19, 20].map((at) => resets.since('big', at))).toEqual([
+    expect([9, 10, 19, 20].map((at) => resets.since('big', at, at))).toEqual([
       { alarms: 2, share: 0.05 },
       last,
       last,
       none,
     ]);
-    expect(resets.since('small', 1)).toEqual(none);
+    expect(resets.since('small', 1, 1)).toEqual(none);
     expect(['big', 'small', 'other'].map((arm) => resets.hasDrifted(arm))).toEqual([true, false, false]);
     expect(resets.lastDrift('big')).toMatchObject({ sequence: 20, direction: 'worse', statistic: 16, remains: 0.1 });
     expect(resets.lastDrift('small')).toBeNull();
+  });
+
+  it('counts an alarm against what was decided before the change that it found, however late it is rated', () => {
+    const resets = new ArmResets();
+    resets.drifted({ ...driftOf('big', 19, 20, 0.1), changedAt: 12 });
+    const alarms = (decidedAt: number) => resets.since('big', 30, decidedAt).alarms;
+    expect([11, 12, 15, 25].map(alarms)).toEqual([1, 0, 0, 0]);
+    // Of the log of an earlier version.
+    resets.drifted(driftOf('big', 39, 40, 0.1));
+    expect(resets.since('big', 41, 1).alarms).toBe(1);
   });
 
   it('forgets what was decided before an admin made the arm new, and of that arm alone', () => {
@@ -64,7 +74,7 @@ describe('ArmResets', () => {
     const resets = eventful();
     resets.reset(resetOf('big', 30));
     expect([resets.hasDrifted('big'), resets.lastDrift('big')]).toEqual([false, null]);
-    expect(resets.since('big', 9)).toEqual({ alarms: 0, share: 1 });
+    expect(resets.since('big', 9, 9)).toEqual({ alarms: 0, share: 1 });
   });
 
   it('goes on from a restored state, and leaves the state that it was given alone', () => {

@@ -104,6 +104,19 @@ describe('a drift alarm in the log', () => {
     expectEqual(fold([...events, withdrawn('d', 'fb-d')]), fold(events.slice(0, -1)));
   });
 
+  it('counts against a late rating of an answer from before the change, as against an early one', () => {
+    const alarm = { ...drifted('big', 11), changedAt: 5 };
+    const late = rated('b', 'late', 1, 'judge');
+    const [watched, unwatched] = [fold([...lives, ratings[0], alarm, late]), fold([...lives, ratings[0], alarm])];
+    expectEqual(watched, fold([...lives, ratings[0], late, alarm]));
+    expect(watched.drift.statisticOf('big')).toBe(unwatched.drift.statisticOf('big'));
+    expectEqual(fold([...lives, ratings[0], alarm, late, withdrawn('b', 'late')]), unwatched);
+    // Of one from after it a rating is of the level of now.
+    const now = fold([...lives, ratings[0], alarm, rated('d', 'now', 1, 'judge')]);
+    expect(now.policy.ratingsOf('big')).toBeCloseTo(levelLeft(0.1) + 1, 12);
+    expect(now.drift.statisticOf('big')).not.toBe(unwatched.drift.statisticOf('big'));
+  });
+
   it('counts once when two processes raised it', () => {
     const events = [...lives, ...ratings, drifted('big', 11)];
     expectEqual(fold([...events, drifted('big', 11)]), fold(events));
