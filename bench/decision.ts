@@ -38,7 +38,7 @@ function armOf(index: number): Arm {
     contextWindow: null,
     maxOutputTokens: null,
     capabilities: [],
-    lacks: [],
+    unsupportedForms: [],
     maxConcurrency: 100,
     prior: null,
     timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000, totalMs: 10_000 },

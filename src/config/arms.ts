@@ -31,7 +31,7 @@ function toArm(model: ModelConfig, config: Config): Arm {
     contextWindow: model.context_window ?? null,
     maxOutputTokens: model.max_output_tokens ?? null,
     capabilities: model.capabilities,
-    lacks: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : [],
+    unsupportedForms: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : [],
     maxConcurrency: model.max_concurrency,
     prior: model.prior ?? null,
     timeouts: toTimeouts(model, config),

@@ -22,7 +22,7 @@ export interface Arm {
   maxOutputTokens: number | null;
   capabilities: readonly Capability[];
   /** Forms of an answer that its provider's API does not support. */
-  lacks: readonly AnswerForm[];
+  unsupportedForms: readonly AnswerForm[];
   /** Requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
   /** What is assumed of its quality before any rating; null: what its price suggests. */

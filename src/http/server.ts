@@ -43,7 +43,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   registerErrorHandlers(server);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
-  const greet = hook((request, reply) => {
+  const prepareRequest = hook((request, reply) => {
     void reply.header('x-request-id', request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw invalidRequest('The request has no Host header.', null, 'malformed_http');
@@ -53,23 +53,23 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     // Before the body is read: Fastify would keep it in memory first, and nobody has been asked for a key here.
     if (request.is404) throw notFound(server, request);
   });
-  server.addHook('onRequest', greet);
+  server.addHook('onRequest', prepareRequest);
   healthRoutes(server, parts);
   server.register(async (guarded) => {
     await registerCors(guarded, parts.corsOrigins);
-    const enter = hook((request) => {
+    const authenticateClient = hook((request) => {
       request.gatewayKey = authenticate(request, parts.keys());
     });
-    guarded.addHook('onRequest', enter);
+    guarded.addHook('onRequest', authenticateClient);
     chatRoutes(guarded, parts);
     feedbackRoutes(guarded, parts);
     modelRoutes(guarded, parts);
   });
   server.register(async (guarded) => {
-    const enter = hook((request) => {
+    const authenticateAsAdmin = hook((request) => {
       request.gatewayKey = authenticateAdmin(request, parts.keys(), parts.exposed);
     });
-    guarded.addHook('onRequest', enter);
+    guarded.addHook('onRequest', authenticateAsAdmin);
     adminRoutes(guarded, parts);
   });
   return server;

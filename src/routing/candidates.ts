@@ -101,7 +101,9 @@ export class Candidates {
   #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
     const { forms = [] } = profile;
     if (forms.length === 0 || stayWith?.as === 'tool_calls') return;
-    const lacking = this.#options.arms.map(({ lacks }) => forms.filter((form) => lacks.includes(form)));
+    const lacking = this.#options.arms.map(({ unsupportedForms }) =>
+      forms.filter((form) => unsupportedForms.includes(form)),
+    );
     const canServe = explanations.map(({ excluded }) => excluded === null);
     if (!canServe.some((can, i) => can && lacking[i].length === 0)) return;
     for (const [i, explanation] of explanations.entries()) {

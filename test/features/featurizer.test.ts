@@ -81,8 +81,8 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
       {},
     );
     const [anthropic, openai] = enabledArms(loaded);
-    expect(anthropic.lacks).toEqual(expect.arrayContaining(forms));
-    expect(openai.lacks).toEqual([]);
+    expect(anthropic.unsupportedForms).toEqual(expect.arrayContaining(forms));
+    expect(openai.unsupportedForms).toEqual([]);
   });
 
   it('tags the last user turn, whatever went before', async () => {

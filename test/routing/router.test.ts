@@ -147,7 +147,7 @@ describe('Router.decide', () => {
   });
 
   it('leaves out who would answer in another form than is waited for, unless all who can serve would', () => {
-    const claude = armOf('claude', { usd: 1, lacks: ['n', 'json_object'] });
+    const claude = armOf('claude', { usd: 1, unsupportedForms: ['n', 'json_object'] });
     const { router, breakers } = setUp({ arms: [claude, BIG, BLIND] });
     const asking = (fields: Partial<RouteQuery> = {}, forms: AnswerForm[] = ['json_object', 'logprobs']) => {
       const { arm, arms } = router.decide(query({ profile: profileOf({ forms }), weight: 0, ...fields }));

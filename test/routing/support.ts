@@ -12,7 +12,7 @@ export function armOf(id: string, fields: Partial<Arm> & { usd?: number } = {}):
     contextWindow: null,
     maxOutputTokens: null,
     capabilities: ['tools', 'vision', 'json', 'audio', 'files'],
-    lacks: [],
+    unsupportedForms: [],
     maxConcurrency: 4,
     prior: null,
     timeouts: { connectMs: 1000, firstByteMs: 1000, idleMs: 1000, totalMs: 10_000 },
