@@ -27,6 +27,16 @@ export function ratedQuality(ratings: readonly RatedEvent[], asked: boolean): nu
   return total > 0 ? weighed.reduce((sum, { reward, weight }) => sum + weight * reward, 0) / total : null;
 }
 
+/**
+ * Ratings of one answer, by several sources, are samples of one and the same quality: together they count as their mean
+ * would, and no more than a single whole rating or the weightiest of them. @param weights of each alone, ≥ 0
+ */
+export function sharedWeights(weights: readonly number[]): number[] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const most = Math.max(1, ...weights);
+  return total <= most ? [...weights] : weights.map((weight) => (weight * most) / total);
+}
+
 /** Sources of what is read from the client's behaviour begin so; no client may rate as one. */
 export const IMPLICIT = 'implicit:';
 export type ImplicitSignal = 'regenerate' | 'abort';

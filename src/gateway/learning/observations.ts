@@ -1,7 +1,7 @@
 import { lengthBeyond } from '../../bandit/length-model.ts';
 import type { Observation } from '../../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../../domain/events.ts';
-import { countingRatings, isImplicit } from '../../domain/ratings.ts';
+import { countingRatings, isImplicit, sharedWeights } from '../../domain/ratings.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { isAsked, selectionWeight } from '../../domain/selection.ts';
 import { contextUnder } from '../../features/feature-map.ts';
@@ -58,21 +58,11 @@ export function observationsOf(
     if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
-  return shared(lessons);
-}
-
-/**
- * Ratings of one answer, by several sources, are samples of one and the same quality: together they count as their mean
- * would, and no more than a single whole rating or the weightiest of them.
- */
-function shared(lessons: Map<string, Lesson>): Map<string, Lesson> {
   // What the policy will refuse takes nothing from the others.
   const ratings = [...lessons].filter(
     ([, lesson]) => lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward),
   );
-  const total = ratings.reduce((sum, [, { weight }]) => sum + weight, 0);
-  const most = Math.max(1, ...ratings.map(([, { weight }]) => weight));
-  if (total <= most) return lessons;
-  for (const [key, lesson] of ratings) lessons.set(key, { ...lesson, weight: (lesson.weight * most) / total });
+  const weights = sharedWeights(ratings.map(([, { weight }]) => weight));
+  for (const [i, [key, lesson]] of ratings.entries()) lessons.set(key, { ...lesson, weight: weights[i] });
   return lessons;
 }

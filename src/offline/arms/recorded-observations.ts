@@ -1,5 +1,6 @@
 import type { Observation } from '../../bandit/policy.ts';
 import type { Price } from '../../domain/arm.ts';
+import { sharedWeights } from '../../domain/ratings.ts';
 import type { RecordedOutcome, RecordedRow } from '../../recorded/recorded-row.ts';
 import { PRIOR_TOKENS_PER_CHARACTER } from '../../routing/arm-statistics.ts';
 
@@ -42,7 +43,8 @@ export function recordedObservations(
 
 function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { reward: number; weight: number }[] {
   if (ratings && ratings.length > 0) {
-    const weighed = ratings.map(({ score, reward, weight }) => ({ reward: reward ?? score, weight: weight ?? 1 }));
+    const weights = sharedWeights(ratings.map(({ weight }) => weight ?? 1));
+    const weighed = ratings.map(({ score, reward }, i) => ({ reward: reward ?? score, weight: weights[i] }));
     return weighed.filter(({ weight }) => weight > 0);
   }
   return typeof quality === 'number' ? [{ reward: quality, weight: 1 }] : [];

@@ -20,14 +20,15 @@ describe('recordedObservations', () => {
     expect(recordedObservations(row({ quality: null, cost: null }), x, armOf)).toEqual([]);
   });
 
-  it('takes ratings one by one, as the gateway does, and no length of a broken answer', () => {
+  it('takes ratings one by one, which share the weight of one, as the gateway does, and no length of a broken answer', () => {
     const ratings = [0, 1, 0.5].map((score, i) => ({ source: `s${i}`, score, time: '2026-11-25T00:00:00Z' }));
     const lessons = recordedObservations(
       row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }),
       x,
       armOf,
     );
-    expect(lessons.map((lesson) => lesson.kind === 'quality' && lesson.reward)).toEqual([0, 1, 0.5]);
+    const learned = lessons.map((lesson) => lesson.kind === 'quality' && [lesson.reward, lesson.weight]);
+    expect(learned).toEqual([0, 1, 0.5].map((score) => [score, 1 / 3]));
   });
 
   it('takes them with what a gateway had made of them, and leaves out what counts nothing', () => {
