@@ -156,8 +156,9 @@ describe('learning.sources', () => {
     const { policy } = gateway.gateway.learner.knowledge;
     const id = await rate('crowd');
     expect(policy.ratingsOf(arm)).toBeCloseTo(0.36, 9);
+    // Of the same answer: together they are one rating.
     await rate('user');
-    expect(policy.ratingsOf(arm)).toBeCloseTo(1.36, 9);
+    expect(policy.ratingsOf(arm)).toBeCloseTo(1, 9);
     await send(`${gateway.url}/feedback/${id}`, null, { method: 'DELETE' });
     await settled(gateway);
     expect(policy.ratingsOf(arm)).toBeCloseTo(1, 9);
