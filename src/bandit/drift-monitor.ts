@@ -12,7 +12,7 @@ export interface ArmDrift {
   /** The two sums of the CUSUM, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
-  /** Number of the decision whose rating raised each sum from 0: what was decided before it was as predicted. */
+  /** Number of the first decision whose rating has come since each sum was 0: what was decided before was as predicted. */
   betterSince: number;
   worseSince: number;
   /** What passed the threshold, until its sum is back at 0; null while nothing has. */
@@ -60,8 +60,9 @@ export class DriftMonitor {
     const others = this.#meanOfOthers(arm);
     this.#remember(arm, residual);
     const drift = this.#drift(arm);
-    if (drift.better === 0) drift.betterSince = decidedAt;
-    if (drift.worse === 0) drift.worseSince = decidedAt;
+    // The first of those that raise it, by decision: ratings may come in batches, the newest first.
+    drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
+    drift.worseSince = drift.worse === 0 ? decidedAt : Math.min(drift.worseSince, decidedAt);
     drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
     drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
     // While an old log is read again: an alarm whose sum is back at 0 is stale, and would discard all that was learned

@@ -1,4 +1,4 @@
-import { write, writeSync } from 'node:fs';
+import { fstatSync, write, writeSync } from 'node:fs';
 import type pino from 'pino';
 
 /** Bytes of the log that wait for an output which takes none: a minute or more of a busy gateway. */
@@ -13,7 +13,7 @@ const TAKES_NOTHING_NOW = new Set(['EAGAIN', 'EBUSY']);
 /**
  * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
  * lines wait in memory and go out with the next one that can; nothing else waits for them, the end of the process half a
- * second at most. pino's own output (sonic-boom 4) tries to write at the end for as long as that fails, whatever the
+ * second at most (but a terminal that is stopped holds it up). pino's own output (sonic-boom 4) tries to write at the end for as long as that fails, whatever the
  * reason, in the main thread: only SIGKILL ends such a process.
  */
 export class LogOutput implements pino.DestinationStream {
@@ -22,6 +22,8 @@ export class LogOutput implements pino.DestinationStream {
   #lines: string[] = [];
   /** What is being written, or was in part. */
   #chunk: Buffer | null = null;
+  /** Whether it is a pipe or a socket; else it is a file, whose disk may be slow, or a terminal. */
+  readonly #isPipe: boolean;
   #isWriting = false;
   #retry: NodeJS.Timeout | null = null;
   #waiting = 0;
@@ -37,6 +39,7 @@ export class LogOutput implements pino.DestinationStream {
     // Node makes a pipe non-blocking when its stream is asked for. Else a write to a full one blocks a thread, and the
     // process cannot end without it.
     void (descriptor === 1 ? process.stdout : process.stderr);
+    this.#isPipe = isPipe(descriptor);
     process.once('exit', () => this.#writeLast());
   }
 
@@ -55,6 +58,10 @@ export class LogOutput implements pino.DestinationStream {
     if (this.#isWriting || this.#retry) return;
     this.#chunk ??= this.#takeLines();
     if (this.#chunk === null) return;
+    if (this.#isPipe) {
+      this.#writeToPipe(this.#chunk);
+      return;
+    }
     this.#isWriting = true;
     write(this.#descriptor, this.#chunk, (error, written) => {
       this.#isWriting = false;
@@ -64,11 +71,25 @@ export class LogOutput implements pino.DestinationStream {
     });
   }
 
+  /** At once: it does not block, and nothing is under way when the process ends. */
+  #writeToPipe(chunk: Buffer): void {
+    let written: number;
+    try {
+      written = writeSync(this.#descriptor, chunk);
+    } catch (error) {
+      if (TAKES_NOTHING_NOW.has(String((error as NodeJS.ErrnoException).code))) this.#retryLater();
+      return;
+    }
+    this.#wrote(written);
+  }
+
   #retryLater(): void {
     this.#retry = setTimeout(() => {
       this.#retry = null;
       this.#writeNext();
     }, RETRY_MS);
+    // A process that has nothing else to do ends, with what `#writeLast` can still write.
+    this.#retry.unref();
   }
 
   #takeLines(): Buffer | null {
@@ -107,5 +128,15 @@ export class LogOutput implements pino.DestinationStream {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_AT_END_MS);
       }
     }
+  }
+}
+
+/** False for a closed descriptor, too. */
+function isPipe(descriptor: number): boolean {
+  try {
+    const there = fstatSync(descriptor);
+    return there.isFIFO() || there.isSocket();
+  } catch {
+    return false;
   }
 }

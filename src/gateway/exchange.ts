@@ -262,12 +262,12 @@ function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 
-/** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
 /** This process may open no more files or connections: no fault of the upstream. */
 export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
+/** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
 function failuresIn(attempts: readonly AttemptRecord[]) {
   const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
   if (!attempts.some(failed)) return undefined;

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { outOfDescriptors } from '../util/descriptors.ts';
 import { messageOf } from '../util/message-of.ts';
 import { gathered } from './answer-limit.ts';
 import { decoded, wholeOf } from './content-encoding.ts';
@@ -38,6 +39,8 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
+/** Also what looking up a name fails with when there is no descriptor left for it. */
+const NAME_NOT_FOUND = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** An answer whose status is no success, its body as received. */
@@ -271,5 +274,6 @@ function messageFor(cause: unknown): string {
 }
 
 function codeOf(cause: unknown): string | null {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  return code !== null && NAME_NOT_FOUND.has(code) ? (outOfDescriptors() ?? code) : code;
 }

@@ -7,6 +7,16 @@ const SURPLUS_HORIZON = 200;
 /** No more than so many requests' targets are carried on, or a long cheap time would be followed by a spree. */
 const MAX_SURPLUS = 100;
 
+/** Whether ν stands at a bound, where steps were swallowed. */
+export function isAtBound(nu: number): boolean {
+  return nu <= NU.least || nu >= NU.most;
+}
+
+/** Whether S stands at a bound. */
+export function isFull(surplus: number): boolean {
+  return Math.abs(surplus) >= MAX_SURPLUS;
+}
+
 /** w = 1 / (1 + ν) */
 export function weightOfNu(nu: number): number {
   return 1 / (1 + nu);

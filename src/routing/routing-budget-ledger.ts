@@ -1,5 +1,5 @@
 import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
-import { correctedNu, correctedSurplus, nextNu, nextSurplus, nuOfWeight } from './budget.ts';
+import { correctedNu, correctedSurplus, isAtBound, isFull, nextNu, nextSurplus, nuOfWeight } from './budget.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
@@ -24,6 +24,8 @@ const MAX_GAP_MS = 3_600_000;
 const DAYS_KEPT = 4;
 /** USD: a target of nothing would divide by zero. */
 const MIN_TARGET_USD = 1e-12;
+/** Targets that a prediction counts at most, when its request is decided. */
+const MAX_STEP = 5;
 /** A request without an end is taken to have got lost after so long. */
 const LOST_MS = 3_600_000;
 /** An answer may cost more than was predicted: near the day's end so many times the prediction must be left. */
@@ -42,6 +44,14 @@ export interface RoutingBudgetLedgerState {
   requests: number;
   lastRequestAt: number | null;
   intervalMs: number;
+}
+
+/**
+ * What a step at the decision reckons with: a much dearer prediction would drive ν to its bound, which swallows the most of
+ * it, and the correction would then take back what was never there.
+ */
+function reckonedUsd({ predictedUsd, targetUsd }: BudgetedRequest): number | null {
+  return predictedUsd === null ? null : Math.min(predictedUsd, MAX_STEP * targetUsd);
 }
 
 /** What was spent, and the price of money that follows from it: a fold over the event log, by its own times. */
@@ -92,7 +102,8 @@ export class RoutingBudgetLedger {
    * under way as the loop's gain cannot bear (about fifteen), it would swing from one bound to the other.
    */
   decided(request: BudgetedRequest): void {
-    if (request.predictedUsd !== null) this.#step(request, request.predictedUsd, 0);
+    const predictedUsd = reckonedUsd(request);
+    if (predictedUsd !== null) this.#step(request, predictedUsd, 0);
   }
 
   /**
@@ -104,15 +115,16 @@ export class RoutingBudgetLedger {
     this.release(id);
     this.#addToDay(dayOf(at), costUsd);
     if (request === null) return;
-    const { targetUsd, predictedUsd } = request;
+    const { targetUsd } = request;
+    const predictedUsd = reckonedUsd(request);
     if (hasFailed) {
-      if (predictedUsd !== null) this.#correct(targetUsd - predictedUsd, targetUsd, 0);
+      if (predictedUsd !== null) this.#takeBack(targetUsd - predictedUsd, targetUsd);
       return;
     }
     this.#state.spentUsd += costUsd;
     this.#state.requests++;
     if (predictedUsd === null) this.#step(request, costUsd, 1);
-    else this.#correct(costUsd - predictedUsd, targetUsd, 1);
+    else this.#correct(costUsd - predictedUsd, targetUsd);
   }
 
   /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
@@ -185,12 +197,21 @@ export class RoutingBudgetLedger {
   }
 
   /** @param surpriseUsd what it cost more than the step that was taken says */
-  #correct(surpriseUsd: number, targetUsd: number, surplusCounts: number): void {
+  #correct(surpriseUsd: number, targetUsd: number): void {
     const state = this.#state;
+    if (state.nu === null) return;
     const isSame = state.targetUsd === targetUsd;
     if (isSame) state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
+    state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, isSame ? state.surplus : 0);
+  }
+
+  /** As if the step had not been taken. At a bound it was swallowed, and there is nothing to take back. */
+  #takeBack(surpriseUsd: number, targetUsd: number): void {
+    const state = this.#state;
     if (state.nu === null) return;
-    state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, isSame ? surplusCounts * state.surplus : 0);
+    if (!isAtBound(state.nu)) state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, 0);
+    if (state.targetUsd !== targetUsd || isFull(state.surplus)) return;
+    state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
   }
 
   /** The target of a daily budget changes with every request, so no surplus is carried over. */

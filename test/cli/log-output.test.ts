@@ -40,13 +40,13 @@ console.error('went on'); setTimeout(() => {}, 300);`;
 
 it('writes again once a disk that was full for long has room, and tells how many lines were lost', async () => {
   const script = `import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module';
-const { write } = fs;
-fs.write = (...given) => setImmediate(given.at(-1), Object.assign(new Error('full'), { code: 'ENOSPC' }));
+const { writeSync } = fs;
+fs.writeSync = () => { throw Object.assign(new Error('full'), { code: 'ENOSPC' }); };
 syncBuiltinESMExports();
 for (let i = 0; i < 100; i++) log.info('x'.repeat(100_000));
 // Up to where not even a short one fits.
 for (let i = 0; i < 2000; i++) log.info('x');
-setTimeout(() => { fs.write = write; syncBuiltinESMExports(); log.info('x'); setTimeout(() => log.info('x'), 200); }, 50);`;
+setTimeout(() => { fs.writeSync = writeSync; syncBuiltinESMExports(); log.info('x'); setTimeout(() => log.info('x'), 200); }, 50);`;
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = (await text(child.stdout)).trim().split('\n');
   const { lost } = JSON.parse(lines.find((line) => line.includes('"lost"')) ?? '{}');

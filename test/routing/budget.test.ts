@@ -90,6 +90,31 @@ describe('RoutingBudgetLedger', () => {
     expect(sd).toBeLessThan(0.5);
   });
 
+  it('follows what was spent, not what a bound swallowed of a prediction far above the target', () => {
+    const ledger = new RoutingBudgetLedger();
+    const usual = { targetUsd: 0.01, weight: 0.8, predictedUsd: 0.01 };
+    ledger.decided(usual);
+    ledger.spent('usual', 0, 0.01, usual);
+    const dear = { ...usual, predictedUsd: 1.5 };
+    ledger.decided(dear);
+    ledger.spent('dear', 0, 0.6, dear);
+    expect(ledger.nu(0.5)).toBe(50);
+  });
+
+  it('is where it was after an outage, at a bound too', () => {
+    const ledger = new RoutingBudgetLedger();
+    const request = { targetUsd: 2, weight: 0.8, predictedUsd: 0.16 };
+    for (let i = 0; i < 1000; i++) {
+      ledger.decided(request);
+      ledger.spent(String(i), 0, 0.16, request);
+    }
+    const before = { ...ledger.state() };
+    expect([before.nu, before.surplus]).toEqual([1e-4, 100]);
+    for (let i = 0; i < 300; i++) ledger.decided(request);
+    for (let i = 0; i < 300; i++) ledger.spent(`failed-${i}`, 0, 0, request, true);
+    expect([ledger.state().nu, ledger.state().surplus]).toEqual([1e-4, 100]);
+  });
+
   it('takes the same way as step by step where each request ends before the next', () => {
     const [predicted, atEnd] = [new RoutingBudgetLedger(), new RoutingBudgetLedger()];
     const random = seededRandom(4);

@@ -20,6 +20,8 @@ export interface FoldingParts {
 /** A state on its way along the log, with the decisions that it has met of late. */
 export class Folding {
   readonly state: LearnerState;
+  /** Events that were found to be gone from the log, and not yet told of. */
+  missing = 0;
   readonly #recent = recentDecisions();
   readonly #parts: FoldingParts;
 

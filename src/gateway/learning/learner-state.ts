@@ -24,7 +24,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 21;
+const FOLD_VERSION = 22;
 
 /** One lesson and its key in `observationsOf`. */
 type KeyedLesson = readonly [key: string, lesson: Lesson];
@@ -83,10 +83,10 @@ export class LearnerState extends LearnerParts {
     // Ratings of one answer share its weight, so that one more lessens that of the others.
     const changed = [...after].flatMap(([key, lesson]): KeyedLesson[] => {
       const weight = lesson.weight - (before.get(key)?.weight ?? lesson.weight);
-      return weight === 0 ? [] : [[key, { ...lesson, weight }]];
+      // ∞ − ∞, of what the policy refuses.
+      return weight === 0 || Number.isNaN(weight) ? [] : [[key, { ...lesson, weight }]];
     });
-    // A changed rating says little of drift, as does another source's of the same answer: the first was counted.
-    if (![...before.values()].some(isWatched)) this.#watch(come, event.sequence, decidedAt(events));
+    this.#watch(notYetHeard(before, come), event.sequence, decidedAt(events));
     this.#learn([
       ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
       ...[...changed, ...come].map((lesson) => this.#asLeft(lesson, events, 1)),
@@ -137,16 +137,12 @@ export class LearnerState extends LearnerParts {
     this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
-  /**
-   * One residual for each answer: several sources that agree are no more of a sign than one. None of an answer from before a
-   * change that is known: it lies off the level of now, and says nothing of it.
-   */
-  #watch(lessons: readonly KeyedLesson[], sequence: number, decided: number): void {
+  /** @param lesson none of an answer from before a change that is known: it lies off the level of now, and says nothing of it */
+  #watch(lesson: Lesson | undefined, sequence: number, decided: number): void {
     const options = this.driftOptions;
     // Sums that grew while nobody watched would be an alarm as soon as somebody does.
-    const first = lessons.map(([, lesson]) => lesson).find(isWatched);
-    if (!options || first?.kind !== 'quality' || this.resets.since(first.arm, sequence, decided).alarms > 0) return;
-    const { arm, context, reward, driftWeight = 1, reliability } = first;
+    if (!options || lesson?.kind !== 'quality' || this.resets.since(lesson.arm, sequence, decided).alarms > 0) return;
+    const { arm, context, reward, driftWeight = 1, reliability } = lesson;
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
     if (Number.isFinite(driftWeight * residual)) {
       this.drift.observe(arm, residual, sequence, options, driftWeight, decided);
@@ -292,6 +288,19 @@ function firstLearned(feedbackId: string, events: readonly StoredEvent[]): numbe
     return event.type === 'completed' || (event.type === 'rated' && event.feedbackId === feedbackId);
   });
   return Math.max(...needed.map(({ sequence }) => sequence));
+}
+
+/**
+ * The rating that the drift monitor is to hear: one of each answer, for several sources that agree are no more of a sign than
+ * one, and a changed rating says little. But a volunteer's does not silence one of another kind: complaints would keep judges
+ * from being heard of bad answers.
+ */
+function notYetHeard(before: ReadonlyMap<string, Lesson>, come: readonly KeyedLesson[]): Lesson | undefined {
+  const heard = [...before.values()].filter(isWatched);
+  const volunteers = heard.filter(({ isVolunteered }) => isVolunteered).length;
+  if (volunteers < heard.length) return undefined;
+  const lessons = come.map(([, lesson]) => lesson).filter(isWatched);
+  return volunteers === 0 ? lessons[0] : lessons.find(({ isVolunteered }) => !isVolunteered);
 }
 
 /** A rating whose residual counts in the drift monitor. */

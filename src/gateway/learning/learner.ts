@@ -47,8 +47,6 @@ export class Learner {
   /** Launches wait for this: before the log has been read, every arm looks new. */
   #logWasRead = false;
   #newestSequence = 0;
-  /** Events that were found to be gone from the log, and not yet told of. */
-  #missing = 0;
   readonly #reading = new OneAtATime(() => this.#readAndSay());
   #closing = false;
   #closed = false;
@@ -285,7 +283,7 @@ export class Learner {
         this.#options.log.info({ read, toRead }, 'The event log is being read.');
       }
       read += events.length;
-      if (isLive()) this.#missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
+      folding.missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
@@ -293,8 +291,8 @@ export class Learner {
       // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
+    this.#sayWhatIsMissing(folding);
     if (!isLive()) return;
-    this.#sayWhatIsMissing();
     this.#showForeignContexts();
     this.#ownEvents.ofRatings(state);
     this.#ownEvents.ofAnswers(state);
@@ -333,13 +331,14 @@ export class Learner {
     }
   }
 
-  #sayWhatIsMissing(): void {
-    if (this.#missing === 0) return;
+  #sayWhatIsMissing(folding: Folding): void {
+    const { missing } = folding;
+    folding.missing = 0;
+    if (missing === 0) return;
     this.#options.log.warn(
-      { events: this.#missing },
-      'Events that no snapshot for these features, this warm start and this version holds were deleted from the log (storage.keep_days): what they taught is not known.',
+      { events: missing },
+      'The learner was folded from a log that lacks deleted events (storage.keep_days), and from no snapshot that holds them: what they taught is not known.',
     );
-    this.#missing = 0;
   }
 
   #sayWhatWasCarriedOver(): void {

@@ -10,6 +10,8 @@ import { contextUnder } from '../../features/feature-map.ts';
 export type Lesson = Observation & {
   /** What a rating's residual counts in the drift monitor; absent: as a whole one. */
   driftWeight?: number;
+  /** A rating that nobody asked for, of a source whose ratings are not missing at random: it counts by its score. */
+  isVolunteered?: boolean;
   /** How a rating's source errs, by which its reward was corrected; absent: it was not. */
   reliability?: Reliability;
 };
@@ -52,15 +54,18 @@ export function observationsOf(
     const { reward, weight } = weighedRating(rating.score, reliability);
     const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
     if (reliability) lesson.reliability = reliability;
+    if (rating.volunteered && !isAsked(decided.decision.ask)) lesson.isVolunteered = true;
     // Residuals of volunteers have a mean of 0 only with their weights.
     if (selection !== 1) lesson.driftWeight = selection;
     // What is taken for a low score by rule is no sample of the quality.
     if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
-  // What the policy will refuse takes nothing from the others.
+  // What the policy will refuse takes nothing from the others. Volunteers' weights go by the score, to make up for who rates:
+  // with a share that goes by their sum, bad answers would count otherwise than good ones.
   const ratings = [...lessons].filter(
-    ([, lesson]) => lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward),
+    ([, lesson]) =>
+      lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward) && !lesson.isVolunteered,
   );
   const weights = sharedWeights(ratings.map(([, { weight }]) => weight));
   for (const [i, [key, lesson]] of ratings.entries()) lessons.set(key, { ...lesson, weight: weights[i] });

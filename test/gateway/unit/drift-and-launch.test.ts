@@ -426,6 +426,21 @@ describe('several sources of one answer', () => {
     expectEqual(three, one);
   });
 
+  it('are heard of drift once; but a volunteer does not silence a judge', () => {
+    const [life] = lives;
+    const sumOf = (...ratings: GatewayEvent[]) => fold([...life, ...ratings]).drift.statisticOf('big');
+    const [user, judge] = [rated('d0', 'user', 0), rated('d0', 'judge', 0, 'judge')];
+    expect(sumOf(user, judge)).toBe(sumOf(user));
+    for (const weights of [
+      { good: 1, bad: 0.2 },
+      { good: 1, bad: 1 },
+    ]) {
+      const complaint = { ...user, volunteered: weights };
+      expect(sumOf(complaint, judge)).toBeGreaterThan(sumOf(complaint));
+      expect(sumOf(complaint, judge, rated('d0', 'test', 0, 'test'))).toBe(sumOf(complaint, judge));
+    }
+  });
+
   it('are one again when the others are withdrawn', () => {
     const withdrawals = lives.map((_, i) => withdrawn(`d${i}`, `judge-${i}`));
     expectEqual(fold([...rate('user', 'judge'), ...withdrawals]), fold(rate('user')));

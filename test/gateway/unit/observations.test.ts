@@ -75,6 +75,16 @@ describe('observationsOf', () => {
     expect(weights(user, rated('d', 'bad', Number.NaN, 'judge'))).toEqual([1, 1]);
   });
 
+  it('has volunteers share with nobody: their weights go by the score', () => {
+    const complaint = { ...rated('d', 'user', 0), volunteered: { good: 1, bad: 0.2 } };
+    const judge = rated('d', 'judge', 0, 'judge');
+    const { user, judge: judged } = lessonsOf(decided('d'), completed('d'), complaint, judge);
+    expect([user.weight, judged.weight]).toEqual([0.2, 1]);
+    const praise = { ...complaint, score: 1 };
+    const both = lessonsOf(decided('d'), completed('d'), praise, judge);
+    expect([both.user.weight, both.judge.weight]).toEqual([1, 1]);
+  });
+
   it('takes what a limit cut off for no short answer', () => {
     const cut = (outputTokens: number) => {
       const usage = { inputTokens: 9, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
