@@ -88,8 +88,6 @@ export class LogOutput implements pino.DestinationStream {
       this.#retry = null;
       this.#writeNext();
     }, RETRY_MS);
-    // A process that has nothing else to do ends, with what `#writeLast` can still write.
-    this.#retry.unref();
   }
 
   #takeLines(): Buffer | null {
