@@ -62,6 +62,8 @@ export class CoupledLinearModel {
   readonly #refreshEvery: number;
   readonly #defaultPriorMean: Vector;
   readonly #arms = new Map<string, CoupledArm>();
+  /** In the order of their ids; null once another arm has come. */
+  #sorted: readonly CoupledArm[] | null = null;
   readonly #shared: SharedPart;
   #updates = 0;
   readonly #predictor: ArmPredictor;
@@ -281,13 +283,15 @@ export class CoupledLinearModel {
     this.#shared.restore(state);
     this.#arms.clear();
     for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
+    this.#sorted = null;
     this.#updates = state.updates;
     this.#predictor.forgetAll();
   }
 
   /** Sums of floating-point numbers depend on their order, and the order of insertion does not survive a restart. */
-  #inOrderOfIds(): CoupledArm[] {
-    return [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);
+  #inOrderOfIds(): readonly CoupledArm[] {
+    this.#sorted ??= [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);
+    return this.#sorted;
   }
 
   #arm(id: string): CoupledArm {
@@ -296,6 +300,7 @@ export class CoupledLinearModel {
       arm = newArm(this.#defaultPriorMean, this.#ownPrecision);
       arm.loading = this.#loadingOf(arm);
       this.#arms.set(id, arm);
+      this.#sorted = null;
     }
     return arm;
   }
