@@ -13,8 +13,8 @@ const TAKES_NOTHING_NOW = new Set(['EAGAIN', 'EBUSY']);
 /**
  * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
  * lines wait in memory and go out with the next one that can; nothing else waits for them, the end of the process half a
- * second at most (but a terminal that is stopped holds it up). pino's own output (sonic-boom 4) tries to write at the end for as long as that fails, whatever the
- * reason, in the main thread: only SIGKILL ends such a process.
+ * second at most (but a terminal that is stopped holds it up). pino's own output (sonic-boom 4) tries to write at the end
+ * for as long as that fails, whatever the reason, in the main thread: only SIGKILL ends such a process.
  */
 export class LogOutput implements pino.DestinationStream {
   readonly #descriptor: 1 | 2;
