@@ -7,6 +7,7 @@ import { OneAtATime } from '../../util/one-at-a-time.ts';
 import type { Logger } from '../logger.ts';
 import type { Metrics } from '../metrics.ts';
 import { Folding } from './folding.ts';
+import { FoldingReport } from './folding-report.ts';
 import { type DriftPolicy, LearnerEvents, type OfferedArms } from './learner-events.ts';
 import { LearnerState } from './learner-state.ts';
 import { LogTail } from './log-tail.ts';
@@ -53,6 +54,7 @@ export class Learner {
   readonly #snapshots: Snapshots;
   readonly #refolding: Refolding;
   readonly #failures: LogThrottle;
+  readonly #report: FoldingReport;
   #listeners: ((event: StoredEvent) => void)[] = [];
   readonly #replacedListeners: (() => void)[] = [];
 
@@ -63,6 +65,7 @@ export class Learner {
     this.#tail = new LogTail(options.store);
     this.#snapshots = new Snapshots(options);
     this.#failures = new LogThrottle(options.clock);
+    this.#report = new FoldingReport(options);
     this.#live = this.#fresh();
     this.#refolding = this.#refoldingOf();
   }
@@ -135,7 +138,7 @@ export class Learner {
     if (this.#snapshotWasRead) return this.#catchUp(this.#live);
     await this.#readSnapshot();
     await this.#catchUp(this.#live);
-    this.#sayWhatWasCarriedOver();
+    this.#report.carriedOver(this.knowledge);
   }
 
   async #readSnapshot(): Promise<void> {
@@ -219,7 +222,7 @@ export class Learner {
     this.#snapshots.forget();
     for (const listener of this.#replacedListeners) listener();
     this.#run();
-    this.#sayWhatWasCarriedOver();
+    this.#report.carriedOver(this.knowledge);
   }
 
   /** What is left of a long log is read at the next start: nobody waits for it at the end. */
@@ -291,9 +294,9 @@ export class Learner {
       // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
-    this.#sayWhatIsMissing(folding);
+    this.#report.missing(folding);
     if (!isLive()) return;
-    this.#showForeignContexts();
+    this.#report.foreignContexts(this.knowledge);
     this.#ownEvents.ofRatings(state);
     this.#ownEvents.ofAnswers(state);
     if (this.#logWasRead) this.#ownEvents.again(state);
@@ -328,27 +331,6 @@ export class Learner {
       this.#warmStart = null;
       this.#live = this.#freshBeside(this.knowledge);
       return;
-    }
-  }
-
-  #sayWhatIsMissing(folding: Folding): void {
-    const { missing } = folding;
-    folding.missing = 0;
-    if (missing === 0) return;
-    this.#options.log.warn(
-      { events: missing },
-      'The learner was folded from a log that lacks deleted events (storage.keep_days), and from no snapshot that holds them: what they taught is not known.',
-    );
-  }
-
-  #sayWhatWasCarriedOver(): void {
-    const carriedOver = this.knowledge.foreign.describe();
-    if (carriedOver) this.#options.log.info(carriedOver);
-  }
-
-  #showForeignContexts(): void {
-    for (const kept of ['structure', 'intercept'] as const) {
-      this.#options.metrics.foreignContexts.set({ kept }, this.knowledge.foreign.total(kept));
     }
   }
 }

@@ -1,0 +1,38 @@
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Folding } from './folding.ts';
+import type { LearnerState } from './learner-state.ts';
+
+/** Tells operators what could not be learned from the log, or in part alone. */
+export class FoldingReport {
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+
+  constructor({ log, metrics }: { log: Logger; metrics: Metrics }) {
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  /** Events that were deleted from the log; each is told of once. */
+  missing(folding: Folding): void {
+    const { missing } = folding;
+    folding.missing = 0;
+    if (missing === 0) return;
+    this.#log.warn(
+      { events: missing },
+      'The learner was folded from a log that lacks deleted events (storage.keep_days), and from no snapshot that holds them: what they taught is not known.',
+    );
+  }
+
+  /** What is kept of decisions that another feature map was used for. */
+  carriedOver({ foreign }: LearnerState): void {
+    const told = foreign.describe();
+    if (told) this.#log.info(told);
+  }
+
+  foreignContexts({ foreign }: LearnerState): void {
+    for (const kept of ['structure', 'intercept'] as const) {
+      this.#metrics.foreignContexts.set({ kept }, foreign.total(kept));
+    }
+  }
+}
