@@ -52,11 +52,10 @@ export class Retention {
     if (!this.#stopped) this.#cancel = this.#parts.clock.after(milliseconds, () => void work());
   }
 
-  #begin(): Promise<void> {
+  async #begin(): Promise<void> {
     const now = this.#now();
-    if (now !== null) return this.#prune(now - this.#parts.keepDays * DAY_MS, 0);
-    this.#after(EVERY_MS, () => this.#begin());
-    return Promise.resolve();
+    if (now === null) this.#after(EVERY_MS, () => this.#begin());
+    else await this.#prune(now - this.#parts.keepDays * DAY_MS, 0);
   }
 
   /** @param time what is older goes @param before events of this round that are gone */

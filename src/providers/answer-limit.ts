@@ -39,3 +39,12 @@ export function parseUpstreamJson(json: string, parse: (json: string) => unknown
   if (excess !== null) throw new SyntaxError(excess);
   return parse(json);
 }
+
+/** The same; null for what is no JSON, or would take too long. */
+export function upstreamJsonOrNull(json: string, parse?: (json: string) => unknown): unknown {
+  try {
+    return parseUpstreamJson(json, parse);
+  } catch {
+    return null;
+  }
+}

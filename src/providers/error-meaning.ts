@@ -1,6 +1,5 @@
 import { isJsonObject, type JsonObject } from '../domain/chat.ts';
 import type { UpstreamError } from '../domain/errors.ts';
-import { parseUpstreamJson } from './answer-limit.ts';
 
 /** What an upstream's error says of other models and other requests. */
 export type ErrorMeaning = Pick<UpstreamError, 'modelSpecific' | 'tooLong' | 'unusable'>;
@@ -48,13 +47,4 @@ export function errorIn(answer: unknown): JsonObject | null {
   const body: unknown = Array.isArray(answer) ? answer[0] : answer;
   if (!isJsonObject(body)) return null;
   return isJsonObject(body.error) ? body.error : body;
-}
-
-/** Null for what is no JSON. */
-export function parsed(json: string): unknown {
-  try {
-    return parseUpstreamJson(json);
-  } catch {
-    return null;
-  }
 }

@@ -2,9 +2,8 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { outOfDescriptors } from '../util/descriptors.ts';
-import { messageOf } from '../util/message-of.ts';
 import { gathered } from './answer-limit.ts';
+import { connectionFailure } from './connection-failure.ts';
 import { decoded, wholeOf } from './content-encoding.ts';
 import { Secrets, secretsOfProxy } from './secrets.ts';
 import { StaleConnections } from './stale-connections.ts';
@@ -39,8 +38,6 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
-/** Also what looking up a name fails with when there is no descriptor left for it. */
-const NAME_NOT_FOUND = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** An answer whose status is no success, its body as received. */
@@ -154,11 +151,9 @@ export class UpstreamHttp {
     if (signal.aborted) return signal.reason;
     if (error instanceof GatewayError) return error;
     if (error instanceof UpstreamError) return this.#redacted(error);
-    const cause = deepestCause(error);
-    const message = this.redact(messageFor(cause) || messageOf(error));
-    return new UpstreamError(failure, `The upstream could not be reached or broke off: ${message}`, {
-      code: codeOf(cause),
-    });
+    const { message, code } = connectionFailure(error);
+    const told = `The upstream could not be reached or broke off: ${this.redact(message)}`;
+    return new UpstreamError(failure, told, { code });
   }
 
   /** A request that is redirected is sent again, so as to follow it. Servers redirect before they do any work. */
@@ -260,20 +255,4 @@ function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', leave);
     asked.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
-}
-
-/** It tells more than the error itself. */
-function deepestCause(error: unknown): unknown {
-  let current = error;
-  while (current instanceof Error && current.cause !== undefined) current = current.cause;
-  return current;
-}
-
-function messageFor(cause: unknown): string {
-  return codeOf(cause) === 'UND_ERR_CONNECT_TIMEOUT' ? 'no connection in time (connect_s)' : messageOf(cause);
-}
-
-function codeOf(cause: unknown): string | null {
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
-  return code !== null && NAME_NOT_FOUND.has(code) ? (outOfDescriptors() ?? code) : code;
 }

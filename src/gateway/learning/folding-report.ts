@@ -15,11 +15,10 @@ export class FoldingReport {
 
   /** Events that were deleted from the log; each is told of once. */
   missing(folding: Folding): void {
-    const { missing } = folding;
-    folding.missing = 0;
-    if (missing === 0) return;
+    const events = folding.takeMissing();
+    if (events === 0) return;
     this.#log.warn(
-      { events: missing },
+      { events },
       'The learner was folded from a log that lacks deleted events (storage.keep_days), and from no snapshot that holds them: what they taught is not known.',
     );
   }

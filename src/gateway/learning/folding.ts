@@ -20,10 +20,9 @@ export interface FoldingParts {
 /** A state on its way along the log, with the decisions that it has met of late. */
 export class Folding {
   readonly state: LearnerState;
-  /** Events that were found to be gone from the log, and not yet told of. */
-  missing = 0;
   readonly #recent = recentDecisions();
   readonly #parts: FoldingParts;
+  #missing = 0;
 
   constructor(state: LearnerState, parts: FoldingParts) {
     this.state = state;
@@ -51,9 +50,17 @@ export class Folding {
     }
   }
 
+  /** How many events were found to be gone from the log since this was last asked. */
+  takeMissing(): number {
+    const missing = this.#missing;
+    this.#missing = 0;
+    return missing;
+  }
+
   async #fold(event: StoredEvent, happensNow: boolean): Promise<void> {
     const { tail, metrics, log } = this.#parts;
     const history = await tail.historyOf(event, this.#recent);
+    this.#missing += event.sequence - this.state.sequence - 1;
     try {
       this.state.fold(event, history);
     } catch (error) {

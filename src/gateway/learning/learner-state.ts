@@ -18,6 +18,7 @@ import { changedBy } from '../../domain/model-changes.ts';
 import { coefficientsUnder } from '../../features/feature-map.ts';
 import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
+import { type KeyedLesson, lessonChanges } from './lesson-changes.ts';
 import { type Lesson, observationsOf } from './observations.ts';
 import { budgetedRequest, predictedCost, predictedTokens, tellsOfTokeniser } from './predicted.ts';
 import { decodeState, encodeState } from './state-bytes.ts';
@@ -25,9 +26,6 @@ import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
 const FOLD_VERSION = 22;
-
-/** One lesson and its key in `observationsOf`. */
-type KeyedLesson = readonly [key: string, lesson: Lesson];
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState extends LearnerParts {
@@ -78,15 +76,8 @@ export class LearnerState extends LearnerParts {
     this.#noteRated(events);
     const before = this.#observations(history);
     const after = this.#observations(events);
-    const gone = [...before].filter(([key]) => !after.has(key));
-    const come = [...after].filter(([key]) => !before.has(key));
-    // Ratings of one answer share its weight, so that one more lessens that of the others.
-    const changed = [...after].flatMap(([key, lesson]): KeyedLesson[] => {
-      const weight = lesson.weight - (before.get(key)?.weight ?? lesson.weight);
-      // ∞ − ∞, of what the policy refuses.
-      return weight === 0 || Number.isNaN(weight) ? [] : [[key, { ...lesson, weight }]];
-    });
-    this.#watch(notYetHeard(before, come), event.sequence, decidedAt(events));
+    const { gone, changed, come, heard } = lessonChanges(before, after);
+    this.#watch(heard, event.sequence, decidedAt(events));
     this.#learn([
       ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
       ...[...changed, ...come].map((lesson) => this.#asLeft(lesson, events, 1)),
@@ -259,15 +250,9 @@ export class LearnerState extends LearnerParts {
     return encodeState(this.foldKey, this.state());
   }
 
-  /**
-   * @returns false when it was written for another feature map or version, so that the log must be refolded
-   * @throws Error when it is damaged; the state is then unusable
-   */
-  deserialise(bytes: Uint8Array, sequence: number): boolean {
-    const state = decodeState<LearnerPartsState>(this.foldKey, bytes);
-    if (!state) return false;
-    this.restore(state, sequence);
-    return true;
+  /** @throws Error when it is damaged, or was written under another `foldKey`; the state is then unusable */
+  deserialise(bytes: Uint8Array, sequence: number): void {
+    this.restore(decodeState<LearnerPartsState>(this.foldKey, bytes), sequence);
   }
 
   /** What a state depends on besides the log: a snapshot is of use under the same one alone. */
@@ -288,22 +273,4 @@ function firstLearned(feedbackId: string, events: readonly StoredEvent[]): numbe
     return event.type === 'completed' || (event.type === 'rated' && event.feedbackId === feedbackId);
   });
   return Math.max(...needed.map(({ sequence }) => sequence));
-}
-
-/**
- * The rating that the drift monitor is to hear: one of each answer, for several sources that agree are no more of a sign than
- * one, and a changed rating says little. But a volunteer's does not silence one of another kind: complaints would keep judges
- * from being heard of bad answers.
- */
-function notYetHeard(before: ReadonlyMap<string, Lesson>, come: readonly KeyedLesson[]): Lesson | undefined {
-  const heard = [...before.values()].filter(isWatched);
-  const volunteers = heard.filter(({ isVolunteered }) => isVolunteered).length;
-  if (volunteers < heard.length) return undefined;
-  const lessons = come.map(([, lesson]) => lesson).filter(isWatched);
-  return volunteers === 0 ? lessons[0] : lessons.find(({ isVolunteered }) => !isVolunteered);
-}
-
-/** A rating whose residual counts in the drift monitor. */
-function isWatched({ kind, driftWeight }: Lesson): boolean {
-  return kind === 'quality' && driftWeight !== 0;
 }

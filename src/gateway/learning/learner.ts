@@ -286,7 +286,6 @@ export class Learner {
         this.#options.log.info({ read, toRead }, 'The event log is being read.');
       }
       read += events.length;
-      folding.missing += (events.at(-1)?.sequence ?? state.sequence) - state.sequence - events.length;
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;

@@ -17,15 +17,20 @@ export function predictedTokens({
   return Object.values(tokens).every(Number.isFinite) ? tokens : null;
 }
 
-export function predictedCost({ arm, arms }: Decision): number {
-  return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? 0;
+/** USD of one answer of the chosen arm; 0 where it was not predicted. */
+export function predictedCost(decision: Decision): number {
+  return costOfChosen(decision) ?? 0;
+}
+
+function costOfChosen({ arm, arms }: Decision): number | null {
+  return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
 }
 
 /** Null where it was decided without a budget, as all were by early versions. */
 export function budgetedRequest(decision: Decision): BudgetedRequest | null {
-  const { arm, arms, budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
+  const { budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
   if (budgetUsd === null || budgetUsd === undefined) return null;
-  const costUsd = arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
+  const costUsd = costOfChosen(decision);
   return {
     targetUsd: budgetUsd,
     // Also when a key's bounds replaced the budget's weight: if all keys are clamped, spending must still move ν.

@@ -23,8 +23,8 @@ export function encodeState(key: string, state: object): Uint8Array {
   return Buffer.concat([Buffer.from(`${key}\n${hash.digest('hex')}\n${json}\n`), ...arrays]);
 }
 
-/** @returns null when it was written under another key @throws Error when it is damaged */
-export function decodeState<T extends object>(key: string, bytes: Uint8Array): T | null {
+/** @throws Error when it is damaged, or was written under another key */
+export function decodeState<T extends object>(key: string, bytes: Uint8Array): T {
   const lines: string[] = [];
   let at = 0;
   while (lines.length < LINES) {
@@ -38,7 +38,7 @@ export function decodeState<T extends object>(key: string, bytes: Uint8Array): T
   if (begunChecksum(written, json).update(numbers).digest('hex') !== checksum) {
     throw new Error('its checksum does not match');
   }
-  if (written !== key) return null;
+  if (written !== key) throw new Error('it was written under another key');
   return JSON.parse(json, (_, value: unknown) => {
     // An arm may bear that name too, but what is kept of it is no list.
     if (typeof value !== 'object' || value === null || !('float64' in value) || !Array.isArray(value.float64))

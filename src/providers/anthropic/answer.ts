@@ -8,7 +8,7 @@ import {
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
-import { parseUpstreamJson } from '../answer-limit.ts';
+import { upstreamJsonOrNull } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 import { toFailure } from './error.ts';
 
@@ -118,20 +118,12 @@ function toToolCall(block: JsonObject): JsonObject {
 }
 
 function parseMessage(json: string): JsonObject {
-  const message = parseJson(json);
+  const message = upstreamJsonOrNull(json, parseExactly);
   if (isJsonObject(message)) {
     if (message.type === 'message' && Array.isArray(message.content)) return message;
     if (message.type === 'error') throw toFailure(message, 'unreadable');
   }
   throw new UpstreamError('unreadable', 'The upstream answered with something that is no Anthropic message.');
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return parseUpstreamJson(json, parseExactly);
-  } catch {
-    return null;
-  }
 }
 
 function count(value: unknown): number {

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type OpenAIErrorBody, openAIError, UpstreamError } from '../../domain/errors.ts';
-import { type ErrorMeaning, errorIn, isUnusable, parsed } from '../error-meaning.ts';
+import { upstreamJsonOrNull } from '../answer-limit.ts';
+import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { isModelSpecific } from './refusal.ts';
 
 const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
@@ -12,7 +13,7 @@ const MAX_FOREIGN_TEXT = 500;
 
 /** An error answer in OpenAI's shape, message kept. @param body as received; null when there was none */
 export function toOpenAIErrorBody(body: string | null, status: number): OpenAIErrorBody {
-  const answer = parsed(body ?? '');
+  const answer = upstreamJsonOrNull(body ?? '');
   if (isJsonObject(answer) && isJsonObject(answer.error)) return fromDetail(answer.error);
   const message = body?.trim().slice(0, MAX_FOREIGN_TEXT) || `The upstream answered ${status}.`;
   return openAIError(message, { type: 'upstream_error' });
@@ -26,7 +27,7 @@ export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupt
 
 /** @param body of the error, as received */
 export function meaningOf(body: string): ErrorMeaning {
-  const error = errorIn(parsed(body));
+  const error = errorIn(upstreamJsonOrNull(body));
   return {
     modelSpecific: isModelSpecific(body),
     tooLong: error !== null && codeOf(error) === CONTEXT_LENGTH_EXCEEDED,

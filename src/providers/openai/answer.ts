@@ -7,7 +7,7 @@ import {
   type Usage,
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
-import { parseUpstreamJson } from '../answer-limit.ts';
+import { upstreamJsonOrNull } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 
 /** Clients read the first choice without asking whether there is one. But where usage is told, the model has been at work. */
@@ -83,10 +83,6 @@ export function stringOrNull(value: unknown): string | null {
 }
 
 export function parseObject(json: string): JsonObject | null {
-  try {
-    const value: unknown = parseUpstreamJson(json);
-    return isJsonObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = upstreamJsonOrNull(json);
+  return isJsonObject(value) ? value : null;
 }

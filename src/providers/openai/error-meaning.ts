@@ -1,10 +1,11 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
-import { type ErrorMeaning, errorIn, isUnusable, parsed } from '../error-meaning.ts';
+import { upstreamJsonOrNull } from '../answer-limit.ts';
+import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { unsupportedIn } from './refusal.ts';
 
 /** @param answer the body of an error */
 export function meaningOf(answer: string): ErrorMeaning {
-  const body = parsed(answer);
+  const body = upstreamJsonOrNull(answer);
   const error = errorIn(body);
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
   return {
@@ -61,6 +62,6 @@ function withoutQuotes(message: string): string {
 /** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
 function innermost(message: string): string {
   if (!message.includes('{')) return message;
-  const inner = errorIn(parsed(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1)));
+  const inner = errorIn(upstreamJsonOrNull(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1)));
   return typeof inner?.message === 'string' ? inner.message : message;
 }

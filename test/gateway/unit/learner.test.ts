@@ -150,6 +150,21 @@ describe('Learner.start', () => {
     expect(back.log.lines).toEqual([]);
   });
 
+  it('tells of the events that are gone once, also where the log cannot be read in between', async () => {
+    const store = await storeWith(stream);
+    const pruned = store.events.splice(100, 50).length;
+    const setUp = learnerOn(store);
+    const find = store.findDecision.bind(store);
+    let lookUps = 0;
+    store.findDecision = (...args) => (++lookUps === 3 ? Promise.reject(new Error('busy')) : find(...args));
+    await expect(setUp.learner.start()).rejects.toThrow('busy');
+    expect(setUp.learner.knowledge.sequence).toBeGreaterThan(0);
+    expect(setUp.log.fields).toEqual([]);
+    setUp.clock.advance(1000);
+    await setUp.learner.idle();
+    expect(setUp.log.fields).toEqual([{ events: pruned }]);
+  });
+
   it('tries to read the log every second while it cannot, and says so once a minute', async () => {
     const setUp = learnerOn(await storeWith(stream));
     await setUp.learner.start();
