@@ -1,5 +1,6 @@
-import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
+import { dayOf } from '../util/utc-day.ts';
 import { correctedNu, correctedSurplus, isAtBound, isFull, nextNu, nextSurplus, nuOfWeight } from './budget.ts';
+import { TrafficForecast, type TrafficForecastState } from './traffic-forecast.ts';
 
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
@@ -14,12 +15,6 @@ export interface BudgetedRequest {
   predictedUsd: number | null;
 }
 
-/** Milliseconds between requests before anything is known: a thousand a day. */
-const PRIOR_INTERVAL_MS = DAY_MS / 1000;
-/** Share of the newest gap in the mean gap: about the last fifty requests count. */
-const INTERVAL_SHARE = 0.02;
-/** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
-const MAX_GAP_MS = 3_600_000;
 /** Only today's is asked for; but ends come late around midnight, and a clock may be days ahead for a moment. */
 const DAYS_KEPT = 4;
 /** USD: a target of nothing would divide by zero. */
@@ -42,8 +37,7 @@ export interface RoutingBudgetLedgerState {
   /** All requests that were made under a budget. */
   spentUsd: number;
   requests: number;
-  lastRequestAt: number | null;
-  intervalMs: number;
+  traffic: TrafficForecastState;
 }
 
 /**
@@ -56,6 +50,7 @@ function reckonedUsd({ predictedUsd, targetUsd }: BudgetedRequest): number | nul
 
 /** What was spent, and the price of money that follows from it: a fold over the event log, by its own times. */
 export class RoutingBudgetLedger {
+  readonly #traffic = new TrafficForecast();
   #state: RoutingBudgetLedgerState = {
     nu: null,
     targetUsd: null,
@@ -63,8 +58,7 @@ export class RoutingBudgetLedger {
     days: [],
     spentUsd: 0,
     requests: 0,
-    lastRequestAt: null,
-    intervalMs: PRIOR_INTERVAL_MS,
+    traffic: this.#traffic.state(),
   };
   /**
    * Of requests under way in this process, and their sum: there may be many while the store is down, and every decision
@@ -87,14 +81,9 @@ export class RoutingBudgetLedger {
     return this.#state.days.find(([day]) => day === dayOf(now))?.[1] ?? 0;
   }
 
-  /** A request came, so there is a gap to learn from. */
+  /** A request came. */
   asked(at: number): void {
-    const { lastRequestAt, intervalMs } = this.#state;
-    if (lastRequestAt !== null) {
-      const gap = Math.min(MAX_GAP_MS, Math.max(0, at - lastRequestAt));
-      this.#state.intervalMs += INTERVAL_SHARE * (gap - intervalMs);
-    }
-    this.#state.lastRequestAt = at;
+    this.#traffic.asked(at);
   }
 
   /**
@@ -154,13 +143,11 @@ export class RoutingBudgetLedger {
 
   /**
    * B: what a request may cost on average from now on. A day's budget is spread over the requests that the rest of the
-   * day is likely to bring, at the pace of the last ones.
+   * day is likely to bring.
    */
   targetUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) return target.usdPerRequest;
-    const remaining = leftOfDayMs(now);
-    const requests = Math.max(1, remaining / Math.max(1, this.#state.intervalMs));
-    return Math.max(MIN_TARGET_USD, this.#left(target.usdPerDay, now) / requests);
+    return Math.max(MIN_TARGET_USD, this.#left(target.usdPerDay, now) / this.#traffic.untilMidnight(now));
   }
 
   /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */
@@ -178,6 +165,7 @@ export class RoutingBudgetLedger {
 
   restore(state: RoutingBudgetLedgerState): void {
     this.#state = state;
+    this.#traffic.restore(state.traffic);
   }
 
   #addToDay(day: number, usd: number): void {

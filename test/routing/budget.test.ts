@@ -176,6 +176,31 @@ describe('RoutingBudgetLedger', () => {
     expect(Math.max(...byDay.values())).toBeGreaterThan(usdPerDay * 0.9);
   });
 
+  it('spends a day of office hours once it has seen one, and keeps back what a nightly batch took', () => {
+    const random = seededRandom(5);
+    const usdPerDay = 50;
+    const times = Array.from({ length: 12 }, (_, day) => {
+      const inOffice = Array.from({ length: 1000 }, () => 8 + 10 * random.uniform());
+      const batch = Array.from({ length: day % 3 === 0 ? 500 : 0 }, () => 22 + random.uniform());
+      return (day < 6 ? inOffice : [...inOffice, ...batch]).map((hour) => (100 + day) * DAY + hour * HOUR);
+    });
+    const ledger = new RoutingBudgetLedger();
+    const days = times.map((day) => {
+      const { byDay, refused } = spend(
+        ledger,
+        { usdPerDay },
+        day.sort((a, b) => a - b),
+        random,
+      );
+      return { spent: [...byDay.values()][0] / usdPerDay, refused };
+    });
+    for (const { spent } of days) expect(spent).toBeLessThan(1.01);
+    for (const { spent } of days.slice(2, 6)) expect(spent).toBeGreaterThan(0.97);
+    // The first batch came as a surprise.
+    expect(days[9].spent).toBeGreaterThan(0.97);
+    expect(days[9].refused).toBeLessThan(5);
+  });
+
   it('takes no night for a sign that few requests will come', () => {
     const ledger = new RoutingBudgetLedger();
     const morning = 100 * DAY + 8 * HOUR;

@@ -25,7 +25,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 22;
+const FOLD_VERSION = 23;
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState extends LearnerParts {

@@ -1,0 +1,102 @@
+import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
+
+const HOUR_MS = 3_600_000;
+const HOURS = 24;
+/** Milliseconds between requests before anything is known: a thousand a day. */
+const PRIOR_INTERVAL_MS = DAY_MS / 1000;
+/** Share of the newest gap in the mean gap: about the last fifty requests count. */
+const INTERVAL_SHARE = 0.02;
+/** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
+const MAX_GAP_MS = HOUR_MS;
+/** Today and a week, so that weekends have their share in what is usual. */
+const DAYS_KEPT = 8;
+/** Share of a usual day that must be seen, or missed, before today is believed to be another kind of day. */
+const PATIENCE = 0.05;
+
+export interface TrafficForecastState {
+  lastRequestAt: number | null;
+  intervalMs: number;
+  /** The UTC day of the very first request, which began before anyone counted. */
+  firstDay: number | null;
+  /** Requests of each hour of the last UTC days that came, in that order. */
+  days: [day: number, hours: number[]][];
+}
+
+/**
+ * How many requests the rest of a UTC day is likely to bring: by the hours of the days before, scaled to what today shows so
+ * far. On the first two days, of which no whole one has gone by, by the pace of the last requests.
+ */
+export class TrafficForecast {
+  #state: TrafficForecastState = {
+    lastRequestAt: null,
+    intervalMs: PRIOR_INTERVAL_MS,
+    firstDay: null,
+    days: [],
+  };
+
+  /** A request came. @param at milliseconds since the epoch */
+  asked(at: number): void {
+    const state = this.#state;
+    if (state.lastRequestAt !== null) {
+      const gap = Math.min(MAX_GAP_MS, Math.max(0, at - state.lastRequestAt));
+      state.intervalMs += INTERVAL_SHARE * (gap - state.intervalMs);
+    }
+    state.lastRequestAt = at;
+    state.firstDay ??= dayOf(at);
+    this.#hoursOf(dayOf(at))[hourOf(at)]++;
+  }
+
+  /** Requests until midnight UTC, at least 1. @param now milliseconds since the epoch */
+  untilMidnight(now: number): number {
+    const { days, firstDay, intervalMs } = this.#state;
+    const today = dayOf(now);
+    const before = days.filter(([day]) => day < today && day !== firstDay).map(([, hours]) => hours);
+    if (before.length === 0) return Math.max(1, leftOfDayMs(now) / Math.max(1, intervalMs));
+    const counted = days.find(([day]) => day === today)?.[1] ?? [];
+    const patience = PATIENCE * mean(before.map(sum));
+    const hour = hourOf(now);
+    const ofHour = (now % HOUR_MS) / HOUR_MS;
+    const like = (hours: readonly number[]) => {
+      const busyness = (from: number) => {
+        const then = sum(hours.slice(from, hour)) + hours[hour] * ofHour;
+        return (sum(counted.slice(from, hour + 1)) + patience) / (then + patience);
+      };
+      // The last hour tells of a rush that the whole day hides.
+      const scale = Math.max(busyness(0), busyness(Math.max(0, hour - 1)));
+      return scale * (hours[hour] * (1 - ofHour) + sum(hours.slice(hour + 1)));
+    };
+    // The busiest: what is kept back too long can still be spent, and for what was spent too soon requests are refused.
+    return Math.max(1, ...before.map(like));
+  }
+
+  state(): TrafficForecastState {
+    return this.#state;
+  }
+
+  restore(state: TrafficForecastState): void {
+    this.#state = state;
+  }
+
+  #hoursOf(day: number): number[] {
+    const { days } = this.#state;
+    const known = days.find(([other]) => other === day);
+    if (known) return known[1];
+    const hours = new Array<number>(HOURS).fill(0);
+    days.push([day, hours]);
+    if (days.length > DAYS_KEPT) days.shift();
+    return hours;
+  }
+}
+
+/** 0 to 23, UTC. */
+function hourOf(time: number): number {
+  return Math.floor((time % DAY_MS) / HOUR_MS);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : sum(values) / values.length;
+}
