@@ -112,7 +112,7 @@ export class Gateway {
       eventLog,
       learner,
       conditions: this.#conditions,
-      tokensPerCharacter: (arm) => learner.knowledge.statistics.tokensPerCharacter(arm),
+      tokensPerByte: (arm) => learner.knowledge.statistics.tokensPerByte(arm),
       random,
       feedbackRequests: new FeedbackRequests(random),
       implicitSignals: this.#implicitSignals,

@@ -57,16 +57,16 @@ export function requestedChoices({ n }: ChatBody): number {
 }
 
 /**
- * Characters of a message, or of a stream's delta, that were generated: text, reasoning, refusal, tool calls. For
+ * UTF-8 bytes of a message, or of a stream's delta, that were generated: text, reasoning, refusal, tool calls. For
  * estimating its tokens where nobody counted them.
  */
-export function generatedCharacters(message: JsonObject): number {
+export function generatedBytes(message: JsonObject): number {
   const texts = [message.content, message.reasoning_content, message.reasoning, message.refusal];
   const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJsonObject) : [];
   for (const call of calls) {
     if (isJsonObject(call.function)) texts.push(call.function.name, call.function.arguments);
   }
-  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? Buffer.byteLength(text) : 0), 0);
 }
 
 /** No request has as many: such a figure is the upstream's mistake, and would spoil every sum that it entered. */

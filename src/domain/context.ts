@@ -23,6 +23,8 @@ export interface RequestProfile {
   needs: Capability[];
   /** Characters of everything that becomes input tokens: messages, tool definitions, schemas. */
   inputCharacters: number;
+  /** The same in UTF-8 bytes, which tell more of its tokens. */
+  inputBytes: number;
   images: number;
   /** Of files and sounds. Absent: none. */
   attached?: AttachedTokens;

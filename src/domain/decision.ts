@@ -75,6 +75,8 @@ export interface Decision {
   tag: string | null;
   needs: string[];
   inputCharacters: number;
+  /** Absent in events of before it was recorded. */
+  inputBytes?: number;
   images: number;
   /** Input tokens that files and sounds are taken to have, by their size. Absent: none. */
   attachedTokens?: number;

@@ -53,7 +53,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
     needs: [...needs],
     images,
     attached: attachedTokens(parts),
-    inputCharacters: inputCharacters(body),
+    ...inputLength(body),
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
     forms: formsAsked(body),
@@ -102,14 +102,18 @@ function wantsSpeech(modalities: unknown): boolean {
   return Array.isArray(modalities) && modalities.includes('audio');
 }
 
-function inputCharacters(body: ChatBody): number {
-  let characters = 0;
+function inputLength(body: ChatBody): Pick<RequestProfile, 'inputCharacters' | 'inputBytes'> {
+  const length = { inputCharacters: 0, inputBytes: 0 };
+  const add = (text: string) => {
+    length.inputCharacters += text.length;
+    length.inputBytes += Buffer.byteLength(text);
+  };
   for (const message of body.messages) {
-    characters += contentText(message.content).length;
-    if (message.tool_calls) characters += JSON.stringify(message.tool_calls).length;
+    add(contentText(message.content));
+    if (message.tool_calls) add(JSON.stringify(message.tool_calls));
   }
   for (const extra of [body.tools, body.functions, body.response_format]) {
-    if (extra) characters += JSON.stringify(extra).length;
+    if (extra) add(JSON.stringify(extra));
   }
-  return characters;
+  return length;
 }

@@ -24,8 +24,8 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** An arm's input tokens per character, as learned so far. */
-  tokensPerCharacter(arm: string): number;
+  /** An arm's input tokens per UTF-8 byte, as learned so far. */
+  tokensPerByte(arm: string): number;
 }
 
 /** What an exchange used, and what that costs by the prices of the arm that was called. */
@@ -42,7 +42,7 @@ export class Exchange {
   readonly decision: Decision;
   readonly attempts: AttemptRecord[] = [];
   #facts: AnswerFacts = NO_FACTS;
-  #characters = 0;
+  #generatedBytes = 0;
   /** The arm of the latest call, unless that failed. */
   #called: Arm | null = null;
   #answering: { arm: Arm; startedAt: number } | null = null;
@@ -132,7 +132,7 @@ export class Exchange {
   /** A piece of the answer has come, or all of it. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#facts = addFacts(this.#facts, piece);
-    this.#characters += piece.characters ?? 0;
+    this.#generatedBytes += piece.generatedBytes ?? 0;
     if (!this.#answering) return;
     // Not left to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
@@ -233,8 +233,8 @@ export class Exchange {
     const usage = estimateUsage({
       reported,
       inputTokens: this.decision.arms.find((explanation) => explanation.arm === arm.id)?.inputTokens ?? 0,
-      characters: this.#characters,
-      tokensPerCharacter: this.#parts.tokensPerCharacter(arm.id),
+      generatedBytes: this.#generatedBytes,
+      tokensPerByte: this.#parts.tokensPerByte(arm.id),
     });
     return { arm, usage, estimated: true, costUsd: costOf(arm.price, usage) };
   }

@@ -6,18 +6,18 @@ export interface UsageEvidence {
   reported: Usage | null;
   /** Tokens that the input was taken to need when the decision was made. */
   inputTokens: number;
-  /** Length of what came of the answer. */
-  characters: number;
+  /** UTF-8 bytes of what came of the answer. */
+  generatedBytes: number;
   /** The arm's own ratio. */
-  tokensPerCharacter: number;
+  tokensPerByte: number;
 }
 
 /**
  * The least that an answer used, so that its cost is not lost: the input, and as many output tokens as its text is
  * long. Reported figures go before estimated ones where they are higher; counts of a stream only ever rise.
  */
-export function estimateUsage({ reported, inputTokens, characters, tokensPerCharacter }: UsageEvidence): Usage {
-  const outputTokens = Math.ceil(characters * tokensPerCharacter);
+export function estimateUsage({ reported, inputTokens, generatedBytes, tokensPerByte }: UsageEvidence): Usage {
+  const outputTokens = Math.ceil(generatedBytes * tokensPerByte);
   if (reported) return { ...reported, outputTokens: Math.max(reported.outputTokens, outputTokens) };
   return { inputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
 }

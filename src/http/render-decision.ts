@@ -25,6 +25,7 @@ export function renderDecision(decision: Decision) {
       tag: decision.tag,
       needs: decision.needs,
       input_characters: decision.inputCharacters,
+      input_bytes: decision.inputBytes ?? null,
       images: decision.images,
       feature_map: decision.featureMap,
     },

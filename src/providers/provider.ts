@@ -32,8 +32,8 @@ export interface AnswerFacts {
 }
 
 export interface ProviderAnswer extends AnswerFacts {
-  /** Length of what was generated: text, reasoning, refusal, tool calls. */
-  characters: number;
+  /** UTF-8 bytes of what was generated: text, reasoning, refusal, tool calls. */
+  generatedBytes: number;
   /** A chat completion in OpenAI's form, as sent to the client. */
   body: Uint8Array;
   /** Names of request fields that this upstream cannot be given. */
@@ -50,8 +50,8 @@ export interface StreamPiece extends Partial<AnswerFacts> {
   bytes: Uint8Array;
   /** True when the event carries the answer itself: text, reasoning, refusal or a part of a tool call. */
   content: boolean;
-  /** Length of what the event carries of the answer; 0 when absent. */
-  characters?: number;
+  /** UTF-8 bytes of what the event carries of the answer; 0 when absent. */
+  generatedBytes?: number;
   /** True for the closing `[DONE]`. */
   done?: boolean;
   /** Of the tool calls that begin with the event; none when absent. */

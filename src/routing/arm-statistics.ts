@@ -1,10 +1,13 @@
 import type { Arm } from '../domain/arm.ts';
 
-/** Tokens per character before anything is known, worth this many characters of evidence. */
-export const PRIOR_TOKENS_PER_CHARACTER = 0.25;
-const PRIOR_CHARACTERS = 2000;
+/**
+ * Tokens per UTF-8 byte before anything is known, worth this many bytes of evidence. Per byte, because tokenisers work on bytes:
+ * per character Chinese has three times as many tokens as English.
+ */
+export const PRIOR_TOKENS_PER_BYTE = 0.25;
+const PRIOR_BYTES = 2000;
 /** Whatever an upstream reports: the figure decides which prompts fit a context window. */
-const MAX_TOKENS_PER_CHARACTER = 1.5;
+const MAX_TOKENS_PER_BYTE = 1.5;
 /** Share of the newest answer in the mean service time: about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
 /** Seconds an answer is taken to need before the first was seen. */
@@ -19,7 +22,7 @@ export interface PricedTokens {
 
 interface ArmSums {
   inputTokens: number;
-  inputCharacters: number;
+  inputBytes: number;
   serviceS: number | null;
   /** Predicted for the arm over decisions in which it was the reference. Tokens: prices change, and are never learned. */
   referenceTokens: PricedTokens;
@@ -33,15 +36,15 @@ export class ArmStatistics {
   #arms = new Map<string, ArmSums>();
 
   /** Tokenisers differ: each arm's own ratio, learned from the usage that its upstream reports. */
-  tokensPerCharacter(arm: string): number {
-    const { inputTokens, inputCharacters } = this.#sums(arm);
-    const ratio = (PRIOR_TOKENS_PER_CHARACTER * PRIOR_CHARACTERS + inputTokens) / (PRIOR_CHARACTERS + inputCharacters);
-    return Math.min(MAX_TOKENS_PER_CHARACTER, ratio);
+  tokensPerByte(arm: string): number {
+    const { inputTokens, inputBytes } = this.#sums(arm);
+    const ratio = (PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens) / (PRIOR_BYTES + inputBytes);
+    return Math.min(MAX_TOKENS_PER_BYTE, ratio);
   }
 
-  learnInput(arm: string, characters: number, tokens: number): void {
+  learnInput(arm: string, bytes: number, tokens: number): void {
     const sums = this.#sums(arm);
-    sums.inputCharacters += characters;
+    sums.inputBytes += bytes;
     sums.inputTokens += tokens;
   }
 
@@ -95,7 +98,7 @@ export class ArmStatistics {
     if (!sums) {
       sums = {
         inputTokens: 0,
-        inputCharacters: 0,
+        inputBytes: 0,
         serviceS: null,
         referenceTokens: { input: 0, cachedInput: 0, output: 0 },
         referenceCount: 0,

@@ -46,7 +46,7 @@ export class Candidates {
     const { policy, statistics, launches, awaitedRatings } = this.#knowledge();
     const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
-    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerCharacter(arm.id));
+    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerByte(arm.id));
     const { load, rateLimits } = this.#conditions;
     const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));

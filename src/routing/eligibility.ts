@@ -6,9 +6,9 @@ const TOKENS_PER_IMAGE = 800;
 
 const TOO_LONG = 'exceed its context window of';
 
-export function estimatedInputTokens(profile: RequestProfile, tokensPerCharacter: number): number {
+export function estimatedInputTokens(profile: RequestProfile, tokensPerByte: number): number {
   const attached = profile.attached?.likely ?? 0;
-  return Math.ceil(profile.inputCharacters * tokensPerCharacter) + profile.images * TOKENS_PER_IMAGE + attached;
+  return Math.ceil(profile.inputBytes * tokensPerByte) + profile.images * TOKENS_PER_IMAGE + attached;
 }
 
 /**

@@ -143,7 +143,7 @@ export class Router {
   }
 
   #common(query: RouteQuery, arms: ArmExplanation[]) {
-    const { needs, inputCharacters, images, choices, attached } = query.profile;
+    const { needs, inputCharacters, inputBytes, images, choices, attached } = query.profile;
     return {
       degraded: null,
       weight: query.weight,
@@ -157,6 +157,7 @@ export class Router {
       tag: query.tag,
       needs,
       inputCharacters,
+      inputBytes,
       images,
       ...(attached && attached.likely > 0 && { attachedTokens: attached.likely }),
       choices,

@@ -78,7 +78,13 @@ describe('contextUnder', () => {
 describe('structure-2', () => {
   it('means these features in this order: a change of any calls for another version', () => {
     expect(STRUCTURE_VERSION).toBe('structure-2');
-    const profile = { needs: ['tools', 'json'] as ('tools' | 'json')[], images: 0, inputCharacters: 900 };
+    const profile = {
+      needs: ['tools', 'json'] as ('tools' | 'json')[],
+      images: 0,
+      inputCharacters: 900,
+
+      inputBytes: 900,
+    };
     const features = structureFeatures('Why is f(2) = 17?\nSay it in 3 words.', {
       profile: { ...profile, maxOutputTokens: null },
       turns: 4,

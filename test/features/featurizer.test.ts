@@ -85,6 +85,18 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(openai.unsupportedForms).toEqual([]);
   });
 
+  it('measures what becomes input tokens, in characters and in UTF-8 bytes', () => {
+    const asked = {
+      ...body({ role: 'system', content: 'Antworte auf Chinesisch.' }, user('你好，世界')),
+      tools: [{ type: 'function', function: { name: 'größe' } }],
+    };
+    const tools = JSON.stringify(asked.tools);
+    expect(requestProfile(asked)).toMatchObject({
+      inputCharacters: 24 + 5 + tools.length,
+      inputBytes: 24 + 5 * 3 + tools.length + 2,
+    });
+  });
+
   it('tags the last user turn, whatever went before', async () => {
     const long = 'x'.repeat(150);
     const before = [user(long), { role: 'assistant', content: long }];

@@ -153,7 +153,7 @@ describe('a failure that an OpenAI upstream tells under a status of success', ()
     expect(() => readCompletion(choice(failed))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
     const whole = { index: 1, message: { content: 'x' }, finish_reason: 'stop' };
-    expect(readCompletion(JSON.stringify({ choices: [failed, whole] })).characters).toBe(1);
+    expect(readCompletion(JSON.stringify({ choices: [failed, whole] })).generatedBytes).toBe(1);
   });
 });
 

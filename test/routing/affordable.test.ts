@@ -10,7 +10,14 @@ it('is ready for a prompt that is written to a cache, for minutes or for an hour
     [false, 0],
     [true, 100_000],
   ] as const) {
-    const profile = { needs: [], images: 0, inputCharacters: 400_000, maxOutputTokens: 10, hourCache };
+    const profile = {
+      needs: [],
+      images: 0,
+      inputCharacters: 400_000,
+      inputBytes: 400_000,
+      maxOutputTokens: 10,
+      hourCache,
+    };
     const cost = costOf(arm.price, { ...usage, hourCacheWriteTokens });
     const worst = worstCaseUsd(arm, profile, 100_000, 10, 1);
     expect(worst).toBeGreaterThan(cost);

@@ -5,12 +5,12 @@ import { armOf } from './support.ts';
 describe('ArmStatistics', () => {
   it('moves from a quarter token per character to what the upstream reports', () => {
     const statistics = new ArmStatistics();
-    expect(statistics.tokensPerCharacter('a')).toBe(0.25);
+    expect(statistics.tokensPerByte('a')).toBe(0.25);
     statistics.learnInput('a', 2000, 1500);
-    expect(statistics.tokensPerCharacter('a')).toBe((500 + 1500) / 4000);
+    expect(statistics.tokensPerByte('a')).toBe((500 + 1500) / 4000);
     for (let i = 0; i < 1000; i++) statistics.learnInput('a', 2000, 1500);
-    expect(statistics.tokensPerCharacter('a')).toBeCloseTo(0.75, 3);
-    expect(statistics.tokensPerCharacter('b')).toBe(0.25);
+    expect(statistics.tokensPerByte('a')).toBeCloseTo(0.75, 3);
+    expect(statistics.tokensPerByte('b')).toBe(0.25);
   });
 
   it('knows a service time from the first answer on, and forgets old ones bit by bit', () => {

@@ -3,10 +3,10 @@ import { estimatedInputTokens, exclusionReason } from '../../src/routing/eligibi
 import { armOf, profileOf } from './support.ts';
 
 describe('estimatedInputTokens', () => {
-  it('is characters times the ratio, rounded up, and 800 an image', () => {
-    expect(estimatedInputTokens(profileOf({ inputCharacters: 0 }), 0.25)).toBe(0);
-    expect(estimatedInputTokens(profileOf({ inputCharacters: 401 }), 0.25)).toBe(101);
-    expect(estimatedInputTokens(profileOf({ inputCharacters: 400, images: 3 }), 0.25)).toBe(100 + 2400);
+  it('is bytes times the ratio, rounded up, and 800 an image', () => {
+    expect(estimatedInputTokens(profileOf({ inputBytes: 0 }), 0.25)).toBe(0);
+    expect(estimatedInputTokens(profileOf({ inputBytes: 401 }), 0.25)).toBe(101);
+    expect(estimatedInputTokens(profileOf({ inputBytes: 400, images: 3 }), 0.25)).toBe(100 + 2400);
   });
 });
 

@@ -141,8 +141,8 @@ describe('Router.decide', () => {
       score: null,
       propensity: null,
     });
-    expect(explained(router, { profile: profileOf({ inputCharacters: 8001 }) }, 'blind')?.excluded).toContain('2001');
-    expect(explained(router, { profile: profileOf({ inputCharacters: 8000 }) }, 'blind')?.excluded).toBeNull();
+    expect(explained(router, { profile: profileOf({ inputBytes: 8001 }) }, 'blind')?.excluded).toContain('2001');
+    expect(explained(router, { profile: profileOf({ inputBytes: 8000 }) }, 'blind')?.excluded).toBeNull();
     expect(explained(router, { allowed: new Set(['small']) }, 'big')?.excluded).toContain('not among');
   });
 
@@ -171,7 +171,7 @@ describe('Router.decide', () => {
     knowledge.statistics.learnInput('blind', 1e9, 1e9);
     expect(explained(router, {}, 'blind')?.inputTokens).toBe(400);
     expect(explained(router, {}, 'small')?.inputTokens).toBe(100);
-    expect(explained(router, { profile: profileOf({ inputCharacters: 2100 }) }, 'blind')?.excluded).toContain('2100');
+    expect(explained(router, { profile: profileOf({ inputBytes: 2100 }) }, 'blind')?.excluded).toContain('2100');
   });
 
   it('names the reason of every arm when none is left', () => {

@@ -242,7 +242,8 @@ export class LearnerState extends LearnerParts {
     const decided = history.find((earlier) => earlier.type === 'decided');
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
-    this.statistics.learnInput(event.arm, decided.decision.inputCharacters, event.usage.inputTokens);
+    const { inputCharacters, inputBytes = inputCharacters } = decided.decision;
+    this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
   }
 
   /** The whole state; `deserialise` gives it back to the bit. */

@@ -2,7 +2,7 @@ import type { Observation } from '../../bandit/policy.ts';
 import type { Price } from '../../domain/arm.ts';
 import { sharedWeights } from '../../domain/ratings.ts';
 import type { RecordedOutcome, RecordedRow } from '../../recorded/recorded-row.ts';
-import { PRIOR_TOKENS_PER_CHARACTER } from '../../routing/arm-statistics.ts';
+import { PRIOR_TOKENS_PER_BYTE } from '../../routing/arm-statistics.ts';
 
 /** The arm that a recorded model is taken for. */
 export interface RecordedArm {
@@ -33,7 +33,7 @@ export function recordedObservations(
     // What was cut off is at least so long; how much longer takes a prediction to say.
     const isWhole = (row.outcome ?? 'ok') === 'ok' && !row.cut;
     const tellsLength = isWhole && (row.choices ?? 1) === 1 && !row.estimated;
-    const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, row.prompt?.length ?? 0) : null;
+    const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, Buffer.byteLength(row.prompt ?? '')) : null;
     if (outputTokens !== null) {
       observations.push({ kind: 'length', arm: arm.id, context, outputTokens, predictedTokens: null, weight: 1 });
     }
@@ -52,16 +52,16 @@ function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { rewa
 
 /**
  * As recorded, else those with which the answer costs at the arm's price what was recorded.
- * @param characters of the prompt, which tell of input tokens that were not recorded @returns null when nothing tells
+ * @param bytes of the prompt, which tell of input tokens that were not recorded @returns null when nothing tells
  */
 export function outputTokensOf(
   { outTokens, inTokens, cost }: RecordedOutcome,
   price: RecordedArm['price'],
-  characters: number,
+  bytes: number,
 ): number | null {
   if (typeof outTokens === 'number') return outTokens > 0 ? outTokens : null;
   if (typeof cost !== 'number' || price.output === 0) return null;
-  const inputTokens = inTokens ?? PRIOR_TOKENS_PER_CHARACTER * characters;
+  const inputTokens = inTokens ?? PRIOR_TOKENS_PER_BYTE * bytes;
   const tokens = (cost * 1e6 - inputTokens * price.input) / price.output;
   return tokens > 0 ? tokens : null;
 }

@@ -1,5 +1,5 @@
 import {
-  generatedCharacters,
+  generatedBytes,
   isJsonObject,
   type JsonObject,
   tokenCount,
@@ -14,7 +14,7 @@ import { toFailure } from './error.ts';
 
 /** A whole answer in OpenAI's form. */
 export interface Completion extends AnswerFacts {
-  characters: number;
+  generatedBytes: number;
   toolCallIds: string[];
   body: JsonObject;
 }
@@ -52,7 +52,7 @@ export function toCompletion(json: string, created: number): Completion {
     choices: [choice],
   };
   if (facts.usage) body.usage = toOpenAIUsage(facts.usage, message.usage);
-  return { ...facts, characters: generatedCharacters(answer), toolCallIds: toolCallIds(answer), body };
+  return { ...facts, generatedBytes: generatedBytes(answer), toolCallIds: toolCallIds(answer), body };
 }
 
 /** OpenAI's word for a stop reason; reasons yet unknown count as a normal end. */

@@ -1,4 +1,4 @@
-import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
+import { generatedBytes, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
@@ -178,7 +178,7 @@ export class StreamTranslator {
   #chunk(delta: JsonObject, finishReason: string | null = null): StreamPiece {
     const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
     const bytes = sseData({ ...this.#frame(), choices: [choice] });
-    return { bytes, content: true, characters: generatedCharacters(delta) };
+    return { bytes, content: true, generatedBytes: generatedBytes(delta) };
   }
 
   #frame(): JsonObject {

@@ -1,5 +1,5 @@
 import {
-  generatedCharacters,
+  generatedBytes,
   isJsonObject,
   type JsonObject,
   tokenCount,
@@ -14,7 +14,7 @@ import type { AnswerFacts } from '../provider.ts';
 export const NO_CHOICES = 'The upstream answered with no choices.';
 
 /** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
-export function readCompletion(json: string): AnswerFacts & { characters: number; toolCallIds: string[] } {
+export function readCompletion(json: string): AnswerFacts & { generatedBytes: number; toolCallIds: string[] } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
     const failure = completion && failureIn(completion);
@@ -28,7 +28,7 @@ export function readCompletion(json: string): AnswerFacts & { characters: number
   if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
   const messages = choices.map(({ message }) => message).filter(isJsonObject);
   return {
-    characters: messages.reduce((sum, message) => sum + generatedCharacters(message), 0),
+    generatedBytes: messages.reduce((sum, message) => sum + generatedBytes(message), 0),
     toolCallIds: messages.flatMap(toolCallIds),
     completionId: stringOrNull(completion.id),
     servedModel: stringOrNull(completion.model),

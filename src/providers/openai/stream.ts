@@ -1,4 +1,4 @@
-import { generatedCharacters, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
+import { generatedBytes, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
 import type { StreamPiece } from '../provider.ts';
@@ -52,7 +52,7 @@ export class StreamReader {
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
       content: deltas.some(carriesContent),
-      characters: deltas.reduce((sum, delta) => sum + generatedCharacters(delta), 0),
+      generatedBytes: deltas.reduce((sum, delta) => sum + generatedBytes(delta), 0),
     };
     const completionId = stringOrNull(chunk.id);
     const servedModel = stringOrNull(chunk.model);

@@ -26,7 +26,7 @@ function begun(choices = 1) {
   const request = { requestId: 'r', arrivedAt: 0, conversation } as unknown as ConstructorParameters<
     typeof Exchange
   >[2];
-  const parts = { clock, metrics, eventLog, conditions, log, tokensPerCharacter: () => 0.25 };
+  const parts = { clock, metrics, eventLog, conditions, log, tokensPerByte: () => 0.25 };
   const exchange = new Exchange('d', decision, request, parts);
   exchange.callStarts(arm);
   return { exchange, metrics, recorded, ...conditions };
@@ -93,7 +93,7 @@ describe('Exchange', () => {
   it('estimates what was used where the upstream did not tell, and says so', async () => {
     const { exchange, recorded } = begun();
     exchange.answeredBy(arm, 0);
-    exchange.received({ bytes: new Uint8Array(0), content: true, characters: 400 });
+    exchange.received({ bytes: new Uint8Array(0), content: true, generatedBytes: 400 });
     exchange.finish('aborted', null);
     expect(recorded).toMatchObject([{ usage: { outputTokens: 100 }, usageEstimated: true }]);
   });

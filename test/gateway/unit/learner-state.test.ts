@@ -65,7 +65,7 @@ function figures({ policy, statistics }: LearnerState): number[] {
     ]),
     ...ARMS.flatMap((arm) => [
       policy.ratingsOf(arm),
-      statistics.tokensPerCharacter(arm),
+      statistics.tokensPerByte(arm),
       statistics.referenceCost(armOf(arm), null),
     ]),
   ];
@@ -169,8 +169,17 @@ describe('LearnerState.fold', () => {
     ]);
     const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
     expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
-    expect(state.statistics.tokensPerCharacter('big')).toBe((500 + 120) / (2000 + 600));
+    // Of an event from before bytes were recorded.
+    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 600));
     expect(state.sequence).toBe(10);
+  });
+
+  it('learns the tokeniser by bytes', () => {
+    const { state } = foldAll([
+      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 1800 }),
+      completed('a'),
+    ]);
+    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 1800));
   });
 
   it('forgets by a reset what the arm had learned, and nothing of others, whatever later comes of older decisions', () => {
