@@ -61,12 +61,38 @@ export function requestedChoices({ n }: ChatBody): number {
  * estimating its tokens where nobody counted them.
  */
 export function generatedBytes(message: JsonObject): number {
-  const texts = [message.content, message.reasoning_content, message.reasoning, message.refusal];
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls.filter(isJsonObject) : [];
-  for (const call of calls) {
-    if (isJsonObject(call.function)) texts.push(call.function.name, call.function.arguments);
+  const {
+    content,
+    reasoning_content: thoughts,
+    reasoning,
+    refusal,
+    function_call: call,
+    tool_calls: calls,
+    audio,
+  } = message;
+  const called = Array.isArray(calls) ? calls.filter(isJsonObject).flatMap((each) => [each.function, each.custom]) : [];
+  // Of sound, its words alone.
+  const spoken = isJsonObject(audio) ? audio.transcript : null;
+  return stringBytes([content, thoughts, reasoning, refusal, call, called, spoken], 'values');
+}
+
+/** Deeper than any body may be; what an upstream sends has no limit of its own. */
+const MAX_NESTING = 200;
+
+/** UTF-8 bytes of all strings within a JSON value. @param counted whether the names of members count, too */
+export function stringBytes(value: unknown, counted: 'values' | 'names and values', nesting = MAX_NESTING): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value !== 'object' || value === null || nesting === 0) return 0;
+  let bytes = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) bytes += stringBytes(item, counted, nesting - 1);
+    return bytes;
   }
-  return texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? Buffer.byteLength(text) : 0), 0);
+  for (const [name, item] of Object.entries(value)) {
+    if (counted === 'names and values') bytes += Buffer.byteLength(name);
+    bytes += stringBytes(item, counted, nesting - 1);
+  }
+  return bytes;
 }
 
 /** No request has as many: such a figure is the upstream's mistake, and would spoil every sum that it entered. */

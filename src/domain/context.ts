@@ -25,11 +25,15 @@ export interface RequestProfile {
   inputCharacters: number;
   /** The same in UTF-8 bytes, which tell more of its tokens. */
   inputBytes: number;
+  /** UTF-8 bytes of whatever else the body holds, attachments left out: some servers make tokens of it, too. Absent: none. */
+  otherBytes?: number;
   images: number;
   /** Of files and sounds. Absent: none. */
   attached?: AttachedTokens;
   /** The client's own limit on output tokens, or null. */
   maxOutputTokens: number | null;
+  /** Tokens of thinking that the client allows. Absent: it says nothing of them. */
+  thinkingTokens?: number;
   /** Answers asked for at once, `n`; 1 where it is not said. */
   choices?: number;
   /** Absent: none. */

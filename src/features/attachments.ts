@@ -12,33 +12,49 @@ const SOUND = { likely: 800, least: 100 };
 const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
 const NOTHING: AttachedTokens = { likely: 0, most: 0 };
 const ADDRESS = /^\s*https?:/i;
+const IMAGE = /^\s*data:image\//i;
 /** Characters of base64 for 3 bytes. */
 const BASE64 = 4 / 3;
 
-/** Input tokens of the files and sounds in a request, by their size. @param parts of its messages' contents */
-export function attachedTokens(parts: readonly JsonObject[]): AttachedTokens {
-  const sum: AttachedTokens = { likely: 0, most: 0 };
+/** What a request has attached to its texts. */
+export interface Attachments {
+  /** Input tokens of the files and sounds, by their size. */
+  tokens: AttachedTokens;
+  /** UTF-8 bytes of what stands in the request itself: of images too, which are counted by their number. */
+  bytes: number;
+}
+
+/** @param parts of the contents of a request's messages */
+export function attachments(parts: readonly JsonObject[]): Attachments {
+  const sum: Attachments = { tokens: { likely: 0, most: 0 }, bytes: 0 };
   for (const part of parts) {
-    const { likely, most } = tokensOf(part);
-    sum.likely += likely;
-    sum.most += most;
+    const data = dataOf(part);
+    const tokens = tokensOf(part, data);
+    sum.tokens.likely += tokens.likely;
+    sum.tokens.most += tokens.most;
+    const isImage = part.type === 'image_url' && IMAGE.test(data);
+    if (isImage || (tokens !== NOTHING && tokens !== FILE_ELSEWHERE)) sum.bytes += Buffer.byteLength(data);
   }
   return sum;
 }
 
-function tokensOf(part: JsonObject): AttachedTokens {
-  if (part.type === 'input_audio') return bySize(stringIn(part.input_audio, 'data'), SOUND);
-  if (part.type === 'text') return NOTHING;
+/** What is attached by a part of a message, or its address; empty where nothing is. */
+function dataOf(part: JsonObject): string {
+  if (part.type === 'input_audio') return stringIn(part.input_audio, 'data');
+  if (part.type === 'file') return stringIn(part.file, 'file_data');
+  return typeof part.type === 'string' && part.type !== 'text' ? stringIn(part[part.type], 'url') : '';
+}
+
+function tokensOf(part: JsonObject, data: string): AttachedTokens {
+  if (part.type === 'input_audio') return bySize(data, SOUND);
   if (part.type === 'file') {
-    const data = stringIn(part.file, 'file_data');
     // Some servers take addresses there.
     const isElsewhere = data === '' || ADDRESS.test(data) || stringIn(part.file, 'file_id') !== '';
     return isElsewhere ? FILE_ELSEWHERE : bySize(data, FILE);
   }
   // Whatever else some servers take (videos, PDF files sent as images); images themselves are counted by their number.
-  const url = typeof part.type === 'string' ? stringIn(part[part.type], 'url') : '';
-  if (part.type !== 'image_url' && ADDRESS.test(url)) return FILE_ELSEWHERE;
-  return /^\s*data:(?!image\/)/i.test(url) ? bySize(url, FILE) : NOTHING;
+  if (part.type !== 'image_url' && ADDRESS.test(data)) return FILE_ELSEWHERE;
+  return /^\s*data:(?!image\/)/i.test(data) ? bySize(data, FILE) : NOTHING;
 }
 
 /** A member of an object, or the text that stands in its place; empty where there is none. */

@@ -6,9 +6,11 @@ import {
   type JsonObject,
   requestedChoices,
   requestedMaxTokens,
+  stringBytes,
+  tokenCount,
 } from '../domain/chat.ts';
 import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
-import { attachedTokens } from './attachments.ts';
+import { attachments } from './attachments.ts';
 
 /** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
 const MAX_CHARACTERS = 4000;
@@ -49,11 +51,16 @@ export function requestProfile(body: ChatBody): RequestProfile {
   if (wantsJson(body.response_format)) needs.add('json');
   if (parts.some((part) => part.type === 'input_audio') || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
+  const attached = attachments(parts);
+  const length = inputLength(body);
+  const thinkingTokens = thinkingBudget(body);
   return {
     needs: [...needs],
     images,
-    attached: attachedTokens(parts),
-    ...inputLength(body),
+    attached: attached.tokens,
+    ...length,
+    otherBytes: Math.max(0, stringBytes(body, 'names and values') - attached.bytes - length.inputBytes),
+    ...(thinkingTokens > 0 && { thinkingTokens }),
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
     forms: formsAsked(body),
@@ -110,10 +117,20 @@ function inputLength(body: ChatBody): Pick<RequestProfile, 'inputCharacters' | '
   };
   for (const message of body.messages) {
     add(contentText(message.content));
-    if (message.tool_calls) add(JSON.stringify(message.tool_calls));
+    for (const calls of [message.tool_calls, message.function_call]) if (calls) add(JSON.stringify(calls));
   }
   for (const extra of [body.tools, body.functions, body.response_format]) {
     if (extra) add(JSON.stringify(extra));
   }
   return length;
+}
+
+/** Tokens of thinking that the client allows beside an answer: Anthropic's, OpenRouter's and Qwen's fields. */
+function thinkingBudget({ thinking, reasoning, thinking_budget: qwens }: ChatBody): number {
+  const allowed = [
+    isJsonObject(thinking) ? thinking.budget_tokens : null,
+    isJsonObject(reasoning) ? reasoning.max_tokens : null,
+    qwens,
+  ];
+  return Math.max(0, ...allowed.map((tokens) => tokenCount(tokens) ?? 0));
 }

@@ -1,6 +1,7 @@
 import { type Arm, HOUR_SURCHARGE } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { GatewayError } from '../domain/errors.ts';
+import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
 
 /** What a request may cost its key at the most. */
 export interface KeyBudget {
@@ -18,6 +19,8 @@ export interface KeyBudget {
 const MAX_LENGTH_RATIO = 4;
 /** Input is an estimate too: texts differ in how they split into tokens, and every message brings a few of its own. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
+/** Roles, names of models, parameters: of what a body holds beside its texts, so much is never input. */
+const IDLE_BYTES = 1000;
 /** Expected output tokens when the learner gives no finite prediction. */
 const UNKNOWN_OUTPUT_TOKENS = 300;
 
@@ -34,8 +37,9 @@ export function worstCaseUsd(
   choices: number,
 ): number {
   const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
+  // Thinking is output, and a limit on all of it counts it in.
   const output = Math.min(
-    profile.maxOutputTokens ?? MAX_LENGTH_RATIO * expected,
+    profile.maxOutputTokens ?? MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0),
     arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
   );
   const { input, cacheWrite, output: outputPrice } = arm.price;
@@ -44,7 +48,8 @@ export function worstCaseUsd(
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
   // No more goes into a model than its context holds.
   const attached = Math.min(mostAttached, arm.contextWindow ?? Number.POSITIVE_INFINITY);
-  const most = INPUT_MARGIN.factor * (inputTokens - likely) + attached + INPUT_MARGIN.tokens;
+  const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, (profile.otherBytes ?? 0) - IDLE_BYTES);
+  const most = INPUT_MARGIN.factor * text + attached + INPUT_MARGIN.tokens;
   const write = profile.hourCache ? cacheWrite * (1 + HOUR_SURCHARGE) : cacheWrite;
   return (most * Math.max(input, write) + outputUsd) / 1e6;
 }

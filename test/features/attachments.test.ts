@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { attachedTokens } from '../../src/features/attachments.ts';
+import { attachments } from '../../src/features/attachments.ts';
 
 /** 30,000 bytes. */
 const DATA = 'A'.repeat(40_000);
@@ -22,7 +22,19 @@ describe('tokens of attachments', () => {
     [{ type: 'input_audio', input_audio: 7 }, 0, 0],
     [{ type: 'file' }, 5000, 50_000],
   ])('%#: likely %i, at most %i', (part, likely, most) => {
-    expect(attachedTokens([part])).toEqual({ likely, most });
-    expect(attachedTokens([part, { type: 'text' }, part])).toEqual({ likely: 2 * likely, most: 2 * most });
+    expect(attachments([part]).tokens).toEqual({ likely, most });
+    expect(attachments([part, { type: 'text' }, part]).tokens).toEqual({ likely: 2 * likely, most: 2 * most });
+  });
+
+  it.each([
+    ['a file', { type: 'file', file: { filename: 'a.pdf', file_data: DATA } }, 40_000],
+    ['a sound', { type: 'input_audio', input_audio: { data: DATA } }, 40_000],
+    ['an image', { type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } }, 40_022],
+    ['a text', { type: 'text', text: DATA }, 0],
+    ['a text in the place of an image', { type: 'image_url', image_url: { url: DATA } }, 0],
+    ['a text in the place of a video', { type: 'video_url', video_url: { url: DATA } }, 0],
+    ['a text beside the id of a file', { type: 'file', file: { file_id: 'file-1', file_data: DATA } }, 0],
+  ])('%s: what stands in the request and is counted so', (_, part, bytes) => {
+    expect(attachments([part]).bytes).toBe(bytes);
   });
 });

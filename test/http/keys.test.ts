@@ -35,6 +35,10 @@ function databaseInFolder() {
   return { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
 }
 
+const USER = { role: 'user', content: 'Hello' };
+const LONG = 'long '.repeat(20_000);
+const imageAt = (url: string) => ({ type: 'image_url', image_url: { url } });
+
 describe('requests per minute', () => {
   it("end in a 429 that says when to come back, and OpenAI's headers tell how many are left", async () => {
     const clock = new ManualClock();
@@ -199,6 +203,23 @@ describe('a budget', () => {
     const narrow = { big: { ...sized.big, context_window: 600 } };
     const other = kept(await start({ usd: 0.001, per: 'day' }, { models: narrow }));
     expect((await chat(other, TEAM, { max_tokens: 80, messages: file(40_000) })).status).toBe(200);
+  });
+
+  it.each([
+    ['a function call', { messages: [{ role: 'assistant', function_call: { name: 'f', arguments: LONG } }, USER] }],
+    ['a name', { messages: [{ ...USER, name: LONG }] }],
+    ['thoughts', { messages: [{ role: 'assistant', content: 'a', reasoning_content: LONG }, USER] }],
+    ['a refusal', { messages: [{ role: 'assistant', content: [{ type: 'refusal', refusal: LONG }] }, USER] }],
+    ['a predicted answer', { prediction: { type: 'content', content: LONG } }],
+    ['a field that nobody knows', { documents: [{ [LONG]: 1 }] }],
+    ['a text in the place of an image', { messages: [USER, { role: 'user', content: [imageAt(LONG)] }] }],
+    ['thinking', { max_tokens: undefined, thinking: { type: 'enabled', budget_tokens: 60_000 } }],
+  ])('sets aside what may be input without standing in a text, and thinking: %s', async (_, fields) => {
+    const sighted = { big: { ...models.big, capabilities: ['vision'] } };
+    const gateway = kept(await start({ usd: 0.03, per: 'day' }, { models: sighted }));
+    expect((await chat(gateway, TEAM, { max_tokens: 80 })).status).toBe(200);
+    const refused = await chat(gateway, TEAM, { max_tokens: 80, ...fields });
+    expect([refused.status, refused.json.error.code]).toEqual([429, 'insufficient_quota']);
   });
 
   it('leaves out the arms that do not fit into it any more, and says so; cheap ones still serve', async () => {
