@@ -16,11 +16,16 @@ export function hashKey(key: string): Buffer {
 
 /**
  * The key that a request came with; null where the gateway asks for none.
+ * @param corsOrigins whose pages may use a gateway without keys, whatever name they call it by
  * @throws GatewayError 401, or 403 for a page that was made to look like one of this machine's
  */
-export function authenticate(request: FastifyRequest, keys: readonly HashedKey[]): KeyLimits | null {
+export function authenticate(
+  request: FastifyRequest,
+  keys: readonly HashedKey[],
+  corsOrigins: readonly string[] = [],
+): KeyLimits | null {
   if (keys.length === 0) {
-    refuseRebound(request);
+    refuseRebound(request, corsOrigins);
     return null;
   }
   const match = /^Bearer\s+(\S+)\s*$/i.exec(request.headers.authorization ?? '');
@@ -68,12 +73,13 @@ export function isFromThisMachine({ headers }: FastifyRequest): boolean {
 
 /**
  * Any page may have its own name lead to this machine (DNS rebinding): its browser then takes the gateway for the page's
- * own server, and the page could spend the operator's money and read the answers. Clients that are no pages tell no
- * origin.
+ * own server, and the page could spend the operator's money and read the answers. Clients that are no pages tell neither
+ * origin nor referrer; a page may hide what it is: Firefox then says `null`, and of a GET a browser may tell neither.
  * @throws GatewayError 403
  */
-function refuseRebound({ headers }: FastifyRequest): void {
-  if (headers.origin === undefined || !isOwnOrigin(headers) || isLoopback(hostName(headers))) return;
+function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
+  const page = headers.origin ?? headers.referer;
+  if (page === undefined || corsOrigins.includes(page) || isLoopback(hostName(headers))) return;
   throw new GatewayError(
     403,
     `A page of ${headers.host} asks. Without auth.keys in the config the gateway serves no pages but those of this machine.`,

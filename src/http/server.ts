@@ -58,7 +58,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   server.register(async (guarded) => {
     await registerCors(guarded, parts.corsOrigins);
     const authenticateClient = hook((request) => {
-      request.gatewayKey = authenticate(request, parts.keys());
+      request.gatewayKey = authenticate(request, parts.keys(), parts.corsOrigins);
     });
     guarded.addHook('onRequest', authenticateClient);
     chatRoutes(guarded, parts);

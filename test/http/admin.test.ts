@@ -392,13 +392,21 @@ describe('/admin/models', () => {
     }
     expect(await ask(own, { origin: own.url })).toBe(200);
     // A page whose name was made to lead to this machine: fetch would not send another host.
-    const rebound = (path: string) =>
-      sendBytes(
-        own.url,
-        `POST ${path} HTTP/1.1\r\nhost: evil.example:81\r\norigin: http://evil.example:81\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-      );
+    const rebound = async (path: string, page: string, to: TestGateway = own) => {
+      const bytes = `${path} HTTP/1.1\r\nhost: evil.example:81\r\n${page}connection: close\r\ncontent-length: 0\r\n\r\n`;
+      return parseAnswer(await sendBytes(to.url, bytes)).status;
+    };
     for (const path of ['/v1/chat/completions', '/v1/route', '/feedback', '/admin/models']) {
-      expect(parseAnswer(await rebound(path)).status).toBe(403);
+      expect(await rebound(`POST ${path}`, 'origin: http://evil.example:81\r\n')).toBe(403);
+      // Firefox, where the page asks it to hide from where it asks.
+      expect(await rebound(`POST ${path}`, 'origin: null\r\n')).toBe(403);
     }
+    expect(await rebound('GET /v1/models', 'referer: http://evil.example:81/page\r\n')).toBe(403);
+    // A program that calls the gateway by another name, through a proxy for instance, is no page.
+    expect(await rebound('GET /v1/models', '')).toBe(200);
+    const config = { server: { port: 0, cors_origins: ['https://chat.example.com'] } };
+    const opened = kept(await startTestGateway({ config }));
+    expect(await rebound('GET /v1/models', 'origin: https://chat.example.com\r\n', opened)).toBe(200);
+    expect(await rebound('GET /v1/models', 'origin: http://evil.example:81\r\n', opened)).toBe(403);
   });
 });
