@@ -54,6 +54,10 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     if (request.is404) throw notFound(server, request);
   });
   server.addHook('onRequest', prepareRequest);
+  // Preflights that no origin may make come this way, from the CORS plugin.
+  server.setNotFoundHandler((request) => {
+    throw notFound(server, request);
+  });
   healthRoutes(server, parts);
   server.register(async (guarded) => {
     await registerCors(guarded, parts.corsOrigins);

@@ -53,6 +53,10 @@ describe('server.cors_origins', () => {
       const answer = await preflight(gateway, path);
       expect([path, answer.status >= 400, allowed(answer)]).toEqual([path, true, null]);
     }
+    for (const path of ['/admin/models', '/nope', '/']) {
+      const { error } = (await preflight(gateway, path)).json;
+      expect([path, error?.type]).toEqual([path, 'invalid_request_error']);
+    }
     const answer = await get(`${gateway.url}/admin/models`, asPage);
     expect([answer.status, allowed(answer)]).toEqual([200, null]);
   });
