@@ -172,6 +172,11 @@ export class Gateway {
     return this.#serving.config;
   }
 
+  /** How many models can be called now. */
+  get callableModels(): number {
+    return this.#serving.runtime.arms.length;
+  }
+
   get store(): EventStore {
     return this.#recording.store;
   }

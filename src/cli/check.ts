@@ -1,24 +1,25 @@
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';
 import { refuseOpenGateway } from '../wiring/keys.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { checkEmbedding } from './check-embedding.ts';
+import { loadWithOverrides } from './load-with-overrides.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
 export function check(file: string): void {
   try {
-    const loaded = loadConfig(file, process.env);
+    const loaded = loadWithOverrides(file, process.env);
     refuseOpenGateway(loaded.config);
     const embedding = checkEmbedding(loaded.config);
     const warmStart = loaded.config.learning.warm_start
       ? openWarmStart(loaded.config, buildFeaturizer(loaded.config))
       : null;
     const arms = enabledArms(loaded);
-    console.log(`${file} is valid: ${loaded.config.models.length} models, ${arms.length} of them can be called.`);
+    const { length: models } = loaded.config.models;
+    console.log(`${file} is valid: ${models} model${models === 1 ? '' : 's'}, of which ${arms.length} can be called.`);
     for (const arm of arms) {
       const able = arm.capabilities.length > 0 ? arm.capabilities.join(', ') : 'text only';
       console.log(

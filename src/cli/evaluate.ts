@@ -35,11 +35,14 @@ const TITLES = new Map<string, string>([
 
 /** `mixllm evaluate`: how good the predictions are, on held-out recorded outcomes, beside simple ways of choosing. */
 export async function evaluate(options: EvaluateOptions): Promise<void> {
-  const names = options.predictors ?? [...TITLES.keys()];
-  const unknown = names.filter((name) => !TITLES.has(name));
+  const asked = options.predictors?.flatMap((names) => names.split(',')) ?? [...TITLES.keys()];
+  const unknown = asked.filter((name) => !TITLES.has(name));
   if (unknown.length > 0) {
     throw new Error(`There is no predictor ${unknown.join(', ')}; there are: ${[...TITLES.keys()].join(', ')}.`);
   }
+  // A figure says nothing without them.
+  const baselines = [...PREDICTORS.filter(({ isBaseline }) => isBaseline).map(({ name }) => name), ...POINTS];
+  const names = [...new Set([...asked, ...baselines])];
   await tellLeftOutOf(options.data);
   // A folder that cannot be written to is found out before the work.
   if (options.out) await mkdir(options.out, { recursive: true });

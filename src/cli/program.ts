@@ -105,7 +105,10 @@ function addEvaluation(program: Command): void {
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
     .option('--seeds <number>', 'random splits; fewer than 24 mislead', seeds, 24)
     .option('--split <share>', 'share of the queries to learn from', share, 0.8)
-    .option('--predictors <name...>', 'only these; mixllm is what the gateway does')
+    .option(
+      '--predictors <name...>',
+      'of the predictors only these, beside all baselines; mixllm is what the gateway does',
+    )
     .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./evaluate.ts')).evaluate(options));

@@ -2,10 +2,9 @@ import { existsSync, statSync } from 'node:fs';
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { ConfigError } from '../config/config-error.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import type { Environment } from '../config/variables.ts';
 import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
+import { loadWithOverrides } from './load-with-overrides.ts';
 import { LogOutput } from './log-output.ts';
 import { watchFile } from './watch-file.ts';
 
@@ -25,7 +24,7 @@ export async function serve(file: string): Promise<void> {
     const listening = stopOnSignals(gateway, log, stopReloading);
     const address = await gateway.listen();
     listening();
-    log.info({ config: file, models: loaded.config.models.length }, `MixLLM Gateway listens on ${address}/v1`);
+    log.info({ config: file, models: gateway.callableModels }, `MixLLM Gateway listens on ${address}/v1`);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
     const hints = [
@@ -36,23 +35,6 @@ export async function serve(file: string): Promise<void> {
     // Not by exit code alone: a half-started gateway may hold timers.
     process.exit(1);
   }
-}
-
-/** HOST and PORT go before the file, as container platforms expect. */
-function loadWithOverrides(file: string, environment: Environment): LoadedConfig {
-  const loaded = loadConfig(file, environment);
-  const { PORT } = environment;
-  // Kubernetes' secrets and `echo` end in a line break; URLs put an IPv6 address into brackets.
-  const host = environment.HOST?.trim().replace(/^\[(.*)\]$/, '$1');
-  if (host) loaded.config.server.host = host;
-  if (PORT) {
-    const port = Number(PORT);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new ConfigError('The environment', [`PORT: found "${PORT}"; expected a number from 0 to 65535`]);
-    }
-    loaded.config.server.port = port;
-  }
-  return loaded;
 }
 
 /** A pipe is read once, at the start: to open it again would hold everybody up until somebody writes to it. */

@@ -239,7 +239,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db')
+        .regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db (PostgreSQL is not there yet)')
         .default('sqlite:data/mixllm.db'),
       keep_days: z.number().int().min(32, '32 or more: budgets of a month are counted from the log').optional(),
     })

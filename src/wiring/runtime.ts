@@ -34,7 +34,10 @@ export function buildRuntime(
   const { config } = loaded;
   const arms = enabledArms(loaded);
   if (arms.length === 0) throw noModel(loaded);
-  const reference = referenceArm(config, arms, parts.log);
+  const reference = referenceArm(config, arms);
+  if (config.routing.reference && reference !== config.routing.reference && reference !== before?.runtime.reference) {
+    parts.log.warn(`The reference model "${config.routing.reference}" is off; "${reference}" takes its place.`);
+  }
   const { latency, targets, stickiness } = config.routing;
   const { tries, budget_usd: budgetUsd } = config.learning.launch;
   const budget = budgetTarget(targets.budget);
@@ -72,18 +75,16 @@ export function buildRuntime(
 }
 
 /** The configured one, or the dearest of those that can be called. */
-function referenceArm(config: Config, arms: Runtime['arms'], log: Logger): string {
+function referenceArm(config: Config, arms: Runtime['arms']): string {
   const { reference } = config.routing;
   if (arms.some(({ id }) => id === reference)) return reference as string;
-  const dearest = arms.reduce((a, b) => (b.price.output > a.price.output ? b : a)).id;
-  if (reference) log.warn(`The reference model "${reference}" is off; "${dearest}" takes its place.`);
-  return dearest;
+  return arms.reduce((a, b) => (b.price.output > a.price.output ? b : a)).id;
 }
 
 function noModel(loaded: LoadedConfig): StartError {
   const variables = [...new Set(loaded.missingKeys.values())];
   const ways = variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key, and a model of it';
   return new StartError(
-    `No model can be called: no provider has its key. ${ways}, or see it work without any key: npm run demo`,
+    `No model can be called: no provider has its key. ${ways}, or see it work without any key: mixllm demo (npm run demo)`,
   );
 }

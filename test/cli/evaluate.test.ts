@@ -110,11 +110,16 @@ describe('mixllm evaluate', () => {
     }
   });
 
-  it('measures the asked predictors alone', async () => {
-    const text = await mixllm('evaluate', '--data', four, '--seeds', '1', '--json', '--predictors', 'oracle', 'mixllm');
-    const names = JSON.parse(text).datasets[0].results.map(({ name }: { name: string }) => name);
-    expect(names.sort()).toEqual(['mixllm', 'oracle']);
-  });
+  it.each([[['ridge-1000', 'coupled']], [['ridge-1000,coupled']]])(
+    'measures the asked predictors, %o, beside all baselines',
+    async (asked) => {
+      const text = await mixllm('evaluate', '--data', four, '--seeds', '1', '--json', '--predictors', ...asked);
+      const names = JSON.parse(text).datasets[0].results.map(({ name }: { name: string }) => name);
+      const points = ['best-single', 'cheapest', 'random'];
+      const curves = ['static-mix', 'task-label', 'knn', 'oracle', 'shuffled'];
+      expect(names.sort()).toEqual([...points, ...curves, 'coupled', 'ridge-1000'].sort());
+    },
+  );
 
   it('takes no more splits than a list of jobs can hold', async () => {
     const exit = vi.spyOn(process, 'exit').mockImplementation(() => {

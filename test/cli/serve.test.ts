@@ -256,6 +256,13 @@ describe('mixllm serve', () => {
 });
 
 describe('mixllm check', () => {
+  it('goes by HOST and PORT as the start does', () => {
+    for (const environment of [{ HOST: '0.0.0.0' }, { PORT: 'http' }]) {
+      expect(mixllm(['check'], { OPENAI_API_KEY: 'x', ...environment }).status).toBe(1);
+    }
+    expect(mixllm(['check'], { OPENAI_API_KEY: 'x', PORT: '8081' }).status).toBe(0);
+  });
+
   it('tells what a config means, and what is wrong with a bad one', () => {
     const good = mixllm(['check'], { OPENAI_API_KEY: 'sk-secret' });
     expect([good.status, good.stderr]).toEqual([0, '']);
