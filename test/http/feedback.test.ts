@@ -63,6 +63,12 @@ describe('ratings', () => {
     }
   });
 
+  it('say what is missing', async () => {
+    const gateway = kept(await startTestGateway());
+    const refused = await rate(gateway, { score: 1 } as never);
+    expect([refused.status, refused.json.error.message]).toEqual([400, '"id": it is missing']);
+  });
+
   it('of one source replace each other; an idempotency key counts once; two sources share the weight of one', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));

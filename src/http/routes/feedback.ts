@@ -61,5 +61,7 @@ function validRating(value: unknown): z.infer<typeof ratingBody> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const param = issue.path.join('.') || null;
-  throw invalidRequest(param ? `"${param}": ${issue.message}` : issue.message, param);
+  // Zod says of what is not there that it is of the wrong type.
+  const told = issue.message.endsWith('received undefined') ? 'it is missing' : issue.message;
+  throw invalidRequest(param ? `"${param}": ${told}` : told, param);
 }
