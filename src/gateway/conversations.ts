@@ -150,12 +150,12 @@ export class Conversation {
     return tokens > 0 && this.#terms.clock.monotonic() - at < CACHE_LIFETIME_MS;
   }
 
-  /** The arm whose tool calls the last messages answer. */
+  /** The arm whose tool calls have their results since the last answer; a message of the user may follow (screenshots do). */
   #caller(): StayWith | null {
     const { messages } = this.#turn;
-    const asked = messages.findLastIndex(({ role }) => role !== 'tool' && role !== 'function') + 1;
-    if (asked === messages.length) return null;
-    const results = messages.slice(asked, asked + MAX_TOOL_CALLS);
+    const asked = messages.findLastIndex(isAnswer) + 1;
+    const results = messages.slice(asked).filter(isResult).slice(0, MAX_TOOL_CALLS);
+    if (results.length === 0) return null;
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
     // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
@@ -238,4 +238,9 @@ function shortened(_: string, value: unknown): unknown {
 
 function isAnswer({ role }: ChatMessage): boolean {
   return role === 'assistant';
+}
+
+/** Of a tool call, or of a function's, as calls of tools were once named. */
+function isResult({ role }: ChatMessage): boolean {
+  return role === 'tool' || role === 'function';
 }

@@ -271,7 +271,8 @@ describe('a loop of tool calls', () => {
     expect(await route(forgetful, {})).toMatchObject({ model: 'right', chosenBy: 'tool_calls' });
     expect(await route(forgetful, {}, 'b')).toMatchObject({ model: 'cheap', chosenBy: 'score' });
     // Answered, the loop is over.
-    expect((await route([...forgetful, { role: 'user', content: 'Thanks' }], {})).chosenBy).toBe('score');
+    const answer: Message = { role: 'assistant', content: 'It is 42.' };
+    expect((await route([...forgetful, answer, { role: 'user', content: 'Thanks' }], {})).chosenBy).toBe('score');
     const without = { 'x-mixllm-models': 'cheap,left' };
     expect(await route(forgetful, without)).toMatchObject({ model: 'cheap', chosenBy: 'score' });
   });

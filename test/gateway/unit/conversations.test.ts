@@ -56,6 +56,16 @@ describe('Conversations', () => {
     expect(lookedAt.mock.calls.length).toBeLessThan(1000);
   });
 
+  it('goes on with a loop where a message of the user follows the results, and no further than to the answer', () => {
+    const of = setUp('off');
+    of([user('one')]).called(A, ['call_0']);
+    const loop = [user('one'), asked('call_0'), result('call_0')];
+    const caller = (...more: ChatMessage[]) => of([...loop, ...more]).recall().stayWith?.arm;
+    expect(caller(user('the screenshot'))).toBe('a');
+    expect(caller({ role: 'system', content: 'Mind the time.' }, user('the screenshot'))).toBe('a');
+    expect(caller(said('Done.'), user('two'))).toBeUndefined();
+  });
+
   it('ends a loop without ids by the arm of the session', () => {
     const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
     for (const stickiness of ['price', 'strict'] as const) {
