@@ -46,8 +46,9 @@ export class AdaptiveLinearModel {
     return this.#candidates[0].weightOf(arm);
   }
 
-  setPriors(priors: ReadonlyMap<string, ArmPrior>): void {
-    for (const candidate of this.#candidates) candidate.setPriors(priors);
+  /** As CoupledLinearModel. */
+  setPriors(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
+    for (const candidate of this.#candidates) candidate.setPriors(priors, other);
     this.#choose();
   }
 

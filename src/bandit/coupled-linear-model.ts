@@ -60,7 +60,7 @@ export class CoupledLinearModel {
   readonly #ownPrecision: Vector;
   readonly #levelLoadings: boolean;
   readonly #refreshEvery: number;
-  readonly #defaultPriorMean: Vector;
+  #otherPrior: ArmPrior;
   readonly #arms = new Map<string, CoupledArm>();
   /** In the order of their ids; null once another arm has come. */
   #sorted: readonly CoupledArm[] | null = null;
@@ -77,7 +77,7 @@ export class CoupledLinearModel {
     this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
     this.#levelLoadings = options.levelLoadings ?? false;
     this.#refreshEvery = options.refreshEvery ?? 1;
-    this.#defaultPriorMean = defaultPriorMean;
+    this.#otherPrior = { mean: defaultPriorMean };
     this.#shared = new SharedPart(precisions(dimensions, options.noiseVariance, options.sharedVariance));
     this.#predictor = new ArmPredictor(this.#shared, options.noiseVariance);
     this.#direction = new Float64Array(dimensions);
@@ -105,15 +105,14 @@ export class CoupledLinearModel {
     return -0.5 * (weight * Math.log(this.noiseVariance) + logDeterminants + unexplained / this.noiseVariance);
   }
 
-  /** Sets the priors of the given arms; all others get the default. Does nothing, to the bit, when nothing differs. */
-  setPriors(priors: ReadonlyMap<string, ArmPrior>): void {
+  /** @param priors of some arms @param other of all others. Does nothing, to the bit, when nothing differs. */
+  setPriors(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
+    this.#otherPrior = other;
     const changed: CoupledArm[] = [];
     for (const id of new Set([...this.#arms.keys(), ...priors.keys()])) {
-      const { mean, interceptVariance } = priors.get(id) ?? { mean: this.#defaultPriorMean };
-      const ownPrecision = Float64Array.from(this.#ownPrecision);
-      if (interceptVariance !== undefined) ownPrecision[0] = this.noiseVariance / interceptVariance;
+      const prior = priors.get(id) ?? other;
       const arm = this.#arm(id);
-      if (setPrior(arm, mean, ownPrecision)) changed.push(arm);
+      if (setPrior(arm, prior.mean, this.#precisionOf(prior))) changed.push(arm);
     }
     if (changed.length > 0) this.#solveAgain(changed);
   }
@@ -294,10 +293,17 @@ export class CoupledLinearModel {
     return this.#sorted;
   }
 
+  /** Diagonal of P1. */
+  #precisionOf({ interceptVariance }: ArmPrior): Vector {
+    const precision = Float64Array.from(this.#ownPrecision);
+    if (interceptVariance !== undefined) precision[0] = this.noiseVariance / interceptVariance;
+    return precision;
+  }
+
   #arm(id: string): CoupledArm {
     let arm = this.#arms.get(id);
     if (!arm) {
-      arm = newArm(this.#defaultPriorMean, this.#ownPrecision);
+      arm = newArm(this.#otherPrior.mean, this.#precisionOf(this.#otherPrior));
       arm.loading = this.#loadingOf(arm);
       this.#arms.set(id, arm);
       this.#sorted = null;

@@ -61,7 +61,8 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Prior mean quality per arm on [0, 1]; arms not named get the common level.
+   * Prior mean quality per arm on [0, 1]; arms not named get the common level, and where others are named an own intercept that
+   * is as good as unknown (`QualityPriors.ofOthers`).
    * @param slopes prior mean slopes of some of the arms: length d, the first 0
    * @param likened arms that have the prior of another: their own intercept is as wide as a launched arm's
    */
@@ -71,7 +72,7 @@ export class LinearPolicy implements Policy {
     likened: ReadonlySet<string> = new Set(),
   ): void {
     this.#priors.set(levels, slopes, likened);
-    this.#quality.setPriors(this.#priors.all());
+    this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
   }
 
   /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
@@ -95,7 +96,7 @@ export class LinearPolicy implements Policy {
   /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
   launch(arm: string, priorMean: Float64Array): void {
     this.#priors.launch(arm, priorMean);
-    this.#quality.setPriors(this.#priors.all());
+    this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
   }
 
   /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
@@ -221,7 +222,7 @@ export class LinearPolicy implements Policy {
     this.#priors.forgetLaunch(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
-    this.#quality.setPriors(this.#priors.all());
+    this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
   }
 
   /** Output tokens that the length model expects before the arm's running correction. @param context length d */

@@ -2,6 +2,9 @@ import { allFinite } from '../util/linear-algebra.ts';
 import type { ArmPrior } from './coupled-linear-model.ts';
 import { LAUNCH } from './defaults.ts';
 
+/** So wide that a level on [0, 1] is as good as unknown. */
+const FORGOTTEN_VARIANCE = 10;
+
 /**
  * What is expected of the arms' quality before they are rated: by the config, and of arms that were launched by what was
  * known when they came. Coefficients have length d, the level on [0, 1] first.
@@ -53,6 +56,15 @@ export class QualityPriors {
 
   forgetLaunch(arm: string): void {
     this.#launched.delete(arm);
+  }
+
+  /**
+   * Of arms that the config does not name, where it names any: they were taken out of it. What was expected of them is not
+   * known any more, so their level tells nothing of the others; what they say of the slopes stays.
+   */
+  ofOthers(): ArmPrior {
+    const mean = this.ofUnnamed();
+    return this.#levels.size === 0 ? { mean } : { mean, interceptVariance: FORGOTTEN_VARIANCE };
   }
 
   /** Of every arm that is named or was launched. */

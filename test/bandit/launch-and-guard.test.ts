@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CoupledLinearModel } from '../../src/bandit/coupled-linear-model.ts';
-import { LAUNCH, QUALITY_MODELS } from '../../src/bandit/defaults.ts';
+import { LAUNCH, PRIOR_QUALITY, QUALITY_MODELS } from '../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { NothingAffordable } from '../../src/bandit/policy.ts';
 import { goodEnough } from '../../src/bandit/quality-guard.ts';
@@ -84,7 +84,13 @@ describe('LinearPolicy', () => {
     }
     const level = policy.priorAsGood('a');
     policy.launch('new', level);
-    policy.setPriorQualities(new Map([['general', level[0]]]));
+    policy.setPriorQualities(
+      new Map([
+        ['a', PRIOR_QUALITY.level],
+        ['b', PRIOR_QUALITY.level],
+        ['general', level[0]],
+      ]),
+    );
     const ids = ['a', 'new', 'general'];
     const [known, launched] = predictions(policy, ids, Float64Array.of(1, 0, 0));
     expect(launched.quality).toBeCloseTo(known.quality, 10);

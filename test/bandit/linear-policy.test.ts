@@ -69,6 +69,7 @@ describe('LinearPolicy, thompson', () => {
       new Map([
         ['b', 0.9],
         ['c', 0.85],
+        ['dear', 0.85],
         ['hopeless', 0.1],
       ]),
     );
@@ -160,6 +161,42 @@ describe('LinearPolicy, ucb and none', () => {
   it('takes the first of equals', () => {
     const offers = [offer({ arm: 'x', price: 1 }), offer({ arm: 'ref', price: 1 })];
     expect(new LinearPolicy(3).decide(inputOf({ offers, context: X })).chosen).toBe(0);
+  });
+});
+
+describe('LinearPolicy, priors', () => {
+  it('lets the level of an arm that nobody names any more say nothing of the others, but its slopes', () => {
+    const policy = new LinearPolicy(3);
+    const levels = new Map([
+      ['small', 0.35],
+      ['mid', 0.5],
+      ['new', 0.6],
+    ]);
+    policy.setPriorQualities(levels);
+    const alternating = (i: number) => Float64Array.of(1, i % 2 === 0 ? 1 : -1, 0);
+    const teach = (arm: string, level: number, ratings: number) => {
+      for (let i = 0; i < ratings; i++) {
+        const context = alternating(i);
+        policy.learn({ kind: 'quality', arm, context, reward: level + 0.1 * context[1], weight: 1 });
+      }
+    };
+    teach('small', 0.35, 200);
+    teach('mid', 0.5, 20);
+    const seen = () => predictions(policy, ['small', 'mid', 'new'], X).map(({ quality }) => quality);
+    const [, mid, fresh] = seen();
+    levels.delete('small');
+    policy.setPriorQualities(levels);
+    const [, midAfter, freshAfter] = seen();
+    // By the common level of 0.85 the removed arm would be half a point worse than expected, and all others with it.
+    expect(Math.abs(midAfter - mid)).toBeLessThan(0.02);
+    expect(Math.abs(freshAfter - fresh)).toBeLessThan(0.02);
+    const slope = (arm: string) => {
+      const [up, down] = [alternating(0), alternating(1)].map((x) => predictions(policy, [arm], x)[0].quality);
+      return (up - down) / 2;
+    };
+    expect(slope('new')).toBeGreaterThan(0.03);
+    policy.setPriorQualities(new Map([...levels, ['small', 0.35]]));
+    expect(seen().slice(1)).toEqual([expect.closeTo(mid, 12), expect.closeTo(fresh, 12)]);
   });
 });
 

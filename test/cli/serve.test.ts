@@ -257,7 +257,7 @@ describe('mixllm serve', () => {
 
 describe('mixllm check', () => {
   it('goes by HOST and PORT as the start does', () => {
-    for (const environment of [{ HOST: '0.0.0.0' }, { PORT: 'http' }]) {
+    for (const environment of [{ HOST: '0.0.0.0' }, { PORT: 'http' }] as Record<string, string>[]) {
       expect(mixllm(['check'], { OPENAI_API_KEY: 'x', ...environment }).status).toBe(1);
     }
     expect(mixllm(['check'], { OPENAI_API_KEY: 'x', PORT: '8081' }).status).toBe(0);
