@@ -96,6 +96,15 @@ export class Breakers {
     };
   }
 
+  /** The arm is gone, or another upstream stands behind it: calls that began before say nothing of it any more. */
+  forget(arm: string): void {
+    const breaker = this.#breakers.get(arm);
+    if (!breaker) return;
+    breaker.openings++;
+    this.#close(arm, breaker);
+    this.#breakers.delete(arm);
+  }
+
   #close(arm: string, breaker: Breaker): void {
     breaker.cancelWait();
     breaker.failures = 0;

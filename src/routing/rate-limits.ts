@@ -47,6 +47,11 @@ export class RateLimits {
     if (limit && startedAt >= limit.refusedAt) this.#limits.delete(arm);
   }
 
+  /** The arm is gone, or another upstream stands behind it. */
+  forget(arm: string): void {
+    this.#limits.delete(arm);
+  }
+
   /** Seconds until a call is expected to be taken; 0 for an arm without a limit. */
   waitSeconds(arm: string): number {
     const limit = this.#limits.get(arm);

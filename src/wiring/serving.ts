@@ -125,8 +125,24 @@ export class Serving {
       if (!problem) continue;
       this.#parts.log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
     }
+    this.#forgetUpstreamsOf(previous);
     this.#retireProviders(previous);
     this.#introduceArms();
+  }
+
+  /** That an upstream failed, or asked for a pause, says nothing of the one that now stands behind the same arm. */
+  #forgetUpstreamsOf(previous: Runtime): void {
+    const { conditions, metrics } = this.#parts;
+    for (const { id, provider, upstreamModel } of previous.arms) {
+      const now = this.#runtime.arms.find((arm) => arm.id === id);
+      const isSame =
+        now?.upstreamModel === upstreamModel &&
+        this.#runtime.providers.get(now.provider) === previous.providers.get(provider);
+      if (isSame) continue;
+      conditions.breakers.forget(id);
+      conditions.rateLimits.forget(id);
+      if (!now) metrics.end(id);
+    }
   }
 
   /** New arms among known ones begin with the launch recipe. */

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import type { LoadedConfig } from '../../src/config/load.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, send, startTestGateway } from '../support/gateway.ts';
+import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
+
+const kept = cleanup();
+
+/** `small` is down, or asks for a pause; `big` is well. */
+async function start(status: number, headers: Record<string, string> = {}) {
+  const down = kept(
+    await startRawUpstream((response) => {
+      response.writeHead(status, { 'content-type': 'application/json', ...headers });
+      response.end('{"error":{"message":"not now"}}');
+    }),
+  );
+  const well = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+  const config = { resilience: { retries: 0, breaker: { failures: 2, cooldown_s: 600 } } };
+  const gateway = kept(await startTestGateway({ urls: { big: well.url, small: down.url }, config }));
+  const chat = () => send(`${gateway.url}/v1/chat/completions`, ask('x', { model: 'auto:0' }));
+  for (let i = 0; i < 3; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
+  const reload = (models: (before: LoadedConfig['config']['models']) => LoadedConfig['config']['models']) => {
+    const { config: before } = gateway.gateway;
+    gateway.gateway.reload({ config: { ...before, models: models(before.models) }, missingKeys: new Map() });
+  };
+  const small = async () => {
+    const { json } = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:0' }));
+    return json.models.find(({ model }: { model: string }) => model === 'small');
+  };
+  return { gateway, chat, reload, small };
+}
+
+describe('a model that another upstream stands behind', () => {
+  it.each([
+    ['another provider', { provider: 'big' }],
+    ['another model of it', { model: 'small-2' }],
+  ])('is judged by that one, not by failures of the old: %s', async (_, change) => {
+    const { gateway, reload, small } = await start(500);
+    expect((await small()).excluded).toContain('breaker open');
+    reload((models) => models.map((model) => (model.id === 'small' ? { ...model, ...change } : model)));
+    expect((await small()).excluded).toBeNull();
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
+  });
+
+  it('waits for no pause that the old one asked for', async () => {
+    const { chat, reload, small } = await start(429, { 'retry-after': '600' });
+    expect((await small()).expected_wait_s).toBeGreaterThan(500);
+    reload((models) => models.map((model) => (model.id === 'small' ? { ...model, provider: 'big' } : model)));
+    expect((await small()).expected_wait_s).toBe(0);
+    expect((await chat()).headers.get('x-mixllm-model')).toBe('small');
+  });
+
+  it('is left out further where only its price is another', async () => {
+    const { reload, small } = await start(500);
+    const price = { input: 0.1, output: 0.1, cached_input: 0.1, cache_write: 0.1 };
+    reload((models) => models.map((model) => (model.id === 'small' ? { ...model, price } : model)));
+    expect((await small()).excluded).toContain('breaker open');
+  });
+});
+
+it('no gauge tells of a model that is gone', async () => {
+  const { gateway, reload } = await start(500);
+  reload((models) => models.filter(({ id }) => id !== 'small'));
+  const { text } = await get(`${gateway.url}/metrics`);
+  for (const gauge of ['breaker_state', 'in_flight']) expect(text).not.toContain(`mixllm_${gauge}{model="small"}`);
+  expect(text).toContain('mixllm_breaker_openings_total{model="small"} 1');
+});
