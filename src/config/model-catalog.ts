@@ -1,6 +1,6 @@
 import type { Arm } from '../domain/arm.ts';
 import type { JsonObject } from '../domain/chat.ts';
-import { type ModelChange, type ModelChanges, mergePatch } from '../domain/model-changes.ts';
+import { type ModelChange, type ModelChanges, mergeModel } from '../domain/model-changes.ts';
 import { enabledArms } from './arms.ts';
 import { checkModel } from './cross-check.ts';
 import type { LoadedConfig } from './load.ts';
@@ -11,15 +11,17 @@ export interface CatalogEntry {
   id: string;
   /** Where it comes from: the config file, or an admin alone. */
   source: 'config' | 'admin';
-  /** `off`: its provider has no key. `refused`: see `problem`; of a model of the file, the file's own entry serves. */
+  /** `off`: its provider has no key. `refused`: see `problem`; there is no entry that could serve. */
   state: 'active' | 'off' | 'retired' | 'refused';
   /** As an entry of the config's `models`, defaults filled in; null where there is none that can be used. */
   model: ModelConfig | null;
   /** What the admins set, where they did. */
   changed: JsonObject | null;
-  /** Why the changes cannot be used. */
+  /** Why some of the changes cannot be used: the others are in force. */
   problem: { param: string | null; message: string } | null;
 }
+
+type Checked = Pick<CatalogEntry, 'model' | 'problem'>;
 
 /** The config file is the base; what admins changed lies over it, field by field, in the order of the file. */
 export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: ModelChanges): CatalogEntry[] {
@@ -27,7 +29,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
   const ids = [...new Set([...base.keys(), ...changes.keys()])];
   const providers = Object.keys(config.providers);
 
-  const check = (settings: JsonObject) => {
+  const check = (settings: JsonObject): Checked => {
     const parsed = modelSchema.safeParse(settings);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
@@ -39,14 +41,22 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
       : { model: parsed.data, problem: null };
   };
 
+  /** Changes that do not fit any more, to a file that has changed since, are left out one by one. */
+  const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
+    const { model, problem } = check({ ...mergeModel(own, settings), id });
+    const field = problem?.param?.split('.')[0];
+    if (model || field === undefined || !Object.hasOwn(settings, field)) return { model: model ?? own, problem };
+    const { [field]: _, ...fitting } = settings;
+    return { model: changed(own, id, fitting).model, problem };
+  };
+
   return ids.map((id) => {
     const own = base.get(id) ?? null;
     const change: ModelChange | undefined = changes.get(id);
-    const checked = change ? check({ ...mergePatch(own, change.settings), id }) : { model: own, problem: null };
-    const model = checked.model ?? own;
+    const { model, problem } = change ? changed(own, id, change.settings) : { model: own, problem: null };
     const state = change?.retired
       ? 'retired'
-      : checked.problem && !own
+      : model === null
         ? 'refused'
         : missingKeys.has(model?.provider ?? '')
           ? 'off'
@@ -57,7 +67,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
       state,
       model,
       changed: change?.settings ?? null,
-      problem: checked.problem,
+      problem,
     };
   });
 }

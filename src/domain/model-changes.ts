@@ -17,13 +17,23 @@ export function changedBy(changes: ModelChanges, event: ModelChangeEvent): Model
   const next = new Map(changes);
   if (event.type === 'model_retired') next.set(event.model, { ...before, retired: true });
   if (event.type === 'model_set') {
-    const settings = event.added ? event.settings : mergePatch(before.settings, event.settings);
+    const settings = event.added ? event.settings : mergeModel(before.settings, event.settings);
     // Nothing is left that differs from the config file.
     const removed = !event.added && !before.retired && Object.keys(settings).length === 0;
     if (removed) next.delete(event.model);
     else next.set(event.model, { retired: event.added ? false : before.retired, settings });
   }
   return next;
+}
+
+/**
+ * An entry of the config's `models` with a patch over it: a JSON merge patch, but for `prior`, whose forms exclude each
+ * other and would be merged into none of them.
+ */
+export function mergeModel(target: unknown, { prior, ...others }: JsonObject): JsonObject {
+  const merged = mergePatch(target, prior === undefined ? others : { ...others, prior: null });
+  if (prior === undefined || prior === null) return merged;
+  return { ...merged, prior: isJsonObject(prior) ? mergePatch(null, prior) : prior };
 }
 
 /** JSON Merge Patch (RFC 7396): objects are merged member by member, null removes a member, all else replaces. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { changedBy, type ModelChanges, mergePatch } from '../../src/domain/model-changes.ts';
+import { changedBy, type ModelChanges, mergeModel, mergePatch } from '../../src/domain/model-changes.ts';
 import { modelEvent } from '../gateway/unit/support.ts';
 
 describe('mergePatch', () => {
@@ -28,6 +28,18 @@ describe('mergePatch', () => {
     expect(JSON.stringify(merged)).toBe('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}');
     expect('polluted' in {}).toBe(false);
     expect(Object.getPrototypeOf(merged)).toBe(Object.prototype);
+  });
+});
+
+describe('mergeModel', () => {
+  it.each([
+    ['{"prior":{"like":"a"}}', '{"prior":{"quality":0.8}}', '{"prior":{"quality":0.8}}'],
+    ['{"prior":{"like":"a"}}', '{"prior":{"like":null,"quality":0.8}}', '{"prior":{"quality":0.8}}'],
+    ['{"prior":{"quality":0.7}}', '{"prior":"mid"}', '{"prior":"mid"}'],
+    ['{"prior":"mid"}', '{"prior":null}', '{}'],
+    ['{"prior":"mid","price":{"input":1}}', '{"price":{"output":2}}', '{"prior":"mid","price":{"input":1,"output":2}}'],
+  ])('%s with %s is %s', (target, patch, result) => {
+    expect(mergeModel(JSON.parse(target), JSON.parse(patch))).toEqual(JSON.parse(result));
   });
 });
 

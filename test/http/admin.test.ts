@@ -277,6 +277,28 @@ describe('/admin/models', () => {
     expect(gateway.logged.join()).toMatch(/Changes of a model by admins cannot be used/);
   });
 
+  it('leaves out a change that the file has made impossible, and no other', async () => {
+    const gateway = kept(await startTestGateway());
+    const reload = (change: (config: typeof gateway.gateway.config) => object) => {
+      const { config } = gateway.gateway;
+      gateway.gateway.reload({ config: { ...config, ...change(config) }, missingKeys: new Map() });
+    };
+    await patch(gateway, 'big', { price: { output: 99 }, provider: 'small' });
+    await send(models(gateway), { ...NEW, prior: { like: 'small' } });
+    reload(({ models: listed, providers: { big } }) => ({
+      providers: { big },
+      models: listed.filter(({ id }) => id === 'big'),
+    }));
+    const big = await one(gateway, 'big');
+    expect(big).toMatchObject({ state: 'active', provider: 'big', problem: expect.stringMatching(/^provider: /) });
+    expect(big.price.output).toBe(99);
+    // Its `prior` is like a model that is gone.
+    const added = await one(gateway, NEW.id);
+    expect(added).toMatchObject({ state: 'active', problem: expect.stringMatching(/^prior\.like: /) });
+    expect(added.prior).toBeUndefined();
+    expect((await patch(gateway, NEW.id, { prior: { quality: 0.7 } })).json.problem).toBeNull();
+  });
+
   it("refuses what it cannot use, in OpenAI's shape, and changes nothing by it", async () => {
     const gateway = kept(await startTestGateway());
     const before = await get(models(gateway));
