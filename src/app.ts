@@ -213,15 +213,17 @@ export class Gateway {
 
   /**
    * Puts another config in force for the requests that come from now on; running ones keep theirs.
+   * @returns the settings that have changed and wait for the next start
    * @throws StartError when it cannot be served; nothing has changed then
    */
-  reload(loaded: LoadedConfig): void {
+  reload(loaded: LoadedConfig): { waiting: readonly string[] } {
     refuseOpenGateway({ ...loaded.config, server: this.config.server });
-    this.#serving.reload(loaded);
+    const waiting = this.#serving.reload(loaded);
     this.#keys = hashedKeys(loaded.config);
     this.#warnOfShortKeys(loaded.config);
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
+    return { waiting };
   }
 
   /** Makes the readiness probe fail, then keeps serving for `server.drain_s`, so that load balancers can notice. */

@@ -9,6 +9,9 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   );
   process.exitCode = 1;
 } else {
+  // A config that is changed in the first moments must not end the gateway: it is read after this. Other commands end with
+  // their terminal, as is usual.
+  if (process.argv[2] === 'serve') process.on('SIGHUP', () => {});
   const { run } = await import('./cli/program.ts');
   const { sayFailure, watchStandardStreams } = await import('./cli/standard-streams.ts');
   const fail = (reason: string) => {

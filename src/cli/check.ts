@@ -2,21 +2,15 @@ import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { Config } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
-import { buildFeaturizer, openWarmStart } from '../wiring/features.ts';
-import { refuseOpenGateway } from '../wiring/keys.ts';
 import { StartError } from '../wiring/start-error.ts';
-import { checkEmbedding } from './check-embedding.ts';
+import { checkStart } from './check-start.ts';
 import { loadWithOverrides } from './load-with-overrides.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
 export function check(file: string): void {
   try {
     const loaded = loadWithOverrides(file, process.env);
-    refuseOpenGateway(loaded.config);
-    const embedding = checkEmbedding(loaded.config);
-    const warmStart = loaded.config.learning.warm_start
-      ? openWarmStart(loaded.config, buildFeaturizer(loaded.config))
-      : null;
+    const { embedding, warmStart } = checkStart(loaded);
     const arms = enabledArms(loaded);
     const { length: models } = loaded.config.models;
     console.log(`${file} is valid: ${models} model${models === 1 ? '' : 's'}, of which ${arms.length} can be called.`);

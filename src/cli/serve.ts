@@ -2,8 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
+import { checkStart } from './check-start.ts';
 import { loadWithOverrides } from './load-with-overrides.ts';
 import { LogOutput } from './log-output.ts';
 import { watchFile } from './watch-file.ts';
@@ -48,9 +50,10 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   const reload = () => {
     try {
       refusePipe(file);
-      gateway.reload(loadWithOverrides(file, process.env));
+      const loaded = loadWithOverrides(file, process.env);
+      const { waiting } = gateway.reload(loaded);
       log.info({ config: file }, 'The config was reloaded.');
-      gateway.metrics.configReloaded.set(1);
+      gateway.metrics.configReloaded.set(Number(waiting.length === 0 || wouldStart(loaded, log)));
     } catch (error) {
       gateway.metrics.configReloaded.set(0);
       // Whatever it is about the file, also what nobody foresaw: running requests are not to die of it.
@@ -64,6 +67,17 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       'The folder of the config cannot be watched; the file itself is looked at every other second.',
     ),
   );
+}
+
+/** What waits for the next start is best found out while somebody looks at the file. */
+function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
+  try {
+    checkStart(loaded);
+    return true;
+  } catch (error) {
+    log.error(`The config was reloaded, but the next start with it would fail. ${messageOf(error)}`);
+    return false;
+  }
 }
 
 /**

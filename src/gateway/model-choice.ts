@@ -42,10 +42,16 @@ export function chooseModel(
   return { requested, ...clamp(unclamped, key) };
 }
 
-/** What the client's name of a model stands for. An arm's own id always means the arm, also where an admin added it later. */
+/**
+ * What the client's name of a model stands for. An arm's own id always means the arm, also where an admin added it later.
+ * An alias of an arm that is not on offer (an admin retired it) is a name like any other.
+ */
 function meaningOf(model: string, runtime: Runtime): string {
-  if (standsForRouting(model) || armCalled(model, runtime)) return model;
-  return runtime.aliases.get(model) ?? runtime.aliases.get('*') ?? model;
+  const isOnOffer = (name: string) => standsForRouting(name) || armCalled(name, runtime) !== null;
+  if (isOnOffer(model)) return model;
+  const alias = runtime.aliases.get(model);
+  if (alias !== undefined && isOnOffer(alias)) return alias;
+  return runtime.aliases.get('*') ?? alias ?? model;
 }
 
 function armCalled(id: string, runtime: Runtime): Arm | null {

@@ -61,14 +61,17 @@ export class Serving {
 
   /**
    * For the requests that come from now on; running ones keep what they have.
+   * @returns the settings that have changed and wait for the next start
    * @throws StartError when it cannot be served; nothing has changed then
    */
-  reload(loaded: LoadedConfig): void {
+  reload(loaded: LoadedConfig): readonly string[] {
     this.#replace(loaded);
-    for (const setting of waitingForStart(loaded.config, this.config)) {
+    const waiting = waitingForStart(loaded.config, this.config);
+    for (const setting of waiting) {
       this.#parts.log.warn(`A changed "${setting}" takes effect at the next start.`);
     }
     this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted(loaded.config, this.config) });
+    return waiting;
   }
 
   /** The learner knows of a change by an admin, or knows all anew. */

@@ -166,9 +166,13 @@ describe('mixllm serve', () => {
     writeFileSync(file, `${config(upstream.url, 0.6)}\nlogging: { level: &itself [*itself] }`);
     await gateway.saw(/old one stays in force.*holds itself/);
     expect(await weight()).toBe(0.6);
+    writeFileSync(file, `${config(upstream.url, 0.65)}\nembedding: { map: none.bin }`);
+    await gateway.saw(/the next start with it would fail\..*none\.bin/);
+    expect([await weight(), await isReloaded()]).toEqual([0.65, '0']);
     writeFileSync(file, config(upstream.url, 0.7));
     gateway.child.kill('SIGHUP');
     while ((await weight()) !== 0.7) await new Promise((resolve) => setImmediate(resolve));
+    expect(await isReloaded()).toBe('1');
     rmSync(file);
     execFileSync('mkfifo', [file]);
     gateway.child.kill('SIGHUP');

@@ -87,6 +87,11 @@ describe('chooseModel', () => {
     expect(meant('anything', 0.1)).toEqual({ requested: null, weight: 0.1, weightFrom: 'header' });
     expect(meant('mini').requested?.id).toBe('small');
     expect(meant('big').requested?.id).toBe('big');
+    // Of a model that an admin retired.
+    const stale = new Map([...aliases, ['old', 'retired']]);
+    expect(chooseModel('old', null, null, { ...RUNTIME, aliases: stale }).requested).toBeNull();
+    stale.delete('*');
+    expect(() => chooseModel('old', null, null, { ...RUNTIME, aliases: stale })).toThrow('"old" does not exist');
     for (const unknown of ['auto:x', 'auto:']) expect(() => meant(unknown)).toThrow(unknown);
     expect(() => meant('mini', null, keyOf({ models: new Set(['big']) }))).toThrow('"mini" does not exist');
   });
