@@ -1,4 +1,5 @@
 import { type ChatBody, requestedMaxTokens } from '../../domain/chat.ts';
+import { beginningOf, ownWords } from '../error-words.ts';
 import { THINKING_ALLOWANCE, wantsThinkingAllowance } from './thinking-allowance.ts';
 import { hasStrictTool } from './tools.ts';
 
@@ -21,12 +22,13 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
  * @param answer the body of Anthropic's error @param without fields that were not sent
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
+  const beginning = beginningOf(answer);
   // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was ours.
   const isOurLimit =
     wantsThinkingAllowance(body) && requestedMaxTokens(body) === null && !without.has(THINKING_ALLOWANCE);
-  if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(answer)) return [THINKING_ALLOWANCE];
+  if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(beginning)) return [THINKING_ALLOWANCE];
   const blamed = Object.entries(OPTIONAL_FIELDS)
-    .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(answer))
+    .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(beginning))
     .filter(([name]) => name !== 'tools' || hasStrictTool(body))
     .map(([name]) => name);
   // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
@@ -55,7 +57,7 @@ export function lasting(fields: readonly string[]): string[] {
  * too, and what is remembered of a model is for everyone who asks it.
  */
 export function withoutQuotes(answer: string): string {
-  return answer.replace(/(?<!\w)'.*'|\\".*\\"/g, '');
+  return ownWords(answer, '\\"');
 }
 
 function isSet(value: unknown): boolean {

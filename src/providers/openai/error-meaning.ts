@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
+import { ownWords } from '../error-words.ts';
 import { unsupportedIn } from './refusal.ts';
 
 /** @param answer the body of an error */
@@ -24,7 +25,7 @@ function isTooLong({ code, type, message }: JsonObject): boolean {
   return (
     code === 'context_length_exceeded' ||
     type === 'exceed_context_size_error' ||
-    (typeof message === 'string' && TOO_LONG.test(withoutQuotes(innermost(message))))
+    (typeof message === 'string' && TOO_LONG.test(ownWords(innermost(message))))
   );
 }
 
@@ -49,14 +50,9 @@ function isBeyondModel({ code, message, param }: JsonObject): boolean {
   const field = code === 'unknown_parameter' ? param : unknown;
   return (
     TOOLS_NOT_SET_UP.test(message) ||
-    CANNOT.test(withoutQuotes(innermost(message))) ||
+    CANNOT.test(ownWords(innermost(message))) ||
     (typeof field === 'string' && ANTHROPICS.test(field))
   );
-}
-
-/** Names and values of the request may say anything, and a message may quote them: from the first quote to the last. */
-function withoutQuotes(message: string): string {
-  return message.replace(/(?<!\w)'.*'(?!\w)|".*"/gs, '');
 }
 
 /** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */

@@ -1,4 +1,5 @@
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { beginningOf } from '../error-words.ts';
 import { parseObject } from './answer.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
@@ -66,7 +67,7 @@ export function unsupportedIn(answer: JsonObject): Unsupported | null {
 
 /** By its code; some models' answers have none, but say it in these words. Fireworks and Groq have words of their own. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
-  const words = typeof message === 'string' ? message : '';
+  const words = typeof message === 'string' ? beginningOf(message) : '';
   const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
   if (isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ')) {
     return { field: param, isOfValue };
