@@ -132,6 +132,19 @@ describe('a request that is too long for the model', () => {
   });
 });
 
+describe('what one server cannot do', () => {
+  it.each([
+    ['The `reasoning_content` in the thinking mode must be passed back to the API.', true],
+    ['This response_format type is unavailable now', true],
+    ['response_format.type `json_schema` is unavailable now', true],
+    ["Name 'This response_format type is unavailable now' is unknown", false],
+    ['response_format.type must be one of text, json_object', false],
+  ])('%s: another may: %s', (message, expected) => {
+    const error = { message, type: 'invalid_request_error', param: null, code: 'invalid_request_error' };
+    expect(meaningOf(JSON.stringify({ error })).modelSpecific).toBe(expected);
+  });
+});
+
 describe('a server that refuses to be asked for the usage of a stream', () => {
   const loc = ['body', 'stream_options', 'include_usage'];
   const refusal = JSON.stringify({ object: 'error', message: { detail: [{ type: 'extra_forbidden', loc }] } });

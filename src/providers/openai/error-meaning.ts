@@ -31,10 +31,16 @@ function isTooLong({ code, type, message }: JsonObject): boolean {
 
 /**
  * What one model or server cannot do and another may, in their own words: Ollama's and vLLM's without tools, Mistral's with
- * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered.
+ * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered, DeepSeek's without schemas.
  */
-const CANNOT =
-  /\bdoes not support (tools|images|vision|thinking)\b|^Tool call id\b.*\blength of 9\b|\bmissing a `?thought_signature\b|\b[Mm]issing `?reasoning_content\b/;
+const CANNOT = [
+  /\bdoes not support (tools|images|vision|thinking)\b/,
+  /^Tool call id\b.*\blength of 9\b/,
+  /\bmissing a `?thought_signature\b/,
+  /\b[Mm]issing `?reasoning_content\b/,
+  /\breasoning_content`? in the thinking mode must be passed back\b/,
+  /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
+];
 
 /** vLLM's. */
 const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
@@ -48,9 +54,10 @@ function isBeyondModel({ code, message, param }: JsonObject): boolean {
   if (typeof message !== 'string') return false;
   const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
   const field = code === 'unknown_parameter' ? param : unknown;
+  const words = ownWords(innermost(message));
   return (
     TOOLS_NOT_SET_UP.test(message) ||
-    CANNOT.test(ownWords(innermost(message))) ||
+    CANNOT.some((wording) => wording.test(words)) ||
     (typeof field === 'string' && ANTHROPICS.test(field))
   );
 }
