@@ -40,11 +40,12 @@ export function isUnusable({ code, message }: JsonObject): boolean {
 }
 
 /**
- * The error of an answer in OpenAI's or Anthropic's form; Google's compatible API wraps it in a list, and some servers
- * have its members in the body itself. Null where there is none.
+ * The error of an answer in OpenAI's or Anthropic's form; Google's compatible API wraps it in a list, some servers have its
+ * members in the body itself, and xAI its message alone. Null where there is none.
  */
 export function errorIn(answer: unknown): JsonObject | null {
   const body: unknown = Array.isArray(answer) ? answer[0] : answer;
   if (!isJsonObject(body)) return null;
-  return isJsonObject(body.error) ? body.error : body;
+  if (isJsonObject(body.error)) return body.error;
+  return typeof body.error === 'string' ? { message: body.error, ...body } : body;
 }

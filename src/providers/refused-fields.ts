@@ -8,6 +8,6 @@ export class RefusedFields {
   }
 
   add(model: string, fields: readonly string[]): void {
-    this.#byModel.set(model, new Set([...this.of(model), ...fields]));
+    if (fields.length > 0) this.#byModel.set(model, new Set([...this.of(model), ...fields]));
   }
 }

@@ -92,6 +92,25 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests.at(-2)?.body.temperature).toBe(0.2);
   });
 
+  it('is not remembered where the request is refused without it all the same: its words may be what the client wrote', async () => {
+    const respond = upstream.respond;
+    const name = 'temperature": Cannot find field.';
+    upstream.respond = (response, request) =>
+      request.body[name] === undefined
+        ? respond(response, request)
+        : answerJson(
+            JSON.stringify([
+              { error: { message: `Invalid JSON payload received. Unknown name "${name}": Cannot find field.` } },
+            ]),
+            400,
+          )(response, request);
+    await expect(provider.complete(callOf({ temperature: 0.2, [name]: 1 }))).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests.map(({ body }) => body.temperature)).toEqual([0.2, undefined]);
+    await provider.complete(callOf({ temperature: 0.2 }));
+    upstream.respond = respond;
+    expect(upstream.requests[2].body.temperature).toBe(0.2);
+  });
+
   it("is the client's to see where it named the model, or where the answer would be another kind of answer", async () => {
     const named = provider.complete({ ...callOf({ temperature: 0.2 }), adapt: false });
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
@@ -130,6 +149,11 @@ describe('a request that is too long for the model', () => {
   ])('%j: %s', (answer, expected) => {
     expect(meaningOf(typeof answer === 'string' ? answer : JSON.stringify(answer)).tooLong).toBe(expected);
   });
+});
+
+it('is a key refused by xAI', () => {
+  const answer = { code: 'Client specified an invalid argument', error: 'Incorrect API key provided: xa***f0.' };
+  expect(meaningOf(JSON.stringify(answer)).unusable).toBe(true);
 });
 
 describe('what one server cannot do', () => {
@@ -198,7 +222,28 @@ describe("a refusal in other servers' words", () => {
   const extra = (...loc: (string | number)[]) => [{ type: 'extra_forbidden', loc: ['body', ...loc], input: 5 }];
   const GROQ =
     "'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]";
-  const body = { model: 'auto', messages: [], max_completion_tokens: 5, temperature: 0.2, seed: 1 };
+  const google = (...names: string[]) => [
+    {
+      error: {
+        code: 400,
+        message: names
+          .map((name) => `Invalid JSON payload received. Unknown name ${name}: Cannot find field.`)
+          .join('\n'),
+        status: 'INVALID_ARGUMENT',
+      },
+    },
+  ];
+  const xai = (error: string) => ({ code: 'Client specified an invalid argument', error });
+  const body = {
+    model: 'auto',
+    messages: [],
+    max_completion_tokens: 5,
+    temperature: 0.2,
+    seed: 1,
+    presence_penalty: 1,
+    stop: 'x',
+    store: true,
+  };
 
   it.each([
     ['Mistral', { object: 'error', message: { detail: extra('max_completion_tokens') } }, 'max_completion_tokens'],
@@ -209,6 +254,9 @@ describe("a refusal in other servers' words", () => {
       'temperature',
     ],
     ['Groq', { error: { message: "property 'temperature' is unsupported" } }, 'temperature'],
+    ['Google', google('"presence_penalty"', '"store"'), 'presence_penalty'],
+    ['xAI', xai('Argument not supported on this model: presencePenalty'), 'presence_penalty'],
+    ['xAI, of its reasoning models', xai('Model grok-4-latest does not support parameter temperature.'), 'temperature'],
   ])('%s', (_, answer, field) => {
     expect(refusalOf(JSON.stringify(answer), body)).toEqual({ field, lasting: true });
   });
@@ -217,6 +265,12 @@ describe("a refusal in other servers' words", () => {
     ['a field of a message', { detail: extra('messages', 0, 'temperature') }, true],
     ['what Groq says of one', { error: { message: GROQ } }, true],
     ['a field that says what is asked', { detail: extra('seed') }, true],
+    ['one that Google does not know', google('"store"'), true],
+    ['one within a message that Google does not know', google('"temperature" at \'messages[1].tool_calls[0]\''), true],
+    ['one that xAI does not take', xai('Argument not supported on this model: stop'), true],
+    ['one that was not sent', xai('Model grok-4 does not support parameter reasoningEffort.'), true],
+    ["something else in xAI's form", xai('Argument stop: temperature is too high.'), false],
+    ["something else in Google's form", [{ error: { code: 400, message: 'Invalid value at stop' } }], false],
     [
       'what the request says',
       { detail: [{ type: 'string_type', loc: ['body', 'user'], input: extra('temperature') }] },

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import type { JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { ownWords } from '../error-words.ts';
@@ -6,11 +6,10 @@ import { unsupportedIn } from './refusal.ts';
 
 /** @param answer the body of an error */
 export function meaningOf(answer: string): ErrorMeaning {
-  const body = upstreamJsonOrNull(answer);
-  const error = errorIn(body);
+  const error = errorIn(upstreamJsonOrNull(answer));
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
   return {
-    modelSpecific: unsupportedIn(isJsonObject(body) ? body : error) !== null || isBeyondModel(error),
+    modelSpecific: unsupportedIn(error) !== null || isBeyondModel(error),
     tooLong: isTooLong(error),
     unusable: isUnusable(error),
   };

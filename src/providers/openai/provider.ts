@@ -93,6 +93,7 @@ export class OpenAIProvider implements Provider {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
     const refused = adapt ? this.#refused.of(model) : new Set<string>();
     const hasOptions = isSet(request.body, 'stream_options');
+    const lasting: string[] = [];
     let usageRefused = this.#withoutUsage.has(model);
     for (;;) {
       if (usageRefused && adapt) refused.add('stream_options');
@@ -100,8 +101,9 @@ export class OpenAIProvider implements Provider {
       const { text: body, ...sent } = toUpstreamRequest(request, options);
       try {
         const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
-        // Only now: an answer that quotes the client may mention the field, but would then be the same without it. Nor
-        // where the client asks otherwise: what was refused may be just that.
+        // Only now: an answer that quotes the client may mention a field, but would then be the same without it.
+        this.#refused.add(model, lasting);
+        // Nor where the client asks otherwise: what was refused may be just that.
         if (usageRefused && asksForUsageAlone(request.body)) this.#withoutUsage.add(model);
         return { answer, ...sent };
       } catch (error) {
@@ -109,18 +111,12 @@ export class OpenAIProvider implements Provider {
           usageRefused = true;
           continue;
         }
-        const field = adapt ? this.#learnRefusal(error, call) : null;
-        if (field === null || refused.has(field)) throw error;
-        refused.add(field);
+        const refusal = adapt && isAboutRequest(error) ? refusalOf(error.body, request.body) : null;
+        if (refusal === null || refused.has(refusal.field)) throw error;
+        refused.add(refusal.field);
+        if (refusal.lasting) lasting.push(refusal.field);
       }
     }
-  }
-
-  #learnRefusal(error: unknown, { request, model }: ProviderCall): string | null {
-    if (!isAboutRequest(error)) return null;
-    const refusal = refusalOf(error.body, request.body);
-    if (refusal?.lasting) this.#refused.add(model, [refusal.field]);
-    return refusal?.field ?? null;
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, hideUsage: boolean, call: ProviderCall): AsyncGenerator<StreamPiece> {

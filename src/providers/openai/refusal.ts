@@ -1,6 +1,7 @@
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { upstreamJsonOrNull } from '../answer-limit.ts';
+import { errorIn } from '../error-meaning.ts';
 import { beginningOf } from '../error-words.ts';
-import { parseObject } from './answer.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -41,7 +42,7 @@ export function otherName(field: string): string | null {
  * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
-  const error = parseObject(answer);
+  const error = errorIn(upstreamJsonOrNull(answer));
   const { field, isOfValue } = (error && unsupportedIn(error)) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
@@ -60,22 +61,44 @@ export interface Unsupported {
   isOfValue: boolean;
 }
 
-/** @param answer the body of the error; null where it says nothing of that kind */
-export function unsupportedIn(answer: JsonObject): Unsupported | null {
-  return isJsonObject(answer.error) ? unsupportedByOpenAI(answer.error) : extraByPydantic(answer);
+/** @param error of the answer's body @returns null where it says nothing of that kind */
+export function unsupportedIn(error: JsonObject): Unsupported | null {
+  return unsupportedByOpenAI(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
 }
 
-/** By its code; some models' answers have none, but say it in these words. Fireworks and Groq have words of their own. */
+/** By its code; some models' answers have none, but say it in these words. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
-  const words = typeof message === 'string' ? beginningOf(message) : '';
+  const words = typeof message === 'string' ? message : '';
   const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
-  if (isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ')) {
-    return { field: param, isOfValue };
-  }
-  const extra = /^(?:Extra inputs are not permitted, field: '(\w+)'|property '(\w+)' is unsupported)/.exec(words);
-  if (extra) return { field: extra[1] ?? extra[2], isOfValue };
-  // Reasoning that another model has put into the conversation, most of all.
-  return /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/.test(words) ? { field: null, isOfValue } : null;
+  const isUnsupported = isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ');
+  return isUnsupported ? { field: param, isOfValue } : null;
+}
+
+/** The words of servers that give no code, and the name of the field in them: of Fireworks, Groq, Google and xAI. */
+const WORDINGS = [
+  /^Extra inputs are not permitted, field: '(\w+)'/,
+  /^property '(\w+)' is unsupported/,
+  /^Invalid JSON payload received\. Unknown name "(\w+)": Cannot find field\./,
+  /^Argument not supported on this model: (\w+)$/,
+  /^Model \S+ does not support parameter (\w+)\.?$/,
+];
+
+/** The same of what stands within a message: reasoning that another model has put there, most of all. */
+const WORDINGS_WITHIN = [
+  /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/,
+  /^Invalid JSON payload received\. Unknown name "/,
+];
+
+function unsupportedByWords({ message }: JsonObject): Unsupported | null {
+  const words = typeof message === 'string' ? beginningOf(message) : '';
+  const name = WORDINGS.map((wording) => wording.exec(words)?.[1]).find((told) => told !== undefined);
+  if (name !== undefined) return { field: asOpenAISpells(name), isOfValue: false };
+  return WORDINGS_WITHIN.some((wording) => wording.test(words)) ? { field: null, isOfValue: false } : null;
+}
+
+/** `presencePenalty` is xAI's name of `presence_penalty`. */
+function asOpenAISpells(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** Mistral and other servers that have pydantic check their requests list what is wrong, some within a message. */
