@@ -14,9 +14,9 @@ export interface Member {
 /**
  * The members of the object that `text` is, in order and with repeated names kept. One pass that jumps over strings:
  * bodies may hold images of megabytes, and libraries that tokenise them take a second for one.
- * @param text valid JSON with an object at its root
+ * @param text valid JSON with an object at its root @param within where another object of it stands
  */
-export function membersOf(text: string): Member[] {
+export function membersOf(text: string, within: Span = { start: 0, end: text.length }): Member[] {
   const members: Member[] = [];
   let depth = 0;
   let name: string | null = null;
@@ -28,9 +28,9 @@ export function membersOf(text: string): Member[] {
     name = null;
     start = -1;
   };
-  for (let i = 0; i < text.length; i++) {
+  for (let i = within.start; i < within.end; i++) {
     const unit = text[i];
-    if (unit === ' ' || unit === '\n' || unit === '\r' || unit === '\t') continue;
+    if (isBlank(unit)) continue;
     const token = i;
     if (unit === '"') i = endOfString(text, i);
     const closes = unit === '}' || unit === ']';
@@ -47,6 +47,35 @@ export function membersOf(text: string): Member[] {
     if (unit === '{' || unit === '[') depth++;
   }
   return members;
+}
+
+/** Where the elements of an array stand. @param within where the array stands in `text`, which is valid JSON */
+export function elementsOf(text: string, within: Span): Span[] {
+  const elements: Span[] = [];
+  let depth = 0;
+  let start = -1;
+  let end = -1;
+  for (let i = within.start; i < within.end; i++) {
+    const unit = text[i];
+    if (isBlank(unit)) continue;
+    const token = i;
+    if (unit === '"') i = endOfString(text, i);
+    const closes = unit === '}' || unit === ']';
+    if (closes) depth--;
+    if ((depth === 0 && closes) || (depth === 1 && unit === ',')) {
+      if (start >= 0) elements.push({ start, end });
+      start = -1;
+    } else if (depth > 0) {
+      if (start < 0) start = token;
+      end = i + 1;
+    }
+    if (unit === '{' || unit === '[') depth++;
+  }
+  return elements;
+}
+
+function isBlank(unit: string): boolean {
+  return unit === ' ' || unit === '\n' || unit === '\r' || unit === '\t';
 }
 
 /** Index of the quote that closes the string, -1 where none does. @param open index of the quote that opens it */

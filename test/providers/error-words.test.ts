@@ -40,7 +40,7 @@ describe('an error of a megabyte is read in time', () => {
     for (const beginning of BEGINNINGS) {
       const message = beginning + piece.repeat(MEGABYTE / piece.length);
       for (const answer of [JSON.stringify({ error: { message } }), message]) {
-        expect(meaningOf(answer)).toEqual({ modelSpecific: false, tooLong: false, unusable: false });
+        expect(meaningOf(answer, [])).toEqual({ modelSpecific: false, tooLong: false, unusable: false });
         expect(refusalOf(answer, body)).toBe(null);
         expect(meaningOfAnthropic(answer)).toEqual({ modelSpecific: false, tooLong: false, unusable: false });
         expect(refusedFields(answer, { ...body, top_k: 1 }, new Set())).toEqual([]);

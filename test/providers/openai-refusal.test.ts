@@ -147,13 +147,13 @@ describe('a request that is too long for the model', () => {
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
     ['maximum context length', false],
   ])('%j: %s', (answer, expected) => {
-    expect(meaningOf(typeof answer === 'string' ? answer : JSON.stringify(answer)).tooLong).toBe(expected);
+    expect(meaningOf(typeof answer === 'string' ? answer : JSON.stringify(answer), []).tooLong).toBe(expected);
   });
 });
 
 it('is a key refused by xAI', () => {
   const answer = { code: 'Client specified an invalid argument', error: 'Incorrect API key provided: xa***f0.' };
-  expect(meaningOf(JSON.stringify(answer)).unusable).toBe(true);
+  expect(meaningOf(JSON.stringify(answer), []).unusable).toBe(true);
 });
 
 describe('what one server cannot do', () => {
@@ -165,7 +165,7 @@ describe('what one server cannot do', () => {
     ['response_format.type must be one of text, json_object', false],
   ])('%s: another may: %s', (message, expected) => {
     const error = { message, type: 'invalid_request_error', param: null, code: 'invalid_request_error' };
-    expect(meaningOf(JSON.stringify({ error })).modelSpecific).toBe(expected);
+    expect(meaningOf(JSON.stringify({ error }), []).modelSpecific).toBe(expected);
   });
 });
 
@@ -279,7 +279,7 @@ describe("a refusal in other servers' words", () => {
     ['something else', { detail: 'Not Found' }, false],
   ])('about %s is no reason to send the request again', (_, answer, isOfModel) => {
     expect(refusalOf(JSON.stringify(answer), body)).toBe(null);
-    expect(meaningOf(JSON.stringify(answer)).modelSpecific).toBe(isOfModel);
+    expect(meaningOf(JSON.stringify(answer), []).modelSpecific).toBe(isOfModel);
   });
 
   it('has the limit sent under its other name', async () => {

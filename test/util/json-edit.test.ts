@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../src/util/json-edit.ts';
+import {
+  elementsOf,
+  membersOf,
+  removeMember,
+  renameMember,
+  replaceSpans,
+  setMember,
+} from '../../src/util/json-edit.ts';
 
 const space = fc.constantFrom('', ' ', '\n', '\t ', '\r\n');
 /** A name in several spellings of the same string. */
@@ -50,6 +57,24 @@ describe('membersOf', () => {
   it('keeps strings that look like structure apart from it', () => {
     const text = '{"a":"}],{\\"model\\":1","model":"x"}';
     expect(membersOf(text).map((item) => item.name)).toEqual(['a', 'model']);
+  });
+});
+
+describe('elementsOf', () => {
+  const elements = fc.tuple(fc.array(fc.tuple(space, value, space), { maxLength: 6 }), space);
+
+  it('finds every element of an array within the text, and membersOf the members of an object there', () => {
+    fc.assert(
+      fc.property(object, elements, ({ text }, [items, around]) => {
+        const array = `[${items.map((item) => item.join('')).join(',')}${around}]`;
+        const whole = `{"a":${array},"b":${text}}`;
+        const [a, b] = membersOf(whole);
+        const found = elementsOf(whole, a!.value).map(({ start, end }) => whole.slice(start, end));
+        expect(found).toEqual(items.map(([, json]) => json));
+        expect(membersOf(whole, b!.value).map(({ name }) => name)).toEqual(membersOf(text).map(({ name }) => name));
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 

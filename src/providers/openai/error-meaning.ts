@@ -1,15 +1,16 @@
-import type { JsonObject } from '../../domain/chat.ts';
+import type { ChatMessage, JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { ownWords } from '../error-words.ts';
+import { refusedOfMessages } from './message-refusal.ts';
 import { unsupportedIn } from './refusal.ts';
 
-/** @param answer the body of an error */
-export function meaningOf(answer: string): ErrorMeaning {
+/** @param answer the body of an error @param messages of the request */
+export function meaningOf(answer: string, messages: readonly ChatMessage[]): ErrorMeaning {
   const error = errorIn(upstreamJsonOrNull(answer));
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
   return {
-    modelSpecific: unsupportedIn(error) !== null || isBeyondModel(error),
+    modelSpecific: unsupportedIn(error) !== null || refusedOfMessages(error, messages) !== null || isBeyondModel(error),
     tooLong: isTooLong(error),
     unusable: isUnusable(error),
   };

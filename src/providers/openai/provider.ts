@@ -66,7 +66,7 @@ export class OpenAIProvider implements Provider {
       const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
       return { ...readCompletion(decodeText(answer.body)), body: answer.body, droppedParams, upstreamRequestId };
     } catch (error) {
-      throw this.#translate(error, call.signal);
+      throw this.#translate(error, call);
     }
   }
 
@@ -77,7 +77,7 @@ export class OpenAIProvider implements Provider {
       const upstreamRequestId = this.#http.header(answer.headers, 'x-request-id');
       return { pieces: this.#pieces(answer.body, usageAdded, call), droppedParams, upstreamRequestId };
     } catch (error) {
-      throw this.#translate(error, call.signal);
+      throw this.#translate(error, call);
     }
   }
 
@@ -86,8 +86,8 @@ export class OpenAIProvider implements Provider {
   }
 
   /**
-   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse, and always
-   * again without what only the gateway has put into it. Nothing has been answered yet, so that is no retry.
+   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse or with its
+   * messages put otherwise, and always again without what only the gateway has put into it. Nothing has been answered yet, so that is no retry.
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
@@ -135,7 +135,7 @@ export class OpenAIProvider implements Provider {
     if (!reader.finished) throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
   }
 
-  #translate(error: unknown, signal: AbortSignal): unknown {
+  #translate(error: unknown, { request, signal }: ProviderCall): unknown {
     if (!(error instanceof UpstreamStatusError) || signal.aborted) return this.#http.toUpstreamError(error, signal);
     const body = this.#http.redact(error.body);
     return new UpstreamError('status', error.message, {
@@ -143,7 +143,7 @@ export class OpenAIProvider implements Provider {
       ...(body ? { body } : {}),
       contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
       retryAdvice: this.#http.retryAdvice(error.headers),
-      ...meaningOf(body),
+      ...meaningOf(body, request.body.messages),
     });
   }
 }

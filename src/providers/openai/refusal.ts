@@ -2,6 +2,7 @@ import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { errorIn } from '../error-meaning.ts';
 import { beginningOf } from '../error-words.ts';
+import { refusedOfMessages } from './message-refusal.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -25,7 +26,7 @@ const TUNING = new Set([
 ]);
 
 export interface Refusal {
-  /** The client's field. */
+  /** The client's field, or the name of what stands within its messages. */
   field: string;
   /** True when the model will refuse it in other requests too, whatever its value. */
   lasting: boolean;
@@ -37,13 +38,16 @@ export function otherName(field: string): string | null {
 }
 
 /**
- * The field that a 400 or 422 says this model does not take, where the request can be sent again without it, or with it
- * under its other name; else null.
+ * What a 400 or 422 says this model does not take, where the request can be sent again without it, or with it under
+ * another name or in other words; else null.
  * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const error = errorIn(upstreamJsonOrNull(answer));
-  const { field, isOfValue } = (error && unsupportedIn(error)) ?? {};
+  if (error === null) return null;
+  const ofMessages = refusedOfMessages(error, body.messages);
+  if (ofMessages !== null) return { field: ofMessages, lasting: true };
+  const { field, isOfValue } = unsupportedIn(error) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;

@@ -1,5 +1,6 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
 import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
+import { withOtherMessages } from './message-refusal.ts';
 import { isSet, otherName } from './refusal.ts';
 
 export interface UpstreamRequest {
@@ -16,7 +17,7 @@ export interface UpstreamRequestOptions {
   model: string;
   /** Ask for the usage of a stream where the client did not. */
   askForUsage: boolean;
-  /** Fields that the model refuses: left out, or put under the name that it knows. */
+  /** What the model refuses: fields are left out, or put under the name that it knows, and messages put otherwise. */
   refused: ReadonlySet<string>;
 }
 
@@ -34,7 +35,7 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
       : removeMember(json, field);
   };
   return {
-    text: refused.reduce(without, text),
+    text: withOtherMessages(refused.reduce(without, text), request.body.messages, options.refused),
     usageAdded,
     droppedParams: refused.filter((field) => otherName(field) === null),
   };
