@@ -169,6 +169,26 @@ describe('what one server cannot do', () => {
   });
 });
 
+describe('an unknown parameter', () => {
+  const messages = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: null },
+  ];
+  it.each([
+    ['messages[1].tool_calls[0].index', true],
+    ['messages[1].tool_calls[0].extra_content', true],
+    ['messages.[1].reasoning_details', true],
+    ['messages[0].extra', false],
+    ['messages[7].extra', false],
+    ['extra', false],
+  ])('%s: another vendor has put it there, and takes it: %s', (param, expected) => {
+    const message = `Unknown parameter: '${param}'.`;
+    for (const error of [{ message, param, code: 'unknown_parameter' }, { message }]) {
+      expect(meaningOf(JSON.stringify({ error }), messages).modelSpecific).toBe(expected);
+    }
+  });
+});
+
 describe('a server that refuses to be asked for the usage of a stream', () => {
   const loc = ['body', 'stream_options', 'include_usage'];
   const refusal = JSON.stringify({ object: 'error', message: { detail: [{ type: 'extra_forbidden', loc }] } });

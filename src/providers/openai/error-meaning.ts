@@ -10,7 +10,8 @@ export function meaningOf(answer: string, messages: readonly ChatMessage[]): Err
   const error = errorIn(upstreamJsonOrNull(answer));
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
   return {
-    modelSpecific: unsupportedIn(error) !== null || refusedOfMessages(error, messages) !== null || isBeyondModel(error),
+    modelSpecific:
+      unsupportedIn(error) !== null || refusedOfMessages(error, messages) !== null || isBeyondModel(error, messages),
     tooLong: isTooLong(error),
     unusable: isUnusable(error),
   };
@@ -48,18 +49,32 @@ const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 /** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
 
-function isBeyondModel({ code, message, param }: JsonObject): boolean {
+function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   // Groq's, under 413: the request alone is more than this model may take in a minute.
-  if (code === 'rate_limit_exceeded') return true;
-  if (typeof message !== 'string') return false;
-  const unknown = /^Unrecognized request argument supplied: (\w+)$/.exec(message)?.[1];
-  const field = code === 'unknown_parameter' ? param : unknown;
+  if (error.code === 'rate_limit_exceeded') return true;
+  const message = typeof error.message === 'string' ? error.message : '';
   const words = ownWords(innermost(message));
+  const field = unknownField(error, message);
   return (
     TOOLS_NOT_SET_UP.test(message) ||
     CANNOT.some((wording) => wording.test(words)) ||
-    (typeof field === 'string' && ANTHROPICS.test(field))
+    ANTHROPICS.test(field) ||
+    isOfAnswer(field, messages)
   );
+}
+
+/** Empty where the error is about something else. */
+function unknownField({ code, param }: JsonObject, message: string): string {
+  if (code === 'unknown_parameter' && typeof param === 'string') return param;
+  const [, argument, parameter] =
+    /^(?:Unrecognized request argument supplied: (\w+)|Unknown parameter: '([^']+)'\.)$/.exec(message) ?? [];
+  return argument ?? parameter ?? '';
+}
+
+/** Within a message of the assistant: another vendor's answer has put it there, and clients hand back what they got. */
+function isOfAnswer(field: string, messages: readonly ChatMessage[]): boolean {
+  const index = /^messages\.?\[(\d+)\]/.exec(field)?.[1];
+  return index !== undefined && messages[Number(index)]?.role === 'assistant';
 }
 
 /** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
