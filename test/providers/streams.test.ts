@@ -252,6 +252,29 @@ describe('Anthropic stream details', () => {
     expect([...new Set(indices)]).toEqual([0, 1, 2]);
   });
 
+  it.each([
+    [[{ type: 'text', text: '' }], [{ role: 'assistant', content: '' }]],
+    [
+      [{ type: 'tool_use', id: 't', name: 'f', input: {} }],
+      [{ role: 'assistant', content: null }, { tool_calls: expect.any(Array) }],
+    ],
+    [[{ type: 'thinking', thinking: 'Hm' }], [{ role: 'assistant', content: null }, { reasoning_content: 'Hm' }]],
+    [
+      [{ type: 'server_tool_use' }, { type: 'text', text: 'Hi' }],
+      [{ role: 'assistant', content: '' }, { content: 'Hi' }],
+    ],
+    [[], [{ role: 'assistant', content: '' }]],
+  ])('opens with content null unless text comes first, as a whole answer and OpenAI have it: %j', (blocks, deltas) => {
+    const start = { type: 'message_start', message: { id: 'i', model: 'm' } };
+    const starts = blocks.map((block, index) => ({ type: 'content_block_start', index, content_block: block }));
+    const chunks = bytesOf(translate([start, ...starts, { type: 'message_stop' }].map(sse), false))
+      .toString()
+      .split('\n\n')
+      .filter((event) => event.startsWith('data: {'))
+      .map((event) => JSON.parse(event.slice('data: '.length)).choices[0].delta);
+    expect(chunks).toEqual([...deltas, {}]);
+  });
+
   it('takes the later counts of message_delta over those of message_start', () => {
     const counts = { input_tokens: 5, cache_creation_input_tokens: 4, output_tokens: 1 };
     const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: counts } };

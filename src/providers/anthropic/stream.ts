@@ -55,6 +55,8 @@ export class StreamTranslator {
   /** Counts of message_start, overwritten by the cumulative ones of message_delta. */
   #usage: JsonObject = {};
   #finishReason: string | null = null;
+  /** The role was sent. */
+  #opened = false;
   #finished = false;
 
   constructor(options: StreamTranslatorOptions) {
@@ -106,7 +108,14 @@ export class StreamTranslator {
       servedModel: this.#model || null,
       usage: readUsage(this.#usage),
     };
-    return [{ ...this.#chunk({ role: 'assistant', content: '' }), content: false, ...facts }];
+    return [{ ...SILENT, ...facts }];
+  }
+
+  /** The role, before all else. @param content as in a whole answer: null where no text comes first */
+  #opening(content: '' | null): StreamPiece[] {
+    if (this.#opened) return [];
+    this.#opened = true;
+    return [{ ...this.#chunk({ role: 'assistant', content }), content: false }];
   }
 
   #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
@@ -119,7 +128,8 @@ export class StreamTranslator {
     if (this.#held > (this.#options.mostBytes ?? MAX_BYTES))
       throw tooLarge('What the upstream sent of tool calls that do not end');
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
-    return [{ ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) }];
+    const begun = { ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) };
+    return [...this.#opening(null), begun];
   }
 
   #delta(index: unknown, delta: JsonObject): StreamPiece[] {
@@ -135,9 +145,11 @@ export class StreamTranslator {
   #text(source: JsonObject): StreamPiece[] {
     const isThinking = source.type === 'thinking' || source.type === 'thinking_delta';
     const isText = source.type === 'text' || source.type === 'text_delta';
-    const text = isThinking ? stringOf(source.thinking) : isText ? stringOf(source.text) : '';
-    if (text === '') return [];
-    return [this.#chunk(isThinking ? { reasoning_content: text } : { content: text })];
+    if (!isThinking && !isText) return [];
+    const opening = this.#opening(isText ? '' : null);
+    const text = stringOf(isText ? source.text : source.thinking);
+    if (text === '') return opening;
+    return [...opening, this.#chunk(isText ? { content: text } : { reasoning_content: text })];
   }
 
   #stopBlock(index: unknown): StreamPiece[] {
@@ -156,7 +168,7 @@ export class StreamTranslator {
     if (typeof stopReason !== 'string' || this.#finishReason !== null) return [];
     this.#finishReason = toFinishReason(stopReason);
     const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: readUsage(this.#usage) };
-    return [{ ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
+    return [...this.#opening(''), { ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
   }
 
   #stop(): StreamPiece[] {
