@@ -10,16 +10,17 @@ const MAX_ENCODINGS = 5;
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
-  gzip: () => createGunzip(LENIENT),
-  'x-gzip': () => createGunzip(LENIENT),
-  deflate: () => createInflate(LENIENT),
-  br: () => createBrotliDecompress(LENIENT_BROTLI),
-  zstd: () => createZstdDecompress(),
-};
+const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
+  ['gzip', () => createGunzip(LENIENT)],
+  ['x-gzip', () => createGunzip(LENIENT)],
+  ['deflate', () => createInflate(LENIENT)],
+  ['br', () => createBrotliDecompress(LENIENT_BROTLI)],
+  ['zstd', () => createZstdDecompress()],
+]);
 
 /**
- * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first.
+ * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first. An unknown
+ * name changes nothing, for some servers have theirs for what they do not encode.
  * @throws UpstreamError `unreadable` for what is encoded too many times over
  */
 export function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
@@ -27,7 +28,7 @@ export function decoded(body: Readable, encodings: string | string[] | undefined
   const names = String(encodings).toLowerCase().split(',').reverse();
   if (names.length > MAX_ENCODINGS)
     throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
-  const decoders = names.map((name) => DECODERS[name.trim()]).filter((decoder) => decoder !== undefined);
+  const decoders = names.map((name) => DECODERS.get(name.trim())).filter((decoder) => decoder !== undefined);
   // A failure shows where the decoded stream is read.
   return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
 }

@@ -143,6 +143,16 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
     });
 
+    it.each(['identity', 'utf-8', 'constructor', '__proto__', 'toString'])(
+      'reads an answer as it came whose encoding is called %s',
+      async (encoding) => {
+        upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': encoding });
+        expect((await provider.complete(callOf({}))).completionId).toBe(fixture.completion.facts.completionId);
+        upstream.respond = answerStream([fixture.stream.bytes], 'end', { 'content-encoding': encoding });
+        expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
+      },
+    );
+
     it('reads no more of an answer than fits, compressed or in one event', async () => {
       const bomb = gzipSync(Buffer.alloc(MAX_BYTES + 1, 'a'), { level: 1 });
       for (const status of [200, 503]) {
