@@ -1,4 +1,4 @@
-/** Request fields that models were found to refuse, by model. Kept for as long as the process lives. */
+/** Request fields, or kinds of messages, that models were found to refuse, by model. Kept for as long as the process lives. */
 export class RefusedFields {
   readonly #byModel = new Map<string, ReadonlySet<string>>();
 
