@@ -7,6 +7,13 @@ export interface DriftOptions {
   threshold: number;
 }
 
+/**
+ * Events after which an alarm is none any more. One that is raised as its rating comes has an event in the log soon, which
+ * begins the arm's sums anew; one that is raised as an old log is read again, under other settings than in its time, has none,
+ * and would discard what has been learned since.
+ */
+const MAX_UNANSWERED = 1000;
+
 /** How far an arm's ratings have drifted from what was predicted of them. */
 export interface ArmDrift {
   /** The two sums of the CUSUM, in standard deviations: better than predicted, and worse. */
@@ -59,6 +66,7 @@ export class DriftMonitor {
     const residual = weight * Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
     const others = this.#meanOfOthers(arm);
     this.#remember(arm, residual);
+    if (isTooOld(this.alarmOf(arm), at)) this.#arms.delete(arm);
     const drift = this.#drift(arm);
     // The first of those that raise it, by decision: ratings may come in batches, the newest first.
     drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
@@ -134,4 +142,9 @@ export class DriftMonitor {
     }
     return drift;
   }
+}
+
+/** Whether nobody has answered the alarm in its time. @param at number of the last event */
+export function isTooOld(alarm: DriftAlarm | null, at: number): boolean {
+  return alarm !== null && at - alarm.at > MAX_UNANSWERED;
 }

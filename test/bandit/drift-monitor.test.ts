@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DRIFT, DRIFT_RESIDUALS } from '../../src/bandit/defaults.ts';
-import { DriftMonitor } from '../../src/bandit/drift-monitor.ts';
+import { DriftMonitor, isTooOld } from '../../src/bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { weighedRating } from '../../src/domain/reliability.ts';
 import { normalCdf } from '../../src/util/normal-distribution.ts';
@@ -200,6 +200,18 @@ describe('DriftMonitor', () => {
         expect(restored.statisticOf(arm)).toBe(kept.statisticOf(arm));
       }
     }
+  });
+
+  it('begins anew after an alarm that nobody has answered for long: in its time there was none', () => {
+    const monitor = new DriftMonitor();
+    for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, DRIFT);
+    const alarm = monitor.alarmOf('a');
+    const { at } = alarm as NonNullable<typeof alarm>;
+    expect([isTooOld(alarm, at + 1000), isTooOld(alarm, at + 1001), isTooOld(null, at)]).toEqual([false, true, false]);
+    monitor.observe('a', -0.55, at + 1000, DRIFT);
+    expect(monitor.alarmOf('a')).toEqual(alarm);
+    monitor.observe('a', -0.55, at + 1001, DRIFT);
+    expect([monitor.alarmOf('a'), monitor.statisticOf('a')]).toEqual([null, expect.closeTo(0.55 - K, 12)]);
   });
 
   it('keeps the first alarm until it is reset, per arm, also through its state', () => {

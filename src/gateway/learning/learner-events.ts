@@ -1,5 +1,5 @@
 import { SNAPSHOT_REMAINS } from '../../bandit/defaults.ts';
-import type { DriftOptions } from '../../bandit/drift-monitor.ts';
+import { type DriftOptions, isTooOld } from '../../bandit/drift-monitor.ts';
 import type { GatewayEvent, SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../logger.ts';
@@ -73,7 +73,7 @@ export class LearnerEvents {
     const { metrics, log, clock, record } = this.#options;
     for (const arm of state.drift.alarmed) {
       const alarm = state.drift.alarmOf(arm);
-      if (!alarm || this.#alarms.get(arm) === alarm.at) continue;
+      if (!alarm || isTooOld(alarm, state.sequence) || this.#alarms.get(arm) === alarm.at) continue;
       this.#alarms.set(arm, alarm.at);
       metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
       log.warn(
