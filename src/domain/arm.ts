@@ -30,6 +30,11 @@ export interface Arm {
   timeouts: Timeouts;
 }
 
+/** What stands behind an arm: the same for arms that differ in name, price or limits alone. */
+export function upstreamOf({ provider, upstreamModel }: Pick<Arm, 'provider' | 'upstreamModel'>): string {
+  return JSON.stringify([provider, upstreamModel]);
+}
+
 export const TIERS = ['small', 'mid', 'frontier'] as const;
 export type Tier = (typeof TIERS)[number];
 

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { ChatMessage, Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { StayWith } from '../routing/route-query.ts';
@@ -37,13 +37,15 @@ export interface Turn {
 /** What routing is to know of the conversation. */
 export interface Recollection {
   stayWith: StayWith | null;
-  /** By arm: input tokens that its upstream is likely to read from its prompt cache. */
+  /** By what stands behind an arm (`upstreamOf`): input tokens that it is likely to read from its prompt cache. */
   cachedTokens: ReadonlyMap<string, number>;
 }
 
 /** An arm has answered a request with exactly these messages. */
 interface Answered {
   arm: string;
+  /** As `upstreamOf` has it: the arm may be moved to another one, which has nothing cached. */
+  upstream: string;
   /** What its upstream has cached of them, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
@@ -96,9 +98,9 @@ export class Conversation {
   recall(): Recollection {
     const cachedTokens = new Map<string, number>();
     const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
-    for (const arm of prefixes.flatMap(({ answers }) => answers).filter((answer) => this.#isCached(answer))) {
+    for (const answer of prefixes.flatMap(({ answers }) => answers).filter((each) => this.#isCached(each))) {
       // The longest prefix comes first.
-      if (!cachedTokens.has(arm.arm)) cachedTokens.set(arm.arm, arm.tokens);
+      if (!cachedTokens.has(answer.upstream)) cachedTokens.set(answer.upstream, answer.tokens);
     }
     return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens };
   }
@@ -184,7 +186,7 @@ export class Conversation {
     const digest = this.#digestsOf().at(-1);
     if (digest === undefined) return;
     const before = this.#memory.prefixes.get(digest) ?? [];
-    const answered = { arm: arm.id, tokens, at: this.#terms.clock.monotonic() };
+    const answered = { arm: arm.id, upstream: upstreamOf(arm), tokens, at: this.#terms.clock.monotonic() };
     this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered]);
   }
 

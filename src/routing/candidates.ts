@@ -1,4 +1,4 @@
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { ArmExplanation } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { unaffordableReason, worstCaseUsd } from './affordable.ts';
@@ -62,7 +62,7 @@ export class Candidates {
       ratings: policy.ratingsOf(arm.id),
       awaited: awaitedRatings.of(arm.id),
       inputTokens,
-      cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(arm.id) ?? 0),
+      cachedTokens: Math.min(inputTokens, query.cachedTokens?.get(upstreamOf(arm)) ?? 0),
       outputTokens: null,
       modelOutputTokens: null,
       costUsd: null,

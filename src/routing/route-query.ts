@@ -38,7 +38,7 @@ export interface RouteQuery {
   keyBudget?: KeyBudget | null;
   /** The arm that is to go on answering where it can; null: whichever is best. */
   stayWith: StayWith | null;
-  /** By arm: input tokens that its upstream is likely to read from its prompt cache; absent ones: none. */
+  /** By what stands behind an arm (`upstreamOf`): input tokens that it is likely to read from its prompt cache; absent: none. */
   cachedTokens?: ReadonlyMap<string, number>;
   weight: number;
   weightFrom: Decision['weightFrom'];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import type { ExplorationKind } from '../../src/bandit/policy.ts';
-import type { Arm } from '../../src/domain/arm.ts';
+import { type Arm, upstreamOf } from '../../src/domain/arm.ts';
 import type { AnswerForm } from '../../src/domain/context.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
@@ -267,7 +267,8 @@ describe('Router.decide', () => {
   it('prices what an arm has cached of the input as that, up to all of it', () => {
     const cachedArm = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
     const { router } = setUp({ arms: [SMALL, cachedArm] });
-    const of = (tokens: number) => explained(router, { cachedTokens: new Map([['big', tokens]]) }, 'big');
+    const of = (tokens: number) =>
+      explained(router, { cachedTokens: new Map([[upstreamOf(cachedArm), tokens]]) }, 'big');
     expect(of(60)).toMatchObject({ inputTokens: 100, cachedTokens: 60 });
     expect(of(60)?.costUsd).toBeCloseTo((40 * 10 + 60 * 1 + 300 * 10) / 1e6, 12);
     expect(of(5000)).toMatchObject({ cachedTokens: 100, costUsd: expect.closeTo((100 * 1 + 300 * 10) / 1e6, 12) });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { upstreamOf } from '../../../src/domain/arm.ts';
 import type { ChatMessage } from '../../../src/domain/chat.ts';
 import { Conversations, type Stickiness } from '../../../src/gateway/conversations.ts';
 import { armOf } from '../../routing/support.ts';
@@ -73,6 +74,16 @@ describe('Conversations', () => {
       of([user('x')], 's').answeredBy(A);
       expect(of(loop, 's').recall().stayWith).toEqual({ arm: 'a', as: 'tool_calls' });
       expect(of(loop, 't').recall().stayWith).toBeNull();
+    }
+  });
+
+  it('expects nothing in the cache of another upstream that an arm was moved to', () => {
+    const of = setUp('price');
+    of([user('one')], 's').used(A, USAGE);
+    const { cachedTokens } = of([user('one'), said('x'), user('two')], 's').recall();
+    expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+    for (const moved of [{ provider: 'other' }, { upstreamModel: 'a-2' }]) {
+      expect(cachedTokens.get(upstreamOf({ ...A, ...moved }))).toBeUndefined();
     }
   });
 
