@@ -17,6 +17,7 @@ import type { Learner } from './gateway/learning/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
 import type { HashedKey } from './http/auth.ts';
+import { BodyMemory } from './http/body-memory.ts';
 import { Connections } from './http/connections.ts';
 import { buildServer } from './http/server.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
@@ -32,7 +33,7 @@ import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
 import { hashedKeys, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
-import { auditOf, breakerOptions, reliabilityOf } from './wiring/settings.ts';
+import { auditOf, bodiesLimit, breakerOptions, reliabilityOf } from './wiring/settings.ts';
 import { StartError } from './wiring/start-error.ts';
 
 export interface GatewayOptions {
@@ -134,6 +135,11 @@ export class Gateway {
       keys: () => this.#keys,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
+      bodyMemory: new BodyMemory({
+        ...parts,
+        limitBytes: bodiesLimit(config),
+        isShared: () => this.#keys.length > 1,
+      }),
       corsOrigins: config.server.cors_origins,
     });
     this.#connections = new Connections(this.server.server, this.#clock);

@@ -144,6 +144,7 @@ export const configSchema = z.strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.number().int().min(0).max(65_535).default(8080),
       max_body_mb: z.number().positive().max(1024).default(32),
+      max_bodies_mb: z.number().positive().optional(),
       drain_s: z.number().nonnegative().max(600).default(1),
       shutdown_s: seconds.default(30),
       cors_origins: z.array(origin).default([]),

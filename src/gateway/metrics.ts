@@ -71,6 +71,12 @@ export class Metrics {
     'to',
   ]);
   readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
+  readonly bodyBytes = this.#gauge('in_flight_body_bytes', 'Bytes that the bodies of requests under way take.', []);
+  readonly overloads = this.#counter(
+    'overloaded_requests_total',
+    'Requests refused because the bodies of those under way take the memory that they may.',
+    ['key'],
+  );
   readonly feedbackRequests = this.#counter('feedback_requests_total', 'Answers whose rating was asked for.', [
     'reason',
   ]);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
+import { OVERLOADED } from './body-memory.ts';
 
 /** What curl sends without a header is a form. */
 const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: application/json".';
@@ -30,7 +31,8 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
 
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof GatewayError) {
-    send(reply, error);
+    if (error.code === OVERLOADED) afterUpload(request, reply, () => send(reply, error));
+    else send(reply, error);
     return;
   }
   // Recorded as aborted by the use case; this status, nginx's, is seen by no one.

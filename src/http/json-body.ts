@@ -2,7 +2,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { excessOf, REQUEST_LIMITS } from '../util/json-limits.ts';
+import { REQUEST_LIMITS, valuesIn } from '../util/json-limits.ts';
+import type { HeldBody } from './body-memory.ts';
+
+/**
+ * What a parsed value takes beyond its text, in bytes of a body: three characters of text make an empty object of 64 bytes,
+ * and other bytes are held some four times over.
+ */
+const VALUE_BYTES = 16;
 
 /** A request body: its text as received, and what it says. */
 export interface JsonDocument {
@@ -22,7 +29,7 @@ export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
     // No DELETE here has a body, but some clients name its type all the same.
     request.method === 'DELETE'
       ? { text: '', value: null, receivedAt: clock.monotonic() }
-      : { receivedAt: clock.monotonic(), ...parseJson(plain(request, body)) };
+      : parseJson(plain(request, body), request.heldBody, clock.monotonic());
   server.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/i, { parseAs: 'buffer' }, take);
 }
 
@@ -36,11 +43,13 @@ function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
   });
 }
 
-function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
+/** @throws GatewayError 400, or 503 when the memory has no room for so many values */
+function parseJson(bytes: Buffer, held: HeldBody | null, receivedAt: number): JsonDocument {
   const text = decode(bytes);
   if (text.trim() === '') throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
-  const excess = excessOf(text, REQUEST_LIMITS);
-  if (excess) throw invalidRequest(excess, null, 'invalid_json');
+  const values = valuesIn(text, REQUEST_LIMITS);
+  if (typeof values === 'string') throw invalidRequest(values, null, 'invalid_json');
+  held?.resize(bytes.length + values * VALUE_BYTES);
   let value: unknown;
   try {
     // Refuses `__proto__` and `constructor.prototype` at any depth: nobody means them, and upstreams may merge them.
@@ -48,7 +57,7 @@ function parseJson(bytes: Buffer): Pick<JsonDocument, 'text' | 'value'> {
   } catch (error) {
     throw invalidRequest(`The body cannot be taken as JSON: ${(error as Error).message}`, null, 'invalid_json');
   }
-  return { text, value };
+  return { text, value, receivedAt };
 }
 
 /** Removes a byte order mark, which `JSON.parse` would refuse. */

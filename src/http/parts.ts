@@ -7,6 +7,7 @@ import type { ModelAdmin } from '../gateway/model-admin.ts';
 import type { KeyLimits, Runtime } from '../gateway/runtime.ts';
 import type { Clock } from '../util/clock.ts';
 import type { HashedKey } from './auth.ts';
+import type { BodyMemory } from './body-memory.ts';
 
 /** What the routes are made of. */
 export interface ServerParts {
@@ -25,6 +26,7 @@ export interface ServerParts {
   clock: Clock;
   log: FastifyBaseLogger;
   maxBodyBytes: number;
+  bodyMemory: BodyMemory;
   /** Whose web pages may use the gateway from a browser; `*` for all. */
   corsOrigins: readonly string[];
 }

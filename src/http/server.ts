@@ -4,6 +4,7 @@ import { newId } from '../util/ids.ts';
 import { authenticate, authenticateAdmin } from './auth.ts';
 import { registerCors } from './cors.ts';
 import { answerError, answerExpectation, answerParserError, notFound, registerErrorHandlers } from './errors.ts';
+import { registerBodyMemory } from './hold-body.ts';
 import { hook } from './hook.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
@@ -43,6 +44,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   registerErrorHandlers(server);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
+  registerBodyMemory(server, parts.bodyMemory, parts.maxBodyBytes);
   const prepareRequest = hook((request, reply) => {
     void reply.header('x-request-id', request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {

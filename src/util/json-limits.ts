@@ -24,15 +24,15 @@ export function excessOf(text: string, limits: JsonLimits): string | null {
 export function excessOfAll(texts: readonly string[], limits: JsonLimits): string | null {
   let values = 0;
   for (const text of texts) {
-    const found = valuesIn(text, values, limits);
+    const found = valuesIn(text, limits, values);
     if (typeof found === 'string') return found;
     values = found;
   }
   return null;
 }
 
-/** @returns their number with those `before`, or what is too much */
-function valuesIn(text: string, before: number, limits: JsonLimits): number | string {
+/** As `excessOf`, but where nothing is too much it tells the number of values, with those `before`. */
+export function valuesIn(text: string, limits: JsonLimits, before = 0): number | string {
   let depth = 0;
   let values = before;
   for (let i = 0; i < text.length; i++) {

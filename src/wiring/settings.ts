@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import type { Config } from '../config/schema.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { ImplicitSettings } from '../gateway/implicit-signals.ts';
@@ -33,4 +34,13 @@ export function budgetTarget(budget: Targets['budget']): RoutingBudgetTarget | n
 
 export function breakerOptions({ resilience: { breaker } }: Config): BreakerOptions {
   return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
+}
+
+/** A body's bytes take some five times as many while its request is under way: so bodies leave half of the heap to others. */
+const BODIES_PART_OF_HEAP = 1 / 10;
+
+/** Bytes that the bodies of all requests under way may take. */
+export function bodiesLimit({ server: { max_bodies_mb: megabytes } }: Config): number {
+  if (megabytes !== undefined) return megabytes * 2 ** 20;
+  return getHeapStatistics().heap_size_limit * BODIES_PART_OF_HEAP;
 }

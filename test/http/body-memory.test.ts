@@ -1,0 +1,197 @@
+import { connect, type Socket } from 'node:net';
+import { getHeapStatistics } from 'node:v8';
+import { describe, expect, it } from 'vitest';
+import type { Config } from '../../src/config/schema.ts';
+import { bodiesLimit } from '../../src/wiring/settings.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, plainAnswer, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { parseAnswer } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const kept = cleanup();
+const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
+const MEGABYTE = 2 ** 20;
+const large = (bytes = MEGABYTE, fields: object = {}) => ask('x'.repeat(bytes), fields);
+const KEYS = ['a', 'b'].map((name) => ({ name, key: `key-of-${name}-0000000000` }));
+const by = (name: string) => ({ headers: { authorization: `Bearer key-of-${name}-0000000000` } });
+/** Three quarters of it are for large bodies. */
+const ROOM_FOR_TWO = { server: { port: 0, max_bodies_mb: 3 } };
+
+/** A gateway whose upstreams answer once `answer` is called. */
+async function startWaiting(config: Record<string, object> = ROOM_FOR_TWO, fields: object = {}) {
+  const waiting: (() => void)[] = [];
+  const gateway = kept(
+    await startTestGateway({
+      answers: {
+        big: async (request) => {
+          if (request.text.length > 1000) await new Promise<void>((resolve) => waiting.push(resolve));
+          return plainAnswer(fields)(request);
+        },
+      },
+      config,
+    }),
+  );
+  return { gateway, waiting, answer: () => waiting.splice(0).forEach((resolve) => void resolve()) };
+}
+
+async function heldBytes({ gateway }: TestGateway): Promise<number> {
+  return (await gateway.metrics.bodyBytes.get()).values[0].value;
+}
+
+/** Sends the head of a request and what is given of its body. */
+function begin({ url }: TestGateway, headers: string, body = ''): Socket & { received: () => string } {
+  const { port } = new URL(url);
+  let received = '';
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.on('data', (chunk) => {
+    received += chunk;
+  });
+  socket.on('error', () => {});
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}\r\n\r\n${body}`,
+  );
+  return Object.assign(socket, { received: () => received });
+}
+
+it('is a tenth of the heap that bodies may take, unless the config says otherwise', () => {
+  const limit = (maxBodiesMb?: number) => bodiesLimit({ server: { max_bodies_mb: maxBodiesMb } } as Config);
+  expect(limit()).toBe(getHeapStatistics().heap_size_limit / 10);
+  expect(limit(2)).toBe(2 * MEGABYTE);
+});
+
+describe('the bodies of requests under way', () => {
+  it('take no more memory than they may: a large one beyond is answered 503, small ones get through', async () => {
+    const { gateway, waiting, answer } = await startWaiting();
+    const first = [send(completions(gateway), large()), send(completions(gateway), large())];
+    await until(() => waiting.length === 2);
+    expect(await heldBytes(gateway)).toBeGreaterThan(2 * MEGABYTE);
+    const refused = await send(completions(gateway), large());
+    expect([refused.status, refused.json.error.type, refused.json.error.code]).toEqual([
+      503,
+      'server_error',
+      'overloaded',
+    ]);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await send(completions(gateway), large())).status).toBe(503);
+    expect((await send(completions(gateway), ask('x'))).status).toBe(200);
+    answer();
+    expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await gateway.gateway.metrics.overloads.get()).values).toMatchObject([{ value: 2, labels: { key: '' } }]);
+    // Once a minute.
+    expect(gateway.logged.filter((line) => line.includes('A request was refused: the bodies'))).toHaveLength(1);
+    const again = send(completions(gateway), large());
+    await until(() => waiting.length === 1);
+    answer();
+    expect((await again).status).toBe(200);
+    await until(async () => (await heldBytes(gateway)) === 0);
+  });
+
+  it('are refused before they are read where their length is told, and halfway where it is not', async () => {
+    const { gateway, waiting, answer } = await startWaiting();
+    const under = [send(completions(gateway), large()), send(completions(gateway), large())];
+    await until(() => waiting.length === 2);
+    const told = begin(gateway, `content-length: ${MEGABYTE}`, '{');
+    await until(() => told.received().includes('}'));
+    expect(told.received()).toMatch(/^HTTP\/1.1 503 /);
+    told.destroy();
+    const untold = begin(gateway, 'transfer-encoding: chunked', `${MEGABYTE.toString(16)}\r\n`);
+    const chunk = 'x'.repeat(MEGABYTE / 2);
+    untold.write(chunk);
+    await until(() => untold.received().includes('}'));
+    expect(parseAnswer(untold.received())).toMatchObject({ status: 503 });
+    // The rest is read and dropped, and the connection serves on.
+    untold.write(`${chunk}\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await until(() => untold.received().includes('HTTP/1.1 200'));
+    untold.destroy();
+    answer();
+    expect((await Promise.all(under)).map(({ status }) => status)).toEqual([200, 200]);
+    await until(async () => (await heldBytes(gateway)) === 0);
+  });
+
+  it('are told of also where the client first sends all of a body, and wants the connection closed', async () => {
+    const { gateway, waiting, answer } = await startWaiting();
+    const under = [send(completions(gateway), large()), send(completions(gateway), large())];
+    await until(() => waiting.length === 2);
+    const body = JSON.stringify(large(8 * MEGABYTE));
+    const client = begin(gateway, `connection: close\r\ncontent-length: ${body.length}`).pause();
+    client.write(body, () => client.resume());
+    await until(() => client.closed);
+    expect(parseAnswer(client.received())).toMatchObject({ status: 503 });
+    answer();
+    await Promise.all(under);
+  });
+
+  it('are given back however the request ends', async () => {
+    const { gateway, waiting, answer } = await startWaiting({
+      server: { port: 0, max_body_mb: 4, max_bodies_mb: 100 },
+    });
+    // Streamed.
+    const streamed = send(completions(gateway), large(MEGABYTE, { stream: true }));
+    await until(() => waiting.length === 1);
+    expect(await heldBytes(gateway)).toBeGreaterThan(MEGABYTE);
+    answer();
+    expect((await streamed).text).toContain('[DONE]');
+    await until(async () => (await heldBytes(gateway)) === 0);
+    // Refused: by the gateway, and as too large.
+    expect((await send(completions(gateway), large(MEGABYTE, { n: 0 }))).status).toBe(400);
+    expect((await send(completions(gateway), `"${'x'.repeat(MEGABYTE)}`)).status).toBe(400);
+    expect((await send(completions(gateway), large(5 * MEGABYTE))).status).toBe(413);
+    await until(async () => (await heldBytes(gateway)) === 0);
+    // Left by the client, while it is answered and while it is read.
+    const controller = new AbortController();
+    const left = send(completions(gateway), large(), { signal: controller.signal }).catch(() => {});
+    await until(() => waiting.length === 1);
+    controller.abort();
+    await left;
+    await until(async () => (await heldBytes(gateway)) === 0);
+    for (const headers of [`content-length: ${MEGABYTE}`, 'transfer-encoding: chunked']) {
+      const client = begin(gateway, headers, '1\r\n{\r\n');
+      await until(async () => (await heldBytes(gateway)) > 0);
+      client.destroy();
+      await until(async () => (await heldBytes(gateway)) === 0);
+    }
+    // Pipelined, and left before the first is answered.
+    const body = JSON.stringify(large());
+    const head = `content-length: ${body.length}`;
+    const client = begin(gateway, head, body);
+    client.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`,
+    );
+    await until(async () => (await heldBytes(gateway)) > 2 * MEGABYTE);
+    client.destroy();
+    await until(async () => (await heldBytes(gateway)) === 0);
+    answer();
+  });
+
+  it('leave room for other keys: one key has half at most', async () => {
+    const { gateway, waiting, answer } = await startWaiting({ ...ROOM_FOR_TWO, auth: { keys: KEYS } });
+    const first = send(completions(gateway), large(), by('a'));
+    await until(() => waiting.length === 1);
+    expect((await send(completions(gateway), large(), by('a'))).status).toBe(503);
+    expect((await send(completions(gateway), ask('x'), by('a'))).status).toBe(200);
+    const other = send(completions(gateway), large(), by('b'));
+    await until(() => waiting.length === 2);
+    answer();
+    expect((await Promise.all([first, other])).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await gateway.gateway.metrics.overloads.get()).values).toMatchObject([{ value: 1, labels: { key: 'a' } }]);
+  });
+
+  it('count by their values too: empty objects are large in little text', async () => {
+    const { gateway, waiting, answer } = await startWaiting();
+    const first = send(completions(gateway), large());
+    await until(() => waiting.length === 1);
+    const many = `{"model":"auto","messages":[{"role":"user","content":[${'{},'.repeat(90_000)}{}]}]}`;
+    expect((await send(completions(gateway), many)).status).toBe(503);
+    answer();
+    await first;
+  });
+
+  it('may be one that is larger than all, alone', async () => {
+    const { gateway, waiting, answer } = await startWaiting({ server: { port: 0, max_bodies_mb: 1 } });
+    const first = send(completions(gateway), large(3 * MEGABYTE));
+    await until(() => waiting.length === 1);
+    expect((await send(completions(gateway), large(100_000))).status).toBe(503);
+    answer();
+    expect((await first).status).toBe(200);
+  });
+});
