@@ -20,6 +20,7 @@ import type { HashedKey } from './http/auth.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { Connections } from './http/connections.ts';
 import { buildServer } from './http/server.ts';
+import { UnreadAnswers } from './http/unread-answers.ts';
 import { type BreakerState, Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
@@ -143,6 +144,7 @@ export class Gateway {
       corsOrigins: config.server.cors_origins,
     });
     this.#connections = new Connections(this.server.server, this.#clock);
+    new UnreadAnswers(this.server.server, this.#clock, this.#log);
   }
 
   /** What the learner reads in the log changes what keys have spent and which models serve. */
