@@ -1,20 +1,37 @@
 /** Shorter ones are dummies for servers that ask for none, and words of the language besides. */
 const MIN_SECRET_CHARACTERS = 8;
 
+const REDACTED = '[redacted]';
+/** Not any number of them: a text of backslashes alone would be searched from each to its end. */
+const BACKSLASHES = '\\\\{1,3}';
+
 /** Keys and passwords that an upstream may repeat, but nobody may see. */
 export class Secrets {
-  /** As they are, and as a URL or a JSON string may have them. */
+  /** As they are, and as a URL may have them. */
   readonly #forms: readonly string[];
+  /** As a JSON string may have them, which may escape any character. */
+  readonly #escaped: readonly RegExp[];
 
   constructor(secrets: readonly string[]) {
-    this.#forms = secrets
-      .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS)
-      .flatMap((secret) => [secret, encodeURIComponent(secret), secret.replaceAll('/', '\\/')]);
+    const kept = secrets.filter((secret) => secret.length >= MIN_SECRET_CHARACTERS);
+    this.#forms = kept.flatMap((secret) => [secret, encodeURIComponent(secret)]);
+    this.#escaped = kept.map((secret) => new RegExp(secret.split('').map(perhapsEscaped).join(''), 'g'));
   }
 
   redact(text: string): string {
-    return this.#forms.reduce((result, form) => result.replaceAll(form, '[redacted]'), text);
+    const plain = this.#forms.reduce((result, form) => result.replaceAll(form, REDACTED), text);
+    // Most texts have no escape at all, and a plain search is the faster one.
+    if (!plain.includes('\\')) return plain;
+    return this.#escaped.reduce((result, form) => result.replaceAll(form, REDACTED), plain);
   }
+}
+
+/** A UTF-16 unit as it is, or as JSON may write it, within a string of JSON once more. */
+function perhapsEscaped(unit: string): string {
+  const code = unit.charCodeAt(0).toString(16).padStart(4, '0');
+  const digits = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+  const short = '"\\/'.includes(unit) ? `|${BACKSLASHES}\\u${code}` : '';
+  return `(?:\\u${code}|${BACKSLASHES}u${digits}${short})`;
 }
 
 /** What a URL's query says of keys: some gateways before a model ask for theirs there. */
