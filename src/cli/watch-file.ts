@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { watchFile as pollFile, readFileSync, statSync, unwatchFile, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -15,7 +16,7 @@ export function watchFile(
   onError: (error: Error) => void,
   pollMs = POLL_MS,
 ): () => void {
-  let content = readOrNull(path);
+  let content = digestOrNull(path);
   let latest = content;
   let timer: NodeJS.Timeout | undefined;
   // Not put off by what goes on around the file: where the event log lies beside it that never ends.
@@ -24,7 +25,7 @@ export function watchFile(
   };
   const look = () => {
     timer = undefined;
-    const now = readOrNull(path);
+    const now = digestOrNull(path);
     // Another one than at the last look may be half-written.
     const isWhole = now === latest;
     latest = now;
@@ -55,10 +56,13 @@ export function watchFile(
   }
 }
 
-/** Null for what is no file, too: to open a named pipe would hold everything up until somebody writes to it again. */
-function readOrNull(path: string): string | null {
+/**
+ * Of the content, which may hold keys and is not to stay in memory. Null for what is no file, too: to open a named pipe
+ * would hold everything up until somebody writes to it again.
+ */
+function digestOrNull(path: string): string | null {
   try {
-    return statSync(path).isFile() ? readFileSync(path, 'utf8') : null;
+    return statSync(path).isFile() ? hash('sha256', readFileSync(path)) : null;
   } catch {
     return null;
   }

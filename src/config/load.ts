@@ -49,7 +49,8 @@ export function parseConfig(text: string, source: string, environment: Environme
   }
   const problems = [...unread, ...crossCheck(parsed.data), ...unsetVariables(missing)];
   if (problems.length > 0) throw refuse(problems.map(told));
-  return { config: parsed.data, missingKeys: missingKeys(parsed.data, missing) };
+  // Copied, for to V8 a part of the text is a view of it: one name that is kept would keep all keys with it.
+  return structuredClone({ config: parsed.data, missingKeys: missingKeys(parsed.data, missing) });
 }
 
 /** A provider whose key is not set is left out; anything else that is not set is a mistake. */
