@@ -8,6 +8,7 @@ import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';
 import { mean } from '../util/statistics.ts';
 import { startRecordedGateway } from './loopback-gateway.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
@@ -62,7 +63,7 @@ export async function benchLabelled(options: LabelledBenchOptions): Promise<void
     const inProcess = mean(runStream(stream, { ...PLAIN, labelled: options.labelled }).utilities);
     const http = await runThroughGateway(stream, options.labelled);
     runs.push({ seed, http, in_process: inProcess });
-    console.error(`seed ${seed}: utility ${http.toFixed(2)} through HTTP, ${inProcess.toFixed(2)} in this process`);
+    tell(`seed ${seed}: utility ${http.toFixed(2)} through HTTP, ${inProcess.toFixed(2)} in this process`);
   }
   const figure = (of: (run: SeedResult) => number): Figure => {
     const { mean, sd } = spread(runs.map(of));
@@ -79,7 +80,7 @@ export async function benchLabelled(options: LabelledBenchOptions): Promise<void
     },
     runs,
   };
-  console.log(options.json ? JSON.stringify(report) : render(report));
+  print(options.json ? JSON.stringify(report) : render(report));
 }
 
 /** @returns mean utility of the queries after the labelled ones */

@@ -9,6 +9,7 @@ import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
@@ -51,7 +52,7 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
     measurements: measured.slice(i * seeds.length, (i + 1) * seeds.length),
   }));
   const datasets = byFile.map(({ file, measurements }) => reportOf(file, measurements));
-  console.log(options.json ? JSON.stringify({ datasets }) : renderOnline(datasets));
+  print(options.json ? JSON.stringify({ datasets }) : renderOnline(datasets));
   if (options.out) for (const { file, measurements } of byFile) await writeCurve(options.out, file, measurements);
 }
 
@@ -101,5 +102,5 @@ async function writeCurve(folder: string, file: string, measurements: readonly S
   );
   const path = join(folder, `${name}-learning.svg`);
   await writeWhole([[path, svg]]);
-  console.error(`Written: ${path}`);
+  tell(`Written: ${path}`);
 }

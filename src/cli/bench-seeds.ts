@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { loadRecordedOutcomes } from '../recorded/recorded-outcomes.ts';
 import { mean, standardDeviation } from '../util/statistics.ts';
 import { type BenchReport, type BenchRunOptions, runBench } from './bench-run.ts';
+import { print } from './print.ts';
 import { tellLeftOut } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
 
@@ -17,7 +18,7 @@ export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
   tellLeftOut(data);
   const runs: BenchReport[] = [];
   for (let i = 0; i < options.seeds; i++) runs.push(await runBench({ ...options, seed: options.seed + i }, data));
-  console.log(options.json ? JSON.stringify({ data: options.data, runs }) : renderSeeds(runs));
+  print(options.json ? JSON.stringify({ data: options.data, runs }) : renderSeeds(runs));
 }
 
 type Shares = { quality_ratio: number; cost_ratio: number };

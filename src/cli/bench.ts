@@ -7,6 +7,7 @@ import { recordedOutcomes } from '../recorded/recorded-prices.ts';
 import { topTags } from '../recorded/tag-shares.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
+import { print, tell } from './print.ts';
 import { tellLeftOut } from './recorded-notes.ts';
 import { percent, renderRun } from './run-table.ts';
 import { renderTable } from './table.ts';
@@ -32,12 +33,12 @@ export async function bench(options: BenchOptions): Promise<void> {
   if (options.out) await mkdir(options.out, { recursive: true });
   if (!options.sweep) {
     const report = await runBench(options, data);
-    console.log(options.json ? JSON.stringify(report) : renderBench(report));
+    print(options.json ? JSON.stringify(report) : renderBench(report));
     return;
   }
   const reports: BenchReport[] = [];
   for (const weight of SWEEP) reports.push(await runBench({ ...options, weight }, data));
-  console.log(options.json ? JSON.stringify({ data: options.data, runs: reports }) : renderSweep(reports));
+  print(options.json ? JSON.stringify({ data: options.data, runs: reports }) : renderSweep(reports));
   if (options.out) await writeSweep(options.out, reports, data, queriesOf(options, data));
 }
 
@@ -139,5 +140,5 @@ async function writeSweep(
     [join(folder, `${name}.md`), markdown],
     [join(folder, `${name}.svg`), svg],
   ]);
-  console.error(`Written: ${join(folder, name)}.md and .svg`);
+  tell(`Written: ${join(folder, name)}.md and .svg`);
 }

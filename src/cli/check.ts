@@ -5,6 +5,7 @@ import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { checkStart } from './check-start.ts';
 import { loadWithOverrides } from './load-with-overrides.ts';
+import { printable, tell } from './print.ts';
 
 /** Prints what a config means; exits with 1 when it cannot be used. */
 export function check(file: string): void {
@@ -26,15 +27,15 @@ export function check(file: string): void {
     for (const line of disabledProviders(loaded)) console.log(`  note: ${line}`);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
-    console.error(error.message);
+    tell(error.message);
     process.exitCode = 1;
   }
 }
 
 function describeWarmStart({ sums }: WarmStartFile, { models }: Config): string {
   const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])];
-  const strangers = ids.filter((id) => !models.some((model) => model.id === id));
-  const told = ids.map((id) => `${id} ${Number((sums.quality.get(id)?.weight ?? 0).toFixed(2))}`).join(', ');
+  const strangers = ids.filter((id) => !models.some((model) => model.id === id)).map(printable);
+  const told = ids.map((id) => `${printable(id)} ${Number((sums.quality.get(id)?.weight ?? 0).toFixed(2))}`).join(', ');
   const note = strangers.length > 0 ? `; not in this config: ${strangers.join(', ')}` : '';
   return `  warm start: ratings of ${told}${note}`;
 }

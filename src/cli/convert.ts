@@ -6,6 +6,7 @@ import { routerBenchLayout } from '../offline/convert/routerbench.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeJsonLines } from '../util/write-json-lines.ts';
 import { refuseToOverwrite } from '../util/write-whole.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface ConvertOptions {
@@ -33,11 +34,11 @@ export async function convertRouterBenchFile(file: string, options: ConvertOptio
     }
   }
 
-  for (const note of report.notes()) console.error(`note: ${note}`);
-  if (report.rows === 0) console.error(`note: ${file} holds no rows`);
+  for (const note of report.notes()) tell(`note: ${note}`);
+  if (report.rows === 0) tell(`note: ${file} holds no rows`);
   const size = (statSync(out).size / 2 ** 20).toFixed(1);
-  console.log(`${out}: ${report.rows} queries of ${report.tasks.size} tasks, ${models.length} models, ${size} MB`);
-  console.log(`models: ${models.join(', ')}`);
+  print(`${out}: ${report.rows} queries of ${report.tasks.size} tasks, ${models.length} models, ${size} MB`);
+  print(`models: ${models.join(', ')}`);
 }
 
 function layoutOf(file: string, columns: readonly string[]) {

@@ -13,6 +13,7 @@ import { normalizedText } from '../util/normalized-text.ts';
 import { type Random, seededRandom } from '../util/random.ts';
 import { renderDemo } from './demo-table.ts';
 import { startLoopbackGateway, tagCounts } from './loopback-gateway.ts';
+import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface DemoOptions {
@@ -53,7 +54,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     NAMES[bestSingle(outcomeMatrix(outcomes)).model],
     options.seed,
   );
-  if (!options.json) console.log(introduction(url, queries.length));
+  if (!options.json) print(introduction(url, queries.length));
   const startedAt = systemClock.monotonic();
   const progress = new ProgressLine(process.stderr, systemClock);
   const tally = { answered: 0, ratings: 0, cost: 0, dearest: 0 };
@@ -88,7 +89,7 @@ export async function demo(options: DemoOptions): Promise<void> {
       shares_by_kind: sharesByKind(queries, chosen),
       ...sharesByTag(NAMES, await tagCounts(gateway)),
     };
-    console.log(options.json ? JSON.stringify(report) : renderDemo(report));
+    print(options.json ? JSON.stringify(report) : renderDemo(report));
   } finally {
     await gateway.close();
     await Promise.all(upstreams.map((upstream) => upstream.close()));

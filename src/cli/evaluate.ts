@@ -15,6 +15,7 @@ import type { EvaluationResult } from '../offline/evaluate/worker.ts';
 import { datasetName } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
@@ -58,14 +59,14 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   });
   progress.done(told(results.flat().length, results.flat().length));
   const datasets = options.data.map((file, i) => datasetReport(datasetName(file), results[i]));
-  console.log(options.json ? JSON.stringify({ datasets }) : renderEvaluation(datasets));
+  print(options.json ? JSON.stringify({ datasets }) : renderEvaluation(datasets));
   if (!options.out) return;
   const files = [[join(options.out, 'evaluation.md'), evaluationMarkdown(datasets)] as const];
   for (const [i, { name }] of datasets.entries()) {
     files.push([join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i])]);
   }
   await writeWhole(files);
-  console.error(`Written: ${options.out}/evaluation.md, and a plot of each data set`);
+  tell(`Written: ${options.out}/evaluation.md, and a plot of each data set`);
 }
 
 /** The columns of a data set's table. Those of RouteLLM only where there are two models. */

@@ -9,6 +9,7 @@ import { refuseToOverwrite, writingWhole } from '../util/write-whole.ts';
 import { openEventLog } from '../wiring/event-reader.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 /** The decisions to read: of the log that the config names, in a period. */
@@ -41,7 +42,7 @@ export async function exportLog({ out, force, ...options }: ExportOptions): Prom
     await (out === undefined ? streamJsonLines(process.stdout, rows()) : writeJsonLines(out, rows()));
   });
   const unanswered = counts.unanswered > 0 ? `; ${counts.unanswered} that no model answered are left out` : '';
-  console.error(`${out ?? 'log'}: ${counts.written} decisions, ${counts.rated} of them rated${unanswered}`);
+  tell(`${out ?? 'log'}: ${counts.written} decisions, ${counts.rated} of them rated${unanswered}`);
 }
 
 /** `mixllm log stats`: what the log holds, by model. */
@@ -51,7 +52,7 @@ export async function logStats({ json, ...options }: LogOptions & { json?: boole
     for await (const decision of decisions) summarizer.add(decision);
   });
   const summary = summarizer.summary();
-  console.log(json ? JSON.stringify(summary, null, 2) : renderLogSummary(summary));
+  print(json ? JSON.stringify(summary, null, 2) : renderLogSummary(summary));
 }
 
 export interface BackupOptions {
@@ -68,7 +69,7 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
   try {
     const last = await log.lastSequence();
     await writingWhole(out, (unfinished) => log.copyTo(unfinished));
-    console.error(`${out}: the event log up to event ${last}, or later ones`);
+    tell(`${out}: the event log up to event ${last}, or later ones`);
   } finally {
     await log.close();
   }

@@ -10,6 +10,7 @@ import { summaryOf } from '../offline/paper/summary.ts';
 import { readRecordedRows } from '../recorded/recorded-row.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
+import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 
@@ -53,7 +54,7 @@ export async function paper(options: PaperCommandOptions): Promise<void> {
     `${(seconds / 60).toFixed(1)} minutes at a load of ${load} (the mean of the last quarter of an hour).`;
   const date = new Date(systemClock.now()).toISOString().slice(0, 10);
   await writeReport(options.out, runs, { command: commandLine(options), date, machine });
-  if (options.json) console.log(JSON.stringify(asJson(runs)));
+  if (options.json) print(JSON.stringify(asJson(runs)));
 }
 
 function chosenExperiments(names: readonly string[] | undefined) {
@@ -79,7 +80,7 @@ async function usableFiles(paths: readonly string[]): Promise<string[]> {
       .sort()) {
       const file = join(path, name);
       if (await hasCosts(file)) usable.push(file);
-      else console.error(`${file} records no costs and is left out.`);
+      else tell(`${file} records no costs and is left out.`);
     }
   }
   if (usable.length === 0) throw new Error(NEEDS);
@@ -116,7 +117,7 @@ async function writeReport(
     }
   }
   await writeWhole(files);
-  console.error(`Written: ${report}, and plots beside it`);
+  tell(`Written: ${report}, and plots beside it`);
 }
 
 function asJson(runs: readonly ExperimentRun[]) {

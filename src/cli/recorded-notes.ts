@@ -1,9 +1,10 @@
 import { datasetName } from '../offline/online/summary.ts';
 import { loadRecordedOutcomes, notesOn, type RecordedData } from '../recorded/recorded-outcomes.ts';
+import { tell } from './print.ts';
 
 /** Says on standard error what of a file of recorded outcomes is not used. */
 export function tellLeftOut(data: RecordedData): void {
-  for (const note of notesOn(data)) console.error(`note: ${note}`);
+  for (const note of notesOn(data)) tell(`note: ${note}`);
 }
 
 /**

@@ -8,6 +8,7 @@ import { systemClock } from '../util/clock.ts';
 import { openEventLog } from '../wiring/event-reader.ts';
 import { startReplayLearner } from '../wiring/replay-learner.ts';
 import { configFile } from './config-file.ts';
+import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 import { renderReplay } from './replay-table.ts';
 
@@ -24,7 +25,7 @@ export async function replay({ config, policy: file, json, since, until }: Repla
   const loaded = loadConfig(configFile(config), process.env);
   const log = openEventLog(loaded.config);
   const report = await reportOf(log, loaded, policy, { since, until }).finally(() => log.close());
-  console.log(json ? JSON.stringify(report, null, 2) : renderReplay(report));
+  print(json ? JSON.stringify(report, null, 2) : renderReplay(report));
   if (report.refused) process.exitCode = 1;
 }
 

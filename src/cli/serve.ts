@@ -8,6 +8,7 @@ import { StartError } from '../wiring/start-error.ts';
 import { checkStart } from './check-start.ts';
 import { loadWithOverrides } from './load-with-overrides.ts';
 import { LogOutput } from './log-output.ts';
+import { tell } from './print.ts';
 import { watchFile } from './watch-file.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
@@ -33,7 +34,7 @@ export async function serve(file: string): Promise<void> {
       ...(existsSync(file) ? [] : ['Name another file with --config FILE.']),
       ...(isListenError(error) ? ['Set server.host and server.port in the config, or HOST and PORT, to others.'] : []),
     ];
-    console.error([messageOf(error), ...hints].join('\n'));
+    tell([messageOf(error), ...hints].join('\n'));
     // Not by exit code alone: a half-started gateway may hold timers.
     process.exit(1);
   }

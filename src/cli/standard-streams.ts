@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream';
+import { printable } from './print.ts';
 import type { ProgressStream } from './progress-line.ts';
 
 /** Says why a command failed, in the place of a progress line that is still drawn. */
 export function sayFailure(errors: ProgressStream, reason: string): void {
-  errors.write(`${errors.isTTY ? '\r\u001b[K' : ''}${reason}\n`);
+  errors.write(`${errors.isTTY ? '\r\u001b[K' : ''}${printable(reason)}\n`);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { printable } from './print.ts';
+
 export type Align = 'left' | 'right';
 
 export interface TableOptions {
@@ -15,10 +17,11 @@ const MIN_TEXT_WIDTH = 8;
  * Numbers come as text, rounded by the caller; empty cells are fine.
  */
 export function renderTable(
-  headers: readonly string[],
-  rows: readonly (readonly string[])[],
+  foreignHeaders: readonly string[],
+  foreignRows: readonly (readonly string[])[],
   options: TableOptions = {},
 ): string {
+  const [headers, ...rows] = [foreignHeaders, ...foreignRows].map((cells) => cells.map(onOneLine));
   const align = headers.map((_, column) => options.align?.[column] ?? usualAlign(rows, column));
   const widths = narrow(
     headers.map((header, column) => Math.max(...[header, ...rows.map((row) => row[column] ?? '')].map(lengthOf))),
@@ -32,6 +35,11 @@ export function renderTable(
       .trimEnd();
   const dashes = widths.map((width) => '-'.repeat(width)).join(GAP);
   return `${[line(headers), dashes, ...rows.map(line)].join('\n')}\n`;
+}
+
+/** Before the columns are measured. */
+function onOneLine(cell: string): string {
+  return printable(cell).replaceAll('\n', '\\n');
 }
 
 function usualAlign(rows: readonly (readonly string[])[], column: number): Align {

@@ -9,6 +9,7 @@ import { shellWord } from '../util/shell-word.ts';
 import { placeOf, writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import { configFile } from './config-file.ts';
+import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface TrainArmsOptions {
@@ -49,10 +50,10 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   await writeWhole([[options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources)]]);
   for (const { arm, ratings, answers } of result.learned) {
     // Ratings may count in part, and their sum has a tail of digits.
-    console.log(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} lengths of answers`);
+    print(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} lengths of answers`);
   }
-  for (const remark of remarks) console.log(`note: ${remark}`);
-  console.log(`Written: ${options.out}. In the config, learning: { warm_start: ${options.out} } starts from it.`);
+  for (const remark of remarks) print(`note: ${remark}`);
+  print(`Written: ${options.out}. In the config, learning: { warm_start: ${options.out} } starts from it.`);
 }
 
 function parseNames(pairs: readonly string[], ids: readonly string[]): Map<string, string> {

@@ -7,6 +7,7 @@ import { trainPriors } from '../offline/priors/train-priors.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
+import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface TrainPriorsOptions {
@@ -36,9 +37,9 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   await writeWhole([[file, formatted(priors)]]);
   for (const [tier, { quality, slopes }] of Object.entries(priors.tiers)) {
     const models = priors.models.filter((model) => model.tier === tier).length;
-    console.log(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, of ${models} models`);
+    print(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, of ${models} models`);
   }
-  console.log(`Written: ${file}, for contexts of ${priors.feature_map}.`);
+  print(`Written: ${file}, for contexts of ${priors.feature_map}.`);
 }
 
 /** A line per vector. */

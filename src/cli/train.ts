@@ -11,6 +11,7 @@ import { type TrainedMap, type TrainingRequest, trainLexicalMap } from '../offli
 import { trainProjection } from '../offline/features/train-projection.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
+import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface TrainFeaturesOptions {
@@ -53,15 +54,11 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
     [fileURLToPath(map), bytes],
     [fileURLToPath(descriptionFile(map)), `${JSON.stringify(description, null, 2)}\n`],
   ]);
-  console.log(
-    `${fileURLToPath(map)}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`,
-  );
+  print(`${fileURLToPath(map)}: ${bytes.length} bytes, ${description.prompts} prompts, sha256 ${description.sha256}`);
   for (const { name, prompts, ngrams } of description.tags) {
-    console.log(`${String(prompts).padStart(7)}  ${name.padEnd(44)} ${ngrams.slice(0, 6).join(', ')}`);
+    print(`${String(prompts).padStart(7)}  ${name.padEnd(44)} ${ngrams.slice(0, 6).join(', ')}`);
   }
-  console.log(
-    `Names of tags are yours to change in ${fileURLToPath(descriptionFile(map))}; they are no part of the map.`,
-  );
+  print(`Names of tags are yours to change in ${fileURLToPath(descriptionFile(map))}; they are no part of the map.`);
 }
 
 async function train(options: TrainFeaturesOptions, request: TrainingRequest): Promise<TrainedMap> {

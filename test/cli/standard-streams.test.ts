@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { print, tell } from '../../src/cli/print.ts';
 import { sayFailure, watchStandardStreams } from '../../src/cli/standard-streams.ts';
 
 it('tells once that standard output is lost, and lets readers leave', () => {
@@ -21,6 +22,24 @@ it('says a failure in the place of a progress line', () => {
   sayFailure({ isTTY: true, write }, 'line 3 is no JSON');
   sayFailure({ write }, 'line 3 is no JSON');
   expect(written).toEqual(['\r\u001b[Kline 3 is no JSON\n', 'line 3 is no JSON\n']);
+});
+
+it('prints nothing that a terminal would obey, and JSON that says the same', () => {
+  const printed: string[] = [];
+  vi.spyOn(console, 'log').mockImplementation((line) => printed.push(line));
+  vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));
+  const name = 'a\u001b[31m\u009b2J\u007f\u0007é漢';
+  print(`model ${name}\n\tof two`);
+  tell(name);
+  print(JSON.stringify({ name }));
+  sayFailure({ write: (text: string) => printed.push(text) }, `${name}: no such model\n  at all`);
+  vi.restoreAllMocks();
+  const shown = 'a\\u001b[31m\\u009b2J\\u007f\\u0007é漢';
+  expect(printed[0]).toBe(`model ${shown}\n\tof two`);
+  expect(printed[1]).toBe(shown);
+  expect(printed[2]).toMatch(/^[ -~é漢]*$/);
+  expect(JSON.parse(printed[2])).toEqual({ name });
+  expect(printed[3]).toBe(`${shown}: no such model\n  at all\n`);
 });
 
 it.skipIf(!existsSync('/dev/full'))('a command whose output finds no space ends with 1', () => {

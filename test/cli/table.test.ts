@@ -27,6 +27,12 @@ describe('renderTable', () => {
     expect(renderTable(['a'], [])).toBe('a\n-\n');
   });
 
+  it('shows the control characters in names, which a terminal would obey, and keeps a row on its line', () => {
+    expect(renderTable(['a\u001b[2J'], [['b\u009b31m\nc']])).toBe(
+      ['a\\u001b[2J', '-------------', 'b\\u009b31m\\nc', ''].join('\n'),
+    );
+  });
+
   it('fits 100 columns by shortening texts, never numbers', () => {
     const table = renderTable(['name', 'note', 'n'], [['x'.repeat(90), 'é'.repeat(80), '1234567.89']]);
     const lines = table.trimEnd().split('\n');

@@ -119,6 +119,21 @@ describe('mixllm train arms', () => {
     expect(await predicted(gateway)).toEqual(learned);
   });
 
+  it('shows the names in files that others made without what a terminal would obey', async () => {
+    const row = { id: 'q', prompt: QUERY, models: { big: { quality: 1 }, 'evil\u001b[2J': { quality: 0 } } };
+    writeFileSync(path('evil.jsonl'), JSON.stringify(row));
+    const printed = await train({ data: [path('evil.jsonl')], map: [], out: path('evil.json') });
+    expect(printed).toContain('has these ids: evil\\u001b[2J. --map');
+    writeFileSync(path('evil.json'), readFileSync(path('evil.json'), 'utf8').replace('"big"', '"b\\u001b[2Jig"'));
+    writeConfig({ learning: { warm_start: path('evil.json') } });
+    const told = silenced();
+    check(config);
+    vi.restoreAllMocks();
+    writeConfig();
+    expect(told.join('\n')).toContain('warm start: ratings of b\\u001b[2Jig 1; not in this config: b\\u001b[2Jig');
+    expect([printed, ...told].join('')).not.toContain('\u001b');
+  });
+
   it('refolds the log when the file is another, or gone', async () => {
     await train();
     let gateway = await start('changed.db', arms);
