@@ -35,7 +35,18 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   const structureExpected = issue.code === 'invalid_type' && STRUCTURES.includes(issue.expected);
   const isKey = path.some((part) => part === 'key' || part === 'api_key');
   if (isKey || (nearKeys && typeof found === 'string' && structureExpected)) return 'its value is not shown';
-  return `found ${asJson(found).replace(/\/\/.*@/, '//…@')}`;
+  return `found ${withoutCredentials(asJson(found))}`;
+}
+
+/** URLs may hold user and password, and keys in their query. @param json whose strings may be URLs */
+function withoutCredentials(json: string): string {
+  return (
+    json
+      // Which of the two it is, nobody knows.
+      .replace(/\/\/.*\?.*@(\\.|[^"\\])*/, '//…')
+      .replace(/\/\/.*@/, '//…@')
+      .replace(/\?(\\.|[^"\\])+/g, '?…')
+  );
 }
 
 function asJson(value: unknown): string {

@@ -180,6 +180,11 @@ describe('secrets in a config error', () => {
     SECRET,
     `${PROVIDERS}${MODELS}storage: { url: "postgres://user:${SECRET}@db/mixllm" }`,
     `providers: { p: { type: openai, base_url: "ftp://user:${SECRET}@host/v1" } }\n${MODELS}`,
+    `providers: { p: { type: openai, base_url: "htp://host/v1?api-key=${SECRET}&x" } }\n${MODELS}`,
+    `providers: { p: { type: openai, base_url: "htp://host/v1?api-key=a@${SECRET}" } }\n${MODELS}`,
+    `providers: { p: { type: openai, base_url: "htp://user:${SECRET}?@host/v1" } }\n${MODELS}`,
+    `providers: { p: { type: openai, base_url: 'host/v1?"${SECRET}' } }\n${MODELS}`,
+    `providers: { p: { type: openai, proxy: "socks://host?${SECRET}" } }\n${MODELS}`,
   ])('are not shown: %#', (text) => {
     const problems = problemsOf(text);
     expect(problems.length).toBeGreaterThan(0);
@@ -187,6 +192,8 @@ describe('secrets in a config error', () => {
   });
 
   it('leave the kind of what was found', () => {
+    const url = `providers: { p: { type: openai, base_url: "htp://host/v1?api-key=${SECRET}" } }\n${MODELS}`;
+    expect(problemsOf(url)).toEqual([expect.stringMatching(/found "htp:\/\/host\/v1\?…"; a URL such as/)]);
     expect(problemsOf(`auth: { keys: { name: x, key: k } }\n${PROVIDERS}${MODELS}`)).toEqual([
       'auth.keys (line 1): found a mapping; expected array',
     ]);
