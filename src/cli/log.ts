@@ -23,6 +23,9 @@ export interface ExportOptions extends LogOptions {
   force?: boolean;
 }
 
+/** As of the log itself: names of keys and prices are not everybody's. */
+const LOG_MODE = 0o640;
+
 /** `mixllm log export`: answered decisions with their outcomes and ratings as JSON lines, for training and analysis. */
 export async function exportLog({ out, force, ...options }: ExportOptions): Promise<void> {
   if (out !== undefined) refuseToOverwrite(out, force ?? false);
@@ -39,7 +42,7 @@ export async function exportLog({ out, force, ...options }: ExportOptions): Prom
         }
       }
     }
-    await (out === undefined ? streamJsonLines(process.stdout, rows()) : writeJsonLines(out, rows()));
+    await (out === undefined ? streamJsonLines(process.stdout, rows()) : writeJsonLines(out, rows(), LOG_MODE));
   });
   const unanswered = counts.unanswered > 0 ? `; ${counts.unanswered} that no model answered are left out` : '';
   tell(`${out ?? 'log'}: ${counts.written} decisions, ${counts.rated} of them rated${unanswered}`);

@@ -7,10 +7,11 @@ import { writingWhole } from './write-whole.ts';
 /**
  * Writes a file of JSON lines, gzipped when its name ends in `.gz`. It stands there once it is whole: until then, and
  * where writing fails or is stopped, what stood there before is untouched, and nothing else is left.
+ * @param mode who may read it, as of the system call; what the process takes away (umask) still goes
  */
-export async function writeJsonLines(file: string, values: AsyncIterable<unknown>): Promise<void> {
+export async function writeJsonLines(file: string, values: AsyncIterable<unknown>, mode = 0o666): Promise<void> {
   await writingWhole(file, async (unfinished) => {
-    const bytes = createWriteStream(unfinished);
+    const bytes = createWriteStream(unfinished, { mode });
     if (file.endsWith('.gz')) await pipeline(lines(values), createGzip(), bytes);
     else await pipeline(lines(values), bytes);
   });

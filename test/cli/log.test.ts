@@ -104,6 +104,7 @@ describe('mixllm log', () => {
     expect(rows[0].models.big).toMatchObject({ quality: null, cost: expect.any(Number), latencyS: expect.any(Number) });
     expect(JSON.stringify(rows)).not.toMatch(/secret/);
     await expect(loadRecordedOutcomes(out)).rejects.toThrow(/export\.jsonl\.gz, line 1, prompt: it is absent/);
+    expect(statSync(out).mode & 0o027).toBe(0);
     await expect(exportLog({ config, out })).rejects.toThrow(/--force/);
 
     await logStats({ config, json: true });
