@@ -1,10 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { ChatMessage, Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
+import { SharedCache } from '../util/shared-cache.ts';
 
 /**
  * `off`: no arm is remembered. `price`: what an arm's prompt cache holds of a conversation is priced as cached input.
@@ -12,7 +12,7 @@ import type { Clock } from '../util/clock.ts';
  */
 export type Stickiness = 'off' | 'price' | 'strict';
 
-/** Sessions, prefixes and tool calls that are remembered, each. */
+/** Sessions, prefixes and tool calls that are remembered, each, of all keys together. */
 const CAPACITY = 20_000;
 /** Time that a prompt cache is kept after its last use: Anthropic's default, and the least that OpenAI tells of its own. */
 export const CACHE_LIFETIME_MS = 300_000;
@@ -57,11 +57,11 @@ export class Conversations {
   /** Random per process, so that digests cannot be compared with hashes of guessed texts. */
   readonly #salt = randomBytes(16).toString('base64');
   /** Latest arm of each `x-session-id`. */
-  readonly sessions = new LRUCache<string, string>({ max: CAPACITY });
+  readonly sessions = new SharedCache<string>(CAPACITY);
   /** By the digest of a request's messages: the arms that answered it, the latest last. */
-  readonly prefixes = new LRUCache<string, readonly Answered[]>({ max: CAPACITY });
+  readonly prefixes = new SharedCache<readonly Answered[]>(CAPACITY);
   /** By id, and by id and digest of the request. */
-  readonly toolCalls = new LRUCache<string, string>({ max: CAPACITY });
+  readonly toolCalls = new SharedCache<string>(CAPACITY);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -108,7 +108,7 @@ export class Conversation {
   /** The arm's answer has begun. */
   answeredBy(arm: Arm): void {
     if (this.#terms.stickiness === 'off') return;
-    if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id);
+    if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id, this.#turn.key);
     else if (this.#terms.stickiness === 'strict') this.#remember(arm, 0);
   }
 
@@ -125,8 +125,8 @@ export class Conversation {
     const room = Math.max(0, MAX_TOOL_CALLS - this.#calls);
     this.#calls += ids.length;
     for (const id of ids.slice(0, room)) {
-      this.#memory.toolCalls.set(this.#callKey(id), arm.id);
-      this.#memory.toolCalls.set(this.#callKey(id, this.#digestsOf().length), arm.id);
+      this.#memory.toolCalls.set(this.#callKey(id), arm.id, this.#turn.key);
+      this.#memory.toolCalls.set(this.#callKey(id, this.#digestsOf().length), arm.id, this.#turn.key);
     }
   }
 
@@ -143,7 +143,7 @@ export class Conversation {
   #knownPrefixes(): { messages: number; answers: readonly Answered[] }[] {
     const found = this.#digestsOf().map((digest, i) => ({
       messages: i + 1,
-      answers: this.#memory.prefixes.get(digest) ?? [],
+      answers: this.#memory.prefixes.get(digest, this.#turn.key) ?? [],
     }));
     return found.filter(({ answers }) => answers.length > 0).reverse();
   }
@@ -161,8 +161,11 @@ export class Conversation {
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
     // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
-    const arm = keys.map((key) => this.#memory.toolCalls.get(key)).find((caller) => caller !== undefined);
-    const session = this.#terms.stickiness === 'off' ? undefined : this.#memory.sessions.get(this.#sessionKey());
+    const arm = keys
+      .map((key) => this.#memory.toolCalls.get(key, this.#turn.key))
+      .find((caller) => caller !== undefined);
+    const session =
+      this.#terms.stickiness === 'off' ? undefined : this.#memory.sessions.get(this.#sessionKey(), this.#turn.key);
     const caller = arm ?? session;
     return caller === undefined ? null : { arm: caller, as: 'tool_calls' };
   }
@@ -172,7 +175,7 @@ export class Conversation {
     if (this.#terms.stickiness !== 'strict') return null;
     const { sessionId, messages } = this.#turn;
     if (sessionId !== null) {
-      const arm = this.#memory.sessions.get(this.#sessionKey());
+      const arm = this.#memory.sessions.get(this.#sessionKey(), this.#turn.key);
       return arm === undefined ? null : { arm, as: 'session' };
     }
     const arm = prefix?.answers.at(-1)?.arm;
@@ -185,9 +188,9 @@ export class Conversation {
   #remember(arm: Arm, tokens: number): void {
     const digest = this.#digestsOf().at(-1);
     if (digest === undefined) return;
-    const before = this.#memory.prefixes.get(digest) ?? [];
+    const before = this.#memory.prefixes.get(digest, this.#turn.key) ?? [];
     const answered = { arm: arm.id, upstream: upstreamOf(arm), tokens, at: this.#terms.clock.monotonic() };
-    this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered]);
+    this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered], this.#turn.key);
   }
 
   #sessionKey(): string {

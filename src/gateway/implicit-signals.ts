@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { ChatRequest } from '../domain/chat.ts';
 import type { CompletedEvent } from '../domain/events.ts';
 import { IMPLICIT, type ImplicitSignal } from '../domain/ratings.ts';
 import type { Clock } from '../util/clock.ts';
 import { newId } from '../util/ids.ts';
+import { SharedCache } from '../util/shared-cache.ts';
 import type { EventLog } from './event-log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -48,7 +48,7 @@ export class ImplicitSignals {
   readonly #salt = randomBytes(32);
   #closing = false;
   /** The latest whole answer by hash of the query, and when it ended, in monotonic milliseconds. */
-  readonly #answered = new LRUCache<string, { decisionId: string; at: number }>({ max: MAX_QUERIES });
+  readonly #answered = new SharedCache<{ decisionId: string; at: number }>(MAX_QUERIES);
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -61,12 +61,13 @@ export class ImplicitSignals {
 
   /** A request begins. @returns what is to be told of its end */
   begin(input: Asked, { regenerate, abort }: ImplicitSettings): (completed: CompletedEvent) => void {
+    const key = input.key?.name ?? null;
     const query = regenerate ? this.#hashOf(input) : null;
-    if (regenerate && query !== null) this.#lookBack(query, regenerate);
+    if (regenerate && query !== null) this.#lookBack(query, key, regenerate);
     return (completed) => {
       const { decisionId, outcome, arm, timeToFirstTokenMs, finishReason } = completed;
       if (query !== null && outcome === 'ok') {
-        this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic() });
+        this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic() }, key);
       }
       // Whoever leaves after the end of the answer has had all of it.
       const leftEarly = outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null && finishReason === null;
@@ -76,8 +77,8 @@ export class ImplicitSignals {
     };
   }
 
-  #lookBack(query: string, { withinMs, ...meaning }: SignalMeaning & { withinMs: number }): void {
-    const earlier = this.#answered.get(query);
+  #lookBack(query: string, key: string | null, { withinMs, ...meaning }: SignalMeaning & { withinMs: number }): void {
+    const earlier = this.#answered.get(query, key);
     if (!earlier || this.#parts.clock.monotonic() - earlier.at > withinMs) return;
     this.#record('regenerate', earlier.decisionId, meaning);
   }

@@ -67,6 +67,28 @@ describe('Conversations', () => {
     expect(caller(said('Done.'), user('two'))).toBeUndefined();
   });
 
+  it('remembers what a key has few of, however many another begins', () => {
+    const conversations = new Conversations(new ManualClock());
+    const of = (key: string, sessionId: string, messages = [user('x')]) =>
+      conversations.of({ key, sessionId, messages }, 'strict', () => 'automatic');
+    const first = of('a', 's');
+    first.answeredBy(A);
+    first.used(A, USAGE);
+    first.called(A, ['call_0']);
+    for (let i = 0; i < 20_100; i++) {
+      const other = of('b', `s${i}`, [user(`x ${i}`)]);
+      other.answeredBy(B);
+      other.used(B, USAGE);
+      other.called(B, [`call_${i}`]);
+    }
+    const recalled = of('a', 's', [user('x'), said('y'), user('z')]).recall();
+    expect(recalled.stayWith).toEqual({ arm: 'a', as: 'session' });
+    expect(recalled.cachedTokens.get('a')).toBe(2000);
+    expect(of('a', 'other', [user('x'), result('call_0')]).recall().stayWith?.arm).toBe('a');
+    expect(of('b', 's20099').recall().stayWith?.arm).toBe('b');
+    expect(of('b', 's0').recall().stayWith).toBeNull();
+  });
+
   it('ends a loop without ids by the arm of the session', () => {
     const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
     for (const stickiness of ['price', 'strict'] as const) {

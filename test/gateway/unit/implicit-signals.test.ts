@@ -57,6 +57,14 @@ describe('the same query again in a session', () => {
     expect(JSON.stringify(events)).not.toContain('"x"');
   });
 
+  it('is known however much another key asks meanwhile', async () => {
+    const { begin, recorded } = setUp();
+    begin('x', 's', 'a')(completed('first'));
+    for (let i = 0; i < 20_100; i++) begin(`x ${i}`, 's', 'b')(completed(`other-${i}`));
+    begin('x', 's', 'a');
+    expect(await recorded()).toMatchObject([{ decisionId: 'first', source: 'implicit:regenerate' }]);
+  });
+
   it.each<[string, (gateway: ReturnType<typeof setUp>) => void]>([
     [
       'after more than a minute',

@@ -1,0 +1,42 @@
+import { LRUCache } from 'lru-cache';
+
+/**
+ * Remembers the latest entries of several owners, so many in all. When there are more, the oldest entry of the owner that
+ * has the most goes: none can push out what the others have.
+ */
+export class SharedCache<Value extends object | string> {
+  readonly #capacity: number;
+  readonly #byOwner = new Map<string | null, LRUCache<string, Value>>();
+  #size = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get(key: string, owner: string | null): Value | undefined {
+    return this.#byOwner.get(owner)?.get(key);
+  }
+
+  set(key: string, value: Value, owner: string | null): void {
+    const own = this.#byOwner.get(owner) ?? this.#begin(owner);
+    const before = own.size;
+    own.set(key, value);
+    this.#size += own.size - before;
+    if (this.#size > this.#capacity) this.#evict(own);
+  }
+
+  #begin(owner: string | null): LRUCache<string, Value> {
+    // Not by `max`, for which it would set aside all of its memory at once.
+    const own = new LRUCache<string, Value>({ maxSize: this.#capacity + 1, sizeCalculation: () => 1 });
+    this.#byOwner.set(owner, own);
+    return own;
+  }
+
+  /** @param latest of those with equally many, the one that loses */
+  #evict(latest: LRUCache<string, Value>): void {
+    let largest = latest;
+    for (const cache of this.#byOwner.values()) if (cache.size > largest.size) largest = cache;
+    largest.pop();
+    this.#size--;
+  }
+}
