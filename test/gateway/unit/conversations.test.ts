@@ -83,7 +83,7 @@ describe('Conversations', () => {
     }
     const recalled = of('a', 's', [user('x'), said('y'), user('z')]).recall();
     expect(recalled.stayWith).toEqual({ arm: 'a', as: 'session' });
-    expect(recalled.cachedTokens.get('a')).toBe(2000);
+    expect(recalled.cachedTokens.get(upstreamOf(A))).toBe(2000);
     expect(of('a', 'other', [user('x'), result('call_0')]).recall().stayWith?.arm).toBe('a');
     expect(of('b', 's20099').recall().stayWith?.arm).toBe('b');
     expect(of('b', 's0').recall().stayWith).toBeNull();
