@@ -9,7 +9,8 @@ export interface ProviderCall {
   maxOutputTokens: number | null;
   /**
    * True when the gateway chose the model, so that the client cannot know which fields it takes: a field that the
-   * upstream refuses may be left out, and is named in `droppedParams`; what means the same may be put otherwise. When false, the client gets the refusal.
+   * upstream refuses may be left out, and is named in `droppedParams`; what means the same may be put otherwise. When
+   * false, the client gets the refusal.
    * Providers that translate requests may ignore this: they name what they leave out in any case.
    */
   adapt: boolean;

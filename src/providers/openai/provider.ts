@@ -87,7 +87,8 @@ export class OpenAIProvider implements Provider {
 
   /**
    * Posts the request; where it may be adapted, again without a field that the model turns out to refuse or with its
-   * messages put otherwise, and always again without what only the gateway has put into it. Nothing has been answered yet, so that is no retry.
+   * messages put otherwise, and always again without what only the gateway has put into it. Nothing has been answered
+   * yet, so that is no retry.
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
