@@ -73,7 +73,11 @@ export function generatedBytes(message: JsonObject): number {
   const called = Array.isArray(calls) ? calls.filter(isJsonObject).flatMap((each) => [each.function, each.custom]) : [];
   // Of sound, its words alone.
   const spoken = isJsonObject(audio) ? audio.transcript : null;
-  return stringBytes([content, thoughts, reasoning, refusal, call, called, spoken], 'values');
+  // Of parts the texts: images of an answer have their own price.
+  const texts = Array.isArray(content)
+    ? content.filter(isJsonObject).flatMap((part) => [part.text, part.thinking, part.refusal])
+    : content;
+  return stringBytes([texts, thoughts, reasoning, refusal, call, called, spoken], 'values');
 }
 
 /** Deeper than any body may be; what an upstream sends has no limit of its own. */

@@ -10,6 +10,8 @@ const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };
 /** Of a file that the upstream has or fetches, known here by its id or address alone. */
 const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
+/** Providers charge between 85 and 1,600. */
+const ANSWERED_IMAGE: AttachedTokens = { likely: 800, most: 1600 };
 const NOTHING: AttachedTokens = { likely: 0, most: 0 };
 const ADDRESS = /^\s*https?:/i;
 const IMAGE = /^\s*data:image\//i;
@@ -24,9 +26,17 @@ export interface Attachments {
   bytes: number;
 }
 
-/** @param parts of the contents of a request's messages */
-export function attachments(parts: readonly JsonObject[]): Attachments {
+/**
+ * @param parts of the contents of a request's messages @param answered images of earlier answers, which stand beside the
+ * contents (OpenRouter's and LiteLLM's form) and are not among the request's own
+ */
+export function attachments(parts: readonly JsonObject[], answered: readonly JsonObject[] = []): Attachments {
   const sum: Attachments = { tokens: { likely: 0, most: 0 }, bytes: 0 };
+  for (const image of answered.map(dataOf).filter((data) => IMAGE.test(data))) {
+    sum.tokens.likely += ANSWERED_IMAGE.likely;
+    sum.tokens.most += ANSWERED_IMAGE.most;
+    sum.bytes += Buffer.byteLength(image);
+  }
   for (const part of parts) {
     const data = dataOf(part);
     const tokens = tokensOf(part, data);

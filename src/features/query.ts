@@ -51,7 +51,8 @@ export function requestProfile(body: ChatBody): RequestProfile {
   if (wantsJson(body.response_format)) needs.add('json');
   if (parts.some((part) => part.type === 'input_audio') || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
-  const attached = attachments(parts);
+  const answered = body.messages.flatMap(({ images }) => (Array.isArray(images) ? images.filter(isJsonObject) : []));
+  const attached = attachments(parts, answered);
   const length = inputLength(body);
   const thinkingTokens = thinkingBudget(body);
   return {

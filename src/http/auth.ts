@@ -78,13 +78,23 @@ export function isFromThisMachine({ headers }: FastifyRequest): boolean {
  * @throws GatewayError 403
  */
 function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
-  const page = headers.origin ?? headers.referer;
-  if (page === undefined || corsOrigins.includes(page) || isLoopback(hostName(headers))) return;
+  const page = headers.origin ?? originOf(headers.referer);
+  if (page === undefined || corsOrigins.includes(page) || isOwnName(hostName(headers))) return;
   throw new GatewayError(
     403,
     `A page of ${headers.host} asks. Without auth.keys in the config the gateway serves no pages but those of this machine.`,
     { type: 'permission_error', code: 'foreign_page' },
   );
+}
+
+/** Browsers have names below `localhost` lead to this machine alone. */
+function isOwnName(host: string): boolean {
+  const name = host.toLowerCase();
+  return isLoopback(name) || name.endsWith('.localhost');
+}
+
+function originOf(page: string | undefined): string | undefined {
+  return page !== undefined && URL.canParse(page) ? new URL(page).origin : page;
 }
 
 function hostName({ host }: FastifyRequest['headers']): string {

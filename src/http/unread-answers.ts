@@ -6,10 +6,11 @@ import { LogThrottle } from '../util/log-throttle.ts';
 
 const LOOK_EVERY_MS = 5000;
 /**
- * Looks in a row, a minute: a client that took nothing of its answer meanwhile does not want it. Counted in looks, for a
- * process that stood still itself has seen none.
+ * Looks in a row, ten minutes: a client that took nothing of its answer meanwhile does not want it. Not less, for Linux tells
+ * only when a third of a buffer of some MB is free again, so of one that reads 2 KB a second but every ten minutes. Counted in
+ * looks, for a process that stood still itself has seen none.
  */
-const PATIENCE_LOOKS = 12;
+const PATIENCE_LOOKS = 120;
 
 /** How much of an answer had gone out, and how often that was seen again. */
 interface Standstill {

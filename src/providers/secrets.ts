@@ -3,7 +3,7 @@ const MIN_SECRET_CHARACTERS = 8;
 
 const REDACTED = '[redacted]';
 /** Not any number of them: a text of backslashes alone would be searched from each to its end. */
-const BACKSLASHES = '\\\\{1,3}';
+const BACKSLASHES = '\\\\{1,7}';
 
 /** Keys and passwords that an upstream may repeat, but nobody may see. */
 export class Secrets {

@@ -46,10 +46,12 @@ export function worstCaseUsd(
   // Infinity · 0 would not be a number.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
-  // No more goes into a model than its context holds.
-  const attached = Math.min(mostAttached, arm.contextWindow ?? Number.POSITIVE_INFINITY);
   const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, (profile.otherBytes ?? 0) - IDLE_BYTES);
-  const most = INPUT_MARGIN.factor * text + attached + INPUT_MARGIN.tokens;
+  // No more goes into a model than its context holds.
+  const most = Math.min(
+    INPUT_MARGIN.factor * text + mostAttached + INPUT_MARGIN.tokens,
+    arm.contextWindow ?? Number.POSITIVE_INFINITY,
+  );
   const write = profile.hourCache ? cacheWrite * (1 + HOUR_SURCHARGE) : cacheWrite;
   return (most * Math.max(input, write) + outputUsd) / 1e6;
 }

@@ -3,7 +3,17 @@ import { generatedBytes } from '../../src/domain/chat.ts';
 
 it.each([
   ['text', { role: 'assistant', content: 'Grüße' }, 7],
-  ['parts of a text', { content: [{ type: 'text', text: 'a' }] }, 5],
+  [
+    'parts of a text',
+    {
+      content: [
+        { type: 'text', text: 'a' },
+        { type: 'thinking', thinking: [{ text: 'bc' }] },
+      ],
+    },
+    3,
+  ],
+  ['no image', { content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }, 0],
   ['thoughts', { content: null, reasoning_content: '好', reasoning: 'b', refusal: 'c' }, 5],
   ['a tool call', { tool_calls: [{ id: 'call_1', function: { name: 'f', arguments: '{"a":1}' } }] }, 8],
   ['a custom tool call', { tool_calls: [{ id: 'call_1', type: 'custom', custom: { name: 'f', input: 'abc' } }] }, 4],

@@ -26,6 +26,14 @@ describe('tokens of attachments', () => {
     expect(attachments([part, { type: 'text' }, part]).tokens).toEqual({ likely: 2 * likely, most: 2 * most });
   });
 
+  it('knows the images of earlier answers, and no text in their place', () => {
+    const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } };
+    expect(attachments([], [image, { type: 'image_url', image_url: { url: DATA } }])).toEqual({
+      tokens: { likely: 800, most: 1600 },
+      bytes: 40_022,
+    });
+  });
+
   it.each([
     ['a file', { type: 'file', file: { filename: 'a.pdf', file_data: DATA } }, 40_000],
     ['a sound', { type: 'input_audio', input_audio: { data: DATA } }, 40_000],

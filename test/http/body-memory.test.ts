@@ -1,11 +1,15 @@
 import { connect, type Socket } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
+import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/schema.ts';
+import { Metrics } from '../../src/gateway/metrics.ts';
+import { BodyMemory, type HeldBody } from '../../src/http/body-memory.ts';
 import { bodiesLimit } from '../../src/wiring/settings.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, plainAnswer, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { parseAnswer } from '../support/raw-client.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { parseAnswer, sendBytes } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
 const kept = cleanup();
@@ -57,6 +61,68 @@ it('is a tenth of the heap that bodies may take, unless the config says otherwis
   const limit = (maxBodiesMb?: number) => bodiesLimit({ server: { max_bodies_mb: maxBodiesMb } } as Config);
   expect(limit()).toBe(getHeapStatistics().heap_size_limit / 10);
   expect(limit(2)).toBe(2 * MEGABYTE);
+});
+
+describe('BodyMemory', () => {
+  /** Of 1,000,000 bytes, of which large bodies may take 750,000. */
+  function setUp(keys: number) {
+    const log = pino({ enabled: false });
+    const parts = { limitBytes: 1e6, isShared: () => keys > 1, metrics: new Metrics(), log, clock: new ManualClock() };
+    const memory = new BodyMemory(parts);
+    return (key: string, bytes: number): HeldBody | null => {
+      const held = memory.hold(key);
+      try {
+        held.resize(bytes);
+        return held;
+      } catch {
+        return null;
+      }
+    };
+  }
+  const countOf = (hold: () => HeldBody | null) => {
+    let count = 0;
+    while (hold()) count++;
+    return count;
+  };
+
+  it('lets small bodies have what no large one takes, and a quarter in any case', () => {
+    const alone = setUp(1);
+    expect(countOf(() => alone('a', 50_000))).toBe(20);
+    const beside = setUp(1);
+    expect(countOf(() => beside('a', 70_000))).toBe(10);
+    expect(countOf(() => beside('a', 50_000))).toBe(6);
+    const huge = setUp(1);
+    expect(huge('a', 5e6)).not.toBeNull();
+    expect(huge('a', 70_000)).toBeNull();
+    expect(countOf(() => huge('a', 50_000))).toBe(5);
+  });
+
+  it('lets one of several keys have half, and more while a quarter is left for others', () => {
+    const hold = setUp(2);
+    expect(countOf(() => hold('a', 50_000))).toBe(15);
+    expect(countOf(() => hold('b', 50_000))).toBe(5);
+    const large = setUp(2);
+    expect(countOf(() => large('a', 70_000))).toBe(8);
+    expect(countOf(() => large('b', 70_000))).toBe(2);
+    const late = setUp(2);
+    for (let i = 0; i < 10; i++) expect(late('b', 50_000)).not.toBeNull();
+    expect(countOf(() => late('a', 50_000))).toBe(10);
+  });
+
+  it('keeps what a body had where it may not grow, and gives it back once', () => {
+    const hold = setUp(1);
+    const held = hold('a', 400_000) as HeldBody;
+    const other = hold('a', 300_000) as HeldBody;
+    expect(() => held.resize(500_000)).toThrow();
+    expect(hold('a', 70_000)).toBeNull();
+    held.release();
+    held.release();
+    held.resize(1e9);
+    expect(hold('a', 450_000)).not.toBeNull();
+    expect(hold('a', 70_000)).toBeNull();
+    other.release();
+    expect(hold('a', 70_000)).not.toBeNull();
+  });
 });
 
 describe('the bodies of requests under way', () => {
@@ -119,6 +185,38 @@ describe('the bodies of requests under way', () => {
     expect(parseAnswer(client.received())).toMatchObject({ status: 503 });
     answer();
     await Promise.all(under);
+  });
+
+  it('end no process where nobody reads them, and are not held', async () => {
+    const { gateway, waiting, answer } = await startWaiting({ server: { port: 0, max_bodies_mb: 1 } });
+    const under = send(completions(gateway), large());
+    await until(() => waiting.length === 1);
+    const chunked = `transfer-encoding: chunked\r\nconnection: close\r\n\r\n186a0\r\n${'x'.repeat(100_000)}\r\n0\r\n\r\n`;
+    for (const [head, status] of [
+      ['GET /health/live', 200],
+      ['GET /v1/models', 200],
+      ['POST /v1/chat/completions HTTP/1.1\r\ncontent-type: text/plain', 415],
+      ['POST /nope', 404],
+    ] as const) {
+      const line = head.includes('HTTP/1.1') ? head : `${head} HTTP/1.1`;
+      expect(parseAnswer(await sendBytes(gateway.url, `${line}\r\nhost: x\r\n${chunked}`)).status).toBe(status);
+    }
+    answer();
+    expect((await under).status).toBe(200);
+  });
+
+  it('are not held any more once they are too large in any case', async () => {
+    const { gateway } = await startWaiting({ server: { port: 0, max_body_mb: 1, max_bodies_mb: 100 } });
+    const client = begin(gateway, 'transfer-encoding: chunked\r\nconnection: close');
+    const half = `${(MEGABYTE / 2).toString(16)}\r\n${'x'.repeat(MEGABYTE / 2)}\r\n`;
+    client.write(half);
+    await until(async () => (await heldBytes(gateway)) === MEGABYTE / 2);
+    client.write(`${half}${half}`);
+    await until(async () => (await heldBytes(gateway)) === 0);
+    client.write('0\r\n\r\n');
+    await until(() => client.received().includes('}'));
+    expect(parseAnswer(client.received()).status).toBe(413);
+    client.destroy();
   });
 
   it('are given back however the request ends', async () => {
