@@ -114,6 +114,7 @@ export class Gateway {
       eventLog,
       learner,
       conditions: this.#conditions,
+      arms: () => this.#serving.runtime.arms,
       tokensPerByte: (arm) => learner.knowledge.statistics.tokensPerByte(arm),
       random,
       feedbackRequests: new FeedbackRequests(random),

@@ -12,7 +12,7 @@ export interface DriftOptions {
  * begins the arm's sums anew; one that is raised as an old log is read again, under other settings than in its time, has none,
  * and would discard what has been learned since.
  */
-const MAX_UNANSWERED = 1000;
+const MAX_UNANSWERED = 5000;
 
 /** How far an arm's ratings have drifted from what was predicted of them. */
 export interface ArmDrift {

@@ -21,6 +21,9 @@ export interface CatalogEntry {
   problem: { param: string | null; message: string } | null;
 }
 
+/** What stands behind a model, and its price: one without the others would be a model that nobody has entered. */
+const UPSTREAM_FIELDS = ['provider', 'model', 'price'];
+
 type Checked = Pick<CatalogEntry, 'model' | 'problem'>;
 
 /** The config file is the base; what admins changed lies over it, field by field, in the order of the file. */
@@ -41,12 +44,13 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
       : { model: parsed.data, problem: null };
   };
 
-  /** Changes that do not fit any more, to a file that has changed since, are left out one by one. */
+  /** Changes that do not fit any more, to a file that has changed since, are left out. */
   const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
     const { model, problem } = check({ ...mergeModel(own, settings), id });
     const field = problem?.param?.split('.')[0];
     if (model || field === undefined || !Object.hasOwn(settings, field)) return { model: model ?? own, problem };
-    const { [field]: _, ...fitting } = settings;
+    const dropped = UPSTREAM_FIELDS.includes(field) ? UPSTREAM_FIELDS : [field];
+    const fitting = Object.fromEntries(Object.entries(settings).filter(([name]) => !dropped.includes(name)));
     return { model: changed(own, id, fitting).model, problem };
   };
 

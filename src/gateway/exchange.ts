@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import { costOf } from '../domain/arm.ts';
+import { costOf, upstreamOf } from '../domain/arm.ts';
 import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
@@ -24,6 +24,8 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
+  /** Those on offer now, which may be others than at the decision. */
+  arms(): readonly Arm[];
   /** An arm's input tokens per UTF-8 byte, as learned so far. */
   tokensPerByte(arm: string): number;
 }
@@ -45,6 +47,8 @@ export class Exchange {
   #generatedBytes = 0;
   /** The arm of the latest call, unless that failed. */
   #called: Arm | null = null;
+  /** What stood behind it then is what stands behind it now: how it fares tells of the arm. */
+  #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
@@ -94,7 +98,9 @@ export class Exchange {
     const { load, breakers } = conditions;
     this.#called = arm;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
-    const [leaveQueue, tellBreaker] = [load.enter(arm.id), breakers.enter(arm.id)];
+    this.#isOfNow = this.#parts.arms().some((now) => now.id === arm.id && upstreamOf(now) === upstreamOf(arm));
+    const leaveQueue = load.enter(arm.id);
+    const tellBreaker = this.#isOfNow ? breakers.enter(arm.id) : () => {};
     this.#leave = (end) => {
       leaveQueue();
       tellBreaker(end);
@@ -112,7 +118,8 @@ export class Exchange {
     this.#callEnds(record.arm, isUnusable ? 'failed' : callEnd(record));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
-      conditions.rateLimits.refused(record.arm, retryAfterMs, this.#parts.clock.monotonic() - record.durationMs);
+      const startedAt = this.#parts.clock.monotonic() - record.durationMs;
+      if (this.#isOfNow) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
       metrics.rateLimited.inc({ model: record.arm });
     }
     // 'error': nothing was sent, because the provider's format cannot express the request, or the key may not pay for it.
@@ -207,7 +214,9 @@ export class Exchange {
   #callEnds(arm: string, end: CallEnd): void {
     this.#leave?.(end);
     this.#leave = null;
-    this.#parts.metrics.inFlight.set({ model: arm }, this.#parts.conditions.load.inFlight(arm));
+    const { metrics, conditions, arms } = this.#parts;
+    if (arms().some(({ id }) => id === arm)) metrics.inFlight.set({ model: arm }, conditions.load.inFlight(arm));
+    else metrics.inFlight.remove({ model: arm });
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {

@@ -142,7 +142,7 @@ export class ModelAdmin {
     const before = this.#find(event.model);
     const outcome = this.#find(event.model, changedBy(this.#changes, event));
     if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
-    if (event.type === 'model_set') refuseUnusable(outcome, before?.state === 'off');
+    if (event.type === 'model_set') refuseUnusable(outcome, before ?? null, event.settings);
     const stored = await eventLog.recordDurably(event).catch(() => {
       // What a store does after a call that hung is not known.
       const message =
@@ -179,13 +179,22 @@ export class ModelAdmin {
   }
 }
 
-/** @param wasOff what is off may be changed, and still be off @throws GatewayError 400 */
-function refuseUnusable({ state, problem, model }: ModelListing, wasOff: boolean): void {
-  if (problem) {
+/**
+ * @param before what was not in order already is no reason to refuse a change of something else, nor that its provider is
+ * off @param settings that are changed @throws GatewayError 400
+ */
+function refuseUnusable(
+  { state, problem, model }: ModelListing,
+  before: ModelListing | null,
+  settings: JsonObject,
+): void {
+  const field = problem?.param?.split('.')[0] ?? '';
+  const isOld = problem?.message === before?.problem?.message && !Object.hasOwn(settings, field);
+  if (problem && !isOld) {
     const { param, message } = problem;
     throw invalidRequest(param ? `"${param}": ${message}` : message, param);
   }
-  if (state !== 'off' || wasOff) return;
+  if (state !== 'off' || before?.state === 'off') return;
   throw invalidRequest(
     `The provider "${model?.provider}" is off: it has no key. Set it, then add the model.`,
     'provider',

@@ -21,6 +21,7 @@ interface Limit {
 export class RateLimits {
   readonly #clock: Clock;
   readonly #limits = new Map<string, Limit>();
+  readonly #forgottenAt = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -31,6 +32,7 @@ export class RateLimits {
    * @param retryAfterMs that it asked for; null when it did not say @param startedAt monotonic time of the call
    */
   refused(arm: string, retryAfterMs: number | null, startedAt: number): void {
+    if (startedAt < (this.#forgottenAt.get(arm) ?? Number.NEGATIVE_INFINITY)) return;
     const before = this.#limits.get(arm);
     const inARow = !before || startedAt >= before.refusedAt;
     const refusals = (before?.refusals ?? 0) + Number(inARow);
@@ -47,9 +49,10 @@ export class RateLimits {
     if (limit && startedAt >= limit.refusedAt) this.#limits.delete(arm);
   }
 
-  /** The arm is gone, or another upstream stands behind it. */
+  /** The arm is gone, or another upstream stands behind it: calls that began before say nothing of it any more. */
   forget(arm: string): void {
     this.#limits.delete(arm);
+    this.#forgottenAt.set(arm, this.#clock.monotonic());
   }
 
   /** Seconds until a call is expected to be taken; 0 for an arm without a limit. */

@@ -8,8 +8,8 @@ const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 const INTERVAL_SHARE = 0.02;
 /** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
 const MAX_GAP_MS = HOUR_MS;
-/** Today and a week, so that weekends have their share in what is usual. */
-const DAYS_KEPT = 8;
+/** A week before today, so that every day of the week is among them. */
+const DAYS_BEFORE = 7;
 /** Share of a usual day that must be seen, or missed, before today is believed to be another kind of day. */
 const PATIENCE = 0.05;
 
@@ -50,7 +50,9 @@ export class TrafficForecast {
   untilMidnight(now: number): number {
     const { days, firstDay, intervalMs } = this.#state;
     const today = dayOf(now);
-    const before = days.filter(([day]) => day < today && day !== firstDay).map(([, hours]) => hours);
+    const before = days
+      .filter(([day]) => day < today && day >= today - DAYS_BEFORE && day !== firstDay)
+      .map(([, hours]) => hours);
     if (before.length === 0) return Math.max(1, leftOfDayMs(now) / Math.max(1, intervalMs));
     const counted = days.find(([day]) => day === today)?.[1] ?? [];
     const patience = PATIENCE * mean(before.map(sum));
@@ -59,7 +61,10 @@ export class TrafficForecast {
     const like = (hours: readonly number[]) => {
       const busyness = (from: number) => {
         const then = sum(hours.slice(from, hour)) + hours[hour] * ofHour;
-        return (sum(counted.slice(from, hour + 1)) + patience) / (then + patience);
+        const ratio = (sum(counted.slice(from, hour + 1)) + patience) / (then + patience);
+        // A day that had brought next to nothing by then does not tell that today is busy: a weekend's evening would be
+        // expected to grow as a Monday's morning does.
+        return then < patience ? Math.min(1, ratio) : ratio;
       };
       // The last hour tells of a rush that the whole day hides.
       const scale = Math.max(busyness(0), busyness(Math.max(0, hour - 1)));
@@ -83,7 +88,7 @@ export class TrafficForecast {
     if (known) return known[1];
     const hours = new Array<number>(HOURS).fill(0);
     days.push([day, hours]);
-    if (days.length > DAYS_KEPT) days.shift();
+    if (days.length > DAYS_BEFORE + 1) days.shift();
     return hours;
   }
 }

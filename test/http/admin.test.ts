@@ -283,7 +283,7 @@ describe('/admin/models', () => {
       const { config } = gateway.gateway;
       gateway.gateway.reload({ config: { ...config, ...change(config) }, missingKeys: new Map() });
     };
-    await patch(gateway, 'big', { price: { output: 99 }, provider: 'small' });
+    await patch(gateway, 'big', { price: { output: 99 }, provider: 'small', max_concurrency: 3 });
     await send(models(gateway), { ...NEW, prior: { like: 'small' } });
     reload(({ models: listed, providers: { big } }) => ({
       providers: { big },
@@ -291,7 +291,9 @@ describe('/admin/models', () => {
     }));
     const big = await one(gateway, 'big');
     expect(big).toMatchObject({ state: 'active', provider: 'big', problem: expect.stringMatching(/^provider: /) });
-    expect(big.price.output).toBe(99);
+    // The price was that of the other provider.
+    expect([big.price.output, big.max_concurrency]).toEqual([40, 3]);
+    expect((await patch(gateway, 'big', { max_concurrency: 5 })).json.max_concurrency).toBe(5);
     // Its `prior` is like a model that is gone.
     const added = await one(gateway, NEW.id);
     expect(added).toMatchObject({ state: 'active', problem: expect.stringMatching(/^prior\.like: /) });

@@ -62,6 +62,7 @@ it('no gauge tells of a model that is gone', async () => {
   const { gateway, reload } = await start(500);
   reload((models) => models.filter(({ id }) => id !== 'small'));
   const { text } = await get(`${gateway.url}/metrics`);
-  for (const gauge of ['breaker_state', 'in_flight']) expect(text).not.toContain(`mixllm_${gauge}{model="small"}`);
+  for (const gauge of ['breaker_state', 'in_flight_requests'])
+    expect(text).not.toContain(`mixllm_${gauge}{model="small"}`);
   expect(text).toContain('mixllm_breaker_openings_total{model="small"} 1');
 });

@@ -57,12 +57,12 @@ describe('Breakers', () => {
 
   it('forget an arm, and what calls to it that began before say later', () => {
     const { breakers, clock, open, changes, call } = setUp();
-    const before = breakers.enter('a');
+    const before = [1, 2, 3].map(() => breakers.enter('a'));
     open();
     breakers.forget('a');
     expect([breakers.state('a'), breakers.allClosed, changes]).toEqual(['closed', true, ['a open 3', 'a closed 0']]);
     for (let i = 0; i < 2; i++) call('failed');
-    before('failed');
+    for (const late of before) late('failed');
     clock.advance(10_000);
     expect([breakers.state('a'), changes.length]).toEqual(['closed', 2]);
     breakers.forget('never called');

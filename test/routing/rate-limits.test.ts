@@ -63,4 +63,17 @@ describe('RateLimits', () => {
     for (let i = 0; i < 8; i++) limits.refused('b', null, together);
     expect(limits.waitSeconds('b')).toBe(1);
   });
+
+  it('forget an arm, and what calls to it that began before say later', () => {
+    const clock = new ManualClock();
+    const limits = new RateLimits(clock);
+    limits.refused('a', 5000, 0);
+    clock.advance(1000);
+    limits.forget('a');
+    expect(limits.waitSeconds('a')).toBe(0);
+    limits.refused('a', 5000, 999);
+    expect(limits.waitSeconds('a')).toBe(0);
+    limits.refused('a', 5000, 1000);
+    expect(limits.waitSeconds('a')).toBe(5);
+  });
 });

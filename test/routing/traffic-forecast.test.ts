@@ -65,9 +65,22 @@ describe('TrafficForecast', () => {
     expect(forgotten.untilMidnight(at(10, 18))).toBe(1);
   });
 
+  it('does not take a weekend with traffic in the evening alone for a sign that Monday is busy', () => {
+    const weekend = { 22: 100 };
+    const monday = forecastAfter(begun, office, office, weekend, weekend, { 8: 100, 9: 100, 10: 100, 11: 100 });
+    expect(monday.untilMidnight(at(5, 12))).toBeCloseTo(400, 9);
+  });
+
+  it('forgets what is more than a week ago, however few days there were since', () => {
+    const forecast = forecastAfter(begun, { ...office, 22: 50_000 });
+    for (const day of [8, 9]) for (let n = 0; n < 100; n++) forecast.asked(at(day, 12));
+    expect(forecast.untilMidnight(at(8, 12))).toBeGreaterThan(40_000);
+    expect(forecast.untilMidnight(at(9, 12))).toBeCloseTo(100, 9);
+  });
+
   it('is not led astray by a clock that was a year ahead for a moment', () => {
     const forecast = forecastAfter(begun, office);
-    forecast.asked(at(365, 3));
+    for (let n = 0; n < 1000; n++) forecast.asked(at(365, 20));
     for (let hour = 8; hour < 12; hour++) for (let n = 0; n < 100; n++) forecast.asked(at(2, hour));
     expect(forecast.untilMidnight(at(2, 12))).toBeCloseTo(400, 9);
   });

@@ -242,8 +242,9 @@ export class LearnerState extends LearnerParts {
     const decided = history.find((earlier) => earlier.type === 'decided');
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
-    const { inputCharacters, inputBytes = inputCharacters } = decided.decision;
-    this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
+    const { inputBytes } = decided.decision;
+    // By characters, as earlier events have them, Chinese would have three times as many tokens for good.
+    if (inputBytes !== undefined) this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
   }
 
   /** The whole state; `deserialise` gives it back to the bit. */

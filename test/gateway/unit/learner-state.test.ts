@@ -157,10 +157,10 @@ describe('LearnerState.fold', () => {
 
   it('learns the reference cost of every decision, and the tokeniser from whole answers to long texts alone', () => {
     const { state } = foldAll([
-      decided('a', { ...predicted(200), inputCharacters: 600 }),
-      decided('b', { ...predicted(null), inputCharacters: 600 }),
-      decided('c', { ...predicted(400), inputCharacters: 600, images: 1 }),
-      decided('d', { ...predicted(null), inputCharacters: 600, needs: ['files'] }),
+      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 600 }),
+      decided('b', { ...predicted(null), inputCharacters: 600, inputBytes: 600 }),
+      decided('c', { ...predicted(400), inputCharacters: 600, inputBytes: 600, images: 1 }),
+      decided('d', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['files'] }),
       // Short: what the chat template adds would count for more than the text.
       decided('e', { ...predicted(null), inputCharacters: 10 }),
       completed('a'),
@@ -169,13 +169,14 @@ describe('LearnerState.fold', () => {
     ]);
     const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
     expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
-    // Of an event from before bytes were recorded.
     expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 600));
     expect(state.sequence).toBe(10);
   });
 
-  it('learns the tokeniser by bytes', () => {
+  it('learns the tokeniser by bytes, and nothing of events from before they were recorded', () => {
     const { state } = foldAll([
+      decided('old', { ...predicted(200), inputCharacters: 600, inputBytes: undefined }),
+      completed('old'),
       decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 1800 }),
       completed('a'),
     ]);
