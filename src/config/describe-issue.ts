@@ -43,7 +43,7 @@ function withoutCredentials(json: string): string {
   return (
     json
       // Which of the two it is, nobody knows.
-      .replace(/\/\/[^?]*\?[^@]*@(\\.|[^"\\])*/, '//…')
+      .replace(/\/\/[^?]*\?[^@]*@(\\.|[^"\\])*/g, '//…')
       .replace(/\/\/.*@/, '//…@')
       .replace(/\?(\\.|[^"\\])+/g, '?…')
   );

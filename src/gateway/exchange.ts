@@ -132,7 +132,7 @@ export class Exchange {
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
     this.#conversation.answeredBy(arm);
-    this.#parts.conditions.rateLimits.served(arm.id, startedAt);
+    if (this.#isOfNow) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
   }
 

@@ -142,7 +142,7 @@ export class ModelAdmin {
     const before = this.#find(event.model);
     const outcome = this.#find(event.model, changedBy(this.#changes, event));
     if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
-    if (event.type === 'model_set') refuseUnusable(outcome, before ?? null, event.settings);
+    if (event.type === 'model_set') refuseUnusable(outcome, event.added ? null : (before ?? null), event.settings);
     const stored = await eventLog.recordDurably(event).catch(() => {
       // What a store does after a call that hung is not known.
       const message =

@@ -9,7 +9,7 @@ declare module 'fastify' {
 }
 
 /** Of other requests no body is read. */
-const METHODS_WITH_BODIES = ['POST', 'PATCH'];
+const METHODS_WITH_BODIES = ['POST', 'PATCH', 'DELETE'];
 
 /**
  * Has every request hold its body's bytes from before they are read, but after its key is known, until its answer has

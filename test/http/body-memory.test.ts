@@ -219,6 +219,16 @@ describe('the bodies of requests under way', () => {
     client.destroy();
   });
 
+  it('count for a DELETE, too, whose body is read and dropped', async () => {
+    const { gateway, waiting, answer } = await startWaiting();
+    const under = [send(completions(gateway), large()), send(completions(gateway), large())];
+    await until(() => waiting.length === 2);
+    const refused = await send(`${gateway.url}/feedback/x`, large(), { method: 'DELETE' });
+    expect([refused.status, refused.json.error.code]).toEqual([503, 'overloaded']);
+    answer();
+    await Promise.all(under);
+  });
+
   it('are given back however the request ends', async () => {
     const { gateway, waiting, answer } = await startWaiting({
       server: { port: 0, max_body_mb: 4, max_bodies_mb: 100 },

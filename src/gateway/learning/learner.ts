@@ -287,8 +287,6 @@ export class Learner {
       }
       read += events.length;
       await folding.takeIn(events, isLive() && this.#logWasRead, (event) => isLive() && this.#tell(event));
-      // Not at the end alone: a long backlog would bury them (`isTooOld`).
-      if (isLive() && this.#logWasRead) this.#ownEvents.ofRatings(state);
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
       if (this.#closing && this.lag > MAX_EVENTS_AT_END) return;

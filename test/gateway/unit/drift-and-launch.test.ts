@@ -301,15 +301,6 @@ describe('Learner', () => {
     rated(`d${i}`, `fb${i}`, i < 60 ? 1 : 0),
   ]).flat();
 
-  it('is said also of a backlog that goes on for long behind it', async () => {
-    const { learner, store, recorded } = await started(decline.slice(0, 30));
-    const more = Array.from({ length: 3000 }, (_, i) => answered(`m${i}`)).flat();
-    await store.append([...decline.slice(30), ...more]);
-    learner.wake(await store.lastSequence());
-    await learner.idle();
-    expect(recorded).toHaveLength(1);
-  });
-
   it('raises an alarm once, says so, and resets the arm when it meets the event', async () => {
     const { learner, store, metrics, log, recorded } = await started(decline);
     expect(recorded).toEqual([
