@@ -21,7 +21,7 @@ import { BodyMemory } from './http/body-memory.ts';
 import { Connections } from './http/connections.ts';
 import { buildServer } from './http/server.ts';
 import { UnreadAnswers } from './http/unread-answers.ts';
-import { type BreakerState, Breakers } from './routing/breaker.ts';
+import { Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
 import type { ArmConditions } from './routing/route-query.ts';
@@ -31,6 +31,7 @@ import { closeInOrder } from './util/close-in-order.ts';
 import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
+import { breakerReport, embedderReport } from './wiring/health-reports.ts';
 import { hashedKeys, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
@@ -81,12 +82,12 @@ export class Gateway {
     const parts = { clock: this.#clock, metrics: this.metrics, log: this.#log };
     this.#conditions = {
       load: new Load(),
-      breakers: new Breakers(this.#clock, breakerOptions(config), (...change) => this.#breakerChanged(...change)),
+      breakers: new Breakers(this.#clock, breakerOptions(config), breakerReport(this.metrics, this.#log)),
       rateLimits: new RateLimits(this.#clock),
     };
     this.#featurizer = buildFeaturizer(config, {
       clock: this.#clock,
-      onHealth: (healthy, reason) => this.#embedderHealth(healthy, reason),
+      onHealth: embedderReport(this.metrics, this.#log),
       startWorker: options.startWorker,
     });
     const featurizer = this.#featurizer;
@@ -114,7 +115,6 @@ export class Gateway {
       eventLog,
       learner,
       conditions: this.#conditions,
-      arms: () => this.#serving.runtime.arms,
       tokensPerByte: (arm) => learner.knowledge.statistics.tokensPerByte(arm),
       random,
       feedbackRequests: new FeedbackRequests(random),
@@ -278,34 +278,9 @@ export class Gateway {
     await isDoneWithin(this.#clock, LAST_RECORDS_MS, this.#chat.idle());
   }
 
-  #embedderHealth(healthy: boolean, reason: string): void {
-    this.metrics.degraded('embedder', !healthy, 'thread');
-    if (healthy) {
-      // Whatever failed in between, it works again, even if no query comes to show it.
-      this.metrics.degraded('embedder', false);
-      this.#log.info('The embedding model works again.');
-    } else {
-      this.metrics.embedderLosses.inc();
-      this.#log.error(
-        { reason },
-        'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
-      );
-    }
-  }
-
   #warnOfShortKeys(config: Config): void {
     for (const key of shortKeys(config)) {
       this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: strangers may guess it.`);
-    }
-  }
-
-  #breakerChanged(model: string, state: BreakerState, failures: number): void {
-    this.metrics.breakerState.set({ model }, { closed: 0, 'half-open': 1, open: 2 }[state]);
-    if (state === 'open') {
-      this.metrics.breakerOpenings.inc({ model });
-      this.#log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
-    } else {
-      this.#log.info({ model, state }, `The breaker of a model is ${state}.`);
     }
   }
 }

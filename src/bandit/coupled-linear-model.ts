@@ -57,7 +57,7 @@ const REBUILD_EVERY = 4096;
 export class CoupledLinearModel {
   readonly dimensions: number;
   readonly noiseVariance: number;
-  readonly #ownPrecision: Vector;
+  readonly #ownVariance: CoupledModelOptions['ownVariance'];
   readonly #levelLoadings: boolean;
   readonly #refreshEvery: number;
   #otherPrior: ArmPrior;
@@ -74,7 +74,7 @@ export class CoupledLinearModel {
   constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
     this.dimensions = dimensions;
     this.noiseVariance = options.noiseVariance;
-    this.#ownPrecision = precisions(dimensions, options.noiseVariance, options.ownVariance);
+    this.#ownVariance = options.ownVariance;
     this.#levelLoadings = options.levelLoadings ?? false;
     this.#refreshEvery = options.refreshEvery ?? 1;
     this.#otherPrior = { mean: defaultPriorMean };
@@ -294,10 +294,8 @@ export class CoupledLinearModel {
   }
 
   /** Diagonal of P1. */
-  #precisionOf({ interceptVariance }: ArmPrior): Vector {
-    const precision = Float64Array.from(this.#ownPrecision);
-    if (interceptVariance !== undefined) precision[0] = this.noiseVariance / interceptVariance;
-    return precision;
+  #precisionOf({ interceptVariance: intercept = this.#ownVariance.intercept }: ArmPrior): Vector {
+    return precisions(this.dimensions, this.noiseVariance, { ...this.#ownVariance, intercept });
   }
 
   #arm(id: string): CoupledArm {

@@ -96,7 +96,7 @@ export class LinearPolicy implements Policy {
   /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
   launch(arm: string, priorMean: Float64Array): void {
     this.#priors.launch(arm, priorMean);
-    this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
+    this.#quality.setPriors(this.#priors.all());
   }
 
   /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
@@ -222,7 +222,7 @@ export class LinearPolicy implements Policy {
     this.#priors.forgetLaunch(arm);
     this.#quality.forget(arm);
     this.#length.forget(arm);
-    this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
+    this.#quality.setPriors(this.#priors.all());
   }
 
   /** Output tokens that the length model expects before the arm's running correction. @param context length d */

@@ -18,13 +18,20 @@ export interface CatalogEntry {
   /** What the admins set, where they did. */
   changed: JsonObject | null;
   /** Why some of the changes cannot be used: the others are in force. */
-  problem: { param: string | null; message: string } | null;
+  problems: ModelProblem[];
+}
+
+export interface ModelProblem {
+  param: string | null;
+  message: string;
+  /** Fields of the change that are left out because of it. */
+  leftOut: readonly string[];
 }
 
 /** What stands behind a model, and its price: one without the others would be a model that nobody has entered. */
 const UPSTREAM_FIELDS = ['provider', 'model', 'price'];
 
-type Checked = Pick<CatalogEntry, 'model' | 'problem'>;
+type Checked = Pick<CatalogEntry, 'model' | 'problems'>;
 
 /** The config file is the base; what admins changed lies over it, field by field, in the order of the file. */
 export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: ModelChanges): CatalogEntry[] {
@@ -32,32 +39,31 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
   const ids = [...new Set([...base.keys(), ...changes.keys()])];
   const providers = Object.keys(config.providers);
 
-  const check = (settings: JsonObject): Checked => {
+  const check = (settings: JsonObject) => {
     const parsed = modelSchema.safeParse(settings);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      return { model: null, problem: { param: issue.path.join('.') || null, message: issue.message } };
-    }
-    const [problem] = checkModel(parsed.data, ids, providers);
-    return problem
-      ? { model: null, problem: { param: problem.path.join('.'), message: problem.message } }
-      : { model: parsed.data, problem: null };
+    const [issue] = parsed.success ? checkModel(parsed.data, ids, providers) : parsed.error.issues;
+    if (!issue) return { model: parsed.data ?? null, problem: null };
+    return { model: null, problem: { param: issue.path.join('.') || null, message: issue.message } };
   };
 
   /** Changes that do not fit any more, to a file that has changed since, are left out. */
   const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
     const { model, problem } = check({ ...mergeModel(own, settings), id });
-    const field = problem?.param?.split('.')[0];
-    if (model || field === undefined || !Object.hasOwn(settings, field)) return { model: model ?? own, problem };
-    const dropped = UPSTREAM_FIELDS.includes(field) ? UPSTREAM_FIELDS : [field];
-    const fitting = Object.fromEntries(Object.entries(settings).filter(([name]) => !dropped.includes(name)));
-    return { model: changed(own, id, fitting).model, problem };
+    if (!problem) return { model, problems: [] };
+    const field = problem.param?.split('.')[0] ?? '';
+    const leftOut = (UPSTREAM_FIELDS.includes(field) ? UPSTREAM_FIELDS : [field]).filter((name) =>
+      Object.hasOwn(settings, name),
+    );
+    if (leftOut.length === 0) return { model: own, problems: [{ ...problem, leftOut }] };
+    const fitting = Object.fromEntries(Object.entries(settings).filter(([name]) => !leftOut.includes(name)));
+    const rest = changed(own, id, fitting);
+    return { model: rest.model, problems: [{ ...problem, leftOut }, ...rest.problems] };
   };
 
   return ids.map((id) => {
     const own = base.get(id) ?? null;
     const change: ModelChange | undefined = changes.get(id);
-    const { model, problem } = change ? changed(own, id, change.settings) : { model: own, problem: null };
+    const { model, problems } = change ? changed(own, id, change.settings) : { model: own, problems: [] };
     const state = change?.retired
       ? 'retired'
       : model === null
@@ -71,7 +77,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
       state,
       model,
       changed: change?.settings ?? null,
-      problem,
+      problems,
     };
   });
 }

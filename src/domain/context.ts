@@ -25,8 +25,6 @@ export interface RequestProfile {
   inputCharacters: number;
   /** The same in UTF-8 bytes, which tell more of its tokens. */
   inputBytes: number;
-  /** UTF-8 bytes of whatever else the body holds, attachments left out: some servers make tokens of it, too. Absent: none. */
-  otherBytes?: number;
   images: number;
   /** Of files and sounds. Absent: none. */
   attached?: AttachedTokens;

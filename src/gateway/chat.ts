@@ -17,7 +17,7 @@ import { openStream } from './open-stream.ts';
 import { formatUsd, replyHeaders } from './reply-headers.ts';
 import { askedPauseMs } from './retry-advice.ts';
 import { RoutingBudget } from './routing-budget.ts';
-import type { Runtime } from './runtime.ts';
+import { isSameUpstream, type Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
 
 /** What goes back: an upstream's error answer is a reply too. */
@@ -60,12 +60,12 @@ export class Chat {
     this.#decisionMaker = new DecisionMaker(parts, this.#budget);
   }
 
-  /**
-   * Updates the budget gauges. Called at each scrape, because they change without a request: at midnight, and when
-   * answers end.
-   */
-  tellBudget(): void {
-    this.#budget.tell(this.#parts.runtime());
+  /** Updates the gauges of calls under way and of budgets, at each scrape: budgets change without a request at midnight. */
+  tellGauges(): void {
+    const { runtime, metrics, conditions } = this.#parts;
+    metrics.inFlight.reset();
+    for (const { id } of runtime().arms) metrics.inFlight.set({ model: id }, conditions.load.inFlight(id));
+    this.#budget.tell(runtime());
   }
 
   /** The decision alone; calls nobody and records nothing. @throws GatewayError */
@@ -248,7 +248,7 @@ export class Chat {
         if (runtime.budget && arm.id !== exchange.decision.arm) {
           this.#budget.reserve(exchange.decisionId, exchange.decision, arm.id);
         }
-        exchange.callStarts(arm);
+        exchange.callStarts(arm, isSameUpstream(arm, runtime, this.#parts.runtime()));
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,
           model: arm.upstreamModel,

@@ -1,4 +1,3 @@
-import { requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { invalidRequest } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
@@ -64,7 +63,7 @@ export class DecisionMaker {
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
     const conversation = this.#conversation(input, runtime);
-    const keyBudget = keyLimiter.budget(input.key, requestedChoices(body));
+    const keyBudget = keyLimiter.budget(input.key, body);
     const now = this.#parts.clock.now();
     const query = { context, profile, tag, allowed, keyBudget, now, ...conversation.recall(), ...choice };
     const decision = runtime.router.decide(query);

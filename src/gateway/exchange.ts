@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import { costOf, upstreamOf } from '../domain/arm.ts';
+import { costOf } from '../domain/arm.ts';
 import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
@@ -24,8 +24,6 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** Those on offer now, which may be others than at the decision. */
-  arms(): readonly Arm[];
   /** An arm's input tokens per UTF-8 byte, as learned so far. */
   tokensPerByte(arm: string): number;
 }
@@ -47,7 +45,7 @@ export class Exchange {
   #generatedBytes = 0;
   /** The arm of the latest call, unless that failed. */
   #called: Arm | null = null;
-  /** What stood behind it then is what stands behind it now: how it fares tells of the arm. */
+  /** As `callStarts` was told. */
   #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
@@ -93,19 +91,19 @@ export class Exchange {
     return this.#bill('ok')?.costUsd ?? null;
   }
 
-  callStarts(arm: Arm): void {
-    const { clock, metrics, conditions } = this.#parts;
+  /** @param isOfNow what stands behind the arm is what stands behind it now: how it fares tells of the arm */
+  callStarts(arm: Arm, isOfNow = true): void {
+    const { clock, conditions } = this.#parts;
     const { load, breakers } = conditions;
     this.#called = arm;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
-    this.#isOfNow = this.#parts.arms().some((now) => now.id === arm.id && upstreamOf(now) === upstreamOf(arm));
+    this.#isOfNow = isOfNow;
     const leaveQueue = load.enter(arm.id);
-    const tellBreaker = this.#isOfNow ? breakers.enter(arm.id) : () => {};
+    const tellBreaker = isOfNow ? breakers.enter(arm.id) : () => {};
     this.#leave = (end) => {
       leaveQueue();
       tellBreaker(end);
     };
-    metrics.inFlight.set({ model: arm.id }, load.inFlight(arm.id));
   }
 
   /**
@@ -115,7 +113,7 @@ export class Exchange {
   callFailed(record: AttemptRecord, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
     this.attempts.push(record);
-    this.#callEnds(record.arm, isUnusable ? 'failed' : callEnd(record));
+    this.#callEnds(isUnusable ? 'failed' : callEnd(record));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
       const startedAt = this.#parts.clock.monotonic() - record.durationMs;
@@ -161,7 +159,7 @@ export class Exchange {
     if (answering && serviceMs !== null) {
       const result = outcome === 'ok' ? 'ok' : outcome === 'aborted' ? 'aborted' : failure;
       const record = { arm: answering.arm.id, result, status: 200, durationMs: serviceMs };
-      this.#callEnds(answering.arm.id, callEnd(record));
+      this.#callEnds(callEnd(record));
       this.attempts.push(record);
     }
     const timeToFirstTokenMs =
@@ -211,12 +209,9 @@ export class Exchange {
     );
   }
 
-  #callEnds(arm: string, end: CallEnd): void {
+  #callEnds(end: CallEnd): void {
     this.#leave?.(end);
     this.#leave = null;
-    const { metrics, conditions, arms } = this.#parts;
-    if (arms().some(({ id }) => id === arm)) metrics.inFlight.set({ model: arm }, conditions.load.inFlight(arm));
-    else metrics.inFlight.remove({ model: arm });
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {

@@ -1,6 +1,8 @@
+import { type ChatBody, requestedChoices } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import type { CompletedEvent, DecidedEvent } from '../domain/events.ts';
+import { otherBytes } from '../features/query.ts';
 import type { KeyBudget } from '../routing/affordable.ts';
 import type { Clock } from '../util/clock.ts';
 import { chargedUsd, isLeftUntold, type KeySpendLedger, periodEnd, periodStart } from './key-spend-ledger.ts';
@@ -63,8 +65,8 @@ export class KeyLimiter {
     requests.add(1, now);
   }
 
-  /** What routing must know of the key's budget; null where it has none. @param choices `n` of the request */
-  budget(key: KeyLimits | null, choices: number): KeyBudget | null {
+  /** What routing must know of the key's budget; null where it has none. */
+  budget(key: KeyLimits | null, body: ChatBody): KeyBudget | null {
     const budget = key?.budget;
     if (!key || !budget) return null;
     const leftUsd = this.#leftUsd(key, budget);
@@ -72,7 +74,7 @@ export class KeyLimiter {
       this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: 'budget' });
       return this.#spent(key, budget, leftUsd);
     };
-    return { leftUsd, choices, refusal };
+    return { leftUsd, choices: requestedChoices(body), otherBytes: otherBytes(body), refusal };
   }
 
   /**

@@ -171,12 +171,6 @@ export class Metrics {
     for (const key of budgetKeys) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
   }
 
-  /** How things stand with a model that is gone is no matter; what has been counted of it stays. */
-  end(model: string): void {
-    this.breakerState.remove({ model });
-    this.inFlight.remove({ model });
-  }
-
   /** A part is degraded while it is for any of its causes. */
   degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
     const causes = this.#degradedCauses.get(part) ?? new Set();

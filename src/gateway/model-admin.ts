@@ -19,7 +19,7 @@ export interface ModelListing {
   state: 'active' | 'off' | 'retired' | 'refused';
   model: JsonObject | null;
   changed: JsonObject | null;
-  problem: { param: string | null; message: string } | null;
+  problems: readonly { param: string | null; message: string; leftOut: readonly string[] }[];
 }
 
 export interface ModelStatus extends ModelListing {
@@ -139,10 +139,10 @@ export class ModelAdmin {
 
   async #record(event: ModelChangeEvent, change: 'add' | 'change' | 'retire' | 'reset'): Promise<ModelStatus> {
     const { eventLog, learner, metrics, log } = this.#parts;
-    const before = this.#find(event.model);
+    const wasOff = this.#find(event.model)?.state === 'off';
     const outcome = this.#find(event.model, changedBy(this.#changes, event));
     if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
-    if (event.type === 'model_set') refuseUnusable(outcome, event.added ? null : (before ?? null), event.settings);
+    if (event.type === 'model_set') refuseUnusable(outcome, wasOff, event.settings);
     const stored = await eventLog.recordDurably(event).catch(() => {
       // What a store does after a call that hung is not known.
       const message =
@@ -180,21 +180,17 @@ export class ModelAdmin {
 }
 
 /**
- * @param before what was not in order already is no reason to refuse a change of something else, nor that its provider is
- * off @param settings that are changed @throws GatewayError 400
+ * What would be left out is refused; what was left out already is no reason to refuse a change of something else.
+ * @param wasOff what is off may be changed, and still be off @param settings that are changed @throws GatewayError 400
  */
-function refuseUnusable(
-  { state, problem, model }: ModelListing,
-  before: ModelListing | null,
-  settings: JsonObject,
-): void {
-  const field = problem?.param?.split('.')[0] ?? '';
-  const isOld = problem?.message === before?.problem?.message && !Object.hasOwn(settings, field);
-  if (problem && !isOld) {
+function refuseUnusable({ state, problems, model }: ModelListing, wasOff: boolean, settings: JsonObject): void {
+  const atFault = problems.find(({ leftOut }) => leftOut.some((name) => Object.hasOwn(settings, name)));
+  const problem = atFault ?? (model === null ? problems.at(-1) : undefined);
+  if (problem) {
     const { param, message } = problem;
     throw invalidRequest(param ? `"${param}": ${message}` : message, param);
   }
-  if (state !== 'off' || before?.state === 'off') return;
+  if (state !== 'off' || wasOff) return;
   throw invalidRequest(
     `The provider "${model?.provider}" is off: it has no key. Set it, then add the model.`,
     'provider',

@@ -1,4 +1,4 @@
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Router } from '../routing/router.ts';
 import type { RoutingBudgetTarget } from '../routing/routing-budget-ledger.ts';
@@ -48,4 +48,11 @@ export interface Runtime {
   stickiness: { named: Stickiness; recognised: Stickiness };
   asking: AskingRates;
   implicit: ImplicitSettings;
+}
+
+/** Whether the same upstream stands behind the arm now as did before: model, provider, and the provider's settings. */
+export function isSameUpstream(arm: Arm, before: Runtime, now: Runtime): boolean {
+  if (before === now) return true;
+  const isSameArm = (other: Arm) => other.id === arm.id && upstreamOf(other) === upstreamOf(arm);
+  return before.providers.get(arm.provider) === now.providers.get(arm.provider) && now.arms.some(isSameArm);
 }

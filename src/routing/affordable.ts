@@ -8,6 +8,8 @@ export interface KeyBudget {
   leftUsd: number;
   /** Answers asked for at once (`n`). */
   choices: number;
+  /** UTF-8 bytes of what the body holds beside texts and attachments: some servers make tokens of it, too. */
+  otherBytes: number;
   /** The error for the client when no arm fits. */
   refusal(): GatewayError;
 }
@@ -34,7 +36,7 @@ export function worstCaseUsd(
   profile: RequestProfile,
   inputTokens: number,
   expectedTokens: number,
-  choices: number,
+  { choices, otherBytes }: Pick<KeyBudget, 'choices' | 'otherBytes'>,
 ): number {
   const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
   // Thinking is output, and a limit on all of it counts it in.
@@ -46,7 +48,7 @@ export function worstCaseUsd(
   // Infinity · 0 would not be a number.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
-  const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, (profile.otherBytes ?? 0) - IDLE_BYTES);
+  const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, otherBytes - IDLE_BYTES);
   // No more goes into a model than its context holds.
   const most = Math.min(
     INPUT_MARGIN.factor * text + mostAttached + INPUT_MARGIN.tokens,

@@ -87,7 +87,7 @@ export class Candidates {
     if (!keyBudget) return { excluded };
     if (excluded !== null) return { excluded, worstCaseUsd: 0 };
     const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
-    const worst = worstCaseUsd(arm, profile, inputTokens, expected, keyBudget.choices);
+    const worst = worstCaseUsd(arm, profile, inputTokens, expected, keyBudget);
     return {
       excluded: worst > keyBudget.leftUsd ? unaffordableReason(worst, keyBudget.leftUsd) : null,
       worstCaseUsd: worst,

@@ -12,45 +12,24 @@ export interface Member {
 }
 
 /**
- * The members of the object that `text` is, in order and with repeated names kept. One pass that jumps over strings:
- * bodies may hold images of megabytes, and libraries that tokenise them take a second for one.
+ * The members of the object that `text` is, in order and with repeated names kept.
  * @param text valid JSON with an object at its root @param within where another object of it stands
  */
-export function membersOf(text: string, within: Span = { start: 0, end: text.length }): Member[] {
-  const members: Member[] = [];
-  let depth = 0;
-  let name: string | null = null;
-  let key: Span = { start: -1, end: -1 };
-  let start = -1;
-  let end = -1;
-  const finishMember = () => {
-    if (name !== null && start >= 0) members.push({ name, key, value: { start, end } });
-    name = null;
-    start = -1;
-  };
-  for (let i = within.start; i < within.end; i++) {
-    const unit = text[i];
-    if (isBlank(unit)) continue;
-    const token = i;
-    if (unit === '"') i = endOfString(text, i);
-    const closes = unit === '}' || unit === ']';
-    if (closes) depth--;
-    if (depth === 0 && closes) finishMember();
-    else if (depth === 1 && unit === ',') finishMember();
-    else if (depth === 1 && unit === '"' && name === null) {
-      key = { start: token, end: i + 1 };
-      name = JSON.parse(text.slice(token, i + 1));
-    } else if (name !== null && !(depth === 1 && unit === ':')) {
-      if (start < 0) start = token;
-      end = i + 1;
-    }
-    if (unit === '{' || unit === '[') depth++;
-  }
-  return members;
+export function membersOf(text: string, within?: Span): Member[] {
+  return elementsOf(text, within).map(({ start, end }) => {
+    const key = { start, end: endOfString(text, start) + 1 };
+    let value = text.indexOf(':', key.end) + 1;
+    while (isBlank(text[value])) value++;
+    return { name: JSON.parse(text.slice(key.start, key.end)), key, value: { start: value, end } };
+  });
 }
 
-/** Where the elements of an array stand. @param within where the array stands in `text`, which is valid JSON */
-export function elementsOf(text: string, within: Span): Span[] {
+/**
+ * Where the elements of an array, or the members of an object, stand. One pass that jumps over strings: bodies may hold
+ * images of megabytes, and libraries that tokenise them take a second for one.
+ * @param text valid JSON with an array or an object at its root @param within where another one of it stands
+ */
+export function elementsOf(text: string, within: Span = { start: 0, end: text.length }): Span[] {
   const elements: Span[] = [];
   let depth = 0;
   let start = -1;

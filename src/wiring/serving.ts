@@ -2,7 +2,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
 import type { Metrics } from '../gateway/metrics.ts';
-import type { Runtime } from '../gateway/runtime.ts';
+import { isSameUpstream, type Runtime } from '../gateway/runtime.ts';
 import type { Provider } from '../providers/provider.ts';
 import { likenedArms, priorQualities, priorSlopes } from '../routing/priors.ts';
 import { asStarted, waitingForStart } from './fixed-settings.ts';
@@ -124,9 +124,11 @@ export class Serving {
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
     this.#applySettings(loaded.config);
     this.#tellPriors(loaded);
-    for (const { id, problem } of catalog) {
-      if (!problem) continue;
-      this.#parts.log.warn({ model: id, reason: problem.message }, 'Changes of a model by admins cannot be used.');
+    for (const { id, problems } of catalog) {
+      for (const { message, leftOut } of problems) {
+        const told = { model: id, reason: message, leftOut };
+        this.#parts.log.warn(told, 'Changes of a model by admins cannot be used.');
+      }
     }
     this.#forgetUpstreamsOf(previous);
     this.#retireProviders(previous);
@@ -136,15 +138,11 @@ export class Serving {
   /** That an upstream failed, or asked for a pause, says nothing of the one that now stands behind the same arm. */
   #forgetUpstreamsOf(previous: Runtime): void {
     const { conditions, metrics } = this.#parts;
-    for (const { id, provider, upstreamModel } of previous.arms) {
-      const now = this.#runtime.arms.find((arm) => arm.id === id);
-      const isSame =
-        now?.upstreamModel === upstreamModel &&
-        this.#runtime.providers.get(now.provider) === previous.providers.get(provider);
-      if (isSame) continue;
-      conditions.breakers.forget(id);
-      conditions.rateLimits.forget(id);
-      if (!now) metrics.end(id);
+    for (const arm of previous.arms) {
+      if (isSameUpstream(arm, previous, this.#runtime)) continue;
+      conditions.breakers.forget(arm.id);
+      conditions.rateLimits.forget(arm.id);
+      if (!this.#runtime.arms.some(({ id }) => id === arm.id)) metrics.breakerState.remove({ model: arm.id });
     }
   }
 

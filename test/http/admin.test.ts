@@ -298,6 +298,14 @@ describe('/admin/models', () => {
     const added = await one(gateway, NEW.id);
     expect(added).toMatchObject({ state: 'active', problem: expect.stringMatching(/^prior\.like: /) });
     expect(added.prior).toBeUndefined();
+    // What would be left out is refused, whatever is wrong already; something else is taken.
+    for (const change of [{ prior: { like: 'nobody' } }, { price: { output: 55 } }, { model: 'x-2' }]) {
+      expect([change, (await patch(gateway, 'big', change)).status]).toEqual([change, 400]);
+    }
+    expect((await patch(gateway, 'big', { provider: 'big' })).json).toMatchObject({
+      problem: null,
+      price: { output: 99 },
+    });
     expect((await patch(gateway, NEW.id, { prior: { quality: 0.7 } })).json.problem).toBeNull();
   });
 

@@ -19,7 +19,7 @@ it('is ready for a prompt that is written to a cache, for minutes or for an hour
       hourCache,
     };
     const cost = costOf(arm.price, { ...usage, hourCacheWriteTokens });
-    const worst = worstCaseUsd(arm, profile, 100_000, 10, 1);
+    const worst = worstCaseUsd(arm, profile, 100_000, 10, { choices: 1, otherBytes: 0 });
     expect(worst).toBeGreaterThan(cost);
     // Half as much again for the estimate of tokens, and a few for the message itself.
     expect(worst).toBeLessThan(1.51 * cost);

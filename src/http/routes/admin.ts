@@ -38,7 +38,7 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
 
 /** The entry as the config would have it, and what is known of it besides. */
 function renderModel(status: ModelStatus) {
-  const { id, source, state, model, changed, problem, ratings, inFlight, snapshotChange, drift } = status;
+  const { id, source, state, model, changed, problems, ratings, inFlight, snapshotChange, drift } = status;
   return {
     ...model,
     id,
@@ -47,7 +47,7 @@ function renderModel(status: ModelStatus) {
     source,
     // What admins set, and why it is not in force where it cannot be.
     changed,
-    problem: problem && (problem.param ? `${problem.param}: ${problem.message}` : problem.message),
+    problem: problems.length === 0 ? null : problems.map(describeProblem).join('; '),
     ratings: rounded(ratings),
     in_flight: inFlight,
     snapshot_change: snapshotChange && {
@@ -70,4 +70,8 @@ function objectBody(request: FastifyRequest): JsonObject {
   const { value } = (request.body ?? {}) as Partial<JsonDocument>;
   if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
   return value;
+}
+
+function describeProblem({ param, message }: ModelStatus['problems'][number]): string {
+  return param ? `${param}: ${message}` : message;
 }

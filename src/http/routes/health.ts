@@ -13,7 +13,7 @@ export function healthRoutes(server: FastifyInstance, { metrics, chat, notReady,
 
   server.get('/metrics', async (request, reply) => {
     if (exposed || !isFromThisMachine(request)) authenticateAdmin(request, keys(), exposed);
-    chat.tellBudget();
+    chat.tellGauges();
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
 }

@@ -1,0 +1,36 @@
+import type { Logger } from '../gateway/logger.ts';
+import type { Metrics } from '../gateway/metrics.ts';
+import type { BreakerState } from '../routing/breaker.ts';
+
+const BREAKER_STATES: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
+
+/** Tells metrics and log of every change of a breaker. */
+export function breakerReport(metrics: Metrics, log: Logger) {
+  return (model: string, state: BreakerState, failures: number): void => {
+    metrics.breakerState.set({ model }, BREAKER_STATES[state]);
+    if (state === 'open') {
+      metrics.breakerOpenings.inc({ model });
+      log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
+    } else {
+      log.info({ model, state }, `The breaker of a model is ${state}.`);
+    }
+  };
+}
+
+/** Tells metrics and log when the thread of the embedding model is lost, and when it works again. */
+export function embedderReport(metrics: Metrics, log: Logger) {
+  return (healthy: boolean, reason: string): void => {
+    metrics.degraded('embedder', !healthy, 'thread');
+    if (healthy) {
+      // Whatever failed in between, it works again, even if no query comes to show it.
+      metrics.degraded('embedder', false);
+      log.info('The embedding model works again.');
+    } else {
+      metrics.embedderLosses.inc();
+      log.error(
+        { reason },
+        'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
+      );
+    }
+  };
+}
