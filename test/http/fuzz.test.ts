@@ -10,7 +10,7 @@ import { COMPLETION, chunk, sse, startRawUpstream, USAGE_CHUNK } from '../suppor
 
 const kept = cleanup();
 const BATCH = 60;
-const BATCHES = 40;
+const BATCHES = 34;
 const TEAM = 'key-of-team-000000';
 const ADMIN = 'key-of-admin-000000';
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/providers/anthropic/${name}`, import.meta.url));
