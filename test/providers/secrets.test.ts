@@ -35,6 +35,7 @@ describe('secrets are cut out', () => {
     const text = part.repeat(Math.ceil(8_000_000 / part.length));
     const startedAt = performance.now();
     expect(secrets.redact(text).length).toBe(text.length);
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    // Quadratic would be hours; ten times what it takes on a crowded machine.
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 });

@@ -11,6 +11,7 @@ import { parseExactly } from '../../util/exact-json.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 import { toFailure } from './error.ts';
+import { THINKING_BLOCKS, thinkingBlocks } from './thinking-blocks.ts';
 
 /** A whole answer in OpenAI's form. */
 export interface Completion extends AnswerFacts {
@@ -93,6 +94,7 @@ export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
 
 function toMessage(blocks: JsonObject[]): JsonObject {
   const thinking = joinTexts(blocks, 'thinking');
+  const signed = thinkingBlocks(blocks);
   const toolCalls = blocks.filter((block) => block.type === 'tool_use').map(toToolCall);
   const hasText = blocks.some((block) => block.type === 'text');
   return {
@@ -100,6 +102,7 @@ function toMessage(blocks: JsonObject[]): JsonObject {
     content: !hasText && toolCalls.length > 0 ? null : joinTexts(blocks, 'text'),
     refusal: null,
     ...(thinking === '' ? {} : { reasoning_content: thinking }),
+    ...(signed.length > 0 ? { [THINKING_BLOCKS]: signed } : {}),
     ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
   };
 }

@@ -4,6 +4,7 @@ import { invalidRequest } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
 import { excessOfAll, REQUEST_LIMITS } from '../../util/json-limits.ts';
 import { toBlocks, withCacheControl } from './content.ts';
+import { THINKING_BLOCKS, thinkingBlocks } from './thinking-blocks.ts';
 import { ToolUseIds } from './tool-use-ids.ts';
 
 export interface Turn {
@@ -24,6 +25,7 @@ interface Draft {
   system: Anthropic.TextBlockParam[][];
   turns: OpenTurn[];
   ids: ToolUseIds;
+  withThinking: boolean;
 }
 
 export interface Conversation {
@@ -33,11 +35,14 @@ export interface Conversation {
   messages: Turn[];
 }
 
-/** OpenAI's messages as Anthropic's. @throws GatewayError 400 for what cannot be said in them */
-export function toConversation(messages: unknown): Conversation {
+/**
+ * OpenAI's messages as Anthropic's. @param withThinking whether signed thinking of earlier answers goes along
+ * @throws GatewayError 400 for what cannot be said in them
+ */
+export function toConversation(messages: unknown, withThinking = true): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
   checkArguments(messages);
-  const draft: Draft = { system: [], turns: [], ids: new ToolUseIds() };
+  const draft: Draft = { system: [], turns: [], ids: new ToolUseIds(), withThinking };
   messages.forEach((message: unknown, index) => {
     const where = `messages[${index}]`;
     if (!isJsonObject(message)) throw invalidRequest(`${where} must be an object with a role.`, where);
@@ -53,7 +58,8 @@ export function toConversation(messages: unknown): Conversation {
   return { ...(system.length > 0 ? { system: joinSystem(system.flat()) } : {}), messages: turns };
 }
 
-function addMessage(message: JsonObject, where: string, { system, turns, ids }: Draft): void {
+function addMessage(message: JsonObject, where: string, draft: Draft): void {
+  const { system, turns, ids } = draft;
   switch (message.role) {
     case 'system':
     case 'developer':
@@ -63,7 +69,7 @@ function addMessage(message: JsonObject, where: string, { system, turns, ids }: 
       addBlocks(turns, 'user', cacheLast(toBlocks(message.content, where), message));
       return;
     case 'assistant':
-      addBlocks(turns, 'assistant', cacheLast(assistantBlocks(message, where, ids), message));
+      addBlocks(turns, 'assistant', cacheLast(assistantBlocks(message, where, draft), message));
       return;
     case 'tool':
       turnOf(turns, 'user').results.push(toolResult(message, where, ids));
@@ -93,8 +99,13 @@ function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
   return turn;
 }
 
-function assistantBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
-  // `reasoning_content` stays behind: Anthropic takes thinking back only with its signature, which OpenAI's form lacks.
+function assistantBlocks(message: JsonObject, where: string, draft: Draft): Anthropic.ContentBlockParam[] {
+  const said = saidBlocks(message, where, draft.ids);
+  // Anthropic refuses a message of thoughts alone. `reasoning_content` stays behind: it has no signature.
+  return said.length > 0 && draft.withThinking ? [...thinkingBlocks(message[THINKING_BLOCKS]), ...said] : said;
+}
+
+function saidBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
   const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
   if (message.function_call) {
     // Left out, the model would not know what it had asked for.

@@ -17,9 +17,10 @@ import {
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, lasting, refusedFields, withoutQuotes } from './refusal.ts';
+import { isLastingRefusal, lasting, refusedFields, refusesManualThinking, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
+import { MANUAL_THINKING } from './thinking-blocks.ts';
 
 /** Of the Messages API, and the last one that still takes temperature, top_p and top_k. */
 const API_VERSION = '2026-10-21';
@@ -86,7 +87,7 @@ export class AnthropicProvider implements Provider {
 
   /**
    * Posts the request; again without a field that the model turns out to refuse, e.g. `temperature` on recent ones, or
-   * with a schema in plainer words.
+   * with a schema or a kind of thinking in other words.
    * That is part of the translation, not a retry: nothing has been answered yet.
    */
   async #send<T>(
@@ -120,6 +121,7 @@ export class AnthropicProvider implements Provider {
     const { body } = call.request;
     const told = withoutQuotes(answer);
     if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without)));
+    if (refusesManualThinking(answer)) this.#refused.add(call.model, [MANUAL_THINKING]);
     return refusedFields(answer, body, without);
   }
 

@@ -1,6 +1,7 @@
-import { type ChatBody, requestedMaxTokens } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
 import { beginningOf, ownWords } from '../error-words.ts';
 import { THINKING_ALLOWANCE, wantsThinkingAllowance } from './thinking-allowance.ts';
+import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -12,10 +13,21 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
   temperature: /\btemperature\b/,
   top_p: /\btop_p\b/,
   top_k: /\btop_k\b/,
-  reasoning_effort: /\b(effort|thinking)\b/,
+  reasoning_effort: /\b(effort|thinking)\b/i,
+  thinking:
+    /\bthinking\b.{0,100}\b(not support|unsupported\b|may not be enabled\b|cannot be (disabled|turned off)\b)|\bExpected `thinking`/is,
   response_format: /\boutput_(config\.)?format\b/,
   tools: /\btools\.\d+\.|\bstrict\b/,
 };
+
+const SAMPLING: ReadonlySet<string> = new Set(['temperature', 'top_p', 'top_k']);
+
+/**
+ * What Anthropic says of thinking that another model or account signed, that belongs to another conversation, or that did
+ * not come back as it was.
+ */
+const REFUSED_THINKING_BLOCKS =
+  /\bInvalid `signature` in `thinking` block|\bblock is bound to a different conversation|thinking` blocks in the latest assistant message cannot be modified/;
 
 /**
  * The client's fields that a 400 is about, to be left out or put otherwise when the request is sent again.
@@ -27,14 +39,36 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
   const isOurLimit =
     wantsThinkingAllowance(body) && requestedMaxTokens(body) === null && !without.has(THINKING_ALLOWANCE);
   if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(beginning)) return [THINKING_ALLOWANCE];
+  if (
+    REFUSED_THINKING_BLOCKS.test(beginning) &&
+    bringThinking(body.messages) &&
+    !without.has(MESSAGES_THINKING_BLOCKS)
+  ) {
+    return [MESSAGES_THINKING_BLOCKS];
+  }
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(beginning))
     .filter(([name]) => name !== 'tools' || hasStrictTool(body))
     .map(([name]) => name);
   // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
-  return blamed.includes('temperature') && blamed.includes('top_p')
-    ? blamed.filter((name) => name !== 'temperature')
-    : blamed;
+  if (blamed.includes('temperature') && blamed.includes('top_p')) {
+    return blamed.filter((name) => name !== 'temperature');
+  }
+  // "`temperature` may only be set to 1 when thinking is enabled": the thinking may stay.
+  const isForThinking = /\bthinking is enabled\b/.test(beginning) && blamed.some((name) => SAMPLING.has(name));
+  if (isForThinking) return blamed.filter((name) => SAMPLING.has(name));
+  return blamed.includes('thinking') ? [thinkingRefused(beginning, body, without)] : blamed;
+}
+
+/** Recent models take `adaptive` for `enabled`, and it beside a forced call of a tool; earlier ones have to do without. */
+function thinkingRefused(answer: string, { thinking }: ChatBody, without: ReadonlySet<string>): string {
+  const isManual = isJsonObject(thinking) && thinking.type === 'enabled' && !without.has(MANUAL_THINKING);
+  return isManual && !answer.includes('Expected `thinking`') ? MANUAL_THINKING : 'thinking';
+}
+
+/** Anthropic's refusal of `enabled` on recent models. From its first word on: a quote of the request stands elsewhere. */
+export function refusesManualThinking(answer: string): boolean {
+  return /"message":\s?"\\"thinking\.type\.enabled\\" is not supported\b/.test(beginningOf(answer));
 }
 
 /** True when the answer speaks of the model in general, not of this request's combination of fields. */
@@ -47,9 +81,12 @@ export function isModelSpecific(answer: string): boolean {
   return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
 }
 
-/** Those of the fields that the model will refuse in other requests too. Of schemas another one may be taken. */
+/** Of schemas another one may be taken, and other thinking. */
+const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools', MESSAGES_THINKING_BLOCKS]);
+
+/** Those of the fields that the model will refuse in other requests too. */
 export function lasting(fields: readonly string[]): string[] {
-  return fields.filter((name) => name !== 'response_format' && name !== 'tools');
+  return fields.filter((name) => !OF_THIS_REQUEST.has(name));
 }
 
 /**

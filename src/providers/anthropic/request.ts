@@ -3,6 +3,7 @@ import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, token
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { THINKING_ALLOWANCE, THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from './thinking-allowance.ts';
+import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
@@ -23,7 +24,7 @@ export interface MessagesRequest {
 export interface RequestOptions {
   model: string;
   maxOutputTokens: number | null;
-  /** Fields to leave out although Anthropic knows them, or to put in plainer words where there are any. */
+  /** Fields to leave out although Anthropic knows them, or to put in other words where there are any. */
   without?: ReadonlySet<string>;
 }
 
@@ -45,32 +46,29 @@ const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
 
 /** OpenAI's chat request as Anthropic's. @throws GatewayError 400 for content that cannot be said in it */
 export function toMessagesRequest(body: ChatBody, options: RequestOptions): MessagesRequest {
+  const withThinking = !options.without?.has(MESSAGES_THINKING_BLOCKS);
   const params: MessagesParams = {
     model: options.model,
     max_tokens: maxTokens(body, options),
-    ...toConversation(body.messages),
+    ...toConversation(body.messages, withThinking),
   };
   const droppedParams = Object.entries(body)
     .filter(([, value]) => value !== null && value !== undefined)
-    .filter(([name, value]) => !(options.without?.has(name) ? inPlainWords : translate)(name, value, params, body))
+    .filter(([name, value]) => !(options.without?.has(name) ? inOtherWords : translate)(name, value, params, body))
     .map(([name]) => name);
   if (hasNames(body.messages)) droppedParams.push('messages.name');
-  if (params.thinking?.type === 'enabled' && isAmidTools(params.messages)) {
+  if (!withThinking && bringThinking(body.messages)) droppedParams.push(MESSAGES_THINKING_BLOCKS);
+  if (params.thinking?.type === 'enabled' && options.without?.has(MANUAL_THINKING)) {
+    const { display } = params.thinking;
+    params.thinking = { type: 'adaptive', ...(display === undefined ? {} : { display }) };
+    droppedParams.push('thinking');
+  } else if (params.thinking?.type === 'enabled' && lacksThinking(params.messages)) {
     delete params.thinking;
     droppedParams.push('thinking');
   }
   const called = params.tools ? [] : calledTools(params.messages);
   if (called.length > 0) Object.assign(params, { tools: called, tool_choice: { type: 'none' } });
   return { params, droppedParams: droppedParams.sort() };
-}
-
-/**
- * The last turn is a tool's result. With thinking on, the call before it must bring its thinking along, signed by Anthropic:
- * OpenAI's form has no place for the signature.
- */
-function isAmidTools(messages: readonly Anthropic.MessageParam[]): boolean {
-  const content = messages.at(-1)?.content;
-  return Array.isArray(content) && content.some(({ type }) => type === 'tool_result');
 }
 
 /** What tells several people of one role apart has no place in Anthropic's messages. Of tool results the call's id does. */
@@ -109,8 +107,8 @@ function translate(name: string, value: unknown, params: MessagesParams, body: C
 }
 
 /** As `translate`, for a field that was refused as it was. */
-function inPlainWords(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
-  return Object.hasOwn(PLAIN_WORDS, name) && (PLAIN_WORDS[name] as Translation)(value, params, body);
+function inOtherWords(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
+  return Object.hasOwn(OTHER_WORDS, name) && (OTHER_WORDS[name] as Translation)(value, params, body);
 }
 
 /** Returns false when the value is lost or changed. */
@@ -185,7 +183,7 @@ const TRANSLATIONS: Record<string, Translation> = {
 };
 
 /** What says nearly the same, for models that refuse the field as it was. */
-const PLAIN_WORDS: Record<string, Translation> = {
+const OTHER_WORDS: Record<string, Translation> = {
   response_format(value, params, body) {
     const taken = translate('response_format', value, params, body);
     const schema = params.output_config?.format?.schema;

@@ -6,13 +6,14 @@ import { MAX_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
+import { THINKING_BLOCKS, thinkingBlocks } from './thinking-blocks.ts';
 
 export interface StreamTranslatorOptions {
   /** Unix time in seconds, the same in every chunk. */
   created: number;
   /** The client asked for the closing chunk with the usage. */
   includeUsage: boolean;
-  /** Bytes that may be kept of tools that are open; those of an answer when absent. */
+  /** Bytes that may be kept of blocks that are open; those of an answer when absent. */
   mostBytes?: number;
 }
 
@@ -22,6 +23,16 @@ interface OpenTool {
   index: number;
   /** Arguments to send at the block's end; null once a piece of them has come by itself. */
   whole: string | null;
+  /** Bytes that it takes, about. */
+  held: number;
+}
+
+/** A thinking block, kept until it can be told whole. */
+interface KeptThinking {
+  type: unknown;
+  text: string[];
+  signature: string;
+  data: unknown;
   /** Bytes that it takes, about. */
   held: number;
 }
@@ -37,8 +48,8 @@ const COUNTS = new Set([
 ]);
 /** Characters of an id or a model's name; both are in every chunk. */
 const MAX_NAME_CHARACTERS = 512;
-/** Bytes that an open tool takes besides its arguments. */
-const OVERHEAD_OF_TOOL = 256;
+/** Bytes that an open block takes besides what it says. */
+const OVERHEAD_OF_BLOCK = 256;
 
 /** For events that the client sees nothing of; they still show that the upstream is alive. */
 const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
@@ -47,9 +58,12 @@ const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
 export class StreamTranslator {
   readonly #options: StreamTranslatorOptions;
   readonly #tools = new Map<unknown, OpenTool>();
-  /** Bytes of all open tools. */
+  /** By index, in their order. */
+  readonly #thinking = new Map<unknown, KeptThinking>();
+  /** Bytes of all tools that are open and of all thinking that is kept. */
   #held = 0;
   #toolCount = 0;
+  #thinkingCount = 0;
   #id = '';
   #model = '';
   /** Counts of message_start, overwritten by the cumulative ones of message_delta. */
@@ -119,21 +133,30 @@ export class StreamTranslator {
   }
 
   #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
-    if (block.type !== 'tool_use') return this.#text(block);
+    if (block.type === 'thinking' || block.type === 'redacted_thinking') {
+      this.#keepThinking(index, block);
+      return this.#text(index, block);
+    }
+    return [
+      ...this.#tellThinking(),
+      ...(block.type === 'tool_use' ? this.#startTool(index, block) : this.#text(index, block)),
+    ];
+  }
+
+  #startTool(index: unknown, block: JsonObject): StreamPiece[] {
     const whole = JSON.stringify(block.input ?? {});
-    const tool: OpenTool = { index: this.#toolCount++, whole, held: whole.length + OVERHEAD_OF_TOOL };
+    const tool: OpenTool = { index: this.#toolCount++, whole, held: whole.length + OVERHEAD_OF_BLOCK };
     this.#close(index);
     this.#tools.set(index, tool);
-    this.#held += tool.held;
-    if (this.#held > (this.#options.mostBytes ?? MAX_BYTES))
-      throw tooLarge('What the upstream sent of tool calls that do not end');
+    this.#hold(tool.held);
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
     const begun = { ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) };
     return [...this.#opening(null), begun];
   }
 
   #delta(index: unknown, delta: JsonObject): StreamPiece[] {
-    if (delta.type !== 'input_json_delta') return this.#text(delta);
+    if (delta.type === 'signature_delta') this.#think(index, '', stringOf(delta.signature));
+    if (delta.type !== 'input_json_delta') return this.#text(index, delta);
     const tool = this.#tools.get(index);
     const part = stringOf(delta.partial_json);
     if (!tool || part === '') return [];
@@ -141,13 +164,14 @@ export class StreamTranslator {
     return [this.#arguments(tool, part)];
   }
 
-  /** Text of a block's start or of a delta; signatures, citations and server tools have no place in OpenAI's form. */
-  #text(source: JsonObject): StreamPiece[] {
+  /** Text of a block's start or of a delta; citations and server tools have no place in OpenAI's form. */
+  #text(index: unknown, source: JsonObject): StreamPiece[] {
     const isThinking = source.type === 'thinking' || source.type === 'thinking_delta';
     const isText = source.type === 'text' || source.type === 'text_delta';
     if (!isThinking && !isText) return [];
     const opening = this.#opening(isText ? '' : null);
     const text = stringOf(isText ? source.text : source.thinking);
+    if (isThinking) this.#think(index, text, '');
     if (text === '') return opening;
     return [...opening, this.#chunk(isText ? { content: text } : { reasoning_content: text })];
   }
@@ -164,11 +188,49 @@ export class StreamTranslator {
     return tool;
   }
 
+  #hold(bytes: number): void {
+    this.#held += bytes;
+    if (this.#held > (this.#options.mostBytes ?? MAX_BYTES)) {
+      throw tooLarge('What the upstream sent of tool calls and thoughts that do not end');
+    }
+  }
+
+  #keepThinking(index: unknown, { type, signature, data }: JsonObject): void {
+    const held = OVERHEAD_OF_BLOCK + stringOf(data).length;
+    this.#thinking.set(index, { type, text: [], signature: stringOf(signature), data, held });
+    this.#hold(held);
+  }
+
+  #think(index: unknown, text: string, signature: string): void {
+    const block = this.#thinking.get(index);
+    if (!block) return;
+    if (text !== '') block.text.push(text);
+    block.signature += signature;
+    const held = 2 * text.length + signature.length;
+    block.held += held;
+    this.#hold(held);
+  }
+
+  /**
+   * Blocks that follow one another are told whole and at once: OpenAI's SDK for Python adds up what has an `index`, the one
+   * for JavaScript keeps only what came last. Nothing of it is to see, so another model may still answer.
+   */
+  #tellThinking(): StreamPiece[] {
+    const kept = [...this.#thinking.values()];
+    this.#thinking.clear();
+    this.#held -= kept.reduce((sum, { held }) => sum + held, 0);
+    const blocks = thinkingBlocks(kept.map(({ text, ...block }) => ({ ...block, thinking: text.join('') })));
+    if (blocks.length === 0) return [];
+    const told = blocks.map((block) => ({ index: this.#thinkingCount++, ...block }));
+    return [...this.#opening(null), { ...this.#chunk({ [THINKING_BLOCKS]: told }), content: false }];
+  }
+
   #finish(stopReason: unknown): StreamPiece[] {
     if (typeof stopReason !== 'string' || this.#finishReason !== null) return [];
     this.#finishReason = toFinishReason(stopReason);
+    const thinking = this.#tellThinking();
     const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: readUsage(this.#usage) };
-    return [...this.#opening(''), { ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
+    return [...thinking, ...this.#opening(''), { ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
   }
 
   #stop(): StreamPiece[] {

@@ -2,6 +2,7 @@ import type { ChatMessage, JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { ownWords } from '../error-words.ts';
+import { refusedAnswerField } from './answer-fields.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 import { unsupportedIn } from './refusal.ts';
 
@@ -11,7 +12,10 @@ export function meaningOf(answer: string, messages: readonly ChatMessage[]): Err
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
   return {
     modelSpecific:
-      unsupportedIn(error) !== null || refusedOfMessages(error, messages) !== null || isBeyondModel(error, messages),
+      unsupportedIn(error) !== null ||
+      refusedOfMessages(error, messages) !== null ||
+      refusedAnswerField(error, messages) !== null ||
+      isBeyondModel(error, messages),
     tooLong: isTooLong(error),
     unusable: isUnusable(error),
   };
@@ -47,7 +51,7 @@ const CANNOT = [
 const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 
 /** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
-const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content)$/;
+const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content|thinking_blocks)$/;
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   // Groq's, under 413: the request alone is more than this model may take in a minute.

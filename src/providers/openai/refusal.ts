@@ -2,6 +2,7 @@ import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { errorIn } from '../error-meaning.ts';
 import { beginningOf } from '../error-words.ts';
+import { refusedAnswerField } from './answer-fields.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 
 /** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
@@ -45,7 +46,7 @@ export function otherName(field: string): string | null {
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const error = errorIn(upstreamJsonOrNull(answer));
   if (error === null) return null;
-  const ofMessages = refusedOfMessages(error, body.messages);
+  const ofMessages = refusedOfMessages(error, body.messages) ?? refusedAnswerField(error, body.messages);
   if (ofMessages !== null) return { field: ofMessages, lasting: true };
   const { field, isOfValue } = unsupportedIn(error) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;

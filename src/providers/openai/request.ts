@@ -1,5 +1,6 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
 import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
+import { answerFieldsIn, withoutAnswerFields } from './answer-fields.ts';
 import { withOtherMessages } from './message-refusal.ts';
 import { isSet, otherName } from './refusal.ts';
 
@@ -34,10 +35,15 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
       ? renameMember(removeMember(json, other), field, other)
       : removeMember(json, field);
   };
+  const { messages } = request.body;
+  const answerFields = answerFieldsIn(messages, options.refused);
   return {
-    text: withOtherMessages(refused.reduce(without, text), request.body.messages, options.refused),
+    text: withoutAnswerFields(
+      withOtherMessages(refused.reduce(without, text), messages, options.refused),
+      answerFields,
+    ),
     usageAdded,
-    droppedParams: refused.filter((field) => otherName(field) === null),
+    droppedParams: [...refused.filter((field) => otherName(field) === null), ...answerFields],
   };
 }
 

@@ -1,0 +1,53 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
+
+/**
+ * Where OpenAI's messages carry Anthropic's signed thinking, in LiteLLM's form: a list of Anthropic's own blocks. A model
+ * that is called back with a tool's result thinks on from there; without it, it has forgotten why it called the tool.
+ */
+export const THINKING_BLOCKS = 'thinking_blocks';
+
+/** In the set of refused fields: thinking that this model will not have back. */
+export const MESSAGES_THINKING_BLOCKS = `messages.${THINKING_BLOCKS}`;
+
+/** In the set of refused fields: `thinking: enabled` with its budget, which recent models refuse. They take `adaptive`. */
+export const MANUAL_THINKING = 'thinking.type';
+
+export type ThinkingBlock = Anthropic.ThinkingBlockParam | Anthropic.RedactedThinkingBlockParam;
+
+/**
+ * Of an answer's blocks, or of those that a client hands back, the thinking that Anthropic takes back, with the fields that
+ * it knows. Without a signature it takes none.
+ */
+export function thinkingBlocks(blocks: unknown): ThinkingBlock[] {
+  return Array.isArray(blocks) ? blocks.filter(isJsonObject).flatMap(thinkingBlock) : [];
+}
+
+function thinkingBlock({ type, thinking, signature, data }: JsonObject): ThinkingBlock[] {
+  if (type === 'thinking' && typeof thinking === 'string' && typeof signature === 'string' && signature !== '') {
+    return [{ type, thinking, signature }];
+  }
+  return type === 'redacted_thinking' && typeof data === 'string' && data !== '' ? [{ type, data }] : [];
+}
+
+/** True when an assistant's message among them brings thinking that can be sent. */
+export function bringThinking(messages: unknown): boolean {
+  return (
+    Array.isArray(messages) &&
+    messages.some((message) => isJsonObject(message) && thinkingBlocks(message[THINKING_BLOCKS]).length > 0)
+  );
+}
+
+/**
+ * True when the model is amid calling tools, and has not brought the thinking that led to the first call: with
+ * `thinking: enabled` Anthropic refuses that.
+ */
+export function lacksThinking(turns: readonly Anthropic.MessageParam[]): boolean {
+  let called: Anthropic.MessageParam | undefined;
+  for (let i = turns.length - 1; i > 0 && hasBlock(turns[i], 'tool_result'); i -= 2) called = turns[i - 1];
+  return called !== undefined && !['thinking', 'redacted_thinking'].some((type) => hasBlock(called, type));
+}
+
+function hasBlock({ content }: Anthropic.MessageParam, type: string): boolean {
+  return Array.isArray(content) && content.some((block) => block.type === type);
+}

@@ -1,0 +1,78 @@
+import { type ChatMessage, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { elementsOf, membersOf, removeMember, replaceSpans } from '../../util/json-edit.ts';
+import { beginningOf } from '../error-words.ts';
+
+/** Before the name of a field, where it stands in messages. */
+const PREFIX = 'messages.';
+
+/** What a conversation cannot do without. */
+const NEEDED: ReadonlySet<string> = new Set(['role', 'content', 'tool_calls', 'function_call', 'refusal', 'name']);
+
+/** Index and field in the words of OpenAI and Fireworks, of Groq, of Cerebras, and in Google's, which turn them round. */
+const WORDINGS = [
+  /^(?:Unknown parameter|Extra inputs are not permitted, field): 'messages\[(?<index>\d+)\]\.(?<field>\w+)'/,
+  /^'messages\.(?<index>\d+)' : .{0,200}\bproperty '(?<field>\w+)' is unsupported/s,
+  /^messages\.(?<index>\d+)\.assistant\.(?<field>\w+): property\b.{0,200}\bis unsupported/s,
+  /^Invalid JSON payload received\. Unknown name "(?<field>\w+)" at 'messages\[(?<index>\d+)\]'/,
+];
+
+/**
+ * What the answers of other models have put into the assistant's messages, such as their reasoning: clients hand it back,
+ * and some servers refuse what they do not know. The request says the same without it.
+ * @returns its name, `messages.reasoning_content` say; null where the error is about something else
+ */
+export function refusedAnswerField(error: JsonObject, messages: readonly ChatMessage[]): string | null {
+  const { index, field } = placeByWords(error) ?? placeByPydantic(error) ?? {};
+  const message = messages[Number(index)];
+  if (typeof field !== 'string' || message?.role !== 'assistant') return null;
+  return Object.hasOwn(message, field) && !NEEDED.has(field) ? `${PREFIX}${field}` : null;
+}
+
+/** Those of the refused fields that stand in assistant's messages of this request. */
+export function answerFieldsIn(messages: readonly ChatMessage[], refused: ReadonlySet<string>): string[] {
+  return [...refused]
+    .filter((name) => name.startsWith(PREFIX) && !NEEDED.has(bare(name)))
+    .filter((name) => messages.some((message) => isOfAssistant(message) && Object.hasOwn(message, bare(name))));
+}
+
+/** The request's text without these fields in the assistant's messages. */
+export function withoutAnswerFields(text: string, fields: readonly string[]): string {
+  if (fields.length === 0) return text;
+  const edits = membersOf(text)
+    .filter(({ name, value }) => name === 'messages' && text[value.start] === '[')
+    .flatMap(({ value }) => elementsOf(text, value))
+    .flatMap((span) => {
+      const json = text.slice(span.start, span.end);
+      if (!json.startsWith('{') || !isOfAssistant(JSON.parse(json))) return [];
+      return [{ span, replacement: fields.reduce((rest, name) => removeMember(rest, bare(name)), json) }];
+    });
+  return replaceSpans(text, edits);
+}
+
+interface Place {
+  index?: unknown;
+  field?: unknown;
+}
+
+function placeByWords({ message }: JsonObject): Place | null {
+  const words = typeof message === 'string' ? beginningOf(message) : '';
+  return WORDINGS.map((wording) => wording.exec(words)?.groups).find((groups) => groups !== undefined) ?? null;
+}
+
+/** `["body", "messages", 2, "assistant", "reasoning_content"]`, with or without the role. */
+function placeByPydantic({ detail, message }: JsonObject): Place | null {
+  const details = isJsonObject(message) ? message.detail : detail;
+  if (!Array.isArray(details)) return null;
+  const extra = details.filter(isJsonObject).find(({ type }) => type === 'extra_forbidden');
+  const [root, messages, index, ...rest] = Array.isArray(extra?.loc) ? extra.loc : [];
+  const fields = rest.filter((part) => part !== 'assistant');
+  return root === 'body' && messages === 'messages' && fields.length === 1 ? { index, field: fields[0] } : null;
+}
+
+function isOfAssistant(message: unknown): boolean {
+  return isJsonObject(message) && message.role === 'assistant';
+}
+
+function bare(name: string): string {
+  return name.slice(PREFIX.length);
+}

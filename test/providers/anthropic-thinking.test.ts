@@ -1,0 +1,254 @@
+import OpenAI from 'openai';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ChatBody, JsonObject } from '../../src/domain/chat.ts';
+import { toCompletion } from '../../src/providers/anthropic/answer.ts';
+import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
+import { refusedFields } from '../../src/providers/anthropic/refusal.ts';
+import { toMessagesRequest } from '../../src/providers/anthropic/request.ts';
+import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { SseSplitter } from '../../src/util/sse.ts';
+import { bytesOf, callOf } from './contract.ts';
+import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
+
+const USER = { role: 'user', content: 'What is 17 × 23?' };
+const RESULT = { role: 'tool', tool_call_id: 'c', content: '7' };
+const THINKING = { type: 'thinking', thinking: 'Hm', signature: 'EqQB' };
+const REDACTED = { type: 'redacted_thinking', data: 'EmwK' };
+const TOOLS = [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }];
+const CALL = { role: 'assistant', content: null, tool_calls: TOOLS };
+const MANUAL = { type: 'enabled', budget_tokens: 2000 };
+
+function convert(body: JsonObject, without?: string[]) {
+  const options = { model: 'claude', maxOutputTokens: null, ...(without && { without: new Set(without) }) };
+  return toMessagesRequest({ model: 'm', ...body } as ChatBody, options);
+}
+
+/** Deltas that the given events of one stream give the client. */
+function deltasOf(events: JsonObject[]): JsonObject[] {
+  const splitter = new SseSplitter();
+  const translator = new StreamTranslator({ created: 0, includeUsage: false });
+  const bytes = Buffer.from(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''));
+  return deltasIn(bytesOf(splitter.push(bytes).flatMap((event) => translator.push(event))));
+}
+
+function deltasIn(bytes: Buffer): JsonObject[] {
+  return bytes
+    .toString()
+    .split('\n\n')
+    .filter((event) => event.startsWith('data: {'))
+    .map((event) => JSON.parse(event.slice('data: '.length)).choices[0].delta);
+}
+
+const start = (index: number, block: JsonObject) => ({ type: 'content_block_start', index, content_block: block });
+const delta = (index: number, part: JsonObject) => ({ type: 'content_block_delta', index, delta: part });
+const stop = (index: number) => ({ type: 'content_block_stop', index });
+
+describe('signed thinking of an answer', () => {
+  it('is told whole, beside reasoning_content', () => {
+    const { body } = toCompletion(fixture('anthropic/thinking.json').toString(), 0);
+    const [{ message }] = body.choices as [{ message: JsonObject }];
+    expect(message.thinking_blocks).toEqual([
+      { type: 'thinking', thinking: '17 × 20 + 17 × 3', signature: 'EqQBCgIYAhIM1gbc' },
+      { type: 'redacted_thinking', data: 'EmwKAhgB' },
+    ]);
+    const unsigned = { type: 'message', content: [{ type: 'thinking', thinking: 'Hm', signature: '' }] };
+    expect(JSON.stringify(toCompletion(JSON.stringify(unsigned), 0).body)).not.toContain('thinking_blocks');
+  });
+
+  it('is told once in a stream, before what follows it, and is what the whole answer has', () => {
+    const deltas = deltasOf([
+      start(0, { type: 'thinking', thinking: '', signature: '' }),
+      delta(0, { type: 'thinking_delta', thinking: 'H' }),
+      delta(0, { type: 'thinking_delta', thinking: 'm' }),
+      delta(0, { type: 'signature_delta', signature: 'Eq' }),
+      delta(0, { type: 'signature_delta', signature: 'QB' }),
+      stop(0),
+      start(1, REDACTED),
+      stop(1),
+      start(2, { type: 'tool_use', id: 'c', name: 'f', input: {} }),
+      stop(2),
+      start(3, { type: 'thinking', thinking: '', signature: 'omitted' }),
+      stop(3),
+      { type: 'message_delta', delta: { stop_reason: 'tool_use' } },
+      { type: 'message_stop' },
+    ]);
+    expect(deltas.map((each) => Object.keys(each).join())).toEqual([
+      'role,content',
+      'reasoning_content',
+      'reasoning_content',
+      'thinking_blocks',
+      'tool_calls',
+      'tool_calls',
+      'thinking_blocks',
+      '',
+    ]);
+    expect(deltas[3].thinking_blocks).toEqual([
+      { index: 0, ...THINKING },
+      { index: 1, ...REDACTED },
+    ]);
+    expect(deltas[6].thinking_blocks).toEqual([{ index: 2, type: 'thinking', thinking: '', signature: 'omitted' }]);
+  });
+
+  it('is nothing yet to a client: another model may still answer', () => {
+    const translator = new StreamTranslator({ created: 0, includeUsage: false });
+    const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);
+    event(start(0, { type: 'thinking', thinking: '', signature: 'omitted' }));
+    const pieces = event(start(1, { type: 'text', text: '' }));
+    expect(bytesOf(pieces).toString()).toContain('omitted');
+    expect(pieces.every(({ content }) => !content)).toBe(true);
+  });
+
+  it('does not grow without end', () => {
+    const translator = new StreamTranslator({ created: 0, includeUsage: false, mostBytes: 10_000 });
+    const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);
+    event(start(0, { type: 'thinking', thinking: '', signature: '' }));
+    const more = () => event(delta(0, { type: 'signature_delta', signature: 'x'.repeat(2000) }));
+    expect(() => Array.from({ length: 6 }, more)).toThrow(/do not end/);
+  });
+
+  it("comes through OpenAI's SDK as it is to be handed back", async () => {
+    const upstream = await startUpstream();
+    const sse = deltasIn(bytesOf(deltasBytes('thinking')));
+    upstream.respond = answerStream([bytesOf(deltasBytes('thinking'))]);
+    const client = new OpenAI({ apiKey: 'k', baseURL: `${upstream.url}/v1`, maxRetries: 0 });
+    const stream = client.chat.completions.stream({ model: 'm', messages: [{ role: 'user', content: 'Hi' }] });
+    const { message } = (await stream.finalChatCompletion()).choices[0];
+    await upstream.close();
+    const told = sse.flatMap(({ thinking_blocks: blocks }) => blocks ?? []);
+    expect(told).toHaveLength(2);
+    expect(message).toMatchObject({ content: '17 × 23 = 391', thinking_blocks: told });
+    const { params } = convert({ messages: [USER, message, USER] });
+    expect(params.messages[1].content).toEqual([
+      ...(told as JsonObject[]).map(({ index: _, ...block }) => block),
+      { type: 'text', text: '17 × 23 = 391' },
+    ]);
+  });
+});
+
+function deltasBytes(name: string) {
+  const translator = new StreamTranslator({ created: 0, includeUsage: false });
+  return new SseSplitter().push(fixture(`anthropic/${name}.sse`)).flatMap((event) => translator.push(event));
+}
+
+describe('signed thinking that a client hands back', () => {
+  const blocks = [THINKING, { index: 1, ...REDACTED, cache_control: null }];
+
+  it('leads what the assistant said; what Anthropic would refuse of it stays behind', () => {
+    const foreign = [
+      { type: 'thinking', thinking: 'Hm' },
+      { type: 'thinking', thinking: 1, signature: 'a' },
+      null,
+      'a',
+    ];
+    const messages = [USER, { ...CALL, thinking_blocks: [...blocks, ...foreign] }, RESULT];
+    expect(convert({ messages }).params.messages[1].content).toEqual([
+      THINKING,
+      REDACTED,
+      { type: 'tool_use', id: 'c', name: 'f', input: {} },
+    ]);
+    const alone = [USER, { role: 'assistant', content: '', thinking_blocks: blocks }, USER];
+    expect(convert({ messages: alone }).params.messages).toEqual(convert({ messages: [USER, USER] }).params.messages);
+  });
+
+  it('lets the model think on amid tool calls; without it that is left out', () => {
+    const amid = (...messages: object[]) => convert({ thinking: MANUAL, messages: [USER, ...messages] });
+    const thought = { ...CALL, thinking_blocks: blocks };
+    expect(amid(thought, RESULT).params.thinking).toEqual(MANUAL);
+    // Only before the first call of a turn does it think.
+    expect(amid(thought, RESULT, CALL, RESULT).params.thinking).toEqual(MANUAL);
+    for (const messages of [
+      [CALL, RESULT],
+      [CALL, RESULT, thought, RESULT],
+      [thought, RESULT, { role: 'assistant', content: 'It is 7.' }, USER, CALL, RESULT],
+    ]) {
+      const { params, droppedParams } = amid(...messages);
+      expect([params.thinking, droppedParams]).toEqual([undefined, ['thinking']]);
+    }
+  });
+});
+
+describe('what Claude refuses of thinking', () => {
+  let upstream: FakeUpstream;
+  let provider: AnthropicProvider;
+  beforeAll(async () => {
+    upstream = await startUpstream();
+  });
+  afterAll(() => upstream.close());
+  beforeEach(() => {
+    provider = new AnthropicProvider({ apiKey: 'sk-ant', baseUrl: upstream.url, clock: systemClock });
+  });
+
+  /** Answers with the error while `refuses` says so, else with a message. */
+  function refuse(message: string, refuses: (body: JsonObject) => boolean): void {
+    upstream.requests.length = 0;
+    const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+    upstream.respond = (response, request) =>
+      (refuses(request.body) ? answerJson(error, 400) : answerJson(fixture('anthropic/thinking.json')))(
+        response,
+        request,
+      );
+  }
+
+  it.each([
+    'messages.1.content.0: Invalid `signature` in `thinking` block',
+    'messages.1.content.0: The block is bound to a different conversation.',
+    'messages.1.content.0: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.',
+  ])('%s: is sent again without the thinking of before, and named; other thinking is sent', async (message) => {
+    refuse(message, (body) => JSON.stringify(body.messages).includes('EqQB'));
+    const call = callOf({
+      reasoning_effort: 'high',
+      messages: [USER, { ...CALL, thinking_blocks: [THINKING] }, RESULT],
+    });
+    for (const requests of [2, 4]) {
+      expect((await provider.complete(call)).droppedParams).toEqual(['messages.thinking_blocks']);
+      expect(upstream.requests).toHaveLength(requests);
+    }
+    expect(upstream.requests.at(-1)?.body.output_config).toEqual({ effort: 'high' });
+  });
+
+  it('a budget for it: is sent again as adaptive, and once found out from the start', async () => {
+    refuse(
+      '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.',
+      (body) => (body.thinking as JsonObject)?.type === 'enabled',
+    );
+    const thinking = { ...MANUAL, display: 'summarized' };
+    for (const requests of [2, 3]) {
+      expect((await provider.complete(callOf({ thinking }))).droppedParams).toEqual(['thinking']);
+      expect(upstream.requests).toHaveLength(requests);
+    }
+    expect(upstream.requests.at(-1)?.body.thinking).toEqual({ type: 'adaptive', display: 'summarized' });
+  });
+
+  it('any of it: is sent again without', async () => {
+    refuse('adaptive thinking is not supported on this model', (body) => 'thinking' in body);
+    const call = callOf({ thinking: { type: 'adaptive' } });
+    expect((await provider.complete(call)).droppedParams).toEqual(['thinking']);
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  it.each([
+    ['Thinking may not be enabled when tool_choice forces tool use.', MANUAL, 'thinking.type'],
+    ['Thinking may not be enabled when tool_choice forces tool use.', { type: 'adaptive' }, 'thinking'],
+    [
+      'messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.',
+      MANUAL,
+      'thinking',
+    ],
+  ])('%s %j: %s', (message, thinking, expected) => {
+    expect(refusedFields(message, { model: 'm', messages: [], thinking }, new Set())).toEqual([expected]);
+  });
+
+  it.each([
+    '`max_tokens` must be greater than `thinking.budget_tokens`.',
+    'thinking.budget_tokens: Input should be greater than or equal to 1024',
+  ])("%s: is the client's fault", (message) => {
+    expect(refusedFields(message, { model: 'm', messages: [], thinking: MANUAL }, new Set())).toEqual([]);
+  });
+
+  it('of sampling beside it: the thinking stays', () => {
+    const body = { model: 'm', messages: [], thinking: MANUAL, reasoning_effort: 'low', temperature: 0.2 };
+    const message = '`temperature` may only be set to 1 when thinking is enabled.';
+    expect(refusedFields(message, body, new Set())).toEqual(['temperature']);
+  });
+});
