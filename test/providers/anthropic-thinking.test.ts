@@ -220,6 +220,29 @@ describe('what Claude refuses of thinking', () => {
     expect(upstream.requests.at(-1)?.body.thinking).toEqual({ type: 'adaptive', display: 'summarized' });
   });
 
+  it('what an effort brings: the effort stays; once found out, from the start', async () => {
+    refuse('adaptive thinking is not supported on this model', (body) => 'thinking' in body);
+    for (const requests of [2, 3]) {
+      expect((await provider.complete(callOf({ reasoning_effort: 'low' }))).droppedParams).toEqual([]);
+      expect(upstream.requests).toHaveLength(requests);
+    }
+    expect(upstream.requests[0].body).toMatchObject({ thinking: { type: 'adaptive' } });
+    expect(upstream.requests[2].body).toMatchObject({ output_config: { effort: 'low' } });
+  });
+
+  it.each([
+    '`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.',
+    'Thinking may not be enabled when tool_choice forces tool use.',
+  ])("what an effort brings gives way to the client's own: %s", async (message) => {
+    refuse(message, (body) => 'thinking' in body);
+    const call = callOf({ reasoning_effort: 'low', temperature: 0.2 });
+    for (const requests of [2, 4]) {
+      expect((await provider.complete(call)).droppedParams).toEqual([]);
+      expect(upstream.requests).toHaveLength(requests);
+      expect(upstream.requests.at(-1)?.body).toMatchObject({ temperature: 0.2, output_config: { effort: 'low' } });
+    }
+  });
+
   it('any of it: is sent again without', async () => {
     refuse('adaptive thinking is not supported on this model', (body) => 'thinking' in body);
     const call = callOf({ thinking: { type: 'adaptive' } });

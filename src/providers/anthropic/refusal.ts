@@ -1,7 +1,7 @@
 import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
 import { beginningOf, ownWords } from '../error-words.ts';
 import { THINKING_ALLOWANCE, wantsThinkingAllowance } from './thinking-allowance.ts';
-import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
+import { ADDED_THINKING, bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -53,6 +53,14 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
   // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
   if (blamed.includes('temperature') && blamed.includes('top_p')) {
     return blamed.filter((name) => name !== 'temperature');
+  }
+  if (
+    isSet(body.reasoning_effort) &&
+    !isSet(body.thinking) &&
+    !without.has(ADDED_THINKING) &&
+    /\bthinking\b/i.test(beginning)
+  ) {
+    return [ADDED_THINKING];
   }
   // "`temperature` may only be set to 1 when thinking is enabled": the thinking may stay.
   const isForThinking = /\bthinking is enabled\b/.test(beginning) && blamed.some((name) => SAMPLING.has(name));

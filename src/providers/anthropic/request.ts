@@ -3,7 +3,13 @@ import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, token
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { THINKING_ALLOWANCE, THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from './thinking-allowance.ts';
-import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
+import {
+  ADDED_THINKING,
+  bringThinking,
+  lacksThinking,
+  MANUAL_THINKING,
+  MESSAGES_THINKING_BLOCKS,
+} from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
@@ -58,6 +64,8 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
     .map(([name]) => name);
   if (hasNames(body.messages)) droppedParams.push('messages.name');
   if (!withThinking && bringThinking(body.messages)) droppedParams.push(MESSAGES_THINKING_BLOCKS);
+  // Some models think of themselves, some only when told so; to those, an effort alone would mean shorter answers.
+  if (params.output_config?.effort && !options.without?.has(ADDED_THINKING)) params.thinking ??= { type: 'adaptive' };
   if (params.thinking?.type === 'enabled' && options.without?.has(MANUAL_THINKING)) {
     const { display } = params.thinking;
     params.thinking = { type: 'adaptive', ...(display === undefined ? {} : { display }) };
