@@ -312,9 +312,21 @@ describe('parameters', () => {
     [{ user: 'u'.repeat(257) }, {}, ['user']],
     [{ user: '4711' }, { metadata: { user_id: '4711' } }, []],
     [{ safety_identifier: 'u-2' }, { metadata: { user_id: 'u-2' } }, []],
-    [{ reasoning_effort: 'high' }, { max_tokens: 16_384, output_config: { effort: 'high' }, thinking: { type: 'adaptive' } }, []],
-    [{ reasoning_effort: 'high', max_tokens: 50 }, { max_tokens: 50, output_config: { effort: 'high' }, thinking: { type: 'adaptive' } }, []],
-    [{ reasoning_effort: 'minimal' }, { output_config: { effort: 'low' }, thinking: { type: 'adaptive' } }, ['reasoning_effort']],
+    [
+      { reasoning_effort: 'high' },
+      { max_tokens: 16_384, output_config: { effort: 'high' }, thinking: { type: 'adaptive' } },
+      [],
+    ],
+    [
+      { reasoning_effort: 'high', max_tokens: 50 },
+      { max_tokens: 50, output_config: { effort: 'high' }, thinking: { type: 'adaptive' } },
+      [],
+    ],
+    [
+      { reasoning_effort: 'minimal' },
+      { output_config: { effort: 'low' }, thinking: { type: 'adaptive' } },
+      ['reasoning_effort'],
+    ],
     [{ reasoning_effort: 'none' }, { thinking: { type: 'disabled' } }, []],
     [{ thinking: { type: 'adaptive' } }, { max_tokens: 16_384, thinking: { type: 'adaptive' } }, []],
     [
