@@ -164,10 +164,18 @@ export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | Withdra
 /** What admins do. */
 export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
 export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent | SnapshotChangedEvent;
-export type GatewayEvent = DecisionEvent | ModelEvent;
+
+/** Stands for a row of the log that is damaged, so that the rows around it can be read. Never written. */
+export interface UnreadableEvent {
+  type: 'unreadable';
+  decisionId: null;
+  time: number;
+}
+
+export type GatewayEvent = DecisionEvent | ModelEvent | UnreadableEvent;
 
 export function isModelEvent<E extends GatewayEvent>(event: E): event is E & ModelEvent {
-  return event.decisionId === null;
+  return event.decisionId === null && event.type !== 'unreadable';
 }
 
 /** What the learner itself writes of models. */

@@ -1,11 +1,5 @@
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
-import {
-  type DecidedEvent,
-  type DecisionEvent,
-  type GatewayEvent,
-  isModelEvent,
-  type StoredEvent,
-} from '../domain/events.ts';
+import type { DecidedEvent, DecisionEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { VolunteerWeights } from '../domain/selection.ts';
 import { type Clock, pause } from '../util/clock.ts';
@@ -137,7 +131,7 @@ export class Feedback {
       await pause(clock, wait);
       events = await lookUp(id);
     }
-    if (isFor(events)) return events.filter((event) => !isModelEvent(event));
+    if (isFor(events)) return events.filter((event) => event.decisionId !== null);
     // Another gateway may hold it until it can write it.
     if (eventLog.degraded) throw unavailable();
     return [];

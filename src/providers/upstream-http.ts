@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, interceptors, ProxyAgent, request } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { gathered } from './answer-limit.ts';
@@ -38,7 +38,8 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 
 /** A provider that has moved says so once or twice. */
 const MAX_REDIRECTIONS = 5;
-const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** 303 is not among them: it asks for a GET. */
+const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
 /** An answer whose status is no success, its body as received. */
 export class UpstreamStatusError extends Error {
@@ -59,15 +60,10 @@ export class UpstreamStatusError extends Error {
  */
 export class UpstreamHttp {
   /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
-  readonly #pools = new Map<number, { agent: Dispatcher; following: Dispatcher }>();
+  readonly #pools = new Map<number, Dispatcher>();
   readonly #stale: StaleConnections;
   readonly #url: URL;
   readonly #proxy: string | null;
-  /**
-   * The upstream has redirected. Only then are requests sent so that redirections are followed: what undici keeps for that
-   * takes some 5 % of the main thread's time per request.
-   */
-  #redirects = false;
   readonly #secrets: Secrets;
 
   constructor(options: UpstreamHttpOptions) {
@@ -78,7 +74,7 @@ export class UpstreamHttp {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map(({ agent }) => agent.close()));
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
   }
 
   /**
@@ -86,11 +82,11 @@ export class UpstreamHttp {
    * @param onActivity told of the headers and of each chunk
    */
   async postForWhole(post: UpstreamPost, onActivity?: () => void): Promise<{ headers: UpstreamHeaders; body: Buffer }> {
-    const { url, headers, body, signal, connectTimeoutMs } = post;
-    const request = { origin: url.origin, path: url.pathname + url.search, method: 'POST', headers, body };
-    const answer = await this.#followed(connectTimeoutMs, (dispatcher) =>
-      askForWhole(dispatcher, request, signal, onActivity),
-    );
+    const { headers, body, signal } = post;
+    const answer = await this.#followed(post, (dispatcher, { origin, pathname, search }) => {
+      const request = { origin, path: pathname + search, method: 'POST', headers, body };
+      return askForWhole(dispatcher, request, signal, onActivity);
+    });
     const whole = () => wholeOf(answer.body, answer.headers['content-encoding']);
     if (!isSuccess(answer.status))
       await this.#refuse(answer.status, answer.headers, async () => decodeText(await whole()));
@@ -98,21 +94,19 @@ export class UpstreamHttp {
   }
 
   /** @throws UpstreamStatusError for a status that is no success; what undici throws when there is no answer */
-  async post({ url, headers, body, signal, connectTimeoutMs }: UpstreamPost): Promise<UpstreamAnswer> {
-    const { status, told, content } = await this.#followed(connectTimeoutMs, async (dispatcher) => {
-      const asked = request(url, { method: 'POST', headers, body, signal, dispatcher });
-      const { statusCode: status, headers: told, body: received } = await untilAborted(asked, signal);
-      const content = decoded(received, told['content-encoding']);
+  async post(post: UpstreamPost): Promise<UpstreamAnswer> {
+    const { headers: sent, body, signal } = post;
+    const { status, headers, content } = await this.#followed(post, async (dispatcher, url) => {
+      const asked = request(url, { method: 'POST', headers: sent, body, signal, dispatcher });
+      const { statusCode: status, headers, body: received } = await untilAborted(asked, signal);
+      const content = decoded(received, headers['content-encoding']);
       // Whoever reads it sees how it ended; one that nobody reads, or no longer, must not end the process.
       content.on('error', () => {});
-      if (REDIRECTIONS.has(status)) content.destroy();
-      return { status, told, content };
+      if (!isSuccess(status) && !isError(status)) content.destroy();
+      return { status, headers, content };
     });
-    if (!isSuccess(status)) {
-      if (!isError(status)) content.destroy();
-      await this.#refuse(status, told, () => readText(content));
-    }
-    return { headers: told, body: content };
+    if (!isSuccess(status)) await this.#refuse(status, headers, () => readText(content));
+    return { headers, body: content };
   }
 
   /** @throws UpstreamStatusError, or UpstreamError for what is no status to pass on: an unfollowed redirection, or 600 and more */
@@ -156,33 +150,52 @@ export class UpstreamHttp {
     return new UpstreamError(failure, told, { code });
   }
 
-  /** A request that is redirected is sent again, so as to follow it. Servers redirect before they do any work. */
-  async #followed<T extends { status: number }>(
-    connectTimeoutMs: number,
-    ask: (dispatcher: Dispatcher) => Promise<T>,
+  /**
+   * Follows redirections with the method and the body as they are. Browsers, and with them undici, make a GET without a body
+   * of a POST that a 301 or 302 redirects, which is what most servers send that have gone over to TLS.
+   * @throws UpstreamError `unreadable` for a redirection to another server, and for one too many
+   */
+  async #followed<T extends { status: number; headers: UpstreamHeaders }>(
+    { url: first, connectTimeoutMs }: UpstreamPost,
+    ask: (dispatcher: Dispatcher, url: URL) => Promise<T>,
   ): Promise<T> {
-    const { agent, following } = this.#pool(connectTimeoutMs);
-    if (!this.#redirects) {
-      const answer = await this.#stale.pastThem(() => ask(agent));
+    const pool = this.#pool(connectTimeoutMs);
+    let url = first;
+    for (let redirections = 0; redirections <= MAX_REDIRECTIONS; redirections++) {
+      const answer = await this.#stale.pastThem(() => ask(pool, url));
       if (!REDIRECTIONS.has(answer.status)) return answer;
-      this.#redirects = true;
+      url = this.#locationOf(answer.headers, url);
     }
-    return this.#stale.pastThem(() => ask(following));
+    throw new UpstreamError(
+      'unreadable',
+      `The upstream redirects without an end: ${MAX_REDIRECTIONS} times were followed.`,
+    );
   }
 
-  #pool(connectTimeoutMs: number) {
+  /**
+   * An upstream may redirect within its origin, or to TLS on the same host, which is the one that the key was sent to;
+   * elsewhere it could have the gateway send what clients write to any server that this machine reaches, to the gateway's own
+   * /admin too, and read the error that comes back.
+   */
+  #locationOf({ location }: UpstreamHeaders, from: URL): URL {
+    const to = typeof location === 'string' ? URL.parse(location, from) : null;
+    if (!to) throw new UpstreamError('unreadable', 'The upstream redirects without saying where to.');
+    const isSame = to.origin === this.#url.origin || (to.protocol === 'https:' && to.hostname === this.#url.hostname);
+    if (isSame) return to;
+    throw new UpstreamError(
+      'unreadable',
+      `The upstream redirects to another server, ${to.origin}: nothing is sent there.`,
+    );
+  }
+
+  #pool(connectTimeoutMs: number): Dispatcher {
     let pool = this.#pools.get(connectTimeoutMs);
     if (!pool) {
       // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
       const limits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
-      const agent = this.#proxy
+      pool = this.#proxy
         ? new ProxyAgent({ ...limits, uri: this.#proxy, proxyTls: { timeout: connectTimeoutMs } })
         : new Agent({ ...limits, connect: this.#stale.connector(connectTimeoutMs) });
-      const redirect = interceptors.redirect({
-        maxRedirections: MAX_REDIRECTIONS,
-        stripHeadersOnCrossOriginRedirect: ['authorization', 'x-api-key'],
-      });
-      pool = { agent, following: agent.compose(keepTo(this.#url), redirect) };
       this.#pools.set(connectTimeoutMs, pool);
     }
     return pool;
@@ -195,23 +208,6 @@ export class UpstreamHttp {
       ? error
       : new UpstreamError(error.failure, this.redact(error.message), { ...error, body });
   }
-}
-
-/**
- * An upstream may redirect within its origin, or to TLS on the same host; elsewhere it could have the gateway send what
- * clients write to any server that this machine reaches, to the gateway's own /admin too, and read the error that comes
- * back.
- */
-function keepTo(url: URL): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) => {
-    const { origin, protocol, hostname } = new URL(options.origin ?? url);
-    const isSame = origin === url.origin || (protocol === 'https:' && hostname === url.hostname);
-    if (isSame) return dispatch(options, handler);
-    throw new UpstreamError(
-      'unreadable',
-      `The upstream redirects to another server, ${origin}: nothing is sent there.`,
-    );
-  };
 }
 
 function isSuccess(status: number): boolean {

@@ -26,7 +26,16 @@ export function toRow(event: GatewayEvent): EventRow {
   };
 }
 
+/** The event of a row. One that is damaged is `unreadable`: it must not keep the others from being read, or deleted. */
 export function fromRow(sequence: number, body: string): StoredEvent {
+  try {
+    return parseRow(sequence, body);
+  } catch {
+    return { type: 'unreadable', decisionId: null, time: 0, sequence };
+  }
+}
+
+function parseRow(sequence: number, body: string): StoredEvent {
   const event = JSON.parse(body);
   if (event.type === 'decided') {
     event.context.values = fromBase64(event.context.values);

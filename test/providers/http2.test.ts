@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,6 +57,7 @@ const tls = certificate();
 describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a certificate)', () => {
   const trusted = getCACertificates('default');
   const cancelled: string[] = [];
+  const keys: (string | undefined)[] = [];
   let asked = 0;
   let server: Http2SecureServer;
   let provider: OpenAIProvider;
@@ -65,8 +67,9 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     setDefaultCACertificates([...trusted, tls.cert.toString()]);
     // HTTP/1.1 is not offered: whoever speaks it fails.
     server = createSecureServer({ ...tls, allowHTTP1: false });
-    server.on('stream', (stream) => {
+    server.on('stream', (stream, { authorization }) => {
       asked++;
+      keys.push(authorization);
       let body = '';
       stream.setEncoding('utf8').on('data', (part: string) => {
         body += part;
@@ -102,6 +105,21 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
       status: 429,
       retryAdvice: { 'retry-after': '3' },
     });
+  });
+
+  it('is found where the same host redirects to it from plain HTTP, and given the key', async () => {
+    const plain = createServer((request, response) => {
+      const location = `https://localhost:${(server.address() as AddressInfo).port}${request.url}`;
+      response.writeHead(301, { location }).end();
+    });
+    await once(plain.listen(0, 'localhost'), 'listening');
+    const baseUrl = `http://localhost:${(plain.address() as AddressInfo).port}/v1`;
+    const moved = new OpenAIProvider({ apiKey: 'sk-of-the-test', baseUrl, streamUsage: true, clock: systemClock });
+    keys.length = 0;
+    expect((await moved.complete(call('hello'))).completionId).toBe('c1');
+    expect(keys).toEqual(['Bearer sk-of-the-test']);
+    await moved.close();
+    plain.close();
   });
 
   it('gives streams, and is told when one is left, or a whole answer no longer waited for', async () => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { JsonObject } from '../../src/domain/chat.ts';
 
 export interface ReceivedRequest {
+  method: string;
   path: string;
   headers: IncomingMessage['headers'];
   text: string;
@@ -33,7 +34,13 @@ export async function startUpstream(): Promise<FakeUpstream> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
-    const received = { path: request.url ?? '', headers: request.headers, text, body: JSON.parse(text) as JsonObject };
+    const received = {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      headers: request.headers,
+      text,
+      body: JSON.parse(text) as JsonObject,
+    };
     upstream.requests.push(received);
     await upstream.respond(response, received);
   });

@@ -1,9 +1,11 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NewerSchemaError } from '../../src/store/event-store.ts';
+import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -15,6 +17,15 @@ const makeFolder = async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixllm-store-'));
 };
 const removeFolder = () => rm(folder, { recursive: true, force: true });
+/** Empty for one that has been closed meanwhile. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
+
 const file = () => join(folder, 'not', 'yet', 'there', 'log.db');
 
 describeEventStoreContract('SQLite file', {
@@ -158,6 +169,32 @@ describe('SqliteEventStore', () => {
     const store = open();
     await expect(store.readAfter(0, 10_000)).rejects.toThrow(/SQLite/);
     await expect(store.append(randomStream(50, 3))).rejects.toThrow(/SQLite/);
+  });
+
+  it('reads and deletes around a row that is damaged', async () => {
+    const store = open();
+    await store.append([decided('a'), completed('a'), decided('b'), completed('b'), decided('c')]);
+    const database = new DatabaseSync(path);
+    for (const [sequence, body] of [
+      [2, '{"type":"completed"'],
+      [3, '{"type":"decided"}'],
+    ])
+      database.prepare('UPDATE events SET body = ? WHERE sequence = ?').run(body, sequence);
+    database.close();
+    const types = (await store.readAfter(0, 10)).map(({ type }) => type);
+    expect(types).toEqual(['decided', 'unreadable', 'unreadable', 'completed', 'decided']);
+    expect((await store.findDecision('b')).map(({ type }) => type)).toEqual(['unreadable', 'completed']);
+    expect(await store.prune({ time: Date.now() * 2, sequence: 4 }, 10)).toBe(4);
+    expect((await store.readAfter(0, 10)).map(({ sequence }) => sequence)).toEqual([5]);
+  });
+
+  it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open that it could not use (needs /proc)', async () => {
+    await writeFile(path, 'no database '.repeat(500));
+    const openFiles = () => readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(folder)).length;
+    const store = open();
+    for (let i = 0; i < 20; i++) await expect(store.append([decided('d')])).rejects.toThrow();
+    expect(() => new SqliteEventReader(path)).toThrow();
+    expect(openFiles()).toBe(0);
   });
 
   it('works again, without a restart, once a file can be opened', async () => {

@@ -56,6 +56,7 @@ export class LearnerState extends LearnerParts {
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
     this.lastFolded = event;
+    if (event.type === 'unreadable') throw new Error('its row in the event log is damaged');
     if (isModelEvent(event)) {
       this.#foldModelEvent(event);
       return;

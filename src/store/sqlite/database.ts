@@ -50,6 +50,26 @@ export function createFile(path: string): void {
   }
 }
 
+type Statements = Record<
+  | 'insert'
+  | 'alias'
+  | 'newAlias'
+  | 'keyOf'
+  | 'byUniqueKey'
+  | 'after'
+  | 'ofDecision'
+  | 'byAlias'
+  | 'last'
+  | 'ages'
+  | 'lastOf'
+  | 'remove'
+  | 'removeAlias'
+  | 'save'
+  | 'load'
+  | 'forget',
+  StatementSync
+>;
+
 /** What leads to the newest decision of one key, where a newer one of another key bears the same id. */
 function aliasOfKey(alias: string, key: string): string {
   return `${key}\n${alias}`;
@@ -61,38 +81,30 @@ export class SqliteDatabase {
   readonly #path: string;
   /** Of the file, of its write-ahead log, and of that log's index. */
   readonly #inodes: readonly (number | null)[];
-  readonly #statements: Record<
-    | 'insert'
-    | 'alias'
-    | 'newAlias'
-    | 'keyOf'
-    | 'byUniqueKey'
-    | 'after'
-    | 'ofDecision'
-    | 'byAlias'
-    | 'last'
-    | 'ages'
-    | 'lastOf'
-    | 'remove'
-    | 'removeAlias'
-    | 'save'
-    | 'load'
-    | 'forget',
-    StatementSync
-  >;
+  readonly #statements: Statements;
 
   /** @param path of the file, or `:memory:` */
   constructor(path: string) {
     if (path !== ':memory:') createFile(path);
     this.#path = path;
     this.#database = new DatabaseSync(path);
-    // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
-    this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-    this.#migrate();
-    // All are there from the first reading on, and stay while anybody has the file open.
-    this.#inodes = this.#currentInodes();
+    try {
+      // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
+      this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      this.#migrate();
+      // All are there from the first reading on, and stay while anybody has the file open.
+      this.#inodes = this.#currentInodes();
+      this.#statements = this.#prepare();
+    } catch (error) {
+      // Tried again every second while the file is damaged: left to the garbage collector, the file descriptors ran out.
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  #prepare(): Statements {
     const prepare = (sql: string) => this.#database.prepare(sql);
-    this.#statements = {
+    return {
       insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
       alias: prepare('INSERT OR REPLACE INTO aliases (alias, decision_id) VALUES (?, ?)'),
       newAlias: prepare('INSERT OR IGNORE INTO aliases (alias, decision_id) VALUES (?, ?)'),

@@ -11,8 +11,13 @@ const ALL_PAGES = 2 ** 31 - 1;
 /** @throws Error when the file cannot be opened, or is no database */
 function openReadOnly(path: string | URL): { database: DatabaseSync; version: number } {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-  return { database, version };
+  try {
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
+    return { database, version };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 /**
