@@ -64,7 +64,9 @@ export class Chat {
   tellGauges(): void {
     const { runtime, metrics, conditions } = this.#parts;
     metrics.inFlight.reset();
-    for (const { id } of runtime().arms) metrics.inFlight.set({ model: id }, conditions.load.inFlight(id));
+    // Those that were retired meanwhile, too, as long as they answer.
+    for (const id of new Set([...runtime().arms.map(({ id }) => id), ...conditions.load.busy()]))
+      metrics.inFlight.set({ model: id }, conditions.load.inFlight(id));
     this.#budget.tell(runtime());
   }
 
@@ -195,6 +197,7 @@ export class Chat {
       exchange.finish('failed', error instanceof GatewayError ? error.status : 500);
       throw error;
     }
+    exchange.shows(error);
     exchange.finish('failed', error.status);
     const headers = replyHeaders(input.requestId, exchange, null, null);
     Object.assign(headers, error.retryAdvice);
@@ -239,7 +242,7 @@ export class Chat {
       },
       isOver: () => this.#isOver,
       onFailure: (record, error) => {
-        exchange.callFailed(record, this.#askedPause(error), error instanceof UpstreamError && error.unusable);
+        exchange.callFailed(record, error, this.#askedPause(error), error instanceof UpstreamError && error.unusable);
         if (isOutOfDescriptors(record.code)) this.#descriptors.say(() => this.#parts.log.error(OUT_OF_DESCRIPTORS));
       },
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',

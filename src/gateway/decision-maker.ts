@@ -86,11 +86,7 @@ export class DecisionMaker {
   /** Marks the decision where its answer should be rated. */
   askForFeedback(decision: Decision, { asking }: Runtime): void {
     const request = this.#parts.feedbackRequests.of(decision, asking);
-    if (!request) return;
-    decision.ask = request;
-    for (const reason of ['audit', 'teaches'] as const) {
-      if (request[reason]) this.#parts.metrics.feedbackRequests.inc({ reason });
-    }
+    if (request) decision.ask = request;
   }
 
   #embedderFailed(failure: Error, decision: Decision): void {

@@ -15,6 +15,8 @@ import type { Metrics } from './metrics.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 const RATE_LIMITED = 429;
+/** The provider's format cannot express the request, or the key may not pay for it. */
+const NOT_SENT = 'error';
 /** Statuses that come from a working upstream: it rejects this request, or is at capacity. */
 const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
@@ -43,6 +45,11 @@ export class Exchange {
   readonly attempts: AttemptRecord[] = [];
   #facts: AnswerFacts = NO_FACTS;
   #generatedBytes = 0;
+  /** More of the answer came after the usage was last told. */
+  #isUsageStale = false;
+  /** By what it failed with: which arm that was. */
+  readonly #failedArms = new WeakMap<object, string>();
+  #shownArm: string | null = null;
   /** The arm of the latest call, unless that failed. */
   #called: Arm | null = null;
   /** As `callStarts` was told. */
@@ -107,12 +114,14 @@ export class Exchange {
   }
 
   /**
+   * @param error that it failed with
    * @param retryAfterMs that the upstream asked for, or null
    * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm under any status
    */
-  callFailed(record: AttemptRecord, retryAfterMs: number | null, isUnusable: boolean): void {
+  callFailed(record: AttemptRecord, error: unknown, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
     this.attempts.push(record);
+    if (error instanceof Error) this.#failedArms.set(error, record.arm);
     this.#callEnds(isUnusable ? 'failed' : callEnd(record));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
@@ -120,10 +129,24 @@ export class Exchange {
       if (this.#isOfNow) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
       metrics.rateLimited.inc({ model: record.arm });
     }
-    // 'error': nothing was sent, because the provider's format cannot express the request, or the key may not pay for it.
-    if (record.result !== 'aborted' && record.result !== 'error') {
+    if (record.result !== 'aborted' && record.result !== NOT_SENT) {
       metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
     }
+  }
+
+  /** Upstream calls that were made. */
+  get calls(): number {
+    return this.attempts.filter(({ result }) => result !== NOT_SENT).length;
+  }
+
+  /** The arm that answered, else the one whose failure the client gets, else the chosen one. */
+  get arm(): string {
+    return this.#answering?.arm.id ?? this.#shownArm ?? this.attempts.at(-1)?.arm ?? this.decision.arm;
+  }
+
+  /** The client gets this failure, of the last call as a rule. */
+  shows(error: Error): void {
+    this.#shownArm = this.#failedArms.get(error) ?? null;
   }
 
   /** An arm's answer has begun. @param startedAt monotonic time of its call */
@@ -131,13 +154,20 @@ export class Exchange {
     this.#answering = { arm, startedAt };
     this.#conversation.answeredBy(arm);
     if (this.#isOfNow) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
-    if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
+    const { metrics } = this.#parts;
+    if (arm.id !== this.decision.arm) metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
+    // Counted here: what failed cannot be rated.
+    for (const reason of ['audit', 'teaches'] as const) {
+      if (this.decision.ask?.[reason]) metrics.feedbackRequests.inc({ reason });
+    }
   }
 
   /** A piece of the answer has come, or all of it. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#facts = addFacts(this.#facts, piece);
-    this.#generatedBytes += piece.generatedBytes ?? 0;
+    const generatedBytes = piece.generatedBytes ?? 0;
+    this.#generatedBytes += generatedBytes;
+    this.#isUsageStale = !piece.usage && (this.#isUsageStale || generatedBytes > 0);
     if (!this.#answering) return;
     // Not left to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
@@ -216,8 +246,7 @@ export class Exchange {
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {
     const { metrics } = this.#parts;
-    const arm = this.#answering?.arm;
-    const model = arm?.id ?? this.decision.arm;
+    const model = this.arm;
     const shown = outcome === 'aborted' ? 'aborted' : outcome === 'interrupted' ? 'interrupted' : String(status);
     const provider = this.decision.arms.find((explanation) => explanation.arm === model)?.provider ?? '';
     metrics.requests.inc({ model, provider, status: shown });
@@ -231,9 +260,10 @@ export class Exchange {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
     const { usage: reported, finishReason } = this.#facts;
-    // What a stream tells of its usage on the way is not yet all of it.
-    const isFinal = outcome === 'ok' || finishReason !== null;
-    if (reported && isFinal) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
+    // What a stream tells of its usage on the way is not yet all of it, nor what it tells while others of its choices go on.
+    const isOver = outcome === 'ok' || (finishReason !== null && (this.decision.choices ?? 1) === 1);
+    const isCounted = reported && !this.#isUsageStale && (reported.outputTokens > 0 || this.#generatedBytes === 0);
+    if (isCounted && isOver) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
     const usage = estimateUsage({
       reported,
       inputTokens: this.decision.arms.find((explanation) => explanation.arm === arm.id)?.inputTokens ?? 0,
@@ -262,7 +292,7 @@ export class Exchange {
 /** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
 function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
-  if (result === 'aborted' || result === 'unread' || result === 'error' || isOutOfDescriptors(code)) return 'unknown';
+  if (result === 'aborted' || result === 'unread' || result === NOT_SENT || isOutOfDescriptors(code)) return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 

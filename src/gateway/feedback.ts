@@ -57,6 +57,8 @@ const MAX_COMMENTS_PER_DECISION = 100_000;
 /** The use cases of ratings. A rating is taken only once it is durable. */
 export class Feedback {
   readonly #parts: FeedbackParts;
+  /** Withdrawals under way, by the rating's id. */
+  readonly #withdrawing = new Map<string, Promise<void>>();
 
   constructor(parts: FeedbackParts) {
     this.#parts = parts;
@@ -96,9 +98,19 @@ export class Feedback {
     const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
     if (!rated) throw notFound(`There is no rating "${feedbackId}".`);
     if (events.some((event) => event.type === 'withdrawn' && event.feedbackId === feedbackId)) return;
-    const { decisionId } = rated;
-    await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
-    this.#parts.metrics.ratingsWithdrawn.inc();
+    // Of several at once each waits for the first.
+    const withdrawal = this.#withdrawing.get(feedbackId) ?? this.#withdraw(rated.decisionId, feedbackId);
+    this.#withdrawing.set(feedbackId, withdrawal);
+    await withdrawal;
+  }
+
+  async #withdraw(decisionId: string, feedbackId: string): Promise<void> {
+    try {
+      await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
+      this.#parts.metrics.ratingsWithdrawn.inc();
+    } finally {
+      this.#withdrawing.delete(feedbackId);
+    }
   }
 
   /** All events of a decision, for showing. @throws GatewayError 404, 503 */

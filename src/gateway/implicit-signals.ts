@@ -48,7 +48,7 @@ export class ImplicitSignals {
   readonly #salt = randomBytes(32);
   #closing = false;
   /** The latest whole answer by hash of the query, and when it ended, in monotonic milliseconds. */
-  readonly #answered = new SharedCache<{ decisionId: string; at: number }>(MAX_QUERIES);
+  readonly #answered = new SharedCache<{ decisionId: string; at: number; isAskedAgain: boolean }>(MAX_QUERIES);
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -67,7 +67,7 @@ export class ImplicitSignals {
     return (completed) => {
       const { decisionId, outcome, arm, timeToFirstTokenMs, finishReason } = completed;
       if (query !== null && outcome === 'ok') {
-        this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic() }, key);
+        this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic(), isAskedAgain: false }, key);
       }
       // Whoever leaves after the end of the answer has had all of it.
       const leftEarly = outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null && finishReason === null;
@@ -79,7 +79,9 @@ export class ImplicitSignals {
 
   #lookBack(query: string, key: string | null, { withinMs, ...meaning }: SignalMeaning & { withinMs: number }): void {
     const earlier = this.#answered.get(query, key);
-    if (!earlier || this.#parts.clock.monotonic() - earlier.at > withinMs) return;
+    if (!earlier || earlier.isAskedAgain || this.#parts.clock.monotonic() - earlier.at > withinMs) return;
+    // Whoever asks again and again says it once.
+    earlier.isAskedAgain = true;
     this.#record('regenerate', earlier.decisionId, meaning);
   }
 
@@ -96,7 +98,7 @@ export class ImplicitSignals {
       source,
       reliability: null,
       comment: null,
-      // Whoever asks again and again says it once.
+      // Known by it to other gateways on the same log, too.
       idempotencyKey: source,
     });
     metrics.implicitSignals.inc({ signal });

@@ -127,7 +127,8 @@ export class KeyLimiter {
     const used = usage ? usage.inputTokens + usage.outputTokens : 0;
     // Without reported usage the estimate counts, and when the client left early at least the prediction, as in USD:
     // the model may have worked long before its first word. Without any answer nothing counts, unless a call timed out.
-    const isPrediction = isLeftUntold(completed) || (usage === null && usd > 0);
+    const hasTimedOut = completed.attempts.some(({ result }) => result === 'timeout');
+    const isPrediction = isLeftUntold(completed) || (usage === null && hasTimedOut);
     const tokens = isPrediction ? Math.max(used, reservation.tokens) : used;
     account.tokens.adjust(reservation.second, tokens - reservation.tokens);
     if (!reservation.ofBudget) {

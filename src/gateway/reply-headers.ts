@@ -13,11 +13,11 @@ export function replyHeaders(
   arm: Arm | null,
   answer: Pick<ProviderAnswer, 'droppedParams' | 'upstreamRequestId'> | null,
 ): Record<string, string> {
-  const asked = arm?.id ?? exchange.attempts.at(-1)?.arm ?? exchange.decision.arm;
+  const asked = arm?.id ?? exchange.arm;
   const headers: Record<string, string> = {
     'x-request-id': requestId,
     'x-mixllm-decision-id': exchange.decisionId,
-    'x-mixllm-attempts': String(exchange.attempts.length + (arm ? 1 : 0)),
+    'x-mixllm-attempts': String(exchange.calls + (arm ? 1 : 0)),
     'x-mixllm-model': asked,
   };
   if (arm && isAsked(exchange.decision.ask)) headers['x-mixllm-ask-feedback'] = '1';

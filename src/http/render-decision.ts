@@ -27,6 +27,8 @@ export function renderDecision(decision: Decision) {
       input_characters: decision.inputCharacters,
       input_bytes: decision.inputBytes ?? null,
       images: decision.images,
+      // Costs below are of one answer.
+      n: decision.choices ?? 1,
       feature_map: decision.featureMap,
     },
     runner_up: decision.runnerUp && { model: decision.runnerUp.arm, score: decision.runnerUp.score },
@@ -79,7 +81,8 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       requested_model: decided.requestedModel,
       request_id: decided.requestId,
       stream: decided.stream,
-      ask_feedback: isAsked(decided.decision.ask),
+      // What failed cannot be rated.
+      ask_feedback: isAsked(decided.decision.ask) && completed?.arm !== null,
     }),
     outcome: completed ? renderOutcome(completed) : null,
     ratings: ratings.map((rating) => ({

@@ -3,6 +3,12 @@ import type { Flip } from '../domain/decision.ts';
 
 type Scored = Pick<OfferAssessment, 'arm' | 'exploredQuality' | 'costUsd' | 'penalty' | 'score'>;
 
+/** Best score, or null where there is no candidate. */
+export function best(assessments: readonly Scored[]): { arm: string; score: number } | null {
+  const first = assessments.reduce<Scored | null>((top, each) => (top && top.score >= each.score ? top : each), null);
+  return first && { arm: first.arm, score: first.score };
+}
+
 /** Second-best score, or null where there is one candidate. */
 export function runnerUp(assessments: readonly Scored[]): { arm: string; score: number } | null {
   let [first, second]: (Scored | null)[] = [null, null];

@@ -9,6 +9,11 @@ export class Load {
     return this.#inFlight.get(arm) ?? 0;
   }
 
+  /** Arms with calls under way. */
+  busy(): string[] {
+    return [...this.#inFlight].filter(([, calls]) => calls > 0).map(([arm]) => arm);
+  }
+
   /** Counts a call to the arm until the returned function is called (once; more calls change nothing). */
   enter(arm: string): () => void {
     this.#inFlight.set(arm, this.inFlight(arm) + 1);

@@ -14,7 +14,7 @@ import { messageOf } from '../util/message-of.ts';
 import type { Random } from '../util/random.ts';
 import { leftOfDayMs } from '../util/utc-day.ts';
 import { Candidates, type CandidatesOptions } from './candidates.ts';
-import { flips, runnerUp } from './explain.ts';
+import { best, flips, runnerUp } from './explain.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
 import type { RoutingBudgetTarget } from './routing-budget-ledger.ts';
 
@@ -106,6 +106,8 @@ export class Router {
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i];
       explainAssessment(candidate, made.assessments[i], this.#outputLimit(candidate.arm, query.profile));
+      // Nothing was drawn.
+      if (before) candidate.propensity = Number(candidate.arm === before.arm);
     }
     return {
       ...this.#common(query, explanations),
@@ -114,8 +116,9 @@ export class Router {
       propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
       referenceCostUsd,
-      runnerUp: runnerUp(taking),
-      ...flips(taking, query.weight, made.costUnitUsd),
+      runnerUp: before ? best(taking.filter(({ arm }) => arm !== before.arm)) : runnerUp(taking),
+      // No weight would have changed that.
+      ...(before ? { flipBelow: null, flipAbove: null } : flips(taking, query.weight, made.costUnitUsd)),
     };
   }
 

@@ -25,7 +25,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise it when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 23;
+const FOLD_VERSION = 24;
 
 /** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
 export class LearnerState extends LearnerParts {
@@ -110,7 +110,9 @@ export class LearnerState extends LearnerParts {
       hasFailed,
     );
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
-      this.launches.settled(decision.arm, costUsd - predictedCost(decision));
+      // Where another one answered, that one's cost is no part of the launch.
+      const ownUsd = event.arm === decision.arm ? costUsd : 0;
+      this.launches.settled(decision.arm, ownUsd - predictedCost(decision));
     }
     if (event.arm !== null && event.outcome === 'ok' && !this.#isForgotten(event.arm, history)) {
       this.launches.answered(event.arm);

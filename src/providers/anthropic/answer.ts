@@ -62,20 +62,23 @@ export function toFinishReason(stopReason: unknown): string {
   return known ? (FINISH_REASONS[stopReason] as string) : 'stop';
 }
 
-/** Anthropic counts cached tokens apart from `input_tokens`; OpenAI and the gateway count them in. */
+/** Anthropic counts cached tokens apart from `input_tokens`; OpenAI and the gateway count them in. Null where nothing is counted. */
 export function readUsage(usage: unknown): Usage | null {
   if (!isJsonObject(usage)) return null;
-  if (usage.input_tokens === undefined && usage.output_tokens === undefined) return null;
   const cachedInputTokens = count(usage.cache_read_input_tokens);
   const cacheWriteTokens = count(usage.cache_creation_input_tokens);
   const kept = isJsonObject(usage.cache_creation) ? count(usage.cache_creation.ephemeral_1h_input_tokens) : 0;
   const hourCacheWriteTokens = Math.min(kept, cacheWriteTokens);
+  const inputTokens = count(usage.input_tokens) + cachedInputTokens + cacheWriteTokens;
+  const outputTokens = count(usage.output_tokens);
+  // A server that does not count.
+  if (inputTokens + outputTokens === 0) return null;
   return {
-    inputTokens: count(usage.input_tokens) + cachedInputTokens + cacheWriteTokens,
+    inputTokens,
     cachedInputTokens,
     cacheWriteTokens,
     ...(hourCacheWriteTokens > 0 && { hourCacheWriteTokens }),
-    outputTokens: count(usage.output_tokens),
+    outputTokens,
   };
 }
 

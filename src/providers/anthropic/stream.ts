@@ -1,4 +1,11 @@
-import { generatedBytes, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
+import {
+  generatedBytes,
+  isJsonObject,
+  type JsonObject,
+  tokenCount,
+  toolCallIds,
+  type Usage,
+} from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
@@ -68,6 +75,8 @@ export class StreamTranslator {
   #model = '';
   /** Counts of message_start, overwritten by the cumulative ones of message_delta. */
   #usage: JsonObject = {};
+  /** The output has been counted since message_start, which tells of its first token alone. */
+  #isCounted = false;
   #finishReason: string | null = null;
   /** The role was sent. */
   #opened = false;
@@ -102,6 +111,7 @@ export class StreamTranslator {
         return this.#stopBlock(event.index);
       case 'message_delta':
         this.#addUsage(event.usage);
+        this.#isCounted ||= tokenCount(objectOf(event.usage).output_tokens) !== null;
         return this.#finish(objectOf(event.delta).stop_reason);
       case 'message_stop':
         return this.#stop();
@@ -229,20 +239,25 @@ export class StreamTranslator {
     if (typeof stopReason !== 'string' || this.#finishReason !== null) return [];
     this.#finishReason = toFinishReason(stopReason);
     const thinking = this.#tellThinking();
-    const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: readUsage(this.#usage) };
+    const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: this.#wholeUsage() };
     return [...thinking, ...this.#opening(''), { ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
   }
 
   #stop(): StreamPiece[] {
     this.#finished = true;
     const pieces = this.#finish('end_turn');
-    const usage = readUsage(this.#usage);
+    const usage = this.#wholeUsage();
     if (usage && this.#options.includeUsage) {
       const chunk = { ...this.#frame(), choices: [], usage: toOpenAIUsage(usage, this.#usage) };
       pieces.push({ bytes: sseData(chunk), content: false, usage });
     }
     pieces.push({ bytes: SSE_DONE, content: false, done: true, usage });
     return pieces;
+  }
+
+  /** Null where the upstream did not count the whole output. */
+  #wholeUsage(): Usage | null {
+    return this.#isCounted ? readUsage(this.#usage) : null;
   }
 
   #arguments(tool: OpenTool, part: string): StreamPiece {

@@ -68,7 +68,9 @@ export function readUsage(value: unknown): Usage | null {
   const written = tokenCount(details.cache_write_tokens) ?? 0;
   // What only the total counts is thinking (xAI, Gemini), billed as output; or the cache, where the prompt is told without
   // (Bedrock).
-  const isCache = completion !== null && [cached, written, cached + written].includes(beside);
+  const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
+  const isThought = beside === tokenCount(completionDetails.reasoning_tokens);
+  const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(beside);
   const inputTokens = prompt + (isCache ? beside : 0);
   const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, beside));
   // Of servers that do not count.

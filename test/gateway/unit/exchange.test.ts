@@ -41,15 +41,17 @@ async function savedBy(choices: number): Promise<number> {
   return metricValue(metrics.savedUsd);
 }
 
+const FAILURE = new Error('failed');
+
 describe('Exchange', () => {
   it('tells breakers and rate limits of an arm nothing of an upstream that stands behind it no more', () => {
     const refused = { arm: 'big', result: 'status', status: 429, durationMs: 1 } as const;
     const outcome = (isOfNow: boolean) => {
       const { exchange, rateLimits, breakers } = begun();
-      exchange.callFailed({ ...refused, result: 'aborted', status: null }, null, false);
+      exchange.callFailed({ ...refused, result: 'aborted', status: null }, FAILURE, null, false);
       for (let i = 0; i < 5; i++) {
         exchange.callStarts(arm, isOfNow);
-        exchange.callFailed(refused, 9000, true);
+        exchange.callFailed(refused, FAILURE, 9000, true);
       }
       return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
     };
@@ -84,7 +86,7 @@ describe('Exchange', () => {
     async (result, count) => {
       const { exchange, metrics, load } = begun();
       expect(load.inFlight('big')).toBe(1);
-      exchange.callFailed({ arm: 'big', result, status: null, durationMs: 1 }, null, false);
+      exchange.callFailed({ arm: 'big', result, status: null, durationMs: 1 }, FAILURE, null, false);
       expect(load.inFlight('big')).toBe(0);
       expect(await metricValue(metrics.upstreamErrors)).toBe(count);
       exchange.finish('failed', 502);
@@ -102,7 +104,7 @@ describe('Exchange', () => {
       const failure = { arm: 'big', result: 'connection', status: null, code, durationMs: 1 };
       for (let i = 0; i < 5; i++) {
         if (i > 0) exchange.callStarts(arm);
-        exchange.callFailed(failure, null, false);
+        exchange.callFailed(failure, FAILURE, null, false);
       }
       expect(breakers.state('big')).toBe(state);
     },

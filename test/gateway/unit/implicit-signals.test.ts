@@ -53,7 +53,7 @@ describe('the same query again in a session', () => {
     // The store writes a key of a decision once.
     const again = { ...common, decisionId: 'second', idempotencyKey: 'implicit:regenerate' };
     expect(events).toMatchObject([{ ...common, decisionId: 'first' }, again]);
-    expect(await metricValue(metrics.implicitSignals)).toBe(3);
+    expect(await metricValue(metrics.implicitSignals)).toBe(2);
     expect(JSON.stringify(events)).not.toContain('"x"');
   });
 
