@@ -15,7 +15,7 @@ import type { Metrics } from './metrics.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 const RATE_LIMITED = 429;
-/** Statuses that come from a working upstream: it rejects this request, or is at capacity. */
+/** Statuses that a healthy upstream returns: it rejects this request, or it is at capacity. */
 const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
 export interface ExchangeParts {
@@ -24,11 +24,11 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** An arm's input tokens per UTF-8 byte, as learned so far. */
+  /** The arm's input tokens per UTF-8 byte, as learned so far. */
   tokensPerByte(arm: string): number;
 }
 
-/** What an exchange used, and what that costs by the prices of the arm that was called. */
+/** What an exchange used, and its cost at the prices of the arm that was called. */
 interface Bill {
   arm: Arm;
   usage: Usage;
@@ -36,16 +36,16 @@ interface Bill {
   costUsd: number;
 }
 
-/** One request on its way: what happened so far, and the single place that records how it ended. */
+/** A running request: what has happened so far, and the single place that records how it ended. */
 export class Exchange {
   readonly decisionId: string;
   readonly decision: Decision;
   readonly attempts: AttemptRecord[] = [];
   #facts: AnswerFacts = NO_FACTS;
   #generatedBytes = 0;
-  /** The arm of the latest call, unless that failed. */
+  /** The arm of the latest call, unless that call failed. */
   #called: Arm | null = null;
-  /** As `callStarts` was told. */
+  /** The last `isOfNow` that `callStarts` got. */
   #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
@@ -53,7 +53,7 @@ export class Exchange {
   #leave: ((end: CallEnd) => void) | null = null;
   #finished = false;
   #resolveFinished: (completed: CompletedEvent) => void = () => {};
-  /** Resolves when the end is recorded, with the record. */
+  /** Resolves with the record of the request's end once that is recorded. */
   readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
@@ -76,12 +76,12 @@ export class Exchange {
     this.#parts = parts;
   }
 
-  /** Milliseconds from arrival to the first upstream call: what the gateway added. */
+  /** Milliseconds from arrival to the first upstream call: the time that the gateway added. */
   get overheadMs(): number | null {
     return this.#overheadMs;
   }
 
-  /** The answer's own `id`, as soon as it has told it. */
+  /** The answer's own `id`, once the upstream has sent it. */
   get completionId(): string | null {
     return this.#facts.completionId;
   }
@@ -91,7 +91,11 @@ export class Exchange {
     return this.#bill('ok')?.costUsd ?? null;
   }
 
-  /** @param isOfNow what stands behind the arm is what stands behind it now: how it fares tells of the arm */
+  /**
+   * Notes the start of an upstream call.
+   * @param isOfNow whether the arm still has the same upstream in the current config; only then does the outcome say
+   * anything about the arm's health
+   */
   callStarts(arm: Arm, isOfNow = true): void {
     const { clock, conditions } = this.#parts;
     const { load, breakers } = conditions;
@@ -107,8 +111,9 @@ export class Exchange {
   }
 
   /**
-   * @param retryAfterMs that the upstream asked for, or null
-   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm under any status
+   * Notes a failed call.
+   * @param retryAfterMs the wait that the upstream asked for, or null
+   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm whatever the status
    */
   callFailed(record: AttemptRecord, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
@@ -120,13 +125,17 @@ export class Exchange {
       if (this.#isOfNow) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
       metrics.rateLimited.inc({ model: record.arm });
     }
-    // 'error': nothing was sent, because the provider's format cannot express the request, or the key may not pay for it.
+    // 'error' means that nothing was sent: the provider's format cannot express the request, or the key's budget does
+    // not cover the call.
     if (record.result !== 'aborted' && record.result !== 'error') {
       metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
     }
   }
 
-  /** An arm's answer has begun. @param startedAt monotonic time of its call */
+  /**
+   * Notes that an arm's answer has begun.
+   * @param startedAt monotonic time of its call
+   */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
     this.#conversation.answeredBy(arm);
@@ -134,12 +143,12 @@ export class Exchange {
     if (arm.id !== this.decision.arm) this.#parts.metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
   }
 
-  /** A piece of the answer has come, or all of it. */
+  /** Notes a piece of the answer, or a whole answer. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#facts = addFacts(this.#facts, piece);
     this.#generatedBytes += piece.generatedBytes ?? 0;
     if (!this.#answering) return;
-    // Not left to `finish`: the client may send its next turn before the end of this one is recorded.
+    // Do not leave this to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
     if (piece.toolCallIds) this.#conversation.called(this.#answering.arm, piece.toolCallIds);
   }
@@ -148,7 +157,10 @@ export class Exchange {
     this.#firstTokenAt ??= this.#parts.clock.monotonic();
   }
 
-  /** Records the end. Once: whatever comes later changes nothing. @param status that the client got, null for none */
+  /**
+   * Records the end, once; later calls change nothing.
+   * @param status the status that the client got, null for none
+   */
   finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
@@ -189,7 +201,7 @@ export class Exchange {
       this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
       if (bill) this.#countUsage(bill, outcome);
     } catch (error) {
-      // A figure that the metrics refuse is no reason to fail an answer, least of all from within a timer.
+      // A number that the metrics refuse must not fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
     this.#parts.log.info(
@@ -226,12 +238,12 @@ export class Exchange {
     if (outcome === 'ok' && serviceMs !== null) metrics.upstreamSeconds.observe({ model }, serviceMs / 1000);
   }
 
-  /** Null when nobody was called, or all calls failed: what those may have cost is not known. */
+  /** Null when no arm was called or all calls failed: the cost of failed calls is unknown. */
   #bill(outcome: Outcome): Bill | null {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
     const { usage: reported, finishReason } = this.#facts;
-    // What a stream tells of its usage on the way is not yet all of it.
+    // The usage that a stream reports midway is not yet complete.
     const isFinal = outcome === 'ok' || finishReason !== null;
     if (reported && isFinal) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
     const usage = estimateUsage({
@@ -251,27 +263,29 @@ export class Exchange {
     metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
     metrics.costUsd.inc({ model }, costUsd);
     const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
-    // Savings are what routing brought: a client that names a model chose its price itself, and half an answer has no
-    // whole one of the reference to be compared with, nor have several at once: the prediction is of one.
+    // Savings count only what routing brought. A client that names a model chose its price itself. Half an answer
+    // cannot be compared with the reference's whole one, nor can several answers at once: the prediction is of one.
     if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null || choices !== 1) return;
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
 }
 
-/** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
+/**
+ * What a call says about its arm's availability. A wrong key or an unknown model makes an arm as useless as silence.
+ */
 function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
   if (result === 'aborted' || result === 'unread' || result === 'error' || isOutOfDescriptors(code)) return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 
-/** This process may open no more files or connections: no fault of the upstream. */
+/** This process has reached its limit of open files or connections, which is not the upstream's fault. */
 export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
-/** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
+/** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */
 function failuresIn(attempts: readonly AttemptRecord[]) {
   const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
   if (!attempts.some(failed)) return undefined;
