@@ -22,7 +22,10 @@ export class AskingRule {
     this.#knownFrom = knownFrom;
   }
 
-  /** @param share share of the decisions with more than one candidate that are chosen, in [0, 1] */
+  /**
+   * Whether a rating of the decision's answer should be asked for.
+   * @param share how many of the decisions that had something to choose from are chosen, in [0, 1]
+   */
   chooses(decision: DecidedArms, share: number): boolean {
     const value = logRatingValue(decision);
     if (value === null) return false;

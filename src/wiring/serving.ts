@@ -175,10 +175,7 @@ export class Serving {
   }
 }
 
-/**
- * @throws StartError when admins have retired models and left none in service, although there is a provider with a
- * key
- */
+/** @throws StartError when admins have retired models and no other is left, not even one whose provider has no key */
 function refuseAllRetired(catalog: readonly CatalogEntry[]): void {
   const retired = catalog.filter(({ state }) => state === 'retired').map(({ id }) => `"${id}"`);
   if (retired.length === 0 || catalog.some(({ state }) => state === 'active' || state === 'off')) return;

@@ -34,7 +34,8 @@ interface Version {
  */
 const ANSWERS_OF_ANOTHER = 20;
 /**
- * This many without an event date from before changes were looked for: what was learned comes from the new name too.
+ * This many in a row without an event mean that the log is from before changes were looked for: what was learned comes
+ * from the new name too.
  */
 const ANSWERS_OF_OLD = 200;
 const MAX_NAMES = 50;
