@@ -86,8 +86,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
 /** Which of two failures the client sees; usually the later one. */
 function moreTelling(before: unknown, now: unknown): unknown {
   if (!(before instanceof UpstreamError)) return now;
-  // A GatewayError only says that one provider's format cannot express the request. An upstream's own answer says
-  // more.
+  // A GatewayError only says that one provider's format cannot express the request. An upstream's answer says more.
   if (!(now instanceof UpstreamError)) return before;
   // Clients shorten what was too long, but cannot act on a larger model's final refusal.
   const isRefusal = now.failure === 'status' && !mayPass(now) && !isTooLong(now);
@@ -126,9 +125,7 @@ function isTooLong(error: unknown): boolean {
   return error instanceof UpstreamError && error.tooLong && FINAL_STATUSES.has(error.status);
 }
 
-/**
- * Compares the configured context windows. An arm without a `context_window` would mostly refuse the request again.
- */
+/** Compares the configured context windows. An arm without `context_window` would mostly refuse the request again. */
 function isLarger({ contextWindow }: Arm, than: Arm): boolean {
   return contextWindow !== null && contextWindow > (than.contextWindow ?? 0);
 }

@@ -120,8 +120,7 @@ export class EventLog {
   /** Writes what waits. The store stays open for others that read it. */
   async close(): Promise<void> {
     await this.flush();
-    // Twice: the last commits may have made the learner record events, and a commit that was under way may have
-    // failed.
+    // Twice: the last commits may have made the learner record events, and a commit under way may have failed.
     await this.flush();
     this.#cancelRetry?.();
     this.#lookUps.close();
@@ -131,8 +130,7 @@ export class EventLog {
   }
 
   #startFlush(): void {
-    // A failed store is probed with an empty commit: otherwise it would count as broken until the next event, perhaps
-    // for hours.
+    // A failed store is probed with an empty commit, or it might count as broken for hours, until the next event.
     if (this.#flushing || (this.#waiting.length === 0 && this.#failures === 0)) return;
     this.#cancelRetry?.();
     this.#flushing = this.#gather()

@@ -272,7 +272,7 @@ export class Exchange {
 }
 
 /**
- * What a call says about its arm's availability. A wrong key or an unknown model makes an arm as useless as silence.
+ * What a call says about its arm's availability. With a wrong key or unknown model an arm is as useless as silent.
  */
 function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';

@@ -12,8 +12,7 @@ export interface AskingRates {
 }
 
 /**
- * Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. Known in this process
- * only.
+ * Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. In this process only.
  */
 export class FeedbackRequests {
   readonly #random: Random;

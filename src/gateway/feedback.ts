@@ -58,9 +58,7 @@ const LOOK_AGAIN_AFTER_MS = [50, 200];
  */
 const MAX_EVENTS_PER_DECISION = 1000;
 
-/**
- * Names of sources can be made up: without a bound, ratings under many names could ruin what is known about a model.
- */
+/** Names of sources can be made up: without a bound, ratings under many names could ruin what is known of a model. */
 const MAX_SOURCES_PER_DECISION = 10;
 
 /**

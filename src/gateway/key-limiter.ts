@@ -13,7 +13,7 @@ import { SlidingWindow } from './sliding-window.ts';
 /** What a request takes from its key's limits while it runs, and until its end is in the ledger. */
 interface Reservation {
   /**
-   * Whether the key has a budget. Only then does the reservation outlive the request, until its end is in the ledger.
+   * Whether the key has a budget. Only then does the reservation outlive the request, until the ledger has its end.
    */
   ofBudget: boolean;
   usd: number;

@@ -45,8 +45,7 @@ export interface ModelAdminParts {
 }
 
 /**
- * A change takes effect once the learner has read it. It is durable before that, so the reply waits no longer than
- * this.
+ * A change takes effect once the learner has read it. It is durable before, so the reply waits no longer than this.
  */
 const IN_FORCE_WITHIN_MS = 5000;
 

@@ -44,9 +44,7 @@ export interface Runtime {
   /** What other names of models stand for: `auto`, `auto:…` or an arm's id. The name `*` covers all unknown ones. */
   aliases: ReadonlyMap<string, string>;
   resilience: Resilience;
-  /**
-   * `named`: conversations that the client names by `x-session-id`. `recognised`: those recognised by their messages.
-   */
+  /** `named`: conversations that the client names by `x-session-id`. `recognised`: those known by their messages. */
   stickiness: { named: Stickiness; recognised: Stickiness };
   asking: AskingRates;
   implicit: ImplicitSettings;

@@ -38,9 +38,7 @@ export class SlidingWindow {
     return used;
   }
 
-  /**
-   * Milliseconds until `room` is free under the limit: 0 when it is free now, and at most until the window is empty.
-   */
+  /** Milliseconds until `room` is free under the limit: 0 when it is free now, at most until the window is empty. */
   waitFor(room: number, limit: number, now: number): number {
     const last = Math.floor(now / SECOND_MS);
     let used = this.used(now);

@@ -67,16 +67,12 @@ export async function* streamBody(
   }
 }
 
-/**
- * Whether the last event is complete. An upstream that breaks off may have sent it without the blank line at its end.
- */
+/** Whether the last event is complete: an upstream that breaks off may have sent it without its final blank line. */
 function endsEvent(bytes: Uint8Array): boolean {
   return /(\n|\r|\r\n)\1$/.test(Buffer.from(bytes.subarray(-4)).toString('latin1'));
 }
 
-/**
- * For a quoted error, only its type and code: an upstream's own message may quote the prompt, which no log may hold.
- */
+/** For a quoted error, only its type and code: an upstream's message may quote the prompt, which no log may hold. */
 function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   if (!isQuoted) return message;
   const { type, code } = (JSON.parse(body).error ?? {}) as { type?: unknown; code?: unknown };

@@ -9,13 +9,11 @@ export const OVERLOADED = 'overloaded';
 
 /** Bodies up to this size are small: long conversations are, images and files are not. */
 const SMALL_BYTES = 64 * 1024;
-/**
- * Part of the memory that large bodies may take, so that small ones still get through when large ones are refused.
- */
+/** Part of the memory that large bodies may take, so that small ones still get through when large ones cannot. */
 const LARGE_PART = 3 / 4;
 /**
- * With several keys: the part of the memory that each may always take, and the total use up to which it may take
- * more.
+ * With several keys: the part of the memory that each may always take, and the total use up to which it may exceed
+ * it.
  */
 const SHARE = { own: 1 / 2, while: 3 / 4 };
 /** Answers take seconds, and then there is room again. */

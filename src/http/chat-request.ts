@@ -8,9 +8,7 @@ import type { JsonDocument } from './json-body.ts';
 /** Upper limits of the fields that determine the worst-case cost of a request. */
 const MAX_TOKENS = 1_000_000_000;
 const MAX_CHOICES = 128;
-/**
- * When an alias accepts any name, the log holds the name as the client wrote it. An id has at most 128 characters.
- */
+/** When an alias accepts any name, the log holds the name as the client wrote it. Ids have at most 128 characters. */
 const MAX_MODEL_CHARACTERS = 512;
 
 /** Fields that the keys' limits and routing depend on. */
@@ -69,8 +67,7 @@ function checkNames(body: JsonObject): void {
 }
 
 /**
- * The checks see the last of several fields with one name, but the upstream gets the text, and some parsers take the
- * first.
+ * The checks see the last of several fields with one name. The upstream gets the text; some parsers take the first.
  */
 function checkRepeated(text: string): void {
   const seen = new Set<string>();

@@ -3,14 +3,9 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../util/clock.ts';
 
-/**
- * libuv accepts one connection per turn of the event loop: after this many turns without one, none is waiting any
- * more.
- */
+/** libuv accepts one connection per turn of the event loop: after this many turns without one, none is waiting. */
 const QUIET_TURNS = 5;
-/**
- * A request follows its connection at once. A connection without one by then was opened in advance, or is a probe.
- */
+/** A request follows its connection at once. A connection without one by then was opened early, or is a probe. */
 const UNUSED_AFTER_MS = 1000;
 
 /** Tracks what Node's server does not reveal about its connections, so that a shutdown loses no request. */

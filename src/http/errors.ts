@@ -10,9 +10,7 @@ const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: app
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
-/**
- * Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's own faults.
- */
+/** Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
   server.setErrorHandler(answerError);
 }

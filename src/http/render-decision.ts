@@ -3,9 +3,7 @@ import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../d
 import { inclusionWeight, isAsked } from '../domain/selection.ts';
 import { rounded } from './rounded.ts';
 
-/**
- * Renders a decision as JSON for people and programs: what was predicted, what was chosen, and what would change it.
- */
+/** Renders a decision as JSON for people and programs: what was predicted and chosen, and what would change it. */
 export function renderDecision(decision: Decision) {
   return {
     object: 'mixllm.decision',

@@ -53,9 +53,7 @@ export class Breakers {
     this.#onChange = onChange;
   }
 
-  /**
-   * Sets the options for calls that end from now on. A breaker that is open keeps the cooldown that it opened with.
-   */
+  /** Sets the options for calls that end from now on. An open breaker keeps the cooldown that it opened with. */
   configure(options: BreakerOptions): void {
     this.#options = options;
   }

@@ -14,8 +14,8 @@ export interface CandidatesOptions {
 }
 
 /**
- * The arms before the policy scores them: which may answer, why others may not, and how long the wait for each would
- * be.
+ * The arms before the policy scores them: which may answer, why others may not, and how long each would be waited
+ * for.
  */
 export class Candidates {
   readonly #options: CandidatesOptions;

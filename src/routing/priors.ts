@@ -4,21 +4,16 @@ import { type Arm, blendedPrice, type Tier } from '../domain/arm.ts';
 
 type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
-/**
- * USD per million tokens below which prices count as equal, because the logarithm of a free model's price is
- * infinite.
- */
+/** USD per million tokens below which prices count as equal, because free models' prices have no logarithm. */
 const PRICE_FLOOR = 0.01;
 /** A smaller standard deviation of log prices is a rounding error of equal prices. */
 const EQUAL_PRICES_SD = 1e-9;
 /**
- * One of K models can be √(K − 1) standard deviations off: one dearer than ten others would be better than perfect.
+ * One of K models can be √(K − 1) standard deviations off: one dearer than ten others would exceed a quality of 1.
  */
 const MAX_SDS = 3;
 
-/**
- * Prior mean quality of each arm: what its `prior` says, else what its list price suggests relative to the others.
- */
+/** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
 export function priorQualities(arms: readonly PricedArm[]): Map<string, number> {
   const logPrices = arms.map((arm) => Math.log(Math.max(PRICE_FLOOR, blendedPrice(arm.price))));
   const mean = logPrices.reduce((sum, value) => sum + value, 0) / arms.length;
@@ -56,7 +51,7 @@ export function likenedArms(arms: readonly PricedArm[]): Set<string> {
 }
 
 /**
- * The arm at the end of a chain of `like`s; where the chain is circular or leads to no arm, the last arm before that.
+ * The arm at the end of a chain of `like`s; if the chain is circular or leads to no arm, the last arm before that.
  */
 function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
   const seen = new Set<PricedArm>();

@@ -40,8 +40,7 @@ export class RateLimits {
     const refusals = (before?.refusals ?? 0) + Number(inARow);
     const guess = Math.min(MAX_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
     const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
-    // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent before
-    // it.
+    // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent earlier.
     const refusedAt = this.#clock.monotonic();
     this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals, refusedAt });
   }

@@ -38,9 +38,7 @@ export interface RouteQuery {
   keyBudget?: KeyBudget | null;
   /** The arm that should go on answering if it can; null: whichever is best. */
   stayWith: StayWith | null;
-  /**
-   * By the arm's upstream (`upstreamOf`): input tokens that it is likely to read from its prompt cache; absent: none.
-   */
+  /** By the arm's upstream (`upstreamOf`): input tokens that its prompt cache is likely to supply; absent: none. */
   cachedTokens?: ReadonlyMap<string, number>;
   weight: number;
   weightFrom: Decision['weightFrom'];

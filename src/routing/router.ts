@@ -86,8 +86,7 @@ export class Router {
   ): Decision {
     const { policy, statistics, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
-    // The guard judges answers by prediction, which is no reason to give a tool's result to an arm other than the
-    // caller.
+    // The guard judges answers by prediction: no reason to give a tool's result to an arm other than the caller.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
     const made = policy.decide({
       context,
@@ -189,9 +188,7 @@ function explainAssessment(explanation: ArmExplanation, made: OfferAssessment, o
   explanation.propensity = made.propensity;
 }
 
-/**
- * What the policy needs to know about the arm's launch; null for an arm without one, and for events that do not say.
- */
+/** What the policy needs to know about the arm's launch; null for an arm without one, and for events without it. */
 export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | null {
   if (launch?.wide === undefined || launch.forced === undefined) return null;
   return { wide: launch.wide, forced: launch.forced };

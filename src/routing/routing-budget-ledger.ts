@@ -49,8 +49,7 @@ function reckonedUsd({ predictedUsd, targetUsd }: BudgetedRequest): number | nul
 }
 
 /**
- * What was spent, and the price of money that follows from it. A fold over the event log that uses the events' own
- * times.
+ * What was spent, and the price of money that follows from it. A fold over the event log, by the events' own times.
  */
 export class RoutingBudgetLedger {
   readonly #traffic = new TrafficForecast();
@@ -211,10 +210,7 @@ export class RoutingBudgetLedger {
     state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
   }
 
-  /**
-   * Returns S after a request. The target of a daily budget changes with every request, so it carries no surplus
-   * over.
-   */
+  /** Returns S after a request. A daily budget's target changes with every request, so it carries no surplus over. */
   #surplus(costUsd: number, targetUsd: number): number {
     const state = this.#state;
     const isSame = state.targetUsd === targetUsd;

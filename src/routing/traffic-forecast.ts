@@ -79,8 +79,7 @@ export class TrafficForecast {
       const scale = Math.max(busyness(0), busyness(Math.max(0, hour - 1)));
       return scale * (hours[hour] * (1 - ofHour) + sum(hours.slice(hour + 1)));
     };
-    // The busiest day: what is kept back too long can still be spent, but when too much was spent requests are
-    // refused.
+    // The busiest day: what is kept back too long can still be spent, but after overspending requests are refused.
     return Math.max(1, ...before.map(like));
   }
 

@@ -162,10 +162,7 @@ export class Serving {
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A provider that was replaced did not close.'));
   }
 
-  /**
-   * Closes the providers that the new runtime does not share, once no request can use them any more, not even as a
-   * fallback.
-   */
+  /** Closes providers that the new runtime does not share, once no request can use them, not even as a fallback. */
   #retireProviders(previous: Runtime): void {
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {

@@ -1,8 +1,6 @@
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/events.ts';
 
-/**
- * A drift alarm: the number of its event, when and why it came, and the share of what was learned that still counts.
- */
+/** A drift alarm: the number of its event, when and why it came, and the share of what was learned that remains. */
 export type DriftReset = Pick<
   StoredEvent<DriftedEvent>,
   'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains' | 'changedAt'

@@ -7,10 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 import { type LogTail, recentDecisions } from './log-tail.ts';
 
-/**
- * After folding this long, the learner yields to the event loop. Measured in time, or it would fall behind under
- * load.
- */
+/** After folding this long, the learner yields to the event loop. In time, or it would fall behind under load. */
 const MS_PER_TURN = 3;
 
 export interface FoldingParts {

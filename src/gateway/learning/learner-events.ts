@@ -128,8 +128,7 @@ export class LearnerEvents {
   }
 
   /**
-   * Announces models whose answers have borne another name for long. Unlike changes of the config, every gateway sees
-   * these.
+   * Announces models whose answers have borne another name for long. Unlike config changes, every gateway sees these.
    */
   ofAnswers(state: LearnerState): void {
     this.#announceChanges(state.upstreamVersions.servedChangesDue(this.versionRemains, this.#options.clock.now()));

@@ -13,7 +13,7 @@ import { UpstreamVersions, type UpstreamVersionsState } from './upstream-version
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 
 /**
- * The saved form of the parts: plain values. Three of its names are older than those of the parts; saved states keep
+ * The saved form of the parts: plain values. Three of its names are older than the parts' own; saved states keep
  * them.
  */
 export interface LearnerPartsState extends ArmResetsState {

@@ -122,8 +122,7 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * A stream may be rated before it ends. A failed answer was never awaited, and its rating says nothing about
-   * others.
+   * A stream may be rated before it ends. A failed answer was never awaited; its rating says nothing about others.
    */
   #noteRated(events: readonly StoredEvent[]): void {
     const answer = events.find((event) => event.type === 'completed' && event.outcome === 'ok');
@@ -141,8 +140,7 @@ export class LearnerState extends LearnerParts {
    */
   #watch(lesson: Lesson | undefined, sequence: number, decided: number): void {
     const options = this.driftOptions;
-    // Without options nothing may add up: sums that grew unwatched would raise an alarm as soon as drift is watched
-    // again.
+    // Without options nothing may add up: sums that grew unwatched would raise an alarm as soon as drift is watched.
     if (!options || lesson?.kind !== 'quality' || this.resets.since(lesson.arm, sequence, decided).alarms > 0) return;
     const { arm, context, reward, driftWeight = 1, reliability } = lesson;
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);

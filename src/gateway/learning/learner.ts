@@ -43,9 +43,7 @@ export class Learner {
   #priors: Parameters<LinearPolicy['setPriorQualities']> = [new Map()];
   readonly #ownEvents: LearnerEvents;
   readonly #tail: LogTail;
-  /**
-   * Nothing is folded before the snapshot has been read: events that it contains may have been pruned from the log.
-   */
+  /** Nothing is folded before the snapshot has been read: the log may have lost events that the snapshot contains. */
   #snapshotWasRead = false;
   /** Launches wait for this: before the log has been read, every arm looks new. */
   #logWasRead = false;
@@ -86,8 +84,7 @@ export class Learner {
   }
 
   /**
-   * Calls the listener when `knowledge` was read from a snapshot or folded anew: `onFold` did not report those
-   * events.
+   * Calls the listener when `knowledge` was read from a snapshot or folded anew: `onFold` did not report its events.
    */
   onReplaced(listener: () => void): void {
     this.#replacedListeners.push(listener);
@@ -132,14 +129,11 @@ export class Learner {
     if (this.#logWasRead) this.#ownEvents.ofModels(this.knowledge);
   }
 
-  /**
-   * Reads the snapshot, then the rest of the log. Rejects when the store cannot be read, and then retries on its own.
-   */
+  /** Reads the snapshot, then the rest of the log. Rejects when the store cannot be read, and retries on its own. */
   start(): Promise<void> {
     this.#snapshots.begin();
     const reading = this.#read();
-    // The caller may stop waiting while this goes on. Until it ends no other reading may begin, or events would count
-    // twice.
+    // The caller may stop waiting meanwhile. Until this ends no other reading may begin, or events would count twice.
     this.#reading.occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }

@@ -8,10 +8,7 @@ export interface LessonChanges {
   /** Lessons to take back, then lessons to learn. */
   gone: KeyedLesson[];
   come: KeyedLesson[];
-  /**
-   * Lessons that are there before and after, with the difference of their weights: ratings of one answer share its
-   * weight.
-   */
+  /** Lessons there before and after, with the difference of their weights: ratings of one answer share its weight. */
   changed: KeyedLesson[];
   /** The rating to show to the drift monitor, if any. */
   heard: Lesson | undefined;

@@ -26,9 +26,7 @@ function costOfChosen({ arm, arms }: Decision): number | null {
   return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
 }
 
-/**
- * The decision as the budget's ledger sees it; null when it was made without a budget, as all were by early versions.
- */
+/** The decision as the budget's ledger sees it; null when it was made without a budget, as early versions did. */
 export function budgetedRequest(decision: Decision): BudgetedRequest | null {
   const { budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
   if (budgetUsd === null || budgetUsd === undefined) return null;

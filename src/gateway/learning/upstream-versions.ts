@@ -29,9 +29,7 @@ interface Version {
   changes: SnapshotChange[];
 }
 
-/**
- * This many answers in a row under another name are a change: upstreams that roll a model out serve both for a while.
- */
+/** This many answers in a row under another name are a change: during a rollout, upstreams serve both for a while. */
 const ANSWERS_OF_ANOTHER = 20;
 /**
  * This many in a row without an event mean that the log is from before changes were looked for: what was learned comes

@@ -2,9 +2,7 @@ import type { DecidedEvent, GatewayEvent } from '../../domain/events.ts';
 import { activeRatings } from '../../domain/ratings.ts';
 import type { VolunteerWeights } from '../../domain/selection.ts';
 
-/**
- * Ratings of audited answers that are needed before volunteers count, and how many of them must be good and bad each.
- */
+/** Ratings of audited answers needed before volunteers count, and how many of them must be good and bad each. */
 const ENOUGH = { ratings: 20, ofEach: 5 };
 /** Half a rating of each kind is added, so that no odds are unbounded (Haldane 1956, Anscombe 1956). */
 const HALF = 0.5;
@@ -64,9 +62,7 @@ export class VolunteerCalibration {
     this.#add([...history, event], 1);
   }
 
-  /**
-   * The weights of the source's volunteered ratings, given all ratings so far. A pure function of the source's sums.
-   */
+  /** The weights of the source's volunteered ratings, given all ratings so far. Depends on the source's sums only. */
   weightsOf(source: string): VolunteerWeights {
     const sums = this.#sources.get(source);
     if (!sums) return NOBODY;

@@ -2,9 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
-/**
- * Health probes, which need no key and reveal nothing else, and metrics, which beyond loopback are for admins only.
- */
+/** Health probes, which need no key and reveal nothing else, and metrics, which beyond loopback are for admins. */
 export function healthRoutes(server: FastifyInstance, { metrics, chat, notReady, keys, exposed }: ServerParts): void {
   server.get('/health/live', async () => ({ status: 'ok' }));
 
