@@ -168,7 +168,7 @@ export class Conversation {
     const results = messages.slice(asked).filter(isResult).slice(0, MAX_TOOL_CALLS);
     if (results.length === 0) return null;
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
-    // Some servers number their calls from 0 in every answer, so the id with the answered request goes before the id.
+    // Some servers number their calls from 0 in every answer, so the id with its request goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
     const arm = keys
       .map((key) => this.#memory.toolCalls.get(key, this.#turn.key))

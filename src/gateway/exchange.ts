@@ -271,9 +271,7 @@ export class Exchange {
   }
 }
 
-/**
- * What a call says about its arm's availability. With a wrong key or unknown model an arm is as useless as silent.
- */
+/** What a call says about its arm's availability. A wrong key or unknown model makes an arm as useless as silence. */
 function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
   if (result === 'aborted' || result === 'unread' || result === 'error' || isOutOfDescriptors(code)) return 'unknown';

@@ -8,9 +8,7 @@ type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 const PRICE_FLOOR = 0.01;
 /** A smaller standard deviation of log prices is a rounding error of equal prices. */
 const EQUAL_PRICES_SD = 1e-9;
-/**
- * One of K models can be √(K − 1) standard deviations off: one dearer than ten others would exceed a quality of 1.
- */
+/** One of K models can lie √(K − 1) standard deviations off: one dearer than ten others would exceed quality 1. */
 const MAX_SDS = 3;
 
 /** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
