@@ -32,8 +32,8 @@ interface Version {
 /** This many answers in a row under another name are a change: during a rollout, upstreams serve both for a while. */
 const ANSWERS_OF_ANOTHER = 20;
 /**
- * This many in a row without an event mean that the log is from before changes were looked for: what was learned comes
- * from the new name too.
+ * This many in a row without an event mean that the log is from before changes were looked for: what was learned
+ * comes from the new name too.
  */
 const ANSWERS_OF_OLD = 200;
 const MAX_NAMES = 50;
