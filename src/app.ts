@@ -50,13 +50,19 @@ export interface GatewayOptions {
 
 const IDLE_SWEEP_MS = 50;
 const SHUTTING_DOWN = 'the gateway is shutting down';
-/** Time that clients have to take the closing error event of a stream that a shutdown breaks off. */
+/** Time that clients have to read the closing error event of a stream that the shutdown breaks off. */
 const LAST_WORDS_MS = 250;
 const LAST_RECORDS_MS = 1000;
-/** Time for accepting the connections that wait when the port is to be closed; as a rule it takes some turns of the event loop. */
+/**
+ * At shutdown, the time limit for accepting the connections still queued at the port. Usually a few turns of the
+ * event loop are enough.
+ */
 const ACCEPTING_MS = 250;
 
-/** The composition root: config in, wired gateway out. With its parts in wiring/ the only place that names concrete classes. */
+/**
+ * The composition root: takes a config and builds a wired gateway. Only this file and its parts in wiring/ name
+ * concrete classes.
+ */
 export class Gateway {
   readonly server: FastifyInstance;
   readonly metrics = new Metrics();
@@ -148,7 +154,7 @@ export class Gateway {
     new UnreadAnswers(this.server.server, this.#clock, this.#log);
   }
 
-  /** What the learner reads in the log changes what keys have spent and which models serve. */
+  /** Applies what the learner reads in the log to the key limiter and to the models that serve. */
   #followLearner(keyLimiter: KeyLimiter): void {
     const { learner } = this;
     learner.onFold((event) => {
@@ -181,7 +187,7 @@ export class Gateway {
     return this.#serving.config;
   }
 
-  /** How many models can be called now. */
+  /** The number of models that can be called now. */
   get callableModels(): number {
     return this.#serving.runtime.arms.length;
   }
@@ -199,8 +205,9 @@ export class Gateway {
   }
 
   /**
-   * Loads what must be loaded, reads the log, then listens. @returns the address, e.g. `http://127.0.0.1:8080`
-   * @throws StartError when the embedding model cannot be loaded, or the admins' changes leave no model
+   * Loads the embedding model, reads the log, then listens.
+   * @returns the address, e.g. `http://127.0.0.1:8080`
+   * @throws StartError when the embedding model cannot be loaded, or when the admins' changes leave no model
    */
   async listen(): Promise<string> {
     await this.#featurizer.start().catch((error: Error) => {
@@ -221,9 +228,9 @@ export class Gateway {
   }
 
   /**
-   * Puts another config in force for the requests that come from now on; running ones keep theirs.
-   * @returns the settings that have changed and wait for the next start
-   * @throws StartError when it cannot be served; nothing has changed then
+   * Puts another config in force for new requests; running requests keep theirs.
+   * @returns the settings that have changed and take effect only at the next start
+   * @throws StartError when the new config cannot be served; nothing changes then
    */
   reload(loaded: LoadedConfig): { waiting: readonly string[] } {
     refuseOpenGateway({ ...loaded.config, server: this.config.server });
@@ -235,13 +242,13 @@ export class Gateway {
     return { waiting };
   }
 
-  /** Makes the readiness probe fail, then keeps serving for `server.drain_s`, so that load balancers can notice. */
+  /** Makes the readiness probe fail, then keeps serving for `server.drain_s` so that load balancers can notice. */
   async drain(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
     await pause(this.#clock, this.config.server.drain_s * 1000);
   }
 
-  /** Stops accepting, lets running answers end within the configured time, writes everything down. */
+  /** Stops accepting connections, gives running answers the configured time to end, and saves everything. */
   async close(): Promise<void> {
     this.#notReady = SHUTTING_DOWN;
     this.#implicitSignals.close();
@@ -265,7 +272,7 @@ export class Gateway {
       this.#chat.breakOff();
       cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
     });
-    // A connection whose answer ends only now would idle on until its keep-alive runs out.
+    // Without the sweep, a connection whose answer ends now would idle until its keep-alive runs out.
     const sweep = setInterval(() => this.#connections.closeIdle(), IDLE_SWEEP_MS);
     try {
       await this.server.close();
@@ -274,7 +281,7 @@ export class Gateway {
       cancel();
       cancelCut();
     }
-    // A connection that was cut ends its request a moment later; that end is to be in the log.
+    // A request whose connection was cut ends a moment later, and its end must reach the log.
     await isDoneWithin(this.#clock, LAST_RECORDS_MS, this.#chat.idle());
   }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Imports nothing up here: an old Node must live long enough to read the message.
+// No imports at the top: an old Node must live long enough to print the message.
 const OLDEST_NODE = [22, 19] as const;
 const [major, minor] = process.versions.node.split('.').map(Number);
 
@@ -9,8 +9,8 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   );
   process.exitCode = 1;
 } else {
-  // A config that is changed in the first moments must not end the gateway: it is read after this. Other commands end with
-  // their terminal, as is usual.
+  // A SIGHUP for a config change must not end the gateway before its own handler is installed; the config is read
+  // after this. Other commands end with their terminal, as usual.
   if (process.argv[2] === 'serve') process.on('SIGHUP', () => {});
   const { run } = await import('./cli/program.ts');
   const { sayFailure, watchStandardStreams } = await import('./cli/standard-streams.ts');
@@ -22,7 +22,7 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   try {
     await run(process.argv);
   } catch (error) {
-    // A message for people; the stack for whoever asks for it.
+    // Users get the message; whoever sets DEBUG gets the stack.
     const stack = process.env.DEBUG && error instanceof Error ? error.stack : null;
     fail(stack ?? (error instanceof Error ? error.message : String(error)));
   }

@@ -2,12 +2,12 @@ import type { AnswerFacts } from '../providers/provider.ts';
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
 
-/** Characters of what an answer says of itself. Ids, names and reasons are shorter; a rating's `id` may be no longer. */
+/** The longest fact, in characters. Ids, names and reasons are shorter, and a rating's `id` may not be longer. */
 const MAX_FACT_CHARACTERS = 512;
 
 /**
- * What the pieces tell, later ones overriding earlier ones; a whole answer may stand for a piece. The facts and nothing
- * else: they go into the event log, where no answer's text belongs, and none that would pass for a fact by its place.
+ * Adds the facts of a piece or of a whole answer; later facts override earlier ones. Only facts are kept, because
+ * they go into the event log, where no answer's text belongs; so a value too long to be a fact is dropped.
  */
 export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): AnswerFacts {
   return {

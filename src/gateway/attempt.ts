@@ -8,9 +8,9 @@ import { askedPauseMs, forbidsRetry } from './retry-advice.ts';
 import type { Resilience } from './runtime.ts';
 
 const BACKOFF_MS = 250;
-/** As a rule the client's own fault: no other model would take the request either. `isFinal` knows the exceptions. */
+/** Usually the client's own fault: no other model would take the request either. `isFinal` knows the exceptions. */
 const FINAL_STATUSES = new Set([400, 413, 422]);
-/** May pass if tried again. */
+/** Failures that a retry may get past. */
 const RETRIED_STATUSES = new Set([408, 409, 429]);
 
 export interface Attempt<T> {
@@ -18,14 +18,14 @@ export interface Attempt<T> {
   value: T;
   /** Monotonic time of the call. */
   startedAt: number;
-  /** Still running: the answer may be yet to be read. */
+  /** Still running, because the answer may yet have to be read. */
   deadline: Deadline;
 }
 
 export interface AttemptPlan<T> {
   /** The chosen arm. */
   arm: Arm;
-  /** Those to fall back on, best first. Asked for once the chosen one has failed. */
+  /** The arms to fall back on, best first. Called once the chosen arm has failed. */
   fallbacks(): readonly Arm[];
   resilience: Resilience;
   /** What ends the first-byte limit: the first byte of a whole answer, or the first content of a stream. */
@@ -36,22 +36,24 @@ export interface AttemptPlan<T> {
   clientGone: AbortSignal;
   /** Called when an upstream call begins, with the deadline that limits it. */
   onCall(deadline: Deadline): void;
-  /** True once no further call is to be made: the gateway itself ends. */
+  /** True once no further call may be made because the gateway itself is shutting down. */
   isOver(): boolean;
   /**
-   * Makes one call. `signal` aborts it; it calls `onActivity` whenever the upstream sends something. @throws
-   * UpstreamError
+   * Makes one call.
+   * @param signal aborts the call
+   * @param onActivity to be called whenever the upstream sends something
+   * @throws UpstreamError
    */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
   /** Called after every failed call, with its record and its error. */
   onFailure(record: AttemptRecord, error: unknown): void;
-  /** False for an arm that is not worth a further try while there are others: its breaker is open. */
+  /** False when the arm is not worth a retry while other arms are left: its breaker is open. */
   mayRetry(arm: Arm): boolean;
 }
 
 /**
- * Calls the arms in turn until one answers, each up to 1 + retries times. An error that is the client's own fault ends
- * the loop at once; after a request was too long for one arm, only arms with a larger context window are tried.
+ * Calls the arms in turn until one answers, each up to 1 + retries times. An error that is the client's own fault
+ * ends the loop at once. After a request was too long for one arm, only arms with a larger context window are tried.
  * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
@@ -81,23 +83,22 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   throw shown;
 }
 
-/** What the client is to see of two failures, the later one as a rule. */
+/** Which of two failures the client sees; usually the later one. */
 function moreTelling(before: unknown, now: unknown): unknown {
   if (!(before instanceof UpstreamError)) return now;
-  // A GatewayError only says that one provider's format cannot express the request: an upstream's own answer tells
-  // more.
+  // A GatewayError only says that one provider's format cannot express the request. An upstream's answer says more.
   if (!(now instanceof UpstreamError)) return before;
-  // Clients shorten what was too long; nothing helps them where a larger model refuses for good.
+  // Clients shorten what was too long, but cannot act on a larger model's final refusal.
   const isRefusal = now.failure === 'status' && !mayPass(now) && !isTooLong(now);
   return isTooLong(before) && isRefusal ? before : now;
 }
 
-/** @throws what the call failed with, once `onFailure` was told */
+/** @throws the error that the call failed with, after `onFailure` was called */
 async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> {
   const startedAt = plan.clock.monotonic();
   const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
   plan.onCall(deadline);
-  // By hand: AbortSignal.any costs as much as a decision.
+  // By hand, because AbortSignal.any costs as much as a decision.
   const leave = () => deadline.limit.abort(plan.clientGone.reason);
   plan.clientGone.addEventListener('abort', leave);
   try {
@@ -113,7 +114,7 @@ async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> 
   }
 }
 
-/** A `GatewayError` means that this provider's format cannot express the request; another provider's may. */
+/** A `GatewayError` is not final: this provider's format cannot express the request, but another provider's may. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return !(error instanceof GatewayError);
   const isClientsFault = !error.modelSpecific && !error.tooLong && !error.unusable;
@@ -124,12 +125,12 @@ function isTooLong(error: unknown): boolean {
   return error instanceof UpstreamError && error.tooLong && FINAL_STATUSES.has(error.status);
 }
 
-/** By the config. Arms without a `context_window` would mostly refuse the request again. */
+/** Compares the configured context windows. An arm without `context_window` would mostly refuse the request again. */
 function isLarger({ contextWindow }: Arm, than: Arm): boolean {
   return contextWindow !== null && contextWindow > (than.contextWindow ?? 0);
 }
 
-/** Milliseconds to wait before the same arm is asked again, or null when another should be. */
+/** Milliseconds to wait before the same arm is retried, or null when another arm should be asked. */
 function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): number | null {
   if (!(error instanceof UpstreamError)) return null;
   if (!mayPass(error) || error.unusable || forbidsRetry(error.retryAdvice)) return null;

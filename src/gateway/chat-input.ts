@@ -10,7 +10,7 @@ export interface ChatInput {
   weightHeader: number | null;
   models: readonly string[] | null;
   noFallback: boolean;
-  /** `x-session-id`: names the conversation. */
+  /** `x-session-id`, which names the conversation. */
   sessionId: string | null;
   /** Monotonic milliseconds. */
   arrivedAt: number;

@@ -20,15 +20,15 @@ import { RoutingBudget } from './routing-budget.ts';
 import { isSameUpstream, type Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
 
-/** What goes back: an upstream's error answer is a reply too. */
+/** What the client gets. An upstream's error answer is a reply too. */
 export interface ChatReply {
   status: number;
   headers: Record<string, string>;
   contentType: string;
   body: string | Uint8Array | AsyncIterable<Uint8Array>;
-  /** Of a stream: aborted when its time is up. Whoever has not read it by then may be cut off. */
+  /** Streams only: aborted when the time is up. A client that has not read the stream by then may be cut off. */
   expired?: AbortSignal;
-  /** Of a stream: to be called when it is closed, read or not. */
+  /** Streams only: call it when the stream is closed, read or not. */
   closed?(): void;
 }
 
@@ -46,7 +46,7 @@ const OUT_OF_DESCRIPTORS =
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {
   readonly #parts: ChatParts;
-  /** With the deadline of its last call; null before the first. */
+  /** Running requests, each with the deadline of its latest call; null before the first call. */
   readonly #open = new Map<Exchange, Deadline | null>();
   #isOver = false;
   readonly #descriptors: LogThrottle;
@@ -60,7 +60,10 @@ export class Chat {
     this.#decisionMaker = new DecisionMaker(parts, this.#budget);
   }
 
-  /** Updates the gauges of calls under way and of budgets, at each scrape: budgets change without a request at midnight. */
+  /**
+   * Updates the gauges of running calls and of budgets. Called at each scrape, because budgets change at midnight
+   * even without a request.
+   */
   tellGauges(): void {
     const { runtime, metrics, conditions } = this.#parts;
     metrics.inFlight.reset();
@@ -70,12 +73,19 @@ export class Chat {
     this.#budget.tell(runtime());
   }
 
-  /** The decision alone; calls nobody and records nothing. @throws GatewayError */
+  /**
+   * Returns the decision only. Calls no upstream and records nothing.
+   * @throws GatewayError for what the gateway refuses
+   */
   async route(input: ChatInput): Promise<Decision> {
     return (await this.#decisionMaker.decide(input, this.#parts.runtime(), null)).decision;
   }
 
-  /** @throws GatewayError for what the gateway itself refuses, and the reason of `clientGone` when that is aborted */
+  /**
+   * Decides, calls the upstreams and returns the reply.
+   * @throws GatewayError for what the gateway itself refuses
+   * @throws the reason of `clientGone` when that is aborted
+   */
   async complete(input: ChatInput): Promise<ChatReply> {
     const runtime = this.#parts.runtime();
     const startedAt = this.#parts.clock.monotonic();
@@ -122,19 +132,19 @@ export class Chat {
     }
   }
 
-  /** The decision of an answer that is still on its way; null when there is none of that id. */
+  /** The id of the decision whose running answer has this completion id; null when there is none. */
   openDecision(completionId: string): string | null {
     return [...this.#open.keys()].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
   }
 
-  /** How many requests have begun and not ended. */
+  /** The number of requests that have begun and not ended. */
   get openRequests(): number {
     return this.#open.size;
   }
 
   /**
-   * Ends all running answers: a stream by an error event, because some clients take a closed connection for a complete
-   * answer; a request whose answer has not begun by a 503.
+   * Ends all running answers. A stream ends with an error event, because some clients take a closed connection for a
+   * complete answer. A request whose answer has not begun gets a 503.
    */
   breakOff(): void {
     this.#isOver = true;
@@ -146,7 +156,7 @@ export class Chat {
     while (this.#open.size > 0) await this.ended();
   }
 
-  /** Resolves once the requests that are under way now are recorded, whatever begins meanwhile. */
+  /** Resolves once the requests running now are recorded, whatever begins meanwhile. */
   async ended(): Promise<void> {
     await Promise.all([...this.#open.keys()].map((exchange) => exchange.finished));
   }
@@ -170,7 +180,7 @@ export class Chat {
     exchange.answeredBy(opened.arm, opened.startedAt);
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';
-    // Tells nginx and its like not to hold the stream back.
+    // Tells nginx and similar proxies not to buffer the stream.
     headers['x-accel-buffering'] = 'no';
     return {
       status: 200,
@@ -178,7 +188,7 @@ export class Chat {
       contentType: 'text/event-stream; charset=utf-8',
       body: streamBody(input, exchange, opened, this.#parts),
       expired: opened.deadline.expired,
-      // A generator that nobody has begun to read ends without a word: this ends the call all the same.
+      // If nobody has begun to read a generator, its `finally` never runs. This ends the call anyway.
       closed: () => {
         opened.deadline.stop();
         exchange.finish('aborted', null);
@@ -187,7 +197,7 @@ export class Chat {
     };
   }
 
-  /** All candidates failed, or the client left. */
+  /** Handles the failure of all candidates, and the client's leaving. */
   #answerFailure(input: ChatInput, exchange: Exchange, error: unknown): ChatReply {
     if (input.clientGone.aborted) {
       exchange.finish('aborted', null);
@@ -205,8 +215,8 @@ export class Chat {
   }
 
   /**
-   * The other candidates by score; those whose breaker has opened since the decision come last. A client that named its
-   * model, or wants none other, gets none.
+   * The other candidates, best score first; those whose breaker has opened since the decision come last. Empty when
+   * the client named its model or asked for no fallback.
    */
   #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
     if (noFallback || decision.chosenBy === 'request') return [];

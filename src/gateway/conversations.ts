@@ -7,26 +7,29 @@ import type { Clock } from '../util/clock.ts';
 import { SharedCache } from '../util/shared-cache.ts';
 
 /**
- * `off`: no arm is remembered. `price`: what an arm's prompt cache holds of a conversation is priced as cached input.
- * `strict`: the same, and the arm that answered goes on answering.
+ * `off`: no arm is remembered. `price`: the part of a conversation that is in an arm's prompt cache is priced as
+ * cached input. `strict`: the same, and the arm that answered goes on answering.
  */
 export type Stickiness = 'off' | 'price' | 'strict';
 
-/** Sessions, prefixes and tool calls that are remembered, each, of all keys together. */
+/** The number of sessions, of prefixes and of tool calls that are remembered; each counts all keys together. */
 const CAPACITY = 20_000;
-/** Time that a prompt cache is kept after its last use: Anthropic's default, and the least that OpenAI tells of its own. */
+/** How long a prompt cache is kept after its last use: Anthropic's default, and the shortest that OpenAI states. */
 export const CACHE_LIFETIME_MS = 300_000;
-/** Prompts below that are not cached automatically (OpenAI), unless an upstream reports that it does so. */
+/** Shorter prompts are not cached automatically (OpenAI), unless an upstream reports that it caches them. */
 const MIN_CACHED_TOKENS = 1024;
 
 /** Longer conversations are not recognised: hashing every message would hold up others. */
 const MAX_MESSAGES = 2000;
-/** Characters of a text that are hashed whole. */
+/** Longer texts are hashed only in part (characters). */
 const LONG_TEXT = 65_536;
-/** Tool calls of an answer, or results in a request, that are looked at: a million took half a minute of everyone's time. */
+/**
+ * Tool calls of an answer, or results in a request, that are looked at: a million of them blocked everyone for half a
+ * minute.
+ */
 const MAX_TOOL_CALLS = 256;
 
-/** What identifies the conversation that a request belongs to. */
+/** Identifies the conversation that a request belongs to. */
 export interface Turn {
   /** Name of the gateway key, so that keys never share a conversation; null when the gateway requires no key. */
   key: string | null;
@@ -34,40 +37,43 @@ export interface Turn {
   messages: readonly ChatMessage[];
 }
 
-/** What routing is to know of the conversation. */
+/** What routing needs to know about the conversation. */
 export interface Recollection {
   stayWith: StayWith | null;
-  /** By what stands behind an arm (`upstreamOf`): input tokens that it is likely to read from its prompt cache. */
+  /** By the arm's upstream (`upstreamOf`): input tokens that it is likely to read from its prompt cache. */
   cachedTokens: ReadonlyMap<string, number>;
 }
 
 /** An arm has answered a request with exactly these messages. */
 interface Answered {
   arm: string;
-  /** As `upstreamOf` has it: the arm may be moved to another one, which has nothing cached. */
+  /** As in `upstreamOf`: the arm may move to another upstream, which has nothing cached. */
   upstream: string;
-  /** What its upstream has cached of them, and since when (monotonic milliseconds). */
+  /** Tokens of these messages that the upstream has cached, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
 }
 
-/** Who answered what. In this process only: after a restart the next answer settles it anew. */
+/** Who answered what. Known in this process only: after a restart the next answer establishes it again. */
 export class Conversations {
   readonly #clock: Clock;
   /** Random per process, so that digests cannot be compared with hashes of guessed texts. */
   readonly #salt = randomBytes(16).toString('base64');
-  /** Latest arm of each `x-session-id`. */
+  /** The latest arm of each `x-session-id`. */
   readonly sessions = new SharedCache<string>(CAPACITY);
   /** By the digest of a request's messages: the arms that answered it, the latest last. */
   readonly prefixes = new SharedCache<readonly Answered[]>(CAPACITY);
-  /** By id, and by id and digest of the request. */
+  /** The calling arm, by the call's id and by its id with the digest of the request. */
   readonly toolCalls = new SharedCache<string>(CAPACITY);
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** @param promptCache how the arm's upstream caches prompts */
+  /**
+   * Returns the conversation that the request belongs to.
+   * @param promptCache how the arm's upstream caches prompts
+   */
   of(turn: Turn, stickiness: Stickiness, promptCache: (arm: Arm) => Provider['promptCache']): Conversation {
     return new Conversation(this, turn, { stickiness, promptCache, salt: this.#salt, clock: this.#clock });
   }
@@ -80,13 +86,13 @@ interface Terms {
   clock: Clock;
 }
 
-/** The conversation of one request: what is known of it, and what its answer adds. */
+/** The conversation of one request: what is known about it, and what the answer adds. */
 export class Conversation {
   readonly #memory: Conversations;
   readonly #turn: Turn;
   readonly #terms: Terms;
   #digests: string[] | null = null;
-  /** Tool calls of the answer so far. */
+  /** Tool calls in the answer so far. */
   #calls = 0;
 
   constructor(memory: Conversations, turn: Turn, terms: Terms) {
@@ -105,14 +111,14 @@ export class Conversation {
     return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens };
   }
 
-  /** The arm's answer has begun. */
+  /** Notes that the arm's answer has begun. */
   answeredBy(arm: Arm): void {
     if (this.#terms.stickiness === 'off') return;
     if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id, this.#turn.key);
     else if (this.#terms.stickiness === 'strict') this.#remember(arm, 0);
   }
 
-  /** The arm's upstream has told what it read. */
+  /** Notes the usage that the arm's upstream reported. */
   used(arm: Arm, usage: Usage): void {
     if (this.#terms.stickiness === 'off') return;
     const tokens = heldTokens(usage, this.#terms.promptCache(arm));
@@ -120,7 +126,7 @@ export class Conversation {
     if (tokens > 0) this.#remember(arm, tokens);
   }
 
-  /** The arm's answer calls tools. */
+  /** Notes that the arm's answer calls tools. */
   called(arm: Arm, ids: readonly string[]): void {
     const room = Math.max(0, MAX_TOOL_CALLS - this.#calls);
     this.#calls += ids.length;
@@ -131,8 +137,8 @@ export class Conversation {
   }
 
   /**
-   * Whether anything can be known of the conversation. Without a session that takes an earlier answer among the messages:
-   * the first requests of unrelated conversations are often the same.
+   * Whether anything can be known about the conversation. Without a session id, the messages must contain an earlier
+   * answer: the first requests of unrelated conversations are often the same.
    */
   #isKnowable(): boolean {
     if (this.#terms.stickiness === 'off') return false;
@@ -152,14 +158,17 @@ export class Conversation {
     return tokens > 0 && this.#terms.clock.monotonic() - at < CACHE_LIFETIME_MS;
   }
 
-  /** The arm whose tool calls have their results since the last answer; a message of the user may follow (screenshots do). */
+  /**
+   * The arm whose tool calls got their results after the last answer. A user message may follow the results, as with
+   * screenshots.
+   */
   #caller(): StayWith | null {
     const { messages } = this.#turn;
     const asked = messages.findLastIndex(isAnswer) + 1;
     const results = messages.slice(asked).filter(isResult).slice(0, MAX_TOOL_CALLS);
     if (results.length === 0) return null;
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
-    // Some servers number their calls from 0 in every answer, so the request that was answered goes before the id alone.
+    // Some servers number their calls from 0 in every answer, so the id with its request goes before the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
     const arm = keys
       .map((key) => this.#memory.toolCalls.get(key, this.#turn.key))
@@ -170,7 +179,10 @@ export class Conversation {
     return caller === undefined ? null : { arm: caller, as: 'tool_calls' };
   }
 
-  /** The arm that the conversation is to stay with. @param prefix the longest that is known */
+  /**
+   * The arm that the conversation should stay with.
+   * @param prefix the longest known prefix
+   */
   #partner(prefix: { messages: number; answers: readonly Answered[] } | undefined): StayWith | null {
     if (this.#terms.stickiness !== 'strict') return null;
     const { sessionId, messages } = this.#turn;
@@ -180,7 +192,7 @@ export class Conversation {
     }
     const arm = prefix?.answers.at(-1)?.arm;
     if (!prefix || arm === undefined) return null;
-    // Two arms answered this same first request, so it belongs to several conversations that look alike.
+    // Two arms answered this same first request, so several conversations that look alike share it.
     const isShared = prefix.answers.length > 1 && !messages.slice(0, prefix.messages).some(isAnswer);
     return isShared ? null : { arm, as: 'session' };
   }
@@ -197,16 +209,16 @@ export class Conversation {
     return JSON.stringify([this.#turn.key, this.#turn.sessionId]);
   }
 
-  /** @param messages of the request that the call answered; absent: of any request */
+  /** @param messages number of messages in the request that the call answered; absent: any request */
   #callKey(id: string, messages?: number): string {
     const digest = messages === undefined ? null : (this.#digestsOf()[messages - 1] ?? null);
-    // Ids are the upstream's to choose, and may be long.
+    // Upstreams choose the ids, which may be long.
     return hash('sha256', JSON.stringify([this.#turn.key, digest, id]), 'base64');
   }
 
   /**
-   * Of the first message, the first two, and so on; each is a digest of the one before and its last message. None where
-   * there are too many.
+   * The digests of the first message, of the first two, and so on. Each is a digest of the one before and the last
+   * message. Empty when there are too many messages.
    */
   #digestsOf(): readonly string[] {
     if (this.#turn.messages.length > MAX_MESSAGES) return [];
@@ -221,21 +233,21 @@ export class Conversation {
   }
 }
 
-/** Tokens of the prompt that the upstream has in its cache after it has answered. */
+/** Tokens of the prompt that the upstream has in its cache after the answer. */
 function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number {
   const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
   if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
   return inputTokens >= MIN_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
 }
 
-/** What a message says. Of an answer's other fields clients send back more or less. */
+/** The content that identifies a message. Clients differ in which other fields of an answer they send back. */
 function said({ role, content, tool_calls: calls }: ChatMessage): string {
-  // Most messages are text alone.
+  // Most messages consist of text only.
   if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
   return JSON.stringify([role, content ?? null, calls ?? null], shortened);
 }
 
-/** Of images of many megabytes both ends and the length tell enough. */
+/** For images of many megabytes, both ends and the length are enough. */
 function shortened(_: string, value: unknown): unknown {
   if (typeof value !== 'string' || value.length <= LONG_TEXT) return value;
   return [value.length, value.slice(0, LONG_TEXT / 2), value.slice(-LONG_TEXT / 2)];
@@ -245,7 +257,7 @@ function isAnswer({ role }: ChatMessage): boolean {
   return role === 'assistant';
 }
 
-/** Of a tool call, or of a function's, as calls of tools were once named. */
+/** The result of a tool call, or of a function call, as tool calls used to be named. */
 function isResult({ role }: ChatMessage): boolean {
   return role === 'tool' || role === 'function';
 }

@@ -8,11 +8,11 @@ const STOOD_STILL_MS = 1000;
 const READING_MS = 1000;
 
 /**
- * The time limits of one upstream call, from its start to the last byte: until the answer begins, from one sign of life
- * to the next, and in all. Whichever passes first aborts the call.
+ * The time limits of one upstream call, from its start to the last byte: until the answer begins, between two signs
+ * of life, and in total. The first to pass aborts the call.
  */
 export class Deadline {
-  /** Aborts the call; also for others who want it to end. */
+  /** Aborts the call. Others may use it too, to end the call. */
   readonly limit = new AbortController();
   #expired: AbortController | null = null;
   #expiredBy: Error | null = null;
@@ -28,7 +28,7 @@ export class Deadline {
   #cancelWait: () => void = () => {};
   readonly #cancelTotal: () => void;
 
-  /** @param awaited what the first limit waits for: any byte, or content (pings and announcements are none) */
+  /** @param awaited what the first limit waits for: any byte, or content (pings and announcements do not count) */
   constructor(clock: Clock, timeouts: Timeouts, awaited: 'byte' | 'content') {
     this.#clock = clock;
     this.#timeouts = timeouts;
@@ -38,7 +38,10 @@ export class Deadline {
     this.#cancelTotal = this.#after(timeouts.totalMs, 'The answer took longer than');
   }
 
-  /** Aborted when a limit has passed or the gateway broke the answer off, and by nothing else. Made when first asked for: whole answers need none. */
+  /**
+   * Aborted only when a limit has passed or the gateway broke the answer off. Made on first use, because whole
+   * answers need none.
+   */
   get expired(): AbortSignal {
     this.#expired ??= new AbortController();
     if (this.#expiredBy) this.#expired.abort(this.#expiredBy);
@@ -59,12 +62,12 @@ export class Deadline {
     this.#cancelFirst();
   }
 
-  /** The next sign of life is not the upstream's to give: a slow client is reading. */
+  /** Stops the idle limit until the next sign of life: the gateway waits for a slow client, not for the upstream. */
   pause(): void {
     this.#isPaused = true;
   }
 
-  /** True while it is not the upstream that is waited for. */
+  /** True while the gateway is not waiting for the upstream. */
   get isPaused(): boolean {
     return this.#isPaused;
   }
@@ -75,7 +78,7 @@ export class Deadline {
     this.#cancelWait = this.#clock.after(milliseconds, () => this.limit.abort(new Error('The answer is complete.')));
   }
 
-  /** The gateway itself ends an answer that is still on its way; nothing happens to one that is complete. */
+  /** Ends a running answer on the gateway's behalf; has no effect on a complete one. */
   breakOff(reason: string): void {
     if (!this.#over) this.#expire(reason, 'interrupted', 503);
   }
@@ -87,12 +90,15 @@ export class Deadline {
     this.#cancelTotal();
   }
 
-  /** One timer for many signs of life: a stream has hundreds, and a timer for each would cost more than the rest of it. */
+  /**
+   * One timer for many signs of life: a stream has hundreds, and a timer for each would cost more than everything
+   * else in the stream.
+   */
   #watch(milliseconds: number): void {
     this.#isWatched = true;
     this.#cancelWait = this.#timer(milliseconds, () => {
       this.#isWatched = false;
-      // The next sign of life sets it up again.
+      // The next sign of life starts it again.
       if (this.#isPaused) return;
       const { idleMs } = this.#timeouts;
       const left = this.#aliveAt + idleMs - this.#clock.monotonic();
@@ -105,7 +111,7 @@ export class Deadline {
     return this.#timer(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
   }
 
-  /** The event loop runs timers before I/O: after a pause of this process every upstream would seem silent. */
+  /** The event loop runs timers before I/O, so after a pause of this process every upstream would seem silent. */
   #timer(milliseconds: number, callback: () => void): () => void {
     const due = this.#clock.monotonic() + milliseconds;
     let cancel = this.#clock.after(milliseconds, () => {

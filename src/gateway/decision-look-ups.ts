@@ -7,7 +7,7 @@ import type { Metrics } from './metrics.ts';
 
 const RETRY_MS = 10_000;
 
-/** Decisions out of the event store, and what the operator is told where it cannot be read. */
+/** Looks decisions up in the event store, and tells the operator when the store cannot be read. */
 export class DecisionLookUps {
   readonly #store: EventStore;
   readonly #clock: Clock;
@@ -25,7 +25,10 @@ export class DecisionLookUps {
     this.#throttle = new LogThrottle(clock);
   }
 
-  /** All events of the decision that `id` names. @throws Error when the store cannot be read */
+  /**
+   * Returns all events of the decision that `id` names.
+   * @throws Error when the store cannot be read
+   */
   async find(id: string, key: string | null): Promise<StoredEvent[]> {
     try {
       const events = await this.#store.findDecision(id, key);
@@ -37,7 +40,7 @@ export class DecisionLookUps {
     }
   }
 
-  /** Whatever failed before, the store is taken to work: whether it can be read shows with the next look-up. */
+  /** Takes the store to work again, whatever failed before. The next look-up shows whether it can be read. */
   recovered(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
@@ -61,7 +64,7 @@ export class DecisionLookUps {
     );
     this.#cancelRetry?.();
     if (this.#closed) return;
-    // Without this the store would be reported as broken until the next look-up, perhaps for days.
+    // Without a retry the store would be reported as broken until the next look-up, perhaps for days.
     this.#cancelRetry = this.#clock.after(RETRY_MS, () => void this.find(id, null).catch(() => {}));
   }
 }

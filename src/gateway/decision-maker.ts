@@ -24,14 +24,14 @@ export interface DecisionMakerParts {
   feedbackRequests: FeedbackRequests;
 }
 
-/** A decision with what it was made on. */
+/** A decision, with what it was made from. */
 export interface Routed {
   decision: Decision;
   features: Features;
   conversation: Conversation;
 }
 
-/** From a chat request to the decision about it, whatever part of the gateway fails on the way. */
+/** Makes the decision about a chat request, whichever part of the gateway fails on the way. */
 export class DecisionMaker {
   readonly #parts: DecisionMakerParts;
   readonly #budget: RoutingBudget;
@@ -49,7 +49,8 @@ export class DecisionMaker {
   }
 
   /**
-   * @param decisionId null for `/v1/route`, which only shows the decision: no budget and no rate limit is reserved
+   * Makes the decision and, unless it is only shown, reserves its budget and rate limits.
+   * @param decisionId null for `/v1/route`, which only shows the decision and reserves no budget or rate limit
    * @throws GatewayError for what the gateway refuses
    */
   async decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
@@ -83,7 +84,7 @@ export class DecisionMaker {
     return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
   }
 
-  /** Marks the decision where its answer should be rated. */
+  /** Marks the decision when its answer should be rated. */
   askForFeedback(decision: Decision, { asking }: Runtime): void {
     const request = this.#parts.feedbackRequests.of(decision, asking);
     if (request) decision.ask = request;

@@ -7,23 +7,23 @@ import { DecisionLookUps } from './decision-look-ups.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Events of one commit at the most. */
+/** The most events in one commit. */
 const BATCH = 256;
-/** Events that may wait while the store is down; beyond it the oldest are given up, and counted. */
+/** The most events that may wait while the store is down. Beyond it the oldest are given up, and counted. */
 const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
-/** Events that nobody waits for gather for so long: a commit costs more than the events in it. */
+/** How long events that nobody waits for gather: a commit costs more than the events in it. */
 const GATHER_MS = 10;
 
 interface Waiting {
   event: GatewayEvent;
-  /** Set for events that somebody waits for: they are rejected, not retried, when the store fails. */
+  /** Set for events that somebody waits for: when the store fails they are rejected, not retried. */
   settle: { resolve(stored: StoredEvent): void; reject(error: Error): void } | null;
 }
 
 /**
- * The way to the event store that no request waits on: events gather while a commit is under way and go out with the
- * next one, in order. While the store fails they are kept and tried again.
+ * Writes to the event store without holding up any request. Events gather while a commit is under way and go out with
+ * the next one, in order. While the store fails they are kept and tried again.
  */
 export class EventLog {
   readonly #store: EventStore;
@@ -35,7 +35,7 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  /** Every rating tries the store; a full disk must not get a stack trace for each attempt. */
+  /** Every rating tries the store; a full disk must not log a stack trace for each attempt. */
   readonly #failureThrottle: LogThrottle;
   readonly #lookUps: DecisionLookUps;
   #cancelRetry: (() => void) | null = null;
@@ -51,22 +51,22 @@ export class EventLog {
     this.#lookUps = new DecisionLookUps(store, clock, metrics, log);
   }
 
-  /** True while the last commit failed. */
+  /** True when the last commit failed. */
   get degraded(): boolean {
     return this.#failures > 0;
   }
 
-  /** Calls the listener after every commit, with its events as they are in the log. */
+  /** Calls the listener after every commit, with its events as the log has them. */
   onCommit(listener: (events: readonly StoredEvent[]) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Calls the listener when the store works again after a failure: it may be another one than before. */
+  /** Calls the listener when the store works again after a failure: it may be a different store than before. */
   onRecovery(listener: () => void): void {
     this.#recoveryListeners.push(listener);
   }
 
-  /** Appends soon. Never throws and never waits. */
+  /** Appends the event soon. Never throws and never waits. */
   record(event: GatewayEvent): void {
     this.#waiting.push({ event, settle: null });
     if (this.#waiting.length > MAX_WAITING) {
@@ -89,7 +89,7 @@ export class EventLog {
   }
 
   /**
-   * All events of the decision that `id` names, those still on their way included (with the number 0).
+   * Returns all events of the decision that `id` names, including those not written yet (with sequence number 0).
    * @param key as in `EventStore.findDecision`
    */
   async findDecision(id: string, key: string | null = null): Promise<StoredEvent[]> {
@@ -99,13 +99,13 @@ export class EventLog {
     const stored = await this.#lookUps.find(named?.decisionId ?? id, key);
     const decisionId = stored[0]?.decisionId ?? named?.decisionId;
     const late = waiting.filter(
-      // It may have been written while the store was read.
+      // An event may have been written while the store was being read.
       (event) => event.decisionId === decisionId && !stored.some((other) => isSameOfDecision(event, other)),
     );
     return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
   }
 
-  /** Tries once to write everything that waits now, and not what comes meanwhile. Never rejects. */
+  /** Tries once to write everything that waits now, but not what comes meanwhile. Never rejects. */
   async flush(): Promise<void> {
     const commits = Number(this.#flushing !== null) + Math.ceil(this.#waiting.length / BATCH);
     for (let commit = 0; commit < commits; commit++) {
@@ -117,10 +117,10 @@ export class EventLog {
     }
   }
 
-  /** Writes what waits; the store stays open, for others that read it. */
+  /** Writes what waits. The store stays open for others that read it. */
   async close(): Promise<void> {
     await this.flush();
-    // Twice: the last commits may have made the learner record events, and a commit that was under way may have failed.
+    // Twice: the last commits may have made the learner record events, and a commit under way may have failed.
     await this.flush();
     this.#cancelRetry?.();
     this.#lookUps.close();
@@ -130,20 +130,19 @@ export class EventLog {
   }
 
   #startFlush(): void {
-    // A failed store is probed with an empty commit: otherwise it would count as broken until the next event, perhaps
-    // for hours.
+    // A failed store is probed with an empty commit, or it might count as broken for hours, until the next event.
     if (this.#flushing || (this.#waiting.length === 0 && this.#failures === 0)) return;
     this.#cancelRetry?.();
     this.#flushing = this.#gather()
       .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
       .finally(() => {
         this.#flushing = null;
-        // While the store fails the clock tries again, but whoever was refused may already be asking once more.
+        // While the store fails a timer retries, but a caller who was refused may already be trying again.
         if (this.#failures === 0 || this.#isAwaited) this.#startFlush();
       });
   }
 
-  /** Waits a moment, so that the events of one request, and of others at the same time, share a commit. */
+  /** Waits a moment so that the events of one request, and of others at the same time, share a commit. */
   #gather(): Promise<void> {
     return new Promise<void>((resolve) => {
       const cancel = this.#clock.after(GATHER_MS, resolve);
@@ -175,7 +174,7 @@ export class EventLog {
     if (stored.length > 0) this.#tell(this.#listeners, stored);
   }
 
-  /** A listener's fault must not have events that are in the log written once more. */
+  /** A listener that throws must not cause events that are already in the log to be written again. */
   #tell<E extends unknown[]>(listeners: readonly ((...event: E) => void)[], ...event: E): void {
     for (const listener of listeners) {
       try {
@@ -210,11 +209,11 @@ export class EventLog {
   #recovered(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
-    // Of each outage the beginning is said, as its end is.
+    // The end of each outage is logged, so the beginning of the next one must be too.
     this.#failureThrottle.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
-    // Often it is another file now.
+    // The store that works again is often a different file.
     this.#lookUps.recovered();
     this.#tell(this.#recoveryListeners);
   }
@@ -224,7 +223,7 @@ function isCompletionWithId(event: GatewayEvent, id: string): boolean {
   return event.type === 'completed' && event.completionId === id;
 }
 
-/** A decision has one `decided` and one `completed` event; those of ratings carry the rating's id. */
+/** A decision has one `decided` and one `completed` event; rating events carry the rating's id. */
 function isSameOfDecision(event: GatewayEvent, other: GatewayEvent): boolean {
   const feedbackOf = (each: GatewayEvent) => ('feedbackId' in each ? each.feedbackId : null);
   return event.type === other.type && feedbackOf(event) === feedbackOf(other);

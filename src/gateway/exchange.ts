@@ -15,9 +15,9 @@ import type { Metrics } from './metrics.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 const RATE_LIMITED = 429;
-/** The provider's format cannot express the request, or the key may not pay for it. */
+/** Nothing was sent: the provider's format cannot express the request, or the key's budget does not cover the call. */
 const NOT_SENT = 'error';
-/** Statuses that come from a working upstream: it rejects this request, or is at capacity. */
+/** Statuses that a healthy upstream returns: it rejects this request, or it is at capacity. */
 const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
 export interface ExchangeParts {
@@ -26,11 +26,11 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** An arm's input tokens per UTF-8 byte, as learned so far. */
+  /** The arm's input tokens per UTF-8 byte, as learned so far. */
   tokensPerByte(arm: string): number;
 }
 
-/** What an exchange used, and what that costs by the prices of the arm that was called. */
+/** What an exchange used, and its cost at the prices of the arm that was called. */
 interface Bill {
   arm: Arm;
   usage: Usage;
@@ -38,21 +38,21 @@ interface Bill {
   costUsd: number;
 }
 
-/** One request on its way: what happened so far, and the single place that records how it ended. */
+/** A running request: what has happened so far, and the single place that records how it ended. */
 export class Exchange {
   readonly decisionId: string;
   readonly decision: Decision;
   readonly attempts: AttemptRecord[] = [];
   #facts: AnswerFacts = NO_FACTS;
   #generatedBytes = 0;
-  /** More of the answer came after the usage was last told. */
+  /** More of the answer has arrived since the usage was last reported. */
   #isUsageStale = false;
-  /** By what it failed with: which arm that was. */
+  /** The arm that each error came from. */
   readonly #failedArms = new WeakMap<object, string>();
   #shownArm: string | null = null;
-  /** The arm of the latest call, unless that failed. */
+  /** The arm of the latest call, unless that call failed. */
   #called: Arm | null = null;
-  /** As `callStarts` was told. */
+  /** The last `isOfNow` that `callStarts` got. */
   #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
@@ -60,7 +60,7 @@ export class Exchange {
   #leave: ((end: CallEnd) => void) | null = null;
   #finished = false;
   #resolveFinished: (completed: CompletedEvent) => void = () => {};
-  /** Resolves when the end is recorded, with the record. */
+  /** Resolves with the record of the request's end once that is recorded. */
   readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
@@ -83,12 +83,12 @@ export class Exchange {
     this.#parts = parts;
   }
 
-  /** Milliseconds from arrival to the first upstream call: what the gateway added. */
+  /** Milliseconds from arrival to the first upstream call: the time that the gateway added. */
   get overheadMs(): number | null {
     return this.#overheadMs;
   }
 
-  /** The answer's own `id`, as soon as it has told it. */
+  /** The answer's own `id`, once the upstream has sent it. */
   get completionId(): string | null {
     return this.#facts.completionId;
   }
@@ -98,7 +98,11 @@ export class Exchange {
     return this.#bill('ok')?.costUsd ?? null;
   }
 
-  /** @param isOfNow what stands behind the arm is what stands behind it now: how it fares tells of the arm */
+  /**
+   * Notes the start of an upstream call.
+   * @param isOfNow whether the arm still has the same upstream in the current config; only then does the outcome say
+   * anything about the arm's health
+   */
   callStarts(arm: Arm, isOfNow = true): void {
     const { clock, conditions } = this.#parts;
     const { load, breakers } = conditions;
@@ -114,9 +118,10 @@ export class Exchange {
   }
 
   /**
-   * @param error that it failed with
-   * @param retryAfterMs that the upstream asked for, or null
-   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm under any status
+   * Notes a failed call.
+   * @param error what the call failed with
+   * @param retryAfterMs the wait that the upstream asked for, or null
+   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm whatever the status
    */
   callFailed(record: AttemptRecord, error: unknown, retryAfterMs: number | null, isUnusable: boolean): void {
     const { metrics, conditions } = this.#parts;
@@ -134,22 +139,25 @@ export class Exchange {
     }
   }
 
-  /** Upstream calls that were made. */
+  /** How many upstream calls were made. */
   get calls(): number {
     return this.attempts.filter(({ result }) => result !== NOT_SENT).length;
   }
 
-  /** The arm that answered, else the one whose failure the client gets, else the chosen one. */
+  /** The arm that answered; else the arm whose failure the client gets; else the chosen arm. */
   get arm(): string {
     return this.#answering?.arm.id ?? this.#shownArm ?? this.attempts.at(-1)?.arm ?? this.decision.arm;
   }
 
-  /** The client gets this failure, of the last call as a rule. */
+  /** Notes which failure the client gets. It may be an earlier one than the last. */
   shows(error: Error): void {
     this.#shownArm = this.#failedArms.get(error) ?? null;
   }
 
-  /** An arm's answer has begun. @param startedAt monotonic time of its call */
+  /**
+   * Notes that an arm's answer has begun.
+   * @param startedAt monotonic time of its call
+   */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
     this.#conversation.answeredBy(arm);
@@ -162,14 +170,14 @@ export class Exchange {
     }
   }
 
-  /** A piece of the answer has come, or all of it. */
+  /** Notes a piece of the answer, or a whole answer. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#facts = addFacts(this.#facts, piece);
     const generatedBytes = piece.generatedBytes ?? 0;
     this.#generatedBytes += generatedBytes;
     this.#isUsageStale = !piece.usage && (this.#isUsageStale || generatedBytes > 0);
     if (!this.#answering) return;
-    // Not left to `finish`: the client may send its next turn before the end of this one is recorded.
+    // Do not leave this to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
     if (piece.toolCallIds) this.#conversation.called(this.#answering.arm, piece.toolCallIds);
   }
@@ -178,7 +186,10 @@ export class Exchange {
     this.#firstTokenAt ??= this.#parts.clock.monotonic();
   }
 
-  /** Records the end. Once: whatever comes later changes nothing. @param status that the client got, null for none */
+  /**
+   * Records the end, once; later calls change nothing.
+   * @param status the status that the client got, null for none
+   */
   finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
@@ -219,7 +230,7 @@ export class Exchange {
       this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
       if (bill) this.#countUsage(bill, outcome);
     } catch (error) {
-      // A figure that the metrics refuse is no reason to fail an answer, least of all from within a timer.
+      // A number that the metrics refuse must not fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
     this.#parts.log.info(
@@ -255,12 +266,12 @@ export class Exchange {
     if (outcome === 'ok' && serviceMs !== null) metrics.upstreamSeconds.observe({ model }, serviceMs / 1000);
   }
 
-  /** Null when nobody was called, or all calls failed: what those may have cost is not known. */
+  /** Null when no arm was called or all calls failed: the cost of failed calls is unknown. */
   #bill(outcome: Outcome): Bill | null {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
     const { usage: reported, finishReason } = this.#facts;
-    // What a stream tells of its usage on the way is not yet all of it, nor what it tells while others of its choices go on.
+    // The usage that a stream reports midway is not complete, nor is it while another choice is still running.
     const isOver = outcome === 'ok' || (finishReason !== null && (this.decision.choices ?? 1) === 1);
     const isCounted = reported && !this.#isUsageStale && (reported.outputTokens > 0 || this.#generatedBytes === 0);
     if (isCounted && isOver) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
@@ -281,27 +292,27 @@ export class Exchange {
     metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
     metrics.costUsd.inc({ model }, costUsd);
     const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
-    // Savings are what routing brought: a client that names a model chose its price itself, and half an answer has no
-    // whole one of the reference to be compared with, nor have several at once: the prediction is of one.
+    // Savings count only what routing brought. A client that names a model chose its price itself. Half an answer
+    // cannot be compared with the reference's whole one, nor can several answers at once: the prediction is of one.
     if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null || choices !== 1) return;
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
 }
 
-/** What a call says of its arm's availability. A wrong key or an unknown model makes an arm as useless as silence. */
+/** What a call says about its arm's availability. A wrong key or unknown model makes an arm as useless as silence. */
 function callEnd({ result, status, code }: AttemptRecord): CallEnd {
   if (result === 'ok') return 'ok';
   if (result === 'aborted' || result === 'unread' || result === NOT_SENT || isOutOfDescriptors(code)) return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 
-/** This process may open no more files or connections: no fault of the upstream. */
+/** This process has reached its limit of open files or connections, which is not the upstream's fault. */
 export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
-/** For the log, which leaves out what is undefined: nearly every request makes one call that answers. */
+/** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */
 function failuresIn(attempts: readonly AttemptRecord[]) {
   const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
   if (!attempts.some(failed)) return undefined;

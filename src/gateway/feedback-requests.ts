@@ -3,15 +3,17 @@ import type { FeedbackRequest } from '../domain/selection.ts';
 import { AskingRule } from '../routing/asking-rule.ts';
 import type { Random } from '../util/random.ts';
 
-/** By the config in force. */
+/** From the config in force. */
 export interface AskingRates {
   /** Share of all answers that are audited. */
   audit: number;
-  /** Share of the routed answers whose rating would teach most. */
+  /** Share of the routed answers to ask about because a rating would teach most. */
   ask: number;
 }
 
-/** Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. In one process. */
+/**
+ * Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. In this process only.
+ */
 export class FeedbackRequests {
   readonly #random: Random;
   readonly #rule: AskingRule;
@@ -21,7 +23,10 @@ export class FeedbackRequests {
     this.#rule = rule;
   }
 
-  /** Either is settled without the other. @returns undefined where the config asks for nothing */
+  /**
+   * Decides the audit and the asking independently of each other.
+   * @returns undefined when the config asks for nothing
+   */
   of(decision: Decision, { audit, ask }: AskingRates): FeedbackRequest | undefined {
     if (audit === 0 && ask === 0) return undefined;
     return {

@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 
 export interface Rating {
-  /** A decision's id or a completion's own. */
+  /** The id of a decision, or of a completion. */
   id: string;
   /** In [0, 1]. */
   score: number;
@@ -24,37 +24,44 @@ export interface FeedbackParts {
   clock: Clock;
   metrics: Metrics;
   learner: Learner;
-  /** How a source of ratings errs, by the config in force; null: it is taken at its word. */
+  /** How the source's ratings err, from the config in force; null: they are taken at face value. */
   reliability(source: string): Reliability | null;
-  /** What a rating of the source counts where nobody asked for it; null: as much as any. */
+  /** The weight of the source's ratings that nobody asked for; null: the same as for any other. */
   volunteered(source: string): VolunteerWeights | null;
-  /** The decision of an answer that is still on its way, by the completion's own id. */
+  /** The id of the decision whose running answer has this completion id. */
   openDecision(completionId: string): string | null;
 }
 
 /**
- * A rating is acknowledged when it is durable; this much longer the answer waits for the learner, so that as a rule the
- * next decision already knows it.
+ * A rating is acknowledged once it is durable. The reply waits up to this much longer for the learner, so that the
+ * next decision usually knows the rating already.
  */
 const LEARNED_WITHIN_MS = 200;
 
 /**
- * Another gateway on the same log writes the end of an answer when its client has it already, after gathering and a
- * commit: a rating that comes back through this one may be here first. So nobody is told at once that a decision is
- * unknown. The second wait is for a busy machine, where the commits of several gateways wait for each other.
+ * Another gateway on the same log writes the end of an answer only after a wait and a commit, when its client already
+ * has the answer. A rating that comes back through this gateway may arrive before that. So a decision is not reported
+ * as unknown at once. The second wait is for a busy machine, where the commits of several gateways wait for each
+ * other.
  */
 const LOOK_AGAIN_AFTER_MS = [50, 200];
 
-/** Each further rating of a decision is folded together with all the earlier ones: without a bound they would get ever dearer. */
+/**
+ * Each further rating of a decision is folded together with all earlier ones, so without a bound they would become
+ * ever more expensive.
+ */
 const MAX_EVENTS_PER_DECISION = 1000;
 
-/** Each source's rating of an answer counts as one: by names made up, one answer could ruin what is known of its model. */
+/** Names of sources can be made up: without a bound, ratings under many names could ruin what is known of a model. */
 const MAX_SOURCES_PER_DECISION = 10;
 
-/** Characters of all comments on a decision: all are read whenever it is rated or looked at, and ratings take no turn of a key's rates. */
+/**
+ * Characters of all comments on a decision. They are all read whenever the decision is rated or shown, and a key's
+ * rate limits do not count ratings.
+ */
 const MAX_COMMENTS_PER_DECISION = 100_000;
 
-/** The use cases of ratings. A rating is taken only once it is durable. */
+/** The use cases of ratings. A rating is accepted only once it is durable. */
 export class Feedback {
   readonly #parts: FeedbackParts;
   /** Withdrawals under way, by the rating's id. */
@@ -65,9 +72,10 @@ export class Feedback {
   }
 
   /**
-   * @param key that asks; a rating may only touch decisions of its own key
-   * @returns the rating's id: the earlier one's when the idempotency key was used before
-   * @throws GatewayError 404 for an unknown id, 400 for a decision rated or commented on all too often, 503 when the
+   * Records a rating.
+   * @param key the key that asks; its ratings may only concern its own decisions
+   * @returns the rating's id; that of the earlier rating when the idempotency key was used before
+   * @throws GatewayError 404 for an unknown id, 400 for a decision with too many ratings or comments, 503 when the
    * rating could not be made durable
    */
   async rate(rating: Rating, key: KeyLimits | null): Promise<string> {
@@ -92,7 +100,10 @@ export class Feedback {
     return taken;
   }
 
-  /** Takes a rating back; once more changes nothing. @throws GatewayError 404, 503 as `rate` */
+  /**
+   * Takes a rating back; doing so again changes nothing.
+   * @throws GatewayError 404, 503 as `rate`
+   */
   async withdraw(feedbackId: string, key: KeyLimits | null): Promise<void> {
     const events = await this.#find(feedbackId, key);
     const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
@@ -113,7 +124,10 @@ export class Feedback {
     }
   }
 
-  /** All events of a decision, for showing. @throws GatewayError 404, 503 */
+  /**
+   * Returns all events of a decision, for display.
+   * @throws GatewayError 404, 503
+   */
   async events(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const events = await this.#find(id, key);
     if (events.length === 0) {
@@ -123,8 +137,8 @@ export class Feedback {
   }
 
   /**
-   * Empty when the key may not see the decision, after the same delay as for an unknown id: timing must not tell them
-   * apart.
+   * Empty when the key may not see the decision, after the same delay as for an unknown id: the two must not differ
+   * in timing.
    */
   async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
@@ -133,8 +147,8 @@ export class Feedback {
       eventLog.findDecision(name, mayTouchAll(key) ? null : key.name).catch(() => {
         throw unavailable();
       });
-    // A completion's id is in the log once the answer has ended, but in the client's hands with its first event.
-    // Asked first: what ends meanwhile is then in the log.
+    // The log has a completion's id only once the answer has ended, but the client has it from the first event on.
+    // Ask before reading the log: an answer that ends in between is then in the log.
     const open = openDecision(id);
     let events = await lookUp(id);
     if (events.length === 0 && open !== null) events = await lookUp(open);
@@ -144,7 +158,7 @@ export class Feedback {
       events = await lookUp(id);
     }
     if (isFor(events)) return events.filter((event) => event.decisionId !== null);
-    // Another gateway may hold it until it can write it.
+    // Another gateway may be holding the event until it can write it.
     if (eventLog.degraded) throw unavailable();
     return [];
   }
@@ -158,7 +172,10 @@ export class Feedback {
   }
 }
 
-/** Where the gateway asks for no key (null), whoever reaches it is its operator. A decision of unknown origin is no key's. */
+/**
+ * Where the gateway requires no key (null), whoever reaches it is its operator. A decision of unknown origin belongs
+ * to no key.
+ */
 function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
   return mayTouchAll(key) || decided?.key === key.name;
@@ -168,13 +185,16 @@ function mayTouchAll(key: KeyLimits | null): key is null | (KeyLimits & { role: 
   return key === null || key.role === 'admin';
 }
 
-/** Sent once more, as its idempotency key tells. */
+/** Whether the rating was sent before, according to its idempotency key. */
 function isKnown({ idempotencyKey }: Rating, events: readonly GatewayEvent[]): boolean {
   const isSame = (event: GatewayEvent) => event.type === 'rated' && event.idempotencyKey === idempotencyKey;
   return idempotencyKey !== null && events.some(isSame);
 }
 
-/** @throws GatewayError 400 where the decision has no room for the rating */
+/**
+ * Checks that the decision has room for the rating.
+ * @throws GatewayError 400
+ */
 function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[]): void {
   const sources = new Set(events.flatMap((event) => (event.type === 'rated' ? [event.source] : [])));
   if (!sources.has(source) && sources.size >= MAX_SOURCES_PER_DECISION) {
@@ -207,7 +227,7 @@ function notFound(message: string): GatewayError {
   return new GatewayError(404, message, { param: 'id', code: 'not_found' });
 }
 
-/** Why it failed is in the log (see EventLog), where the operator looks; clients learn nothing of the storage. */
+/** The log has the reason (see EventLog), where the operator looks; clients learn nothing about the storage. */
 function unavailable(): GatewayError {
   return new GatewayError(503, 'The event store cannot be used right now. Please send the request again later.', {
     code: 'store_unavailable',

@@ -8,19 +8,19 @@ import { SharedCache } from '../util/shared-cache.ts';
 import type { EventLog } from './event-log.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What a signal is taken to say of the answer: a score from 0 to 1, and how much that counts against a rating. */
+/** How a signal rates the answer: a score from 0 to 1, and its weight relative to an explicit rating. */
 export interface SignalMeaning {
   score: number;
   weight: number;
 }
 
-/** By the config in force; null: the signal is not looked for. */
+/** From the config in force. Null: the gateway does not look for this signal. */
 export interface ImplicitSettings {
   regenerate: (SignalMeaning & { withinMs: number }) | null;
   abort: SignalMeaning | null;
 }
 
-/** What is looked at of a chat request. */
+/** The parts of a chat request that are looked at. */
 interface Asked {
   request: ChatRequest;
   key: { name: string } | null;
@@ -38,28 +38,31 @@ const MAX_QUERIES = 20_000;
 const MAX_CHARACTERS = 256 * 1024;
 
 /**
- * What clients say of an answer without rating it: the same query again soon after in one session (regenerate), and
- * leaving a stream after its first tokens (abort). Each becomes an event like a rating, of a source of its own, so a
- * replay and a restart know it. Queries are compared by keyed hashes, whose key ends with the process; an answer that
- * another process gave is not known here.
+ * What clients say about an answer without rating it: they send the same query again soon after in one session
+ * (regenerate), or leave a stream after its first tokens (abort). Each becomes a rating event with a source of its
+ * own, so that a replay and a restart know it. Queries are compared by keyed hashes whose key ends with the process,
+ * so an answer from another process is not recognised.
  */
 export class ImplicitSignals {
   readonly #parts: Parts;
   readonly #salt = randomBytes(32);
   #closing = false;
-  /** The latest whole answer by hash of the query, and when it ended, in monotonic milliseconds. */
+  /** The latest whole answer by hash of the query, and its end in monotonic milliseconds. */
   readonly #answered = new SharedCache<{ decisionId: string; at: number; isAskedAgain: boolean }>(MAX_QUERIES);
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** From here on it is the gateway that cuts answers short. */
+  /** Stops counting aborts: from here on it is the gateway that cuts answers short. */
   close(): void {
     this.#closing = true;
   }
 
-  /** A request begins. @returns what is to be told of its end */
+  /**
+   * Notes the start of a request.
+   * @returns a function to call with the request's `completed` event
+   */
   begin(input: Asked, { regenerate, abort }: ImplicitSettings): (completed: CompletedEvent) => void {
     const key = input.key?.name ?? null;
     const query = regenerate ? this.#hashOf(input) : null;
@@ -69,7 +72,7 @@ export class ImplicitSignals {
       if (query !== null && outcome === 'ok') {
         this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic(), isAskedAgain: false }, key);
       }
-      // Whoever leaves after the end of the answer has had all of it.
+      // A client that leaves after the end of the answer has had all of it.
       const leftEarly = outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null && finishReason === null;
       if (abort && leftEarly && !this.#closing) {
         this.#record('abort', decisionId, abort);
@@ -98,13 +101,13 @@ export class ImplicitSignals {
       source,
       reliability: null,
       comment: null,
-      // Known by it to other gateways on the same log, too.
+      // Other gateways on the same log may record the same signal.
       idempotencyKey: source,
     });
     metrics.implicitSignals.inc({ signal });
   }
 
-  /** The whole conversation counts: "continue" after another answer is another query. Null outside of a session. */
+  /** A hash of the whole conversation: "continue" after another answer is another query. Null outside a session. */
   #hashOf({ sessionId, key, request }: Asked): string | null {
     if (sessionId === null || request.text.length > MAX_CHARACTERS) return null;
     const query = JSON.stringify([key?.name ?? null, sessionId, request.body.messages]);

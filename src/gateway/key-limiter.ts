@@ -10,13 +10,15 @@ import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
-/** What a request under way, or one whose end is not in the ledger yet, takes of its key's limits. */
+/** What a request takes from its key's limits while it runs, and until its end is in the ledger. */
 interface Reservation {
-  /** Whether the key has a budget: only then does the reservation outlive the request, until its end is in the ledger. */
+  /**
+   * Whether the key has a budget. Only then does the reservation outlive the request, until the ledger has its end.
+   */
   ofBudget: boolean;
   usd: number;
   tokens: number;
-  /** Second of the token window that it was written to. */
+  /** The second of the token window that the tokens were added to. */
   second: number;
   /** Wall-clock time of the request's end; null while it runs. */
   endedAt: number | null;
@@ -27,26 +29,26 @@ interface Account {
   tokens: SlidingWindow;
   /** By decision id. */
   reservations: Map<string, Reservation>;
-  /** USD of all of them: there may be many while the store is down, and every request asks. */
+  /** USD of all reservations. Kept as a sum: there may be many while the store is down, and every request asks. */
   reservedUsd: number;
-  /** Start of the period in which they were last looked through. */
+  /** Start of the budget period in which the reservations were last swept. */
   sweptFrom: number;
 }
 
 export interface KeyLimiterParts {
   clock: Clock;
   metrics: Metrics;
-  /** What the log says was spent. */
+  /** What each key has spent according to the log. */
   keySpend(): KeySpendLedger;
 }
 
 /**
- * Requests and tokens per minute and the budget of every key. The worst case of a request is reserved when it is
- * decided, and its real cost takes that place at the end; once the end is in the ledger, it counts there. Rates live
- * in this process, budgets in the event log.
+ * Limits the requests and tokens per minute and the budget of every key. The worst case of a request is reserved when
+ * it is decided. At the end its real cost replaces that, until the ledger has the end and counts the cost itself.
+ * Rates live in this process, budgets in the event log.
  *
- * Not @fastify/rate-limit: that counts requests only, in windows that let twice the limit through, on the machine's own
- * clock and under other header names than OpenAI's.
+ * Not @fastify/rate-limit: it counts requests only, in windows that let through twice the limit, uses the machine's
+ * own clock, and names its headers differently from OpenAI.
  */
 export class KeyLimiter {
   readonly #parts: KeyLimiterParts;
@@ -56,7 +58,10 @@ export class KeyLimiter {
     this.#parts = parts;
   }
 
-  /** Counts a request. @throws GatewayError 429 when the key has made as many as it may in this minute */
+  /**
+   * Counts a request.
+   * @throws GatewayError 429 when the key has made as many requests as it may in this minute
+   */
   takeRequest(key: KeyLimits | null): void {
     if (key?.rpm == null) return;
     const now = this.#parts.clock.monotonic();
@@ -65,7 +70,7 @@ export class KeyLimiter {
     requests.add(1, now);
   }
 
-  /** What routing must know of the key's budget; null where it has none. */
+  /** What routing needs to know about the key's budget; null when it has none. */
   budget(key: KeyLimits | null, body: ChatBody): KeyBudget | null {
     const budget = key?.budget;
     if (!key || !budget) return null;
@@ -78,8 +83,8 @@ export class KeyLimiter {
   }
 
   /**
-   * Sets aside what the decision may cost in USD and is expected to use in tokens. To be called in the same turn of the
-   * event loop as the decision, or two requests would both take the last cent.
+   * Reserves the USD that the decision may cost and the tokens that it is expected to use. Must be called in the same
+   * turn of the event loop as the decision, or two requests would both take the last cent.
    * @throws GatewayError 429 when the tokens do not fit into this minute
    */
   reserve(key: KeyLimits | null, decisionId: string, decision: Decision): void {
@@ -87,10 +92,10 @@ export class KeyLimiter {
     const now = this.#parts.clock.monotonic();
     const account = this.#account(key);
     const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
-    // A prediction is of one answer.
+    // The prediction is for one answer.
     const predicted = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
-    // A file's tokens are guessed by its size. The guess may take half of the limit at most, or a large file would
-    // never pass.
+    // A file's tokens are guessed from its size. The guess counts for at most half of the limit, or a large file
+    // would never pass.
     const guessed = decision.attachedTokens ?? 0;
     const tokens = predicted - guessed + Math.min(guessed, Math.floor((key.tpm ?? Number.POSITIVE_INFINITY) / 2));
     if (key.tpm !== null && account.tokens.used(now) + tokens > key.tpm) throw this.#tooFast(key, 'tokens', tokens);
@@ -101,8 +106,9 @@ export class KeyLimiter {
   }
 
   /**
-   * Another arm is asked in the chosen one's place. @throws GatewayError 429 when its worst case does not fit; the request
-   * itself is not refused by that, so it is not counted as such
+   * Moves the reservation to another arm that is asked in place of the chosen one.
+   * @throws GatewayError 429 when that arm's worst case does not fit. This does not refuse the request itself, so it
+   * is not counted as a limited request.
    */
   move(key: KeyLimits | null, decisionId: string, decision: Decision, arm: string): void {
     const account = key && this.#accounts.get(key.name);
@@ -115,7 +121,7 @@ export class KeyLimiter {
     reservation.usd = usd;
   }
 
-  /** The request is over: what it really took stands in the place of what was set aside. */
+  /** The request is over: replaces its reservation with what it really used. */
   settle(decided: DecidedEvent, completed: CompletedEvent): void {
     if (decided.key === null) return;
     const usd = chargedUsd(decided, completed);
@@ -125,8 +131,9 @@ export class KeyLimiter {
     if (!account || !reservation) return;
     const { usage } = completed;
     const used = usage ? usage.inputTokens + usage.outputTokens : 0;
-    // Without reported usage the estimate counts, and when the client left early at least the prediction, as in USD:
-    // the model may have worked long before its first word. Without any answer nothing counts, unless a call timed out.
+    // Without reported usage the estimate counts; when the client left early, at least the prediction, as for USD:
+    // the model may have worked long before its first word. Without any answer nothing counts, unless a call timed
+    // out.
     const hasTimedOut = completed.attempts.some(({ result }) => result === 'timeout');
     const isPrediction = isLeftUntold(completed) || (usage === null && hasTimedOut);
     const tokens = isPrediction ? Math.max(used, reservation.tokens) : used;
@@ -145,8 +152,8 @@ export class KeyLimiter {
   }
 
   /**
-   * The ledger was read from a snapshot or made anew: requests that ended up to `time` (milliseconds since the epoch) are
-   * in it. The end of a later one may still wait for a store that fails.
+   * The ledger was read from a snapshot or rebuilt, and contains the requests that ended up to `time` (milliseconds
+   * since the epoch). The end of a later one may still wait for a store that fails.
    */
   bookedUpTo(time: number): void {
     for (const account of this.#accounts.values()) {
@@ -156,7 +163,7 @@ export class KeyLimiter {
     }
   }
 
-  /** OpenAI's `x-ratelimit-*` headers for a key with rates; none for others. */
+  /** OpenAI's `x-ratelimit-*` headers for a key with rates; none for other keys. */
   headers(key: KeyLimits | null): Record<string, string> {
     const headers: Record<string, string> = {};
     if (!key) return headers;
@@ -188,7 +195,7 @@ export class KeyLimiter {
     if (account.sweptFrom !== from) {
       account.sweptFrom = from;
       for (const [decisionId, { endedAt }] of account.reservations) {
-        // Ended in an earlier period and never booked: the store lost it.
+        // It ended in an earlier period and was never booked: the store lost it.
         if (endedAt !== null && endedAt < from) drop(account, decisionId);
       }
     }
@@ -236,7 +243,7 @@ function drop(account: Account, decisionId: string): void {
   account.reservedUsd = account.reservations.size === 0 ? 0 : account.reservedUsd - reservation.usd;
 }
 
-/** As OpenAI writes it: `120ms`, `8s`, `1m0s`. */
+/** Formats a duration as OpenAI does: `120ms`, `8s`, `1m0s`. */
 function duration(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.ceil(milliseconds)}ms`;
   const seconds = Math.ceil(milliseconds / 1000);

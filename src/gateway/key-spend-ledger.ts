@@ -1,17 +1,18 @@
 import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
 import { dayOf } from '../util/utc-day.ts';
 
-/** More than any month has, so that the running one is whole. */
+/** More than any month has, so that the current one is complete. */
 const DAYS_KEPT = 40;
 
 export type BudgetPeriod = 'day' | 'month';
 
-/** USD by key and by day since the Unix epoch. */
+/** USD per key and per day since the Unix epoch. */
 export type KeySpendLedgerState = [key: string, days: [day: number, usd: number][]][];
 
 /**
- * What each gateway key has spent, by UTC day: a fold over the event log, so a restart and another process on the same
- * log know it too. Kept for keys without a budget as well: one that is set later counts from the period's beginning.
+ * What each gateway key has spent, by UTC day. A fold over the event log, so a restart and another process on the
+ * same log know it too. Also kept for keys without a budget: a budget set later counts from the beginning of its
+ * period.
  */
 export class KeySpendLedger {
   #keys = new Map<string, Map<number, number>>();
@@ -26,16 +27,16 @@ export class KeySpendLedger {
     const days = this.#keys.get(decided.key) ?? new Map<number, number>();
     const day = dayOf(event.time);
     days.set(day, (days.get(day) ?? 0) + usd);
-    // Drops the day that was added first, not the earliest date: after a clock that once ran ahead, all later days
-    // would go.
+    // Drops the day that was added first, not the earliest date: after a clock that once ran ahead, the latter would
+    // drop all later days.
     if (days.size > DAYS_KEPT) days.delete(days.keys().next().value as number);
     this.#keys.set(decided.key, days);
   }
 
-  /** USD that the key has spent in the period which `time` (milliseconds since the epoch) lies in. */
+  /** USD that the key has spent in the period that contains `time` (milliseconds since the epoch). */
   spent(key: string, per: BudgetPeriod, time: number): number {
     const from = dayOf(periodStart(per, time));
-    // Another process may be in tomorrow already; what lies further ahead is of a clock that was wrong.
+    // Another process may be in tomorrow already; days further ahead come from a clock that was wrong.
     const to = dayOf(time) + 1;
     let usd = 0;
     for (const [day, spent] of this.#keys.get(key) ?? []) if (day >= from && day <= to) usd += spent;
@@ -52,18 +53,19 @@ export class KeySpendLedger {
 }
 
 /**
- * What a request counts against its key's budget, in USD: what its answer cost, by an estimate where the upstream told no
- * usage. Upstreams tell at the end, and what came till then is the least that was used (a model may have thought for long
- * before its first word): a client that left, or stopped reading till the time was up, counts as if the model had cost what
- * was predicted, unless it was more. So does each call that ran out of time before its answer began: the model may have
- * worked all the while, and hard prompts to a slow one would else be free.
+ * USD that a request counts against its key's budget: the cost of its answer, estimated where the upstream reported
+ * no usage. Upstreams report usage at the end; what arrived until then is only the least that was used, because a
+ * model may have thought for long before its first word. So when the client left, or stopped reading until the time
+ * was up, the request counts as the predicted cost, or as the estimate if that is higher. Each call that ran out of
+ * time before its answer began also counts as predicted: the model may have worked all the while, and hard prompts to
+ * a slow model would otherwise be free.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;
   const last = completed.attempts.at(-1);
   const predicted = (called: string) => {
     const explanation = decision.arms.find(({ arm }) => arm === called);
-    // Without a prediction the worst case stands: leaving early must not be cheaper than staying.
+    // Without a prediction the worst case counts: leaving early must not be cheaper than staying.
     return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
   };
   const unanswered = completed.attempts.filter(
@@ -79,7 +81,7 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   return timedOut + Math.max(completed.costUsd ?? 0, left);
 }
 
-/** The client left, or stopped reading till the time was up, before the upstream had told what it used. */
+/** Whether the client left, or stopped reading until the time was up, before the upstream had reported its usage. */
 export function isLeftUntold({ outcome, attempts, usageEstimated }: CompletedEvent): boolean {
   return usageEstimated && (outcome === 'aborted' || attempts.at(-1)?.result === 'unread');
 }

@@ -1,21 +1,21 @@
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** Ratings written by another process are learned at most this late, for one short query each time. */
+/** Ratings written by another process are learned at most this late, at the cost of one short query each time. */
 const EVERY_MS = 1000;
 
 export interface LogWatchParts {
   store: Pick<EventStore, 'lastSequence'>;
   clock: Clock;
-  /** Number of the last event that was learned from. */
+  /** Sequence number of the last event that was learned from. */
   learnedUpTo(): number;
-  /** Told of the log's last number when it is beyond that. */
+  /** Called with the log's last sequence number when that is higher. */
   onMore(lastSequence: number): void;
 }
 
 /**
- * Looks every second whether other processes have written to the log. What this one writes wakes the learner at once,
- * and what others wrote before it is read with it; but a gateway that has nothing to write would never hear of it.
+ * Checks every second whether other processes have written to the log. What this process writes wakes the learner at
+ * once, and earlier events of others are read with it; but a gateway that writes nothing would never notice theirs.
  */
 export class LogWatch {
   readonly #parts: LogWatchParts;

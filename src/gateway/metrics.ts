@@ -3,13 +3,13 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 const SECONDS_FAST = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
 
-/** Parts of the gateway that may work worse than they should while requests are still served. */
+/** Parts of the gateway that may work badly while requests are still served. */
 export type DegradablePart = 'store' | 'learner' | 'embedder';
 
-/** Label of decisions on queries whose kind is unknown, because the embedder failed. */
+/** Tag label of decisions on queries whose kind is unknown because the embedder failed. */
 export const UNTAGGED = 'unknown';
 
-/** Everything that /metrics tells. One registry per gateway, so that several can live in one process. */
+/** Everything that /metrics reports. One registry per gateway, so that several gateways can live in one process. */
 export class Metrics {
   readonly registry = new Registry();
   readonly requests = this.#counter('requests_total', 'Chat requests by answering model and status.', [
@@ -21,7 +21,7 @@ export class Metrics {
     'model',
     'chosen_by',
   ]);
-  // A counter of its own: tags times models times what chose would be thousands of series.
+  // A separate counter: labels for tag, model and what chose it together would make thousands of series.
   readonly tagDecisions = this.#counter('tag_decisions_total', 'Decisions by kind of query and by chosen model.', [
     'tag',
     'model',
@@ -157,8 +157,8 @@ export class Metrics {
   }
 
   /**
-   * Begins what is counted of these models and keys with 0: of a series that appears with its first event, Prometheus
-   * sees no increase. What has been counted stays.
+   * Starts the series of these models and keys at 0: Prometheus sees no increase in a series that appears with its
+   * first event. Existing counts stay.
    * @param budgetKeys names of the keys that have a budget
    */
   begin(models: readonly string[], budgetKeys: readonly string[]): void {
@@ -171,10 +171,10 @@ export class Metrics {
     for (const key of budgetKeys) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
   }
 
-  /** A part is degraded while it is for any of its causes. */
+  /** Sets or clears one cause. A part is degraded while any of its causes is set. */
   degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
     const causes = this.#degradedCauses.get(part) ?? new Set();
-    // Asked with every request.
+    // This method runs with every request.
     if (causes.has(cause) === yes && this.#degradedCauses.has(part)) return;
     if (yes) causes.add(cause);
     else causes.delete(cause);

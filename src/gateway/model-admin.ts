@@ -12,7 +12,7 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
 
-/** What the config and the changes make of one model; see `config/model-catalog.ts`. */
+/** One model as the config and the changes make it; see `config/model-catalog.ts`. */
 export interface ModelListing {
   id: string;
   source: 'config' | 'admin';
@@ -23,13 +23,13 @@ export interface ModelListing {
 }
 
 export interface ModelStatus extends ModelListing {
-  /** What it has learned from. */
+  /** The number of ratings that the model has learned from. */
   ratings: number;
   /** Upstream calls under way. */
   inFlight: number;
-  /** The last change of its upstream model, since which older lessons count less. */
+  /** The last change of its upstream model; lessons from before it count less. */
   snapshotChange: SnapshotChange | null;
-  /** The last alarm of drift, since which older ratings count less. */
+  /** The last drift alarm; ratings from before it count less. */
   drift: DriftReset | null;
 }
 
@@ -40,22 +40,24 @@ export interface ModelAdminParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** The models under the config in force and the given changes. */
+  /** Returns the models under the config in force and the given changes. */
   catalog(changes: ModelChanges): ModelListing[];
 }
 
-/** A change is in force when the learner has read it; it is durable before, so no more than this is waited. */
+/**
+ * A change takes effect once the learner has read it. It is durable before, so the reply waits no longer than this.
+ */
 const IN_FORCE_WITHIN_MS = 5000;
 
 /**
- * The use cases of /admin/models. Every change is an event; what is in force follows from the log by way of the
- * learner, here as after a restart and in every other process. One change at a time, so that each is checked against
- * what it will meet.
+ * The use cases of /admin/models. Every change is an event, and takes effect when the learner reads it from the log:
+ * here, after a restart and in every other process alike. Changes run one at a time, so that each is checked against
+ * the state that it will change.
  */
 export class ModelAdmin {
   readonly #parts: ModelAdminParts;
   #last: Promise<unknown> = Promise.resolve();
-  /** Changes in the log that the learner has yet to meet: it may be reading a long one. */
+  /** Changes in the log that the learner has not read yet: it may still be reading a long log. */
   #ahead: StoredEvent<ModelChangeEvent>[] = [];
 
   constructor(parts: ModelAdminParts) {
@@ -67,7 +69,9 @@ export class ModelAdmin {
   }
 
   /**
-   * @param entry of the config's `models`; what it leaves out is the config file's where that has the model
+   * Adds a model, or takes a retired one back.
+   * @param entry an entry of the config's `models`; for a model in the config file, the file supplies what the entry
+   * omits
    * @param by name of the key that asks
    * @throws GatewayError 400 for an entry that cannot be used, 409 for an id that is taken, 503 without the store
    */
@@ -84,7 +88,11 @@ export class ModelAdmin {
     });
   }
 
-  /** @param patch JSON merge patch of the entry; null takes an earlier change back @throws GatewayError 400, 404, 503 */
+  /**
+   * Changes the settings of a model.
+   * @param patch JSON merge patch of the entry; null takes an earlier change back
+   * @throws GatewayError 400, 404, 503
+   */
   change(id: string, patch: JsonObject, by: string | null): Promise<ModelStatus> {
     return this.#inTurn(async () => {
       this.#serving(id);
@@ -96,7 +104,10 @@ export class ModelAdmin {
     });
   }
 
-  /** No new request goes to it; running ones end, and late ratings are taken. @throws GatewayError 404, 409, 503 */
+  /**
+   * Stops sending new requests to the model. Running ones end, and late ratings are still accepted.
+   * @throws GatewayError 404, 409, 503
+   */
   retire(id: string, by: string | null): Promise<ModelStatus> {
     return this.#inTurn(async () => {
       this.#serving(id);
@@ -110,7 +121,10 @@ export class ModelAdmin {
     });
   }
 
-  /** Forgets all that was learned of it up to now. @throws GatewayError 404, 503 */
+  /**
+   * Forgets everything learned about the model up to now.
+   * @throws GatewayError 404, 503
+   */
   reset(id: string, by: string | null): Promise<ModelStatus> {
     return this.#inTurn(async () => {
       if (!this.#find(id)) throw modelNotFound(id);
@@ -144,7 +158,7 @@ export class ModelAdmin {
     if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
     if (event.type === 'model_set') refuseUnusable(outcome, wasOff, event.settings);
     const stored = await eventLog.recordDurably(event).catch(() => {
-      // What a store does after a call that hung is not known.
+      // A call that hung may still take effect in the store.
       const message =
         'The event store did not confirm the change. It may still take effect: look at GET /admin/models before you try again.';
       throw new GatewayError(503, message, { code: 'store_unavailable' });
@@ -172,7 +186,7 @@ export class ModelAdmin {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => {});
     const result = await turn;
-    // What the learner says to it (a launch, a new snapshot) takes effect by way of the log as well.
+    // The events that the learner records in response (a launch, a new snapshot) also take effect through the log.
     await eventLog.flush();
     await learner.learned(Number.POSITIVE_INFINITY, IN_FORCE_WITHIN_MS);
     return result;
@@ -180,8 +194,11 @@ export class ModelAdmin {
 }
 
 /**
- * What would be left out is refused; what was left out already is no reason to refuse a change of something else.
- * @param wasOff what is off may be changed, and still be off @param settings that are changed @throws GatewayError 400
+ * Refuses a change whose settings would be left out. What was left out before is no reason to refuse a change of
+ * something else.
+ * @param wasOff the model was off before: it may be changed and stay off
+ * @param settings the settings that the change sets
+ * @throws GatewayError 400
  */
 function refuseUnusable({ state, problems, model }: ModelListing, wasOff: boolean, settings: JsonObject): void {
   const atFault = problems.find(({ leftOut }) => leftOut.some((name) => Object.hasOwn(settings, name)));

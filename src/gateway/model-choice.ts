@@ -14,10 +14,10 @@ export interface ModelChoice {
 }
 
 /**
- * Reads `model` and the weight. The weight in the model's name goes before the header, the header before the budget's,
- * that before the config's; the key's bounds clamp whichever it was.
+ * Reads `model` and the weight. The weight in the model's name takes precedence over the header, the header over the
+ * budget, and the budget over the config; the key's bounds clamp whichever applies.
  * @param weightHeader `x-mixllm-weight`, already checked to lie in 0..1
- * @param budgetWeight that the budget has come to; null without one
+ * @param budgetWeight the budget's current weight; null without a budget
  * @throws GatewayError 404 for a model that is not registered, 400 for a weight outside 0..1
  */
 export function chooseModel(
@@ -43,8 +43,8 @@ export function chooseModel(
 }
 
 /**
- * What the client's name of a model stands for. An arm's own id always means the arm, also where an admin added it later.
- * An alias of an arm that is not on offer (an admin retired it) is a name like any other.
+ * Resolves the client's name for a model. An arm's own id always means that arm, even if an admin added it later. An
+ * alias of an arm that is not on offer (an admin retired it) is treated like any other name.
  */
 function meaningOf(model: string, runtime: Runtime): string {
   const isOnOffer = (name: string) => standsForRouting(name) || armCalled(name, runtime) !== null;
@@ -58,7 +58,10 @@ function armCalled(id: string, runtime: Runtime): Arm | null {
   return runtime.arms.find((arm) => arm.id === id) ?? null;
 }
 
-/** The weight that `auto:…` names; null for plain `auto`. @param asked what the client called it */
+/**
+ * The weight that `auto:…` names; null for plain `auto`.
+ * @param asked the name that the client used
+ */
 function weightSuffix(model: string, runtime: Runtime, asked: string): number | null {
   if (model === AUTO) return null;
   const suffix = weightIn(model);
@@ -78,7 +81,11 @@ function clamp(choice: Omit<ModelChoice, 'requested'>, key: KeyLimits | null): O
   return { weight, weightFrom: 'key', ...(choice.weightFrom === 'budget' && { budgetWeight: choice.weight }) };
 }
 
-/** @param names ids from `x-mixllm-models`, or null @returns the ids that the request may use, null for all */
+/**
+ * Returns the ids that the request may use, null for all.
+ * @param names ids from `x-mixllm-models`, or null
+ * @throws GatewayError 400 for ids that are not registered
+ */
 export function allowedArms(
   names: readonly string[] | null,
   key: KeyLimits | null,

@@ -4,8 +4,9 @@ import type { ProviderAnswer } from '../providers/provider.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
- * What every reply says of itself in its headers.
- * @param arm that answered, or null when none did @param answer what its provider told, or null
+ * The headers of every reply that describe it.
+ * @param arm the arm that answered, or null when none did
+ * @param answer what its provider reported, or null
  */
 export function replyHeaders(
   requestId: string,
@@ -31,12 +32,12 @@ export function replyHeaders(
   return headers;
 }
 
-/** Field names come from the client: whatever a header cannot carry is percent-encoded. */
+/** Field names come from the client: characters that a header cannot carry are percent-encoded. */
 function headerSafe(text: string): string {
   return text.toWellFormed().replace(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent);
 }
 
-/** Plain decimals: clients parse it as a number, people read it. */
+/** Formats USD as a plain decimal: clients parse it as a number, and people read it. */
 export function formatUsd(usd: number): string {
   const digits = usd.toFixed(12);
   let end = digits.length;

@@ -5,9 +5,9 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
 const EVERY_MS = 3_600_000;
-/** Not at once: a gateway that is just starting has better things to do. */
+/** The first round waits: a gateway that has only just started has better things to do. */
 const FIRST_AFTER_MS = 60_000;
-/** Some milliseconds of the store's time, after which what waits for it has its turn. */
+/** Takes the store some milliseconds, after which other calls to it get their turn. */
 const DECISIONS_AT_ONCE = 200;
 const PAUSE_MS = 50;
 
@@ -16,23 +16,23 @@ export interface RetentionParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** Decisions are kept for so many days after the last thing that happened to them. */
+  /** Days that a decision is kept after the last event about it. */
   keepDays: number;
-  /** What is above this number is not in the learner's snapshot yet: it stays, however old. */
+  /** Events above this number are not in the learner's snapshot yet: they stay, however old. */
   savedUpTo(): number;
-  /** Time of the newest event in the log; null when it is empty. */
+  /** Time of the newest event in the log; null when the log is empty. */
   newestAt(): number | null;
 }
 
 /**
- * Deletes old decisions from the event log, every hour. What they taught is in the snapshot, and stays; a learner that
- * is folded anew has only what the log still holds.
+ * Deletes old decisions from the event log, every hour. What they taught stays in the snapshot. A learner that is
+ * folded anew has only what the log still holds.
  */
 export class Retention {
   readonly #parts: RetentionParts;
   #cancel: () => void = () => {};
   #stopped = false;
-  /** Both clocks when the last round began; null before the first. */
+  /** Both clocks at the start of the last round; null before the first. */
   #lastRound: { at: number; monotonic: number } | null = null;
 
   constructor(parts: RetentionParts) {
@@ -58,7 +58,10 @@ export class Retention {
     else await this.#prune(now - this.#parts.keepDays * DAY_MS, 0);
   }
 
-  /** @param time what is older goes @param before events of this round that are gone */
+  /**
+   * @param time what is older is deleted
+   * @param before events that this round has deleted so far
+   */
   async #prune(time: number, before: number): Promise<void> {
     const { store, metrics, log, keepDays, savedUpTo } = this.#parts;
     try {
@@ -73,8 +76,9 @@ export class Retention {
   }
 
   /**
-   * Deletion cannot be undone, so a wall clock that jumped ahead is trusted only if it is still ahead one round later. One
-   * that was ahead at the start has not jumped: there the log's own time is believed at first. Null: nothing was read yet.
+   * The time to count ages from; null while nothing has been read yet. Deletion cannot be undone, so a wall clock
+   * that jumped ahead is trusted only if it is still ahead one round later. A clock that was ahead from the start
+   * shows no jump: so in the first round no time later than the log's newest event is believed.
    */
   #now(): number | null {
     const { clock, newestAt } = this.#parts;

@@ -1,17 +1,18 @@
 import type { RetryAdvice } from '../domain/errors.ts';
 
-/** The upstream says that the same request is not to be sent to it again. */
+/** Whether the upstream says not to send it the same request again. */
 export function forbidsRetry(advice: RetryAdvice): boolean {
   return advice['x-should-retry'] === 'false';
 }
 
 /**
- * Milliseconds from now that the upstream asks to wait: `retry-after-ms`, else `retry-after` in either of its forms (seconds or
- * a date); null when it does not say. @param now milliseconds since the epoch
+ * Milliseconds from now that the upstream asks to wait: `retry-after-ms`, else `retry-after` in either of its forms
+ * (seconds or a date); null when it does not say.
+ * @param now milliseconds since the epoch
  */
 export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
   const exact = numberIn(advice['retry-after-ms']);
-  // As OpenAI's clients do: 0 says nothing.
+  // As in OpenAI's clients, 0 does not count as an answer.
   if (exact !== null && exact > 0) return exact;
   const header = advice['retry-after'] ?? '';
   if (header.trim() === '') return null;

@@ -12,7 +12,7 @@ interface Parts {
   learner: Learner;
 }
 
-/** `routing.targets.budget` as requests meet it: the weight that it has come to, and what is set aside of it. */
+/** `routing.targets.budget` on the request path: its current weight, and the USD reserved from it. */
 export class RoutingBudget {
   readonly #parts: Parts;
 
@@ -20,25 +20,28 @@ export class RoutingBudget {
     this.#parts = parts;
   }
 
-  /** What the request is predicted to cost is not there for others. @param called the arm that is asked */
+  /**
+   * Sets aside the predicted cost of the request, so that others cannot spend it.
+   * @param called the arm that is asked
+   */
   reserve(decisionId: string, { arms, choices = 1 }: Decision, called: string): void {
     const usd = (arms.find(({ arm }) => arm === called)?.costUsd ?? 0) * choices;
     this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
 
-  /** The weight now; null without a budget. */
+  /** The current weight; null without a budget. */
   weight({ budget, defaultWeight }: Pick<Runtime, 'budget' | 'defaultWeight'>): number | null {
     return budget ? weightOfNu(this.#ledger.nu(defaultWeight)) : null;
   }
 
-  /** Tells the metrics how things stand now; without a budget they have no word of one. */
+  /** Updates the budget metrics; without a budget they report none. */
   tell(runtime: Pick<Runtime, 'budget' | 'defaultWeight'>): void {
     const { budget } = runtime;
     const { metrics, clock } = this.#parts;
     const ledger = this.#ledger;
     metrics.budgetTargetUsd.reset();
     metrics.budgetSpentUsd.reset();
-    // A reset would leave it at 0, which is a weight like others.
+    // A reset would leave the gauge at 0, which is a valid weight.
     metrics.budgetWeight.remove();
     const weight = this.weight(runtime);
     if (!budget || weight === null) return;

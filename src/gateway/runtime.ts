@@ -22,35 +22,35 @@ export interface KeyLimits {
 }
 
 export interface Resilience {
-  /** Further calls to one arm after a failure that may pass. */
+  /** Retries of one arm after a failure that may pass. */
   retries: number;
-  /** Longest `retry-after` that is waited for; beyond it another arm is asked at once. */
+  /** The longest `retry-after` to wait for; beyond it another arm is asked at once. */
   maxRetryAfterMs: number;
 }
 
 /**
- * Everything that follows from the config file and changes with it, as one immutable value: a request takes the
- * value in force when it arrives and keeps it to its end.
+ * Everything that follows from the config file and changes with it, as one immutable value. A request takes the value
+ * in force when it arrives and keeps it to the end.
  */
 export interface Runtime {
   arms: readonly Arm[];
   providers: ReadonlyMap<string, Provider>;
   router: Router;
   reference: string;
-  /** Of requests that say nothing of it, unless a budget sets the weight; where a budget starts. */
+  /** The weight of requests that specify none, unless a budget sets it; a budget starts from it. */
   defaultWeight: number;
   budget: RoutingBudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
-  /** What other names of models stand for: `auto`, `auto:…` or an arm's id; `*` for all that nobody knows. */
+  /** What other names of models stand for: `auto`, `auto:…` or an arm's id. The name `*` covers all unknown ones. */
   aliases: ReadonlyMap<string, string>;
   resilience: Resilience;
-  /** Of conversations that the client names by `x-session-id`, and of those that are recognised by their messages. */
+  /** `named`: conversations that the client names by `x-session-id`. `recognised`: those known by their messages. */
   stickiness: { named: Stickiness; recognised: Stickiness };
   asking: AskingRates;
   implicit: ImplicitSettings;
 }
 
-/** Whether the same upstream stands behind the arm now as did before: model, provider, and the provider's settings. */
+/** Whether the arm has the same upstream now as before: the same model, provider and provider settings. */
 export function isSameUpstream(arm: Arm, before: Runtime, now: Runtime): boolean {
   if (before === now) return true;
   const isSameArm = (other: Arm) => other.id === arm.id && upstreamOf(other) === upstreamOf(arm);

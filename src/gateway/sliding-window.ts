@@ -1,17 +1,21 @@
 const SECOND_MS = 1000;
-/** The seconds of the last minute, and the one that runs. */
+/** The seconds of the last minute, and the current one. */
 const SLOTS = 61;
 
 /**
- * Amounts (requests, tokens) of the last minute, kept by the second. A second counts until its last instant is a
- * minute old, so never is more than the limit taken in any 60 seconds; a token bucket would let twice of it through.
+ * Amounts (requests, tokens) of the last minute, counted per second. A second counts until its last instant is a
+ * minute old, so no 60 seconds ever take more than the limit; a token bucket would let through twice as much.
  */
 export class SlidingWindow {
   readonly #amounts = new Float64Array(SLOTS);
-  /** Which second each slot stands for. */
+  /** The second that each slot stands for. */
   readonly #seconds = new Float64Array(SLOTS).fill(Number.NEGATIVE_INFINITY);
 
-  /** @param now monotonic milliseconds @returns the second that it was written to, for `adjust` */
+  /**
+   * Adds an amount.
+   * @param now monotonic milliseconds
+   * @returns the second that the amount was added to, for `adjust`
+   */
   add(amount: number, now: number): number {
     const second = Math.floor(now / SECOND_MS);
     const slot = second % SLOTS;
@@ -21,7 +25,7 @@ export class SlidingWindow {
     return second;
   }
 
-  /** Corrects what was added in a second; nothing, when that is no longer in the window. */
+  /** Corrects an amount that was added in the given second. Does nothing once that second has left the window. */
   adjust(second: number, difference: number): void {
     const slot = second % SLOTS;
     if (this.#seconds[slot] === second) this.#amounts[slot] += difference;
@@ -34,7 +38,7 @@ export class SlidingWindow {
     return used;
   }
 
-  /** Milliseconds until `room` is free under the limit; 0 when it is now, and until the window is empty at the most. */
+  /** Milliseconds until `room` is free under the limit: 0 when it is free now, at most until the window is empty. */
   waitFor(room: number, limit: number, now: number): number {
     const last = Math.floor(now / SECOND_MS);
     let used = this.used(now);
@@ -48,7 +52,7 @@ export class SlidingWindow {
     return wait;
   }
 
-  /** Milliseconds until nothing of the window is left. */
+  /** Milliseconds until the window is empty. */
   emptyIn(now: number): number {
     return this.waitFor(Number.POSITIVE_INFINITY, 0, now);
   }

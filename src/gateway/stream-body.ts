@@ -10,12 +10,12 @@ import type { OpenedStream } from './open-stream.ts';
 /** How long a connection may stay open after [DONE]. */
 const LINGER_MS = 1000;
 const EVENT_END = new TextEncoder().encode('\n\n');
-/** What names a kind of error and is no sentence. */
+/** Matches an error's type or code, but no sentence. */
 const NAME = /^[\w.-]{1,64}$/;
 
 /**
- * The bytes of a streamed answer, and what becomes of it: whole, broken off, or left by the client.
- * @param request whose client may leave
+ * Yields the bytes of a streamed answer and records its end: whole, broken off, or left by the client.
+ * @param request the request, with the signal that its client has left
  */
 export async function* streamBody(
   { clientGone, requestId }: { clientGone: AbortSignal; requestId: string },
@@ -26,8 +26,8 @@ export async function* streamBody(
   const { deadline } = opened;
   let outcome: 'ok' | 'aborted' = 'aborted';
   let sent: Uint8Array = EVENT_END;
-  // A client that does not read suspends this generator; the arm's place in the queue must not wait for it.
-  // Nor may the arm's breaker hold it against the arm.
+  // A client that does not read suspends this generator. The arm's place in the queue must not wait for it, and the
+  // arm's breaker must not count it against the arm.
   deadline.expired.addEventListener('abort', () =>
     exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : deadline.expired.reason.failure),
   );
@@ -35,8 +35,8 @@ export async function* streamBody(
     for await (const piece of joined(opened.value)) {
       if (piece.content) exchange.firstToken();
       exchange.received(piece);
-      // The answer is complete at [DONE]: clients leave there, and what the connection does later is no matter.
-      // Read on for a moment all the same, so that it can be used again; nothing else is to wait for that.
+      // The answer is complete at [DONE]: clients leave there, and it does not matter what the connection does later.
+      // Read on for a moment all the same, so that the connection can be reused; nothing else may wait for that.
       if (piece.done) {
         outcome = 'ok';
         exchange.finish('ok', 200);
@@ -52,7 +52,7 @@ export async function* streamBody(
     outcome = 'ok';
   } catch (error) {
     if (clientGone.aborted || outcome === 'ok') return;
-    // Never a clean end after half an answer: the event makes the client library throw.
+    // Half an answer must never end cleanly: the error event makes the client library throw.
     const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
     log.warn({ requestId, model: opened.arm.id, reason: reasonForLog(failure) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
@@ -62,17 +62,17 @@ export async function* streamBody(
   } finally {
     deadline.stop();
     exchange.finish(outcome, outcome === 'ok' ? 200 : null);
-    // Harmless after the end; before it, this closes the upstream's connection.
+    // Has no effect after the end; before it, this closes the upstream's connection.
     deadline.limit.abort(new Error('The answer is no longer read.'));
   }
 }
 
-/** An upstream that breaks off may have sent its last event without the blank line that ends it. */
+/** Whether the last event is complete: an upstream that breaks off may have sent it without its final blank line. */
 function endsEvent(bytes: Uint8Array): boolean {
   return /(\n|\r|\r\n)\1$/.test(Buffer.from(bytes.subarray(-4)).toString('latin1'));
 }
 
-/** An upstream's own message may quote the prompt, which no log may hold: of its error only the type and code are named. */
+/** For a quoted error, only its type and code: an upstream's message may quote the prompt, which no log may hold. */
 function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   if (!isQuoted) return message;
   const { type, code } = (JSON.parse(body).error ?? {}) as { type?: unknown; code?: unknown };
@@ -80,7 +80,7 @@ function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   return ['The upstream reported an error', ...names].join(': ');
 }
 
-/** By hand: passing pieces on through one more generator costs each of them several promises. */
+/** By hand: passing the pieces through one more generator costs several promises for each. */
 function joined({ head, rest }: OpenedStream): AsyncIterable<StreamPiece> {
   let taken = 0;
   const pieces: AsyncIterator<StreamPiece> = {

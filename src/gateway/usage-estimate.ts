@@ -1,20 +1,20 @@
 import type { Usage } from '../domain/chat.ts';
 
-/** What is known of an answer whose upstream did not tell, or not to the end, what it used. */
+/** What is known about an answer whose upstream did not report its usage, or not up to the end. */
 export interface UsageEvidence {
-  /** What the upstream told so far; null when nothing. */
+  /** What the upstream has reported so far; null when nothing. */
   reported: Usage | null;
-  /** Tokens that the input was taken to need when the decision was made. */
+  /** Input tokens as estimated when the decision was made. */
   inputTokens: number;
-  /** UTF-8 bytes of what came of the answer. */
+  /** UTF-8 bytes of the part of the answer that arrived. */
   generatedBytes: number;
-  /** The arm's own ratio. */
+  /** The ratio learned for the arm. */
   tokensPerByte: number;
 }
 
 /**
  * The least that an answer used, so that its cost is not lost: the input, and as many output tokens as its text is
- * long. Reported figures go before estimated ones where they are higher; counts of a stream only ever rise.
+ * long. Where the reported output is higher, it replaces the estimate: the counts of a stream only ever rise.
  */
 export function estimateUsage({ reported, inputTokens, generatedBytes, tokensPerByte }: UsageEvidence): Usage {
   const outputTokens = Math.ceil(generatedBytes * tokensPerByte);

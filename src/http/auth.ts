@@ -9,15 +9,15 @@ export interface HashedKey {
   limits: KeyLimits;
 }
 
-/** Keys are kept as hashes only, so that no dump of the process or its log can show one. */
+/** Keys are kept only as hashes, so that no dump of the process or its log can reveal one. */
 export function hashKey(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
 /**
- * The key that a request came with; null where the gateway asks for none.
- * @param corsOrigins whose pages may use a gateway without keys, whatever name they call it by
- * @throws GatewayError 401, or 403 for a page that was made to look like one of this machine's
+ * Returns the key that a request came with; null where the gateway requires none.
+ * @param corsOrigins origins whose pages may use a gateway without keys, whatever host name they call it by
+ * @throws GatewayError 401, or 403 for a page that poses as one of this machine's
  */
 export function authenticate(
   request: FastifyRequest,
@@ -33,18 +33,19 @@ export function authenticate(
     throw unauthorized('No API key was given. Send one of the gateway\'s keys as "Authorization: Bearer …".');
   }
   const hash = hashKey(match[1]);
-  // Every key is compared, in constant time: neither the bytes nor the place of a match shows in the duration.
+  // Every key is compared, in constant time: the duration reveals neither the bytes nor the position of a match.
   const found = keys.filter((key) => timingSafeEqual(key.hash, hash))[0];
   if (!found) throw unauthorized('The API key is not one of this gateway.');
   return found.limits;
 }
 
 /**
- * Who may change the models, and read /metrics where that needs a key: keys with the role `admin`. A gateway on
- * loopback without any keys also accepts requests from this machine. Not one with keys: it may stand behind a proxy on
- * this machine that sends no forwarding headers, and strangers would be admins. (/metrics on loopback takes that risk.)
+ * Returns the key of a request that may change the models, or read /metrics where that needs a key: a key with the
+ * role `admin`. A gateway on loopback without any keys also accepts requests from this machine. A gateway with keys
+ * does not: it may be behind a proxy on this machine that sends no forwarding headers, and strangers would be admins.
+ * (/metrics on loopback takes that risk.)
  * @param exposed the gateway listens beyond loopback
- * @throws GatewayError 401 without a key, 403 with one that is no admin's
+ * @throws GatewayError 401 without a key, 403 with one that is not an admin's
  */
 export function authenticateAdmin(
   request: FastifyRequest,
@@ -61,8 +62,9 @@ export function authenticateAdmin(
 }
 
 /**
- * Whether a program on this machine asks, as far as the headers tell. Not a proxy here, which forwards strangers'
- * requests, and not a web page open in a browser here; a page that uses DNS rebinding shows by its host name.
+ * Whether the request comes from a program on this machine, as far as the headers tell: not from a proxy here that
+ * forwards strangers' requests, and not from a web page open in a browser here. A page that uses DNS rebinding is
+ * recognised by its host name.
  */
 export function isFromThisMachine({ headers }: FastifyRequest): boolean {
   const forwarded = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
@@ -72,9 +74,10 @@ export function isFromThisMachine({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Any page may have its own name lead to this machine (DNS rebinding): its browser then takes the gateway for the page's
- * own server, and the page could spend the operator's money and read the answers. Clients that are no pages tell neither
- * origin nor referrer; a page may hide what it is: Firefox then says `null`, and of a GET a browser may tell neither.
+ * Refuses pages that use DNS rebinding. Any page can make its own host name lead to this machine: the browser then
+ * takes the gateway for the page's own server, and the page could spend the operator's money and read the answers.
+ * Clients that are not pages send neither origin nor referrer. A page can hide its origin: Firefox then sends `null`,
+ * and for a GET a browser may send neither header.
  * @throws GatewayError 403
  */
 function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
@@ -87,7 +90,7 @@ function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string
   );
 }
 
-/** Browsers have names below `localhost` lead to this machine alone. */
+/** Browsers resolve names below `localhost` to this machine only. */
 function isOwnName(host: string): boolean {
   const name = host.toLowerCase();
   return isLoopback(name) || name.endsWith('.localhost');
@@ -101,7 +104,7 @@ function hostName({ host }: FastifyRequest['headers']): string {
   return (host ?? '').replace(/:\d+$/, '');
 }
 
-/** Older browsers tell where a page is from in `origin` alone, which is `null` for a page that hides it. */
+/** Older browsers reveal where a page comes from only in `origin`, which is `null` for a page that hides it. */
 function isOwnOrigin({ origin, host }: FastifyRequest['headers']): boolean {
   return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 }

@@ -4,41 +4,48 @@ import type { Metrics } from '../gateway/metrics.ts';
 import type { Clock } from '../util/clock.ts';
 import { LogThrottle } from '../util/log-throttle.ts';
 
-/** The code of the refusal, by which it is known again. */
+/** The error code that identifies the refusal. */
 export const OVERLOADED = 'overloaded';
 
 /** Bodies up to this size are small: long conversations are, images and files are not. */
 const SMALL_BYTES = 64 * 1024;
-/** Part of the memory that large ones may take: small ones get through while they are refused. */
+/** Part of the memory that large bodies may take, so that small ones still get through when large ones cannot. */
 const LARGE_PART = 3 / 4;
-/** What one of several keys may always take of what there is, and up to which use of it more than that. */
+/**
+ * With several keys: the part of the memory that each may always take, and the total use up to which it may exceed
+ * it.
+ */
 const SHARE = { own: 1 / 2, while: 3 / 4 };
 /** Answers take seconds, and then there is room again. */
 const RETRY_AFTER_S = 5;
 
 export interface BodyMemoryParts {
-  /** That the bodies of all requests under way may take together. */
+  /** The most that the bodies of all running requests may take together. */
   limitBytes: number;
-  /** Whether several keys are to share it. */
+  /** Whether several keys share the memory. */
   isShared(): boolean;
   metrics: Metrics;
   log: Logger;
   clock: Clock;
 }
 
-/** What one request's body takes of the memory, until it is given back. */
+/** The memory that one request's body takes, until it is released. */
 export interface HeldBody {
-  /** The body is so large, or grows to that. @throws GatewayError 503 when there is no room; what it had it keeps */
+  /**
+   * Sets or raises the body's size.
+   * @throws GatewayError 503 when there is no room; the body keeps what it had
+   */
   resize(bytes: number): void;
-  /** Whatever comes later changes nothing. */
+  /** Releases the memory. Later calls change nothing. */
   release(): void;
 }
 
 /**
- * Bounds what the bodies of all requests under way take together. A body is held several times over till its answer
- * ends, as text, as value and as what goes upstream: without a bound a hundred large ones end the process.
+ * Limits the memory that the bodies of all running requests take together. Until its answer ends, a body is held
+ * several times: as text, as a value, and as what goes upstream. Without a limit a hundred large bodies would end the
+ * process.
  *
- * Where there are several keys, none shuts the others out. One large body is let through however little memory there is.
+ * With several keys, none can shut the others out. One large body is let through however little memory there is.
  */
 export class BodyMemory {
   readonly #parts: BodyMemoryParts;
@@ -53,7 +60,10 @@ export class BodyMemory {
     this.#throttle = new LogThrottle(parts.clock);
   }
 
-  /** Nothing at first. @param key its name; null where none is asked for */
+  /**
+   * Starts to hold a request's body, at size 0.
+   * @param key the key's name; null where none is required
+   */
   hold(key: string | null): HeldBody {
     let held = 0;
     let isReleased = false;
@@ -79,10 +89,10 @@ export class BodyMemory {
   #fits(key: string | null, bytes: number, held: number): boolean {
     const isShared = this.#parts.isShared();
     const large = largePartOf(bytes);
-    // No other large one is under way.
+    // No other large body is being held.
     if (large > 0 && this.#large.used === largePartOf(held)) return true;
     const fitsLarge = large === 0 || this.#large.fits(key, large - largePartOf(held), isShared);
-    // A large one that was let through beyond its part takes none of what is kept for small ones.
+    // A large body that was let through beyond its part must not take the memory kept for small ones.
     return fitsLarge && this.#all.fits(key, bytes - held - this.#large.excess, isShared);
   }
 
@@ -115,12 +125,15 @@ class Room {
     this.#limit = limit;
   }
 
-  /** Bytes that are used beyond the limit. */
+  /** Bytes in use beyond the limit. */
   get excess(): number {
     return Math.max(0, this.used - this.#limit);
   }
 
-  /** @param more bytes @param isShared several keys may want some of it */
+  /**
+   * @param more additional bytes
+   * @param isShared several keys may want some of the memory
+   */
   fits(key: string | null, more: number, isShared: boolean): boolean {
     const used = this.used + more;
     if (used > this.#limit) return false;
@@ -128,11 +141,11 @@ class Room {
     return !isShared || own <= SHARE.own * this.#limit || used <= SHARE.while * this.#limit;
   }
 
-  /** @param more bytes; negative ones are given back */
+  /** @param more additional bytes; negative to give bytes back */
   add(key: string | null, more: number): void {
     this.used += more;
     const own = (this.#usedBy.get(key) ?? 0) + more;
-    // Keys come and go with the config.
+    // Keys come and go with the config, so an entry must not outlive its bytes.
     if (own > 0) this.#usedBy.set(key, own);
     else this.#usedBy.delete(key);
   }

@@ -5,16 +5,16 @@ import type { ChatInput } from '../gateway/chat-input.ts';
 import { membersOf } from '../util/json-edit.ts';
 import type { JsonDocument } from './json-body.ts';
 
-/** Upper bounds of the fields from which the worst case of a request's cost is computed. */
+/** Upper limits of the fields that determine the worst-case cost of a request. */
 const MAX_TOKENS = 1_000_000_000;
 const MAX_CHOICES = 128;
-/** The name goes into the log as the client wrote it, where an alias takes any. An id has 128 characters at most. */
+/** When an alias accepts any name, the log holds the name as the client wrote it. Ids have at most 128 characters. */
 const MAX_MODEL_CHARACTERS = 512;
 
-/** Fields that limits of keys, and routing, rest on. */
+/** Fields that the keys' limits and routing depend on. */
 const READ_FIELDS = new Set(['model', 'messages', 'stream', 'n', 'max_tokens', 'max_completion_tokens']);
 
-/** A chat request as the use case wants it. Checks what the gateway reads and lets everything else pass. */
+/** Makes the use case's input. Validates the fields that the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
   if (!request.body) throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
   const { text, value, receivedAt } = request.body as JsonDocument;
@@ -55,8 +55,8 @@ function chatBody(value: unknown, text: string): ChatBody {
 }
 
 /**
- * Servers in Go (Ollama, LocalAI) read `Model` as `model`, and the last of both counts: a key could so have any model of
- * theirs. By upper case first, for Go takes a long s for an s.
+ * Servers in Go (Ollama, LocalAI) read `Model` as `model` and use whichever comes last, so a key could get any of
+ * their models. Names are put in upper case first, because Go also accepts a long s as an s.
  */
 function checkNames(body: JsonObject): void {
   for (const name of Object.keys(body)) {
@@ -66,7 +66,9 @@ function checkNames(body: JsonObject): void {
   }
 }
 
-/** What is checked is the last of several, but the upstream gets the text, and some parsers take the first. */
+/**
+ * The checks see the last of several fields with one name. The upstream gets the text; some parsers take the first.
+ */
 function checkRepeated(text: string): void {
   const seen = new Set<string>();
   for (const { name } of membersOf(text)) {
@@ -77,7 +79,7 @@ function checkRepeated(text: string): void {
 
 function checkNumbers(body: JsonObject): void {
   for (const [name, number] of Object.entries(body)) {
-    // 1e999 is JSON, but no number: what reads it as infinity must not be the one to find out.
+    // 1e999 is valid JSON but not a number: it must be refused before anything computes with Infinity.
     if (typeof number === 'number' && !Number.isFinite(number)) throw invalidRequest(`"${name}" is too large.`, name);
   }
   for (const [name, most] of [
@@ -122,7 +124,7 @@ function flagHeader(value: string | string[] | undefined): boolean {
   return value !== undefined && !['', '0', 'false', 'no', 'off'].includes(String(value).trim().toLowerCase());
 }
 
-/** Aborted when the connection closes before the answer is through. */
+/** Aborted when the connection closes before the whole answer is sent. */
 function clientGone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {

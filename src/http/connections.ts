@@ -3,16 +3,16 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../util/clock.ts';
 
-/** libuv accepts one connection per turn of the event loop: after so many turns without one, none waits any more. */
+/** libuv accepts one connection per turn of the event loop: after this many turns without one, none is waiting. */
 const QUIET_TURNS = 5;
-/** A request follows its connection at once; what has sent nothing by then was opened in advance, or is a probe. */
+/** A request follows its connection at once. A connection without one by then was opened early, or is a probe. */
 const UNUSED_AFTER_MS = 1000;
 
-/** What Node's server does not tell of its connections, for a shutdown that loses no request. */
+/** Tracks what Node's server does not reveal about its connections, so that a shutdown loses no request. */
 export class Connections {
   readonly #server: Server;
   readonly #clock: Clock;
-  /** Connections on which no request has come, with the monotonic time at which they were opened. */
+  /** Connections on which no request has come, with the monotonic time when each was opened. */
   readonly #unused = new Map<Socket, number>();
   #accepted = 0;
 
@@ -28,8 +28,9 @@ export class Connections {
   }
 
   /**
-   * Resolves when the operating system's queue of connections is empty: those that are in it when the port closes are
-   * reset, with the requests that their clients have sent already. @param limitMs it resolves then in any case
+   * Resolves when the operating system's queue of connections is empty. Connections still in it when the port closes
+   * are reset, and the requests that their clients have already sent are lost.
+   * @param limitMs time after which it resolves in any case
    */
   async acceptWaiting(limitMs: number): Promise<void> {
     const end = this.#clock.monotonic() + limitMs;
@@ -40,7 +41,7 @@ export class Connections {
     }
   }
 
-  /** Closes those that no request is on its way over. Node's own does not know the ones that were never used. */
+  /** Closes connections that carry no request. Node's own method misses those that were never used. */
   closeIdle(): void {
     this.#server.closeIdleConnections();
     const before = this.#clock.monotonic() - UNUSED_AFTER_MS;

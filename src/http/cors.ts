@@ -2,10 +2,10 @@ import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { RETRY_HEADERS } from '../domain/errors.ts';
 
-/** What a page may read of an answer, besides its body. */
+/** What a page may read of an answer in addition to its body. */
 const EXPOSED_HEADERS = [
   'x-request-id',
-  // The last tells OpenAI's client what no trying again helps.
+  // The last of these tells OpenAI's client when a retry is no use.
   ...RETRY_HEADERS,
   ...['limit', 'remaining', 'reset'].flatMap((kind) => [`x-ratelimit-${kind}-requests`, `x-ratelimit-${kind}-tokens`]),
   ...[
@@ -20,13 +20,14 @@ const EXPOSED_HEADERS = [
     'upstream-request-id',
   ].map((name) => `x-mixllm-${name}`),
 ];
-/** Browsers ask again after that time. */
+/** Browsers repeat the preflight after this time. */
 const REMEMBERED_S = 600;
 const CLIENT_ROUTES = /^\/(v1|feedback)(\/|\?|$)/;
 
 /**
- * Lets web pages of these origins use what clients use, and never what admins do. To be registered before keys are asked
- * for: a browser's preflight has none. @param origins as browsers tell them, or `*`
+ * Lets web pages of these origins use the client routes, and never the admin routes. Must be registered before keys
+ * are checked, because a browser's preflight has none.
+ * @param origins as browsers send them, or `*`
  */
 export async function registerCors(server: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;

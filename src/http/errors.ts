@@ -5,20 +5,20 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 import { OVERLOADED } from './body-memory.ts';
 
-/** What curl sends without a header is a form. */
+/** Without the header, curl labels what it sends as a form. */
 const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: application/json".';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
-/** Every answer that is no success, in OpenAI's shape: refusals, what the parser refuses, and our own faults. */
+/** Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's faults. */
 export function registerErrorHandlers(server: FastifyInstance): void {
   server.setErrorHandler(answerError);
 }
 
-/** 404 for an unknown path, 405 for a known one that does not take this method. */
+/** 404 for an unknown path, 405 for a known path that does not accept this method. */
 export function notFound(server: FastifyInstance, { method, url }: FastifyRequest): GatewayError {
   const path = url.split('?')[0];
-  // Fastify takes it for a route's pattern, in which a star, a colon and brackets mean something or are a mistake.
+  // Fastify reads the path as a route pattern, in which a star, a colon and brackets have a meaning or are a mistake.
   const isPlain = /^[\w./-]+$/.test(path);
   const allowed = METHODS.filter((other) => isPlain && server.hasRoute({ url: path, method: other }));
   if (allowed.length === 0) {
@@ -35,7 +35,7 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
     else send(reply, error);
     return;
   }
-  // Recorded as aborted by the use case; this status, nginx's, is seen by no one.
+  // The use case records it as aborted; nobody sees this status, which is nginx's.
   if (error instanceof ClientGoneError) {
     void reply.code(499).send();
     return;
@@ -59,8 +59,9 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
 }
 
 /**
- * A connection that closes under a client which still sends shows it no answer. Where it may stay open, Node reads the
- * rest and drops it; where the client wants it closed, the answer waits for the rest. The time for uploads bounds both.
+ * If the connection closed while the client is still sending, the client would not see the answer. If the connection
+ * may stay open, Node reads the rest and drops it; if the client wants it closed, the answer waits for the rest. The
+ * upload timeout bounds both.
  */
 function afterUpload({ raw }: FastifyRequest, reply: FastifyReply, answer: () => void): void {
   void reply.removeHeader('connection');
@@ -83,7 +84,7 @@ function codeOf(error: FastifyError | Error): string {
   return 'invalid_request';
 }
 
-/** `Expect` with anything but 100-continue; Node itself would answer without a body. */
+/** Answers an `Expect` header other than 100-continue; Node itself would answer without a body. */
 export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const body = openAIError('The request expects something that this server does not know.', {
     type: 'invalid_request_error',
@@ -93,9 +94,9 @@ export function answerExpectation(_request: IncomingMessage, response: ServerRes
   response.end(JSON.stringify(body));
 }
 
-/** What Node's HTTP parser refuses never reaches a route; it is answered on the bare socket. */
+/** Requests that Node's HTTP parser refuses never reach a route; they are answered on the bare socket. */
 export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
-  // An answer that has begun must not have another written into it.
+  // A second answer must not be written into one that has begun.
   const { _httpMessage: answering } = socket as Socket & { _httpMessage?: { headersSent: boolean } };
   if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
     socket.destroy();

@@ -6,27 +6,27 @@ import { REQUEST_LIMITS, valuesIn } from '../util/json-limits.ts';
 import type { HeldBody } from './body-memory.ts';
 
 /**
- * What a parsed value takes beyond its text, in bytes of a body: three characters of text make an empty object of 64 bytes,
- * and other bytes are held some four times over.
+ * What a parsed value takes beyond its text, in bytes of a body: an empty object takes three characters of text and
+ * 64 bytes of memory, and every other byte of a body is held about four times.
  */
 const VALUE_BYTES = 16;
 
-/** A request body: its text as received, and what it says. */
+/** A request body: its text as received, and the parsed value. */
 export interface JsonDocument {
   text: string;
   value: unknown;
-  /** Monotonic milliseconds at which the last byte was there: what came before is the client's time. */
+  /** Monotonic milliseconds when the last byte arrived: the time before that is the client's. */
   receivedAt: number;
 }
 
 /**
- * JSON bodies are kept as text beside their value, because the text is what goes upstream. Invalid UTF-8 is refused
- * rather than replaced: a prompt must not be changed on its way.
+ * Keeps JSON bodies as text alongside their value, because the text is what goes upstream. Invalid UTF-8 is refused
+ * rather than replaced: a prompt must not change on its way.
  */
 export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
   server.removeAllContentTypeParsers();
   const take = async (request: FastifyRequest, body: Buffer): Promise<JsonDocument> =>
-    // No DELETE here has a body, but some clients name its type all the same.
+    // No DELETE here has a body, but some clients send a content type anyway.
     request.method === 'DELETE'
       ? { text: '', value: null, receivedAt: clock.monotonic() }
       : parseJson(plain(request, body), request.heldBody, clock.monotonic());

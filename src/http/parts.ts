@@ -9,31 +9,31 @@ import type { Clock } from '../util/clock.ts';
 import type { HashedKey } from './auth.ts';
 import type { BodyMemory } from './body-memory.ts';
 
-/** What the routes are made of. */
+/** What the routes depend on. */
 export interface ServerParts {
   chat: Chat;
   feedback: Feedback;
   metrics: Metrics;
   keyLimiter: KeyLimiter;
   models: ModelAdmin;
-  /** The runtime and the keys in force. */
+  /** The runtime in force, then the keys in force. */
   runtime(): Runtime;
   keys(): readonly HashedKey[];
   /** Why the gateway is not ready for traffic; null when it is. */
   notReady(): string | null;
-  /** The gateway can be reached from other machines. */
+  /** Other machines can reach the gateway. */
   exposed: boolean;
   clock: Clock;
   log: FastifyBaseLogger;
   maxBodyBytes: number;
   bodyMemory: BodyMemory;
-  /** Whose web pages may use the gateway from a browser; `*` for all. */
+  /** Origins whose web pages may use the gateway from a browser; `*` for all. */
   corsOrigins: readonly string[];
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The gateway key that the request came with; null where none is asked for. */
+    /** The gateway key that the request came with; null where none is required. */
     gatewayKey: KeyLimits | null;
   }
 }

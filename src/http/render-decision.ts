@@ -3,7 +3,7 @@ import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../d
 import { inclusionWeight, isAsked } from '../domain/selection.ts';
 import { rounded } from './rounded.ts';
 
-/** A decision as JSON for people and programs: what was predicted, what was chosen, and what would change it. */
+/** Renders a decision as JSON for people and programs: what was predicted and chosen, and what would change it. */
 export function renderDecision(decision: Decision) {
   return {
     object: 'mixllm.decision',
@@ -32,7 +32,7 @@ export function renderDecision(decision: Decision) {
       feature_map: decision.featureMap,
     },
     runner_up: decision.runnerUp && { model: decision.runnerUp.arm, score: decision.runnerUp.score },
-    // With more weight on quality than `above`, or less than `below`, another model would have been best.
+    // With a weight above `above` or below `below`, another model would have been best.
     flip_weight: { below: renderFlip(decision.flipBelow), above: renderFlip(decision.flipAbove) },
     models: decision.arms.map(renderArm),
   };
@@ -57,7 +57,7 @@ function renderArm(arm: ArmExplanation) {
     cached_tokens: arm.cachedTokens ?? 0,
     output_tokens: arm.outputTokens,
     cost_usd: arm.costUsd,
-    // Only where the key has a budget.
+    // Present only when the key has a budget.
     worst_case_cost_usd: arm.worstCaseUsd,
     launch: arm.launch ? `new, ${arm.launch.tries} of ${arm.launch.of}` : null,
     expected_wait_s: arm.waitS,
@@ -67,7 +67,7 @@ function renderArm(arm: ArmExplanation) {
   };
 }
 
-/** Everything that is known of one decision: how it was made, how it went, how it was rated. */
+/** Renders everything known about a decision: how it was made, how it went, and how it was rated. */
 export function renderDecisionRecord(events: readonly StoredEvent[], activeRatings: readonly RatedEvent[]) {
   const decided = events.find((event): event is StoredEvent<DecidedEvent> => event.type === 'decided');
   const completed = events.find((event): event is StoredEvent<CompletedEvent> => event.type === 'completed');
@@ -91,9 +91,9 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       source: rating.source,
       comment: rating.comment,
       created: Math.floor(rating.time / 1000),
-      // Of an audited answer: the inverse of the share that is audited.
+      // For an audited answer: the inverse of the share that is audited.
       inclusion_weight: decided ? inclusionWeight(decided.decision.ask) : null,
-      // False once withdrawn or replaced by a later rating of the same source.
+      // False once withdrawn or replaced by a later rating from the same source.
       active: active.has(rating.feedbackId),
     })),
   };
@@ -123,7 +123,7 @@ function renderOutcome(completed: CompletedEvent) {
       model: arm,
       result,
       status,
-      // Absent in JSON where it is undefined.
+      // JSON omits it when undefined.
       code,
       duration_ms: durationMs,
     })),

@@ -14,29 +14,29 @@ import { feedbackRoutes } from './routes/feedback.ts';
 import { healthRoutes } from './routes/health.ts';
 import { modelRoutes } from './routes/models.ts';
 
-/** A request must have arrived by then; the answer may take as long as it likes. */
+/** A request must have arrived within this time; the answer may take as long as it likes. */
 const UPLOAD_TIMEOUT_MS = 300_000;
-/** And its headers by then: connections that trickle them in are not to pile up. */
+/** Headers must have arrived within this time, so that connections that trickle them in do not pile up. */
 const HEADERS_TIMEOUT_MS = 20_000;
 
-/** The HTTP face of the gateway. Does not listen yet: tests may inject, `app` listens. */
+/** Builds the gateway's HTTP server. It does not listen yet: tests may inject requests, and `app` listens. */
 export function buildServer(parts: ServerParts): FastifyInstance {
   const server = Fastify({
     loggerInstance: parts.log,
-    // Hardly a request logs anything here, and a logger for each would be made all the same.
+    // Almost no request logs anything here, but Fastify would make a logger for each.
     childLoggerFactory: (logger) => logger,
     bodyLimit: parts.maxBodyBytes,
-    // A chat request is logged once, with its outcome, by the use case.
+    // The use case logs each chat request once, with its outcome.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     clientErrorHandler: answerParserError,
     // At shutdown idle connections close at once, and running streams get the time that `app` allows.
     forceCloseConnections: 'idle',
-    // Requests on connections that were open before are served to the end.
+    // Requests on connections that were already open are served to the end.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => answerError(error, request, reply),
     requestTimeout: UPLOAD_TIMEOUT_MS,
-    // A request without a host is refused below: Node's own answer to it has no body.
+    // A request without a host is refused below, because Node's own answer to it has no body.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000, requireHostHeader: false },
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
@@ -52,11 +52,11 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     }
     // A pooled client must not send its next request into a closing connection.
     if (parts.notReady() !== null) void reply.header('connection', 'close');
-    // Before the body is read: Fastify would keep it in memory first, and nobody has been asked for a key here.
+    // Before the body is read: Fastify would first keep it in memory, and no key has been checked here.
     if (request.is404) throw notFound(server, request);
   });
   server.addHook('onRequest', prepareRequest);
-  // Preflights that no origin may make come this way, from the CORS plugin.
+  // Preflights for which no origin is allowed come here from the CORS plugin.
   server.setNotFoundHandler((request) => {
     throw notFound(server, request);
   });
@@ -81,7 +81,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   return server;
 }
 
-/** The client's own id where it is fit for headers and logs, so that its traces join ours. */
+/** The client's own id if it is safe for headers and logs, so that its traces join the gateway's. */
 function requestId(header: string | string[] | undefined): string {
   return typeof header === 'string' && /^[\x21-\x7e]{1,128}$/.test(header) ? header : newId('req');
 }

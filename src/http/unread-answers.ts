@@ -6,13 +6,13 @@ import { LogThrottle } from '../util/log-throttle.ts';
 
 const LOOK_EVERY_MS = 5000;
 /**
- * Looks in a row, ten minutes: a client that took nothing of its answer meanwhile does not want it. Not less, for Linux tells
- * only when a third of a buffer of some MB is free again, so of one that reads 2 KB a second but every ten minutes. Counted in
- * looks, for a process that stood still itself has seen none.
+ * Checks in a row, ten minutes in all, after which a client that took none of its answer does not want it. Not fewer:
+ * Linux reports progress only once a third of a buffer of several MB is free again, for a client that reads 2 KB a
+ * second only every ten minutes. Counted in checks, because a process that itself stood still has made none.
  */
 const PATIENCE_LOOKS = 120;
 
-/** How much of an answer had gone out, and how often that was seen again. */
+/** How much of an answer had gone out, and how many checks in a row found the same. */
 interface Standstill {
   written: number;
   waiting: number;
@@ -20,8 +20,8 @@ interface Standstill {
 }
 
 /**
- * Closes connections whose client does not read: an answer waits for it in memory, and there may be many. Looked at from
- * time to time, so that it costs requests nothing.
+ * Closes connections whose client does not read: each answer waits for it in memory, and there may be many. Checked
+ * from time to time, so that it costs requests nothing.
  */
 export class UnreadAnswers {
   readonly #clock: Clock;
@@ -41,7 +41,7 @@ export class UnreadAnswers {
     });
   }
 
-  /** As long as there are connections. */
+  /** Keeps checking as long as there are connections. */
   #watch(): void {
     this.#isWatching = this.#open.size > 0;
     if (!this.#isWatching) return;
@@ -70,8 +70,8 @@ export class UnreadAnswers {
 }
 
 /**
- * Bytes that the operating system has not taken yet. Not `writableLength`, which counts a large answer whole until the
- * last byte of it is gone, however fast its client reads.
+ * Bytes that the operating system has not accepted yet. Not `writableLength`, which counts all of a large answer
+ * until its last byte is gone, however fast its client reads.
  */
 function bytesWaiting(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { _handle?: { writeQueueSize?: number } | null };

@@ -3,33 +3,33 @@ import type { RequestProfile } from '../domain/context.ts';
 import type { GatewayError } from '../domain/errors.ts';
 import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
 
-/** What a request may cost its key at the most. */
+/** Limits what a request may cost its key. */
 export interface KeyBudget {
   leftUsd: number;
-  /** Answers asked for at once (`n`). */
+  /** The number of answers asked for at once (`n`). */
   choices: number;
-  /** UTF-8 bytes of what the body holds beside texts and attachments: some servers make tokens of it, too. */
+  /** UTF-8 bytes of the body other than texts and attachments: some servers turn these into tokens too. */
   otherBytes: number;
   /** The error for the client when no arm fits. */
   refusal(): GatewayError;
 }
 
 /**
- * Answers are taken to be no longer than this many times the expectation: e^(2.8 σ) at the length model's noise of
- * σ = 0.5 on the log, so about one in 400 is.
+ * Answers are assumed to be at most this many times as long as expected: e^(2.8 σ) at the length model's noise of σ =
+ * 0.5 on the log, so about one in 400 is longer.
  */
 const MAX_LENGTH_RATIO = 4;
-/** Input is an estimate too: texts differ in how they split into tokens, and every message brings a few of its own. */
+/** Input is an estimate too: texts differ in how they split into tokens, and every message adds a few of its own. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
-/** Roles, names of models, parameters: of what a body holds beside its texts, so much is never input. */
+/** Of the bytes other than texts, this many (roles, names of models, parameters) never become input. */
 const IDLE_BYTES = 1000;
 /** Expected output tokens when the learner gives no finite prediction. */
 const UNKNOWN_OUTPUT_TOKENS = 300;
 
 /**
- * USD that an answer may cost at the most, as far as can be told: up to the client's own `max_tokens`, or without one
- * a length that few answers exceed; never beyond the model's output limit.
- * @param expectedTokens of one answer
+ * The most USD that an answer may cost, as far as that is known: up to the client's own `max_tokens`, or without one
+ * a length that few answers exceed; never more than the model's output limit.
+ * @param expectedTokens expected output tokens of one answer
  */
 export function worstCaseUsd(
   arm: Arm,
@@ -39,17 +39,17 @@ export function worstCaseUsd(
   { choices, otherBytes }: Pick<KeyBudget, 'choices' | 'otherBytes'>,
 ): number {
   const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
-  // Thinking is output, and a limit on all of it counts it in.
+  // Thinking is output, and a limit on the whole output includes it.
   const output = Math.min(
     profile.maxOutputTokens ?? MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0),
     arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
   );
   const { input, cacheWrite, output: outputPrice } = arm.price;
-  // Infinity · 0 would not be a number.
+  // Infinity · 0 would be NaN.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
   const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, otherBytes - IDLE_BYTES);
-  // No more goes into a model than its context holds.
+  // The input cannot exceed the model's context window.
   const most = Math.min(
     INPUT_MARGIN.factor * text + mostAttached + INPUT_MARGIN.tokens,
     arm.contextWindow ?? Number.POSITIVE_INFINITY,

@@ -1,19 +1,19 @@
 import type { Arm } from '../domain/arm.ts';
 
 /**
- * Tokens per UTF-8 byte before anything is known, worth this many bytes of evidence. Per byte, because tokenisers work on bytes:
- * per character Chinese has three times as many tokens as English.
+ * Tokens per UTF-8 byte before anything is known, worth PRIOR_BYTES of evidence. Per byte, because tokenisers work on
+ * bytes: per character, Chinese has three times as many tokens as English.
  */
 export const PRIOR_TOKENS_PER_BYTE = 0.25;
 const PRIOR_BYTES = 2000;
-/** Whatever an upstream reports: the figure decides which prompts fit a context window. */
+/** The upper limit, whatever an upstream reports: the ratio decides which prompts fit a context window. */
 const MAX_TOKENS_PER_BYTE = 1.5;
 /** Share of the newest answer in the mean service time: about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
-/** Seconds an answer is taken to need before the first was seen. */
+/** Assumed seconds per answer before the first was seen. */
 const PRIOR_SERVICE_S = 2;
 
-/** Tokens that an answer was predicted to take, by what they are billed as. */
+/** Predicted tokens of an answer, by the price that applies to them. */
 export interface PricedTokens {
   input: number;
   cachedInput: number;
@@ -24,18 +24,21 @@ interface ArmSums {
   inputTokens: number;
   inputBytes: number;
   serviceS: number | null;
-  /** Predicted for the arm over decisions in which it was the reference. Tokens: prices change, and are never learned. */
+  /**
+   * Sums of predictions for the arm over decisions in which it was the reference. In tokens, because prices change
+   * and are never learned.
+   */
   referenceTokens: PricedTokens;
   referenceCount: number;
 }
 
 export type ArmStatisticsState = Record<string, ArmSums>;
 
-/** Running figures per arm that no linear model is needed for. */
+/** Running statistics per arm that need no linear model. */
 export class ArmStatistics {
   #arms = new Map<string, ArmSums>();
 
-  /** Tokenisers differ: each arm's own ratio, learned from the usage that its upstream reports. */
+  /** The arm's own ratio, because tokenisers differ; learned from the usage that its upstream reports. */
   tokensPerByte(arm: string): number {
     const { inputTokens, inputBytes } = this.#sums(arm);
     const ratio = (PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens) / (PRIOR_BYTES + inputBytes);
@@ -48,7 +51,7 @@ export class ArmStatistics {
     sums.inputTokens += tokens;
   }
 
-  /** Mean seconds from call to end of answer. */
+  /** Mean seconds from the call to the end of the answer. */
   serviceSeconds(arm: string): number {
     return this.#sums(arm).serviceS ?? PRIOR_SERVICE_S;
   }
@@ -59,9 +62,10 @@ export class ArmStatistics {
   }
 
   /**
-   * c_ref: the mean predicted cost of the reference arm at its price now, over all queries and not only those that it
-   * answered (they are the hard ones). @param here its predicted cost for the query at hand, one more observation; null:
-   * not on offer @returns USD; 0 when nothing is known
+   * c_ref: the mean predicted cost of the reference arm at its current price. Over all queries and not only those
+   * that it answered, which are the hard ones.
+   * @param here its predicted cost for the query at hand, one more observation; null when it is not on offer
+   * @returns USD; 0 when nothing is known
    */
   referenceCost({ id, price }: Pick<Arm, 'id' | 'price'>, here: number | null): number {
     const { referenceTokens, referenceCount } = this.#sums(id);
@@ -71,7 +75,10 @@ export class ArmStatistics {
     return count === 0 ? 0 : (usd + (here ?? 0)) / count;
   }
 
-  /** @param tokens that the reference arm was predicted to take for one answer */
+  /**
+   * Adds a prediction for the reference arm.
+   * @param tokens predicted tokens of one answer
+   */
   learnReference(arm: string, { input, cachedInput, output }: PricedTokens): void {
     const sums = this.#sums(arm);
     const { referenceTokens } = sums;

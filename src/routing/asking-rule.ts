@@ -3,14 +3,14 @@ import type { Random } from '../util/random.ts';
 import { type DecidedArms, logRatingValue } from './rating-value.ts';
 
 /**
- * Ratings of the answering arm before the rule chooses; until then the lot does, at the same rate. From a cold start with
- * a tenth of the answers rated, the rule alone cost 2.9 ± 0.7 points of utility on RouterBench against the lot, and
- * gained 1.3 ± 0.7 on ZeroEval (16 seeds, by a script that is not kept). With this wait it is −0.9 and +0.1, within the
- * error (`bench --online --scenarios asked10`, 16 seeds).
+ * Ratings that the answering arm needs before the rule chooses; until then the choice is by lot, at the same rate.
+ * From a cold start with a tenth of the answers rated, the rule alone cost 2.9 ± 0.7 points of utility on RouterBench
+ * compared with the lot, and gained 1.3 ± 0.7 on ZeroEval (16 seeds, by a script that is not kept). With this wait
+ * the figures are −0.9 and +0.1, within the error (`bench --online --scenarios asked10`, 16 seeds).
  */
 const KNOWN_FROM = 20;
 
-/** Chooses a share of the decisions, those where a rating of the answer would teach most. */
+/** Chooses a share of the decisions: those where a rating of the answer would teach most. */
 export class AskingRule {
   readonly #random: Random;
   readonly #knownFrom: number;
@@ -22,7 +22,10 @@ export class AskingRule {
     this.#knownFrom = knownFrom;
   }
 
-  /** @param share of the decisions in which there was something to choose, in [0, 1] */
+  /**
+   * Whether a rating of the decision's answer should be asked for.
+   * @param share how many of the decisions that had something to choose from are chosen, in [0, 1]
+   */
   chooses(decision: DecidedArms, share: number): boolean {
     const value = logRatingValue(decision);
     if (value === null) return false;

@@ -1,7 +1,10 @@
-/** So many answers are remembered one by one. Older ones are counted, and awaited until the next rating of any answer. */
+/**
+ * This many answers are remembered individually. Older ones are only counted, and stay awaited until the next rating
+ * of any answer.
+ */
 const MAX_ANSWERS = 1000;
 
-/** Who answered, and the answer's place among all: a number that grows from each to the next. */
+/** The arm that answered, and the answer's place: a number that grows from each answer to the next. */
 type Answer = readonly [arm: string, place: number];
 
 export interface AwaitedRatingsState {
@@ -10,16 +13,16 @@ export interface AwaitedRatingsState {
 }
 
 /**
- * Answers whose ratings may still come: those since the newest that was rated. What came before it and has no rating is
- * taken to stay without.
+ * Answers whose ratings may still come: those after the newest rated one. Earlier answers without a rating are taken
+ * to stay unrated.
  */
 export class AwaitedRatings {
   #answers: Answer[] = [];
   #older = new Map<string, number>();
-  /** Of both. */
+  /** Awaited answers per arm: those remembered individually plus the older ones. */
   readonly #counts = new Map<string, number>();
 
-  /** The arm has answered. */
+  /** Notes an answer of the arm. */
   answered(arm: string, place: number): void {
     this.#answers.push([arm, place]);
     add(this.#counts, arm, 1);
@@ -28,7 +31,7 @@ export class AwaitedRatings {
     if (oldest) add(this.#older, oldest[0], 1);
   }
 
-  /** The answer of that place was rated. */
+  /** Notes that the answer with that place was rated. */
   rated(place: number): void {
     const firstAwaited = this.#answers.findIndex(([, other]) => other > place);
     const settled = this.#answers.splice(0, firstAwaited < 0 ? this.#answers.length : firstAwaited);
@@ -37,12 +40,12 @@ export class AwaitedRatings {
     this.#older.clear();
   }
 
-  /** Answers of the arm whose ratings may still come. */
+  /** The number of the arm's answers whose ratings may still come. */
   of(arm: string): number {
     return this.#counts.get(arm) ?? 0;
   }
 
-  /** As if the arm had never answered. */
+  /** Resets the arm, as if it had never answered. */
   forget(arm: string): void {
     this.#answers = this.#answers.filter(([other]) => other !== arm);
     this.#older.delete(arm);

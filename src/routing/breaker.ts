@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 
 export interface BreakerOptions {
-  /** Failed calls in a row that open the breaker. */
+  /** The number of failed calls in a row that opens the breaker. */
   failures: number;
   /** Milliseconds that it stays open before one call may probe. */
   cooldownMs: number;
@@ -9,31 +9,31 @@ export interface BreakerOptions {
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
-/** How a call ended, as far as the arm's availability goes. `unknown`: it tells nothing, e.g. the client left. */
+/** What a call's end says about the arm's availability. `unknown`: nothing, e.g. because the client left. */
 export type CallEnd = 'ok' | 'failed' | 'unknown';
 
 interface Breaker {
   state: BreakerState;
-  /** In a row, also across an opening. */
+  /** Failures in a row, also across an opening. */
   failures: number;
   /** Monotonic time at which an open breaker lets a probe through. */
   probeAt: number;
-  /** Stops the wait for `probeAt`. */
+  /** Cancels the timer for `probeAt`. */
   cancelWait: () => void;
-  /** A half-open breaker's one probe is under way. */
+  /** The one probe of a half-open breaker is under way. */
   probing: boolean;
-  /** How often it has opened: tells calls that began before an opening from those that began after it. */
+  /** How often it has opened. Distinguishes calls that began before an opening from those that began after it. */
   openings: number;
 }
 
 /**
- * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"): after so many failed calls in a row an arm
- * is left out for a while, then one call may probe it; its end closes the breaker or opens it anew. Lives in one
+ * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"). After a number of failed calls in a row an
+ * arm is left out for a while. Then one call may probe it, and its end closes or reopens the breaker. Lives in one
  * process: each gateway finds out for itself.
  *
- * Written here because the libraries (cockatiel, opossum) wrap one promise per call and read the system's clock: a
- * stream's end comes long after the promise that opened it, the router must ask without calling, and tests of time
- * need the injected clock.
+ * Written here because the libraries (cockatiel, opossum) wrap one promise per call and read the system's clock. But
+ * a stream ends long after the promise that opened it, the router must ask without calling, and tests of timing need
+ * the injected clock.
  */
 export class Breakers {
   readonly #clock: Clock;
@@ -42,7 +42,7 @@ export class Breakers {
   readonly #breakers = new Map<string, Breaker>();
   #notClosed = 0;
 
-  /** @param onChange told of every change of state */
+  /** @param onChange called at every change of state */
   constructor(
     clock: Clock,
     options: BreakerOptions,
@@ -53,12 +53,12 @@ export class Breakers {
     this.#onChange = onChange;
   }
 
-  /** For calls that end from now on; a breaker that is open stays so for the time that it was told. */
+  /** Sets the options for calls that end from now on. An open breaker keeps the cooldown that it opened with. */
   configure(options: BreakerOptions): void {
     this.#options = options;
   }
 
-  /** Nothing is left out. */
+  /** True when no arm is left out. */
   get allClosed(): boolean {
     return this.#notClosed === 0;
   }
@@ -67,7 +67,7 @@ export class Breakers {
     return this.#breakers.get(arm)?.state ?? 'closed';
   }
 
-  /** Why the arm should not be called now, in words for the client; null when it may be. */
+  /** Why the arm should not be called now, in words for the client; null when it may be called. */
   reason(arm: string): string | null {
     const breaker = this.#breakers.get(arm);
     if (!breaker || breaker.state === 'closed') return null;
@@ -78,7 +78,10 @@ export class Breakers {
     return `breaker open for ${seconds} s after ${breaker.failures} failures`;
   }
 
-  /** A call to the arm begins. @returns what is to be told how it ends: once, more changes nothing */
+  /**
+   * Notes that a call to the arm begins.
+   * @returns a function to call once with the call's end; further calls change nothing
+   */
   enter(arm: string): (end: CallEnd) => void {
     const breaker = this.#of(arm);
     const { openings } = breaker;
@@ -89,14 +92,14 @@ export class Breakers {
       if (ended) return;
       ended = true;
       if (isProbe && breaker.openings === openings) breaker.probing = false;
-      // A call that began before the breaker opened says nothing new of the arm.
+      // A call that began before the breaker opened says nothing new about the arm.
       if (breaker.openings !== openings) return;
       if (end === 'ok') this.#close(arm, breaker);
       if (end === 'failed') this.#fail(arm, breaker);
     };
   }
 
-  /** The arm is gone, or another upstream stands behind it: calls that began before say nothing of it any more. */
+  /** Forgets an arm that is gone or has another upstream: calls that began before no longer say anything about it. */
   forget(arm: string): void {
     const breaker = this.#breakers.get(arm);
     if (!breaker) return;
@@ -113,7 +116,7 @@ export class Breakers {
 
   #fail(arm: string, breaker: Breaker): void {
     breaker.failures++;
-    // Where no other arm is left an open breaker is passed over: that must not keep it open for ever.
+    // When no other arm is left, an open breaker is ignored; failures then must not keep it open forever.
     if (breaker.state === 'open') return;
     if (breaker.state === 'closed' && breaker.failures < this.#options.failures) return;
     const { cooldownMs } = this.#options;

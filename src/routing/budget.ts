@@ -1,18 +1,18 @@
-/** The price of money ν moves between these. */
+/** The bounds of ν, the price of money. */
 const NU = { least: 1e-4, most: 50 };
-/** η: how fast ln ν follows. */
+/** η: how fast ln ν adapts. */
 const RATE = 0.1;
-/** H: what was not spent of the target is to be spent in about so many requests. */
+/** H: what was left unspent of the target is to be spent over about this many requests. */
 const SURPLUS_HORIZON = 200;
-/** No more than so many requests' targets are carried on, or a long cheap time would be followed by a spree. */
+/** At most this many requests' targets are carried over, or a spree would follow a long cheap period. */
 const MAX_SURPLUS = 100;
 
-/** Whether ν stands at a bound, where steps were swallowed. */
+/** Whether ν is at a bound, where steps were swallowed. */
 export function isAtBound(nu: number): boolean {
   return nu <= NU.least || nu >= NU.most;
 }
 
-/** Whether S stands at a bound. */
+/** Whether S is at a bound. */
 export function isFull(surplus: number): boolean {
   return Math.abs(surplus) >= MAX_SURPLUS;
 }
@@ -22,15 +22,19 @@ export function weightOfNu(nu: number): number {
   return 1 / (1 + nu);
 }
 
-/** ν = (1 − w) / w, within the bounds. @param weight w in [0, 1] */
+/**
+ * ν = (1 − w) / w, within the bounds.
+ * @param weight w in [0, 1]
+ */
 export function nuOfWeight(weight: number): number {
   return clampNu((1 - weight) / weight);
 }
 
 /**
- * One step of the dual variable that holds spending at a target: ln ν += η (c / B − 1 − S / H). Without S, what ν moves from
- * its start stays unspent, or is spent too much, for good: Σ (c / B − 1) = (ln ν − ln ν_start) / η.
- * @param costUsd c, what the request cost @param targetUsd B, what a request may cost on average, > 0
+ * One step of the dual variable that holds spending at a target: ln ν += η (c / B − 1 − S / H). Without S, moving ν
+ * from its start would leave an amount permanently unspent or overspent: Σ (c / B − 1) = (ln ν − ln ν_start) / η.
+ * @param costUsd c, what the request cost
+ * @param targetUsd B, what a request may cost on average, > 0
  * @param surplus S, what the requests so far have left of their targets, in targets
  */
 export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: number): number {
@@ -38,19 +42,24 @@ export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: 
 }
 
 /**
- * The end of a request whose step was taken by what was predicted, with S = 0: ln ν += η (d / B − S / H).
- * @param surpriseUsd d, what it cost more @param targetUsd B, > 0 @param surplus S after it; 0 for one that is taken back
+ * The correction at the end of a request whose step used the predicted cost, with S = 0: ln ν += η (d / B − S / H).
+ * @param surpriseUsd d, the real cost less the predicted one
+ * @param targetUsd B, > 0
+ * @param surplus S after the request; 0 for a request that is taken back
  */
 export function correctedNu(nu: number, surpriseUsd: number, targetUsd: number, surplus: number): number {
   return clampNu(nu * Math.exp(RATE * (surpriseUsd / targetUsd - surplus / SURPLUS_HORIZON)));
 }
 
-/** S after a request. @param surplus before it; the rest as in `nextNu` */
+/**
+ * S after a request.
+ * @param surplus S before the request; the other parameters as in `nextNu`
+ */
 export function nextSurplus(surplus: number, costUsd: number, targetUsd: number): number {
   return clampSurplus(surplus + 1 - costUsd / targetUsd);
 }
 
-/** S where it was reckoned with a prediction. As `correctedNu`. */
+/** S once the real cost replaces the predicted one. Parameters as in `correctedNu`. */
 export function correctedSurplus(surplus: number, surpriseUsd: number, targetUsd: number): number {
   return clampSurplus(surplus - surpriseUsd / targetUsd);
 }

@@ -13,7 +13,10 @@ export interface CandidatesOptions {
   launch: LaunchLimits;
 }
 
-/** The arms before the policy scores them: which may answer or why not, how long each would be waited for. */
+/**
+ * The arms before the policy scores them: which may answer, why others may not, and how long each would be waited
+ * for.
+ */
 export class Candidates {
   readonly #options: CandidatesOptions;
   readonly #knowledge: () => RoutingKnowledge;
@@ -26,10 +29,11 @@ export class Candidates {
   }
 
   /**
-   * @param context of the query, as the policy takes it
-   * @returns every arm in the config's order, at least one of them not excluded; what a score would tell is null
-   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; the refusal of the key's budget
-   * when only money is missing
+   * Explains every arm.
+   * @param context the query's context, as the policy takes it
+   * @returns every arm in the config's order, at least one of them not excluded; fields that need a score are null
+   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the refusal of the key's
+   * budget when only money is missing
    */
   explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
@@ -95,8 +99,9 @@ export class Candidates {
   }
 
   /**
-   * Leaves out arms whose provider cannot answer in the form asked for (`n`, log probabilities, …), unless no candidate
-   * can: the answer then names what was dropped. A tool's result always goes back to the arm that called the tool.
+   * Leaves out arms whose provider cannot answer in the requested form (`n`, log probabilities, …), unless no
+   * candidate can: the answer then names what was dropped. A tool's result always goes back to the arm that called
+   * the tool.
    */
   #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
     const { forms = [] } = profile;
@@ -122,7 +127,7 @@ export class Candidates {
     for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
   }
 
-  /** A client that names an arm knows what it can do; only what it may use is checked. */
+  /** A client that names an arm knows what it can do, so only the permission to use it is checked. */
   #exclusion(arm: Arm, query: RouteQuery, inputTokens: number): string | null {
     if (!query.requested) return exclusionReason(arm, query.profile, inputTokens, query.allowed);
     return query.requested.id === arm.id ? null : 'the request names another model';
@@ -131,7 +136,7 @@ export class Candidates {
 
 function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
   const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
-  // OpenAI's own code where a shorter request would help: agents shorten the conversation when they see it.
+  // OpenAI's own code when a shorter request would help: agents shorten the conversation when they see it.
   const codes = explanations.some(({ excluded }) => isTooLong(excluded))
     ? { param: 'messages', code: 'context_length_exceeded' }
     : { param: 'model', code: 'no_eligible_model' };

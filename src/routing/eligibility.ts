@@ -1,7 +1,7 @@
 import type { Arm } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 
-/** Input tokens that an image is taken to need; providers charge between 85 and 1,600. */
+/** Assumed input tokens per image; providers charge between 85 and 1,600. */
 const TOKENS_PER_IMAGE = 800;
 
 const TOO_LONG = 'exceed its context window of';
@@ -25,7 +25,7 @@ export function exclusionReason(
   const missing = profile.needs.filter((need) => !arm.capabilities.includes(need));
   if (missing.length > 0) return `the request needs ${missing.join(', ')}, which the model is not configured for`;
   if (arm.contextWindow !== null) {
-    // The size of a file says too little of its tokens to refuse it.
+    // A file's size says too little about its tokens to refuse it.
     const needed = inputTokens - (profile.attached?.likely ?? 0) + (profile.maxOutputTokens ?? 0);
     if (needed > arm.contextWindow) {
       return `about ${needed} tokens (input and max_tokens) ${TOO_LONG} ${arm.contextWindow}`;
@@ -37,7 +37,7 @@ export function exclusionReason(
   return null;
 }
 
-/** Whether a shorter request could be served by the arm that was left out for this reason. */
+/** Whether an arm excluded for this reason could serve a shorter request. */
 export function isTooLong(reason: string | null): boolean {
   return reason?.includes(TOO_LONG) ?? false;
 }

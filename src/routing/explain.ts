@@ -3,13 +3,13 @@ import type { Flip } from '../domain/decision.ts';
 
 type Scored = Pick<OfferAssessment, 'arm' | 'exploredQuality' | 'costUsd' | 'penalty' | 'score'>;
 
-/** Best score, or null where there is no candidate. */
+/** The arm with the best score; null when there is no candidate. */
 export function best(assessments: readonly Scored[]): { arm: string; score: number } | null {
   const first = assessments.reduce<Scored | null>((top, each) => (top && top.score >= each.score ? top : each), null);
   return first && { arm: first.arm, score: first.score };
 }
 
-/** Second-best score, or null where there is one candidate. */
+/** The arm with the second-best score; null when there is only one candidate. */
 export function runnerUp(assessments: readonly Scored[]): { arm: string; score: number } | null {
   let [first, second]: (Scored | null)[] = [null, null];
   for (const assessment of assessments) {
@@ -22,7 +22,7 @@ export function runnerUp(assessments: readonly Scored[]): { arm: string; score: 
 /**
  * The nearest weights below and above `weight` at which another arm's score overtakes the best one's. Scores are
  * linear in the weight, w·q − (1 − w)·c/c_ref − p, so two arms change places at most once.
- * @param unit USD that costs are divided by (c_ref), > 0
+ * @param unit c_ref: USD that costs are divided by, > 0
  */
 export function flips(
   assessments: readonly Scored[],
@@ -36,8 +36,8 @@ export function flips(
     if (other === best) continue;
     const quality = best.exploredQuality - other.exploredQuality;
     const cost = (best.costUsd - other.costUsd) / unit;
-    // The lead is weight · slope − …: a rising one is lost below the weight, a falling one above. Where the two are
-    // level at the weight itself, rounding must not put the crossing on its other side.
+    // The lead is weight · slope − …: a rising lead is lost below the weight, a falling one above. When the two arms
+    // are level at the weight itself, rounding must not put the crossing on the wrong side.
     const slope = quality + cost;
     const crossing = (cost + best.penalty - other.penalty) / slope;
     const below = Math.min(crossing, weight);

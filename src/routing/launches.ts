@@ -1,12 +1,12 @@
 import { LAUNCH } from '../bandit/defaults.ts';
 import type { Launch } from '../bandit/policy.ts';
 
-/** How far an arm has come that was added when others were already known. */
+/** The progress of an arm that was added when others were already known. */
 export interface LaunchProgress {
-  /** Forced tries, and what they cost in USD (predicted until the answer is there). */
+  /** Forced tries, and their cost in USD (predicted until the answer is there). */
   tries: number;
   spentUsd: number;
-  /** Answers in all. */
+  /** All answers, forced or not. */
   answers: number;
 }
 
@@ -18,11 +18,14 @@ export interface LaunchLimits {
 
 export type LaunchesState = Record<string, LaunchProgress>;
 
-/** The arms that were launched, and how many of their forced tries they have had. */
+/** The arms that were launched, with the forced tries that they have had. */
 export class Launches {
   #arms = new Map<string, LaunchProgress>();
 
-  /** @returns false when the arm was launched before */
+  /**
+   * Begins the arm's launch.
+   * @returns false when the arm was launched before
+   */
   begin(arm: string): boolean {
     if (this.#arms.has(arm)) return false;
     this.#arms.set(arm, { tries: 0, spentUsd: 0, answers: 0 });
@@ -33,7 +36,7 @@ export class Launches {
     return this.#arms.get(arm) ?? null;
   }
 
-  /** What the policy is to know; null for an arm that was never launched. */
+  /** What the policy needs to know; null for an arm that was never launched. */
   launchOf(arm: string, limits: LaunchLimits): Launch | null {
     const progress = this.#arms.get(arm);
     if (!progress) return null;
@@ -41,7 +44,10 @@ export class Launches {
     return { wide: answers < LAUNCH.wideAnswers, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
   }
 
-  /** A forced try begins. @param predictedUsd what it is expected to cost */
+  /**
+   * Notes the start of a forced try.
+   * @param predictedUsd its predicted cost
+   */
   tried(arm: string, predictedUsd: number): void {
     const progress = this.#arms.get(arm);
     if (!progress) return;
@@ -49,19 +55,22 @@ export class Launches {
     progress.spentUsd += predictedUsd;
   }
 
-  /** A forced try has ended. @param surpriseUsd what it cost less what was predicted */
+  /**
+   * Notes the end of a forced try.
+   * @param surpriseUsd its real cost less the predicted one
+   */
   settled(arm: string, surpriseUsd: number): void {
     const progress = this.#arms.get(arm);
     if (progress) progress.spentUsd += surpriseUsd;
   }
 
-  /** The arm has answered, forced or not. */
+  /** Notes an answer of the arm, forced or not. */
   answered(arm: string): void {
     const progress = this.#arms.get(arm);
     if (progress) progress.answers++;
   }
 
-  /** As if the arm had never been launched. */
+  /** Resets the arm, as if it had never been launched. */
   forget(arm: string): void {
     this.#arms.delete(arm);
   }

@@ -1,6 +1,6 @@
 /**
- * In-flight requests per arm, counted where they are made. Lives in one process: the expected wait is what this
- * gateway's own traffic causes.
+ * In-flight requests per arm, counted where the calls are made. Lives in one process: the expected wait covers only
+ * this gateway's own traffic.
  */
 export class Load {
   #inFlight = new Map<string, number>();
@@ -14,7 +14,7 @@ export class Load {
     return [...this.#inFlight].filter(([, calls]) => calls > 0).map(([arm]) => arm);
   }
 
-  /** Counts a call to the arm until the returned function is called (once; more calls change nothing). */
+  /** Counts a call to the arm until the returned function is called (once; further calls change nothing). */
   enter(arm: string): () => void {
     this.#inFlight.set(arm, this.inFlight(arm) + 1);
     let left = false;
@@ -27,29 +27,29 @@ export class Load {
 }
 
 /**
- * Expected seconds until a further request to an arm is begun:
- * Ŵ = max(0, in flight + 1 − slots) / slots · mean service time.
+ * Expected seconds until one more request to an arm would begin: Ŵ = max(0, in flight + 1 − slots) / slots · mean
+ * service time.
  */
 export function expectedWait(inFlight: number, slots: number, serviceSeconds: number): number {
   return (Math.max(0, inFlight + 1 - slots) / slots) * serviceSeconds;
 }
 
 export interface LatencyPenaltyOptions {
-  /** τ: the latency that a request should keep, in seconds. */
+  /** τ: the latency budget of a request, in seconds. */
   budgetS: number;
-  /** β: what a wait of ξτ costs in units of the score. */
+  /** β: what a wait of ξτ costs in units of the score, before the value at no wait is subtracted. */
   beta: number;
   /** γ: how steeply the penalty rises. */
   gamma: number;
-  /** ξ: the wait, as a share of τ, at which the penalty is β. */
+  /** ξ: the wait, as a share of τ, at which the penalty is β, before the value at no wait is subtracted. */
   xi: number;
-  /** No penalty is above cap · β. */
+  /** No penalty exceeds cap · β. */
   cap: number;
 }
 
 /**
- * β · min(exp(γ (Ŵ/τ − ξ)), cap) (after MixLLM, arXiv 2502.18482), less its value at no wait at all: that constant
- * is the same for every arm, and without it an idle arm shows a penalty of 0.
+ * β · min(exp(γ (Ŵ/τ − ξ)), cap) (after MixLLM, arXiv 2502.18482), less its value at no wait. That constant is the
+ * same for every arm; without it an idle arm shows a penalty of 0.
  */
 export function latencyPenalty(waitS: number, options: LatencyPenaltyOptions): number {
   if (waitS === 0) return 0;

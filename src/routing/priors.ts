@@ -4,11 +4,11 @@ import { type Arm, blendedPrice, type Tier } from '../domain/arm.ts';
 
 type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
-/** USD per million tokens below which prices count as equal: free models have no logarithm. */
+/** USD per million tokens below which prices count as equal, because free models' prices have no logarithm. */
 const PRICE_FLOOR = 0.01;
-/** A standard deviation of log prices below this is the rounding of equal ones. */
+/** A smaller standard deviation of log prices is a rounding error of equal prices. */
 const EQUAL_PRICES_SD = 1e-9;
-/** The odd one of K models lies √(K − 1) standard deviations off: dearer than ten others it would be better than perfect. */
+/** One of K models can lie √(K − 1) standard deviations off: one dearer than ten others would exceed quality 1. */
 const MAX_SDS = 3;
 
 /** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
@@ -26,7 +26,10 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
   return new Map(arms.map((arm) => [arm.id, levels.get(likened(arm, arms).id) as number]));
 }
 
-/** Prior mean slopes of the arms that are of a tier, or like one that is. @param slopes by tier, length d, the first 0 */
+/**
+ * Prior mean slopes of the arms that belong to a tier, or are like an arm that does.
+ * @param slopes by tier, length d, the first 0
+ */
 export function priorSlopes(
   arms: readonly PricedArm[],
   slopes: ReadonlyMap<Tier, Float64Array>,
@@ -40,12 +43,14 @@ export function priorSlopes(
   );
 }
 
-/** The arms whose prior is another's: that they are alike is a guess as well, so less is known of them. */
+/** The arms whose prior is another arm's. Their likeness is itself a guess, so less is known about them. */
 export function likenedArms(arms: readonly PricedArm[]): Set<string> {
   return new Set(arms.filter((arm) => likened(arm, arms) !== arm).map(({ id }) => id));
 }
 
-/** The arm at the end of a chain of `like`s; where it leads in a circle or to no arm, where that shows. */
+/**
+ * The arm at the end of a chain of `like`s; if the chain is circular or leads to no arm, the last arm before that.
+ */
 function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
   const seen = new Set<PricedArm>();
   let current: PricedArm | undefined = arm;

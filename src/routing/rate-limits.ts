@@ -1,13 +1,13 @@
 import type { Clock } from '../util/clock.ts';
 
-/** What a refusal without `retry-after` is taken to ask for, doubled by each further one in a row. */
+/** The assumed pause after a refusal without `retry-after`, doubled with each further refusal in a row. */
 const FIRST_WAIT_MS = 1000;
 const MAX_GUESS_MS = 60_000;
-/** However long an upstream asks for, its word is put to the test again after this time. */
+/** However long a pause an upstream asks for, it is tried again after this time. */
 const MAX_WAIT_MS = 600_000;
 
 interface Limit {
-  /** Monotonic time from which calls are expected to be taken again. */
+  /** Monotonic time from which calls are expected to be accepted again. */
   until: number;
   refusals: number;
   /** Monotonic time of the latest refusal. */
@@ -15,8 +15,8 @@ interface Limit {
 }
 
 /**
- * Arms whose upstream said "not now", and for how long. Routing sees the rest of that time as expected wait. Lives in
- * one process: each gateway is refused for itself.
+ * Arms whose upstream said "not now", and for how long. Routing counts the rest of that time as expected wait. Lives
+ * in one process: each gateway is refused separately.
  */
 export class RateLimits {
   readonly #clock: Clock;
@@ -28,8 +28,10 @@ export class RateLimits {
   }
 
   /**
-   * The arm refused a call. Calls that were under way together are one refusal, not several in a row.
-   * @param retryAfterMs that it asked for; null when it did not say @param startedAt monotonic time of the call
+   * Notes that the arm refused a call. Calls that were running at the same time are one refusal, not several in a
+   * row.
+   * @param retryAfterMs the pause that the upstream asked for; null when it named none
+   * @param startedAt monotonic time of the call
    */
   refused(arm: string, retryAfterMs: number | null, startedAt: number): void {
     if (startedAt < (this.#forgottenAt.get(arm) ?? Number.NEGATIVE_INFINITY)) return;
@@ -38,24 +40,24 @@ export class RateLimits {
     const refusals = (before?.refusals ?? 0) + Number(inARow);
     const guess = Math.min(MAX_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
     const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
-    // Of several refusals under way the longest counts: a later, shorter one may have been sent before it.
+    // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent earlier.
     const refusedAt = this.#clock.monotonic();
     this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals, refusedAt });
   }
 
-  /** The arm took a call: nothing is left of a limit, unless it was set after the call had begun. */
+  /** Notes that the arm accepted a call: this lifts a limit, unless that was set after the call had begun. */
   served(arm: string, startedAt: number): void {
     const limit = this.#limits.get(arm);
     if (limit && startedAt >= limit.refusedAt) this.#limits.delete(arm);
   }
 
-  /** The arm is gone, or another upstream stands behind it: calls that began before say nothing of it any more. */
+  /** Forgets an arm that is gone or has another upstream: calls that began before no longer say anything about it. */
   forget(arm: string): void {
     this.#limits.delete(arm);
     this.#forgottenAt.set(arm, this.#clock.monotonic());
   }
 
-  /** Seconds until a call is expected to be taken; 0 for an arm without a limit. */
+  /** Seconds until a call is expected to be accepted; 0 for an arm without a limit. */
   waitSeconds(arm: string): number {
     const limit = this.#limits.get(arm);
     return limit ? Math.max(0, limit.until - this.#clock.monotonic()) / 1000 : 0;

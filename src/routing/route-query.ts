@@ -11,7 +11,7 @@ import type { Load } from './load.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { RoutingBudgetLedger } from './routing-budget-ledger.ts';
 
-/** What the router knows of the arms: shared with the learner, which keeps it up to date. */
+/** What the router knows about the arms. Shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
   policy: Policy & { ratingsOf(arm: string): number; expectedOutputTokens(arm: string, x: Float64Array): number };
   statistics: ArmStatistics;
@@ -20,7 +20,7 @@ export interface RoutingKnowledge {
   routingSpend: RoutingBudgetLedger;
 }
 
-/** An arm that answered before, and as what it answers again. */
+/** The arm that answered before, and the reason why it should answer again. */
 export interface StayWith {
   arm: string;
   as: Extract<ChosenBy, 'session' | 'tool_calls'>;
@@ -29,16 +29,16 @@ export interface StayWith {
 export interface RouteQuery {
   context: Context;
   profile: RequestProfile;
-  /** The kind of query; null when the embedder failed. Explains the decision, and has no part in it. */
+  /** The kind of query; null when the embedder failed. It only explains the decision and does not influence it. */
   tag: string | null;
   /** The arm that the client named, or null to choose. */
   requested: Arm | null;
   allowed: ReadonlySet<string> | null;
-  /** What is left of the key's budget; absent or null: no matter. */
+  /** What is left of the key's budget; absent or null: no budget. */
   keyBudget?: KeyBudget | null;
-  /** The arm that is to go on answering where it can; null: whichever is best. */
+  /** The arm that should go on answering if it can; null: whichever is best. */
   stayWith: StayWith | null;
-  /** By what stands behind an arm (`upstreamOf`): input tokens that it is likely to read from its prompt cache; absent: none. */
+  /** By the arm's upstream (`upstreamOf`): input tokens that its prompt cache is likely to supply; absent: none. */
   cachedTokens?: ReadonlyMap<string, number>;
   weight: number;
   weightFrom: Decision['weightFrom'];
@@ -47,7 +47,7 @@ export interface RouteQuery {
   now: number;
 }
 
-/** How the arms fare at this moment, counted where they are called. In one process. */
+/** The current condition of the arms, counted where they are called. Known in one process only. */
 export interface ArmConditions {
   load: Load;
   breakers: Breakers;

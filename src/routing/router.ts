@@ -25,7 +25,7 @@ export interface RouterOptions extends CandidatesOptions {
   budget: RoutingBudgetTarget | null;
 }
 
-/** Filters the arms, scores them, chooses, and says why. */
+/** Filters the arms, scores them, chooses one, and explains the choice. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #knowledge: () => RoutingKnowledge;
@@ -42,8 +42,9 @@ export class Router {
   }
 
   /**
-   * @throws GatewayError 400 when no arm can serve the request, with the reason of each; the refusal of the key's budget
-   * when only money is missing; 429 when too little is left of the day's budget of routing
+   * Decides which arm answers.
+   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the refusal of the key's
+   * budget when only money is missing; 429 when too little is left of routing's daily budget
    */
   decide(query: RouteQuery): Decision {
     const context = Float64Array.from(query.context.values);
@@ -72,7 +73,7 @@ export class Router {
     };
   }
 
-  /** Output tokens that an answer can have at the most. */
+  /** The most output tokens that an answer can have. */
   #outputLimit(arm: string, { maxOutputTokens }: RequestProfile): number {
     return Math.min(maxOutputTokens ?? Infinity, this.#arm(arm).maxOutputTokens ?? Infinity);
   }
@@ -85,7 +86,7 @@ export class Router {
   ): Decision {
     const { policy, statistics, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
-    // The guard judges answers by prediction: no reason to hand a tool's result to another arm than the one that asked.
+    // The guard judges answers by prediction: no reason to give a tool's result to an arm other than the caller.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
     const made = policy.decide({
       context,
@@ -95,7 +96,7 @@ export class Router {
       referenceCost: (here) => statistics.referenceCost(this.#arm(reference), here),
       exploration,
       guard: isMidLoop ? null : guard,
-      // A prediction is of one answer.
+      // The prediction is for one answer.
       costLimitUsd: budget ? routingSpend.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
       random: this.#random,
     });
@@ -122,7 +123,10 @@ export class Router {
     };
   }
 
-  /** The learner gave no usable numbers: who answered before goes on, else the reference arm answers, or the first that can. */
+  /**
+   * Used when the learner gave no usable numbers: the arm that answered before goes on, else the reference arm
+   * answers, or the first that can.
+   */
   #decideByReference(
     query: RouteQuery,
     explanations: ArmExplanation[],
@@ -187,7 +191,7 @@ function explainAssessment(explanation: ArmExplanation, made: OfferAssessment, o
   explanation.propensity = made.propensity;
 }
 
-/** What the policy is to know of the arm's launch. Null for an arm without one, and in events that do not tell. */
+/** What the policy needs to know about the arm's launch; null for an arm without one, and for events without it. */
 export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | null {
   if (launch?.wide === undefined || launch.forced === undefined) return null;
   return { wide: launch.wide, forced: launch.forced };

@@ -5,50 +5,52 @@ import { TrafficForecast, type TrafficForecastState } from './traffic-forecast.t
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
-/** What a request that was decided under a budget has to do with it. */
+/** A request that was decided under a budget, as far as the budget is concerned. */
 export interface BudgetedRequest {
   /** B at the decision, USD > 0. */
   targetUsd: number;
-  /** The budget's weight at the decision, also when a key's bounds replaced it; null when it played no part. */
+  /** The budget's weight at the decision, even if a key's bounds replaced it; null when it played no part. */
   weight: number | null;
-  /** USD of all its answers; null: not predicted. */
+  /** USD of all the request's answers together; null: not predicted. */
   predictedUsd: number | null;
 }
 
-/** Only today's is asked for; but ends come late around midnight, and a clock may be days ahead for a moment. */
+/** Only today's sum is used, but requests end late around midnight, and a clock may be days ahead for a moment. */
 const DAYS_KEPT = 4;
-/** USD: a target of nothing would divide by zero. */
+/** USD, because a target of zero would cause a division by zero. */
 const MIN_TARGET_USD = 1e-12;
-/** Targets that a prediction counts at most, when its request is decided. */
+/** A prediction counts for at most this many targets when its request is decided. */
 const MAX_STEP = 5;
-/** A request without an end is taken to have got lost after so long. */
+/** A request without an end counts as lost after this time. */
 const LOST_MS = 3_600_000;
-/** An answer may cost more than was predicted: near the day's end so many times the prediction must be left. */
+/** An answer may cost more than predicted, so near the day's end this many times the prediction must be left. */
 const HEADROOM = 2;
 
 export interface RoutingBudgetLedgerState {
-  /** ν, the price of money; null until the first request of a budget. */
+  /** ν, the price of money; null until the first request under a budget. */
   nu: number | null;
-  /** The last target, and what the requests since it was first that have left of it, in targets. */
+  /** The latest target, then S: what the requests under it have left of it, in targets. */
   targetUsd: number | null;
   surplus: number;
-  /** UTC days since the epoch and what was spent on each: the last ones that came. */
+  /** UTC days since the epoch and what was spent on each: the latest ones, in the order in which they first came. */
   days: [day: number, usd: number][];
-  /** All requests that were made under a budget. */
+  /** USD and number of all requests that were made under a budget. */
   spentUsd: number;
   requests: number;
   traffic: TrafficForecastState;
 }
 
 /**
- * What a step at the decision reckons with: a much dearer prediction would drive ν to its bound, which swallows the most of
- * it, and the correction would then take back what was never there.
+ * The USD that the step at the decision counts. A much higher prediction would drive ν to its bound, which swallows
+ * most of the step, and the correction would then take back what was never added.
  */
 function reckonedUsd({ predictedUsd, targetUsd }: BudgetedRequest): number | null {
   return predictedUsd === null ? null : Math.min(predictedUsd, MAX_STEP * targetUsd);
 }
 
-/** What was spent, and the price of money that follows from it: a fold over the event log, by its own times. */
+/**
+ * What was spent, and the price of money that follows from it. A fold over the event log, by the events' own times.
+ */
 export class RoutingBudgetLedger {
   readonly #traffic = new TrafficForecast();
   #state: RoutingBudgetLedgerState = {
@@ -61,12 +63,15 @@ export class RoutingBudgetLedger {
     traffic: this.#traffic.state(),
   };
   /**
-   * Of requests under way in this process, and their sum: there may be many while the store is down, and every decision
-   * asks. Not part of the state.
+   * Reservations of this process's running requests, with their sum: there may be many while the store is down, and
+   * every decision asks. Not part of the state.
    */
   #reserved = { requests: new Map<string, { usd: number; at: number }>(), usd: 0 };
 
-  /** ν now. @param weight that a budget starts from */
+  /**
+   * The current ν.
+   * @param weight the weight that a budget starts from
+   */
   nu(weight: number): number {
     return this.#state.nu ?? nuOfWeight(weight);
   }
@@ -81,14 +86,14 @@ export class RoutingBudgetLedger {
     return this.#state.days.find(([day]) => day === dayOf(now))?.[1] ?? 0;
   }
 
-  /** A request came. */
+  /** Notes that a request came. */
   asked(at: number): void {
     this.#traffic.asked(at);
   }
 
   /**
-   * A request was decided on under a budget. ν takes its step now, by what is predicted: at the end, with as many requests
-   * under way as the loop's gain cannot bear (about fifteen), it would swing from one bound to the other.
+   * Notes a decision under a budget. ν takes its step now, by the predicted cost. If it waited for the end, with more
+   * requests running than the loop's gain can bear (about fifteen), it would swing from one bound to the other.
    */
   decided(request: BudgetedRequest): void {
     const predictedUsd = reckonedUsd(request);
@@ -96,9 +101,9 @@ export class RoutingBudgetLedger {
   }
 
   /**
-   * A request ended and cost something.
+   * Notes the end of a request and its cost.
    * @param request null when it was decided without a budget
-   * @param hasFailed it cost nothing because no model answered: it counts as if it had not been asked
+   * @param hasFailed it cost nothing because no model answered: it counts as if it had not been made
    */
   spent(id: string, at: number, costUsd: number, request: BudgetedRequest | null, hasFailed = false): void {
     this.release(id);
@@ -116,9 +121,12 @@ export class RoutingBudgetLedger {
     else this.#correct(costUsd - predictedUsd, targetUsd);
   }
 
-  /** A request is under way, or has moved on to another arm. @param usd what it is predicted to cost */
+  /**
+   * Reserves the cost of a running request, also when it moves on to another arm.
+   * @param usd its predicted cost
+   */
   reserve(id: string, usd: number, at: number): void {
-    // Anew at the end, so that they stay in the order of their time.
+    // Removed and added again, so that the reservations stay in the order of their time.
     this.release(id);
     this.#reserved.requests.set(id, { usd, at });
     this.#reserved.usd += usd;
@@ -137,20 +145,20 @@ export class RoutingBudgetLedger {
     const reservation = requests.get(id);
     if (!reservation) return;
     requests.delete(id);
-    // From nothing on there is no rounding error to carry along.
+    // Exactly 0 when nothing is reserved, so that no rounding error is carried along.
     this.#reserved.usd = requests.size === 0 ? 0 : usd - reservation.usd;
   }
 
   /**
-   * B: what a request may cost on average from now on. A day's budget is spread over the requests that the rest of the
-   * day is likely to bring.
+   * B: what a request may cost on average from now on. A daily budget is spread over the requests that the rest of
+   * the day is likely to bring.
    */
   targetUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) return target.usdPerRequest;
     return Math.max(MIN_TARGET_USD, this.#left(target.usdPerDay, now) / this.#traffic.untilMidnight(now));
   }
 
-  /** USD that one request may be predicted to cost at the most; infinite without a daily budget. */
+  /** The highest predicted cost in USD that one request may have; infinite without a daily budget. */
   limitUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) {
       this.#releaseLost(now);
@@ -176,7 +184,7 @@ export class RoutingBudgetLedger {
     if (days.length > DAYS_KEPT) days.shift();
   }
 
-  /** @param surplusCounts 1 or 0: whether ν follows the surplus, too, once for each request that ends */
+  /** @param surplusCounts 1 when ν follows the surplus too, else 0; 1 once for each request that ends */
   #step({ targetUsd, weight }: BudgetedRequest, costUsd: number, surplusCounts: number): void {
     const state = this.#state;
     if (weight !== null) state.nu ??= nuOfWeight(weight);
@@ -184,7 +192,7 @@ export class RoutingBudgetLedger {
     state.nu = nextNu(state.nu, costUsd, targetUsd, surplusCounts * this.#surplus(costUsd, targetUsd));
   }
 
-  /** @param surpriseUsd what it cost more than the step that was taken says */
+  /** @param surpriseUsd the real cost less the cost that the step counted */
   #correct(surpriseUsd: number, targetUsd: number): void {
     const state = this.#state;
     if (state.nu === null) return;
@@ -193,7 +201,7 @@ export class RoutingBudgetLedger {
     state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, isSame ? state.surplus : 0);
   }
 
-  /** As if the step had not been taken. At a bound it was swallowed, and there is nothing to take back. */
+  /** Undoes a step. At a bound the step was swallowed, so there is nothing to take back. */
   #takeBack(surpriseUsd: number, targetUsd: number): void {
     const state = this.#state;
     if (state.nu === null) return;
@@ -202,7 +210,7 @@ export class RoutingBudgetLedger {
     state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
   }
 
-  /** The target of a daily budget changes with every request, so no surplus is carried over. */
+  /** Returns S after a request. A daily budget's target changes with every request, so it carries no surplus over. */
   #surplus(costUsd: number, targetUsd: number): number {
     const state = this.#state;
     const isSame = state.targetUsd === targetUsd;

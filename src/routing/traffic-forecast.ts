@@ -2,29 +2,32 @@ import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
-/** Milliseconds between requests before anything is known: a thousand a day. */
+/** Milliseconds between requests before anything is known: a thousand requests a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
 /** Share of the newest gap in the mean gap: about the last fifty requests count. */
 const INTERVAL_SHARE = 0.02;
-/** No gap counts as longer: when a night did in full, the first half hour of the morning took a quarter of the day's budget. */
+/**
+ * Longer gaps count as this. When a whole night counted, the first half hour of the morning took a quarter of the
+ * day's budget.
+ */
 const MAX_GAP_MS = HOUR_MS;
-/** A week before today, so that every day of the week is among them. */
+/** The week before today, so that every day of the week is included. */
 const DAYS_BEFORE = 7;
-/** Share of a usual day that must be seen, or missed, before today is believed to be another kind of day. */
+/** Share of a usual day that must be seen, or be missing, before today counts as another kind of day. */
 const PATIENCE = 0.05;
 
 export interface TrafficForecastState {
   lastRequestAt: number | null;
   intervalMs: number;
-  /** The UTC day of the very first request, which began before anyone counted. */
+  /** The UTC day of the very first request: it is incomplete, because counting began in the middle of it. */
   firstDay: number | null;
-  /** Requests of each hour of the last UTC days that came, in that order. */
+  /** Requests in each hour of the latest UTC days, in the order in which the days came. */
   days: [day: number, hours: number[]][];
 }
 
 /**
- * How many requests the rest of a UTC day is likely to bring: by the hours of the days before, scaled to what today shows so
- * far. On the first two days, of which no whole one has gone by, by the pace of the last requests.
+ * Predicts how many requests the rest of a UTC day will bring: from the hours of the days before, scaled to what
+ * today shows so far. On the first two days, before a whole day has passed, from the pace of the latest requests.
  */
 export class TrafficForecast {
   #state: TrafficForecastState = {
@@ -34,7 +37,10 @@ export class TrafficForecast {
     days: [],
   };
 
-  /** A request came. @param at milliseconds since the epoch */
+  /**
+   * Notes that a request came.
+   * @param at milliseconds since the epoch
+   */
   asked(at: number): void {
     const state = this.#state;
     if (state.lastRequestAt !== null) {
@@ -46,7 +52,10 @@ export class TrafficForecast {
     this.#hoursOf(dayOf(at))[hourOf(at)]++;
   }
 
-  /** Requests until midnight UTC, at least 1. @param now milliseconds since the epoch */
+  /**
+   * Requests until midnight UTC, at least 1.
+   * @param now milliseconds since the epoch
+   */
   untilMidnight(now: number): number {
     const { days, firstDay, intervalMs } = this.#state;
     const today = dayOf(now);
@@ -62,15 +71,15 @@ export class TrafficForecast {
       const busyness = (from: number) => {
         const then = sum(hours.slice(from, hour)) + hours[hour] * ofHour;
         const ratio = (sum(counted.slice(from, hour + 1)) + patience) / (then + patience);
-        // A day that had brought next to nothing by then does not tell that today is busy: a weekend's evening would be
-        // expected to grow as a Monday's morning does.
+        // A day that had brought next to nothing by this time cannot show that today is busy: a weekend's evening
+        // would be expected to grow like a Monday morning.
         return then < patience ? Math.min(1, ratio) : ratio;
       };
-      // The last hour tells of a rush that the whole day hides.
+      // The last hour shows a rush that the whole day hides.
       const scale = Math.max(busyness(0), busyness(Math.max(0, hour - 1)));
       return scale * (hours[hour] * (1 - ofHour) + sum(hours.slice(hour + 1)));
     };
-    // The busiest: what is kept back too long can still be spent, and for what was spent too soon requests are refused.
+    // The busiest day: what is kept back too long can still be spent, but after overspending requests are refused.
     return Math.max(1, ...before.map(like));
   }
 

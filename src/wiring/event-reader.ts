@@ -7,7 +7,10 @@ export function databasePath({ storage }: Config): string {
   return storage.url.replace(/^sqlite:/, '');
 }
 
-/** The event log that a config names, to look at only: safe beside the gateway that writes it. @throws StartError */
+/**
+ * Opens the event log that a config names, for reading only. Safe while a gateway writes it.
+ * @throws StartError when there is no log to read
+ */
 export function openEventLog(config: Config): SqliteEventReader {
   const path = databasePath(config);
   if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');

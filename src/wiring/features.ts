@@ -32,7 +32,10 @@ interface EmbedderParts {
 /** For commands, where no request waits and nobody watches the model's health. */
 const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {}, patient: true };
 
-/** Makes contexts as a gateway with this config does. Loads no model yet. @throws StartError when its map cannot be used */
+/**
+ * Builds the featurizer that a gateway with this config uses. Does not load a model yet.
+ * @throws StartError when its map cannot be used
+ */
 export function buildFeaturizer(config: Config, parts: EmbedderParts = ASIDE): Featurizer {
   return new Featurizer(buildEmbedder(config, parts));
 }
@@ -49,7 +52,7 @@ function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: Emb
   });
 }
 
-/** @throws StartError that says how to make one */
+/** @throws StartError that says how to make the map */
 function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   try {
     return loadProjection(pathToFileURL(map));
@@ -58,10 +61,10 @@ function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   }
 }
 
-/** What identifies contexts: the feature map that made them, and their length d. */
+/** Identifies contexts: the feature map that made them, and their length d. */
 type FeatureSpace = Pick<Featurizer, 'featureMap' | 'dimensions'>;
 
-/** The tiers' prior slopes, as far as they hold for these features. */
+/** The tiers' prior slopes, as far as they apply to these features. */
 export function tierSlopes({ featureMap, dimensions }: FeatureSpace): Map<Tier, Float64Array> {
   const { feature_map, tiers } = tierPriors();
   return new Map(
@@ -72,7 +75,10 @@ export function tierSlopes({ featureMap, dimensions }: FeatureSpace): Map<Tier, 
   );
 }
 
-/** The warm start that the config names, or null. @throws StartError when it cannot be used with these features */
+/**
+ * Reads the warm start that the config names; null when it names none.
+ * @throws StartError when it cannot be used with these features
+ */
 export function openWarmStart({ learning }: Config, { featureMap, dimensions }: FeatureSpace): WarmStartFile | null {
   if (learning.warm_start === undefined) return null;
   try {

@@ -4,7 +4,7 @@ import type { BreakerState } from '../routing/breaker.ts';
 
 const BREAKER_STATES: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
-/** Tells metrics and log of every change of a breaker. */
+/** Reports every change of a breaker to the metrics and the log. */
 export function breakerReport(metrics: Metrics, log: Logger) {
   return (model: string, state: BreakerState, failures: number): void => {
     metrics.breakerState.set({ model }, BREAKER_STATES[state]);
@@ -17,12 +17,12 @@ export function breakerReport(metrics: Metrics, log: Logger) {
   };
 }
 
-/** Tells metrics and log when the thread of the embedding model is lost, and when it works again. */
+/** Reports to the metrics and the log when the thread of the embedding model is lost, and when it works again. */
 export function embedderReport(metrics: Metrics, log: Logger) {
   return (healthy: boolean, reason: string): void => {
     metrics.degraded('embedder', !healthy, 'thread');
     if (healthy) {
-      // Whatever failed in between, it works again, even if no query comes to show it.
+      // Whatever failed in between, the embedder works again, even if no query has shown it yet.
       metrics.degraded('embedder', false);
       log.info('The embedding model works again.');
     } else {

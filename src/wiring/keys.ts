@@ -11,22 +11,26 @@ export function hashedKeys(config: Config): HashedKey[] {
   }));
 }
 
-/** Characters of a key that nobody guesses. */
+/** Length from which a key cannot be guessed. */
 export const MIN_KEY_CHARACTERS = 16;
 
-/** Names of the keys that are shorter. */
+/** Names of the keys that are shorter than that. */
 export function shortKeys({ auth }: Config): string[] {
   return auth.keys.filter(({ key }) => key.length < MIN_KEY_CHARACTERS).map(({ name }) => name);
 }
 
-/** In memory they are kept as hashes only. */
+/** Blanks the keys: in memory they are kept only as hashes. */
 export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
   const { auth } = loaded.config;
   const keys = auth.keys.map((key) => ({ ...key, key: '' }));
   return { ...loaded, config: { ...loaded.config, auth: { ...auth, keys } } };
 }
 
-/** @throws StartError where anyone could spend the operator's money: other machines, or every page in a browser here */
+/**
+ * Refuses a config under which anyone could spend the operator's money: other machines, or every page in a browser
+ * here.
+ * @throws StartError
+ */
 export function refuseOpenGateway(config: Config): void {
   const { host, cors_origins: origins } = config.server;
   if (config.auth.keys.length > 0) return;

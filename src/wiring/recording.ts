@@ -20,16 +20,16 @@ export interface RecordingParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** In place of the one that the config names. */
+  /** Used in place of the store that the config names. */
   store?: EventStore;
 }
 
-/** Longer than SQLite waits for another process's lock; a rating is refused (503) after it. */
+/** Longer than SQLite waits for another process's lock. After this time a rating is refused (503). */
 const STORE_LIMIT_MS = 10_000;
-/** Requests wait no longer for a log to be read. */
+/** Requests wait at most this long for the log to be read. */
 const START_MS = 120_000;
 
-/** What is written down and what is learned from it: the event log on its store, and all that follow the log. */
+/** Records events and learns from them: the event log on its store, and everything that follows the log. */
 export class Recording {
   readonly store: EventStore;
   readonly eventLog: EventLog;
@@ -57,7 +57,7 @@ export class Recording {
     this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.compareWithLog());
     this.#logWatch = new LogWatch({
-      // Without the limit: nobody waits for a look, and one that takes long must not have ratings refused.
+      // Without the time limit: nobody waits for this check, and a slow one must not cause ratings to be refused.
       store,
       clock,
       learnedUpTo: () => this.learner.knowledge.sequence,
@@ -67,8 +67,9 @@ export class Recording {
   }
 
   /**
-   * Reads the log, as far as that goes before requests have waited long enough; then follows it.
-   * @throws StartError for a log of a newer version: to serve without it would forget budgets and retired models for good
+   * Reads the log until requests have waited long enough, then follows it.
+   * @throws StartError for a log of a newer version: serving without it would permanently forget budgets and retired
+   * models
    */
   async start(): Promise<void> {
     await this.#read();
@@ -76,13 +77,13 @@ export class Recording {
     this.#retention?.start();
   }
 
-  /** Looks no more at what others write, and deletes nothing more. */
+  /** Stops watching what others write, and stops deleting. */
   stopFollowing(): void {
     this.#logWatch.stop();
     this.#retention?.stop();
   }
 
-  /** Writes everything down. */
+  /** Writes out everything, then closes the store. */
   async close(): Promise<void> {
     await closeInOrder(
       () => this.eventLog.close(),

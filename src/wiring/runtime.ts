@@ -23,8 +23,9 @@ export interface RuntimeParts {
 }
 
 /**
- * What serves requests under a config. Changes nothing that serves now.
- * @param before what serves now, whose unchanged providers keep their connections @throws StartError when no model can be called
+ * Builds what serves requests under a config. Does not change what serves now.
+ * @param before what serves now; its unchanged providers keep their connections
+ * @throws StartError when no model can be called
  */
 export function buildRuntime(
   loaded: LoadedConfig,
@@ -67,14 +68,14 @@ export function buildRuntime(
       retries: config.resilience.retries,
       maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
     },
-    // Who names a session wants it to stay together; nobody asked for that of the others.
+    // Clients that name a session want it to stay together; for other conversations nobody asked for that.
     stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
     asking: { audit: auditOf(config).share, ask: config.learning.ask },
     implicit: implicitSettings(config),
   };
 }
 
-/** The configured one, or the dearest of those that can be called. */
+/** The configured reference if it can be called, else the most expensive arm that can. */
 function referenceArm(config: Config, arms: Runtime['arms']): string {
   const { reference } = config.routing;
   if (arms.some(({ id }) => id === reference)) return reference as string;

@@ -12,23 +12,23 @@ import { StartError } from './start-error.ts';
 
 export interface ServingParts extends RuntimeParts {
   metrics: Metrics;
-  /** Resolves once the requests that are under way now have ended. */
+  /** Resolves once the requests that are running now have ended. */
   requestsEnded(): Promise<void>;
 }
 
 /**
- * Within this time every request that saw the old runtime is decided: no text may be embedded longer
+ * Within this time every request that saw the old runtime is decided, because no text may take longer to embed
  * (embedding.timeout_ms).
  */
 const DECIDED_WITHIN_MS = 60_000;
 
-/** What serves requests now, and what takes its place when the config changes, or an admin the models. */
+/** What serves requests now. Replaces it when the config changes, or when an admin changes the models. */
 export class Serving {
   readonly #parts: ServingParts;
-  /** Without the gateway's own keys: what need not be kept cannot leak. */
+  /** Without the gateway's own keys: what is not kept cannot leak. */
   #loaded: LoadedConfig;
   #runtime: Runtime;
-  /** The log was read: from here on each change of a model is put in force as it comes. */
+  /** The log has been read: from here on each change of a model takes effect when it comes. */
   #begun = false;
 
   /** @throws StartError when no model can be called */
@@ -52,7 +52,10 @@ export class Serving {
     return this.#loaded.config;
   }
 
-  /** What admins changed before is in force from here on. @throws StartError when that leaves no model */
+  /**
+   * Puts earlier changes by admins in force.
+   * @throws StartError when they leave no model
+   */
   begin(): void {
     this.#begun = true;
     if (this.#parts.learner.knowledge.modelChanges.size > 0) this.#replace(this.#loaded);
@@ -60,9 +63,9 @@ export class Serving {
   }
 
   /**
-   * For the requests that come from now on; running ones keep what they have.
-   * @returns the settings that have changed and wait for the next start
-   * @throws StartError when it cannot be served; nothing has changed then
+   * Puts another config in force for new requests; running requests keep theirs.
+   * @returns the settings that have changed and take effect only at the next start
+   * @throws StartError when the config cannot be served; nothing changes then
    */
   reload(loaded: LoadedConfig): readonly string[] {
     this.#replace(loaded);
@@ -74,7 +77,7 @@ export class Serving {
     return waiting;
   }
 
-  /** The learner knows of a change by an admin, or knows all anew. */
+  /** Called when the learner has read a change by an admin, or was rebuilt. */
   modelsChanged(): void {
     if (!this.#begun) {
       this.#tellPriors(this.#loaded);
@@ -87,7 +90,7 @@ export class Serving {
     }
   }
 
-  /** What the parts that outlive a runtime take from the config. */
+  /** Applies the config to the parts that outlive a runtime. */
   #applySettings({ auth, learning }: Config): void {
     const { learner, metrics } = this.#parts;
     const ids = this.#runtime.arms.map(({ id }) => id);
@@ -100,10 +103,10 @@ export class Serving {
   }
 
   /**
-   * Of all models that are known, on offer or not: the ratings of one that is retired would else be told against another
-   * prior, and move what is predicted of all others. While the log is read each change gives the priors that it gave when
-   * it came. With those of the file alone the same would be learned, but for the last bit: where the priors change
-   * everything derived is computed anew.
+   * Sets the priors of all known models, on offer or not: otherwise a retired model's ratings would be compared with
+   * another prior, and would move the predictions for all others. While the log is read, each change sets the priors
+   * that it set when it came. The file's priors alone would teach the same except for the last bit: whenever the
+   * priors change, everything derived is recomputed.
    */
   #tellPriors(loaded: LoadedConfig): void {
     const { learner, tierSlopes } = this.#parts;
@@ -115,7 +118,7 @@ export class Serving {
     await Promise.all([...this.#runtime.providers.values()].map((provider) => provider.close()));
   }
 
-  /** @throws StartError when no model can be called; nothing has changed then */
+  /** @throws StartError when no model can be called; nothing changes then */
   #replace(loaded: LoadedConfig): void {
     const previous = this.#runtime;
     const catalog = modelCatalog(loaded, this.#parts.learner.knowledge.modelChanges);
@@ -135,7 +138,7 @@ export class Serving {
     this.#introduceArms();
   }
 
-  /** That an upstream failed, or asked for a pause, says nothing of the one that now stands behind the same arm. */
+  /** Failures and pauses of an old upstream say nothing about the one that the same arm has now. */
   #forgetUpstreamsOf(previous: Runtime): void {
     const { conditions, metrics } = this.#parts;
     for (const arm of previous.arms) {
@@ -146,7 +149,7 @@ export class Serving {
     }
   }
 
-  /** New arms among known ones begin with the launch recipe. */
+  /** Launches arms that are new among known ones. */
   #introduceArms(): void {
     const { arms, reference, defaultWeight } = this.#runtime;
     this.#parts.learner.introduce({ arms, reference, weight: defaultWeight });
@@ -159,10 +162,7 @@ export class Serving {
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A provider that was replaced did not close.'));
   }
 
-  /**
-   * Closes the providers that the new runtime does not share, once no request can use them any more, not even as a
-   * fallback.
-   */
+  /** Closes providers that the new runtime does not share, once no request can use them, not even as a fallback. */
   #retireProviders(previous: Runtime): void {
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {
@@ -172,7 +172,7 @@ export class Serving {
   }
 }
 
-/** @throws StartError when there is a provider and a model, and it was the admins who left none in service */
+/** @throws StartError when admins have retired models and no other is left, not even one whose provider has no key */
 function refuseAllRetired(catalog: readonly CatalogEntry[]): void {
   const retired = catalog.filter(({ state }) => state === 'retired').map(({ id }) => `"${id}"`);
   if (retired.length === 0 || catalog.some(({ state }) => state === 'active' || state === 'off')) return;

@@ -36,10 +36,10 @@ export function breakerOptions({ resilience: { breaker } }: Config): BreakerOpti
   return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
 }
 
-/** A body's bytes take some five times as many while its request is under way: so bodies leave half of the heap to others. */
+/** A body takes about five times its bytes while its request runs, so this leaves half of the heap to the rest. */
 const BODIES_PART_OF_HEAP = 1 / 10;
 
-/** Bytes that the bodies of all requests under way may take. */
+/** Bytes that the bodies of all running requests may take together. */
 export function bodiesLimit({ server: { max_bodies_mb: megabytes } }: Config): number {
   if (megabytes !== undefined) return megabytes * 2 ** 20;
   return getHeapStatistics().heap_size_limit * BODIES_PART_OF_HEAP;

@@ -1,63 +1,66 @@
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/events.ts';
 
-/** An alarm of drift: the number of its event, when and why it came, and the share that counts since of what was learned. */
+/** A drift alarm: the number of its event, when and why it came, and the share of what was learned that remains. */
 export type DriftReset = Pick<
   StoredEvent<DriftedEvent>,
   'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains' | 'changedAt'
 >;
 
 export interface ArmResetsState {
-  /** Those since the arm's last reset by an admin. */
+  /** Drift resets since the arm's last reset by an admin. */
   driftResets: [arm: string, DriftReset[]][];
   /** Number of the last reset by an admin. */
   resets: [arm: string, number][];
 }
 
 /**
- * What was taken from what the arms had learned: all of it when an admin made an arm new, its level and a share of the rest
- * when its ratings had drifted. Events are known by their numbers in the log.
+ * What was taken from the arms' knowledge: all of it when an admin reset an arm; its level and a share of the rest
+ * when its ratings had drifted. Events are identified by their numbers in the log.
  */
 export class ArmResets {
   #byAdmin = new Map<string, number>();
   #byDrift = new Map<string, DriftReset[]>();
 
-  /** An admin has made the arm new. */
+  /** An admin has reset the arm. */
   reset({ model, sequence }: StoredEvent<ModelResetEvent>): void {
     this.#byAdmin.set(model, sequence);
     this.#byDrift.delete(model);
   }
 
-  /** Whether what was decided with this event teaches nothing about the arm: an admin has made it new since. */
+  /** Whether the decision with this number teaches nothing about the arm, because an admin has reset it since. */
   isForgotten(arm: string, decidedAt: number): boolean {
     return decidedAt < (this.#byAdmin.get(arm) ?? 0);
   }
 
-  /** Whether the alarm is of before the arm's last reset: two processes may see the same drift, or an admin be faster. */
+  /**
+   * Whether the alarm dates from before the arm's last reset: two processes may see the same drift, or an admin may
+   * be faster.
+   */
   isOutdated({ model, at }: DriftedEvent): boolean {
     const resets = this.#byDrift.get(model) ?? [];
     return resets.some(({ sequence }) => sequence > at) || this.isForgotten(model, at);
   }
 
-  /** The arm's ratings had drifted, and this share of what they taught remains. */
+  /** The arm's ratings had drifted; the event says which share of what they taught remains. */
   drifted(event: StoredEvent<DriftedEvent>): void {
     const { model, sequence, time, direction, statistic, threshold, remains, changedAt } = event;
     const reset: DriftReset = { sequence, time, direction, statistic, threshold, remains, changedAt };
     this.#byDrift.set(model, [...(this.#byDrift.get(model) ?? []), reset]);
   }
 
-  /** Whether there was such a reset since the arm was new. */
+  /** Whether the arm has drifted since it was new. */
   hasDrifted(arm: string): boolean {
     return this.#byDrift.has(arm);
   }
 
-  /** The last one since the arm was new; null where there was none. */
+  /** The last drift since the arm was new; null when there was none. */
   lastDrift(arm: string): DriftReset | null {
     return this.#byDrift.get(arm)?.at(-1) ?? null;
   }
 
   /**
-   * Alarms of drift since a rating was learned with this event, or of a change since the answer was decided on, however
-   * late it is rated; and the share that they have left of it.
+   * The drift alarms that affect a rating, and the share of it that they leave: alarms after the event with which the
+   * rating was learned, and alarms about a change after the answer was decided on, however late it is rated.
    */
   since(arm: string, learnedAt: number, decidedAt: number): { alarms: number; share: number } {
     const later = (this.#byDrift.get(arm) ?? []).filter(

@@ -3,7 +3,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Folding } from './folding.ts';
 import type { LearnerState } from './learner-state.ts';
 
-/** Tells operators what could not be learned from the log, or in part alone. */
+/** Tells operators what could not be learned from the log, or only in part. */
 export class FoldingReport {
   readonly #log: Logger;
   readonly #metrics: Metrics;
@@ -13,7 +13,7 @@ export class FoldingReport {
     this.#metrics = metrics;
   }
 
-  /** Events that were deleted from the log; each is told of once. */
+  /** Reports events that were deleted from the log, each once. */
   missing(folding: Folding): void {
     const events = folding.takeMissing();
     if (events === 0) return;
@@ -23,7 +23,7 @@ export class FoldingReport {
     );
   }
 
-  /** What is kept of decisions that another feature map was used for. */
+  /** Reports what is kept of decisions made with another feature map. */
   carriedOver({ foreign }: LearnerState): void {
     const told = foreign.describe();
     if (told) this.#log.info(told);

@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 import { type LogTail, recentDecisions } from './log-tail.ts';
 
-/** Folding this long, the learner lets the event loop have its turn. By time, or it would fall behind under load. */
+/** After folding this long, the learner yields to the event loop. In time, or it would fall behind under load. */
 const MS_PER_TURN = 3;
 
 export interface FoldingParts {
@@ -17,7 +17,7 @@ export interface FoldingParts {
   log: Logger;
 }
 
-/** A state on its way along the log, with the decisions that it has met of late. */
+/** A state that moves along the log, with the decisions that it has met recently. */
 export class Folding {
   readonly state: LearnerState;
   readonly #recent = recentDecisions();
@@ -30,9 +30,9 @@ export class Folding {
   }
 
   /**
-   * Takes in the events that come next, and lets the event loop have its turns. What cannot be learned is skipped, and told.
-   * @param happensNow they are not of a past that is being read: who rates such decisions does so later
-   * @param folded told of each event once its effects are in the state
+   * Folds the next events and yields to the event loop in between. Skips what cannot be learned, and logs it.
+   * @param happensNow the events are current, not read back from the past: their decisions will be rated later
+   * @param folded called with each event once its effects are in the state
    */
   async takeIn(
     events: readonly StoredEvent[],
@@ -50,7 +50,7 @@ export class Folding {
     }
   }
 
-  /** How many events were found to be gone from the log since this was last asked. */
+  /** The number of events found missing from the log since the last call. */
   takeMissing(): number {
     const missing = this.#missing;
     this.#missing = 0;
@@ -71,8 +71,9 @@ export class Folding {
       );
     }
     if (event.decisionId === null) return;
-    // A decision is needed again at its end, soon, and when it is rated, if it is. Of what happens now ratings look it up:
-    // what lives for some seconds and then dies is the dearest kind of garbage. Reading a long log they would wait.
+    // A decision is needed again soon, at its end, and once more if it is rated. For current events a rating looks
+    // the decision up: objects that live for some seconds and then die are the most expensive garbage. While a long
+    // log is read, looking up would make the reading wait.
     if (happensNow && event.type === 'completed') this.#recent.delete(event.decisionId);
     else this.#recent.set(event.decisionId, [...history, event]);
   }

@@ -1,7 +1,7 @@
 import type { Context } from '../../domain/context.ts';
 import { type Kept, keptFeatures } from '../../features/feature-map.ts';
 
-/** What was carried over of contexts that another feature map made. */
+/** What was carried over from contexts that another feature map made. */
 export type CarriedOver = Exclude<Kept, 'all'>;
 
 /** Rows of map id, what was carried over, and number of decisions. */
@@ -12,7 +12,7 @@ const CARRIED_OVER: Record<CarriedOver, string> = {
   intercept: "the arms' intercepts alone are carried over",
 };
 
-/** Counts the decisions in the log that were made with another feature map than the learner's. */
+/** Counts the decisions in the log whose feature map differs from the learner's. */
 export class ForeignContexts {
   #rows: ForeignContextsState = [];
 
@@ -28,7 +28,7 @@ export class ForeignContexts {
     return this.#rows.filter(([, how]) => how === kept).reduce((sum, [, , decisions]) => sum + decisions, 0);
   }
 
-  /** For the log; null when there are none. */
+  /** A sentence for the log; null when there are no such decisions. */
   describe(): string | null {
     const parts = this.#rows.map(
       ([map, kept, decisions]) => `${decisions} decisions of feature map ${map}: ${CARRIED_OVER[kept]}`,

@@ -16,7 +16,7 @@ export interface LearnerEventsOptions {
   record(event: GatewayEvent): void;
 }
 
-/** When ratings count as drifted, and what then remains of what was learned; null: nothing is watched. */
+/** When ratings count as drifted, and what then remains of what was learned; null: drift is not watched. */
 export interface DriftPolicy extends DriftOptions {
   remains: number;
 }
@@ -25,20 +25,21 @@ export interface DriftPolicy extends DriftOptions {
 export type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
 
 /**
- * Events that the learner itself records: a model is new, has changed upstream, or its ratings have drifted. They take
- * effect when they come back from the log, so that every process and every replay changes the arm at the same place.
+ * Events that the learner itself records: a model is new, its upstream has changed, or its ratings have drifted. They
+ * take effect when they come back from the log, so that every process and every replay changes the arm at the same
+ * place.
  */
 export class LearnerEvents {
-  /** By the config in force, as is the next. */
+  /** From the config in force, like the next field. */
   drift: DriftPolicy | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */
   versionRemains = SNAPSHOT_REMAINS;
   readonly #options: LearnerEventsOptions;
   #offered: OfferedArms | null = null;
   /**
-   * Arms whose upstream model is yet to be compared with what was learned, at the start and when the config changes it.
-   * Not whenever they differ: while gateways on one log are given a new config in turn, each would undo what the other
-   * said, and every time less of what was learned would remain.
+   * Arms whose upstream model has yet to be compared with the learned one: at the start and when the config changes
+   * it. Not whenever the two differ: while gateways on one log get a new config one after the other, each would undo
+   * the others' change, and less of what was learned would remain each time.
    */
   readonly #toCompare = new Set<string>();
   /** Number of the event that raised each arm's last announced alarm. */
@@ -53,7 +54,7 @@ export class LearnerEvents {
     this.#options = options;
   }
 
-  /** The arms by the config that is in force from here on. */
+  /** Sets the arms of the config that is in force from here on. */
   offer(offered: OfferedArms): void {
     for (const { id, upstreamModel } of offered.arms) {
       if (this.#offeredModel(id) !== upstreamModel) this.#toCompare.add(id);
@@ -61,7 +62,7 @@ export class LearnerEvents {
     this.#offered = offered;
   }
 
-  /** Launches those of the arms on offer that are new among known ones, and tempers those whose upstream has changed. */
+  /** Launches the offered arms that are new among known ones, and tempers those whose upstream has changed. */
   ofModels(state: LearnerState): void {
     if (!this.#offered) return;
     this.#announceSnapshots(state, this.#offered);
@@ -85,28 +86,28 @@ export class LearnerEvents {
     }
   }
 
-  /** An event has come back from the log. */
+  /** Notes an event that has come back from the log. */
   arrived(event: StoredEvent): void {
     if (event.type === 'launched') this.#launching.delete(event.model);
-    // Back from the log: the config may have changed once more meanwhile.
+    // Compare again, because the config may have changed once more meanwhile.
     if (event.type === 'snapshot_changed' && this.#changing.get(event.model) === event.to) {
       this.#changing.delete(event.model);
       this.#toCompare.add(event.model);
       this.#isDue = true;
     }
     if (event.type === 'model_reset') this.#toCompare.add(event.model);
-    // The first answer tells of which upstream model an arm's state is: it may have been under way at a change.
+    // The first answer establishes the upstream model of an arm's state, and it may have been under way at a change.
     if (event.type === 'completed' && event.arm !== null) this.#isDue ||= this.#toCompare.has(event.arm);
   }
 
-  /** Looks at the models again where something has come that may call for it. */
+  /** Checks the models again if an event has come that may call for it. */
   again(state: LearnerState): void {
     if (!this.#isDue) return;
     this.#isDue = false;
     this.ofModels(state);
   }
 
-  /** The log is another one than before: what was said names places in the old one. */
+  /** The log is a different one now: drops announcements, which name places in the old one. */
   forget(): void {
     this.#alarms.clear();
     this.#launching.clear();
@@ -126,7 +127,9 @@ export class LearnerEvents {
     return this.#offered?.arms.find(({ id }) => id === arm)?.upstreamModel;
   }
 
-  /** Of models whose answers have come under another name for long: unlike by the config, every gateway sees the same. */
+  /**
+   * Announces models whose answers have borne another name for long. Unlike config changes, every gateway sees these.
+   */
   ofAnswers(state: LearnerState): void {
     this.#announceChanges(state.upstreamVersions.servedChangesDue(this.versionRemains, this.#options.clock.now()));
   }

@@ -12,7 +12,10 @@ import type { PlaceInLog } from './log-tail.ts';
 import { UpstreamVersions, type UpstreamVersionsState } from './upstream-versions.ts';
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 
-/** What is saved of the parts: plain values. Three names are older than those of the parts; saved states keep them. */
+/**
+ * The saved form of the parts: plain values. Three of its names are older than the parts' own; saved states keep
+ * them.
+ */
 export interface LearnerPartsState extends ArmResetsState {
   lastFolded: PlaceInLog | null;
   policy: LinearPolicyState;
@@ -29,38 +32,38 @@ export interface LearnerPartsState extends ArmResetsState {
   modelChanges: [string, ModelChange][];
 }
 
-/** The parts of what the learner knows, each with its own sums, saved and read back together. */
+/** The parts of the learner's knowledge. Each has its own sums; all are saved and restored together. */
 export class LearnerParts {
   readonly policy: LinearPolicy;
   readonly statistics = new ArmStatistics();
-  /** What was learned from that another feature map made. */
+  /** Decisions learned from whose contexts another feature map made. */
   readonly foreign = new ForeignContexts();
   readonly launches = new Launches();
   readonly awaitedRatings = new AwaitedRatings();
   /** What routing has spent of its budget. */
   readonly routingSpend = new RoutingBudgetLedger();
   readonly drift = new DriftMonitor();
-  /** Arms that were on offer in a decision since their last reset. */
+  /** Arms that have been on offer in a decision since their last reset. */
   readonly known = new Set<string>();
-  /** What each key has spent, and what admins changed: not learned from, but folds over the same log. */
+  /** What each key has spent, and what admins changed: not learned, but folded from the same log. */
   readonly keySpend = new KeySpendLedger();
   modelChanges: ModelChanges = new Map();
-  /** Of which upstream model the arms' states are. */
+  /** The upstream models that the arms' states were learned from. */
   readonly upstreamVersions = new UpstreamVersions();
-  /** What ratings count that nobody asked for. */
+  /** The weights of ratings that nobody asked for. */
   readonly volunteers = new VolunteerCalibration();
   readonly resets = new ArmResets();
-  /** Number of the last event folded. */
+  /** Sequence number of the last event folded. */
   sequence = 0;
-  /** Where that event stands, by which the log is known again. */
+  /** That event's place, by which the log is recognised. */
   lastFolded: PlaceInLog | null = null;
 
-  /** @param dimensions of the contexts */
+  /** @param dimensions length of the contexts */
   constructor(dimensions: number) {
     this.policy = new LinearPolicy(dimensions);
   }
 
-  /** Everything but the number of the last event, beside which it is saved. */
+  /** Everything but the number of the last event, which is saved alongside. */
   state(): LearnerPartsState {
     const { driftResets, resets } = this.resets.state();
     return {
@@ -82,7 +85,11 @@ export class LearnerParts {
     };
   }
 
-  /** @param sequence number of the last event in it @throws when the state is damaged; the parts are then unusable */
+  /**
+   * Restores the parts.
+   * @param sequence number of the last event in the state
+   * @throws when the state is damaged; the parts are then unusable
+   */
   restore(state: LearnerPartsState, sequence: number): void {
     this.policy.restore(state.policy);
     this.statistics.restore(state.statistics);

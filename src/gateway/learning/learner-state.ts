@@ -24,18 +24,21 @@ import { budgetedRequest, predictedCost, predictedTokens, tellsOfTokeniser } fro
 import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
-/** Raise it when the fold changes: older snapshots are then refolded from the log. */
+/** Raise this when the fold changes: older snapshots are then refolded from the log. */
 const FOLD_VERSION = 24;
 
-/** What the learner knows: a deterministic fold over the event log, from a warm start where there is one. */
+/** What the learner knows: a deterministic fold over the event log, starting from a warm start if there is one. */
 export class LearnerState extends LearnerParts {
-  /** When an arm's ratings count as drifted, by the config in force; null: nobody counts. */
+  /** When an arm's ratings count as drifted, from the config in force; null: drift is not watched. */
   driftOptions: DriftOptions | null = DRIFT;
   readonly #featureMap: string;
   readonly #dimensions: number;
   readonly #warmStart: WarmStartFile | null;
 
-  /** @param dimensions of the contexts that `featureMap` makes @param warmStart made under the same map */
+  /**
+   * @param dimensions length of the contexts that `featureMap` makes
+   * @param warmStart a warm start made under the same map
+   */
   constructor(featureMap: string, dimensions: number, warmStart: WarmStartFile | null = null) {
     super(dimensions);
     this.#featureMap = featureMap;
@@ -44,14 +47,15 @@ export class LearnerState extends LearnerParts {
     if (warmStart) this.policy.addSums(warmStart.sums);
   }
 
-  /** The last alarm of drift that took from the arm's state; null where there was none since it was new. */
+  /** The last drift alarm that reduced the arm's state; null when there was none since the arm was new. */
   lastDrift(arm: string): DriftReset | null {
     return this.resets.lastDrift(arm);
   }
 
   /**
-   * Takes in one event. @param history the earlier events of the same decision, in order
-   * @throws RangeError when a part of what it teaches is not finite; that part has no effect, all the rest has
+   * Folds one event.
+   * @param history the earlier events of the same decision, in order
+   * @throws RangeError when a part of what it teaches is not finite; that part has no effect, everything else has
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
@@ -100,7 +104,7 @@ export class LearnerState extends LearnerParts {
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
     const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
-    // What failed has saved nothing: with models that are down the price of money would fall to nothing.
+    // A failure has saved nothing: otherwise models that are down would drive the price of money ν to nothing.
     const hasFailed = event.arm === null && costUsd === 0;
     this.routingSpend.spent(
       event.decisionId,
@@ -120,7 +124,9 @@ export class LearnerState extends LearnerParts {
     }
   }
 
-  /** A stream may be rated before it ends. What failed was never awaited, and a rating of it says nothing of the others. */
+  /**
+   * A stream may be rated before it ends. A failed answer was never awaited; its rating says nothing about others.
+   */
   #noteRated(events: readonly StoredEvent[]): void {
     const answer = events.find((event) => event.type === 'completed' && event.outcome === 'ok');
     if (answer && events.some(({ type }) => type === 'rated')) this.awaitedRatings.rated(answer.sequence);
@@ -131,10 +137,13 @@ export class LearnerState extends LearnerParts {
     this.upstreamVersions.answered(arm, upstreamModel, servedModel);
   }
 
-  /** @param lesson none of an answer from before a change that is known: it lies off the level of now, and says nothing of it */
+  /**
+   * Shows the rating to the drift monitor, unless its answer dates from before a known change: such a rating is off
+   * the present level and says nothing about it.
+   */
   #watch(lesson: Lesson | undefined, sequence: number, decided: number): void {
     const options = this.driftOptions;
-    // Sums that grew while nobody watched would be an alarm as soon as somebody does.
+    // Without options nothing may add up: sums that grew unwatched would raise an alarm as soon as drift is watched.
     if (!options || lesson?.kind !== 'quality' || this.resets.since(lesson.arm, sequence, decided).alarms > 0) return;
     const { arm, context, reward, driftWeight = 1, reliability } = lesson;
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
@@ -144,9 +153,10 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * The lesson as alarms of drift since its rating came have left it: when it is taken back, when it counts again because
-   * the one that had replaced it is gone, and when it comes late, of an answer from before the change.
-   * @param events of its decision, the rating's among them @param sign −1 to take it back
+   * The lesson as reduced by the drift alarms since its rating came: when it is taken back, when it counts again
+   * because the rating that replaced it is gone, and when it comes late, for an answer from before the change.
+   * @param events the events of its decision, including the rating
+   * @param sign −1 to take it back
    */
   #asLeft([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
     if (lesson.kind !== 'quality' || !this.resets.hasDrifted(lesson.arm)) {
@@ -157,8 +167,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * Continues after a lesson that the policy refuses. It refuses the same one again when it is withdrawn, so the sums
-   * stay right.
+   * Learns the lessons, continuing after one that the policy refuses. The policy refuses the same lesson again when
+   * it is withdrawn, so the sums stay right.
    */
   #learn(lessons: readonly Observation[]): void {
     let refusal: unknown = null;
@@ -190,8 +200,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * The second of two processes that saw the same drift changes nothing, nor does an alarm of before the arm's reset or
-   * of an earlier snapshot of its model.
+   * Resets the arm's level after drift. When two processes saw the same drift, the second event changes nothing; nor
+   * does an alarm from before the arm's reset or from an earlier snapshot of its model.
    */
   #resetLevel(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
@@ -201,14 +211,17 @@ export class LearnerState extends LearnerParts {
     this.drift.reset(model);
   }
 
-  /** Lessons of decisions before it count as little when they come later: see `#observations`. */
+  /**
+   * Tempers the arm after a change of its upstream model. Lessons from earlier decisions that come later are reduced
+   * likewise: see `#observations`.
+   */
   #changeSnapshot(event: StoredEvent<SnapshotChangedEvent>): void {
     if (!this.upstreamVersions.change(event)) return;
     this.policy.temperAll(event.model, event.remains);
     this.drift.reset(event.model);
   }
 
-  /** The arm is new again: nobody knows it, and it can be launched once more. */
+  /** Makes the arm new again: it is unknown, and can be launched once more. */
   #reset(event: StoredEvent<ModelResetEvent>): void {
     const { model } = event;
     this.resets.reset(event);
@@ -231,7 +244,7 @@ export class LearnerState extends LearnerParts {
     return lessons;
   }
 
-  /** What was decided before a model's reset teaches nothing about it, however late it is rated or the rating withdrawn. */
+  /** Decisions from before a model's reset teach nothing about it, however late a rating comes or is withdrawn. */
   #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
     const decided = events.find(({ type }) => type === 'decided');
     return decided !== undefined && this.resets.isForgotten(arm, decided.sequence);
@@ -246,33 +259,39 @@ export class LearnerState extends LearnerParts {
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     const { inputBytes } = decided.decision;
-    // By characters, as earlier events have them, Chinese would have three times as many tokens for good.
+    // Earlier events hold characters instead of bytes; they would permanently triple the estimate for Chinese.
     if (inputBytes !== undefined) this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
   }
 
-  /** The whole state; `deserialise` gives it back to the bit. */
+  /** The whole state as bytes; `deserialise` restores it to the bit. */
   serialise(): Uint8Array {
     return encodeState(this.foldKey, this.state());
   }
 
-  /** @throws Error when it is damaged, or was written under another `foldKey`; the state is then unusable */
+  /**
+   * Restores a serialised state.
+   * @throws Error when it is damaged, or was written under another `foldKey`; the state is then unusable
+   */
   deserialise(bytes: Uint8Array, sequence: number): void {
     this.restore(decodeState<LearnerPartsState>(this.foldKey, bytes), sequence);
   }
 
-  /** What a state depends on besides the log: a snapshot is of use under the same one alone. */
+  /** What a state depends on besides the log: a snapshot is usable only under the same key. */
   get foldKey(): string {
     const start = this.#warmStart ? `/${this.#warmStart.hash}` : '';
     return `${FOLD_VERSION}/${this.#featureMap}/${this.#dimensions}${start}`;
   }
 }
 
-/** Number of the decision in the log; 0 where it is not there. */
+/** Sequence number of the decision in the log; 0 when it is not there. */
 function decidedAt(events: readonly StoredEvent[]): number {
   return events.find(({ type }) => type === 'decided')?.sequence ?? 0;
 }
 
-/** Number of the event from which on a rating teaches, whatever others of the answer there are: its own, or the answer's. */
+/**
+ * Sequence number of the event from which on the rating teaches, whatever other ratings the answer has: the later of
+ * its own event and the answer's.
+ */
 function firstLearned(feedbackId: string, events: readonly StoredEvent[]): number {
   const needed = events.filter((event) => {
     return event.type === 'completed' || (event.type === 'rated' && event.feedbackId === feedbackId);

@@ -16,9 +16,9 @@ import { Snapshots } from './snapshots.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 const RETRY_MS = 1000;
-/** Events that are still learned from before the end. */
+/** When the learner closes, it still learns the remaining events if there are no more than this. */
 const MAX_EVENTS_AT_END = 2000;
-/** How often the reading of a long log says how far it has come, and keeps that. */
+/** How often the reading of a long log reports its progress and saves it. */
 const PROGRESS_EVERY_MS = 5000;
 
 export interface LearnerOptions {
@@ -38,12 +38,12 @@ export interface LearnerOptions {
 export class Learner {
   readonly #options: LearnerOptions;
   #warmStart: WarmStartFile | null;
-  /** What routing goes by. */
+  /** The state that routing uses. */
   #live: Folding;
   #priors: Parameters<LinearPolicy['setPriorQualities']> = [new Map()];
   readonly #ownEvents: LearnerEvents;
   readonly #tail: LogTail;
-  /** Nothing is folded before the snapshot was read: the log may have been pruned of what the snapshot contains. */
+  /** Nothing is folded before the snapshot has been read: the log may have lost events that the snapshot contains. */
   #snapshotWasRead = false;
   /** Launches wait for this: before the log has been read, every arm looks new. */
   #logWasRead = false;
@@ -71,8 +71,8 @@ export class Learner {
   }
 
   /**
-   * The live state: read it, never change it. What `routingSpend` has set aside for requests under way is this process's own,
-   * and no part of the state.
+   * The live state: read it, never change it. The reservations in `routingSpend` for running requests belong to this
+   * process and are not part of the state.
    */
   get knowledge(): LearnerState {
     return this.#live.state;
@@ -83,53 +83,57 @@ export class Learner {
     this.#listeners.push(listener);
   }
 
-  /** Calls the listener when `knowledge` was read from a snapshot or folded anew: nobody was told of its events. */
+  /**
+   * Calls the listener when `knowledge` was read from a snapshot or folded anew: `onFold` did not report its events.
+   */
   onReplaced(listener: () => void): void {
     this.#replacedListeners.push(listener);
   }
 
-  /** Events in the log that are yet to be learned from. */
+  /** The number of events in the log that have not been learned from yet. */
   get lag(): number {
     return Math.max(0, this.#newestSequence - this.knowledge.sequence);
   }
 
-  /** Number up to which a restart needs nothing of the log. */
+  /** Sequence number up to which a restart needs nothing from the log. */
   get savedUpTo(): number {
     return this.#snapshots.savedUpTo;
   }
 
-  /** As the policy takes them, by the config in force. */
+  /** Sets the priors of the config in force, in the form that the policy takes. */
   setPriors(...priors: Parameters<LinearPolicy['setPriorQualities']>): void {
     this.#priors = priors;
     this.#configure(this.knowledge);
   }
 
-  /** By the config in force. */
+  /** Sets the drift policy of the config in force. */
   setDrift(drift: DriftPolicy | null): void {
     this.#ownEvents.drift = drift;
     this.#configure(this.knowledge);
   }
 
-  /** What remains of an arm's state when its upstream model changes, by the config in force. @param remains in (0, 1] */
+  /**
+   * Sets how much of an arm's state remains when its upstream model changes, from the config in force.
+   * @param remains in (0, 1]
+   */
   setVersionRemains(remains: number): void {
     this.#ownEvents.versionRemains = remains;
   }
 
   /**
-   * Launches those of the arms on offer that are new among known ones, and tempers those whose upstream model has
-   * changed, once the log has been read.
+   * Once the log has been read: launches the offered arms that are new among known ones, and tempers those whose
+   * upstream model has changed.
    */
   introduce(offered: OfferedArms): void {
     this.#ownEvents.offer(offered);
     if (this.#logWasRead) this.#ownEvents.ofModels(this.knowledge);
   }
 
-  /** Snapshot, then the rest of the log. Rejects when the store cannot be read; it is then tried again by itself. */
+  /** Reads the snapshot, then the rest of the log. Rejects when the store cannot be read, and retries on its own. */
   start(): Promise<void> {
     this.#snapshots.begin();
     const reading = this.#read();
-    // The caller may stop waiting while this goes on. Until it ends no other reading may begin, or events would count
-    // twice.
+    // The caller may stop waiting meanwhile. Until this ends no other reading may begin, or events would count twice.
     this.#reading.occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }
@@ -146,26 +150,29 @@ export class Learner {
     this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
     if (!(await this.#snapshots.load(this.knowledge))) this.#live = this.#freshBeside(this.knowledge);
     this.#snapshotWasRead = true;
-    // They may set other priors, by what the snapshot holds of admins' changes.
+    // Listeners may set other priors, because of the admins' changes that the snapshot contains.
     for (const listener of this.#replacedListeners) listener();
     this.#configure(this.knowledge);
   }
 
-  /** These events are now in the log, perhaps with those of other processes between them. At least one. */
+  /**
+   * These events are now in the log, perhaps with events of other processes in between.
+   * @param events at least one
+   */
   written(events: readonly StoredEvent[]): void {
     this.#tail.written(events);
-    // A rating that was there before comes back under its old number.
+    // Not the last: a rating that was there before comes back with its old number.
     this.wake(Math.max(...events.map(({ sequence }) => sequence)));
   }
 
-  /** There is something new in the log, up to this number. */
+  /** The log has something new, up to this sequence number. */
   wake(lastSequence: number): void {
     this.#newestSequence = Math.max(this.#newestSequence, lastSequence);
     this.#options.metrics.learnerLag.set(this.lag);
     this.#run();
   }
 
-  /** Resolves once the event of that number is learned, or after `withinMs`: whichever comes first. */
+  /** Resolves once the event of that number is learned, or after `withinMs`, whichever comes first. */
   async learned(sequence: number, withinMs: number): Promise<void> {
     let late = false;
     const reached = async () => {
@@ -181,14 +188,14 @@ export class Learner {
   }
 
   /**
-   * A decision could not be made from this state. It is folded anew from the whole log, beside the running one, at
+   * Called when this state could not make a decision. Folds it anew from the whole log, beside the state in use, at
    * most once a minute.
    */
   requestRefold(): Promise<void> {
     return this.#refolding.requestRefold();
   }
 
-  /** The store was away: an operator may have put an older or an empty log in its place. */
+  /** Called after the store was away: an operator may have put an older or an empty log in its place. */
   compareWithLog(): Promise<void> {
     return this.#refolding.compareWithLog();
   }
@@ -218,14 +225,14 @@ export class Learner {
     // The config may have changed while the log was read.
     this.#configure(folding.state);
     this.#live = folding;
-    // What was saved is of the state that is gone, perhaps of another log.
+    // The saved snapshot comes from the replaced state, perhaps from another log.
     this.#snapshots.forget();
     for (const listener of this.#replacedListeners) listener();
     this.#run();
     this.#report.carriedOver(this.knowledge);
   }
 
-  /** What is left of a long log is read at the next start: nobody waits for it at the end. */
+  /** Leaves the rest of a long log to the next start: nobody should wait for it at shutdown. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.idle();
@@ -233,20 +240,20 @@ export class Learner {
     if (this.#refolding.mayBeSaved) await this.#snapshots.saveLast(this.knowledge);
   }
 
-  /** At the log's beginning. */
+  /** Returns a folding at the beginning of the log. */
   #fresh(): Folding {
     const state = new LearnerState(this.#options.featureMap, this.#options.dimensions, this.#warmStart);
     this.#configure(state);
     return new Folding(state, { ...this.#options, tail: this.#tail });
   }
 
-  /** Whatever the config sets in a state. */
+  /** Applies the config's settings to a state. */
   #configure(state: LearnerState): void {
     state.policy.setPriorQualities(...this.#priors);
     state.driftOptions = this.#ownEvents.drift;
   }
 
-  /** As `#fresh`, to take the place of what is there: requests go on meanwhile. */
+  /** Like `#fresh`, but to replace a state while requests go on. */
   #freshBeside(state: LearnerState): Folding {
     const folding = this.#fresh();
     folding.state.routingSpend.shareReservations(state.routingSpend);
@@ -318,7 +325,7 @@ export class Learner {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** A warm start made from this very log would teach everything twice. */
+  /** Drops a warm start made from this very log: it would teach everything twice. */
   async #refuseOwnDecisions(): Promise<void> {
     const { store, log } = this.#options;
     for (const decision of this.#warmStart?.decisions ?? []) {

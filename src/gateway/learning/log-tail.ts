@@ -3,12 +3,12 @@ import type { StoredEvent } from '../../domain/events.ts';
 import type { EventStore } from '../../store/event-store.ts';
 
 const READ_BATCH = 500;
-/** Events just written that are kept for folding; beyond it they are read back like any other. */
+/** The most events just written that are kept for folding; further ones are read back like any other. */
 const MAX_FRESH_EVENTS = 2000;
-/** Decisions whose events are kept at hand; those of others are looked up. */
+/** Decisions whose events are kept in memory; the events of others are looked up. */
 const RECENT_DECISIONS = 1000;
 
-/** What tells an event from those of other logs. */
+/** Distinguishes an event from those of other logs. */
 export type PlaceInLog = Pick<StoredEvent, 'sequence' | 'decisionId' | 'type' | 'time'>;
 
 /** Events by decision, so that most foldings need no look-up. Each folding of the log keeps its own. */
@@ -18,7 +18,7 @@ export function recentDecisions(): RecentDecisions {
   return new LRUCache({ max: RECENT_DECISIONS });
 }
 
-/** The end of the event log, as one who folds it wants it: from memory where this process has just written it. */
+/** The end of the event log for whoever folds it: from memory where this process has just written it. */
 export class LogTail {
   readonly #store: EventStore;
   /** In the order of the log. */
@@ -28,14 +28,14 @@ export class LogTail {
     this.#store = store;
   }
 
-  /** This process has just written these events: they need not be read back. */
+  /** This process has just written these events, so they need not be read back. */
   written(events: readonly StoredEvent[]): void {
     if (this.#fresh.length + events.length <= MAX_FRESH_EVENTS) this.#fresh.push(...events);
   }
 
-  /** Those that follow the given number without a gap; where there is one, another process has written. */
+  /** Takes the events that follow the given number without a gap. A gap means that another process has written. */
   takeFresh(sequence: number): StoredEvent[] {
-    // A rating that was there before comes back under its old number.
+    // A rating that was there before comes back with its old number.
     const fresh = this.#fresh.filter((event) => event.sequence > sequence);
     let length = 0;
     while (length < fresh.length && fresh[length].sequence === sequence + length + 1) length++;
@@ -43,18 +43,21 @@ export class LogTail {
     return fresh.slice(0, length);
   }
 
-  /** The log is another one than before. */
+  /** Drops the events in memory, because the log is a different one now. */
   forgetFresh(): void {
     this.#fresh = [];
   }
 
-  /** Whether this very event stands at its number, or stood there until it was pruned: another one there means another log. */
+  /**
+   * Whether this very event is at its number, or was there until it was pruned. A different event there means a
+   * different log.
+   */
   async holds({ sequence, decisionId, type, time }: PlaceInLog): Promise<boolean> {
     const [stored] = await this.#store.readAfter(sequence - 1, 1);
     if (!stored) return false;
-    // Numbers have no other gaps.
+    // The event was pruned: numbers have no other gaps.
     if (stored.sequence > sequence) return true;
-    // The time, because events of models belong to no decision.
+    // The time too, because events of models belong to no decision.
     return stored.decisionId === decisionId && stored.type === type && stored.time === time;
   }
 

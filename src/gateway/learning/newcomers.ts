@@ -6,20 +6,20 @@ import type { LearnerState } from './learner-state.ts';
 export interface NewcomerParts {
   arms: readonly Arm[];
   reference: string;
-  /** The configured weight: what is useful depends on it. */
+  /** The configured weight, on which utility depends. */
   weight: number;
   featureMap: string;
   /** Milliseconds since the epoch. */
   now: number;
 }
 
-/** Input tokens per output token of a usual chat, as in the blended price. */
+/** Input tokens per output token in a typical chat, as in the blended price. */
 const INPUT_PER_OUTPUT = 3;
 
 /**
- * The launch of every arm that no decision has known yet, and no warm start, while others have learned from ratings. Its
- * prior: what the config gives it, else what is known of the arm that the config likens it to, else the level of the most
- * useful one.
+ * The launch of every arm that neither a decision nor a warm start has known yet, once others have learned from
+ * ratings. Its prior is what the config gives; else what is known about the arm that the config likens it to; else
+ * the level of the most useful arm.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
   const known = parts.arms.filter(({ id }) => isKnown(id, state));
@@ -36,7 +36,7 @@ export function launchesDue(state: LearnerState, parts: NewcomerParts): Launched
     }));
 }
 
-/** What a launch begins from. */
+/** Where a launch starts from. */
 type LaunchPrior = Pick<LaunchedEvent, 'like' | 'priorMean'>;
 
 function priorOf(arm: Arm, known: readonly Arm[], state: LearnerState, parts: NewcomerParts): LaunchPrior {
@@ -47,8 +47,8 @@ function priorOf(arm: Arm, known: readonly Arm[], state: LearnerState, parts: Ne
 }
 
 /**
- * What the arm's own `prior` says of its launch; a model that it is likened to may be retired meanwhile.
- * @returns null where it says nothing, or names a model that no decision has known
+ * What the arm's own `prior` says about its launch. The model that it is likened to may have been retired meanwhile.
+ * @returns null when it says nothing, or names a model that no decision has known
  */
 export function configuredPrior({ id, prior }: Pick<Arm, 'id' | 'prior'>, state: LearnerState): LaunchPrior | null {
   if (prior === null) return null;
@@ -71,7 +71,8 @@ function bestByUtilityOf(known: readonly Arm[], { policy, statistics }: LearnerS
     })),
     weight: parts.weight,
     reference: parts.reference,
-    // Of the same chat: the mean of the real ones, which may read far more or less than this, would favour the dear or the cheap.
+    // The cost of the same chat. The mean of real chats, which may read far more or less than this one, would favour
+    // the expensive or the cheap arms.
     referenceCost: (here) => here ?? statistics.referenceCost(reference, null),
   });
 }

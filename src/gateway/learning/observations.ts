@@ -8,18 +8,19 @@ import { contextUnder } from '../../features/feature-map.ts';
 
 /** What one event of a decision teaches. */
 export type Lesson = Observation & {
-  /** What a rating's residual counts in the drift monitor; absent: as a whole one. */
+  /** The weight of the rating's residual in the drift monitor; absent: 1. */
   driftWeight?: number;
-  /** A rating that nobody asked for, of a source whose ratings are not missing at random: it counts by its score. */
+  /** Nobody asked for the rating, and its source's ratings are not missing at random: it is weighted by its score. */
   isVolunteered?: boolean;
-  /** How a rating's source errs, by which its reward was corrected; absent: it was not. */
+  /** How the rating's source errs, used to correct the reward; absent: it was not corrected. */
   reliability?: Reliability;
 };
 
 /**
- * All that the events of one decision teach, by a key that names each lesson. Pure, and the only place that says
- * what an event means to the learner: folding an event is the difference between what the decision teaches with it
- * and without it. So the order of arrival does not matter, and taking a rating back is exact.
+ * Everything that the events of one decision teach, by a key that names each lesson. A pure function, and the only
+ * place that says what an event means to the learner: folding an event applies the difference between what the
+ * decision teaches with it and without it. So the order of arrival does not matter, and taking a rating back is
+ * exact.
  */
 export function observationsOf(
   events: readonly GatewayEvent[],
@@ -29,20 +30,20 @@ export function observationsOf(
   const lessons = new Map<string, Lesson>();
   const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
   const completed = events.find((event): event is CompletedEvent => event.type === 'completed');
-  // The model that answered is the one that is taught, whichever was chosen first.
+  // The model that answered learns, whichever was chosen first.
   const arm = completed?.arm;
   if (!decided || !completed || !arm) return lessons;
 
   const context = contextUnder(decided.context, featureMap, dimensions);
-  // An estimate would teach what was assumed.
+  // An estimate would only teach what was assumed.
   const usage = completed.usageEstimated ? null : completed.usage;
-  // Of several answers at once only their sum is told, and a prediction is of one.
+  // For several answers at once only the sum is reported, and the prediction is for one.
   const single = (decided.decision.choices ?? 1) === 1;
   if (completed.outcome === 'ok' && single && usage && usage.outputTokens > 0) {
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
     const predictedTokens = explanation?.modelOutputTokens ?? null;
     const { outputTokens } = usage;
-    // A monitor that asks for one token does not make short answers.
+    // A model whose answers are cut off, e.g. by a monitor that asks for one token, does not write short answers.
     const isCut = completed.finishReason === 'length' && predictedTokens !== null && predictedTokens > 0;
     const length = isCut ? lengthBeyond(outputTokens, predictedTokens) : { outputTokens, weight: 1 };
     lessons.set('length', { kind: 'length', arm, context, predictedTokens, ...length });
@@ -55,14 +56,14 @@ export function observationsOf(
     const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
     if (reliability) lesson.reliability = reliability;
     if (rating.volunteered && !isAsked(decided.decision.ask)) lesson.isVolunteered = true;
-    // Residuals of volunteers have a mean of 0 only with their weights.
+    // The residuals of volunteers have a mean of 0 only with their weights.
     if (selection !== 1) lesson.driftWeight = selection;
-    // What is taken for a low score by rule is no sample of the quality.
+    // A low score that is assumed by rule is no sample of the quality.
     if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
-  // What the policy will refuse takes nothing from the others. Volunteers' weights go by the score, to make up for who rates:
-  // with a share that goes by their sum, bad answers would count otherwise than good ones.
+  // A rating that the policy will refuse must not take weight from the others. Volunteers are weighted by score, to
+  // make up for who rates; if they shared weights by their sum, bad answers would count differently from good ones.
   const ratings = [...lessons].filter(
     ([, lesson]) =>
       lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward) && !lesson.isVolunteered,

@@ -2,10 +2,10 @@ import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { PricedTokens } from '../../routing/arm-statistics.ts';
 import type { BudgetedRequest } from '../../routing/routing-budget-ledger.ts';
 
-/** Of a text that a tokeniser is judged by. */
+/** A tokeniser is judged only by texts at least this long. */
 const MIN_CHARACTERS = 500;
 
-/** Null of an arm that no prediction was made of. */
+/** The predicted tokens of one answer; null for an arm without a prediction. */
 export function predictedTokens({
   costUsd,
   inputTokens,
@@ -17,7 +17,7 @@ export function predictedTokens({
   return Object.values(tokens).every(Number.isFinite) ? tokens : null;
 }
 
-/** USD of one answer of the chosen arm; 0 where it was not predicted. */
+/** Predicted USD of one answer of the chosen arm; 0 without a prediction. */
 export function predictedCost(decision: Decision): number {
   return costOfChosen(decision) ?? 0;
 }
@@ -26,7 +26,7 @@ function costOfChosen({ arm, arms }: Decision): number | null {
   return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
 }
 
-/** Null where it was decided without a budget, as all were by early versions. */
+/** The decision as the budget's ledger sees it; null when it was made without a budget, as early versions did. */
 export function budgetedRequest(decision: Decision): BudgetedRequest | null {
   const { budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
   if (budgetUsd === null || budgetUsd === undefined) return null;
@@ -40,8 +40,8 @@ export function budgetedRequest(decision: Decision): BudgetedRequest | null {
 }
 
 /**
- * Images, files and sound have tokens but no characters, and in a short prompt the tokens of the chat template count
- * for more than the text.
+ * Whether the decision's tokens say something about the tokeniser. Images, files and sound have tokens but no
+ * characters, and in a short prompt the tokens of the chat template outnumber those of the text.
  */
 export function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {
   return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputCharacters >= MIN_CHARACTERS;

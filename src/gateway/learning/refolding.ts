@@ -8,17 +8,20 @@ import type { LogTail, PlaceInLog } from './log-tail.ts';
 const RETRY_MS = 1000;
 const AT_MOST_EVERY_MS = 60_000;
 
-/** What refolding needs of the learner whose state it replaces. */
+/** What refolding needs from the learner whose state it replaces. */
 export interface Refolded {
-  /** Nothing is replaced any more. */
+  /** True once the state may no longer be replaced. */
   isClosed(): boolean;
-  /** Of the state in use; null before the first event. */
+  /** The last event in the state in use; null before the first. */
   lastFolded(): PlaceInLog | null;
-  /** The whole log, folded beside the state in use. Rejects when the store cannot be read. */
+  /** Folds the whole log, beside the state in use. Rejects when the store cannot be read. */
   foldAnew(): Promise<Folding>;
-  /** Takes it for the state in use. */
+  /** Makes it the state in use. */
   replaceBy(folding: Folding): void;
-  /** What names places in the log is void: it is another one. @param lastSequence of the log that is there now */
+  /**
+   * Drops everything that names places in the log, because it is a different log now.
+   * @param lastSequence last sequence number of the log that is there now
+   */
   logWasReplaced(lastSequence: number): void;
   /** The log is the same, and may have grown up to that number. */
   wake(lastSequence: number): void;
@@ -31,16 +34,16 @@ interface RefoldingOptions {
   log: Logger;
 }
 
-/** Folds the learner anew where its state cannot be used, or is of another log than the one that is there. */
+/** Folds the learner anew when its state cannot be used, or comes from another log than the present one. */
 export class Refolding {
   readonly #options: RefoldingOptions;
   readonly #tail: LogTail;
   readonly #learner: Refolded;
-  /** The state in use is to be replaced, and was not yet. */
+  /** The state in use must be replaced, and has not been yet. */
   #due = false;
   #begunAt = Number.NEGATIVE_INFINITY;
   #begun = 0;
-  /** What was folded last when the store failed, while it is not known whether the log still holds it. */
+  /** The last event folded when the store failed, until it is known whether the log still has it. */
   #unchecked: PlaceInLog | null = null;
 
   constructor(options: RefoldingOptions, tail: LogTail, learner: Refolded) {
@@ -49,17 +52,17 @@ export class Refolding {
     this.#learner = learner;
   }
 
-  /** The state in use is to be replaced, and was not yet. */
+  /** True while the state in use must be replaced and has not been yet. */
   get isDue(): boolean {
     return this.#due;
   }
 
-  /** False while the state may belong to another log than the one that it would be saved in. */
+  /** False while the state may come from another log than the one that it would be saved in. */
   get mayBeSaved(): boolean {
     return !this.#due && this.#unchecked === null;
   }
 
-  /** A decision could not be made from the state in use. Folds the whole log anew, at most once a minute. */
+  /** Called when the state in use could not make a decision. Folds the whole log anew, at most once a minute. */
   async requestRefold(): Promise<void> {
     const now = this.#options.clock.monotonic();
     if (now - this.#begunAt < AT_MOST_EVERY_MS || this.#learner.isClosed()) return;
@@ -67,13 +70,13 @@ export class Refolding {
     await this.#refold();
   }
 
-  /** The store was away: an operator may have put an older or an empty log in its place. */
+  /** Called after the store was away: an operator may have put an older or an empty log in its place. */
   async compareWithLog(): Promise<void> {
     if (this.#learner.isClosed()) return;
-    // Taken before anything of the other log is folded.
+    // Taken before any event of the other log is folded.
     const known = this.#unchecked ?? this.#learner.lastFolded();
     this.#unchecked = known;
-    // Events that wait to be folded may be from either log, so they are read back instead.
+    // Events that wait to be folded may come from either log, so they are read back instead.
     this.#tail.forgetFresh();
     try {
       const last = await this.#options.store.lastSequence();
@@ -99,7 +102,7 @@ export class Refolding {
     const refold = ++this.#begun;
     try {
       const folding = await this.#learner.foldAnew();
-      // The log was replaced meanwhile: what was read is of two.
+      // The log was replaced meanwhile, so what was read mixes two logs.
       if (refold !== this.#begun) return;
       this.#due = false;
       this.#learner.replaceBy(folding);

@@ -14,12 +14,15 @@ export interface SnapshotsParts {
   log: Logger;
 }
 
-/** One for each feature map, warm start and version of the fold: who goes back to one finds what was learned before. */
+/**
+ * One name for each feature map, warm start and version of the fold, so that a return to earlier settings finds what
+ * was learned under them.
+ */
 export function snapshotName(state: Pick<LearnerState, 'foldKey'>): string {
   return `learner/${state.foldKey}`;
 }
 
-/** What the learner knew at a place in the log, kept so that a restart need not fold all that came before. */
+/** Saves what the learner knew at a place in the log, so that a restart need not fold everything before it. */
 export class Snapshots {
   readonly #parts: SnapshotsParts;
   #last = { sequence: 0, at: 0 };
@@ -34,22 +37,22 @@ export class Snapshots {
     return this.#savedUpTo;
   }
 
-  /** From here on the time to the next one counts. */
+  /** Starts the clock for the next snapshot. */
   begin(): void {
     this.#last.at = this.#parts.clock.monotonic();
   }
 
   /**
-   * Puts the last snapshot into a fresh state, if there is one that fits.
-   * @returns false when the state is spoilt: the log is to be folded into another
+   * Loads the last snapshot into a fresh state, if there is one that fits.
+   * @returns false when the state is spoilt and the log must be folded into another
    */
   async load(state: LearnerState): Promise<boolean> {
     const { store, log, metrics } = this.#parts;
     const snapshot = await store.loadSnapshot(snapshotName(state));
-    // Asked last: another gateway on the log may save one at any time.
+    // Read last, because another gateway on the log may save a snapshot at any time.
     const lastSequence = await store.lastSequence();
     if (!snapshot) {
-      // Of a shorter log none was due.
+      // A shorter log has not been due for one.
       if (lastSequence >= EVERY.events) {
         log.info(
           'There is no snapshot of the learner with these features, warm start and version; the log is folded anew.',
@@ -76,18 +79,18 @@ export class Snapshots {
     return false;
   }
 
-  /** @param everyMs time since the last one that is long enough */
+  /** @param everyMs time since the last snapshot after which the next is due */
   async saveWhenDue(state: LearnerState, everyMs = EVERY.ms): Promise<void> {
     const elapsed = this.#parts.clock.monotonic() - this.#last.at;
     if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= everyMs) await this.#save(state);
   }
 
-  /** Before the end: whatever is not in the last one. */
+  /** Saves, at shutdown, whatever is not in the last snapshot. */
   async saveLast(state: LearnerState): Promise<void> {
     if (state.sequence > this.#savedUpTo) await this.#save(state);
   }
 
-  /** What was saved is of a state that is gone, perhaps of another log. */
+  /** Forgets the saved snapshot: it comes from a state that was replaced, perhaps from another log. */
   forget(): void {
     this.#last = { sequence: 0, at: this.#parts.clock.monotonic() };
     this.#savedUpTo = 0;

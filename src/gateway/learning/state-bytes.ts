@@ -5,9 +5,9 @@ const LINES = 3;
 const NEWLINE = 10;
 
 /**
- * A state as bytes that `decodeState` gives back to the bit: key, checksum and JSON, a line each, then the numbers of all
- * Float64Arrays as they are. As text, those of many models would hold up all requests for half a second.
- * @param key of what can read it, a single line
+ * Encodes a state as bytes that `decodeState` restores to the bit: key, checksum and JSON, one line each, then the
+ * raw numbers of all Float64Arrays. As text, the numbers of many models would hold up all requests for half a second.
+ * @param key identifies what can read the bytes; a single line
  */
 export function encodeState(key: string, state: object): Uint8Array {
   const arrays: Uint8Array[] = [];
@@ -23,7 +23,10 @@ export function encodeState(key: string, state: object): Uint8Array {
   return Buffer.concat([Buffer.from(`${key}\n${hash.digest('hex')}\n${json}\n`), ...arrays]);
 }
 
-/** @throws Error when it is damaged, or was written under another key */
+/**
+ * Restores what `encodeState` encoded.
+ * @throws Error when it is damaged, or was written under another key
+ */
 export function decodeState<T extends object>(key: string, bytes: Uint8Array): T {
   const lines: string[] = [];
   let at = 0;
@@ -40,11 +43,11 @@ export function decodeState<T extends object>(key: string, bytes: Uint8Array): T
   }
   if (written !== key) throw new Error('it was written under another key');
   return JSON.parse(json, (_, value: unknown) => {
-    // An arm may bear that name too, but what is kept of it is no list.
+    // An arm may be named "float64" too, but its value is never an array.
     if (typeof value !== 'object' || value === null || !('float64' in value) || !Array.isArray(value.float64))
       return value;
     const [from, to] = value.float64;
-    // A copy: numbers may start at an offset that no Float64Array can. Not by `slice`, which of a Buffer copies nothing.
+    // Copy, because the numbers may start at an offset that a Float64Array cannot. `slice` does not copy a Buffer.
     return new Float64Array(Uint8Array.from(numbers.subarray(from, to)).buffer);
   });
 }

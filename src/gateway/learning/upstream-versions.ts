@@ -1,37 +1,40 @@
 import type { Arm } from '../../domain/arm.ts';
 import type { SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 
-/** The last change of the upstream's model behind an arm. */
+/** A change of the upstream model behind an arm. */
 export interface SnapshotChange {
   from: string;
   to: string;
-  /** Milliseconds since the epoch, and number of its event. */
+  /** Milliseconds since the epoch, then the sequence number of its event. */
   time: number;
   sequence: number;
-  /** Share of what was learned before it that counts since. */
+  /** Share of what was learned before the change that still counts. */
   remains: number;
 }
 
-/** What the upstream's answers say of themselves: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another. */
+/** The model that the answers name: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another. */
 interface Served {
-  /** Names that answers were known to bear, the latest last: what was learned is of that one. */
+  /** Names that answers are known to bear, the latest last: what was learned comes from that one. */
   names: readonly string[];
-  /** Another one, and how many answers in a row have borne it. */
+  /** A different name, and how many answers in a row have borne it. */
   other: string | null;
   inARow: number;
 }
 
 interface Version {
   upstreamModel: string;
-  /** Whether an answer of it has come since it is that. */
+  /** Whether this upstream model has answered since it became the arm's. */
   hasAnswered: boolean;
   served: Served;
   changes: SnapshotChange[];
 }
 
-/** So many answers in a row under another name are a change: upstreams that roll a model out serve both for a while. */
+/** This many answers in a row under another name are a change: during a rollout, upstreams serve both for a while. */
 const ANSWERS_OF_ANOTHER = 20;
-/** So many that no event came of are history, of before changes were looked for: what was learned is of the new name too. */
+/**
+ * This many in a row without an event mean that the log is from before changes were looked for: what was learned
+ * comes from the new name too.
+ */
 const ANSWERS_OF_OLD = 200;
 const MAX_NAMES = 50;
 const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
@@ -39,29 +42,36 @@ const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
 export type UpstreamVersionsState = [arm: string, version: Version][];
 
 /**
- * Of which upstream model each arm's state was learned. The first answer says it, and later an event, so that answers
- * which were under way at a change do not undo it.
+ * The upstream model that each arm's state was learned from. The first answer establishes it, and later an event, so
+ * that answers that were under way at a change do not undo it.
  */
 export class UpstreamVersions {
   #arms = new Map<string, Version>();
 
-  /** An answer has come of this upstream model. @param servedModel the name that it bears, if it does */
+  /**
+   * Notes an answer of this upstream model.
+   * @param servedModel the model that the answer names, if any
+   */
   answered(arm: string, upstreamModel: string, servedModel: string | null): void {
     const version = this.#arms.get(arm) ?? { upstreamModel, hasAnswered: true, served: UNKNOWN, changes: [] };
     this.#arms.set(arm, version);
-    // One that was under way when the config changed says nothing of the new model.
+    // An answer that was under way when the config changed says nothing about the new model.
     if (version.upstreamModel !== upstreamModel) return;
     version.hasAnswered = true;
     if (servedModel === null) return;
     const { names, other, inARow } = version.served;
     const more = other === servedModel ? inARow + 1 : 1;
     if (names.length === 0 || more >= ANSWERS_OF_OLD) version.served = knownBy(names, servedModel);
-    // Back to a name that was there before is none: a router behind one name would be a new model every day.
+    // A return to an earlier name is no change: a router behind one name would otherwise be a new model every day.
     else if (!names.includes(servedModel)) version.served = { names, other: servedModel, inARow: more };
     else if (other !== null) version.served = { ...UNKNOWN, names };
   }
 
-  /** @returns false when the state is not of `from`: of two processes that saw the same change the second alters nothing */
+  /**
+   * Applies the change.
+   * @returns false when the state does not come from `from`: when two processes saw the same change, the second event
+   * does nothing
+   */
   change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
     const version = this.#arms.get(model);
     if (!version) return false;
@@ -74,12 +84,12 @@ export class UpstreamVersions {
     return true;
   }
 
-  /** An answer has told of which upstream model the arm's state is. */
+  /** Whether an answer has established the upstream model of the arm's state. */
   isKnown(arm: string): boolean {
     return this.#arms.has(arm);
   }
 
-  /** What is left now of a lesson whose decision has this number: whatever it taught was of the model of that time. */
+  /** The share that is left of a lesson whose decision has this number: it taught about the model of that time. */
   shareLeft(arm: string, sequence: number): number {
     const changes = this.#arms.get(arm)?.changes ?? [];
     return changes.reduce((share, change) => (change.sequence > sequence ? share * change.remains : share), 1);
@@ -90,8 +100,9 @@ export class UpstreamVersions {
   }
 
   /**
-   * The events of arms whose upstream model is another one than what was learned is of. A name that nothing was learned under
-   * costs nothing to leave: a slip that is corrected at once does not count twice. @param now as `time`
+   * Returns events for the arms whose upstream model differs from the one that their state was learned from. Leaving
+   * a name under which nothing was learned costs nothing, so a slip that is corrected at once does not count twice.
+   * @param now as `time`
    */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
     return arms.flatMap(({ id, upstreamModel: to }) => {
@@ -103,7 +114,10 @@ export class UpstreamVersions {
     });
   }
 
-  /** The events of arms whose answers have borne another name for long. @param now as `time` */
+  /**
+   * Returns events for the arms whose answers have borne another name for long enough.
+   * @param now as `time`
+   */
   servedChangesDue(remains: number, now: number): SnapshotChangedEvent[] {
     return [...this.#arms].flatMap(([model, { served }]) => {
       const { names, other: to, inARow } = served;
@@ -115,7 +129,7 @@ export class UpstreamVersions {
     });
   }
 
-  /** As if the arm had never answered. */
+  /** Resets the arm, as if it had never answered. */
   forget(arm: string): void {
     this.#arms.delete(arm);
   }

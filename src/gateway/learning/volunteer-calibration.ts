@@ -2,11 +2,11 @@ import type { DecidedEvent, GatewayEvent } from '../../domain/events.ts';
 import { activeRatings } from '../../domain/ratings.ts';
 import type { VolunteerWeights } from '../../domain/selection.ts';
 
-/** Ratings that are needed of audited answers before volunteers count, and how many of them good and bad. */
+/** Ratings of audited answers needed before volunteers count, and how many of them must be good and bad each. */
 const ENOUGH = { ratings: 20, ofEach: 5 };
-/** Half a rating of each kind, so that no odds are without bounds (Haldane 1956, Anscombe 1956). */
+/** Half a rating of each kind is added, so that no odds are unbounded (Haldane 1956, Anscombe 1956). */
 const HALF = 0.5;
-/** One kind of rating counts at most this many times the other. */
+/** One kind of rating counts at most this many times as much as the other. */
 const MAX_RATIO = 50;
 
 const NOBODY: VolunteerWeights = { good: 0, bad: 0 };
@@ -18,7 +18,7 @@ interface Sums {
   squares: number;
 }
 
-/** Of one source: ratings of audited answers, and of all others. */
+/** The sums of one source: ratings of audited answers, and of all others. */
 interface SourceSums {
   audited: Sums;
   volunteered: Sums;
@@ -27,27 +27,30 @@ interface SourceSums {
 export type VolunteerCalibrationState = [source: string, sums: SourceSums][];
 
 /**
- * What ratings that nobody asked for should count, per source, so that people who complain more than they praise do not
- * bias what is learned: a fold over the event log.
+ * The weight of ratings that nobody asked for, per source, so that people who complain more than they praise do not
+ * bias what is learned. A fold over the event log.
  *
- * Audited answers are drawn by lot, and whoever is asked rates with one probability: the mean of their scores, ȳ,
- * estimates that of all answers. Volunteers rate with probability v(score). Their weights u(s) = s·u₁ + (1 − s)·u₀ are
- * calibrated (Deville and Särndal 1992): their weighted mean shall be ȳ too. With the sums over volunteers,
+ * Audited answers are drawn by lot, and everyone who is asked rates with the same probability: the mean ȳ of their
+ * scores estimates the mean of all answers. Volunteers rate with probability v(score). Their weights u(s) = s·u₁ + (1
+ * − s)·u₀ are calibrated (Deville and Särndal 1992) so that their weighted mean is ȳ too. With the sums over
+ * volunteers,
  *
  *   u₁ / u₀ = Σ (1 − s)(ȳ − s) / Σ s (s − ȳ),
  *
- * for thumbs the odds of "up" among the audited over those among volunteers: an odds ratio, the same for every context
- * and arm when v depends on the score alone (Prentice and Pyke 1979). So it is estimated over all arms together, while
- * the weighted ratings tell how arms and contexts differ. The larger weight is 1: no rating counts as more than one.
+ * which for thumbs is the odds of "up" among the audited over the odds among volunteers: an odds ratio, the same for
+ * every context and arm when v depends on the score alone (Prentice and Pyke 1979). So it is estimated over all arms
+ * together, while the weighted ratings show how arms and contexts differ. The larger weight is 1: no rating counts as
+ * more than one.
  *
- * Until enough audited answers were rated, volunteers count nothing. Compared on a simulated stream (test/gateway/unit/
- * audit.test.ts with 8 seeds: 20,000 answers, 2 % of them audited, half of the asked rate, bad answers are complained of
- * five times as often as good ones are praised), bias of the learned quality and root mean squared error:
+ * Until enough audited answers are rated, volunteers count nothing. Compared on a simulated stream
+ * (test/gateway/unit/audit.test.ts with 8 seeds: 20,000 answers, 2 % of them audited; half of the people asked rate;
+ * bad answers draw complaints five times as often as good ones draw praise), bias of the learned quality and root
+ * mean squared error:
  *   no audit                                   −0.34, 0.35
  *   asked ratings × 1 / 0.02, volunteered × 1  −0.05, 0.10
  *   asked ratings alone                         0.01, 0.07
  *   asked ratings, volunteered calibrated       0.01, 0.05
- * Inverse inclusion probabilities alone only dilute the volunteers' bias, and let one rating pass for fifty.
+ * Inverse inclusion probabilities alone only dilute the volunteers' bias, and let one rating count as fifty.
  */
 export class VolunteerCalibration {
   #sources = new Map<string, SourceSums>();
@@ -59,19 +62,19 @@ export class VolunteerCalibration {
     this.#add([...history, event], 1);
   }
 
-  /** By what was rated so far. Pure of the source's sums. */
+  /** The weights of the source's volunteered ratings, given all ratings so far. Depends on the source's sums only. */
   weightsOf(source: string): VolunteerWeights {
     const sums = this.#sources.get(source);
     if (!sums) return NOBODY;
     const { audited, volunteered } = sums;
     const rare = Math.min(audited.scores, audited.count - audited.scores);
-    // Sums that ratings were taken back from may be off by a rounding error.
+    // After ratings were taken back, the sums may be off by a rounding error.
     if (Math.round(audited.count) < ENOUGH.ratings || rare < ENOUGH.ofEach - 1e-9) return NOBODY;
     const mean = (audited.scores + HALF) / (audited.count + 2 * HALF);
     const { count, scores, squares } = withHalves(volunteered);
     const bad = mean * (count - scores) - (scores - squares);
     const good = squares - mean * scores;
-    // At most one of them is negative: then all volunteers rate on one side of the mean.
+    // At most one of the two is negative, which means that all volunteers rate on one side of the mean.
     const ratio = good <= 0 ? MAX_RATIO : Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, bad / good));
     return ratio > 1 ? { good: 1, bad: 1 / ratio } : { good: ratio, bad: 1 };
   }
@@ -84,10 +87,10 @@ export class VolunteerCalibration {
     this.#sources = new Map(state);
   }
 
-  /** Ratings from before there was an audit, and of sources that it is not for, say nothing of volunteers. */
+  /** Ratings from before there was an audit, and of sources that are not audited, say nothing about volunteers. */
   #add(events: readonly GatewayEvent[], sign: 1 | -1): void {
     const request = events.find((event): event is DecidedEvent => event.type === 'decided')?.decision.ask;
-    // What is asked because it teaches is asked of other queries than the average one, audited or not.
+    // Answers that are asked about because they teach belong to other queries than the average one, audited or not.
     if (!request || request.teaches) return;
     for (const { source, score, volunteered } of activeRatings(events)) {
       if (!volunteered || !Number.isFinite(score)) continue;

@@ -6,13 +6,13 @@ import { messageOf } from '../../util/message-of.ts';
 
 /** A warm start as a file holds it. */
 export interface WarmStartFile extends WarmStart {
-  /** SHA-256 of the file, in hexadecimal digits: another file is another beginning of everything learned. */
+  /** SHA-256 of the file, in hexadecimal digits. With another file, everything learned has another starting point. */
   hash: string;
 }
 
 /**
- * Reads what `mixllm train arms` wrote, and tries it.
- * @param dimensions of the contexts that `featureMap` makes
+ * Reads and tests a file that `mixllm train arms` wrote.
+ * @param dimensions length of the contexts that `featureMap` makes
  * @throws Error that names the file and says what to do
  */
 export function readWarmStart(file: string, featureMap: string, dimensions: number): WarmStartFile {
@@ -37,7 +37,7 @@ export function readWarmStart(file: string, featureMap: string, dimensions: numb
 function usable(file: string, text: string): WarmStart {
   try {
     const warmStart = parseWarmStart(text);
-    // Sums that no observations can have left show when they are solved.
+    // Sums that no observations can have produced fail when they are solved.
     new LinearPolicy(warmStart.dimensions).addSums(warmStart.sums);
     return warmStart;
   } catch (error) {

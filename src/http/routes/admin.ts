@@ -11,7 +11,7 @@ type WithId = FastifyRequest<{ Params: { '*': string } }>;
 
 const RESET = '/reset';
 
-/** Wildcards: ids may have slashes (meta-llama/…), which clients send as they are. */
+/** Uses wildcards, because ids may contain slashes (meta-llama/…), which clients send unescaped. */
 export function adminRoutes(server: FastifyInstance, { models }: ServerParts): void {
   const by = (request: FastifyRequest) => request.gatewayKey?.name ?? null;
   const idOf = (request: FastifyRequest) => (request as WithId).params['*'];
@@ -36,7 +36,7 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
   });
 }
 
-/** The entry as the config would have it, and what is known of it besides. */
+/** Renders the model as an entry of the config, with what else is known about it. */
 function renderModel(status: ModelStatus) {
   const { id, source, state, model, changed, problems, ratings, inFlight, snapshotChange, drift } = status;
   return {
@@ -45,7 +45,7 @@ function renderModel(status: ModelStatus) {
     object: 'mixllm.model',
     state,
     source,
-    // What admins set, and why it is not in force where it cannot be.
+    // The admins' changes; `problem` says why some of them cannot be in force.
     changed,
     problem: problems.length === 0 ? null : problems.map(describeProblem).join('; '),
     ratings: rounded(ratings),

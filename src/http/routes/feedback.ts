@@ -6,7 +6,7 @@ import type { JsonDocument } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
 
-/** Typed clients send null for what they leave out. */
+/** All optional fields accept null, because typed clients send null for what they leave out. */
 const ratingBody = z
   .strictObject({
     id: z.string().min(1).max(512),
@@ -61,7 +61,7 @@ function validRating(value: unknown): z.infer<typeof ratingBody> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const param = issue.path.join('.') || null;
-  // Zod says of what is not there that it is of the wrong type.
+  // Zod reports a missing field as one of the wrong type.
   const told = issue.message.endsWith('received undefined') ? 'it is missing' : issue.message;
   throw invalidRequest(param ? `"${param}": ${told}` : told, param);
 }

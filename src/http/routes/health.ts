@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
-/** Probes, which ask for no key and tell no more than that, and metrics, which beyond loopback are an admin's. */
+/** Health probes, which need no key and reveal nothing else, and metrics, which beyond loopback are for admins. */
 export function healthRoutes(server: FastifyInstance, { metrics, chat, notReady, keys, exposed }: ServerParts): void {
   server.get('/health/live', async () => ({ status: 'ok' }));
 

@@ -7,7 +7,7 @@ import type { ServerParts } from '../parts.ts';
 const AUTO_OWNER = 'mixllm';
 
 export function modelRoutes(server: FastifyInstance, { runtime, clock }: ServerParts): void {
-  // OpenAI gives the time a model was made; the gateway knows when it began to offer it.
+  // OpenAI reports when a model was made; the gateway knows only when it began to offer it.
   const created = Math.floor(clock.now() / 1000);
 
   const shown = (id: string, ownedBy: string) => ({ id, object: 'model', created, owned_by: ownedBy });
@@ -15,12 +15,12 @@ export function modelRoutes(server: FastifyInstance, { runtime, clock }: ServerP
 
   server.get('/v1/models', async (request) => ({ object: 'list', data: list(request.gatewayKey) }));
 
-  // A wildcard: ids may have slashes (meta-llama/…), which clients send as they are.
+  // A wildcard, because ids may contain slashes (meta-llama/…), which clients send unescaped.
   server.get<{ Params: { '*': string } }>('/v1/models/*', async (request) => {
     const id = request.params['*'];
     const listed = list(request.gatewayKey).find((candidate) => candidate.id === id);
     if (listed) return listed;
-    // Aliases and weights by number are in no list, but a client that checks its model's name may use them.
+    // Aliases and numeric weights are not in the list, but a client that checks its model's name may use them.
     chooseModel(id, null, request.gatewayKey, runtime());
     return shown(id, AUTO_OWNER);
   });
