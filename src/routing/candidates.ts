@@ -41,7 +41,7 @@ export class Candidates {
     this.#leaveOutBroken(explanations);
     if (explanations.some(({ excluded }) => excluded === null)) return explanations;
     const { keyBudget } = query;
-    if (keyBudget && explanations.some(({ worstCaseUsd = 0 }) => worstCaseUsd > keyBudget.leftUsd))
+    if (keyBudget && explanations.some(({ worstCaseUsd = 0 }) => !(worstCaseUsd <= keyBudget.leftUsd)))
       throw keyBudget.refusal();
     throw noCandidate(explanations);
   }
@@ -93,7 +93,8 @@ export class Candidates {
     const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
     const worst = worstCaseUsd(arm, profile, inputTokens, expected, keyBudget);
     return {
-      excluded: worst > keyBudget.leftUsd ? unaffordableReason(worst, keyBudget.leftUsd) : null,
+      // Asked this way round, a figure that is not a number does not pass.
+      excluded: worst <= keyBudget.leftUsd ? null : unaffordableReason(worst, keyBudget.leftUsd),
       worstCaseUsd: worst,
     };
   }

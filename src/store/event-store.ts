@@ -11,10 +11,15 @@ export interface PruneBefore {
   /** Milliseconds since the Unix epoch. */
   time: number;
   sequence: number;
+  /** Milliseconds since the Unix epoch. Events that are later still come of a clock that was ahead. */
+  now?: number;
 }
 
 /** The storage was written by a newer version of the gateway: no waiting and no new try will make it readable. */
 export class NewerSchemaError extends Error {}
+
+/** The storage belongs to another application. */
+export class ForeignStorageError extends Error {}
 
 /**
  * The append-only log that all state is a fold over, and its snapshots.

@@ -6,7 +6,7 @@ import { LogWatch } from '../gateway/log-watch.ts';
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import { Retention } from '../gateway/retention.ts';
-import { type EventStore, NewerSchemaError } from '../store/event-store.ts';
+import { type EventStore, ForeignStorageError, NewerSchemaError } from '../store/event-store.ts';
 import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
 import { type Clock, isDoneWithin } from '../util/clock.ts';
@@ -26,8 +26,11 @@ export interface RecordingParts {
 
 /** Longer than SQLite waits for another process's lock. After this time a rating is refused (503). */
 const STORE_LIMIT_MS = 10_000;
-/** Requests wait at most this long for the log to be read. */
-const START_MS = 120_000;
+/**
+ * The port opens after this long even if the log has not been read to its end. Long, because models retired and budgets
+ * spent in what has not been read are unknown until then.
+ */
+const START_MS = 600_000;
 
 /** Records events and learns from them: the event log on its store, and everything that follows the log. */
 export class Recording {
@@ -68,7 +71,7 @@ export class Recording {
 
   /**
    * Reads the log until requests have waited long enough, then follows it.
-   * @throws StartError for a log of a newer version: serving without it would permanently forget budgets and retired
+   * @throws StartError for a log of a newer version, or of another application: serving without it would permanently forget budgets and retired
    * models
    */
   async start(): Promise<void> {
@@ -112,6 +115,9 @@ export class Recording {
       if (error instanceof NewerSchemaError) {
         const message = `The event log cannot be read: ${error.message}. Start that version again, or name another file in storage.url.`;
         throw new StartError(message);
+      }
+      if (error instanceof ForeignStorageError) {
+        throw new StartError(`The event log cannot be used: ${error.message}. Name another file in storage.url.`);
       }
       log.error(
         { err: error },

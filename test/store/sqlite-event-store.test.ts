@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { NewerSchemaError } from '../../src/store/event-store.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ForeignStorageError, NewerSchemaError } from '../../src/store/event-store.ts';
 import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
@@ -17,6 +18,16 @@ const makeFolder = async () => {
   folder = await mkdtemp(join(tmpdir(), 'mixllm-store-'));
 };
 const removeFolder = () => rm(folder, { recursive: true, force: true });
+const disk = mkdtempSync(join(tmpdir(), 'mixllm-full-'));
+/** A file system of a few hundred kilobytes. Takes root, and a container that lets it. */
+const mounted =
+  process.getuid?.() === 0 &&
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'mixllm-test', disk], { stdio: 'ignore' }).status === 0;
+afterAll(() => {
+  if (mounted) execFileSync('umount', ['-l', disk]);
+  rmSync(disk, { recursive: true, force: true });
+});
+
 /** Empty for one that has been closed meanwhile. */
 function linkOf(fd: string): string {
   try {
@@ -195,6 +206,59 @@ describe('SqliteEventStore', () => {
     for (let i = 0; i < 20; i++) await expect(store.append([decided('d')])).rejects.toThrow();
     expect(() => new SqliteEventReader(path)).toThrow();
     expect(openFiles()).toBe(0);
+  });
+
+  it("leaves another application's database as it is", async () => {
+    for (const [version, sql] of [
+      [0, 'CREATE TABLE users (name TEXT)'],
+      [2, 'CREATE TABLE snapshots (name TEXT)'],
+      [3, 'CREATE TABLE events (sequence INTEGER PRIMARY KEY, body TEXT); CREATE TABLE aliases (alias TEXT)'],
+    ] as const) {
+      await rm(path, { force: true });
+      const other = new DatabaseSync(path);
+      other.exec(`${sql}; PRAGMA user_version = ${version}`);
+      const schema = () => other.prepare('SELECT sql FROM sqlite_master').all();
+      const before = schema();
+      await expect(open().append([decided('d')])).rejects.toThrow(ForeignStorageError);
+      expect([schema(), other.prepare('PRAGMA user_version').get()]).toEqual([before, { user_version: version }]);
+      other.close();
+    }
+  });
+
+  it.skipIf(!mounted)(
+    'reads a log whose disk is full at the start, and writes when there is room (needs root and mount)',
+    async () => {
+      const log = join(disk, 'log.db');
+      const before = new SqliteEventStore(log);
+      await before.append([decided('d'), completed('d')]);
+      await before.saveSnapshot('s', { sequence: 2, body: new Uint8Array(3) });
+      await before.close();
+      const filler = join(disk, 'filler');
+      spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
+      const store = new SqliteEventStore(log);
+      stores.push(store);
+      expect((await store.readAfter(0, 10)).map(({ type }) => type)).toEqual(['decided', 'completed']);
+      expect(await store.loadSnapshot('s')).toMatchObject({ sequence: 2 });
+      await expect(store.append([decided('e')])).rejects.toThrow(/SQLite/);
+      await rm(filler);
+      expect(await store.append([decided('e')])).toMatchObject([{ sequence: 3 }]);
+      expect(await store.lastSequence()).toBe(3);
+    },
+  );
+
+  it('deletes what is old where a clock was ahead for a time', async () => {
+    const store = open();
+    const at = (id: string, time: number) => ({ ...decided(id), time });
+    await store.append([
+      ...Array.from({ length: 1500 }, (_, i) => at(`ahead-${i}`, 9000)),
+      at('old', 100),
+      at('young', 500),
+      at('last', 500),
+    ]);
+    expect(await store.prune({ time: 200, sequence: 2000, now: 600 }, 10)).toBe(1);
+    expect(await store.findDecision('old')).toEqual([]);
+    // Without a clock to go by they are young, and so is, it is taken, all that comes behind them.
+    expect(await store.prune({ time: 600, sequence: 2000 }, 10)).toBe(0);
   });
 
   it('works again, without a restart, once a file can be opened', async () => {

@@ -1,8 +1,9 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
-import { NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
+import { ForeignStorageError, NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
+import { openReadOnly } from './open-read-only.ts';
 
 /** One entry per schema version; the file's `user_version` says how many have been applied. */
 const MIGRATIONS = [
@@ -23,6 +24,8 @@ const MIGRATIONS = [
   `DROP TABLE snapshots;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
 ];
+
+const EVENT_COLUMNS = 'sequence,type,decision_id,time,unique_key,body';
 
 /** So many events in a row too young to prune, and it is taken for all the rest: a clock that was wrong for a time is none. */
 const YOUNG_IN_A_ROW = 1000;
@@ -58,6 +61,7 @@ type Statements = Record<
   | 'byUniqueKey'
   | 'after'
   | 'ofDecision'
+  | 'named'
   | 'byAlias'
   | 'last'
   | 'ages'
@@ -83,12 +87,24 @@ export class SqliteDatabase {
   readonly #inodes: readonly (number | null)[];
   readonly #statements: Statements;
 
-  /** @param path of the file, or `:memory:` */
-  constructor(path: string) {
-    if (path !== ':memory:') createFile(path);
-    this.#path = path;
-    this.#database = new DatabaseSync(path);
+  /**
+   * @param path of the file, or `:memory:`
+   * @param access `read`: for a disk that takes no writes. Only what reads works then, and only while nobody writes
+   * @throws NewerSchemaError, ForeignStorageError
+   */
+  constructor(path: string, access: 'write' | 'read' = 'write') {
+    // Resolved, because SQLite takes a path that begins with `file:` for a URI.
+    this.#path = path === ':memory:' ? path : resolve(path);
+    if (access === 'write' && path !== ':memory:') createFile(this.#path);
+    this.#database = access === 'write' ? new DatabaseSync(this.#path) : openReadOnly(this.#path).database;
     try {
+      this.#checkOwner();
+      if (access === 'read') {
+        if (this.#version() !== MIGRATIONS.length) throw new Error('it was not written by this version of the gateway');
+        this.#inodes = [statSync(this.#path).ino];
+        this.#statements = this.#prepare();
+        return;
+      }
       // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
       this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       this.#migrate();
@@ -115,6 +131,9 @@ export class SqliteDatabase {
       byUniqueKey: prepare('SELECT sequence, body FROM events WHERE unique_key = ?'),
       after: prepare('SELECT sequence, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?'),
       ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
+      named: prepare(
+        "SELECT sequence, body FROM events WHERE decision_id = ? AND type IN ('completed', 'rated') ORDER BY sequence",
+      ),
       byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
       last: prepare('SELECT max(sequence) AS last FROM events'),
       ages: prepare(
@@ -137,6 +156,11 @@ export class SqliteDatabase {
    */
   isInPlace(): boolean {
     return this.#currentInodes().every((inode, i) => inode === this.#inodes[i]);
+  }
+
+  /** Inode of the file that is open; null in memory. */
+  inode(): number | null {
+    return this.#inodes[0] ?? null;
   }
 
   append(rows: readonly EventRow[]): AppendedRow[] {
@@ -176,21 +200,23 @@ export class SqliteDatabase {
     return (this.#statements.last.get() as { last: number | null }).last ?? 0;
   }
 
-  prune({ time, sequence }: PruneBefore, limit: number): number {
+  prune(before: PruneBefore, limit: number): number {
     return this.#transaction(() => {
-      const upTo = Math.min(sequence, this.lastSequence() - 1);
-      return this.#decisionsBefore({ time, sequence: upTo }, limit).reduce((sum, id) => sum + this.#remove(id), 0);
+      const sequence = Math.min(before.sequence, this.lastSequence() - 1);
+      return this.#decisionsBefore({ ...before, sequence }, limit).reduce((sum, id) => sum + this.#remove(id), 0);
     });
   }
 
   /** By their events from the log's beginning on: what comes first is, as a rule, oldest. */
-  #decisionsBefore({ time, sequence }: PruneBefore, limit: number): string[] {
+  #decisionsBefore({ time, sequence, now = Number.POSITIVE_INFINITY }: PruneBefore, limit: number): string[] {
     const found = new Set<string>();
     let young = 0;
     for (const event of this.#statements.ages.iterate(sequence) as Iterable<{ id: string; time: number }>) {
       if (found.size >= limit || young >= YOUNG_IN_A_ROW) break;
-      young = event.time < time ? 0 : young + 1;
-      if (young > 0 || found.has(event.id)) continue;
+      const isYoung = event.time >= time;
+      if (!isYoung) young = 0;
+      else if (event.time <= now) young++;
+      if (isYoung || found.has(event.id)) continue;
       const last = this.#statements.lastOf.get(event.id) as unknown as PruneBefore;
       if (last.time < time && last.sequence <= sequence) found.add(event.id);
     }
@@ -199,7 +225,8 @@ export class SqliteDatabase {
 
   #remove(decisionId: string): number {
     const key = this.#keyOf(decisionId);
-    for (const { sequence, body } of this.findDecision(decisionId)) {
+    // Not all events of it: to parse a decision takes a millisecond, and this is a transaction that others wait for.
+    for (const { sequence, body } of this.#statements.named.all(decisionId) as unknown as StoredRow[]) {
       const alias = aliasOf(fromRow(sequence, body));
       if (alias === null) continue;
       // They may lead to another decision by now.
@@ -274,6 +301,16 @@ export class SqliteDatabase {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /** Another application's file may have any `user_version`, and tables that are named like ours. */
+  #checkOwner(): void {
+    const all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    const tables = (this.#database.prepare(all).all() as { name: string }[]).map(({ name }) => name);
+    if (tables.length === 0) return;
+    const columns = this.#database.prepare("SELECT name FROM pragma_table_info('events')").all() as { name: string }[];
+    const isOurs = tables.includes('aliases') && columns.map(({ name }) => name).join() === EVENT_COLUMNS;
+    if (!isOurs) throw new ForeignStorageError(`it is the database of another application (table "${tables[0]}")`);
   }
 
   #migrate(): void {

@@ -1,44 +1,11 @@
-import { statSync } from 'node:fs';
-import { backup, DatabaseSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
+import { backup, type DatabaseSync } from 'node:sqlite';
 import type { StoredEvent } from '../../domain/events.ts';
 import { fromRow } from '../event-row.ts';
 import type { EventReader } from '../event-store.ts';
 import { createFile, SCHEMA_VERSION, type StoredRow } from './database.ts';
+import { openReadOnly } from './open-read-only.ts';
 
 const ALL_PAGES = 2 ** 31 - 1;
-
-/** @throws Error when the file cannot be opened, or is no database */
-function openReadOnly(path: string | URL): { database: DatabaseSync; version: number } {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  try {
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-    return { database, version };
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
-
-/**
- * Even who only reads a file in WAL mode writes an index beside it. Where that cannot be, as on a read-only mount, a file
- * without a write-ahead log can be read all the same: nobody is writing it.
- */
-function openWhereFolderIsReadOnly(path: string): { database: DatabaseSync; version: number } {
-  try {
-    return openReadOnly(path);
-  } catch (error) {
-    const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-    if (sizeOf(path) === 0 || sizeOf(`${path}-wal`) > 0) throw error;
-    const url = pathToFileURL(path);
-    url.searchParams.set('immutable', '1');
-    try {
-      return openReadOnly(url);
-    } catch {
-      throw error;
-    }
-  }
-}
 
 /**
  * Reads the event log in a SQLite file without a chance to change it, also beside a gateway that writes it: in WAL mode
@@ -52,7 +19,7 @@ export class SqliteEventReader implements EventReader {
   constructor(path: string) {
     this.#path = path;
     this.#database = this.#attempt(() => {
-      const { database, version } = openWhereFolderIsReadOnly(path);
+      const { database, version } = openReadOnly(path);
       // What an older version has written can be read; only what writes brings the file up to date.
       if (version >= 1 && version <= SCHEMA_VERSION) return database;
       database.close();

@@ -1,7 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import { fromRow, toRow } from '../event-row.ts';
-import { type EventStore, NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
+import {
+  type EventStore,
+  ForeignStorageError,
+  NewerSchemaError,
+  type PruneBefore,
+  type Snapshot,
+} from '../event-store.ts';
 import type { SqliteDatabase, StoredRow } from './database.ts';
 
 interface Call {
@@ -16,6 +22,7 @@ interface Answer {
   result: unknown;
   error?: string;
   isNewer?: boolean;
+  isForeign?: boolean;
 }
 
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
@@ -105,12 +112,13 @@ export class SqliteEventStore implements EventStore {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     worker.unref();
-    worker.on('message', ({ id, result, error, isNewer }: Answer) => {
+    worker.on('message', ({ id, result, error, isNewer, isForeign }: Answer) => {
       const call = this.#calls.get(id);
       this.#calls.delete(id);
       if (this.#calls.size === 0) worker.unref();
+      const Failure = isNewer ? NewerSchemaError : isForeign ? ForeignStorageError : Error;
       if (error === undefined) call?.resolve(result);
-      else call?.reject(new (isNewer ? NewerSchemaError : Error)(`SQLite (${this.#path}): ${error}`));
+      else call?.reject(new Failure(`SQLite (${this.#path}): ${error}`));
     });
     worker.on('error', (error) => this.#lose(worker, error));
     worker.on('exit', () => this.#lose(worker, new Error('the thread ended')));

@@ -1,15 +1,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
-import { NewerSchemaError } from '../event-store.ts';
+import { ForeignStorageError, NewerSchemaError } from '../event-store.ts';
 import { SqliteDatabase } from './database.ts';
 
 /** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
 
+const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
+  'readAfter',
+  'findDecision',
+  'lastSequence',
+  'loadSnapshot',
+]);
+
 /** Runs the database's methods one after the other, as they are asked for. */
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 let database: SqliteDatabase | null = null;
+/** Stands in for `database` while the file cannot be opened for writing. */
+let readOnly: SqliteDatabase | null = null;
 /**
  * Set once the file was closed after a failure: the one opened next may be another log. The next append fails too, so
  * that the writer notices and compares the logs; until one has succeeded, no events and no snapshots are read or saved.
@@ -24,7 +33,12 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
   } catch (error) {
     if (isBroken(error)) forget();
     if (method === 'append' && letGo) letGo = 'told';
-    port.postMessage({ id, error: messageOf(error), isNewer: error instanceof NewerSchemaError });
+    port.postMessage({
+      id,
+      error: messageOf(error),
+      isNewer: error instanceof NewerSchemaError,
+      isForeign: error instanceof ForeignStorageError,
+    });
   }
 });
 
@@ -38,11 +52,39 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
   if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
     throw new Error('the file was let go before');
   }
-  // Opened at the first call and again after a failure of the file: a disk that comes back needs no restart.
-  database ??= new SqliteDatabase(workerData.path);
-  const result = (database[method] as (...args: unknown[]) => unknown).apply(database, args);
+  const opened = openedFor(method);
+  const result = (opened[method] as (...args: unknown[]) => unknown).apply(opened, args);
   if (method === 'append') letGo = null;
   return result;
+}
+
+/**
+ * The file is opened at the first call, and again after it failed: a disk that comes back needs no restart. A file that
+ * cannot be opened for writing, on a full disk say, is read all the same: budgets and retired models are in it.
+ */
+function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
+  if (database) return database;
+  try {
+    database = new SqliteDatabase(workerData.path);
+  } catch (error) {
+    if (!READING.has(method) || error instanceof NewerSchemaError || error instanceof ForeignStorageError) throw error;
+    readOnly ??= readOnlyOr(error);
+    return readOnly;
+  }
+  const wasRead = readOnly;
+  readOnly = null;
+  wasRead?.close();
+  if (!wasRead || wasRead.inode() === database.inode()) return database;
+  forget();
+  throw new Error('the file was replaced while it could only be read');
+}
+
+function readOnlyOr(error: unknown): SqliteDatabase {
+  try {
+    return new SqliteDatabase(workerData.path, 'read');
+  } catch {
+    throw error;
+  }
 }
 
 function forget(): void {
