@@ -12,20 +12,22 @@ export interface AdaptiveModelState {
 }
 
 /**
- * Coupled linear models that differ in their variances, all learning from the same observations; the one with the
- * highest marginal likelihood predicts (empirical Bayes, MacKay 1992). The first is the default, and another must
- * explain the observations better by a margin.
+ * Coupled linear models with different variances that all learn from the same observations. The one with the highest
+ * marginal likelihood predicts (empirical Bayes, MacKay 1992). The first is the default; another one must explain the
+ * observations better by a margin.
  *
- * Benchmarks agree on tight slopes and coarse grades, the default; a fleet of specialists, or ratings that are finer
- * than thumbs, show it within some hundred ratings. The choice is a function of the sums alone: taking a rating back
- * leaves no trace of it here either.
+ * Public benchmarks agree on tight slopes and coarse grades, the default. A fleet of specialists, or ratings finer
+ * than thumbs, become apparent within a few hundred ratings. The choice is a function of the sums alone, so a rating
+ * that was taken back leaves no trace here either.
  */
 export class AdaptiveLinearModel {
   readonly #candidates: CoupledLinearModel[];
   readonly #margin: number;
   #chosen: CoupledLinearModel;
 
-  /** @param margin in nats by which the evidence of another candidate must exceed that of the first */
+  /**
+   * @param margin in nats, by which the evidence of another candidate must exceed that of the first
+   */
   constructor(dimensions: number, options: readonly CoupledModelOptions[], margin: number, priorMean: Float64Array) {
     this.#candidates = options.map((candidate) => new CoupledLinearModel(dimensions, candidate, priorMean));
     this.#margin = margin;
@@ -37,7 +39,7 @@ export class AdaptiveLinearModel {
     return this.#candidates.indexOf(this.#chosen);
   }
 
-  /** Variance of one observation by the candidate that predicts. */
+  /** Variance of one observation under the candidate that predicts. */
   get noiseVariance(): number {
     return this.#chosen.noiseVariance;
   }
@@ -46,24 +48,24 @@ export class AdaptiveLinearModel {
     return this.#candidates[0].weightOf(arm);
   }
 
-  /** As CoupledLinearModel. */
+  /** As `CoupledLinearModel`. */
   setPriors(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
     for (const candidate of this.#candidates) candidate.setPriors(priors, other);
     this.#choose();
   }
 
-  /** As CoupledLinearModel, by the candidate that predicts. */
+  /** As `CoupledLinearModel`, from the candidate that predicts. */
   priorLike(arm: string): Float64Array {
     return this.#chosen.priorLike(arm);
   }
 
-  /** As CoupledLinearModel. */
+  /** As `CoupledLinearModel`. */
   temper(arm: string, factor: number): void {
     for (const candidate of this.#candidates) candidate.temper(arm, factor);
     this.#choose();
   }
 
-  /** As CoupledLinearModel. */
+  /** As `CoupledLinearModel`. */
   resetLevel(arm: string, remains: number): void {
     for (const candidate of this.#candidates) candidate.resetLevel(arm, remains);
     this.#choose();
@@ -73,18 +75,22 @@ export class AdaptiveLinearModel {
     return this.#chosen.predict(arm, x);
   }
 
-  /** As CoupledLinearModel. */
+  /** As `CoupledLinearModel`. */
   predictAside(arm: string, x: Float64Array): Prediction {
     return this.#chosen.predictAside(arm, x);
   }
 
-  /** @throws RangeError as CoupledLinearModel */
+  /**
+   * @throws RangeError as `CoupledLinearModel`
+   */
   learn(arm: string, x: Float64Array, y: number, weight: number, alarmsSince?: number): void {
     for (const candidate of this.#candidates) candidate.learn(arm, x, y, weight, alarmsSince);
     this.#choose();
   }
 
-  /** @throws RangeError as CoupledLinearModel */
+  /**
+   * @throws RangeError as `CoupledLinearModel`
+   */
   learnAll(observations: readonly LinearObservation[]): void {
     for (const candidate of this.#candidates) candidate.learnAll(observations);
     this.#choose();
@@ -95,12 +101,14 @@ export class AdaptiveLinearModel {
     this.#choose();
   }
 
-  /** As CoupledLinearModel: the same for all candidates. */
+  /** As `CoupledLinearModel`; the same for all candidates. */
   sums(): Map<string, ArmSums> {
     return this.#candidates[0].sums();
   }
 
-  /** @throws RangeError as CoupledLinearModel */
+  /**
+   * @throws RangeError as `CoupledLinearModel`
+   */
   addSums(sums: ReadonlyMap<string, ArmSums>): void {
     for (const candidate of this.#candidates) candidate.addSums(sums);
     this.#choose();
@@ -110,7 +118,9 @@ export class AdaptiveLinearModel {
     return { candidates: this.#candidates.map((candidate) => candidate.state()) };
   }
 
-  /** @throws RangeError as CoupledLinearModel */
+  /**
+   * @throws RangeError as `CoupledLinearModel`
+   */
   restore(state: AdaptiveModelState): void {
     if (state.candidates.length !== this.#candidates.length) throw new RangeError('The state does not fit the model.');
     for (const [i, candidate] of this.#candidates.entries()) candidate.restore(state.candidates[i]);

@@ -19,20 +19,21 @@ export interface Prediction {
 interface Prepared {
   /** E[θ_a] */
   coefficients: Vector;
-  /** Cov[θ_a] / σ², packed; null while it is not worth its price. */
+  /** Cov[θ_a] / σ², packed; null until it has been prepared. */
   spread: Vector | null;
 }
 
 /**
- * With every so many predictions since something was learned the spread of the arm at hand is prepared: it takes as long
- * as fifty predictions without it, and then saves two thirds of each. A prime, so that arms that are asked in turn all
- * come up. By a count and not by time, so that the same events and questions give the same numbers to the last bit.
+ * Once per this many predictions since the shared part last changed, the spread of the arm at hand is prepared. That
+ * costs as much as fifty predictions without it, and then saves two thirds of each. A prime, so that arms that are
+ * asked in turn all get theirs. A count and not a time, so that the same events and questions give the same numbers
+ * to the last bit.
  */
 const PREPARE_EVERY = 127;
 
 /**
- * Predictions of the arms of a coupled model, from what is kept until it learns: far more is asked than is rated.
- * Notation as there. Contexts x have length d, x[0] = 1.
+ * Predictions for the arms of a coupled model, from results that are cached until it learns: predictions are far more
+ * frequent than ratings. Notation as in `coupled-linear-model.ts`. Contexts x have length d, x[0] = 1.
  */
 export class ArmPredictor {
   readonly #shared: SharedPart;
@@ -50,23 +51,26 @@ export class ArmPredictor {
     this.#scratch = { a: new Float64Array(this.#dimensions), b: new Float64Array(this.#dimensions) };
   }
 
-  /** The arm has changed. */
+  /** Call it when the arm has changed. */
   forget(id: string): void {
     this.#prepared.delete(id);
   }
 
-  /** What all arms share has changed. */
+  /** Call it when the shared part has changed. */
   forgetAll(): void {
     this.#prepared.clear();
     this.#predictions = 0;
   }
 
-  /** What the arms share has changed as far as spreads go. */
+  /** Call it when the shared covariance has changed but not the shared mean. */
   forgetSpreads(): void {
     for (const prepared of this.#prepared.values()) prepared.spread = null;
   }
 
-  /** Expectation and its uncertainty: O(d²). @throws RangeError unless x has length d */
+  /**
+   * Expectation and its uncertainty: O(d²).
+   * @throws RangeError unless x has length d
+   */
   predict(id: string, arm: CoupledArm, x: Vector): Prediction {
     const prepared = this.#preparedOf(id, arm);
     const mean = this.#meanBy(prepared, x);
@@ -74,17 +78,17 @@ export class ArmPredictor {
     return this.#prediction(mean, prepared.spread ? packedQuadraticForm(prepared.spread, x) : this.#spreadAt(arm, x));
   }
 
-  /** As `predict`, whatever was asked before: the same to the last bit wherever the arm is the same. */
+  /** As `predict`, but independent of earlier calls: for the same arm the result is the same to the last bit. */
   predictAside(id: string, arm: CoupledArm, x: Vector): Prediction {
     return this.#prediction(this.predictMean(id, arm, x), this.#spreadAt(arm, x));
   }
 
-  /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
+  /** As `predict`, but the expectation alone: O(d) for an arm that has not learned anything since the last call. */
   predictMean(id: string, arm: CoupledArm, x: Vector): number {
     return this.#meanBy(this.#preparedOf(id, arm), x);
   }
 
-  /** E[θ_a] = m0_a + G_a (b_a + P1 L_a m), length d: O(d²) once. Not to be changed. */
+  /** E[θ_a] = m0_a + G_a (b_a + P1 L_a m), length d. O(d²), then cached. Do not change it. */
   coefficients(id: string, arm: CoupledArm): Vector {
     return this.#preparedOf(id, arm).coefficients;
   }
@@ -123,7 +127,7 @@ export class ArmPredictor {
   /** G + (L P1 G)ᵀ V (L P1 G), packed: O(d³). */
   #spreadOf(arm: CoupledArm): Vector {
     const d = this.#dimensions;
-    // Row i of G is its column i too, so row i of `coupled` is column i of L P1 G.
+    // G is symmetric: its row i is its column i, so row i of `coupled` is column i of L P1 G.
     const coupled = new Float64Array(d * d);
     const carried = new Float64Array(d * d);
     for (let i = 0; i < d; i++) {

@@ -1,6 +1,6 @@
 import { addOuterProduct, addScaled, allFinite, type SquareMatrix, type Vector } from '../util/linear-algebra.ts';
 
-/** One observation of an arm: y at the context x, as good as `weight` of weight 1. */
+/** One observation of an arm: y at the context x, counted `weight` times. */
 export interface LinearObservation {
   arm: string;
   /** Length d, x[0] = 1. */
@@ -9,7 +9,7 @@ export interface LinearObservation {
   weight: number;
 }
 
-/** All that an arm's observations leave behind. The sums of two sets of observations add up. */
+/** Everything that an arm's observations leave behind. The sums of two sets of observations add up. */
 export interface ArmSums {
   /** A = Σ w x xᵀ */
   precision: SquareMatrix;
@@ -17,11 +17,14 @@ export interface ArmSums {
   response: Vector;
   /** Σ w y² */
   squares: number;
-  /** Σ w: how many observations, counted by weight. */
+  /** Σ w: the number of observations, by weight. */
   weight: number;
 }
 
-/** @param x length d @param weight negative to take an observation back */
+/**
+ * @param x length d
+ * @param weight negative to take an observation back
+ */
 export function addObservation(sums: ArmSums, x: Vector, y: number, weight: number): void {
   addOuterProduct(sums.precision, x, weight);
   addScaled(sums.response, x, weight * y);
@@ -29,7 +32,7 @@ export function addObservation(sums: ArmSums, x: Vector, y: number, weight: numb
   sums.weight += weight;
 }
 
-/** As all observations of the other sums. */
+/** Adds all observations behind the other sums. */
 export function addSums(sums: ArmSums, { precision, response, squares, weight }: ArmSums): void {
   addScaled(sums.precision, precision, 1);
   addScaled(sums.response, response, 1);
@@ -37,14 +40,17 @@ export function addSums(sums: ArmSums, { precision, response, squares, weight }:
   sums.weight += weight;
 }
 
-/** As if each observation had had so many times its weight. @param factor > 0 */
+/**
+ * Multiplies the weight of every observation.
+ * @param factor > 0
+ */
 export function scaleSums(sums: ArmSums, factor: number): void {
   for (const values of [sums.precision, sums.response]) for (let i = 0; i < values.length; i++) values[i] *= factor;
   sums.squares *= factor;
   sums.weight *= factor;
 }
 
-/** As without any observation. */
+/** Removes all observations. */
 export function clearSums(sums: ArmSums): void {
   sums.precision.fill(0);
   sums.response.fill(0);
@@ -52,19 +58,23 @@ export function clearSums(sums: ArmSums): void {
   sums.weight = 0;
 }
 
-/** The sums alone, of whatever else the object holds. */
+/** Copies the sums alone, whatever else the object holds. */
 export function copySums({ precision, response, squares, weight }: ArmSums): ArmSums {
   return { precision: Float64Array.from(precision), response: Float64Array.from(response), squares, weight };
 }
 
-/** @throws RangeError unless the observation is of d dimensions and finite: one such number would spoil every sum for good */
+/**
+ * @throws RangeError unless the observation has d dimensions and is finite: one such number would spoil every sum
+ */
 export function checkObservation(x: Vector, y: number, weight: number, d: number): void {
   if (x.length !== d || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {
     throw new RangeError('An observation must have finite numbers and the dimensions of the model.');
   }
 }
 
-/** @throws RangeError unless the sums are of d dimensions and finite */
+/**
+ * @throws RangeError unless the sums have d dimensions and are finite
+ */
 export function checkSums({ precision, response, squares, weight }: ArmSums, d: number): void {
   const fits = precision.length === d * d && response.length === d;
   if (!fits || ![precision, response, [squares, weight]].every(allFinite)) {

@@ -15,19 +15,19 @@ import { addObservation } from './arm-sums.ts';
 import { LEVEL_LOADING } from './defaults.ts';
 import type { SumsWithPast } from './past-level.ts';
 
-/** What is kept per arm: the sums, and what follows from them. */
+/** State of one arm: its sums, and what is derived from them. */
 export interface CoupledArm extends SumsWithPast {
   /** m0, the arm's own prior mean. */
   priorMean: Vector;
   /** Diagonal of P1 = σ²V1⁻¹. */
   ownPrecision: Vector;
-  /** ℓ: how much of the shared slopes the arm takes. */
+  /** ℓ: the factor on the shared slopes. */
   loading: number;
   /** G = (A + P1)⁻¹ */
   covariance: SquareMatrix;
   /** b − A m0 */
   centred: Vector;
-  /** h = L P1 G (b − A m0): the arm's say in the shared mean. */
+  /** h = L P1 G (b − A m0): the arm's contribution to the shared mean. */
   vote: Vector;
   /** Σ w (y − xᵀm0)² − (b − A m0)ᵀ G (b − A m0): what the arm's own coefficients leave unexplained. */
   residual: number;
@@ -35,13 +35,17 @@ export interface CoupledArm extends SumsWithPast {
   logDeterminant: number;
 }
 
-/** out = L P1 v; out may be v. */
+/** out = L P1 v; out may be v itself. */
 export function couple({ ownPrecision, loading }: CoupledArm, vector: Vector, out: Vector): void {
   out[0] = ownPrecision[0] * vector[0];
   for (let i = 1; i < vector.length; i++) out[i] = loading * ownPrecision[i] * vector[i];
 }
 
-/** An arm without observations. @param priorMean m0, length d @param ownPrecision diagonal of P1 */
+/**
+ * An arm without observations.
+ * @param priorMean m0, length d
+ * @param ownPrecision diagonal of P1
+ */
 export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
   const d = priorMean.length;
   return {
@@ -61,7 +65,10 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
   };
 }
 
-/** Copies both into the arm; all that follows must then be solved anew. @returns whether they differ from what it had */
+/**
+ * Copies both into the arm. If they differ, everything derived must be solved again.
+ * @returns whether they differ from the arm's prior so far
+ */
 export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vector): boolean {
   if (equal(arm.priorMean, priorMean) && equal(arm.ownPrecision, ownPrecision)) return false;
   arm.priorMean = Float64Array.from(priorMean);
@@ -69,13 +76,16 @@ export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vecto
   return true;
 }
 
-/** Takes an observation into the sums and into b − A m0; all else that follows is for `updateSolution` or `solve`. */
+/** Adds an observation to the sums and to b − A m0; `updateSolution` or `solve` must update the rest. */
 export function observe(arm: CoupledArm, x: Vector, y: number, weight: number): void {
   addObservation(arm, x, y, weight);
   addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
 }
 
-/** G, its determinant and b − A m0, anew from the sums: O(d³). @throws Error when A + P1 is not positive definite */
+/**
+ * Recomputes G, its determinant and b − A m0 from the sums: O(d³).
+ * @throws Error when A + P1 is not positive definite
+ */
 export function solve(arm: CoupledArm): void {
   const d = arm.ownPrecision.length;
   const regularised = Float64Array.from(arm.precision);
@@ -87,9 +97,10 @@ export function solve(arm: CoupledArm): void {
 }
 
 /**
- * G and its determinant after one more observation x of weight w, and what that changes in the arm's part of the shared
- * V⁻¹, which is factor · u uᵀ: O(d²). @param direction out: u = L P1 G x, by the G of before
- * @returns the factor, w / (1 + w xᵀG x); null when rounding left no safe denominator, and nothing has changed then
+ * Updates G and its determinant for one more observation x of weight w: O(d²). The arm's part of the shared V⁻¹
+ * changes by factor · u uᵀ.
+ * @param direction out: u = L P1 G x, with G from before the update
+ * @returns the factor, w / (1 + w xᵀG x); null when rounding left no safe denominator, and then nothing has changed
  */
 export function updateSolution(arm: CoupledArm, x: Vector, weight: number, direction: Vector): number | null {
   const ratio = updateInverse(arm.covariance, x, weight, direction);
@@ -99,7 +110,7 @@ export function updateSolution(arm: CoupledArm, x: Vector, weight: number, direc
   return weight / ratio;
 }
 
-/** The vote and the residual, by what is solved and the loading: O(d²). */
+/** Recomputes the vote and the residual from the solution and the loading: O(d²). */
 export function recount(arm: CoupledArm): void {
   multiply(arm.covariance, arm.centred, arm.vote);
   arm.residual = centredSquares(arm) - dot(arm.centred, arm.vote);
@@ -111,13 +122,15 @@ function centredSquares({ squares, priorMean, response, centred }: CoupledArm): 
   return squares - dot(priorMean, response) - dot(priorMean, centred);
 }
 
-/** Loadings are rounded to whole steps of this, so that they change seldom: every change costs a solve. */
+/** Loadings are rounded to multiples of this step, so that they change seldom: every change costs a solve. */
 const LOADING_STEP = 0.05;
 
-/** What an arm's level follows from: of A, its first element. */
+/** What an arm's level is computed from. Only the first element of A is used. */
 export type LevelSums = Pick<CoupledArm, 'priorMean' | 'precision' | 'response' | 'ownPrecision'>;
 
-/** ℓ by the arm's level so far. A function of the sums alone, so that what is taken back leaves no trace in it. */
+/**
+ * ℓ from the arm's level so far. A function of the sums alone, so observations that were taken back leave no trace.
+ */
 export function levelLoading({ priorMean, precision, response, ownPrecision }: LevelSums): number {
   const pseudo = ownPrecision[0];
   const level = (pseudo * priorMean[0] + response[0]) / (pseudo + Math.max(0, precision[0]));
@@ -126,7 +139,9 @@ export function levelLoading({ priorMean, precision, response, ownPrecision }: L
   return Math.round(bounded / LOADING_STEP) * LOADING_STEP;
 }
 
-/** @throws RangeError when a restored arm has other dimensions or holds anything not finite */
+/**
+ * @throws RangeError when a restored arm has other dimensions or holds a number that is not finite
+ */
 export function checkArm(arm: CoupledArm, d: number): void {
   for (const matrix of [arm.precision, arm.covariance]) check(matrix, d * d);
   const { response, priorMean, ownPrecision, centred, vote } = arm;
@@ -138,7 +153,9 @@ export function checkArm(arm: CoupledArm, d: number): void {
   check([arm.weight, arm.squares, arm.loading, arm.residual, arm.logDeterminant], 5);
 }
 
-/** @throws RangeError unless there are `length` numbers, all finite */
+/**
+ * @throws RangeError unless there are `length` numbers, all finite
+ */
 export function check(values: ArrayLike<number>, length: number): void {
   if (values.length !== length || !allFinite(values)) throw new RangeError('The state does not fit the model.');
 }

@@ -20,39 +20,41 @@ import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
 
-/** What is assumed of an arm before it has data of its own. */
+/** What is assumed about an arm before it has data of its own. */
 export interface ArmPrior {
   /** m0: length d. */
   mean: Vector;
-  /** Variance of the arm's own intercept; without it that of all arms. */
+  /** Variance of the arm's own intercept. Absent: the one that all arms have. */
   interceptVariance?: number;
 }
 
-/** A serialisable copy of everything, so that a restored model predicts the same to the bit. */
+/** The complete state in serialisable form: a restored model predicts the same to the bit. */
 export interface CoupledLinearModelState extends SharedPartState {
   updates: number;
   arms: Record<string, CoupledArm>;
 }
 
-/** The shared part may lag behind (`refreshEvery`) only from so many observations on: the first ones move it. */
+/** The shared mean may lag behind (`refreshEvery`) only after this many observations: the first ones move it. */
 const SETTLED_AFTER = 256;
 
-/** After this many rank-1 updates everything derived is computed anew from the sums, against rounding drift. */
+/** After this many rank-1 updates, everything derived is recomputed from the sums, against rounding drift. */
 const REBUILD_EVERY = 4096;
 
 /**
  * Bayesian linear regression of several arms that share a part of their coefficients:
  * y = xᵀθ_a + noise, θ_a = m0_a + L_a m + δ_a, m ~ N(0, V0) common to all arms, δ_a ~ N(0, V1) each arm's own.
  *
- * L_a = diag(1, ℓ_a, ℓ_a, …). With `levelLoadings`, ℓ_a follows the arm's level p as item response theory has it: a
- * query's difficulty moves the logit of every model alike, so it moves the expectation by p (1 − p) (the derivative of
- * the logistic curve; Rasch 1960). Models that are nearly always right hardly differ between queries. Otherwise ℓ_a = 1.
+ * L_a = diag(1, ℓ_a, ℓ_a, …). With `levelLoadings`, ℓ_a follows the arm's level p as in item response theory: a
+ * query's difficulty moves the logit of every model alike, so it moves the expectation by p (1 − p) (the derivative
+ * of the logistic curve; Rasch 1960). Models that are nearly always right hardly differ between queries. Otherwise
+ * ℓ_a = 1.
  *
- * The posterior is exact for this joint prior. With P0 = σ²V0⁻¹ and P1 = σ²V1⁻¹ (both diagonal), b_a less A_a m0_a:
+ * The posterior is exact for this joint prior. With P0 = σ²V0⁻¹ and P1 = σ²V1⁻¹ (both diagonal), and writing b_a for
+ * b_a − A_a m0_a:
  * G_a = (A_a + P1)⁻¹, V = (P0 + Σ_a L_a (P1 − P1 G_a P1) L_a)⁻¹, m = V Σ_a L_a P1 G_a b_a,
  * E[xᵀθ_a] = xᵀm0_a + xᵀG_a (b_a + P1 L_a m), Var[xᵀθ_a] = σ² (xᵀG_a x + gᵀV g) with g = L_a P1 G_a x.
- * One observation changes G_a and V⁻¹ by rank one each, so both stay exact at O(d²) without a solve, as long as no
- * loading takes another step.
+ * One observation changes G_a and V⁻¹ by rank one each, so both stay exact at O(d²) without a solve as long as no
+ * loading moves to another step.
  */
 export class CoupledLinearModel {
   readonly dimensions: number;
@@ -62,15 +64,18 @@ export class CoupledLinearModel {
   readonly #refreshEvery: number;
   #otherPrior: ArmPrior;
   readonly #arms = new Map<string, CoupledArm>();
-  /** In the order of their ids; null once another arm has come. */
+  /** In order of their ids; null after an arm was added. */
   #sorted: readonly CoupledArm[] | null = null;
   readonly #shared: SharedPart;
   #updates = 0;
   readonly #predictor: ArmPredictor;
-  /** Scratch: in which direction an observation changes the shared part. */
+  /** Scratch: the direction in which an observation changes the shared part. */
   readonly #direction: Vector;
 
-  /** @param dimensions d, the leading constant included @param defaultPriorMean m0 of arms that were given none */
+  /**
+   * @param dimensions d, including the leading constant
+   * @param defaultPriorMean m0 of arms without a prior of their own
+   */
   constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
     this.dimensions = dimensions;
     this.noiseVariance = options.noiseVariance;
@@ -83,7 +88,10 @@ export class CoupledLinearModel {
     this.#direction = new Float64Array(dimensions);
   }
 
-  /** How many observations, by weight, the arm's level rests on: all of them, but for an alarm of drift (`resetLevel`). */
+  /**
+   * Observations, by weight, that the arm's level rests on: all of them; or after `resetLevel`, those since then,
+   * plus at most κ (`PAST_LEVEL_PRECISION`) for each earlier level.
+   */
   weightOf(arm: string): number {
     const known = this.#arms.get(arm);
     return known ? levelWeight(known) : 0;
@@ -91,7 +99,8 @@ export class CoupledLinearModel {
 
   /**
    * Log marginal likelihood of everything learned, up to a constant that is the same for all options: how well these
-   * variances explain the observations. A pure function of the sums, so it does not depend on what was taken back.
+   * variances explain the observations. A pure function of the sums: observations that were taken back leave no
+   * trace.
    */
   get logEvidence(): number {
     let weight = 0;
@@ -105,7 +114,11 @@ export class CoupledLinearModel {
     return -0.5 * (weight * Math.log(this.noiseVariance) + logDeterminants + unexplained / this.noiseVariance);
   }
 
-  /** @param priors of some arms @param other of all others. Does nothing, to the bit, when nothing differs. */
+  /**
+   * Sets the priors of all arms. Changes nothing, to the bit, when no prior differs.
+   * @param priors of some arms
+   * @param other of all other arms
+   */
   setPriors(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
     this.#otherPrior = other;
     const changed: CoupledArm[] = [];
@@ -118,8 +131,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * The prior mean with which a new arm is expected to be like this one: E[θ_a] less what it will take of the shared
-   * part, which comes on top of any arm's prior mean.
+   * Prior mean of a new arm that is expected to behave like this one: E[θ_a] minus the shared part that the new arm
+   * will take, because the shared part is added to every arm's prior mean.
    */
   priorLike(id: string): Vector {
     const arm = this.#arm(id);
@@ -132,7 +145,10 @@ export class CoupledLinearModel {
     return prior;
   }
 
-  /** Multiplies what the arm has learned by the factor, as if each observation had counted so much less. @param factor > 0 */
+  /**
+   * Multiplies the weight of everything the arm has learned.
+   * @param factor > 0
+   */
   temper(id: string, factor: number): void {
     const arm = this.#arm(id);
     scaleWithPast(arm, factor);
@@ -140,8 +156,9 @@ export class CoupledLinearModel {
   }
 
   /**
-   * The arm's level is another one from now on: what it has learned counts so much less, and of its level next to
-   * nothing (`past-level.ts`). @param remains in (0, 1]
+   * Starts a new level of the arm: what it has learned keeps the weight `remains`, and of its level next to nothing
+   * (`past-level.ts`).
+   * @param remains in (0, 1]
    */
   resetLevel(id: string, remains: number): void {
     const arm = this.#arm(id);
@@ -149,24 +166,30 @@ export class CoupledLinearModel {
     this.#solveAgain([arm]);
   }
 
-  /** Expectation and its uncertainty for one context, O(d²). @param x x[0] = 1 @throws RangeError unless of length d */
+  /**
+   * Expectation for one context and its uncertainty: O(d²).
+   * @param x length d, x[0] = 1
+   * @throws RangeError unless x has length d
+   */
   predict(id: string, x: Vector): Prediction {
     return this.#predictor.predict(id, this.#arm(id), x);
   }
 
-  /** As `predict`, and the same to the last bit whatever was asked before: for what goes into a state. */
+  /** As `predict`, but identical to the last bit whatever was asked before: for what goes into a state. */
   predictAside(id: string, x: Vector): Prediction {
     return this.#predictor.predictAside(id, this.#arm(id), x);
   }
 
-  /** As `predict`, the expectation alone: O(d) for an arm that has learned nothing since. */
+  /** As `predict`, but the expectation alone: O(d) for an arm that has not learned anything since the last call. */
   predictMean(id: string, x: Vector): number {
     return this.#predictor.predictMean(id, this.#arm(id), x);
   }
 
   /**
-   * Adds an observation; a negative weight takes one back. @param x length d @param weight e.g. 1
-   * @param alarmsSince how often the arm's level was let go since the observation was made
+   * Adds an observation; a negative weight takes one back.
+   * @param x length d
+   * @param weight e.g. 1
+   * @param alarmsSince how often the arm's level was reset since the observation was made
    * @throws RangeError for anything not finite or of other dimensions
    */
   learn(id: string, x: Vector, y: number, weight: number, alarmsSince = 0): void {
@@ -183,8 +206,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * As `learn` for many observations, none from before a drift alarm, solved once at the end. @throws RangeError as
-   * `learn`
+   * As `learn` for many observations, none from before a drift alarm, solved once at the end.
+   * @throws RangeError as `learn`
    */
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
@@ -202,14 +225,17 @@ export class CoupledLinearModel {
     return new Map([...this.#arms].map(([id, arm]) => [id, copySums(arm)]));
   }
 
-  /** As learning all that another model has learned. @throws RangeError when the sums do not fit or are not finite */
+  /**
+   * Adds everything that another model has learned.
+   * @throws RangeError when the sums do not fit or are not finite
+   */
   addSums(sums: ReadonlyMap<string, ArmSums>): void {
     for (const those of sums.values()) checkSums(those, this.dimensions);
     for (const [id, those] of sums) addSums(this.#arm(id), those);
     this.rebuild();
   }
 
-  /** The arm is where it would be without any observation of it; its prior mean stays. */
+  /** Forgets all observations of the arm; its prior mean stays. */
   forget(id: string): void {
     const arm = this.#arms.get(id);
     if (!arm) return;
@@ -217,7 +243,10 @@ export class CoupledLinearModel {
     this.rebuild();
   }
 
-  /** G and V after the observation, by a rank-1 update each; false when rounding left no safe denominator. */
+  /**
+   * Updates G and V for the observation, by one rank-1 update each.
+   * @returns false when rounding left no safe denominator
+   */
   #updateDerived(arm: CoupledArm, x: Vector, weight: number): boolean {
     const factor = updateSolution(arm, x, weight, this.#direction);
     if (factor === null || !this.#shared.update(this.#direction, factor)) return false;
@@ -240,7 +269,7 @@ export class CoupledLinearModel {
     return this.#levelLoadings ? levelLoading(arm) : 1;
   }
 
-  /** Gives the arm another loading: its part of what is shared is exchanged. */
+  /** Changes the arm's loading and replaces its contribution to the shared part. */
   #reload(arm: CoupledArm, loading: number): void {
     this.#shared.remove(arm);
     arm.loading = loading;
@@ -249,14 +278,14 @@ export class CoupledLinearModel {
     this.#shared.invert();
   }
 
-  /** Everything derived, anew from the sums: O(K d³). */
+  /** Recomputes everything derived from the sums: O(K d³). */
   rebuild(): void {
     this.#solveAgain(this.#arms.values());
   }
 
   /**
-   * Recomputes all that is derived from the sums and priors of the changed arms, and the shared part: O(d³) per changed
-   * arm plus O(K d²). Not of all arms: requests wait meanwhile, and as a rule a single arm has changed.
+   * Recomputes what is derived from the sums and priors of the changed arms, and the shared part: O(d³) per changed
+   * arm plus O(K d²). Not for all arms: requests wait meanwhile, and usually a single arm has changed.
    */
   #solveAgain(changed: Iterable<CoupledArm>): void {
     for (const arm of changed) {
@@ -270,12 +299,14 @@ export class CoupledLinearModel {
     this.#refreshShared();
   }
 
-  /** The live arrays, not copies: serialise before the next update. */
+  /** The live arrays, not copies: serialise them before the next update. */
   state(): CoupledLinearModelState {
     return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#arms) };
   }
 
-  /** @throws RangeError when the state has other dimensions or holds anything not finite */
+  /**
+   * @throws RangeError when the state has other dimensions or holds a number that is not finite
+   */
   restore(state: CoupledLinearModelState): void {
     check([state.updates], 1);
     for (const arm of Object.values(state.arms)) checkArm(arm, this.dimensions);
@@ -287,7 +318,7 @@ export class CoupledLinearModel {
     this.#predictor.forgetAll();
   }
 
-  /** Sums of floating-point numbers depend on their order, and the order of insertion does not survive a restart. */
+  /** A floating-point sum depends on its order, and insertion order does not survive a restart. */
   #inOrderOfIds(): readonly CoupledArm[] {
     this.#sorted ??= [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);
     return this.#sorted;

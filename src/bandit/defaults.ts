@@ -1,25 +1,27 @@
 /**
- * The learner's numbers, from about 900 compared settings on recorded outcomes of real models.
- * Quality is on [0, 1]; contexts have a leading 1 and otherwise standardised entries.
+ * The learner's numbers, chosen among about 900 settings compared on recorded outcomes of real models.
+ * Quality is on [0, 1]. A context is a leading 1 followed by standardised features.
  */
 
 export interface CoupledModelOptions {
   /** Variance of one observation around its expectation. */
   noiseVariance: number;
-  /** Prior variance of the part of the coefficients that all arms share: of the intercept and of each slope. */
+  /** Prior variance of the coefficients that all arms share: of the intercept, and of each slope. */
   sharedVariance: { intercept: number; slope: number };
   /** Prior variance of each arm's own part. */
   ownVariance: { intercept: number; slope: number };
-  /** Whether an arm takes the shared slopes by its level p, in proportion to p (1 − p), instead of whole. */
+  /**
+   * Scale the shared slopes of each arm by its level p, in proportion to p (1 − p), instead of using them in full.
+   */
   levelLoadings?: boolean;
   /**
-   * With every so many observations what one arm has learned reaches the others; absent: at once. For a model that
-   * learns with every answer: else every decision would solve for all arms anew.
+   * What one arm learns reaches the other arms once per this many observations; absent: at once. Meant for a model
+   * that learns from every answer, where each decision would otherwise solve for all arms again.
    */
   refreshEvery?: number;
 }
 
-/** ℓ = p (1 − p) / typical, within these bounds; 0.2 is p = 0.72, where most models of the public benchmarks lie. */
+/** ℓ = p (1 − p) / typical, within these bounds. 0.2 is p = 0.72, near most models of the public benchmarks. */
 export const LEVEL_LOADING = { typical: 0.2, least: 0.3, most: 1.3 };
 
 const QUALITY_MODEL: CoupledModelOptions = {
@@ -29,14 +31,16 @@ const QUALITY_MODEL: CoupledModelOptions = {
   levelLoadings: true,
 };
 
-/** Slopes for a fleet whose models differ in what they are good at. */
+/** Own variance for a fleet whose models differ in what they are good at. */
 const SPECIALIST_SLOPES = { intercept: 0.01, slope: 1e-3 };
-/** Ratings finer than thumbs: stars, a judge's grades. */
+/** Noise of ratings finer than thumbs: stars, a judge's grades. */
 const FINE_NOISE = 0.05;
-/** Models that are as alike as the default has it, known by finer ratings: every variance of it, brought to their scale. */
+/**
+ * For models as alike as in the default, but with finer ratings: scales every variance of the default to their noise.
+ */
 const FINE_SHARE = FINE_NOISE / QUALITY_MODEL.noiseVariance;
 
-/** The default first; the others take its place where the ratings speak for them by the margin (in nats). */
+/** The default comes first. Another one replaces it when its evidence is higher by `EVIDENCE_MARGIN` (in nats). */
 export const QUALITY_MODELS: readonly CoupledModelOptions[] = [
   QUALITY_MODEL,
   { ...QUALITY_MODEL, ownVariance: SPECIALIST_SLOPES },
@@ -50,7 +54,7 @@ export const QUALITY_MODELS: readonly CoupledModelOptions[] = [
 ];
 export const EVIDENCE_MARGIN = 3;
 
-/** On the natural logarithm of output tokens. */
+/** For the natural logarithm of output tokens. */
 export const LENGTH_MODEL: CoupledModelOptions = {
   noiseVariance: 0.25,
   sharedVariance: { intercept: 0.03, slope: 0.03 },
@@ -61,67 +65,73 @@ export const LENGTH_MODEL: CoupledModelOptions = {
 /** Prior mean quality of an arm: level + slope · (its log list price, standardised over the arms). */
 export const PRIOR_QUALITY = { level: 0.85, perLogPriceSd: 0.05 };
 
-/** How much of the slopes that public data show in a tier its models are expected to have: more does harm (docs/priors.md). */
+/** Share of a tier's slopes in public data that its models are expected to have: more does harm (docs/priors.md). */
 export const TIER_SLOPE_SHARE = 0.25;
 
 /** Prior mean of log output tokens: an answer of 300 tokens. The first few answers move it. */
 export const PRIOR_LOG_LENGTH = Math.log(300);
 
-/** The running mean of actual / predicted output tokens starts as this many observations of 1, each capped. */
+/**
+ * The running mean of actual / predicted output tokens starts as this many observations of 1. Each ratio is capped.
+ */
 export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 
-/** Width of the Thompson draw, in standard deviations of the predicted quality. */
+/** Thompson sampling. The widths are in standard deviations of the predicted quality. */
 export const THOMPSON = {
-  /** For an arm with few ratings, or few since its level was let go. */
+  /** For an arm with few ratings, or with few since a drift alarm reset its level. */
   coldWidth: 0.4,
-  /** Once the arm has `warmAfter` ratings. */
+  /** For an arm with at least `warmAfter` ratings. */
   warmWidth: 0.2,
   warmAfter: 50,
   /** Draws are clipped to ± this many standard normal units. */
   clip: 2,
-  /** Probability with which an arm is drawn from the plausible ones instead, and the offset of its cost weighting. */
+  /** Probability of drawing from the plausible arms instead, and the offset in the cost weighting of that draw. */
   floor: 0.005,
   floorCostOffset: 0.05,
   /** An arm is plausible when its quality plus this many standard deviations could win. */
   plausibleSds: 2,
 };
 
-/** How an arm is taken in that comes when others are already known. */
+/** How an arm starts that is added when other arms are already known. */
 export const LAUNCH = {
   /** Prior variance of its own intercept. */
   interceptVariance: 0.05,
-  /** Width of its Thompson draw, for so many answers. */
+  /** Width of its Thompson draw, for its first `wideAnswers` answers. */
   width: 0.8,
   wideAnswers: 200,
-  /** So many times it is tried whatever its score, with this probability per decision. */
+  /** It gets this many forced tries, whatever its score, each with this probability per decision. */
   tries: 30,
   tryProbability: 0.2,
 };
 
-/** Drift alarm: CUSUM on standardised residuals, and what then remains of what the arm has learned, but for its level. */
+/**
+ * Drift alarm: CUSUM on standardised residuals. `remains`: the weight that past ratings keep, except for the level.
+ */
 export const DRIFT = { slack: 0.15, threshold: 15, remains: 0.5 };
 
-/** What residuals are to the drift alarms. */
+/** How the drift alarms see residuals. */
 export const DRIFT_RESIDUALS = {
-  /** A rating's noise is taken for at least this. */
+  /** Lower bound on the noise variance of a rating. */
   leastNoiseVariance: FINE_NOISE,
   /**
-   * Standard deviations that one rating counts at most: thumbs down on a good model are rare, and far off. At 2, their mean
-   * would be so much above 0 that a fall of a good model were found late.
+   * Clip of one rating, in standard deviations. A thumbs-down on a good model is rare and far off; clipping at 2
+   * would leave the mean residual so far above 0 that a fall of a good model is found late.
    */
   most: 2.5,
-  /** What befalls the other arms alike is their mean residual, over about so many ratings of all … */
+  /**
+   * What affects the other arms alike is estimated by their mean residual over about this many ratings of all arms …
+   */
   memory: 200,
-  /** … and as if there were so many residuals of 0 besides. */
+  /** … shrunk as if there were this many additional residuals of 0. */
   priorCount: 20,
 };
 
-/** κ: of an arm's level, what it learned before an alarm of drift says as much as so many ratings. */
+/** κ: ratings from before a drift alarm say as much about the arm's level now as this many ratings. */
 export const PAST_LEVEL_PRECISION = 4;
 
 /**
- * What remains of an arm's state when its upstream model is a new snapshot, its level included: snapshots of one model are
- * alike as a rule. Not measured.
+ * What an arm's state keeps, its level included, when its upstream model moves to a new snapshot: snapshots of one
+ * model are usually alike. Not measured.
  */
 export const SNAPSHOT_REMAINS = 0.25;
 

@@ -1,42 +1,44 @@
 import { DRIFT_RESIDUALS } from './defaults.ts';
 
 export interface DriftOptions {
-  /** k: what each residual may lie off, in standard deviations, without counting. */
+  /** k: how far a residual may be off, in standard deviations, without counting. */
   slack: number;
-  /** h: the sum at which the alarm is raised. */
+  /** h: the sum above which the alarm is raised. */
   threshold: number;
 }
 
 /**
- * Events after which an alarm is none any more. One that is raised as its rating comes has an event in the log soon, which
- * begins the arm's sums anew; one that is raised as an old log is read again, under other settings than in its time, has none,
- * and would discard what has been learned since.
+ * An alarm is void after this many events. An alarm on a rating that has just arrived soon gets an event in the log,
+ * which restarts the arm's sums. An alarm raised while an old log is replayed under other settings than it was
+ * written with gets none, and acting on it later would discard what has been learned since.
  */
 const MAX_UNANSWERED = 5000;
 
-/** How far an arm's ratings have drifted from what was predicted of them. */
+/** How far an arm's ratings have drifted from their predictions. */
 export interface ArmDrift {
-  /** The two sums of the CUSUM, in standard deviations: better than predicted, and worse. */
+  /** The two CUSUM sums, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
-  /** Number of the first decision whose rating has come since each sum was 0: what was decided before was as predicted. */
+  /** Number of the first decision rated since each sum was last 0: decisions before it were rated as predicted. */
   betterSince: number;
   worseSince: number;
-  /** What passed the threshold, until its sum is back at 0; null while nothing has. */
+  /** The alarm, from passing the threshold until its sum is back at 0; null otherwise. */
   alarm: DriftAlarm | null;
 }
 
 export interface DriftAlarm {
   direction: 'better' | 'worse';
-  /** The sum when it passed. */
+  /** The sum when it passed the threshold. */
   statistic: number;
-  /** Number of the observation that did it. */
+  /** Number of the observation at which it passed. */
   at: number;
-  /** Number of the decision from which on the ratings are off: the sum's last zero, CUSUM's estimate of the change. */
+  /**
+   * Number of the first decision whose ratings are off: the sum's last zero, CUSUM's estimate of the change point.
+   */
   changedAt: number;
 }
 
-/** The arm's last residuals, of all arms' last ones: each counts less the more have come since. */
+/** Exponentially fading sum and count of the arm's residuals; they fade with every residual of any arm. */
 interface RecentResiduals {
   sum: number;
   count: number;
@@ -49,18 +51,20 @@ export interface DriftMonitorState {
 
 /**
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
- * alarm at h. Residuals are bounded, as in robust charts. What lately befell the other arms alike is no drift of this
- * one: by their mean residual, as far as it goes the same way, k is more, twice as much at most: a few bad ratings of
- * another arm must not hide an alarm. Residuals are counted in the order in which they come: a rating that is taken
- * back stays counted.
+ * alarm at h. Residuals are clipped, as in robust charts. What has recently affected the other arms alike is not
+ * drift of this arm: k grows by the other arms' mean residual where that has the same sign, but to no more than 2k,
+ * because a few bad ratings of another arm must not hide an alarm. Residuals count in the order in which they arrive,
+ * and a rating that is taken back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();
   #recent = new Map<string, RecentResiduals>();
 
   /**
-   * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned @param at a number that rises
-   * @param weight how many ratings it stands for @param decidedAt number of the decision that was rated
+   * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned
+   * @param at a number that rises
+   * @param weight how many ratings it stands for
+   * @param decidedAt number of the decision that was rated
    */
   observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions, weight = 1, decidedAt = at): void {
     const residual = weight * Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
@@ -68,20 +72,20 @@ export class DriftMonitor {
     this.#remember(arm, residual);
     if (isTooOld(this.alarmOf(arm), at)) this.#arms.delete(arm);
     const drift = this.#drift(arm);
-    // The first of those that raise it, by decision: ratings may come in batches, the newest first.
+    // The earliest decision among those that raise the sum: ratings may come in batches, the newest first.
     drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
     drift.worseSince = drift.worse === 0 ? decidedAt : Math.min(drift.worseSince, decidedAt);
     drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
     drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
-    // While an old log is read again: an alarm whose sum is back at 0 is stale, and would discard all that was learned
-    // since.
+    // Happens when an old log is read again: an alarm whose sum is back at 0 is stale. Acting on it would discard
+    // everything learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
     const changedAt = direction === 'better' ? drift.betterSince : drift.worseSince;
     if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at, changedAt };
   }
 
-  /** The alarm that stands, or null. */
+  /** The alarm in force, or null. */
   alarmOf(arm: string): DriftAlarm | null {
     return this.#arms.get(arm)?.alarm ?? null;
   }
@@ -97,7 +101,7 @@ export class DriftMonitor {
     return Math.max(better, worse);
   }
 
-  /** What was predicted of the arm so far is not what will be. */
+  /** Forgets the arm: its predictions so far say nothing about those to come. */
   reset(arm: string): void {
     this.#arms.delete(arm);
     this.#recent.delete(arm);
@@ -114,7 +118,7 @@ export class DriftMonitor {
 
   #meanOfOthers(arm: string): number {
     let [sum, count] = [0, DRIFT_RESIDUALS.priorCount];
-    // In the order of ids: the order of insertion does not survive a restart, and the sum depends on it to the bit.
+    // In order of ids: insertion order does not survive a restart, and the sum depends on it to the bit.
     for (const other of [...this.#recent.keys()].sort()) {
       const recent = this.#recent.get(other) as RecentResiduals;
       if (other === arm) continue;
@@ -144,7 +148,10 @@ export class DriftMonitor {
   }
 }
 
-/** Whether nobody has answered the alarm in its time. @param at number of the last event */
+/**
+ * Whether the alarm has gone unanswered for too long.
+ * @param at number of the last event
+ */
 export function isTooOld(alarm: DriftAlarm | null, at: number): boolean {
   return alarm !== null && at - alarm.at > MAX_UNANSWERED;
 }

@@ -3,15 +3,15 @@ import { LAUNCH, THOMPSON, UCB_ALPHA } from './defaults.ts';
 import type { ExplorationKind } from './policy.ts';
 import { winProbabilities } from './win-probabilities.ts';
 
-/** One arm's score as a function of its quality: weight · quality − handicap. */
+/** One arm as exploration sees it. Its score is weight · quality − handicap. */
 export interface Prospect {
   quality: number;
   sd: number;
-  /** sd² / noise variance = xᵀA⁻¹x, the form that the paper's bonus wants. */
+  /** sd² / noise variance = xᵀA⁻¹x, the quantity in the paper's bonus. */
   leverage: number;
   /** Width of a Thompson draw, in standard deviations. */
   width: number;
-  /** Whether a newcomer's forced tries may fall on it. */
+  /** Whether a new arm's forced try may choose it. */
   forced: boolean;
   handicap: number;
   /** Cost in units of the reference arm's mean cost. */
@@ -45,7 +45,7 @@ const ucb: Exploration = (prospects, weight) =>
 
 /**
  * Thompson sampling with clipped draws. With a small probability the arm is drawn from those that could still win,
- * cheap ones first, so that every plausible arm keeps a propensity that the log can be reweighted by.
+ * cheap ones preferred, so that every plausible arm keeps a propensity by which the log can be reweighted.
  */
 const thompson: Exploration = (prospects, weight, random) => {
   const explored: number[] = [];
@@ -71,8 +71,8 @@ const thompson: Exploration = (prospects, weight, random) => {
 };
 
 /**
- * New arms get forced tries: with a fixed probability one of them answers, whatever the scores. Propensities are those
- * of the whole: (1 − p) · the exploration's, plus p / number of arms with tries left.
+ * Gives new arms forced tries: with probability p = `LAUNCH.tryProbability` one of them answers, whatever the scores.
+ * The propensities are those of the mixture: (1 − p) · the exploration's, plus p / number of arms with tries left.
  */
 function withForcedTries(explore: Exploration): Exploration {
   return (prospects, weight, random) => {
@@ -107,7 +107,7 @@ function scores(prospects: readonly Prospect[], weight: number, qualities: reado
   return prospects.map((prospect, i) => weight * qualities[i] - prospect.handicap);
 }
 
-/** Index of the largest; of equal ones the first. */
+/** Index of the largest value; on ties the first. */
 function best(values: readonly number[]): number {
   return values.reduce((winner, value, i) => (value > values[winner] ? i : winner), 0);
 }
@@ -116,7 +116,9 @@ function clipped(z: number): number {
   return Math.min(THOMPSON.clip, Math.max(-THOMPSON.clip, z));
 }
 
-/** Proportional to 1 / (offset + relative cost) over the arms that could beat the best expected score; 0 elsewhere. */
+/**
+ * Proportional to 1 / (offset + relative cost) over the arms that could beat the best expected score; otherwise 0.
+ */
 function floorProbabilities(prospects: readonly Prospect[], weight: number): number[] {
   let bestExpected = Number.NEGATIVE_INFINITY;
   for (const p of prospects) bestExpected = Math.max(bestExpected, weight * p.quality - p.handicap);

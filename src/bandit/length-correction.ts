@@ -5,8 +5,8 @@ export interface LengthCorrectionState {
 }
 
 /**
- * Per arm the running mean of actual / predicted output tokens. The model predicts the logarithm; its exponential is
- * a median, and the mean of a skewed length lies above it.
+ * Running mean, per arm, of actual / predicted output tokens. The model predicts the logarithm; its exponential is a
+ * median, and the mean of a skewed length lies above it.
  */
 export class LengthCorrection {
   #arms = new Map<string, { ratios: number; count: number }>();
@@ -24,7 +24,7 @@ export class LengthCorrection {
     });
   }
 
-  /** Multiplies what the arm has learned by the factor. */
+  /** Multiplies the weight of what the arm has learned. */
   temper(arm: string, factor: number): void {
     const sums = this.#arms.get(arm);
     if (sums) this.#arms.set(arm, { ratios: factor * sums.ratios, count: factor * sums.count });
@@ -34,7 +34,7 @@ export class LengthCorrection {
     this.#arms.delete(arm);
   }
 
-  /** As learning all that another one has learned. */
+  /** Adds everything that another correction has learned. */
   addSums(sums: LengthCorrectionState): void {
     for (const [arm, { ratios, count }] of Object.entries(sums)) {
       const known = this.#arms.get(arm) ?? { ratios: 0, count: 0 };

@@ -7,7 +7,7 @@ import type { Observation } from './policy.ts';
 
 export type LengthObservation = Extract<Observation, { kind: 'length' }>;
 
-/** All that observed lengths leave behind, by arm. */
+/** Everything that observed lengths leave behind, by arm. */
 export interface LengthSums {
   length: ReadonlyMap<string, ArmSums>;
   correction: LengthCorrectionState;
@@ -22,19 +22,23 @@ export interface LengthModelState {
 export interface PredictedLength {
   /** Before the arm's running correction. */
   modelOutputTokens: number;
-  /** The expectation. */
+  /** The expectation, with the correction. */
   outputTokens: number;
 }
 
-/** From so many standard deviations above the prediction on, a limit tells as much as a whole answer. */
+/**
+ * When a limit is this many standard deviations above the prediction, a truncated answer says as much as a whole one.
+ */
 const FAR_ABOVE = 30;
 
 /**
- * What an answer tells that a limit cut off after so many tokens: a length of at least c (Tobin 1958). With z = ln (c / ĉ) / σ
- * and the hazard λ = φ(z) / Φ(−z), the log likelihood ln Φ(−z) has the slope λ / σ and the curvature λ (λ − z) / σ² in the
- * predicted logarithm: those of an observation σ / (λ − z) above it, with that weight. It is none where much more was predicted.
- * @param tokens c ≥ 1 @param predictedTokens ĉ > 0, before the arm's correction
- * @returns the observation that stands for it; its weight in [0, 1]
+ * The observation that stands for an answer cut off by a limit of c tokens, which only shows that its length is at
+ * least c (Tobin 1958). With z = ln (c / ĉ) / σ and the hazard λ = φ(z) / Φ(−z), the log likelihood ln Φ(−z) has
+ * slope λ / σ and curvature λ (λ − z) / σ² in the predicted logarithm: those of an observation σ / (λ − z) above the
+ * prediction, with the weight λ (λ − z). The weight goes to 0 when much more than c was predicted.
+ * @param tokens c ≥ 1
+ * @param predictedTokens ĉ > 0, before the arm's correction
+ * @returns the observation; its weight is in [0, 1]
  */
 export function lengthBeyond(tokens: number, predictedTokens: number): { outputTokens: number; weight: number } {
   const sd = Math.sqrt(LENGTH_MODEL.noiseVariance);
@@ -44,24 +48,28 @@ export function lengthBeyond(tokens: number, predictedTokens: number): { outputT
   return { outputTokens: predictedTokens * Math.exp(sd / (hazard - z)), weight: hazard * (hazard - z) };
 }
 
-/** No answer is expected to be longer than this many tokens, whatever an early model extrapolates to. */
+/** Upper bound on every prediction, whatever a model with little data extrapolates to. */
 const MAX_OUTPUT_TOKENS = 1e6;
 
 /**
- * How long an arm's answer will be: a coupled linear model of the logarithm of its tokens, and per arm a running
- * correction of the bias that the exponential leaves. Contexts have length d, x[0] = 1.
+ * Predicts how long an arm's answer will be: a coupled linear model of the logarithm of its tokens, and per arm a
+ * running correction of the bias that the exponential leaves. Contexts have length d, x[0] = 1.
  */
 export class LengthModel {
   readonly #model: CoupledLinearModel;
   readonly #correction = new LengthCorrection();
 
-  /** @param dimensions d, the leading constant included */
+  /**
+   * @param dimensions d, including the leading constant
+   */
   constructor(dimensions: number) {
     const priorMean = new Float64Array(dimensions).fill(PRIOR_LOG_LENGTH, 0, 1);
     this.#model = new CoupledLinearModel(dimensions, LENGTH_MODEL, priorMean);
   }
 
-  /** @throws RangeError unless x has length d */
+  /**
+   * @throws RangeError unless x has length d
+   */
   predict(arm: string, x: Float64Array): PredictedLength {
     const modelOutputTokens = this.modelOutputTokens(arm, x);
     const outputTokens = Math.min(modelOutputTokens * this.#correction.factor(arm), MAX_OUTPUT_TOKENS);
@@ -73,31 +81,39 @@ export class LengthModel {
     return Math.min(Math.exp(this.#model.predictMean(arm, x)), MAX_OUTPUT_TOKENS);
   }
 
-  /** @throws RangeError for anything not finite */
+  /**
+   * @throws RangeError for anything not finite
+   */
   learn(observation: LengthObservation): void {
     const { arm, x, y, weight } = linearObservationOf(observation);
     this.#model.learn(arm, x, y, weight);
     this.#correct(observation);
   }
 
-  /** As `learn` for each, solved once at the end. @throws RangeError as `learn` */
+  /**
+   * As `learn` for each observation, solved once at the end.
+   * @throws RangeError as `learn`
+   */
   learnAll(observations: readonly LengthObservation[]): void {
     this.#model.learnAll(observations.map(linearObservationOf));
     this.learnCorrections(observations);
   }
 
-  /** Of lengths that were learned before without what had been predicted: their bias alone. */
+  /** Learns only the bias correction, from lengths that were already learned while their predictions were unknown. */
   learnCorrections(observations: readonly LengthObservation[]): void {
     for (const observation of observations) this.#correct(observation);
   }
 
-  /** What the arm has taught counts so much less from now on. @param factor in (0, 1] */
+  /**
+   * Scales down the weight of everything the arm has taught.
+   * @param factor in (0, 1]
+   */
   temper(arm: string, factor: number): void {
     this.#model.temper(arm, factor);
     this.#correction.temper(arm, factor);
   }
 
-  /** As if no answer of the arm had ever been observed. */
+  /** Forgets all answers of the arm. */
   forget(arm: string): void {
     this.#model.forget(arm);
     this.#correction.forget(arm);
@@ -107,18 +123,23 @@ export class LengthModel {
     return { length: this.#model.sums(), correction: this.#correction.state() };
   }
 
-  /** As learning all that another model has learned. @throws RangeError when the sums do not fit or are not finite */
+  /**
+   * Adds everything that another model has learned.
+   * @throws RangeError when the sums do not fit or are not finite
+   */
   addSums({ length, correction }: LengthSums): void {
     this.#model.addSums(length);
     this.#correction.addSums(correction);
   }
 
-  /** Live, not a copy: serialise before the next observation. */
+  /** Live, not a copy: serialise it before the next observation. */
   state(): LengthModelState {
     return { length: this.#model.state(), correction: this.#correction.state() };
   }
 
-  /** @throws RangeError when the state does not fit or holds anything not finite */
+  /**
+   * @throws RangeError when the state does not fit or holds a number that is not finite
+   */
   restore({ length, correction }: LengthModelState): void {
     this.#model.restore(length);
     this.#correction.restore(correction);

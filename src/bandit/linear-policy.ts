@@ -26,32 +26,35 @@ import { interceptOnly, QualityPriors } from './quality-priors.ts';
 
 export interface LinearPolicyState extends LengthModelState {
   quality: AdaptiveModelState;
-  /** Prior mean coefficients of arms that were launched. */
+  /** Prior mean coefficients of the launched arms. */
   launched: Record<string, Float64Array>;
 }
 
-/** All that observations leave behind, by arm. The sums of two sets of observations add up. */
+/** Everything that observations leave behind, by arm. The sums of two sets of observations add up. */
 export interface PolicySums extends LengthSums {
   quality: ReadonlyMap<string, ArmSums>;
 }
 
 export interface LinearPolicyOptions {
-  /** Candidates for the variances of the quality model, the default first; at least one. */
+  /** Candidate variances of the quality model, the default first; at least one. */
   qualityModels: readonly CoupledModelOptions[];
-  /** Prior mean quality on [0, 1] of arms that were given none. */
+  /** Prior mean quality on [0, 1] of arms without a prior of their own. */
   priorQuality: number;
 }
 
 const DEFAULTS: LinearPolicyOptions = { qualityModels: QUALITY_MODELS, priorQuality: PRIOR_QUALITY.level };
 
-/** The production policy: coupled linear models of quality and of output length, and a score that trades them. */
+/** The production policy: coupled linear models of quality and of output length, and a score that trades them off. */
 export class LinearPolicy implements Policy {
   readonly dimensions: number;
   readonly #quality: AdaptiveLinearModel;
   readonly #length: LengthModel;
   readonly #priors: QualityPriors;
 
-  /** @param dimensions d, the leading constant included @param options other priors, for comparisons */
+  /**
+   * @param dimensions d, including the leading constant
+   * @param options other priors, for comparisons
+   */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
     this.dimensions = dimensions;
@@ -61,10 +64,11 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Prior mean quality per arm on [0, 1]; arms not named get the common level, and where others are named an own intercept that
-   * is as good as unknown (`QualityPriors.ofOthers`).
+   * Sets the prior mean quality per arm. Arms that are not named get the common level. When any arm is named, they
+   * also get an own intercept that is as good as unknown (`QualityPriors.ofOthers`).
+   * @param levels prior mean quality on [0, 1]
    * @param slopes prior mean slopes of some of the arms: length d, the first 0
-   * @param likened arms that have the prior of another: their own intercept is as wide as a launched arm's
+   * @param likened arms that have the prior of another arm: their own intercept is as wide as a launched arm's
    */
   setPriorQualities(
     levels: ReadonlyMap<string, number>,
@@ -75,50 +79,64 @@ export class LinearPolicy implements Policy {
     this.#quality.setPriors(this.#priors.all(), this.#priors.ofOthers());
   }
 
-  /** The prior mean coefficients that were set for the arm, length d, whether it was launched or not. */
+  /** The prior mean coefficients that were set for the arm, length d, whether or not it was launched. */
   priorSet(arm: string): Float64Array {
     return this.#priors.setFor(arm);
   }
 
-  /** The prior mean coefficients, length d, with which a new arm is expected to be like this one. */
+  /** Prior mean coefficients, length d, of a new arm that is expected to behave like this one. */
   priorLike(arm: string): Float64Array {
     return this.#quality.priorLike(arm);
   }
 
   /**
-   * As `priorLike`, of the level alone: the new arm is expected to be as good as this one, and to differ between queries as
-   * arms in general do. Which queries an arm of its own is good at says nothing of one that was not said to be like it.
+   * As `priorLike`, but for the level alone: the new arm is expected to be as good as this one, and to differ between
+   * queries as arms in general do. Which queries this arm is good at says nothing about an arm that was not declared
+   * to be like it.
    */
   priorAsGood(arm: string): Float64Array {
     return interceptOnly(this.dimensions, this.priorLike(arm)[0]);
   }
 
-  /** The arm is new among known ones: it gets this prior mean instead of a level, and a wide own intercept. */
+  /**
+   * Registers an arm that is new among known ones: it gets this prior mean, and an own intercept with a wide prior.
+   */
   launch(arm: string, priorMean: Float64Array): void {
     this.#priors.launch(arm, priorMean);
     this.#quality.setPriors(this.#priors.all());
   }
 
-  /** What the arm's ratings have taught counts so much less from now on. @param factor in (0, 1] */
+  /**
+   * Scales down the weight of everything the arm's ratings have taught.
+   * @param factor in (0, 1]
+   */
   temper(arm: string, factor: number): void {
     this.#quality.temper(arm, factor);
   }
 
-  /** As `temper`, and of how good the arm is next to nothing counts: its ratings have drifted. @param remains in (0, 1] */
+  /**
+   * As `temper`, but next to nothing remains of how good the arm is: its ratings have drifted.
+   * @param remains in (0, 1]
+   */
   resetLevel(arm: string, remains: number): void {
     this.#quality.resetLevel(arm, remains);
   }
 
-  /** As `temper`, of the lengths of its answers too. @param factor in (0, 1] */
+  /**
+   * As `temper`, and the same for the lengths of the arm's answers.
+   * @param factor in (0, 1]
+   */
   temperAll(arm: string, factor: number): void {
     this.temper(arm, factor);
     this.#length.temper(arm, factor);
   }
 
   /**
-   * How far a rating lies off its prediction, in standard deviations of their difference. To be asked before the rating
-   * is learned. The noise is that of thumbs, whose expectation is the prediction, and at least that of fine grades: taken for
-   * too small, chance alone would raise alarms. @param reward corrected @param reliability by which it was; null: it was not
+   * How far a rating lies from its prediction, in standard deviations of their difference. Call it before the rating
+   * is learned. The noise variance is that of a thumb with the predicted mean, and at least that of fine grades: if
+   * it were underestimated, chance alone would raise alarms.
+   * @param reward the rating, corrected by `reliability`
+   * @param reliability what the rating was corrected by; null: it was not corrected
    */
   standardisedResidual(
     arm: string,
@@ -131,17 +149,22 @@ export class LinearPolicy implements Policy {
     return (reward - mean) / Math.sqrt(noise + sd ** 2);
   }
 
-  /** Ratings, by weight, that the arm's level rests on: all, but for an alarm of drift. */
+  /**
+   * Ratings, by weight, that the arm's level rests on: all of them; after a drift alarm hardly any from before it.
+   */
   ratingsOf(arm: string): number {
     return this.#quality.weightOf(arm);
   }
 
-  /** E[output tokens] of one answer. @param x as in `decide` */
+  /**
+   * E[output tokens] of one answer.
+   * @param x as in `decide`
+   */
   expectedOutputTokens(arm: string, x: Float64Array): number {
     return this.#length.predict(arm, x).outputTokens;
   }
 
-  /** Which of `QUALITY_MODELS` the ratings so far speak for. */
+  /** Index of the entry of `QUALITY_MODELS` that the ratings so far support. */
   get qualityModel(): number {
     return this.#quality.chosen;
   }
@@ -201,7 +224,8 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * As `learn` for each, solved once at the end: for thousands of recorded outcomes, since which there was no alarm.
+   * As `learn` for each observation, but solved once at the end: for thousands of recorded outcomes. None of them may
+   * be from before a drift alarm.
    * @throws RangeError as `learn`
    */
   learnAll(observations: readonly Observation[]): void {
@@ -212,12 +236,12 @@ export class LinearPolicy implements Policy {
     this.#length.learnAll(observations.filter((observation) => observation.kind === 'length'));
   }
 
-  /** Of lengths that were learned before without what had been predicted: their bias alone. */
+  /** Learns only the bias correction, from lengths that were already learned while their predictions were unknown. */
   learnCorrections(observations: readonly LengthObservation[]): void {
     this.#length.learnCorrections(observations);
   }
 
-  /** As if nothing had ever been observed of the arm, and as if it had never been launched. */
+  /** Forgets all observations of the arm, and that it was launched. */
   forget(arm: string): void {
     this.#priors.forgetLaunch(arm);
     this.#quality.forget(arm);
@@ -225,7 +249,10 @@ export class LinearPolicy implements Policy {
     this.#quality.setPriors(this.#priors.all());
   }
 
-  /** Output tokens that the length model expects before the arm's running correction. @param context length d */
+  /**
+   * Output tokens that the length model expects, before the arm's running correction.
+   * @param context length d
+   */
   modelOutputTokens(arm: string, context: Float64Array): number {
     return this.#length.modelOutputTokens(arm, context);
   }
@@ -234,7 +261,10 @@ export class LinearPolicy implements Policy {
     return { quality: this.#quality.sums(), ...this.#length.sums() };
   }
 
-  /** As learning all that another policy has learned. @throws RangeError when the sums do not fit or are not finite */
+  /**
+   * Adds everything that another policy has learned.
+   * @throws RangeError when the sums do not fit or are not finite
+   */
   addSums(sums: PolicySums): void {
     this.#quality.addSums(sums.quality);
     this.#length.addSums(sums);
@@ -248,7 +278,9 @@ export class LinearPolicy implements Policy {
     };
   }
 
-  /** @throws RangeError when the state does not fit or holds anything not finite */
+  /**
+   * @throws RangeError when the state does not fit or holds a number that is not finite
+   */
   restore(state: LinearPolicyState): void {
     this.#quality.restore(state.quality);
     this.#length.restore(state);
@@ -256,7 +288,7 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * The predictions for an offer. The other fields are those of an offer over the cost limit, until `decide` sets them.
+   * Predictions for an offer. The other fields are those of an offer over the cost limit until `decide` sets them.
    */
   #assess({ arm, cost, penalty }: Offer, x: Float64Array): OfferAssessment {
     const quality = this.#quality.predict(arm, x);
@@ -278,16 +310,17 @@ export class LinearPolicy implements Policy {
 }
 
 /**
- * What ratings that are on their way leave of a standard deviation, were they all of this query: before they are there,
- * another try of the same arm teaches little more. After GP-BUCB (Desautels, Krause and Burdick 2014), which takes them for
- * ratings of just what is predicted; by Sherman–Morrison that leaves v / (1 + n v / σ²) of a variance v.
+ * Factor by which ratings still on their way reduce a standard deviation, as if they were all for this query: until
+ * they arrive, another try of the same arm teaches little more. After GP-BUCB (Desautels, Krause and Burdick 2014),
+ * which treats them as ratings equal to the prediction; by Sherman–Morrison a variance v becomes v / (1 + n v / σ²).
+ * @param awaited n
  * @param leverage v / σ²
  */
 function narrowing(awaited: number, leverage: number): number {
   return 1 / Math.sqrt(1 + awaited * leverage);
 }
 
-/** Where the reference costs nothing, the dearest offer is the unit; where all are free, cost does not count. */
+/** When the reference costs nothing, the dearest offer's cost is the unit; when all are free, cost does not count. */
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;

@@ -2,30 +2,30 @@ import type { Random } from '../util/random.ts';
 
 export type ExplorationKind = 'thompson' | 'ucb' | 'none';
 
-/** A candidate arm as the policy sees it: what routing knows of it for this request. */
+/** A candidate arm as the policy sees it: what routing knows about it for this request. */
 export interface Offer {
   arm: string;
-  /** USD that an answer of so many output tokens would cost. */
+  /** USD cost of an answer with this many output tokens. */
   cost(outputTokens: number): number;
-  /** What the score loses for the expected wait, in units of the score; ≥ 0. */
+  /** Score lost to the expected wait, in units of the score; ≥ 0. */
   penalty: number;
-  /** Of an arm that came when others were already known. */
+  /** Set for an arm that was added when other arms were already known. */
   launch?: Launch | null;
-  /** Answers of the arm whose ratings may still come, ≥ 0: its draw is narrower for them. Without it none. */
+  /** Answers of the arm whose ratings may still arrive, ≥ 0. They narrow its draw. Absent: 0. */
   awaited?: number;
 }
 
 export interface Launch {
-  /** Whether its Thompson draw is still wide, and whether forced tries are left to it. */
+  /** `wide`: its Thompson draw is still wide. `forced`: it still has forced tries left. */
   wide: boolean;
   forced: boolean;
 }
 
-/** Which arms are good enough: those whose quality is at least `share` of the best one's, at this confidence. */
+/** Which arms are good enough: those whose quality is at least `share` of the best arm's, at this confidence. */
 export interface QualityGuard {
   /** In (0, 1]. */
   share: number;
-  /** In (0, 1); 0.5 looks at the predictions alone. */
+  /** In (0, 1); 0.5 compares the predictions alone. */
   confidence: number;
 }
 
@@ -34,30 +34,30 @@ export interface DecisionInput {
   context: Float64Array;
   /** At least one. */
   offers: readonly Offer[];
-  /** w in [0, 1]: what quality counts against cost. */
+  /** w in [0, 1]: the weight of quality against cost. */
   weight: number;
-  /** The arm that costs are told against. */
+  /** The arm whose cost is the unit for all costs. */
   reference: string;
   /**
    * c_ref, the unit in which costs are scored: USD of the reference arm's mean answer.
-   * @param here its predicted cost for this query, or null where it is not on offer
+   * @param here the reference arm's predicted cost for this query, or null when it is not on offer
    */
   referenceCost(here: number | null): number;
   exploration: ExplorationKind;
-  /** Without one any quality will do. */
+  /** Absent or null: any quality is accepted. */
   guard?: QualityGuard | null;
-  /** USD that the answer may be predicted to cost at the most; without it any amount. */
+  /** Highest predicted cost of the answer, in USD. Absent: no limit. */
   costLimitUsd?: number;
   random: Random;
 }
 
-/** What the policy thinks of one offer. */
+/** What the policy predicts for one offer. */
 export interface OfferAssessment {
   arm: string;
-  /** Predicted quality on [0, 1] (not clipped) and the standard deviation of that prediction. */
+  /** Predicted quality on the scale [0, 1] (not clipped) and the standard deviation of that prediction. */
   quality: number;
   qualitySd: number;
-  /** The quality that was scored: with the draw or the bonus of the exploration. */
+  /** The quality that is scored: the prediction with the exploration's draw or bonus. */
   exploredQuality: number;
   /** E[output tokens], and the model's own figure before the arm's running correction. */
   outputTokens: number;
@@ -66,9 +66,9 @@ export interface OfferAssessment {
   penalty: number;
   /** w · explored quality − (1 − w) · cost / reference cost − penalty */
   score: number;
-  /** What kept it out after all; its propensity is then 0. */
+  /** Why the offer was excluded (its propensity is then 0); null when it was not. */
   keptOut: 'quality' | 'cost' | null;
-  /** Probability with which this decision chooses the arm. The propensities of all offers add up to 1. */
+  /** Probability that this decision chooses the arm. The propensities of all offers add up to 1. */
   propensity: number;
 }
 
@@ -76,28 +76,29 @@ export interface PolicyDecision {
   /** Index into the offers. */
   chosen: number;
   /**
-   * `score`: the best score; `floor`: drawn from the plausible arms so that each keeps some propensity; `launch`: a
+   * `score`: the best score. `floor`: drawn from the plausible arms, so that each keeps some propensity. `launch`: a
    * new arm's forced try.
    */
   chosenBy: 'score' | 'floor' | 'launch';
   assessments: OfferAssessment[];
-  /** USD that costs were divided by: c_ref, or the dearest offer where the reference costs nothing; > 0. */
+  /**
+   * USD that costs were divided by: c_ref, or the cost of the dearest offer when the reference costs nothing; > 0.
+   */
   costUnitUsd: number;
 }
 
-/** No offer is within the cost limit. */
+/** Thrown when no offer is within the cost limit. */
 export class NothingAffordable extends Error {}
 
-/** Something learned of one arm. A negative weight takes the same observation back. */
+/** One outcome of one arm. A negative weight takes the same observation back. */
 export type Observation =
   | {
       kind: 'quality';
       arm: string;
       context: Float64Array;
       reward: number;
-      /** Negative to take it back. */
       weight: number;
-      /** Alarms of drift of the arm since this was first learned; absent: none. */
+      /** Drift alarms of the arm since this observation was first learned. Absent: none. */
       alarmsSince?: number;
     }
   | {
@@ -105,18 +106,20 @@ export type Observation =
       arm: string;
       context: Float64Array;
       outputTokens: number;
-      /** What the model (uncorrected) had predicted when it decided; null where that is not known. */
+      /** What the uncorrected model had predicted at decision time; null when that is not known. */
       predictedTokens: number | null;
       weight: number;
     };
 
-/** Chooses an arm for a context and learns from outcomes. Deterministic but for the injected randomness. */
+/** Chooses an arm for a context and learns from outcomes. Deterministic except for the injected randomness. */
 export interface Policy {
   /**
-   * @throws NothingAffordable when every offer is beyond the cost limit
-   * @throws Error when a number comes out that is not finite: the caller then falls back on the reference arm
+   * @throws NothingAffordable when every offer exceeds the cost limit
+   * @throws Error when a result is not finite; the caller then falls back on the reference arm
    */
   decide(input: DecisionInput): PolicyDecision;
-  /** @throws RangeError for observations that are not finite or not of the policy's dimensions */
+  /**
+   * @throws RangeError for observations that are not finite or have other dimensions than the policy
+   */
   learn(observation: Observation): void;
 }

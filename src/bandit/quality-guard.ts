@@ -7,8 +7,9 @@ interface Predicted {
 }
 
 /**
- * Positions of those candidates that are, at the guard's confidence, at least `share` as good as the one with the best
- * prediction: q̂_a − s q̂_best ≥ z √(v_a + s² v_best), the two taken as independent. The best itself always is.
+ * Positions of the candidates that are, at the guard's confidence, at least `share` as good as the one with the best
+ * prediction: q̂_a − s q̂_best ≥ z √(v_a + s² v_best), with the two taken as independent. The best itself always
+ * qualifies.
  * @param candidates positions in `arms`, at least one
  */
 export function goodEnough(

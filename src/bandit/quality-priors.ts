@@ -6,8 +6,8 @@ import { LAUNCH } from './defaults.ts';
 const FORGOTTEN_VARIANCE = 10;
 
 /**
- * What is expected of the arms' quality before they are rated: by the config, and of arms that were launched by what was
- * known when they came. Coefficients have length d, the level on [0, 1] first.
+ * The expected quality of arms before they are rated: from the config, and for launched arms from what was known when
+ * they were added. Coefficients have length d, the level on [0, 1] first.
  */
 export class QualityPriors {
   readonly #dimensions: number;
@@ -17,13 +17,16 @@ export class QualityPriors {
   #likened: ReadonlySet<string> = new Set();
   #launched = new Map<string, Float64Array>();
 
-  /** @param dimensions d @param level of arms that are given none */
+  /**
+   * @param dimensions d
+   * @param level of arms without a prior of their own
+   */
   constructor(dimensions: number, level: number) {
     this.#dimensions = dimensions;
     this.#level = level;
   }
 
-  /** Parameters as of `LinearPolicy.setPriorQualities`. */
+  /** Parameters as in `LinearPolicy.setPriorQualities`. */
   set(
     levels: ReadonlyMap<string, number>,
     slopes: ReadonlyMap<string, Float64Array>,
@@ -34,7 +37,7 @@ export class QualityPriors {
     this.#likened = likened;
   }
 
-  /** The mean that was set for the arm, whether it was launched or not. */
+  /** The mean that was set for the arm, whether or not it was launched. */
   setFor(arm: string): Float64Array {
     const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.#dimensions);
     mean[0] = this.#levels.get(arm) ?? this.#level;
@@ -46,7 +49,9 @@ export class QualityPriors {
     return interceptOnly(this.#dimensions, this.#level);
   }
 
-  /** @throws RangeError unless the mean is finite and of length d */
+  /**
+   * @throws RangeError unless the mean is finite and has length d
+   */
   launch(arm: string, mean: Float64Array): void {
     if (mean.length !== this.#dimensions || !allFinite(mean)) {
       throw new RangeError('A prior mean must have finite numbers and the dimensions of the policy.');
@@ -59,15 +64,16 @@ export class QualityPriors {
   }
 
   /**
-   * Of arms that the config does not name, where it names any: they were taken out of it. What was expected of them is not
-   * known any more, so their level tells nothing of the others; what they say of the slopes stays.
+   * Prior of the arms that the config does not name although it names others: they were removed from it. What was
+   * expected of them is no longer known, so their level says nothing about the other arms; what they show of the
+   * slopes stays.
    */
   ofOthers(): ArmPrior {
     const mean = this.ofUnnamed();
     return this.#levels.size === 0 ? { mean } : { mean, interceptVariance: FORGOTTEN_VARIANCE };
   }
 
-  /** Of every arm that is named or was launched. */
+  /** The priors of all arms that are named or were launched. */
   all(): Map<string, ArmPrior> {
     const priors = new Map<string, ArmPrior>();
     const { interceptVariance } = LAUNCH;
@@ -89,7 +95,9 @@ export class QualityPriors {
   }
 }
 
-/** @param level the first of d coefficients; the others are 0 */
+/**
+ * @param level the first of d coefficients; the others are 0
+ */
 export function interceptOnly(dimensions: number, level: number): Float64Array {
   return new Float64Array(dimensions).fill(level, 0, 1);
 }

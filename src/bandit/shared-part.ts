@@ -13,7 +13,7 @@ import {
 } from '../util/linear-algebra.ts';
 import { type CoupledArm, check } from './coupled-arm.ts';
 
-/** A serialisable copy; the names are those of the snapshots on disk. */
+/** Serialisable state; the names are those of the snapshots on disk. */
 export interface SharedPartState {
   /** V⁻¹ */
   sharedInverse: SquareMatrix;
@@ -28,13 +28,13 @@ export interface SharedPartState {
 }
 
 /**
- * The coefficients that all arms of a coupled model share, N(m, σ²V) after all that the arms have learned: the upper
- * level of a two-level linear model (Lindley & Smith 1972). With the arms' own parts integrated out,
- * V⁻¹ = P0 + Σ_a L_a (P1 − P1 G_a P1) L_a and m = V Σ_a h_a. Notation as in `coupled-linear-model.ts`.
+ * The coefficients that all arms of a coupled model share, N(m, σ²V) given everything the arms have learned: the
+ * upper level of a two-level linear model (Lindley & Smith 1972). With the arms' own parts integrated out, V⁻¹ = P0 +
+ * Σ_a L_a (P1 − P1 G_a P1) L_a and m = V Σ_a h_a. Notation as in `coupled-linear-model.ts`.
  *
- * It holds the two sums and what is solved from them. What goes into the sums does not touch what is solved until
- * `invert` and `refreshMean` are called; `update` alone keeps V and the determinant up to date by itself.
- * Matrices are d × d, symmetric; vectors have length d, which is not checked: this is the learner's inner loop.
+ * It holds the two sums and the solution of them. A change to the sums does not reach the solution until `invert` and
+ * `refreshMean` are called; only `update` keeps V and the determinant up to date by itself. Matrices are d × d and
+ * symmetric; vectors have length d, which is not checked because this is the learner's inner loop.
  */
 export class SharedPart {
   readonly #priorPrecision: Vector;
@@ -46,7 +46,9 @@ export class SharedPart {
   #logDeterminant = 0;
   readonly #scratch: Vector;
 
-  /** @param priorPrecision diagonal of P0 = σ²V0⁻¹: length d, each > 0 */
+  /**
+   * @param priorPrecision diagonal of P0 = σ²V0⁻¹: length d, each > 0
+   */
   constructor(priorPrecision: Vector) {
     this.#priorPrecision = priorPrecision;
     this.#priorLogDeterminant = sumOfLogs(priorPrecision);
@@ -57,52 +59,56 @@ export class SharedPart {
     this.#scratch = new Float64Array(priorPrecision.length);
   }
 
-  /** m as of the last `refreshMean`. Live, not to be changed. */
+  /** m as of the last `refreshMean`. The live array: do not change it. */
   get mean(): Vector {
     return this.#mean;
   }
 
-  /** V: the covariance of the shared coefficients in units of σ². Live, not to be changed. */
+  /** V: the covariance of the shared coefficients in units of σ². The live array: do not change it. */
   get covariance(): SquareMatrix {
     return this.#covariance;
   }
 
-  /** ln |V⁻¹| − ln |P0|, ≥ 0 but for rounding. */
+  /** ln |V⁻¹| − ln |P0|, ≥ 0 up to rounding. */
   get logDeterminant(): number {
     return this.#logDeterminant;
   }
 
-  /** mᵀV⁻¹m = mᵀΣ_a h_a, in units of y²: what m explains of the squares that the arms' own parts leave. */
+  /** mᵀV⁻¹m = mᵀΣ_a h_a, in units of y²: how much m explains of the squares left by the arms' own parts. */
   get explained(): number {
     return dot(this.#votes, this.#mean);
   }
 
-  /** The arm's part of both sums, by its G, loading and vote. */
+  /** Adds the arm's contribution to both sums, from its G, loading and vote. */
   add(arm: CoupledArm): void {
     this.#addCoupling(arm, 1);
     this.addVote(arm.vote);
   }
 
-  /** Takes back what `add` added; the arm must still be as it was then. */
+  /** Takes back what `add` added; the arm must not have changed since. */
   remove(arm: CoupledArm): void {
     this.#addCoupling(arm, -1);
     this.removeVote(arm.vote);
   }
 
-  /** @param vote h of an arm */
+  /**
+   * @param vote h of an arm
+   */
   addVote(vote: Vector): void {
     addScaled(this.#votes, vote, 1);
   }
 
-  /** @param vote as it was added */
+  /**
+   * @param vote the same as when it was added
+   */
   removeVote(vote: Vector): void {
     addScaled(this.#votes, vote, -1);
   }
 
   /**
-   * V⁻¹ += factor · u uᵀ, and with it V and the determinant: O(d²). An observation of an arm with weight w changes its
-   * part by u = L P1 G x and factor = w / (1 + w xᵀG x).
-   * @returns false when rounding left no safe denominator; nothing has changed then
+   * V⁻¹ += factor · u uᵀ, with V and the determinant kept up to date: O(d²). An observation of an arm with weight w
+   * changes the arm's part with u = L P1 G x and factor = w / (1 + w xᵀG x).
+   * @returns false when rounding left no safe denominator; then nothing has changed
    */
   update(direction: Vector, factor: number): boolean {
     const ratio = updateInverse(this.#covariance, direction, factor, this.#scratch);
@@ -112,13 +118,16 @@ export class SharedPart {
     return true;
   }
 
-  /** Both sums are those of no arm; what is solved from them stays. */
+  /** Sets both sums to those of no arms; the solution stays as it is. */
   clear(): void {
     this.#inverse = diagonalMatrix(this.#priorPrecision);
     this.#votes = new Float64Array(this.#priorPrecision.length);
   }
 
-  /** V and the determinant, anew from V⁻¹: O(d³). @throws Error when V⁻¹ is not positive definite */
+  /**
+   * Recomputes V and the determinant from V⁻¹: O(d³).
+   * @throws Error when V⁻¹ is not positive definite
+   */
   invert(): void {
     const d = this.#priorPrecision.length;
     this.#covariance = inverseOfPositiveDefinite(this.#inverse, d);
@@ -130,7 +139,7 @@ export class SharedPart {
     multiply(this.#covariance, this.#votes, this.#mean);
   }
 
-  /** The live arrays, not copies: serialise before the next update. */
+  /** The live arrays, not copies: serialise them before the next update. */
   state(): SharedPartState {
     return {
       sharedInverse: this.#inverse,
@@ -141,7 +150,10 @@ export class SharedPart {
     };
   }
 
-  /** Takes over the state's arrays. @throws RangeError when they do not fit or hold anything not finite; nothing has changed then */
+  /**
+   * Takes over the state's arrays, without copying them.
+   * @throws RangeError when they do not fit or hold a number that is not finite; then nothing has changed
+   */
   restore({ sharedInverse, shared, votes, sharedMean, logDeterminant }: SharedPartState): void {
     const d = this.#priorPrecision.length;
     for (const matrix of [sharedInverse, shared]) check(matrix, d * d);

@@ -8,12 +8,12 @@ const tierSchema = z.object({ quality: z.number().min(0).max(1), slopes: z.array
 
 const fileSchema = z
   .object({
-    /** Id of the feature map under which the slopes were learned, and d. */
+    /** Id of the feature map under which the slopes were learned, and its d. */
     feature_map: z.string(),
     dimensions: z.number().int().positive(),
     /** Prior mean quality, and d − 1 coefficients of quality on the features after the constant. */
     tiers: z.record(z.enum(TIERS), tierSchema),
-    // What follows is for people to read.
+    // The rest is for people to read.
     command: z.string(),
     date: z.string(),
     corpus: z.array(
@@ -38,7 +38,10 @@ export const TIER_PRIORS_FILE = new URL('./assets/tier-priors.json', import.meta
 
 let shipped: TierPriorsFile | null = null;
 
-/** The priors that ship with the project, read once. @throws Error when they cannot be used */
+/**
+ * The priors that ship with the project, read once.
+ * @throws Error when they cannot be used
+ */
 export function tierPriors(): TierPriorsFile {
   shipped ??= readTierPriors(TIER_PRIORS_FILE);
   return shipped;

@@ -10,7 +10,7 @@ export interface WarmStart {
   dimensions: number;
   /** The command that made it. */
   command: string;
-  /** Ids of some of the gateway's own decisions among the outcomes: a log that holds them teaches them itself. */
+  /** Ids of some of the gateway decisions among the outcomes: a log that holds them teaches them itself. */
   decisions: readonly string[];
   sums: PolicySums;
 }
@@ -19,7 +19,7 @@ export interface WarmStart {
 export interface WarmStartSource {
   file: string;
   sha256: string;
-  /** Lines, and those of them that taught something. */
+  /** Its lines, and how many of them taught something. */
   rows: number;
   used: number;
 }
@@ -52,7 +52,7 @@ const fileSchema = z.object({
 
 type StoredSums = z.infer<typeof sumsSchema>;
 
-/** The file's text: every number to the bit, arms in the order of their ids. */
+/** The file's text, with every number exact to the bit and the arms in order of their ids. */
 export function formatWarmStart(warmStart: WarmStart, date: Date, sources: readonly WarmStartSource[]): string {
   const { featureMap, dimensions, command, decisions, sums } = warmStart;
   const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])].sort();
@@ -75,11 +75,14 @@ export function formatWarmStart(warmStart: WarmStart, date: Date, sources: reado
       ]),
     ),
   };
-  // A line per vector, so that people can read the rest.
+  // One line per vector keeps the file readable.
   return `${JSON.stringify(file, null, 1).replace(/\[[-\d.e,\s+]*\]/g, (vector) => vector.replace(/\s+/g, ''))}\n`;
 }
 
-/** @throws Error that says what is wrong with the text; that the sums fit together shows when they are added */
+/**
+ * Checks the form alone; whether the sums fit together shows when they are added.
+ * @throws Error that says what is wrong with the text
+ */
 export function parseWarmStart(text: string): WarmStart {
   const parsed = fileSchema.safeParse(JSON.parse(text));
   if (!parsed.success) {

@@ -10,27 +10,28 @@ const TEN_POINTS: Quadrature = {
   nodes: [0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.8650633666889845, 0.9739065285171717],
   weights: [0.2955242247147529, 0.2692667193099963, 0.219086362515982, 0.1494513491505806, 0.0666713443086881],
 };
-/** Enough for a piece that is narrow against every spread; many arms make many such pieces. */
+/** Enough for a piece that is narrow compared with every spread; many arms make many such pieces. */
 const FOUR_POINTS: Quadrature = {
   nodes: [0.3399810435848563, 0.8611363115940526],
   weights: [0.6521451548625461, 0.3478548451374538],
 };
 /**
- * Half widths of a piece, in units of the smallest spread on it: below the first it is narrow, and above the second ten
- * points are too few for three scores or more. No piece is wider than the clip, so a few parts will do.
+ * Half widths of a piece, in units of the smallest spread on it. Below `NARROW`, four points are enough. Above
+ * `WIDE`, ten points are too few for three or more scores, and the piece is split. No piece is wider than the clip,
+ * so a few parts do.
  */
 const NARROW = 0.25;
 const WIDE = 0.7;
 
-/** Room for so many scores, kept between calls: what every decision made anew would be most of its garbage. */
+/** Arrays that are kept between calls: allocated per decision, they would be most of its garbage. */
 interface Workspace {
   low: Float64Array;
   high: Float64Array;
-  /** Those who can win, by upper end. */
+  /** Indices of the scores that can win, by upper end. */
   order: Int32Array;
-  /** Of the spreads in `order`, from each place on. */
+  /** Smallest spread in `order` from each position on. */
   smallest: Float64Array;
-  /** Of the scores in `order`, at one node: distribution and density; and the sum over the nodes of a piece. */
+  /** Per score in `order`: distribution and density at one node, and the sum over the nodes of a piece. */
   cdf: Float64Array;
   density: Float64Array;
   sum: Float64Array;
@@ -52,8 +53,8 @@ function workspaceFor(count: number): Workspace {
 let workspace = workspaceFor(64);
 
 /**
- * For independent scores S_i = mean_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest,
- * equal scores going to the lowest index. Exact up to quadrature (about 1e-8):
+ * For independent scores S_i = mean_i + spread_i · clip(N(0,1), ±clip): the probability that S_i is the largest, with
+ * ties going to the lowest index. Exact up to quadrature error (about 1e-8):
  * P(i) = Σ over i's two atoms + ∫ f_i(t) Π_{j≠i} F_j(t) dt, cut at every atom so that each piece is smooth.
  * @param spreads non-negative; 0 makes a score certain
  * @returns one probability per score, adding up to 1
@@ -62,8 +63,8 @@ export function winProbabilities(means: readonly number[], spreads: readonly num
   const count = means.length;
   if (count > workspace.order.length) workspace = workspaceFor(2 * count);
   const { low, high } = workspace;
-  // The largest lower end becomes 0: every score that can win then has its centre within its own clipped range of 0,
-  // and a spread many orders of magnitude smaller than the scores keeps all its digits.
+  // Shift the largest lower end to 0. Every score that can win then has its centre within its own clipped range of 0,
+  // so a spread many orders of magnitude smaller than the scores keeps all its digits.
   let origin = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < count; i++) origin = Math.max(origin, means[i] - clip * spreads[i]);
   const centres = means.map((mean) => mean - origin);
@@ -87,7 +88,10 @@ export function winProbabilities(means: readonly number[], spreads: readonly num
   return result;
 }
 
-/** Fills `order` with those who can reach the threshold, by upper end, then by index. @returns how many */
+/**
+ * Fills `order` with the scores that can reach the threshold, by upper end, then by index.
+ * @returns how many there are
+ */
 function rankByUpperEnd(count: number, threshold: number): number {
   const { high, order } = workspace;
   let length = 0;
@@ -100,7 +104,7 @@ function rankByUpperEnd(count: number, threshold: number): number {
   return length;
 }
 
-/** A score of no spread has one atom, at its centre; any other one at each end. */
+/** Adds the atoms: a score without spread has one, at its centre; any other has one at each end. */
 function addAtoms(
   active: number,
   centres: readonly number[],
@@ -113,13 +117,13 @@ function addAtoms(
   for (let rank = 0; rank < active; rank++) {
     const i = order[rank];
     const isCertain = spreads[i] === 0;
-    // At any other lower end some score is surely above.
+    // At any other lower end, some other score is certainly higher.
     if (!isCertain && low[i] === threshold) result[i] += tail * allBelow(i, low[i], active, centres, spreads);
     result[i] += (isCertain ? 1 : tail) * allBelow(i, high[i], active, centres, spreads);
   }
 }
 
-/** P(every other score would lose against i's at t). */
+/** P(every other score loses to score i at the value t). */
 function allBelow(
   i: number,
   t: number,
@@ -129,7 +133,7 @@ function allBelow(
 ): number {
   const { low, high, order } = workspace;
   let probability = 1;
-  // From the top: those whose range ends below t come last, and change nothing.
+  // From the top down: those whose range ends below t come last and contribute a factor of 1.
   for (let rank = active - 1; rank >= 0; rank--) {
     const j = order[rank];
     if (high[j] < t) break;
@@ -158,7 +162,7 @@ function addContinuousParts(
   for (let first = 0; first < active; first++) {
     const end = high[order[first]];
     if (!(end > start)) continue;
-    // All from `first` on reach from below this piece to above it; those before it end at its start or below.
+    // Scores from `first` on cover the whole piece; those before it end at or below its start.
     const width = (end - start) / 2 / smallest[first];
     const parts = active - first > 2 ? Math.max(1, Math.ceil(width / WIDE)) : 1;
     const half = (end - start) / 2 / parts;
@@ -172,7 +176,7 @@ function addContinuousParts(
   }
 }
 
-/** Adds up f_i(t) Π_{j≠i} F_j(t) over the nodes of one piece, for each of the scores in `order` from `first` on. */
+/** Adds f_i(t) Π_{j≠i} F_j(t) over the nodes of one piece to the sums of the scores in `order` from `first` on. */
 function addNodes(
   first: number,
   active: number,

@@ -5,11 +5,11 @@ import OpenAI from 'openai';
 const MAX_TRIES = 20;
 const PAUSE_MS = 1000;
 
-/** One query on its way through the gateway. */
+/** One query for the gateway. */
 export interface DrivenQuery {
   messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
   stream: boolean;
-  /** In place of the common one. */
+  /** Replaces the common model. */
   model?: string;
   headers?: Record<string, string>;
 }
@@ -20,17 +20,19 @@ export interface DriveOptions {
   queries: readonly DrivenQuery[];
   /** The `model` of every request, e.g. `auto:0.8`. */
   model: string;
-  /** Requests on their way at a time. */
+  /** Maximum number of concurrent requests. */
   concurrency: number;
-  /** What the reader of an answer says to it; null says nothing. */
+  /** How a reader rates the answer; null: not at all. */
   rate(query: number, arm: string): { score: number } | { rating: 'up' | 'down' } | null;
   /** Called after each query, with the arm that answered. */
   onAnswer?(query: number, arm: string): void | Promise<void>;
 }
 
 /**
- * Sends queries as an application would: with the official OpenAI client, streamed or not, rating answers through
- * /feedback by the completion's own id. @returns per query the arm that answered @throws on the first lost request
+ * Sends queries as an application would: with the official OpenAI client, streamed or not. Answers are rated through
+ * /feedback by the completion's own id.
+ * @returns per query, the arm that answered
+ * @throws on the first lost request
  */
 export async function drive(options: DriveOptions): Promise<string[]> {
   const client = new OpenAI({ baseURL: `${options.url}/v1`, apiKey: 'none', maxRetries: 0 });
@@ -61,7 +63,7 @@ async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{
   return { arm, completionId };
 }
 
-/** Sends it again while the gateway's store cannot be used, as its answer asks for. */
+/** Retries while the gateway's store is unavailable, as its response asks for. */
 async function sendRating(url: string, body: object): Promise<void> {
   for (let tries = 1; ; tries++) {
     const response = await fetch(`${url}/feedback`, {

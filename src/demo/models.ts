@@ -2,7 +2,7 @@ import type { Random } from '../util/random.ts';
 import type { DemoQuery } from './queries.ts';
 import { type SimulatedModel, USUAL_TOKENS } from './simulated-models.ts';
 
-/** Standard deviation of one answer's quality where there is room for it. */
+/** Standard deviation of one answer's quality, away from 0 and 1. */
 const QUALITY_SD = 0.1;
 const LENGTH_LOG_SD = 0.25;
 
@@ -13,8 +13,8 @@ export function expectedQuality(model: SimulatedModel, query: Pick<DemoQuery, 'k
 }
 
 /**
- * Quality of one answer, in [0, 1], drawn around `expectedQuality`. The noise is symmetric and shrinks near the ends
- * instead of being cut off there, so that the mean stays exact.
+ * Quality of one answer, in [0, 1], drawn around `expectedQuality`. Near the ends the noise shrinks instead of being
+ * clipped: it stays symmetric, so the mean is exact.
  */
 export function trueQuality(
   model: SimulatedModel,
@@ -26,12 +26,12 @@ export function trueQuality(
   return mean + sd * Math.max(-2, Math.min(2, random.normal()));
 }
 
-/** Tokens of the whole prompt: four characters each, and a few for every message's frame. At least 1. */
+/** Tokens of the whole prompt: one per four characters, plus four per message. At least 1. */
 export function promptTokens(query: Pick<DemoQuery, 'messages'>): number {
   return query.messages.reduce((sum, message) => sum + 4 + Math.ceil(message.content.length / 4), 0);
 }
 
-/** Length of one answer in tokens, at least 1: longer for harder queries, log-normal around the usual length. */
+/** Length of one answer in tokens, at least 1: log-normal around the usual length, and longer for harder queries. */
 export function drawOutputTokens(
   model: SimulatedModel,
   query: Pick<DemoQuery, 'kind' | 'difficulty'>,
@@ -41,7 +41,10 @@ export function drawOutputTokens(
   return Math.max(1, Math.round(usual * (0.6 + 0.8 * query.difficulty) * Math.exp(LENGTH_LOG_SD * random.normal())));
 }
 
-/** Cost in USD of an answer without cached input. @param price USD per million tokens */
+/**
+ * Cost in USD of an answer without cached input.
+ * @param price USD per million tokens
+ */
 export function answerCost(
   price: { input: number; output: number },
   inputTokens: number,

@@ -5,7 +5,7 @@ import type { DemoQuery } from './queries.ts';
 import type { SimulatedModel } from './simulated-models.ts';
 import type { SimulatedAnswer } from './upstream.ts';
 
-/** What one model's answer to one query is worth and consumes. */
+/** Quality, tokens, cost and timing of one model's answer to one query. */
 export interface SimulatedOutcome {
   /** 0..1 */
   quality: number;
@@ -13,15 +13,15 @@ export interface SimulatedOutcome {
   outputTokens: number;
   /** USD */
   cost: number;
-  /** Until the first token, milliseconds. */
+  /** Until the first token, in milliseconds. */
   delayMs: number;
-  /** From the first token to the last, milliseconds. */
+  /** From the first token to the last, in milliseconds. */
   streamMs: number;
 }
 
 /**
- * The answer of every model to every query, drawn in advance: the baselines are then judged on the very answers that
- * the router could have had, and equal seeds give equal answers in whatever order the requests arrive.
+ * The answer of every model to every query, drawn in advance. The baselines are then judged on exactly the answers
+ * that the router could have had, and equal seeds give equal answers in whatever order the requests arrive.
  * @returns `[query][model]`
  */
 export function simulateOutcomes(
@@ -45,7 +45,7 @@ function simulateOutcome(model: SimulatedModel, query: DemoQuery, random: Random
   };
 }
 
-/** The outcome as the model's upstream sends it. Its text is a placeholder: what counts are its tokens and its quality. */
+/** The outcome as the model's upstream sends it. The text is a placeholder: only its tokens and quality matter. */
 export function outcomeAnswer(model: SimulatedModel, query: DemoQuery, outcome: SimulatedOutcome): SimulatedAnswer {
   return {
     model: model.upstreamModel,
@@ -57,7 +57,10 @@ export function outcomeAnswer(model: SimulatedModel, query: DemoQuery, outcome: 
   };
 }
 
-/** The outcomes as the baselines want them. @param simulated `[query][model]` */
+/**
+ * The outcomes in the form that the baselines take.
+ * @param simulated `[query][model]`
+ */
 export function outcomeMatrix(simulated: readonly (readonly SimulatedOutcome[])[]): Outcomes {
   return {
     quality: simulated.map((row) => row.map((outcome) => outcome.quality)),

@@ -12,7 +12,7 @@ import { SQL } from './kinds/sql.ts';
 import { SUMMARY } from './kinds/summary.ts';
 import { TRANSLATION } from './kinds/translation.ts';
 
-/** The kinds of queries that the demo's users send. All texts are written for this project. */
+/** The kinds of queries that the demo's users send. All texts were written for this project. */
 export const QUERY_KINDS: readonly QueryKind[] = [
   MATHS,
   PYTHON,

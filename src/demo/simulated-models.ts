@@ -1,8 +1,8 @@
 import type { KindId } from './kinds/kind-ids.ts';
 
-/** A simulated model: no neural network, only numbers that say how well, how fast and how wordily it would answer. */
+/** A simulated model: no neural network, only numbers for how well, how fast and how wordily it answers. */
 export interface SimulatedModel {
-  /** Id in the gateway's config; every simulated model's begins with `sim-`. */
+  /** Id in the gateway's config; all simulated models' ids begin with `sim-`. */
   id: string;
   /** Wire format of its simulated upstream. */
   format: 'openai' | 'anthropic';
@@ -14,17 +14,17 @@ export interface SimulatedModel {
   quality: Record<KindId, number>;
   /** Quality lost between difficulty 0 and 1, 0 or more. */
   falloff: number;
-  /** Length of its answers relative to the usual length of that kind, above 0; 1 where not named. */
+  /** Length of its answers relative to the usual length of each kind, above 0; `usual` is for kinds not named. */
   length: { usual: number } & Partial<Record<KindId, number>>;
   speed: { firstTokenMs: number; msPerToken: number };
 }
 
 /**
- * The cast. One dear model that is strong everywhere, two specialists and a thinker that match it on their own ground
- * at a quarter of its price or less and disappoint elsewhere, and a tiny one that is good enough for easy things. The
- * dear one alone can do legal work. So no single model is a good choice for everything, and a router that knows the
- * kinds reaches the dear one's quality at a fifth to a quarter of its cost. Prices are of the size usual in 2025/26;
- * speeds are about a hundred times the real ones, which keeps the demo short.
+ * The cast. One expensive model is strong everywhere. Two specialists and a thinker match it in their own fields at a
+ * quarter of its price or less, and disappoint elsewhere. A tiny one is good enough for easy things. Only the
+ * expensive one can do legal work. So no single model is a good choice for everything, and a router that knows the
+ * kinds reaches the expensive one's quality at a fifth to a quarter of its cost. Prices are of the size usual in
+ * 2025/26; speeds are about a hundred times the real ones, which keeps the demo short.
  */
 export const SIMULATED_MODELS: readonly SimulatedModel[] = [
   {

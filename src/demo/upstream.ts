@@ -20,22 +20,22 @@ export interface SimulatedRequest {
   model: string;
   stream: boolean;
   messages: ChatMessage[];
-  /** Text of the last message of the user that has any; empty when there is none. */
+  /** Text of the last user message that has any; empty when there is none. */
   lastUserText: string;
-  /** Aborted when the client has gone before the answer was complete. */
+  /** Aborted when the client leaves before the answer is complete. */
   signal: AbortSignal;
 }
 
 export interface SimulatedUpstreamOptions {
   format: 'openai' | 'anthropic';
-  /** Called once for each valid request. What it throws becomes a 500 in the provider's shape. */
+  /** Called once for each valid request. An error thrown here becomes a 500 in the provider's format. */
   answer: (request: SimulatedRequest) => SimulatedAnswer | Promise<SimulatedAnswer>;
 }
 
 export interface SimulatedUpstream {
-  /** To be used as base URL: with `/v1` for OpenAI's client, without for Anthropic's, as their clients expect. */
+  /** The base URL for the provider's client: with `/v1` for OpenAI's, without for Anthropic's. */
   readonly url: string;
-  /** Requests received so far, refused ones included. */
+  /** Requests received so far, including refused ones. */
   readonly requests: number;
   /** Requests whose client left before the answer was complete. */
   readonly aborted: number;
@@ -45,10 +45,12 @@ export interface SimulatedUpstream {
 
 const WIRES: Record<SimulatedUpstreamOptions['format'], WireFormat> = { openai: openaiWire, anthropic: anthropicWire };
 
-/** Responses broken off on purpose, to tell them from those whose client left. */
+/** Responses broken off on purpose, to distinguish them from those whose client left. */
 const brokenByUs = new WeakSet<ServerResponse>();
 
-/** A real HTTP server on a free loopback port that speaks a provider's wire format and answers as it is told. */
+/**
+ * Starts an HTTP server on a free loopback port that speaks a provider's wire format and answers as `answer` says.
+ */
 export async function startSimulatedUpstream(options: SimulatedUpstreamOptions): Promise<SimulatedUpstream> {
   const wire = WIRES[options.format];
   const counts = { requests: 0, aborted: 0 };
@@ -131,7 +133,7 @@ async function stream(
   for (const event of events) {
     if (event.isContent) {
       if (sent === answer.breakAfterPieces) {
-        // What has been written is sent first, or a short stream would break before it has begun.
+        // Lets what has been written go out first, or a short stream would break before it has begun.
         await nextTurn();
         return breakOff(response);
       }
@@ -176,7 +178,7 @@ function describeRequest(
   };
 }
 
-/** Waits; below a millisecond not at all, since a timer cannot be that short. */
+/** Waits; but not for less than a millisecond, because a timer cannot be that short. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (milliseconds >= 1) await sleep(milliseconds, undefined, { signal });
 }

@@ -1,9 +1,9 @@
 import { classOf, LETTER } from './characters.ts';
 
 /**
- * Words that tell what kind of answer is asked for. How long an answer will be, and so what it will cost, hangs on
- * them more than on the subject: "Answer with the correct option" against "Explain your reasoning". English only; a
- * query in another language has the features of an ordinary one that holds none of these words.
+ * Words that show what kind of answer is asked for. The length of an answer, and so its cost, depends on them more
+ * than on the subject: "Answer with the correct option" against "Explain your reasoning". English only; a query in
+ * another language has the features of an ordinary query without any of these words.
  */
 const CUE_WORDS = {
   explain: 'explain explanation reason reasoning why justify prove derive step steps',
@@ -16,8 +16,8 @@ const CUE_WORDS = {
 const CUES = Object.values(CUE_WORDS);
 
 /**
- * Words are looked up by a rolling hash of their letters: cutting every word out of the text would take five times as
- * long. No two cue words share a hash, and another word has one of theirs about once in fifty million.
+ * Words are looked up by a rolling hash of their letters: slicing every word out of the text would take five times as
+ * long. No two cue words share a hash, and another word collides with one of them about once in fifty million.
  */
 const CUE_OF = new Map(CUES.flatMap((words, cue) => words.split(' ').map((word) => [hashOf(word), cue] as const)));
 
@@ -27,7 +27,7 @@ const OPTION = /\([A-J1-9]\)|^[ \t]*(?:[A-J][.)]|[-*] )/gm;
 export const CUE_DIMENSIONS = CUES.length + 2;
 
 /**
- * Unscaled: per kind of cue word ln(1 + occurrences), then ln(1 + options offered), then 1 where the text ends in a
+ * Unscaled cues: ln(1 + occurrences) per kind of cue word, then ln(1 + options offered), then 1 if the text ends in a
  * question mark. Linear in the text's length.
  */
 export function answerCues(text: string): number[] {
@@ -58,7 +58,7 @@ function hashOf(word: string): number {
   return hash;
 }
 
-/** ASCII capitals count as small letters: they differ in this bit. */
+/** Folds ASCII capitals into small letters, which differ in the bit with value 32. */
 function nextHash(hash: number, unit: number): number {
   return (Math.imul(hash, 0x01000193) + (unit | 32) + 1) | 0;
 }

@@ -2,33 +2,36 @@ import { isJsonObject, type JsonObject } from '../domain/chat.ts';
 import type { AttachedTokens } from '../domain/context.ts';
 
 /**
- * Bytes per token: the likely figure, and the lowest. Only the upstream knows, and only afterwards. A page of a PDF has
- * 1,500 to 3,000 tokens in 3 KB (plain text), 30 KB (typical) or 300 KB (an image); a second of sound has about 10
- * tokens in 1 KB (lowest bit rates) or 8 KB (typical).
+ * Bytes per token: the likely figure, and the lowest. Only the upstream knows the real one, and only afterwards. A
+ * page of a PDF has 1,500 to 3,000 tokens in 3 KB (plain text), 30 KB (typical) or 300 KB (an image); a second of
+ * sound has about 10 tokens in 1 KB (lowest bit rates) or 8 KB (typical).
  */
 const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };
-/** Of a file that the upstream has or fetches, known here by its id or address alone. */
+/** For a file that is stored at the upstream or fetched by it, of which only the id or address is known here. */
 const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
-/** Providers charge between 85 and 1,600. */
+/** Providers charge between 85 and 1,600 tokens. */
 const ANSWERED_IMAGE: AttachedTokens = { likely: 800, most: 1600 };
 const NOTHING: AttachedTokens = { likely: 0, most: 0 };
 const ADDRESS = /^\s*https?:/i;
 const IMAGE = /^\s*data:image\//i;
-/** Characters of base64 for 3 bytes. */
+/** Base64 characters per byte: four for three bytes. */
 const BASE64 = 4 / 3;
 
-/** What a request has attached to its texts. */
+/** What a request attaches to its texts. */
 export interface Attachments {
-  /** Input tokens of the files and sounds, by their size. */
+  /** Input tokens of the files and sounds, estimated from their size. */
   tokens: AttachedTokens;
-  /** UTF-8 bytes of what stands in the request itself: of images too, which are counted by their number. */
+  /**
+   * UTF-8 bytes of attachments within the request itself. Includes images, whose tokens are counted by their number.
+   */
   bytes: number;
 }
 
 /**
- * @param parts of the contents of a request's messages @param answered images of earlier answers, which stand beside the
- * contents (OpenRouter's and LiteLLM's form) and are not among the request's own
+ * @param parts of the contents of a request's messages
+ * @param answered images of earlier answers, which come in a field of their own (OpenRouter's and LiteLLM's form) and
+ * do not count among the request's images
  */
 export function attachments(parts: readonly JsonObject[], answered: readonly JsonObject[] = []): Attachments {
   const sum: Attachments = { tokens: { likely: 0, most: 0 }, bytes: 0 };
@@ -48,7 +51,7 @@ export function attachments(parts: readonly JsonObject[], answered: readonly Jso
   return sum;
 }
 
-/** What is attached by a part of a message, or its address; empty where nothing is. */
+/** What a message part attaches, or its address; empty when it attaches nothing. */
 function dataOf(part: JsonObject): string {
   if (part.type === 'input_audio') return stringIn(part.input_audio, 'data');
   if (part.type === 'file') return stringIn(part.file, 'file_data');
@@ -58,16 +61,16 @@ function dataOf(part: JsonObject): string {
 function tokensOf(part: JsonObject, data: string): AttachedTokens {
   if (part.type === 'input_audio') return bySize(data, SOUND);
   if (part.type === 'file') {
-    // Some servers take addresses there.
+    // Some servers accept an address in place of the data.
     const isElsewhere = data === '' || ADDRESS.test(data) || stringIn(part.file, 'file_id') !== '';
     return isElsewhere ? FILE_ELSEWHERE : bySize(data, FILE);
   }
-  // Whatever else some servers take (videos, PDF files sent as images); images themselves are counted by their number.
+  // Other kinds that some servers accept (videos, PDF files sent as images); images are counted by their number.
   if (part.type !== 'image_url' && ADDRESS.test(data)) return FILE_ELSEWHERE;
   return /^\s*data:(?!image\/)/i.test(data) ? bySize(data, FILE) : NOTHING;
 }
 
-/** A member of an object, or the text that stands in its place; empty where there is none. */
+/** A string member of an object, or the value itself when it is a string; empty when there is none. */
 function stringIn(value: unknown, name: string): string {
   const found = isJsonObject(value) ? value[name] : value;
   return typeof found === 'string' ? found : '';

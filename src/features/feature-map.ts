@@ -1,31 +1,33 @@
 import type { Context } from '../domain/context.ts';
 import { STRUCTURE_DIMENSIONS, STRUCTURE_VERSION } from './structure.ts';
 
-/** What makes contexts: x = [1, embedding of the query, structure of the request]. */
+/** Identifies how contexts are made: x = [1, embedding of the query, structure of the request]. */
 export interface FeatureMap {
-  /** Id of the embedder, which may hold slashes. */
+  /** Id of the embedder, which may contain slashes. */
   embedder: string;
-  /** Version of the structural features, which no embedder has a part in. */
+  /** Version of the structural features, which do not depend on the embedder. */
   structure: string;
 }
 
-/** The name that a stored context bears. */
+/** The id that is stored with a context. */
 export function featureMapId({ embedder, structure }: FeatureMap): string {
   return `${embedder}/${structure}`;
 }
 
-/** @returns null for an id that no featurizer gave */
+/**
+ * @returns null for an id that no featurizer made
+ */
 export function parseFeatureMapId(id: string): FeatureMap | null {
   const [, embedder, structure] = /^(.+)\/(structure-\d+)$/s.exec(id) ?? [];
   return embedder && structure ? { embedder, structure } : null;
 }
 
-/** What is left of a context under another feature map: `structure` keeps the intercept too. */
+/** What of a context remains valid under another feature map; `structure` includes the intercept. */
 export type Kept = 'all' | 'structure' | 'intercept';
 
 /**
- * The features that count the same under both maps. An embedding is kept by its own map alone: two embedders are
- * maps of the text, which no context holds, and neither's numbers tell the other's.
+ * The features that mean the same under both maps. An embedding is valid only under its own map: embedders are maps
+ * of the text, which no context stores, and the numbers of one cannot be converted into those of another.
  */
 export function keptFeatures({ featureMap: theirs, values }: Context, featureMap: string, dimensions: number): Kept {
   return keptOf(theirs, values.length, featureMap, dimensions);
@@ -40,16 +42,18 @@ function keptOf(theirMap: string, theirDimensions: number, featureMap: string, d
 }
 
 /**
- * A context as one of another map: what cannot be kept is zero, which is an ordinary query's value.
- * @param dimensions of the contexts that `featureMap` makes, the constant included @returns so many numbers
+ * Converts a context to another map. Features that cannot be kept are zero, the value of an ordinary query.
+ * @param dimensions of the contexts that `featureMap` makes, including the constant
+ * @returns `dimensions` numbers
  */
 export function contextUnder(context: Context, featureMap: string, dimensions: number): Float64Array {
   return keptValues(context.values, 1, keptFeatures(context, featureMap, dimensions), dimensions);
 }
 
 /**
- * Coefficients of a function that is linear in the contexts of one map, for those of another: what has no feature there
- * to multiply is zero. @param values length d of their own map; the first, of the constant, is kept
+ * Converts coefficients of a function that is linear in the contexts of one map to another map. Features without a
+ * counterpart get the coefficient 0.
+ * @param values length d of their own map; the first, of the constant, is kept
  */
 export function coefficientsUnder(
   values: readonly number[],
@@ -61,7 +65,10 @@ export function coefficientsUnder(
   return keptValues(values, values[0], kept, dimensions);
 }
 
-/** @param constant what goes with the constant feature, unless all is kept @returns `dimensions` numbers */
+/**
+ * @param constant value for the constant feature, unless everything is kept
+ * @returns `dimensions` numbers
+ */
 function keptValues(values: ArrayLike<number>, constant: number, kept: Kept, dimensions: number): Float64Array {
   const own = Float64Array.from(values);
   if (kept === 'all') return own;

@@ -6,22 +6,22 @@ import { featureMapId } from './feature-map.ts';
 import { queryText, requestProfile } from './query.ts';
 import { clip, STRUCTURE_DIMENSIONS, STRUCTURE_VERSION, structureFeatures } from './structure.ts';
 
-/** Weight of what precedes the last user turn, against 1 for that turn. */
+/** Weight of the text before the last user turn, against 1 for that turn. */
 const PRECEDING_WEIGHT = 0.25;
 
 export interface Features {
   context: Context;
   profile: RequestProfile;
-  /** Name of the kind of query that the last user turn is most like; null when the embedder failed. */
+  /** Name of the tag nearest to the last user turn; null when the embedder failed. */
   tag: string | null;
-  /** What went wrong with the embedder; null when all went well. The context then holds the constant alone. */
+  /** The embedder's error, or null. On an error the context holds only the constant. */
   failure: Error | null;
 }
 
 /** Chat request -> context: a constant, the embedding of the query, and the structure of the request. */
 export class Featurizer {
   readonly featureMap: string;
-  /** d, the leading constant included. */
+  /** d, including the leading constant. */
   readonly dimensions: number;
   readonly #embedder: Embedder;
 
@@ -31,7 +31,10 @@ export class Featurizer {
     this.featureMap = featureMapId({ embedder: embedder.id, structure: STRUCTURE_VERSION });
   }
 
-  /** To be awaited before `featurize`. @throws Error as the embedder's `start` */
+  /**
+   * Await this before `featurize`.
+   * @throws Error as the embedder's `start`
+   */
   start(): Promise<void> {
     return this.#embedder.start();
   }
@@ -48,7 +51,7 @@ export class Featurizer {
     const context = { featureMap: this.featureMap, values };
     try {
       const { current, preceding } = queryText(body);
-      // Together: an embedder that takes its time takes it once.
+      // In parallel, so that a slow embedder delays the request once and not twice.
       const [vector, before] = await Promise.all([
         this.#embedder.embed(current),
         preceding === '' ? null : this.#embedder.embed(preceding),
@@ -70,7 +73,7 @@ export class Featurizer {
   }
 }
 
-/** The last user turn, coloured by what precedes it. */
+/** The last user turn, mixed with some of what precedes it. */
 function mixed(current: number, preceding: number): number {
   return (current + PRECEDING_WEIGHT * preceding) / (1 + PRECEDING_WEIGHT);
 }

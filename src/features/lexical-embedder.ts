@@ -3,13 +3,13 @@ import { EMBEDDING_LENGTH, type LexicalMap, loadLexicalMap } from './lexical-map
 import { NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
 import { Tagger } from './tagger.ts';
 
-/** Logarithms of small counts, which are nearly all. */
+/** 1 + ln(count), tabulated for small counts: nearly all counts are small. */
 const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log(count));
 
 /**
- * The trained lexical map: hashed n-grams, TF-IDF and latent semantic analysis (Deerwester et al. 1990), composed into
- * one sparse-times-dense product, and brought to one length: of a text's place among the training prompts it is the
- * direction that counts.
+ * The trained lexical map: hashed n-grams, TF-IDF and latent semantic analysis (Deerwester et al. 1990), composed
+ * into one sparse-times-dense product and scaled to a fixed length: it is the direction of a text among the training
+ * prompts that matters.
  */
 export class LexicalEmbedder implements Embedder {
   readonly id: string;
@@ -19,7 +19,9 @@ export class LexicalEmbedder implements Embedder {
   readonly #counter = new NgramCounter();
   readonly #values = new Float64Array(NGRAM_BUCKETS);
 
-  /** @throws Error when no map is given and the one that ships with the project cannot be read */
+  /**
+   * @throws Error when no map is given and the one that ships with the project cannot be read
+   */
   constructor(map: LexicalMap = loadLexicalMap()) {
     this.#map = map;
     this.#tagger = new Tagger(map);
@@ -27,7 +29,7 @@ export class LexicalEmbedder implements Embedder {
     this.id = `lexical-${map.hash.slice(0, 8)}`;
   }
 
-  /** The map was loaded when it was made. */
+  /** Does nothing: the map was loaded when it was made. */
   async start(): Promise<void> {}
 
   async embed(text: string): Promise<Float32Array> {
@@ -40,12 +42,12 @@ export class LexicalEmbedder implements Embedder {
 
   async close(): Promise<void> {}
 
-  /** `embed` without waiting; takes about 0.15 µs per character. */
+  /** Synchronous `embed`; takes about 0.15 µs per character. */
   embedNow(text: string): Float32Array {
     const { dimensions, steps, bias } = this.#map;
     const vector = new Float32Array(dimensions);
     const sums = this.#project(text);
-    // A text without n-grams is like no kind: it lies in the middle of all.
+    // A text without n-grams resembles no tag: it goes to the centre of all.
     if (this.#counter.size === 0) return vector;
     let squares = 0;
     for (let i = 0; i < dimensions; i++) {
@@ -73,7 +75,7 @@ export class LexicalEmbedder implements Embedder {
       values[i] = value;
     }
     const sums = new Float64Array(dimensions);
-    // Four buckets at a time: the sums are then read and written a quarter as often. Entries past the end count zero.
+    // Four buckets at a time: the sums are read and written a quarter as often. Entries past the end count as zero.
     for (let i = size; i % 4 !== 0; i++) values[i] = 0;
     for (let i = 0; i < size; i += 4) {
       const a = values[i];

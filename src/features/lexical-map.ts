@@ -6,42 +6,42 @@ import { messageOf } from '../util/message-of.ts';
 import { NGRAM_BUCKETS } from './ngrams.ts';
 
 /**
- * Every embedding is as long as ten ordinary features together. So the learner, to which all features are alike, takes
- * each number of an embedding for less telling than one of the structure's.
+ * Every embedding has the length of ten ordinary features together. The learner treats all features alike, so it
+ * takes each number of an embedding as less informative than a structural feature.
  */
 export const EMBEDDING_LENGTH = Math.sqrt(10);
 
 /**
- * A trained map from a text's n-gram counts c to y = EMBEDDING_LENGTH · u / ‖u‖, u = (Σ_k v_k · W[k]) / ‖v‖ + bias, with
- * v_k = (1 + ln c_k) · idf_k.
+ * A trained map from a text's n-gram counts c to y = EMBEDDING_LENGTH · u / ‖u‖, u = (Σ_k v_k · W[k]) / ‖v‖ + bias,
+ * with v_k = (1 + ln c_k) · idf_k.
  */
 export interface MapWeights {
   dimensions: number;
   /** NGRAM_BUCKETS numbers, each at least 1. */
   idf: Float32Array;
-  /** W in steps of `steps`: NGRAM_BUCKETS × dimensions, row-major. */
+  /** W in units of `steps`: NGRAM_BUCKETS × dimensions, row-major. */
   ngrams: Int8Array | Int16Array;
   /** W[k][i] = ngrams[k][i] · steps[i]. */
   steps: Float32Array;
   bias: Float32Array;
-  /** Where the tags lie: tags × dimensions, row-major. */
+  /** Positions of the tags: tags × dimensions, row-major. */
   centroids: Float32Array;
-  /** What a squared distance counts along each dimension when the nearest tag is sought. */
+  /** Weight of the squared distance along each dimension in the search for the nearest tag. */
   precisions: Float32Array;
 }
 
 export interface LexicalMap extends MapWeights {
   /** SHA-256 of the map's file, in hexadecimal digits. */
   hash: string;
-  /** What people call the tags. */
+  /** Names of the tags, for people. */
   tagNames: string[];
 }
 
-/** Raise it when n-grams come to be counted otherwise, or the map's form changes: maps of another format are refused. */
+/** Raise it when n-grams are counted differently or the map's format changes: maps of another format are rejected. */
 const MAGIC = 'MXLXMAP2';
 const HEADER_BYTES = MAGIC.length + 4 * 4;
 
-/** The file: MAGIC, then as 32-bit integers dimensions, buckets, tags and bytes per weight, then the arrays. */
+/** File format: MAGIC; then dimensions, buckets, tags and bytes per weight as 32-bit integers; then the arrays. */
 export function encodeMap(map: MapWeights): Buffer {
   const tags = map.centroids.length / map.dimensions;
   const header = Buffer.alloc(HEADER_BYTES);
@@ -56,7 +56,9 @@ export function encodeMap(map: MapWeights): Buffer {
   ]);
 }
 
-/** @throws Error that says what is wrong with the bytes */
+/**
+ * @throws Error that says what is wrong with the bytes
+ */
 export function decodeMap(bytes: Buffer): MapWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new Error(`it does not begin with ${MAGIC}: it is no feature map, or one of another version`);
@@ -92,17 +94,17 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What lies beside a map as JSON and is needed to use it; more stands there for people to read. */
+/** The fields of a map's JSON description that are needed to use it; the others are for people to read. */
 const descriptionSchema = z.object({
   sha256: z.string(),
   tags: z.array(z.object({ name: z.string().min(1) })),
 });
 
-/** The map that ships with the project, and its description. */
+/** The map that ships with the project; its description has the same name with `.json`. */
 export const DEFAULT_MAP = new URL('./assets/lexical-map.bin', import.meta.url);
 
 /**
- * Reads a map and the description beside it (`.json` instead of `.bin`).
+ * Reads a map and its description (`.json` instead of `.bin`, in the same folder).
  * @throws Error that names the file and says what is wrong: missing, damaged, or of another version
  */
 export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {

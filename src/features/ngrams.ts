@@ -1,6 +1,6 @@
 import { classOf, LETTER, SPACE } from './characters.ts';
 
-/** Buckets of each of the two blocks: words come first, characters behind them. */
+/** Buckets in each of the two blocks: words come first, then characters. */
 export const BLOCK_BUCKETS = 2 ** 13;
 export const NGRAM_BUCKETS = 2 * BLOCK_BUCKETS;
 
@@ -9,20 +9,21 @@ const FNV_PRIME = 0x01000193;
 const BLANK = 32;
 
 /**
- * Hashed counts of word 1–2-grams and, within words padded by blanks, character 3–4-grams, all in lower case; words of
- * the first kind are runs of two or more letters, digits and underscores, those of the second anything between white
- * space. The scheme of scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, with another hash.
+ * Hashed counts of word 1–2-grams and, within words padded by blanks, character 3–4-grams, all in lower case. For
+ * word n-grams a word is a run of two or more letters, digits and underscores; for character n-grams it is anything
+ * between white space. The scheme of scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, with
+ * another hash.
  *
- * One counter serves many texts, one after the other: it owns the table that would otherwise be cleared each time.
+ * One counter serves many texts in turn and owns the count table, so that only the occupied buckets need clearing.
  */
 export class NgramCounter {
-  /** Occurrences per bucket in the last text; NGRAM_BUCKETS of them. */
+  /** Occurrences per bucket in the last text; NGRAM_BUCKETS entries. */
   readonly counts = new Uint32Array(NGRAM_BUCKETS);
-  /** The occupied buckets in order of their first occurrence; only the first `size` entries count. */
+  /** The occupied buckets in order of first occurrence; only the first `size` entries are valid. */
   readonly occupied = new Uint16Array(NGRAM_BUCKETS);
   size = 0;
 
-  /** Counts `text`, forgetting the text before it. */
+  /** Counts the n-grams of `text`; the counts of the previous text are cleared. */
   count(text: string): void {
     for (let i = 0; i < this.size; i++) this.counts[this.occupied[i]] = 0;
     this.size = 0;
@@ -56,7 +57,7 @@ export class NgramCounter {
   }
 
   #countCharacters(text: string): void {
-    // The last three units of the padded word, oldest first, and how many of its units were seen.
+    // The last three units of the padded word, oldest first, and how many of its units have been seen.
     let first = 0;
     let second = 0;
     let third = BLANK;
@@ -83,12 +84,12 @@ export class NgramCounter {
   }
 }
 
-/** FNV-1a, one UTF-16 unit at a time; start from `hashText('')`. */
+/** One step of FNV-1a, for one UTF-16 unit; start from `hashText('')`. */
 function hashUnit(hash: number, unit: number): number {
   return Math.imul(hash ^ unit, FNV_PRIME);
 }
 
-/** FNV-1a of a whole n-gram, as the counter hashes it: a word pair is joined by one blank. */
+/** FNV-1a of a whole n-gram, identical to the counter's hash: a word pair is joined by one blank. */
 export function hashText(text: string): number {
   let hash = FNV_OFFSET;
   for (let i = 0; i < text.length; i++) hash = hashUnit(hash, text.charCodeAt(i));
@@ -103,7 +104,9 @@ export function characterBucket(hash: number): number {
   return BLOCK_BUCKETS | (mix(hash) & (BLOCK_BUCKETS - 1));
 }
 
-/** Spreads the bits of a 32-bit number (the finaliser of MurmurHash3): FNV alone leaves the low bits of short texts alike. */
+/**
+ * Spreads the bits of a 32-bit number (MurmurHash3's finaliser): FNV alone leaves the low bits of short texts alike.
+ */
 function mix(value: number): number {
   let h = value;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -12,13 +12,13 @@ import {
 import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
 import { attachments } from './attachments.ts';
 
-/** Longer texts are cut in the middle: what is asked stands at the head or at the tail. */
+/** Longer texts are cut in the middle: the question is usually at the head or at the tail. */
 const MAX_CHARACTERS = 4000;
 
 export interface QueryText {
   /** The last user turn. */
   current: string;
-  /** Everything before it. */
+  /** All text before it. */
   preceding: string;
 }
 
@@ -36,7 +36,7 @@ export function queryText(body: ChatBody): QueryText {
   };
 }
 
-/** The part of a text that is embedded: all of it, or head and tail. */
+/** The part of a text that is embedded: all of it, or its head and tail. */
 export function embeddedPart(text: string): string {
   if (text.length <= MAX_CHARACTERS) return text;
   return `${text.slice(0, MAX_CHARACTERS / 2)}\n${text.slice(-MAX_CHARACTERS / 2)}`;
@@ -66,7 +66,10 @@ export function requestProfile(body: ChatBody): RequestProfile {
   };
 }
 
-/** Anthropic's mark, which clients put on parts, messages, tools and the request itself. */
+/**
+ * Looks for Anthropic's `cache_control` with a lifetime of one hour. Clients put it on parts, messages, tools and the
+ * request itself.
+ */
 function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean {
   const listed = (value: unknown) => (Array.isArray(value) ? value : []);
   const tools = listed(body.tools).flatMap((tool) => [tool, tool?.function]);
@@ -89,7 +92,7 @@ function formsAsked({ n, logprobs, response_format: format, functions, tools }: 
   return asked;
 }
 
-/** Some servers know only the older name of the limit: where both are given the larger one is what may be spent. */
+/** Some servers know only the older name of the limit: when both are given, the larger one is what may be spent. */
 function mostOutputTokens(body: ChatBody): number | null {
   const limit = requestedMaxTokens(body);
   return limit !== null && typeof body.max_tokens === 'number' ? Math.max(limit, body.max_tokens) : limit;
@@ -124,8 +127,8 @@ function inputLength(body: ChatBody): Pick<RequestProfile, 'inputCharacters' | '
 }
 
 /**
- * UTF-8 bytes of whatever a body holds beside its texts and attachments. Apart from the profile, since it takes 20 ms for the
- * largest bodies, and matters to budgets of keys alone.
+ * UTF-8 bytes of everything in a body except its texts and attachments. Not part of the profile, because it takes
+ * 20 ms for the largest bodies and only the budgets of keys need it.
  */
 export function otherBytes(body: ChatBody): number {
   const attached = attachments(contentParts(body.messages), answeredImages(body)).bytes;
@@ -136,7 +139,7 @@ function answeredImages({ messages }: ChatBody): JsonObject[] {
   return messages.flatMap(({ images }) => (Array.isArray(images) ? images.filter(isJsonObject) : []));
 }
 
-/** Tokens of thinking that the client allows beside an answer: Anthropic's, OpenRouter's and Qwen's fields. */
+/** Thinking tokens that the client allows in addition to the answer: the fields of Anthropic, OpenRouter and Qwen. */
 function thinkingBudget({ thinking, reasoning, thinking_budget: qwens }: ChatBody): number {
   const allowed = [
     isJsonObject(thinking) ? thinking.budget_tokens : null,

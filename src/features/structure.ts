@@ -4,7 +4,7 @@ import { CODE_SYMBOL, classOf, DIGIT, SPACE } from './characters.ts';
 
 const LINE_FEED = 10;
 
-/** What is counted in one pass over a text, in UTF-16 units. */
+/** Counted in one pass over a text, in UTF-16 units. */
 interface TextCounts {
   length: number;
   /** Runs of anything but white space. */
@@ -26,9 +26,9 @@ interface TextFeature {
 }
 
 /**
- * What can be counted in a text. Standardised on 21,989 public benchmark prompts (the first 8,000 rows each of
- * ulab_llmrouter9, routellm_mmlu and routerdc_7b), so that an ordinary query has features near ±1.
- * The trained feature maps take these numbers in: changing one calls for training them anew.
+ * Features that are counted in a text. Standardised on 21,989 public benchmark prompts (the first 8,000 rows each of
+ * ulab_llmrouter9, routellm_mmlu and routerdc_7b), so that an ordinary query has features near ±1. The trained
+ * feature maps take these numbers as input: after a change here they must be trained again.
  */
 const TEXT_FEATURES: readonly TextFeature[] = [
   { measure: ({ length }) => Math.log1p(length), mean: 5.0997, sd: 0.9002 },
@@ -46,15 +46,17 @@ const TEXT_FEATURES: readonly TextFeature[] = [
 export const TEXT_DIMENSIONS = TEXT_FEATURES.length;
 
 /**
- * Names the structural features. Raise it when one of them comes to mean something else, or another place: stored ones
- * of another version are then left out when the learner is refitted.
+ * Version of the structural features. Raise it when one of them changes its meaning or position: stored features of
+ * another version are then left out when the learner is refitted.
  */
 export const STRUCTURE_VERSION = 'structure-2';
 
-/** Standardised features are clipped to ± this, so that no odd query outweighs a hundred ordinary ones. */
+/** Standardised features are clipped to ± this, so that one odd query cannot outweigh a hundred ordinary ones. */
 const CLIP = 4;
 
-/** Mean and standard deviation of `answerCues` over the same prompts. The trained feature maps do not take them in. */
+/**
+ * Mean and standard deviation of `answerCues` over the same prompts. They are no input of the trained feature maps.
+ */
 const CUE_SCALES = [
   { mean: 0.0296, sd: 0.1543 },
   { mean: 0.0471, sd: 0.2061 },
@@ -66,14 +68,14 @@ const CUE_SCALES = [
 
 export interface RequestShape {
   profile: RequestProfile;
-  /** Messages of the conversation, system prompt included. */
+  /** Messages of the conversation, including the system prompt. */
   turns: number;
   hasSystemPrompt: boolean;
 }
 
 /**
- * Features of the whole request that no text tells. Zero for the plainest request; on the scale of the others.
- * The prompts above have none of this, so the scales are set by hand.
+ * Features of the whole request that the text does not show. Zero for the plainest request (of average length), and
+ * on the scale of the other features. The prompts above have none of them, so the scales are set by hand.
  */
 const SHAPE_FEATURES: readonly ((shape: RequestShape) => number)[] = [
   ({ profile }) => Number(profile.needs.includes('tools')),
@@ -86,13 +88,19 @@ const SHAPE_FEATURES: readonly ((shape: RequestShape) => number)[] = [
 
 export const STRUCTURE_DIMENSIONS = TEXT_FEATURES.length + CUE_DIMENSIONS + SHAPE_FEATURES.length;
 
-/** @param text the query, already cut to its embedding length @returns STRUCTURE_DIMENSIONS numbers within ±4 */
+/**
+ * @param text the query, already cut to its embedding length
+ * @returns STRUCTURE_DIMENSIONS numbers within ±4
+ */
 export function structureFeatures(text: string, shape: RequestShape): number[] {
   const cues = answerCues(text).map((value, i) => clip((value - CUE_SCALES[i].mean) / CUE_SCALES[i].sd));
   return [...textFeatures(text), ...cues, ...SHAPE_FEATURES.map((measure) => clip(measure(shape)))];
 }
 
-/** The features of the text alone. @returns TEXT_DIMENSIONS numbers within ±4, standardised */
+/**
+ * The features of the text alone.
+ * @returns TEXT_DIMENSIONS numbers within ±4, standardised
+ */
 export function textFeatures(text: string): number[] {
   const counts = countText(text);
   return TEXT_FEATURES.map(({ measure, mean, sd }) => clip((measure(counts, text) - mean) / sd));

@@ -1,20 +1,20 @@
 /** A kind of query. */
 export interface Tag {
-  /** 0 … tags − 1; means nothing across feature maps. */
+  /** 0 … tags − 1; has no meaning under another feature map. */
   id: number;
-  /** What people call it, e.g. "grade-school maths". Tags that people would not tell apart may share a name. */
+  /** Its name for people, e.g. "grade-school maths". Tags that people would not tell apart may share a name. */
   name: string;
 }
 
 export interface TagPlaces {
   /** tags × dimensions, row-major. */
   centroids: Float32Array;
-  /** What a squared distance counts along each dimension. */
+  /** Weight of the squared distance along each dimension. */
   precisions: Float32Array;
   tagNames: readonly string[];
 }
 
-/** Names the kind of a query from its embedding: the tag whose centroid is nearest. */
+/** Names the kind of a query from its embedding: the tag with the nearest centroid. */
 export class Tagger {
   readonly #places: TagPlaces;
 
@@ -22,7 +22,10 @@ export class Tagger {
     this.#places = places;
   }
 
-  /** @param vector of the embedder that the tags were found with @throws RangeError when it has other dimensions */
+  /**
+   * @param vector from the embedder for which the tags were found
+   * @throws RangeError when it has other dimensions
+   */
   tag(vector: Float32Array): Tag {
     const { centroids, precisions, tagNames } = this.#places;
     if (vector.length !== precisions.length) {

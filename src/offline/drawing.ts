@@ -1,4 +1,7 @@
-/** The optional drawing library, and a document for it. @throws Error that says what to install where it is absent */
+/**
+ * Loads the optional drawing library, with a document for it.
+ * @throws Error that says what to install when it is absent
+ */
 export async function drawingLibrary() {
   try {
     const Plot = await import('@observablehq/plot');
@@ -9,7 +12,7 @@ export async function drawingLibrary() {
   }
 }
 
-/** Tableau 10: told apart by most people, in this order. */
+/** Tableau 10: most people can tell these apart, in this order. */
 const COLOURS = [
   '#4e79a7',
   '#f28e2b',
@@ -23,7 +26,7 @@ const COLOURS = [
   '#bab0ab',
 ];
 
-/** What a figure needs for lines in colours and their names beside them: Plot's own legend stands outside of the SVG. */
+/** The parts of a figure that name its coloured lines in the margin: Plot's own legend is drawn outside the SVG. */
 export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['Plot'], names: readonly string[]) {
   const colours = names.map((_, i) => COLOURS[i % COLOURS.length]);
   return {
@@ -43,7 +46,7 @@ export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['P
   };
 }
 
-/** A drawn figure as an SVG document of its own, with its title for those who cannot see it. */
+/** A drawn figure as a standalone SVG document, with its title for those who cannot see it. */
 export function svgDocument(figure: Element, title: string, document: Document): string {
   const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');
   svg?.setAttribute('xmlns', 'http://www.w3.org/2000/svg');

@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 
-/** What a worker answers to each job. */
+/** A worker's answer to each job. */
 export type Answer<Result> = { result: Result } | { failure: string };
 
 /**
- * Runs the jobs on so many threads. @param worker module that answers every message (a job) with an `Answer`
- * @param threads 1 or more @param onDone called after each job
- * @returns one result per job, in their order @throws Error of the first job that failed
+ * Runs the jobs on worker threads.
+ * @param worker module that answers every message (a job) with an `Answer`
+ * @param threads 1 or more
+ * @param onDone called after each job
+ * @returns one result per job, in the order of the jobs
+ * @throws Error of the first job that failed
  */
 export async function runOnThreads<Job, Result>(
   worker: URL,
@@ -40,7 +43,10 @@ export async function runOnThreads<Job, Result>(
   return results;
 }
 
-/** The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs. @param name without ending */
+/**
+ * The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
+ * @param name without extension
+ */
 export function workerUrl(name: string, from: string): URL {
   return new URL(`${name}${from.endsWith('.ts') ? '.ts' : '.js'}`, from);
 }

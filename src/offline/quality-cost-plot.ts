@@ -1,6 +1,6 @@
 import { drawingLibrary, svgDocument } from './drawing.ts';
 
-/** A point of the plane that routing is judged in: cost and quality as shares of the best single model's. */
+/** A point in the plane in which routing is judged: cost and quality as shares of the best single model's. */
 export interface PlottedPoint {
   cost: number;
   quality: number;
@@ -17,7 +17,7 @@ export interface QualityCostPlot {
 
 /**
  * Draws quality over cost as an SVG document.
- * @throws Error that says what to install where the optional drawing library is absent
+ * @throws Error that says what to install when the optional drawing library is absent
  */
 export async function drawQualityCost({ title, curves, references }: QualityCostPlot): Promise<string> {
   const { Plot, document } = await drawingLibrary();
@@ -32,7 +32,7 @@ export async function drawQualityCost({ title, curves, references }: QualityCost
     marginRight: 70,
     style: { background: 'white', color: '#222', fontSize: '12px' },
     title,
-    // Models differ in price by orders of magnitude.
+    // Logarithmic because models differ in price by orders of magnitude.
     x: { type: 'log', label: "cost, share of the best single model's →", tickFormat: '.0%', ticks: 8, grid: true },
     y: { label: "↑ quality, share of the best single model's", tickFormat: '.0%', grid: true, insetTop: 12 },
     color: { legend: false, domain: curves.map(({ name }) => name), scheme: 'Category10' },

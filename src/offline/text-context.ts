@@ -1,6 +1,9 @@
 import type { Featurizer } from '../features/featurizer.ts';
 
-/** x of a text as the gateway would make it of a chat of one turn: length d, x[0] = 1. @throws Error of the embedder */
+/**
+ * The gateway's context x for a chat of one turn with this text: length d, x[0] = 1.
+ * @throws Error of the embedder
+ */
 export async function textContext(text: string, featurizer: Featurizer): Promise<Float64Array> {
   const { context, failure } = await featurizer.featurize({
     model: 'auto',

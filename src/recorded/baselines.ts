@@ -20,22 +20,28 @@ export interface SingleModel extends Result {
 }
 
 export interface Mix extends Result {
-  /** One or two models and the share of the queries each answers; the shares add up to 1. */
+  /** One or two models and the share of the queries that each answers; the shares add up to 1. */
   parts: { model: number; share: number }[];
 }
 
-/** Mean quality and cost of always the same model, for each model. */
+/** For each model, the mean quality and cost of always using it. */
 export function singleModels(outcomes: Outcomes): SingleModel[] {
   const models = outcomes.quality[0]?.length ?? 0;
   return Array.from({ length: models }, (_, model) => ({ model, ...resultOf(outcomes, () => model) }));
 }
 
-/** Always the model of the best mean quality; among equals the cheapest. @param outcomes at least one query */
+/**
+ * Always the model with the best mean quality; on ties the cheapest.
+ * @param outcomes at least one query
+ */
 export function bestSingle(outcomes: Outcomes): SingleModel {
   return best(singleModels(outcomes), (a, b) => b.quality - a.quality || a.cost - b.cost);
 }
 
-/** Always the model of the lowest mean cost; among equals the best. @param outcomes at least one query */
+/**
+ * Always the model with the lowest mean cost; on ties the best.
+ * @param outcomes at least one query
+ */
 export function cheapestSingle(outcomes: Outcomes): SingleModel {
   return best(singleModels(outcomes), (a, b) => a.cost - b.cost || b.quality - a.quality);
 }
@@ -47,10 +53,10 @@ export function randomChoice(outcomes: Outcomes): Result {
 }
 
 /**
- * The best that can be had at this mean cost without looking at the queries: each goes to one of at most two models by
- * lot. No mix of more models does better, since the upper hull of points in a plane consists of edges. Null when even
- * the cheapest model costs more.
- * @param meanCost USD per query; where more money buys nothing, less is spent
+ * The best that can be had at this mean cost without looking at the queries: each goes to one of at most two models
+ * at random. Mixing more models does no better, because the upper hull of points in a plane consists of edges. Null
+ * when even the cheapest model costs more.
+ * @param meanCost USD per query; less is spent when more money buys nothing
  */
 export function staticMix(outcomes: Outcomes, meanCost: number): Mix | null {
   const singles = singleModels(outcomes);
@@ -75,14 +81,14 @@ function mixOf(low: SingleModel, high: SingleModel, cost: number): Mix {
   };
 }
 
-/** For every query the model that answered it best, among equals the cheapest: no router can have a better quality. */
+/** Each query goes to the model that answered it best, on ties the cheapest: no router can have a better quality. */
 export function oracle(outcomes: Outcomes): Result {
   return utilityOracle(outcomes, 0, 1);
 }
 
 /**
- * For every query the model of the best quality − ν · cost / referenceCost, ties to the cheapest: no router can have a
- * better utility.
+ * Each query goes to the model with the best quality − ν · cost / referenceCost, on ties the cheapest: no router can
+ * have a better utility.
  * @param nu price of money in quality, 0 or more; (1 − w) / w for the weight w
  * @param referenceCost mean cost of the reference model in USD, above 0
  */
@@ -94,7 +100,10 @@ export function utilityOracle(outcomes: Outcomes, nu: number, referenceCost: num
   });
 }
 
-/** What a run really got. @param choose position of the model that answered the query at this position */
+/**
+ * What a run really achieved.
+ * @param choose position of the model that answered the query at the given position
+ */
 export function resultOf(outcomes: Outcomes, choose: (query: number) => number): Result {
   const choices = outcomes.quality.map((_, query) => choose(query));
   return {
@@ -103,12 +112,15 @@ export function resultOf(outcomes: Outcomes, choose: (query: number) => number):
   };
 }
 
-/** The queries from position `from` up to, not including, `to`. */
+/** The queries from position `from` up to but not including `to`. */
 export function sliceOutcomes(outcomes: Outcomes, from: number, to: number): Outcomes {
   return { quality: outcomes.quality.slice(from, to), cost: outcomes.cost.slice(from, to) };
 }
 
-/** The first item by `order`. @param items at least one */
+/**
+ * The first item by `order`.
+ * @param items at least one
+ */
 function best<T>(items: readonly T[], order: (a: T, b: T) => number): T {
   return items.reduce((winner, item) => (order(item, winner) < 0 ? item : winner));
 }

@@ -1,14 +1,17 @@
 import { normalizedText } from '../util/normalized-text.ts';
 
 /**
- * Finds what belongs to a request by the text of its last user message, since that is all an upstream sees: nothing is
- * smuggled into the prompts. Line endings, outer blanks and broken surrogate pairs make no difference, because a wire
- * format may change them.
+ * Finds what belongs to a request by the text of its last user message, which is all that an upstream sees: no ids
+ * are hidden in the prompts. Line endings, outer blanks and broken surrogate pairs are ignored, because a wire format
+ * may change them.
  */
 export class QueryIndex<T> {
   readonly #entries = new Map<string, T>();
 
-  /** Registers `entry`; a later one with the same text takes its place. @returns whether the text was new */
+  /**
+   * Registers `entry`; a later one with the same text replaces it.
+   * @returns whether the text was new
+   */
   add(text: string, entry: T): boolean {
     const key = normalizedText(text);
     const isNew = !this.#entries.has(key);

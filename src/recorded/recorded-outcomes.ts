@@ -1,25 +1,25 @@
 import { normalizedText } from '../util/normalized-text.ts';
 import { type RecordedRow, readRecordedRows } from './recorded-row.ts';
 
-/** What several real models scored on one prompt. Positions in `quality` and `cost` are those of `RecordedData.models`. */
+/** What several real models scored on one prompt. `quality` and `cost` are in the order of `RecordedData.models`. */
 export interface RecordedQuery {
   id: string;
-  /** The benchmark it comes from; empty when the file names none. */
+  /** The benchmark that it comes from; empty when the file names none. */
   task: string;
-  /** The question without repeated examples where the file has it, else the prompt. */
+  /** The question without repeated examples if the file has it, else the prompt. */
   text: string;
   /** 0..1 */
   quality: number[];
-  /** USD; NaN where the file has none, which is read only on request. */
+  /** USD; NaN when the file has none. Such rows are read only on request. */
   cost: number[];
 }
 
 export interface ReadOptions {
-  /** Stop after so many usable queries. */
+  /** Stop after this many usable queries. */
   limit?: number;
-  /** Take rows without costs too, for what needs qualities alone. */
+  /** Also take rows without costs, for uses that need only qualities. */
   withoutCosts?: boolean;
-  /** Take rows too whose text stands in an earlier row: nobody has to tell their answers apart. */
+  /** Also take rows whose text repeats an earlier row's, for uses in which nobody has to tell their answers apart. */
   withRepeats?: boolean;
 }
 
@@ -31,14 +31,14 @@ export interface RecordedData {
   queries: RecordedQuery[];
   /** Rows that were not usable. */
   leftOut: {
-    /** A model lacks, or has no quality. */
+    /** A model is missing or has no quality. */
     incomplete: number;
     /** A model has no cost. */
     costless: number;
-    /** The same text stands in an earlier row, so that an upstream could not tell the two apart. */
+    /** The text repeats an earlier row's, so that an upstream could not tell the two apart. */
     repeated: number;
   };
-  /** Models that some row has and the first has not: they are passed over. */
+  /** Models that some row has and the first row lacks; they are ignored. */
   otherModels: Set<string>;
 }
 
@@ -48,7 +48,7 @@ const NO_PROMPT =
 /**
  * Reads recorded outcomes (JSON lines, gzipped when the name ends in `.gz`). The models are those of the first row;
  * rows that lack one of them, its quality or its cost are left out and counted.
- * @throws Error that names the file, and the line and field where one is wrong
+ * @throws Error that names the file and, for a bad row, its line and field
  */
 export async function loadRecordedOutcomes(file: string, options: ReadOptions = {}): Promise<RecordedData> {
   const leftOut = { incomplete: 0, costless: 0, repeated: 0 };
@@ -79,7 +79,7 @@ function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<st
   }
 }
 
-/** What of the file is not used, in words; empty where all of it is. */
+/** Which parts of the file are not used, in words; empty when all of it is. */
 export function notesOn({ file, leftOut, otherModels }: RecordedData): string[] {
   const { incomplete, costless, repeated } = leftOut;
   const reasons = [

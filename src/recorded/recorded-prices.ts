@@ -2,7 +2,7 @@ import { derivedSeed, type Random, seededRandom, shuffled } from '../util/random
 import type { Outcomes } from './baselines.ts';
 import type { RecordedData, RecordedQuery } from './recorded-outcomes.ts';
 
-/** What the gateway is told a recorded model costs. */
+/** The price of a recorded model as configured in the gateway. */
 export interface RecordedPrice {
   model: string;
   /** USD per million tokens. Input is free: the recorded cost of an answer is carried by its output tokens alone. */
@@ -11,21 +11,22 @@ export interface RecordedPrice {
   output: number;
 }
 
-/** Output tokens of an answer that costs the list price: what the length model expects of a model that it knows nothing of. */
+/** Output tokens of an answer that costs the list price: the length model's prediction for a model without data. */
 export const TOKENS_PER_ANSWER = 300;
 
 /** Spread of list prices around what answers really cost (BANDIT.md, Evidence). */
 const LIST_PRICE_LOG_SD = 0.3;
 
 /**
- * List prices after the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of usual
- * length costs just that, so a gateway starts where the protocol's learner starts.
+ * List prices by the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of usual
+ * length costs exactly that, so that a gateway starts where the protocol's learner starts.
  *
- * Costs come back through whole tokens: the sum over a model's answers is right to 0.02 %, and every answer of at least
- * 150 tokens to a third of a percent. An answer far below its model's mean cost has few tokens and is coarser (10 % at 4
- * tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would no longer look like answers
- * to a learner whose prior is about those; score runs on the recorded cost itself.
- * @param seed any 32-bit integer @throws Error for a model that never costs anything
+ * Costs are reproduced through whole tokens: the sum over a model's answers is right to 0.02 %, and every answer of
+ * at least 150 tokens to a third of a percent. An answer far below its model's mean cost has few tokens and is
+ * coarser (10 % at 4 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would no
+ * longer look like answers to a learner whose prior is about those; score runs on the recorded cost itself.
+ * @param seed any 32-bit integer
+ * @throws Error for a model that never costs anything
  */
 export function recordedPrices(data: Pick<RecordedData, 'file' | 'models' | 'queries'>, seed: number): RecordedPrice[] {
   const random = seededRandom(derivedSeed(seed, 0));
@@ -40,7 +41,10 @@ export function recordedPrices(data: Pick<RecordedData, 'file' | 'models' | 'que
   });
 }
 
-/** Output tokens with which an answer at this price costs what was recorded. At least 1 unless it was free. @param cost USD */
+/**
+ * Output tokens for which an answer at this price costs what was recorded: at least 1, or 0 if it was free.
+ * @param cost USD
+ */
 export function recordedOutputTokens(price: Pick<RecordedPrice, 'output'>, cost: number): number {
   return cost === 0 ? 0 : Math.max(1, Math.round((cost * 1e6) / price.output));
 }
@@ -50,7 +54,7 @@ export function shuffledQueries(data: RecordedData, random: Random, limit?: numb
   return shuffled(data.queries, random).slice(0, limit);
 }
 
-/** The queries as the baselines want them, in the given order. */
+/** The queries in the form that the baselines take, in the given order. */
 export function recordedOutcomes(queries: readonly RecordedQuery[]): Outcomes {
   return { quality: queries.map((query) => query.quality), cost: queries.map((query) => query.cost) };
 }

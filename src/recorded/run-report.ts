@@ -10,7 +10,7 @@ import {
   staticMix,
 } from './baselines.ts';
 
-/** A result against the best single model of the whole run, on the same queries. */
+/** A result relative to the best single model of the whole run, on the same queries. */
 export interface RelativeResult {
   /** Mean quality on [0, 1] and mean cost in USD per query. */
   quality: number;
@@ -28,15 +28,18 @@ export interface RunReport extends RelativeResult {
     best_single: RelativeResult & { model: string };
     cheapest: RelativeResult & { model: string };
     random: RelativeResult;
-    /** The best mix of at most two models by lot, at the mean cost of the run; null below the cheapest model's cost. */
+    /**
+     * The best random mix of at most two models at the run's mean cost; null when even the cheapest model costs more.
+     */
     static_mix: (RelativeResult & { parts: Record<string, number> }) | null;
     oracle: RelativeResult;
   };
 }
 
 /**
- * How a run did, and how simple ways would have done on the same queries in the same order.
- * @param models names in the order of the outcomes' columns @param chosen per query the column of the model that answered
+ * How a run did, and how simple ways of choosing would have done on the same queries in the same order.
+ * @param models names in the order of the outcomes' columns
+ * @param chosen per query, the column of the model that answered
  */
 export function reportRun(models: readonly string[], outcomes: Outcomes, chosen: readonly number[]): RunReport {
   const queries = chosen.length;
@@ -77,7 +80,7 @@ export function reportRun(models: readonly string[], outcomes: Outcomes, chosen:
   };
 }
 
-/** Share of the queries that each model answered; models that answered none are there with 0. */
+/** Share of the queries that each model answered; models that answered none are listed with 0. */
 export function sharesOf(models: readonly string[], chosen: readonly number[]): Record<string, number> {
   return Object.fromEntries(
     models.map((name, model) => [

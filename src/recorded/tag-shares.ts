@@ -1,4 +1,4 @@
-/** How often the gateway chose a model for a kind of query, by its own counter. */
+/** How often the gateway chose a model for a tag, from its own counter. */
 export interface TagCount {
   tag: string;
   model: string;
@@ -8,7 +8,7 @@ export interface TagCount {
 export interface TagShares {
   /** Decisions per tag, the most frequent first. */
   queries_by_tag: Record<string, number>;
-  /** Per tag, in the same order: the share that each model got; models that got none are there with 0. */
+  /** Per tag, in the same order: the share of each model; models that were never chosen are listed with 0. */
   shares_by_tag: Record<string, Record<string, number>>;
 }
 
@@ -30,8 +30,8 @@ export function sharesByTag(models: readonly string[], counts: readonly TagCount
 }
 
 /**
- * The most frequent tags, and the others in one row that is called after their number.
- * @param rows at most so many come back, the common row included; at least 2
+ * The most frequent tags, and all others merged into one row whose name gives their number.
+ * @param rows maximum number of rows, including the merged one; at least 2
  */
 export function topTags({ queries_by_tag, shares_by_tag }: TagShares, rows: number): TagShares {
   const tags = Object.keys(queries_by_tag);
@@ -46,7 +46,7 @@ export function topTags({ queries_by_tag, shares_by_tag }: TagShares, rows: numb
     models,
     counts.map((count) => ({ ...count, tag: name(count.tag) })),
   );
-  // The common row comes last however large it is.
+  // The merged row comes last, however large it is.
   const order = [...tags.slice(0, rows - 1), name(others[0])];
   const inOrder = <T>(record: Record<string, T>) => Object.fromEntries(order.map((tag) => [tag, record[tag]]));
   return { queries_by_tag: inOrder(merged.queries_by_tag), shares_by_tag: inOrder(merged.shares_by_tag) };

@@ -1,4 +1,4 @@
-/** What the demo's users ask about. */
+/** The topics of the demo's users. */
 export const KIND_IDS = [
   'maths',
   'python',

@@ -6,13 +6,13 @@ export interface DemoMessage {
   content: string;
 }
 
-/** A conversation that has gone on for a while: earlier turns, then the user's new message. */
+/** An ongoing conversation: earlier turns, then the user's new message. */
 export interface Conversation {
   history: DemoMessage[];
   text: string;
 }
 
-/** One sort of request within a kind, with everything that varies drawn anew each time. */
+/** One sort of request within a kind; everything variable is drawn anew each time. */
 export interface Task {
   /** How hard it is for a language model, 0 (anyone) to 1 (few get it right). */
   difficulty: number;
@@ -25,11 +25,11 @@ export interface QueryKind {
   /** How often it is asked, relative to the other kinds. */
   share: number;
   tasks: readonly Task[];
-  /** System prompts that an application would put in front of queries of this kind. */
+  /** System prompts that an application might put before queries of this kind. */
   systems?: readonly string[];
-  /** Part of the queries that carry one of `systems`, 0..1. */
+  /** Share of the queries that have one of `systems`, 0..1. */
   systemChance?: number;
-  /** Said before and after the request by some users. Empty strings keep it plain. */
+  /** What some users write before and after the request. Empty strings leave it plain. */
   openers?: readonly string[];
   closers?: readonly string[];
 }

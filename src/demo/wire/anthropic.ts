@@ -81,7 +81,7 @@ function frame(answer: SimulatedAnswer): JsonObject {
   return { id: wireId('msg_'), type: 'message', role: 'assistant', model: answer.model };
 }
 
-/** Anthropic counts cached and cache-written tokens apart from the other input tokens. */
+/** Anthropic counts cached and cache-written tokens separately from the other input tokens. */
 function usage(answer: SimulatedAnswer, outputTokens: number): JsonObject {
   const read = answer.cachedInputTokens ?? 0;
   const written = answer.cacheWriteTokens ?? 0;
@@ -94,7 +94,7 @@ function usage(answer: SimulatedAnswer, outputTokens: number): JsonObject {
   };
 }
 
-/** A content block as a whole, as it is announced in a stream, and the deltas that fill it. */
+/** A content block: the whole of it, its announcement in a stream, and the deltas that fill it. */
 interface Block {
   whole: JsonObject;
   start: JsonObject;

@@ -2,32 +2,34 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { JsonObject } from '../../domain/chat.ts';
 
-/** What a simulated upstream answers. Tokens are reported exactly as they stand here, whatever the text's length. */
+/** What a simulated upstream answers. Token counts are reported exactly as given, whatever the length of the text. */
 export interface SimulatedAnswer {
   text: string;
   /** Name reported as the model that answered. */
   model: string;
-  /** All input tokens, those read from and written to the prompt cache included. */
+  /** All input tokens, including those read from and written to the prompt cache. */
   inputTokens: number;
-  /** All output tokens, thinking included. */
+  /** All output tokens, including thinking. */
   outputTokens: number;
   cachedInputTokens?: number;
-  /** Reported by Anthropic's format only. */
+  /** Reported only in Anthropic's format. */
   cacheWriteTokens?: number;
-  /** Wait before the first byte, milliseconds. */
+  /** Wait before the first byte, in milliseconds. */
   delayMs: number;
-  /** Time over which the content is spread after that, milliseconds (0). An unstreamed answer waits as long. */
+  /**
+   * Time over which the content is then spread, in milliseconds (0 by default). An unstreamed answer waits as long.
+   */
   streamMs?: number;
   /** Tools to call; `arguments` is a JSON object as text. They follow the text and end the answer. */
   toolCalls?: readonly { name: string; arguments: string }[];
-  /** Reasoning sent before the text: a thinking block, or `reasoning_content` as OpenAI-compatible servers have it. */
+  /** Reasoning sent before the text: a thinking block, or `reasoning_content` as in OpenAI-compatible servers. */
   thinking?: string;
-  /** Why it ended, in OpenAI's terms. Without it `tool_calls` or `stop`. */
+  /** Why the answer ended, in OpenAI's terms. Absent: `tool_calls` or `stop`. */
   finish?: 'stop' | 'length' | 'tool_calls' | 'content_filter';
-  /** From 400 on the answer is an error of this status in the provider's shape. */
+  /** From 400 on, the answer is an error with this status in the provider's format. */
   status?: number;
   errorMessage?: string;
-  /** `retry-after` of an error, seconds. */
+  /** `retry-after` of an error, in seconds. */
   retryAfterS?: number;
   /** A stream's connection is broken after this many content pieces. */
   breakAfterPieces?: number;
@@ -43,7 +45,7 @@ export interface WireEvent {
 
 /** A provider's HTTP conventions, as pure functions. */
 export interface WireFormat {
-  /** What a client's base URL ends in. */
+  /** Path at the end of a client's base URL. */
   basePath: string;
   /** The only path served. */
   path: string;
@@ -79,7 +81,7 @@ export function pieces(text: string): string[] {
   return current === '' ? result : [...result, current];
 }
 
-/** Cuts JSON text anywhere but within a surrogate pair, as providers stream tool arguments. */
+/** Cuts JSON text anywhere except within a surrogate pair, as providers stream tool arguments. */
 export function jsonPieces(json: string): string[] {
   const points = Array.from(json);
   const result: string[] = [];

@@ -5,7 +5,7 @@ import type { ModelFacts, NumberedText, ThreadData, ThreadReply } from './protoc
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** Of the environment, what the hub's client reads: a thread that needs no provider key gets none. */
+/** The environment variables that the hub's client reads. The thread gets no others: it needs no provider keys. */
 const VARIABLES = ['HF_ENDPOINT', 'HF_TOKEN', 'PATH', 'HOME', 'TMPDIR'];
 
 export type StartWorker = (data: ThreadData) => Worker;
@@ -13,24 +13,26 @@ export type StartWorker = (data: ThreadData) => Worker;
 export const startWorker: StartWorker = (workerData) =>
   new Worker(WORKER, { workerData, env: threadEnvironment(process.env) });
 
-/** An absent variable is left out: as `undefined` it would be the text "undefined" in the thread. */
+/** Leaves out absent variables: `undefined` would become the text "undefined" in the thread. */
 export function threadEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => VARIABLES.includes(name)));
 }
 
 export interface ThreadEvents {
-  /** @param outcome the vector, or why there is none */
+  /**
+   * @param outcome the vector, or why there is none
+   */
   onAnswer(id: number, outcome: Float32Array | Error): void;
-  /** The thread has ended; called once. Whatever it was asked is lost. */
+  /** The thread has ended; called once. Texts that it has not answered are lost. */
   onLost(reason: string): void;
 }
 
-/** One thread with a model in it, from its start to its end. */
+/** One thread with a model in it, from start to end. */
 export class ModelThread {
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   #lost = false;
-  /** Why it ends, when that is known before it does. */
+  /** Why the thread ends, when that is known beforehand. */
   #reason: string | null = null;
   /** Rejects when the model cannot be loaded, or when the thread ends before it is. */
   readonly ready: Promise<ModelFacts>;
@@ -59,7 +61,7 @@ export class ModelThread {
     this.#worker.postMessage(texts);
   }
 
-  /** Ends the thread, whatever it is at. */
+  /** Terminates the thread, whatever it is doing. */
   async stop(reason: string): Promise<void> {
     this.#reason ??= reason;
     await this.#worker.terminate();

@@ -18,13 +18,13 @@ export interface ProjectionWeights {
   /** S: dimensions × TEXT_DIMENSIONS, row-major. */
   text: Float32Array;
   bias: Float32Array;
-  /** Where the tags lie: tags × dimensions, row-major. */
+  /** Positions of the tags: tags × dimensions, row-major. */
   centroids: Float32Array;
-  /** What a squared distance counts along each dimension when the nearest tag is sought. */
+  /** Weight of the squared distance along each dimension in the search for the nearest tag. */
   precisions: Float32Array;
 }
 
-/** What lies beside a map as JSON and is needed to use it; more stands there for people to read. */
+/** The fields of a map's JSON description that are needed to use it; the others are for people to read. */
 const descriptionSchema = z.object({
   sha256: z.string(),
   model: z.object({
@@ -39,17 +39,17 @@ const descriptionSchema = z.object({
 export interface Projection extends ProjectionWeights {
   /** SHA-256 of the map's file, in hexadecimal digits. */
   hash: string;
-  /** The model whose vectors it was fitted on. */
+  /** The model on whose vectors the map was fitted. */
   model: z.infer<typeof descriptionSchema>['model'];
-  /** What people call the tags. */
+  /** Names of the tags, for people. */
   tagNames: string[];
 }
 
-/** Raise it when vectors or text features come to be made otherwise: maps of another format are refused. */
+/** Raise it when vectors or text features are made differently: maps of another format are rejected. */
 const MAGIC = 'MXTFMAP1';
 const HEADER_BYTES = MAGIC.length + 4 * 4;
 
-/** The file: MAGIC, then as 32-bit integers dimensions, width, text features and tags, then the arrays. */
+/** File format: MAGIC; then dimensions, width, text features and tags as 32-bit integers; then the arrays. */
 export function encodeProjection(map: ProjectionWeights): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.write(MAGIC, 'latin1');
@@ -63,7 +63,9 @@ export function encodeProjection(map: ProjectionWeights): Buffer {
   ]);
 }
 
-/** @throws Error that says what is wrong with the bytes */
+/**
+ * @throws Error that says what is wrong with the bytes
+ */
 export function decodeProjection(bytes: Buffer): ProjectionWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new Error(
@@ -91,7 +93,7 @@ export function decodeProjection(bytes: Buffer): ProjectionWeights {
 }
 
 /**
- * Reads a map and the description beside it (`.json` instead of `.bin`).
+ * Reads a map and its description (`.json` instead of `.bin`, in the same folder).
  * @throws Error that names the file and says what is wrong: missing, damaged, or of another version
  */
 export function loadProjection(file: URL): Projection {
@@ -111,7 +113,7 @@ export function loadProjection(file: URL): Projection {
   }
 }
 
-/** y of one text. */
+/** y for one text and its sentence vector. */
 export function project(map: ProjectionWeights, vector: Float32Array, text: string): Float32Array {
   const { dimensions, width } = map;
   const features = textFeatures(text);

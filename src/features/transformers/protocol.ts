@@ -1,8 +1,8 @@
-/** How a model's files give a vector; together with the files themselves, all that a vector depends on. */
+/** How a model's files produce a vector. Vectors depend on these settings and on the files, and on nothing else. */
 export interface EncodingSettings {
-  /** Which of the model's ONNX files is run: `q8` has weights of 8 bits. */
+  /** Which of the model's ONNX files is run: `q8` has 8-bit weights. */
   dtype: 'q8' | 'fp32';
-  /** Longer texts are cut in the middle, special tokens included in the count. */
+  /** Longer texts are cut in the middle. The limit includes special tokens. */
   maxTokens: number;
 }
 
@@ -11,7 +11,7 @@ export interface ModelSettings extends EncodingSettings {
   model: string;
 }
 
-/** What is known of a model once it is loaded. */
+/** What is known about a model once it is loaded. */
 export interface ModelFacts {
   /** Numbers per vector. */
   width: number;
@@ -19,9 +19,9 @@ export interface ModelFacts {
   fingerprint: string;
 }
 
-/** What the thread is given when it starts. */
+/** Passed to the thread when it starts. */
 export interface ThreadData extends ModelSettings {
-  /** Where models of the hub are kept once fetched. */
+  /** Where models are kept once they are fetched from the hub. */
   cacheFolder: string;
 }
 
@@ -33,7 +33,7 @@ export interface NumberedText {
 /** To the thread: embed these, one after the other. */
 export type ThreadRequest = readonly NumberedText[];
 
-/** From the thread: first `ready` or `unusable`, then one answer per text, each as soon as there is one. */
+/** From the thread: first `ready` or `unusable`, then one answer per text, as soon as each is available. */
 export type ThreadReply =
   | ({ kind: 'ready' } & ModelFacts)
   | { kind: 'unusable'; reason: string }

@@ -8,9 +8,9 @@ import { WaitingTexts } from './waiting-texts.ts';
 const BATCH = 4;
 /** More than a thread can embed within any sensible budget. */
 const MAX_WAITING = 256;
-/** A thread that answers nothing for so long, though asked, is taken for lost. */
+/** A thread that has work and answers nothing for this long counts as lost. */
 const STUCK_MS = 10_000;
-/** A model of a hundred megabytes over a slow line. */
+/** Enough for a model of a hundred megabytes over a slow line. */
 const LOAD_MS = 600_000;
 const CLOSED = 'the embedding model is being closed';
 const FIRST_RESTART_MS = 1000;
@@ -18,23 +18,23 @@ const MAX_RESTART_MS = 60_000;
 
 export interface EncoderOptions extends ModelSettings {
   clock: Clock;
-  /** Where models of the hub are kept once fetched. */
+  /** Where models are kept once they are fetched from the hub. */
   cacheFolder: string;
-  /** Time that a text may take, waiting included; null for as long as it takes. */
+  /** Time limit per text, including waiting; null for no limit. */
   budgetMs: number | null;
-  /** The thread was lost and will be started again (`false`, with the reason), or works again (`true`). */
+  /** Called when the thread was lost and will be restarted (`false`, with the reason), or works again (`true`). */
   onHealth?: (healthy: boolean, reason: string) => void;
-  /** In place of the thread that is started otherwise. */
+  /** Replaces the function that starts the thread. */
   startWorker?: StartWorker;
 }
 
-/** Sentence vectors from a model in one thread of its own, which is started again when it is lost. */
+/** Sentence vectors from a model in its own thread, which is restarted when it is lost. */
 export class SentenceEncoder {
   readonly #options: EncoderOptions;
   readonly #texts: WaitingTexts;
   /** The thread that has the model loaded. */
   #thread: ModelThread | null = null;
-  /** A thread that is loading it. */
+  /** A thread that is still loading the model. */
   #loading: ModelThread | null = null;
   #facts: ModelFacts | null = null;
   #restartMs = FIRST_RESTART_MS;
@@ -48,13 +48,19 @@ export class SentenceEncoder {
     this.#texts = new WaitingTexts(options.clock, MAX_WAITING);
   }
 
-  /** Loads the model. @throws Error that says why it cannot be loaded; nothing is left running then */
+  /**
+   * Loads the model.
+   * @throws Error that says why it cannot be loaded; nothing is left running then
+   */
   async start(): Promise<ModelFacts> {
     this.#facts = await this.#load();
     return this.#facts;
   }
 
-  /** @returns `width` numbers, as a vector of length 1; rejects when there is none in time, at once while there is no thread */
+  /**
+   * @returns `width` numbers, a vector of length 1; rejects when there is none in time, at once when no thread is
+   * running
+   */
   encode(text: string): Promise<Float32Array> {
     if (!this.#thread) return Promise.reject(new Error('the embedding model is not loaded'));
     const vector = this.#texts.add(text, this.#options.budgetMs);
@@ -62,7 +68,7 @@ export class SentenceEncoder {
     return vector;
   }
 
-  /** Leaves no thread and no timer. What is still waited for fails. */
+  /** Leaves no thread and no timer running. Texts that still wait are rejected. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelRestart();
@@ -114,13 +120,13 @@ export class SentenceEncoder {
     else if (this.#thread) this.#watch(this.#thread);
   }
 
-  /** Its end is told by `onLost`. */
+  /** The end itself is reported by `onLost`. */
   #end(thread: ModelThread, reason: string): void {
     this.#ending = thread.stop(reason);
   }
 
   #lost(thread: ModelThread, reason: string): void {
-    // A thread that never had the model is the business of whoever is loading it.
+    // A thread that was lost before its model was loaded is handled by whoever awaits `#load`.
     if (thread !== this.#thread) return;
     this.#thread = null;
     this.#cancelWatch();
@@ -150,7 +156,7 @@ export class SentenceEncoder {
     }
   }
 
-  /** A thread with another model than the one that the map is for. */
+  /** Stops a thread whose model is not the one that the map is for. */
   async #discard(reason: string): Promise<void> {
     const thread = this.#thread;
     this.#thread = null;

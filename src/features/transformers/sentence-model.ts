@@ -10,7 +10,7 @@ const SESSION_OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 };
 const HUB = 'https://huggingface.co/';
 
 /**
- * A sentence-embedding model: the mean of the last layer's token vectors, brought to length 1. Inference blocks the
+ * A sentence-embedding model: the mean of the last layer's token vectors, scaled to length 1. Inference blocks the
  * thread that it runs on.
  */
 export class SentenceModel {
@@ -34,7 +34,10 @@ export class SentenceModel {
     this.facts = facts;
   }
 
-  /** Reads the model from its folder, or fetches it from the hub at its first use. @throws Error that says what is missing */
+  /**
+   * Reads the model from its folder, or fetches it from the hub on first use.
+   * @throws Error that says what is missing
+   */
   static async load({ model: name, dtype, maxTokens, cacheFolder }: ThreadData): Promise<SentenceModel> {
     const library = await loadLibrary();
     const { folder, hubName } = placeOfModel(name, cacheFolder);
@@ -88,9 +91,10 @@ async function loadLibrary(): Promise<Library> {
 function useHub(env: Library['env'], cacheFolder: string, required: readonly string[]): void {
   env.allowLocalModels = false;
   env.cacheDir = cacheFolder;
-  // The variable that Hugging Face's own tools read for a mirror.
+  // Hugging Face's own tools read this variable for a mirror.
   env.remoteHost = `${process.env.HF_ENDPOINT ?? HUB}/`.replace(/\/+$/, '/');
-  // The library takes any refusal for a file that is not there, and stumbles over it later.
+  // The library takes every failed request for a missing file and fails later. Only a 404 of an optional file may
+  // pass.
   env.fetch = async (address: string | URL | Request, init?: RequestInit) => {
     const url = String(address instanceof Request ? address.url : address);
     const refusal = (reason: string) => new Error(`${url} cannot be fetched: ${reason}`);
@@ -103,7 +107,7 @@ function useHub(env: Library['env'], cacheFolder: string, required: readonly str
   };
 }
 
-/** What is asked stands at the head or at the tail; the special tokens are the first and the last. */
+/** The question is usually at the head or at the tail; the special tokens are the first and the last. */
 function headAndTail(ids: readonly number[], longest: number): readonly number[] {
   if (ids.length <= longest) return ids;
   const head = Math.ceil(longest / 2);

@@ -8,10 +8,10 @@ import type { StartWorker } from './model-thread.ts';
 import { type Projection, project } from './projection.ts';
 import { SentenceEncoder } from './sentence-encoder.ts';
 
-/** Where models of the hub are kept once fetched, in the working folder. */
+/** Where models are kept once they are fetched from the hub; relative to the working folder. */
 export const HUB_CACHE = 'data/models';
 
-/** Where `mixllm train features` puts a map unless it is told otherwise, in the working folder. */
+/** Where `mixllm train features` writes a map by default; relative to the working folder. */
 export const DEFAULT_PROJECTION = 'data/features/transformers-map.bin';
 
 /** A hundred bytes each. */
@@ -22,19 +22,19 @@ export interface TransformersOptions {
   model: string;
   map: Projection;
   clock: Clock;
-  /** Where models of the hub are kept once fetched. */
+  /** Where models are kept once they are fetched from the hub. */
   cacheFolder: string;
-  /** Time that a text may take, waiting included; null for as long as it takes. */
+  /** Time limit per text, including waiting; null for no limit. */
   budgetMs: number | null;
-  /** The model's thread was lost (`false`, with the reason), or works again (`true`). */
+  /** Called when the model's thread was lost (`false`, with the reason), or works again (`true`). */
   onHealth: (healthy: boolean, reason: string) => void;
-  /** In place of the thread that is started otherwise. */
+  /** Replaces the function that starts the thread. */
   startWorker?: StartWorker;
 }
 
 /**
- * A sentence-embedding model behind the directions of a trained map. To be started before it is used. A text that was
- * embedded lately, or is being embedded, costs nothing.
+ * A sentence-embedding model followed by the directions of a trained map. Start it before use. A text that was
+ * embedded recently, or is being embedded, costs nothing.
  */
 export class TransformersEmbedder implements Embedder {
   readonly id: string;
@@ -43,7 +43,7 @@ export class TransformersEmbedder implements Embedder {
   readonly #map: Projection;
   readonly #tagger: Tagger;
   readonly #encoder: SentenceEncoder;
-  /** By hash of the text: prompts are not kept. */
+  /** Keyed by a hash of the text, so that no prompts are kept. */
   readonly #known = new LRUCache<string, Float32Array>({ max: CACHED_TEXTS });
   readonly #coming = new Map<string, Promise<Float32Array>>();
 
@@ -57,7 +57,10 @@ export class TransformersEmbedder implements Embedder {
     this.#encoder = new SentenceEncoder({ ...options, model, dtype, maxTokens });
   }
 
-  /** Loads the model. @throws Error when it cannot be loaded, or is not the one that the map was fitted on */
+  /**
+   * Loads the model.
+   * @throws Error when it cannot be loaded, or is not the one that the map was fitted on
+   */
   async start(): Promise<void> {
     const { width, fingerprint } = await this.#encoder.start().catch((error: Error) => {
       throw new Error(cannotLoad(this.#model, error.message));

@@ -6,8 +6,8 @@ interface Waiting extends NumberedText {
 }
 
 /**
- * Texts that wait for their vectors, first come first served: at most so many, and each for so long. One that is no
- * longer waited for is not begun.
+ * Texts that wait for their vectors, first come first served, limited in number and in time. A text that nobody waits
+ * for any longer is not begun.
  */
 export class WaitingTexts {
   readonly #clock: Clock;
@@ -16,18 +16,23 @@ export class WaitingTexts {
   readonly #running = new Map<number, Waiting>();
   #nextId = 1;
 
-  /** @param limit texts that may wait, those that are being embedded not included */
+  /**
+   * @param limit texts that may wait, not counting those that are being embedded
+   */
   constructor(clock: Clock, limit: number) {
     this.#clock = clock;
     this.#limit = limit;
   }
 
-  /** Texts that the thread is at. */
+  /** Texts that the thread is working on. */
   get running(): number {
     return this.#running.size;
   }
 
-  /** @param budgetMs null to wait for as long as it takes @returns rejects when there is no vector in time */
+  /**
+   * @param budgetMs null for no limit
+   * @returns rejects when there is no vector in time
+   */
   add(text: string, budgetMs: number | null): Promise<Float32Array> {
     if (this.#waiting.length >= this.#limit) {
       return Promise.reject(new Error(`${this.#limit} texts are already waiting for the embedding model`));
@@ -53,20 +58,20 @@ export class WaitingTexts {
     });
   }
 
-  /** The next `count` texts, which are running from now on. */
+  /** Takes the next `count` texts, which count as running from now on. */
   take(count: number): NumberedText[] {
     const taken = this.#waiting.splice(0, count);
     for (const waiting of taken) this.#running.set(waiting.id, waiting);
     return taken.map(({ id, text }) => ({ id, text }));
   }
 
-  /** Settles a running text; whoever waited too long has left already. */
+  /** Settles a running text; has no effect when its time was over before. */
   answer(id: number, outcome: Float32Array | Error): void {
     this.#running.get(id)?.settle(outcome);
     this.#running.delete(id);
   }
 
-  /** Rejects all of them. */
+  /** Rejects all texts, waiting and running. */
   abandon(reason: string): void {
     const all = [...this.#running.values(), ...this.#waiting.splice(0)];
     this.#running.clear();

@@ -4,16 +4,17 @@ import { sharedWeights } from '../../domain/ratings.ts';
 import type { RecordedOutcome, RecordedRow } from '../../recorded/recorded-row.ts';
 import { PRIOR_TOKENS_PER_BYTE } from '../../routing/arm-statistics.ts';
 
-/** The arm that a recorded model is taken for. */
+/** The arm that a recorded model stands for. */
 export interface RecordedArm {
   id: string;
   price: Pick<Price, 'input' | 'output'>;
 }
 
 /**
- * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating by itself where the line
- * has ratings, else the quality; lengths of single whole answers only, and none that was merely assumed.
- * @param context x: length d, x[0] = 1 @param armOf null for a model that is left out
+ * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating by itself when the line
+ * has ratings, otherwise the quality; lengths only of single whole answers, and none that were only estimated.
+ * @param context x: length d, x[0] = 1
+ * @param armOf null for a model that is left out
  */
 export function recordedObservations(
   row: RecordedRow,
@@ -30,7 +31,7 @@ export function recordedObservations(
       reward,
       weight,
     }));
-    // What was cut off is at least so long; how much longer takes a prediction to say.
+    // A truncated answer is at least this long; how much longer cannot be said without a prediction.
     const isWhole = (row.outcome ?? 'ok') === 'ok' && !row.cut;
     const tellsLength = isWhole && (row.choices ?? 1) === 1 && !row.estimated;
     const outputTokens = tellsLength ? outputTokensOf(outcome, arm.price, Buffer.byteLength(row.prompt ?? '')) : null;
@@ -51,8 +52,9 @@ function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { rewa
 }
 
 /**
- * As recorded, else those with which the answer costs at the arm's price what was recorded.
- * @param bytes of the prompt, which tell of input tokens that were not recorded @returns null when nothing tells
+ * The recorded output tokens; otherwise as many as make the answer cost, at the arm's price, what was recorded.
+ * @param bytes of the prompt, from which unrecorded input tokens are estimated
+ * @returns null when neither is possible
  */
 export function outputTokensOf(
   { outTokens, inTokens, cost }: RecordedOutcome,

@@ -13,9 +13,9 @@ export interface ArmTraining {
   files: readonly string[];
   featurizer: Featurizer;
   arms: readonly RecordedArm[];
-  /** Recorded name of a model -> id of the arm that it is taken for; an arm's own id needs no entry. */
+  /** Recorded name of a model -> id of the arm that it stands for; an arm's own id needs no entry. */
   names: ReadonlyMap<string, string>;
-  /** For the file to tell. */
+  /** Recorded in the file. */
   command: string;
   onProgress?(rows: number): void;
 }
@@ -23,23 +23,26 @@ export interface ArmTraining {
 export interface ArmTrainingResult {
   warmStart: WarmStart;
   sources: WarmStartSource[];
-  /** By arm: ratings and lengths learned from. */
+  /** Ratings and lengths learned from, by arm. */
   learned: { arm: string; ratings: number; answers: number }[];
-  /** Recorded models that no arm is, and names given for models that the files do not hold. */
+  /** Recorded models that match no arm, and given names of models that the files do not contain. */
   unknown: string[];
   unused: string[];
   /** Lines with neither text nor features. */
   textless: number;
-  /** Lines whose features another map made: at most structure and intercept of them count. */
+  /** Lines whose features come from another map: at most their structure and intercept count. */
   foreign: number;
-  /** Lines of decisions that a later line is of, too, as where the periods of two exports overlap: the last one counts. */
+  /** Lines superseded by a later line of the same decision, e.g. where the periods of two exports overlap. */
   repeated: number;
 }
 
-/** Some are enough to tell whose log it was. */
+/** A few are enough to recognise the log that they come from. */
 const DECISIONS_KEPT = 16;
 
-/** Fits what the arms' recorded outcomes teach, for a policy to start from. @throws Error as `readRecordedRows` */
+/**
+ * Fits what the arms' recorded outcomes teach, as a start for a policy.
+ * @throws Error as `readRecordedRows`
+ */
 export async function trainArms(training: ArmTraining): Promise<ArmTrainingResult> {
   const { featurizer, arms, names, command } = training;
   const byId = new Map(arms.map((arm) => [arm.id, arm]));
@@ -52,7 +55,7 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
     return arm;
   };
   const observations: Observation[] = [];
-  /** By decision: of a later export, its later ratings. */
+  /** By decision; a later export replaces an earlier one because it has the later ratings. */
   const ofDecisions = new Map<string, Observation[]>();
   const sources: WarmStartSource[] = [];
   let [textless, foreign, repeated, total] = [0, 0, 0, 0];
@@ -99,7 +102,7 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
   };
 }
 
-/** The features of a line from a log, else those of its text as a chat of one turn; null where it has neither. */
+/** The features of a line from a log; otherwise those of its text as a chat of one turn; null when it has neither. */
 async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Float64Array | null> {
   if (row.context) {
     const { featureMap, values } = row.context;
@@ -111,9 +114,10 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
 }
 
 /**
- * The lengths are learned before they are predicted, for their correction: in the gateway a prediction is as old as its
- * decision, but nobody predicted these.
- * @param dimensions d of the contexts @throws RangeError for observations that are not finite
+ * The sums that the observations leave in a policy. For the correction, lengths are predicted after they have been
+ * learned: in the gateway a prediction is as old as its decision, but these outcomes have none.
+ * @param dimensions d of the contexts
+ * @throws RangeError for observations that are not finite
  */
 export function sumsOf(observations: readonly Observation[], dimensions: number): PolicySums {
   const policy = new LinearPolicy(dimensions);

@@ -2,11 +2,11 @@ import type { CellProblem } from './routerbench.ts';
 
 interface ProblemCount extends CellProblem {
   count: number;
-  /** Row of the first one, from 1. */
+  /** Row of the first occurrence, counted from 1. */
   firstRow: number;
 }
 
-/** What came of a conversion: counted, so that nothing is dropped in silence. */
+/** What a conversion did. Everything dropped is counted, so that nothing is lost silently. */
 export class ConversionReport {
   /** Lines written. */
   rows = 0;
@@ -22,7 +22,7 @@ export class ConversionReport {
     if (task !== null) this.tasks.add(task);
     if (problems.length > 0) this.incomplete++;
     for (const problem of problems) {
-      // An absent cell and a wrong one are told apart: the wrong one may mean another scale.
+      // Absent and invalid cells are counted separately: an invalid one may mean another scale.
       const key = JSON.stringify([problem.model, problem.what, problem.found === null]);
       const known = this.#problems.get(key);
       if (known) known.count++;
@@ -30,7 +30,7 @@ export class ConversionReport {
     }
   }
 
-  /** One line per kind of problem, in words; empty when all was well. */
+  /** One line per kind of problem, in words; empty when there was none. */
   notes(): string[] {
     const notes = [...this.#problems.values()].map(describe);
     if (this.promptless > 0) notes.push(`${this.promptless} rows have no prompt and were left out`);

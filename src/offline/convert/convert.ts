@@ -4,8 +4,8 @@ import { convertRouterBenchRow, routerBenchLayout } from './routerbench.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**
- * RouterBench's wide table as lines of our format, one at a time.
- * @param report is filled on the way
+ * Converts RouterBench's wide table to lines of our format, one at a time.
+ * @param report filled in as rows are converted
  * @throws Error when the table lacks a column
  */
 export async function* convertRouterBench(table: WideTable, report: ConversionReport): AsyncGenerator<RecordedRow> {

@@ -5,8 +5,8 @@ import { messageOf } from '../../util/message-of.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**
- * A file of comma-separated values with a header, gzipped when its name ends in `.gz`. Every cell is text.
- * @throws Error that says what to install where the optional parser is absent; while reading, one that names the file
+ * Opens a file of comma-separated values with a header, gzipped when its name ends in `.gz`. Every cell is text.
+ * @throws Error that says what to install when the optional parser is absent; while reading, one that names the file
  */
 export async function openCsv(file: string): Promise<WideTable> {
   let columns: readonly string[] = [];
@@ -30,7 +30,7 @@ export async function openCsv(file: string): Promise<WideTable> {
 
 async function* readRecords(file: string): AsyncGenerator<string[]> {
   const parser = await csvParser();
-  // Errors of the file arrive where the records are read: `pipeline` hands them on.
+  // `pipeline` forwards the file's errors to the parser, so they surface where the records are read.
   pipeline(openFile(file), utf8, parser, () => {});
   const records: AsyncIterator<string[]> = parser[Symbol.asyncIterator]();
   try {
@@ -47,8 +47,8 @@ async function* readRecords(file: string): AsyncGenerator<string[]> {
 }
 
 /**
- * The parser alone would put U+FFFD in the place of what it cannot read, in names and prompts alike. UTF-16 with a byte
- * order mark it reads itself.
+ * Rejects invalid UTF-8, for which the parser alone would substitute U+FFFD, in names and prompts alike. The parser
+ * itself reads UTF-16 with a byte order mark.
  */
 async function* utf8(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const decoder = new TextDecoder('utf-8', { fatal: true });

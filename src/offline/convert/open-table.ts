@@ -6,8 +6,8 @@ import { openParquet } from './parquet-table.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**
- * Opens a table by what is in the file, whatever it is called.
- * @throws Error that says what to do for a file that is no table of a kind that can be read
+ * Opens a table by the contents of the file, mostly regardless of its name.
+ * @throws Error that says what to do with a file that is not a readable table
  */
 export async function openTable(file: string): Promise<WideTable> {
   const start = await firstBytes(file);
@@ -34,12 +34,12 @@ async function firstBytes(file: string): Promise<Buffer> {
   }
 }
 
-/** Since protocol 2 a pickle starts with 0x80 and the number of its protocol. */
+/** Since protocol 2 a pickle starts with 0x80 and its protocol number. */
 function isPickle(file: string, start: Buffer): boolean {
   return /\.(pkl|pickle)(\.\w+)?$/i.test(file) || (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5);
 }
 
-/** The answers are left out of the Parquet file: nothing here reads them, and they are most of its size. */
+/** The suggested command leaves out the answers: nothing here reads them, and they are most of the file's size. */
 function explainPickle(file: string): string {
   const target = `${file.replace(/\.(pkl|pickle)(\.\w+)?$/i, '')}.parquet`;
   const python = [

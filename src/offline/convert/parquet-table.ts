@@ -3,7 +3,7 @@ import type { Compressors } from 'hyparquet';
 import { messageOf } from '../../util/message-of.ts';
 import type { WideTable } from './wide-table.ts';
 
-/** What Node can unpack; the library itself does Snappy, which most files use. */
+/** Codecs that Node can decompress; the library itself handles Snappy, which most files use. */
 const COMPRESSORS: Compressors = {
   GZIP: (input) => gunzipSync(input),
   BROTLI: (input) => brotliDecompressSync(input),
@@ -11,9 +11,8 @@ const COMPRESSORS: Compressors = {
 };
 
 /**
- * A Parquet file. Reads the wanted columns alone, one row group after the other: what a file holds in one group must
- * fit into memory.
- * @throws Error that says what to install where the optional reader is absent, else one that names the file
+ * Opens a Parquet file. Reads only the wanted columns, one row group at a time: each row group must fit into memory.
+ * @throws Error that says what to install when the optional reader is absent, otherwise one that names the file
  */
 export async function openParquet(file: string): Promise<WideTable> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetRead, parquetSchema } = await parquetReader();

@@ -7,7 +7,7 @@ const TASK = 'eval_name';
 const COST = '|total_cost';
 const ANSWER = '|model_response';
 
-/** Where the parts of a row stand. */
+/** Where to find the parts of a row. */
 export interface RouterBenchLayout {
   /** Names of the models, in the order of the table. */
   models: string[];
@@ -15,18 +15,18 @@ export interface RouterBenchLayout {
   columns: string[];
 }
 
-/** A cell that is no score, or no cost. */
+/** A cell that is not a valid score or cost. */
 export interface CellProblem {
   model: string;
   what: 'score' | 'cost';
-  /** What stands there; null where nothing does. */
+  /** The cell's text; null when it is empty. */
   found: string | null;
 }
 
 /**
- * Finds the columns of RouterBench's wide table (Hu et al. 2024, arXiv 2403.12031): `sample_id`, `prompt`, `eval_name`,
- * and per model its score under its own name, `<model>|model_response` and `<model>|total_cost`. A table without answers
- * is as good; other columns are passed over.
+ * Finds the columns of RouterBench's wide table (Hu et al. 2024, arXiv 2403.12031): `sample_id`, `prompt`,
+ * `eval_name`, and per model its score under its own name, `<model>|model_response` and `<model>|total_cost`. The
+ * answers are not needed; other columns are ignored.
  * @throws Error that says what is missing
  */
 export function routerBenchLayout(columns: readonly string[]): RouterBenchLayout {
@@ -45,9 +45,9 @@ function explain(columns: readonly string[]): string {
 }
 
 /**
- * One row of the table as a line of our format. RouterBench counts no tokens and takes no times, so those are absent.
- * A model without a usable score or cost stays in the row, with null in its place: readers take the models from the first
- * row, and count rows that lack something.
+ * Converts one row of the table to a line of our format. RouterBench has no token counts or times, so those are
+ * absent. A model without a usable score or cost stays in the row, with null in its place: readers take the models
+ * from the first row, and count rows that lack something.
  * @param cells in the order of `layout.columns`
  * @returns null when there is no prompt
  */
@@ -75,7 +75,7 @@ export function convertRouterBenchRow(
   return { row, problems };
 }
 
-/** Prompts are lists of messages, mostly of one; CSV files and pickles hold the list as Python writes it. */
+/** Prompts are lists of messages, mostly with one entry; CSV files and pickles hold the list as Python writes it. */
 function promptOf(cell: unknown): string | null {
   if (Array.isArray(cell)) return textOf(cell.join('\n'));
   const text = textOf(cell);
@@ -88,7 +88,7 @@ function textOf(cell: unknown): string | null {
   return String(cell);
 }
 
-/** What pandas and others write where nothing is. */
+/** What pandas and other tools write for a missing value. */
 const ABSENT = /^\s*(nan|none|null|<na>|n\/a|na)?\s*$/i;
 
 function isAbsent(cell: unknown): boolean {

@@ -1,9 +1,9 @@
-/** A table in a file, read a row at a time. */
+/** A table in a file, read one row at a time. */
 export interface WideTable {
-  /** Names of all columns, in their order. */
+  /** Names of all columns, in order. */
   columns: readonly string[];
-  /** How many rows there are, or null where only reading them all would tell. */
+  /** Number of rows, or null when it is unknown before all rows have been read. */
   rowCount: number | null;
-  /** Reads the rows from the first: of each the cells of the given columns, in the order given. */
+  /** Reads all rows from the first one. Each has the cells of the given columns, in the given order. */
   rows(columns: readonly string[]): AsyncIterable<readonly unknown[]>;
 }

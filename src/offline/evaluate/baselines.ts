@@ -20,7 +20,7 @@ function outlookOf(means: readonly Means[]): Outlook {
   return { quality: matrixOf(means.map(({ quality }) => quality)), cost: matrixOf(means.map(({ cost }) => cost)) };
 }
 
-/** What can be had without looking at the queries: mixes of two models by lot. */
+/** What can be had without looking at the queries: random mixes of two models. */
 const staticMix: Predictor = {
   name: 'static-mix',
   title: 'mix of two models by lot',
@@ -31,7 +31,7 @@ const staticMix: Predictor = {
   },
 };
 
-/** What knowing each query's benchmark would bring. Tasks that no training row has get the means of all. */
+/** What knowing each query's benchmark would bring. Tasks without a training row get the overall means. */
 const taskLabel: Predictor = {
   name: 'task-label',
   title: 'true task label',
@@ -43,7 +43,7 @@ const taskLabel: Predictor = {
   },
 };
 
-/** The mean of the training rows whose contexts are nearest by the cosine. */
+/** The mean of the training rows with the nearest contexts, by cosine similarity. */
 const nearestNeighbours: Predictor = {
   name: 'knn',
   title: `${NEIGHBOURS} nearest neighbours`,
@@ -68,7 +68,7 @@ function unit(context: Float64Array): Float64Array {
   return features.map((value) => value / length);
 }
 
-/** Knows every answer. */
+/** Knows every outcome. */
 const oracle: Predictor = {
   name: 'oracle',
   title: 'oracle (knows every answer)',
@@ -77,8 +77,9 @@ const oracle: Predictor = {
 };
 
 /**
- * The same predictions, dealt out to the queries at random: each model gets as many queries as before, so what is left
- * of the lead is not worth its cost. Cost-matched, since each query's costs go with its predictions.
+ * The same predictions, assigned to the queries at random. Each model gets as many queries as before, so a lead that
+ * is left does not come from choosing per query. Cost-matched, because each query's predicted costs move with its
+ * predicted qualities.
  */
 export function shuffledControl(of: Predictor): Predictor {
   return {

@@ -4,14 +4,17 @@ import type { EvaluationJob, EvaluationResult } from './worker.ts';
 export interface EvaluationOptions {
   files: readonly string[];
   seeds: number;
-  /** Share of the rows that are trained on, 0..1. */
+  /** Share of the rows used for training, 0..1. */
   share: number;
   names: readonly string[];
   threads: number;
   onDone(done: number, of: number): void;
 }
 
-/** Judges predictors on recorded outcomes by random splits, seeds 0, 1, … @returns per file one result per seed */
+/**
+ * Judges predictors on recorded outcomes by random splits with seeds 0, 1, …
+ * @returns per file one result per seed
+ */
 export async function evaluateFiles(options: EvaluationOptions): Promise<EvaluationResult[][]> {
   const { files, seeds, share, names, threads, onDone } = options;
   const jobs = files.flatMap((file) => Array.from({ length: seeds }, (_, seed) => ({ file, seed, share, names })));

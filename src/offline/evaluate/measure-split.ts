@@ -16,25 +16,32 @@ import {
 } from './trade-off.ts';
 import { type TwoModelFigures, twoModelFigures } from './two-models.ts';
 
-/** What one way of choosing reached on one split. Shares of the best single model's cost and quality. */
+/** What one way of choosing achieved on one split, as shares of the best single model's cost and quality. */
 export interface Measurement {
-  /** Quality at 24.18 % of the cost; null where the cheapest choice costs more. */
+  /** Quality at 24.18 % of the cost; null when even the cheapest choice costs more. */
   qualityAtCost: number | null;
-  /** Cost for 97.25 % of the quality; null where it is never reached. */
+  /** Cost for 97.25 % of the quality; null when that is never reached. */
   costForQuality: number | null;
-  /** Average improvement in quality, over budgets from the cheapest to the best single model's cost; null of a point. */
+  /**
+   * Average improvement in quality over budgets from the cheapest to the best single model's cost; null for a point.
+   */
   aiq: number | null;
-  /** Quality at each of `CURVE_COSTS`, null where nothing is that cheap; of a single point, the point itself. */
+  /**
+   * Quality at each of `CURVE_COSTS`, null where nothing is that cheap; empty for a single point, which has `point`.
+   */
   curve: (number | null)[];
   point: Point | null;
-  /** Only where there are two models. */
+  /** Null unless there are two models. */
   twoModels: TwoModelFigures | null;
 }
 
 /** Budgets at which curves are drawn: 0.1 % to 100 % in equal steps of the logarithm. */
 export const CURVE_COSTS = Array.from({ length: 61 }, (_, i) => 10 ** (-3 + i / 20));
 
-/** NumPy's permutation of the seed, its first part to train on. @param share of the training rows, 0..1 */
+/**
+ * Splits NumPy's permutation for the seed; its first part is for training.
+ * @param share of the rows used for training, 0..1
+ */
 export function splitOf(data: OnlineData, seed: number, share: number): Split {
   const rows = data.queries.map(
     ({ task, quality, cost }, i): EvaluationRow => ({ context: data.contexts[i], task, quality, cost }),
@@ -57,7 +64,9 @@ export function splitOf(data: OnlineData, seed: number, share: number): Split {
   };
 }
 
-/** @param names of predictors and points; the others are not computed */
+/**
+ * @param names of predictors and points; the others are not computed
+ */
 export function measureSplit(split: Split, names: readonly string[]): Record<string, Measurement> {
   const truth = truthOf(split.test);
   const trainQuality = columnMeans(truthOf(split.train).quality);

@@ -1,13 +1,13 @@
 import type { Random } from '../../util/random.ts';
 import type { Outlook } from './trade-off.ts';
 
-/** A query with what every model made of it. */
+/** A query with the outcome of every model. */
 export interface EvaluationRow {
   /** x: length d, x[0] = 1. */
   context: Float64Array;
-  /** The benchmark it comes from. */
+  /** The benchmark that it comes from. */
   task: string;
-  /** Per model, 0..1 and USD. */
+  /** Per model: 0..1, and USD. */
   quality: readonly number[];
   cost: readonly number[];
 }
@@ -20,13 +20,15 @@ export interface Split {
   random: Random;
 }
 
-/** Learns from the training rows, and says what it expects on the test rows: test rows × models. */
+/** Learns from the training rows and predicts the test rows: test rows × models. */
 export interface Predictor {
-  /** In reports and after `--predictors`. */
+  /** Its name in reports and for `--predictors`. */
   name: string;
-  /** For people. */
+  /** Its name for people. */
   title: string;
-  /** It looks at the test rows' outcomes, tasks, or order: something to compare with, nothing to deploy. */
+  /**
+   * It uses the test rows' outcomes, tasks or order, or is otherwise only a comparison and not something to deploy.
+   */
   isBaseline: boolean;
   predict(split: Split): Outlook;
 }

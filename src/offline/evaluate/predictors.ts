@@ -3,7 +3,7 @@ import type { Predictor } from './predictor.ts';
 import { COUPLED, MIXLLM } from './production.ts';
 import { rankTwoPredictor, ridgePredictor } from './ridge.ts';
 
-/** All that can be evaluated, the product's own default first. */
+/** Everything that can be evaluated, the product's own default first. */
 export const PREDICTORS: readonly Predictor[] = [
   MIXLLM,
   COUPLED,
@@ -13,7 +13,7 @@ export const PREDICTORS: readonly Predictor[] = [
   shuffledControl(MIXLLM),
 ];
 
-/** Names of single points beside the predictors' curves. */
+/** Names of the single points that are reported next to the predictors' curves. */
 export const POINTS = ['best-single', 'cheapest', 'random'] as const;
 export type PointName = (typeof POINTS)[number];
 

@@ -8,11 +8,11 @@ import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { matrixOf, type Outlook } from './trade-off.ts';
 
 /**
- * The gateway's own policy class, taught the training rows as a warm start teaches it, with the price of a model set so
- * that its mean answer costs what it did. What it predicts is what the gateway would score.
+ * The gateway's own policy class, taught the training rows as a warm start would teach it. Each model's price is set
+ * so that its mean answer costs what it did. The predictions are what the gateway would score.
  */
 function productionPredictor(name: string, title: string, options?: LinearPolicyOptions): Predictor {
-  // The shuffled control asks for the same predictions.
+  // Cached because the shuffled control asks for the same predictions.
   const known = new WeakMap<Split, Outlook>();
   return {
     name,
@@ -67,7 +67,8 @@ class TaughtPolicy {
 
 /**
  * A warm start: every model's quality and length on every row, solved once.
- * @param prices per model, USD per million tokens of output @param assess what the policy says of every model, in order
+ * @param prices per model, USD per million output tokens
+ * @param assess the policy's assessments of every model, in order
  */
 export function teachRows(
   policy: LinearPolicy,
@@ -84,7 +85,7 @@ export function teachRows(
     ),
     ...lengths(() => null).filter((observation) => observation !== null),
   ]);
-  // What exp() of the mean logarithm falls short of is read off the rows themselves.
+  // The bias that exp() of the mean logarithm leaves is estimated on the same rows.
   const fitted = new Map(rows.map((row) => [row, assess(row.context)]));
   policy.learnCorrections(
     lengths((row, k) => fitted.get(row)?.[k].modelOutputTokens ?? null).filter((observation) => observation !== null),
@@ -102,7 +103,9 @@ function lengthOf(
   return outputTokens > 0 ? { kind: 'length', arm, context, outputTokens, predictedTokens, weight: 1 } : null;
 }
 
-/** The variances of BANDIT.md, every arm taking the shared slopes whole: what the level loadings are compared with. */
+/**
+ * The shared variance of BANDIT.md, with every arm taking the shared slopes in full: the control for level loadings.
+ */
 const WHOLE_LOADINGS: readonly CoupledModelOptions[] = QUALITY_MODELS.map((model) => ({
   ...model,
   sharedVariance: { intercept: 0.01, slope: 5e-4 },

@@ -2,7 +2,10 @@ import { mean, standardDeviation } from '../../util/statistics.ts';
 import { CURVE_COSTS, type Measurement } from './measure-split.ts';
 import type { EvaluationResult } from './worker.ts';
 
-/** Over the seeds that reached the figure; `reached` is their share of all. Null where none did. */
+/**
+ * Mean and standard deviation over the seeds that reached the figure, and `reached`, their share of all. Null when
+ * none did.
+ */
 export interface Figure {
   mean: number | null;
   sd: number | null;
@@ -14,7 +17,7 @@ export interface ResultReport {
   quality_at_24_18: Figure;
   cost_for_97_25: Figure;
   aiq: Figure;
-  /** RouteLLM's figures, where there are two models. */
+  /** RouteLLM's figures, when there are two models. */
   apgr?: Figure;
   cpt50?: Figure;
   cpt80?: Figure;
@@ -29,7 +32,9 @@ export interface DatasetReport {
   results: ResultReport[];
 }
 
-/** @param results one per seed, at least one */
+/**
+ * @param results one per seed, at least one
+ */
 export function datasetReport(name: string, results: readonly EvaluationResult[]): DatasetReport {
   const names = Object.keys(results[0].measurements);
   return {
@@ -57,14 +62,18 @@ function resultReport(name: string, results: readonly EvaluationResult[]): Resul
   };
 }
 
-/** @param values one per seed, null where it did not reach the figure */
+/**
+ * @param values one per seed, null where the seed did not reach the figure
+ */
 export function figureOf(values: readonly (number | null)[]): Figure {
   const reached = values.filter((value) => value !== null);
   if (reached.length === 0) return { mean: null, sd: null, reached: 0 };
   return { mean: mean(reached), sd: standardDeviation(reached), reached: reached.length / values.length };
 }
 
-/** The mean curve of a predictor over the seeds, where every seed has a point; one point for a single model. */
+/**
+ * A predictor's mean curve over the seeds, at costs where every seed has a point; a single point for a single model.
+ */
 export function meanCurve(name: string, results: readonly EvaluationResult[]): { cost: number; quality: number }[] {
   const measurements = results.map((result) => result.measurements[name]);
   const points = measurements.flatMap(({ point }) => point ?? []);

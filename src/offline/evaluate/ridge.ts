@@ -4,17 +4,21 @@ import { type Matrix, matrixOf, type Outlook } from './trade-off.ts';
 
 /** Penalty of the ridge regression of log costs, as in the reference. */
 const COST_PENALTY = 30;
-/** USD whose logarithm stands for a free answer's. */
+/** A free answer counts as this many USD, because its cost has no logarithm. */
 const MIN_COST = 1e-9;
 
-/** Ridge regression with a free intercept, several targets at once. */
+/** Ridge regression with an unpenalised intercept, for several targets at once. */
 export class Ridge {
   readonly #centre: Float64Array;
   readonly #means: number[];
   /** dimensions × targets */
   readonly coefficients: Dense;
 
-  /** @param contexts n × d @param targets n × targets @param penalty α of α ‖β‖² */
+  /**
+   * @param contexts n × d
+   * @param targets n × targets
+   * @param penalty α of α ‖β‖²
+   */
   constructor(contexts: readonly Float64Array[], targets: readonly (readonly number[])[], penalty: number) {
     this.#centre = Float64Array.from(contexts[0], (_, k) => contexts.reduce((s, x) => s + x[k], 0) / contexts.length);
     this.#means = targets[0].map((_, k) => targets.reduce((s, y) => s + y[k], 0) / targets.length);
@@ -62,7 +66,7 @@ function ridgeCosts({ models, train, test }: Split): Matrix {
 }
 
 /**
- * Ridge regression whose slopes, as a matrix of dimensions × models, are projected onto their two leading singular
+ * Ridge regression whose slopes, a matrix of dimensions × models, are projected onto their two leading singular
  * directions: what models have in common is mostly how hard they find a query.
  */
 export const rankTwoPredictor: Predictor = {
@@ -76,7 +80,7 @@ export const rankTwoPredictor: Predictor = {
   },
 };
 
-/** B ← B V Vᵀ, V the leading right singular vectors: those of the widest BᵀB. */
+/** B ← B V Vᵀ, with V the leading right singular vectors: the eigenvectors of BᵀB with the largest eigenvalues. */
 function keepLeadingDirections(slopes: Dense, rank: number): void {
   const rest = slopes.clone();
   const kept = Dense.zeros(slopes.rows, slopes.columns);

@@ -1,4 +1,4 @@
-/** One way of choosing, as shares of what always the best single model costs and scores. */
+/** One way of choosing, as shares of the cost and quality of always using the best single model. */
 export interface Point {
   cost: number;
   quality: number;
@@ -11,7 +11,7 @@ export interface Matrix {
   values: Float64Array;
 }
 
-/** What a predictor expects of every model on every query; or what they really scored and cost. */
+/** What a predictor expects of every model on every query, or what the models really scored and cost. */
 export interface Outlook {
   /** 0..1, not clipped */
   quality: Matrix;
@@ -19,15 +19,16 @@ export interface Outlook {
   cost: Matrix;
 }
 
-/** The budget and the quality that MixLLM reports of itself (arXiv 2502.18482), as shares of its best model's. */
+/** The budget and the quality that MixLLM reports (arXiv 2502.18482), as shares of its best model's. */
 export const PAPER = { cost: 0.2418, quality: 0.9725 };
 
-/** Prices of money, in quality per USD: none, then 200 from 0.1 to 10⁶ in equal steps of the logarithm. */
+/** Prices of money, in quality per USD: 0, then 200 from 0.1 to 10⁶ in equal steps of the logarithm. */
 const PRICES_OF_MONEY = [0, ...Array.from({ length: 200 }, (_, i) => 10 ** (-1 + (7 * i) / 199))];
 
 /**
- * The trade-off as the price of money ν is swept: every query goes to the model of the best q̂ − ν ĉ, the first among
- * equals. The protocol of the reference (and of RouterBench, arXiv 2403.12031). @param best column of the best single model
+ * The trade-off as the price of money ν is swept: every query goes to the model with the best q̂ − ν ĉ, the first on
+ * ties. The protocol of the reference (and of RouterBench, arXiv 2403.12031).
+ * @param best column of the best single model
  */
 export function sweep(predicted: Outlook, truth: Outlook, best: number): Point[] {
   const { rows, width } = truth.quality;
@@ -56,7 +57,9 @@ function bestOf({ quality, cost }: Outlook, start: number, width: number, nu: nu
   return best;
 }
 
-/** Best quality within a mean cost; two points may be mixed by lot. Null where even the cheapest point costs more. */
+/**
+ * Best quality within a mean cost; two points may be mixed at random. Null when even the cheapest point costs more.
+ */
 export function qualityAtCost(points: readonly Point[], budget: number): number | null {
   const affordable = points.filter(({ cost }) => cost <= budget);
   if (affordable.length === 0) return null;
@@ -71,7 +74,7 @@ export function qualityAtCost(points: readonly Point[], budget: number): number 
   return best;
 }
 
-/** Least mean cost for a quality; two points may be mixed by lot. Null where no point reaches it. */
+/** Lowest mean cost for a quality; two points may be mixed at random. Null when no point reaches it. */
 export function costForQuality(points: readonly Point[], wanted: number): number | null {
   const good = points.filter(({ quality }) => quality >= wanted);
   if (good.length === 0) return null;
@@ -89,8 +92,9 @@ export function costForQuality(points: readonly Point[], wanted: number): number
 const AIQ_STEPS = 200;
 
 /**
- * Average improvement in quality (RouterBench, arXiv 2403.12031): the mean of the best quality over all budgets from
- * `from` to `to`, each taken once. 0 stands where a budget buys nothing. @returns a share of the best model's quality
+ * Average improvement in quality (RouterBench, arXiv 2403.12031): the mean of the best quality over budgets spread
+ * evenly from `from` to `to`. A budget that buys nothing counts as 0.
+ * @returns a share of the best model's quality
  */
 export function averageQuality(points: readonly Point[], from: number, to: number): number {
   let sum = 0;

@@ -3,15 +3,15 @@ import { columnMean } from './trade-off.ts';
 
 /** RouteLLM's figures for one strong and one weak model (arXiv 2406.18665). */
 export interface TwoModelFigures {
-  /** Mean share of the gap in quality that is recovered, over all shares of calls to the strong model. */
+  /** Mean recovered share of the quality gap, over all shares of calls to the strong model. */
   apgr: number;
-  /** Least share of calls to the strong model that recovers 50 % and 80 % of the gap; null where none does. */
+  /** Smallest share of calls to the strong model that recovers 50 % and 80 % of the gap; null when none does. */
   cpt50: number | null;
   cpt80: number | null;
 }
 
 /**
- * Queries go to the strong model in the order in which it is predicted to be better, so many of them at a time.
+ * Queries are moved to the strong model one at a time, those with the largest predicted lead first.
  * @returns null unless there are two models of different quality
  */
 export function twoModelFigures(predicted: Outlook, truth: Outlook): TwoModelFigures | null {
@@ -25,7 +25,7 @@ export function twoModelFigures(predicted: Outlook, truth: Outlook): TwoModelFig
   const order = [...Array(rows).keys()].sort(
     (a, b) => gap(predicted.quality.values, b) - gap(predicted.quality.values, a) || a - b,
   );
-  // Divided at the end: a sum of shares of 1 / whole may stay just below the 80 % that it stands for.
+  // Divided at the end: a sum of shares of 1 / whole may stay just below the 80 % that it represents.
   const gained = [0];
   for (const row of order) gained.push((gained.at(-1) as number) + gap(values, row));
   const recovered = gained.map((gain) => gain / whole);

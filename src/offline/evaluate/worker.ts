@@ -8,7 +8,7 @@ import { type Measurement, measureSplit, splitOf } from './measure-split.ts';
 export interface EvaluationJob {
   file: string;
   seed: number;
-  /** Share of the rows that are trained on, 0..1. */
+  /** Share of the rows used for training, 0..1. */
   share: number;
   names: readonly string[];
 }
@@ -19,7 +19,7 @@ export interface EvaluationResult {
   measurements: Record<string, Measurement>;
 }
 
-/** The file at hand, so that its contexts are made once. */
+/** The current file, kept so that its contexts are computed once. */
 let data: { file: string; content: OnlineData } | null = null;
 
 parentPort?.on('message', async ({ file, seed, share, names }: EvaluationJob) => {

@@ -51,7 +51,7 @@ export function composeDirections(stages: DirectionStages): ComposedDirections {
 }
 
 /**
- * Rounds W to whole steps, so many per dimension that its largest weight just fits.
+ * Rounds W to multiples of one step per dimension, chosen so that the dimension's largest weight just fits.
  * @param bits 8 or 16
  */
 export function quantise(
@@ -78,7 +78,7 @@ export function quantise(
   };
 }
 
-/** Where the tags lie among the embeddings, and the reciprocal variance within tags along each dimension. */
+/** Centroids of the tags among the embeddings, and the reciprocal variance within tags along each dimension. */
 export function placeTags(
   embeddings: TallMatrix,
   dimensions: number,

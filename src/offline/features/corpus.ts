@@ -4,24 +4,25 @@ import { embeddedPart } from '../../features/query.ts';
 import { readJsonLines } from '../../util/json-lines.ts';
 
 export interface CorpusFile {
-  /** Name without its folder. */
+  /** File name without its folder. */
   name: string;
-  /** Rows taken from it. */
+  /** Number of rows taken from it. */
   rows: number;
 }
 
 export interface Corpus {
   files: CorpusFile[];
-  /** What of each prompt is embedded. */
+  /** The part of each prompt that is embedded. */
   texts: string[];
 }
 
 const rowSchema = z.object({ prompt: z.string(), question: z.string().nullish() });
 
 /**
- * Reads prompts from files of JSON lines `{prompt, question?}`; the question, free of repeated examples, is preferred.
- * @param rowsPerFile take so many rows from the beginning of each file
- * @throws Error that names the file, and the line and field where one is wrong
+ * Reads prompts from files of JSON lines `{prompt, question?}`, preferring the question, which has no repeated
+ * examples.
+ * @param rowsPerFile how many rows to take from the beginning of each file
+ * @throws Error that names the file and, for a bad row, its line and field
  */
 export async function readCorpus(paths: readonly string[], rowsPerFile = Number.POSITIVE_INFINITY): Promise<Corpus> {
   const corpus: Corpus = { files: [], texts: [] };

@@ -1,16 +1,19 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 
-/** Tall dense matrices here are row-major `Float64Array`s of rows × width numbers. */
+/** A tall dense matrix: a row-major `Float64Array` of rows × width numbers. */
 export type TallMatrix = Float64Array;
 
 export interface Eigenpairs {
-  /** Descending. */
+  /** In descending order. */
   values: Float64Array;
   /** Column k of the width × width matrix belongs to values[k]. Its entry of largest magnitude is positive. */
   vectors: Float64Array;
 }
 
-/** Eigenvectors of a symmetric matrix. @param matrix size × size, row-major */
+/**
+ * Eigenvalues and eigenvectors of a symmetric matrix.
+ * @param matrix size × size, row-major
+ */
 export function symmetricEigen(matrix: Float64Array, size: number): Eigenpairs {
   const rows = Matrix.from1DArray(size, size, matrix);
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(rows, { assumeSymmetric: true });
@@ -26,14 +29,17 @@ export function symmetricEigen(matrix: Float64Array, size: number): Eigenpairs {
   return { values: Float64Array.from(order, (i) => realEigenvalues[i]), vectors };
 }
 
-/** An eigenvector is only given up to its sign; this settles it. */
+/** An eigenvector is defined only up to its sign; this fixes it. */
 function signOfLargest(column: readonly number[]): number {
   let largest = 0;
   for (const value of column) if (Math.abs(value) > Math.abs(largest)) largest = value;
   return largest < 0 ? -1 : 1;
 }
 
-/** MᵀM. @returns width × width */
+/**
+ * MᵀM.
+ * @returns width × width
+ */
 export function gram(matrix: TallMatrix, width: number): Float64Array {
   const product = new Float64Array(width * width);
   for (let start = 0; start < matrix.length; start += width) {
@@ -46,7 +52,11 @@ export function gram(matrix: TallMatrix, width: number): Float64Array {
   return product;
 }
 
-/** M · right. @param right width × size @returns rows × size */
+/**
+ * M · right.
+ * @param right width × size
+ * @returns rows × size
+ */
 export function times(matrix: TallMatrix, width: number, right: Float64Array, size: number): TallMatrix {
   const rows = matrix.length / width;
   const product = new Float64Array(rows * size);
@@ -72,7 +82,7 @@ export interface Standardisation {
   sd: Float64Array;
 }
 
-/** Mean and standard deviation (that of the sample itself, n and not n − 1) of each column. */
+/** Mean and standard deviation (dividing by n, not n − 1) of each column. */
 export function columnStatistics(matrix: TallMatrix, width: number): Standardisation {
   const rows = matrix.length / width;
   const mean = new Float64Array(width);

@@ -2,24 +2,24 @@ import { z } from 'zod';
 import type { CorpusFile } from './corpus.ts';
 import { type Source, sourceOf } from './sources.ts';
 
-/** A tag as the description of a map has it. */
+/** A tag in the description of a map. */
 export interface DescribedTag {
   name: string;
-  /** Training prompts that bear it. */
+  /** Number of training prompts with this tag. */
   prompts: number;
-  /** The word n-grams that tell most about it. */
+  /** The word n-grams that say most about it. */
   ngrams: string[];
 }
 
-/** What stands in the JSON file beside a map: where it comes from, and what its tags are called. */
+/** Contents of a map's JSON file: where the map comes from, and the names of its tags. */
 export interface MapDescription {
   /** Of the map's file. */
   sha256: string;
   command: string;
-  /** ISO 8601; when the map was made. */
+  /** When the map was made; ISO 8601. */
   date: string;
   seed: number;
-  /** Prompts that it was trained on. */
+  /** Number of prompts that it was trained on. */
   prompts: number;
   corpus: (CorpusFile & { source: Source | null })[];
   tags: DescribedTag[];
@@ -29,12 +29,12 @@ export function describeCorpus(files: readonly CorpusFile[]): MapDescription['co
   return files.map((file) => ({ ...file, source: sourceOf(file.name) }));
 }
 
-/** This share of a tag's n-grams in common makes it the same tag as before. */
+/** A new tag is the same as an earlier one when they share at least this part of their n-grams. */
 const SAME = 0.5;
 
 /**
- * Names for new tags. Each takes over the name of the known tag that it shares most n-grams with, so that a person's
- * names outlive a training run; a tag unlike all of those is called by its n-grams until somebody finds a better name.
+ * Names for new tags. Each takes the name of the known tag with which it shares most n-grams, so that names given by
+ * people survive a training run. A tag unlike all of them is named by its n-grams until somebody finds a better name.
  * @param known tags of an earlier map, each used at most once
  */
 export function nameTags(
@@ -60,7 +60,10 @@ function overlap(a: readonly string[], b: readonly string[]): number {
 
 const knownTagsSchema = z.object({ tags: z.array(z.object({ name: z.string(), ngrams: z.array(z.string()) })) });
 
-/** The tags of a description. @throws Error when the text is no description of a map */
+/**
+ * The tags in a description.
+ * @throws Error when the text is not the description of a map
+ */
 export function parseKnownTags(text: string): Pick<DescribedTag, 'name' | 'ngrams'>[] {
   return knownTagsSchema.parse(JSON.parse(text)).tags;
 }

@@ -2,12 +2,12 @@ import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { gram, leadingColumns, symmetricEigen, type TallMatrix } from './dense.ts';
 
 /**
- * Linear discriminant directions: those along which the classes' means spread most against the spread within classes.
- * The generalised eigenproblem S_b v = λ S_w v on covariances shrunk towards a multiple of the identity, as
- * scikit-learn's LinearDiscriminantAnalysis solves it with `solver="eigen"`.
+ * Linear discriminant directions: those along which the class means spread most relative to the spread within
+ * classes. Solves the generalised eigenproblem S_b v = λ S_w v on covariances shrunk towards a multiple of the
+ * identity, as scikit-learn's LinearDiscriminantAnalysis does with `solver="eigen"`.
  * @param shrinkage 0 (none) to 1
- * @returns width × directions, row-major; along each the variance within classes is 1
- * @throws Error when the variance within classes vanishes in some direction and nothing is shrunk
+ * @returns width × directions, row-major; the variance within classes is 1 along each direction
+ * @throws Error when the variance within classes vanishes in some direction and there is no shrinkage
  */
 export function discriminantDirections(
   points: TallMatrix,
@@ -21,7 +21,7 @@ export function discriminantDirections(
   const within = shrink(covariance(points, width, labels), width, shrinkage);
   const cholesky = new CholeskyDecomposition(Matrix.from1DArray(width, width, within));
   if (!cholesky.isPositiveDefinite()) throw new Error('The classes have no spread in some direction: use shrinkage.');
-  // With S_w = L Lᵀ the problem is the ordinary one of L⁻¹ S_b L⁻ᵀ.
+  // With S_w = L Lᵀ this is the ordinary eigenproblem of L⁻¹ S_b L⁻ᵀ.
   const inverse = inverseOfLower(cholesky.lowerTriangularMatrix);
   const between = Matrix.from1DArray(
     width,
@@ -34,7 +34,7 @@ export function discriminantDirections(
   return leadingColumns(Float64Array.from(rotated.to1DArray()), width, directions);
 }
 
-/** Covariance around the means of the rows' classes. */
+/** Covariance around the mean of each row's class. */
 function covariance(points: TallMatrix, width: number, labels: Int32Array): Float64Array {
   const rows = points.length / width;
   const classes = labels.reduce((a, b) => Math.max(a, b), 0) + 1;

@@ -13,7 +13,7 @@ export interface Clustering {
 export interface KMeansOptions {
   restarts?: number;
   maxIterations?: number;
-  /** Stops when the centroids' squared moves sum to less than this share of the mean column variance. */
+  /** Iteration stops when the centroids' squared moves sum to less than this share of the mean column variance. */
   tolerance?: number;
   onIteration?: (restart: number, iteration: number) => void;
 }
@@ -66,7 +66,7 @@ function assign(points: TallMatrix, width: number, centroids: Float64Array): Ass
   let inertia = 0;
   for (let row = 0; row < rows; row++) {
     multiplyRow(points, row * width, width, centroids, products);
-    // |x − c|² = |x|² − 2 (x·c − |c|² / 2): the nearest centroid has the largest bracket.
+    // x − c|² = |x|² − 2 (x·c − |c|² / 2): the nearest centroid maximises the bracket.
     let largest = Number.NEGATIVE_INFINITY;
     for (let cluster = 0; cluster < clusters; cluster++) {
       const affinity = products[cluster] - halfNorms[cluster];
@@ -81,7 +81,7 @@ function assign(points: TallMatrix, width: number, centroids: Float64Array): Ass
   return { labels, distances, inertia };
 }
 
-/** products[c] = x · centroid c, four centroids at a time: k-means spends its time here. */
+/** products[c] = x · centroid c, four centroids at a time: k-means spends most of its time here. */
 function multiplyRow(
   points: TallMatrix,
   at: number,
@@ -120,7 +120,7 @@ function dot(a: Float64Array, aStart: number, b: Float64Array, bStart: number, w
   return sum;
 }
 
-/** Means of the clusters; one that lost all its rows starts anew at the row farthest from its own centroid. */
+/** Means of the clusters. A cluster that lost all its rows restarts at the row farthest from its own centroid. */
 function means(points: TallMatrix, width: number, { labels, distances }: Assignment, clusters: number): Float64Array {
   const centroids = new Float64Array(clusters * width);
   const sizes = new Uint32Array(clusters);
@@ -141,7 +141,10 @@ function means(points: TallMatrix, width: number, { labels, distances }: Assignm
   return centroids;
 }
 
-/** k-means++ (Arthur, Vassilvitskii, 2007): of a few rows drawn far from all centroids, the one that helps most. */
+/**
+ * Greedy k-means++ (Arthur, Vassilvitskii, 2007): draws a few rows far from all centroids and keeps the most useful
+ * one.
+ */
 function startingCentroids(points: TallMatrix, width: number, clusters: number, random: Random): Float64Array {
   const rows = points.length / width;
   const trials = 2 + Math.floor(Math.log(clusters));
@@ -163,7 +166,7 @@ function startingCentroids(points: TallMatrix, width: number, clusters: number, 
   return centroids;
 }
 
-/** Squared distances from the nearest centroid once the row `from` is one too. */
+/** Squared distances from the nearest centroid after the row `from` has become one. */
 function distancesFrom(points: TallMatrix, width: number, from: number, distances: Float64Array): Float64Array {
   return distances.map((distance, row) => {
     return Math.min(distance, squaredDistance(points, row * width, points, from * width, width));

@@ -16,14 +16,14 @@ import { truncatedSvd } from './truncated-svd.ts';
 
 export interface PipelineOptions {
   seed: number;
-  /** Dimensions of the latent semantic space in which tags are sought. */
+  /** Dimensions of the latent semantic space in which tags are found. */
   latent: number;
   /** Dimensions of a lexical embedding: the leading ones of that space. */
   kept: number;
   tags: number;
-  /** Dimensions of the embedding by a sentence-embedding model, fewer than tags. */
+  /** Dimensions of the embedding from a sentence-embedding model; fewer than tags. */
   directions: number;
-  /** 0..1; see discriminantDirections. */
+  /** 0..1; see `discriminantDirections`. */
   shrinkage: number;
   onProgress(stage: string, share: number): void;
 }
@@ -38,7 +38,9 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   onProgress: () => {},
 };
 
-/** The last stages, from base vectors to embeddings: standardised, with the text features beside them, onto directions. */
+/**
+ * The last stages, from base vectors to embeddings: standardise, append the text features, project onto directions.
+ */
 export interface DirectionStages {
   /** Numbers per base vector. */
   latent: number;
@@ -57,14 +59,14 @@ export interface DirectionFit {
   embeddings: TallMatrix;
 }
 
-/** The stages of the lexical map as they were fitted, one after the other; all but the first and the last are linear. */
+/** The fitted stages of the lexical map, in order; all but the first and the last are linear. */
 export interface Stages {
   idf: Float64Array;
   latent: number;
   /** NGRAM_BUCKETS × latent: the right singular vectors, by descending singular value. */
   components: Float64Array;
   latentScale: Standardisation;
-  /** So many leading latent dimensions, brought to EMBEDDING_LENGTH, are the embedding. */
+  /** The embedding is this many leading latent dimensions, scaled to EMBEDDING_LENGTH. */
   kept: number;
 }
 
@@ -76,7 +78,10 @@ export interface Fit {
   embeddings: TallMatrix;
 }
 
-/** Fits the lexical map. @throws Error when there are too few texts for the dimensions wanted */
+/**
+ * Fits the lexical map.
+ * @throws Error when there are too few texts for the wanted dimensions
+ */
 export function fitPipeline(texts: readonly string[], options: PipelineOptions): Fit {
   const { seed, latent, kept, onProgress } = options;
   requireEnough(texts, options);
@@ -96,8 +101,9 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
 }
 
 /**
- * Repeated texts count once: they span no more dimensions, and directions of rounding errors would be scaled up to those.
- * @throws Error when there are too few texts for the dimensions wanted
+ * Checks the number of distinct texts. Repeated texts count once: they span no further dimensions, and directions
+ * that are mere rounding error would be scaled up in their place.
+ * @throws Error when there are too few texts for the wanted dimensions
  */
 export function requireEnough(texts: readonly string[], wanted: Pick<PipelineOptions, 'tags' | 'latent'>): void {
   const distinct = new Set(texts).size;
@@ -107,13 +113,13 @@ export function requireEnough(texts: readonly string[], wanted: Pick<PipelineOpt
   throw new Error(`${distinct} ${prompts} are too few: ${least} are needed at least.`);
 }
 
-/** So many different texts are needed at least. */
+/** The minimum number of distinct texts. */
 export function leastTexts({ tags, latent }: Pick<PipelineOptions, 'tags' | 'latent'>): number {
   return 2 * Math.max(tags, latent);
 }
 
 /**
- * Finds tags among base vectors, and the directions that tell them apart.
+ * Finds tags among base vectors, and the directions that separate them.
  * @param base texts × latent, row-major; standardised in place
  */
 export function fitDirections(
@@ -136,7 +142,11 @@ export function fitDirections(
   return { stages: { latent, latentScale, discriminants, directions, outputScale }, labels, embeddings };
 }
 
-/** Clusters of the points, as the tag of each. @param points texts × width, row-major */
+/**
+ * Clusters the points.
+ * @param points texts × width, row-major
+ * @returns the tag of each text
+ */
 function findTags(
   points: TallMatrix,
   width: number,
@@ -144,12 +154,15 @@ function findTags(
   { tags, onProgress }: Pick<PipelineOptions, 'tags' | 'onProgress'>,
 ): Int32Array {
   return kMeans(points, width, tags, random, {
-    // How many iterations it will take is unknown; a hundred per start are usual.
+    // The number of iterations is unknown; about a hundred per start are usual.
     onIteration: (restart, iteration) => onProgress('finding tags', Math.min(0.99, (restart + iteration / 100) / 2)),
   }).labels;
 }
 
-/** The lexical map's stages applied one by one, to texts with n-grams. @returns texts × kept, row-major */
+/**
+ * Applies the lexical map's stages one by one, to texts with n-grams.
+ * @returns texts × kept, row-major
+ */
 export function applyStages(
   { idf, latent, components, latentScale, kept }: Stages,
   texts: readonly string[],
@@ -160,7 +173,7 @@ export function applyStages(
   return toEmbeddingLength(leadingColumns(scores, latent, kept), kept);
 }
 
-/** Brings each row to EMBEDDING_LENGTH, in place. */
+/** Scales each row to EMBEDDING_LENGTH, in place. */
 export function toEmbeddingLength(matrix: TallMatrix, width: number): TallMatrix {
   for (let start = 0; start < matrix.length; start += width) {
     const row = matrix.subarray(start, start + width);
@@ -170,7 +183,10 @@ export function toEmbeddingLength(matrix: TallMatrix, width: number): TallMatrix
   return matrix;
 }
 
-/** @param base texts × latent, row-major; standardised in place @returns texts × directions, row-major */
+/**
+ * @param base texts × latent, row-major; standardised in place
+ * @returns texts × directions, row-major
+ */
 export function applyDirections(stages: DirectionStages, base: TallMatrix, texts: readonly string[]): TallMatrix {
   const full = appendTextFeatures(standardise(base, stages.latentScale), stages.latent, texts);
   const width = stages.latent + TEXT_DIMENSIONS;

@@ -4,7 +4,7 @@ export interface Source {
   licence: string;
 }
 
-/** Where the public corpora come from, by file name without its endings. */
+/** Where the public corpora come from, by file name without its extensions. */
 const SOURCES: Readonly<Record<string, Source>> = {
   routerbench_rdc: { repository: 'shuhao02/RouterDC @ 0e63989c', licence: 'none stated' },
   zeroeval: { repository: 'WildEval/ZeroEval @ 8c1485ed', licence: 'Apache-2.0' },
@@ -15,7 +15,10 @@ const SOURCES: Readonly<Record<string, Source>> = {
   routerdc_7b: { repository: 'shuhao02/RouterDC @ 0e63989c', licence: 'none stated' },
 };
 
-/** @param file name of a corpus file @returns null for a file of one's own */
+/**
+ * @param file name of a corpus file
+ * @returns null for a file that is not a known public corpus
+ */
 export function sourceOf(file: string): Source | null {
   return SOURCES[file.replace(/\.jsonl(\.gz)?$/, '')] ?? null;
 }

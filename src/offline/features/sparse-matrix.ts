@@ -11,11 +11,14 @@ export interface SparseMatrix {
   values: Float64Array;
 }
 
-/** texts -> texts × NGRAM_BUCKETS with the entries 1 + ln(count). @param onRow called with the rows done so far */
+/**
+ * texts -> texts × NGRAM_BUCKETS with the entries 1 + ln(count).
+ * @param onRow called with the rows done so far
+ */
 export function logCounts(texts: readonly string[], onRow: (rows: number) => void = () => {}): SparseMatrix {
   const counter = new NgramCounter();
   const offsets = new Uint32Array(texts.length + 1);
-  // Counting twice is cheap, and spares growing arrays of ten million entries.
+  // Counting twice is cheap, and avoids growing arrays of ten million entries.
   texts.forEach((text, row) => {
     counter.count(text);
     offsets[row + 1] = offsets[row] + counter.size;
@@ -34,8 +37,9 @@ export function logCounts(texts: readonly string[], onRow: (rows: number) => voi
 }
 
 /**
- * Smoothed inverse document frequency, ln((1 + n) / (1 + documents with the column)) + 1, as scikit-learn's
- * TfidfTransformer has it. @returns one number of at least 1 per column
+ * Smoothed inverse document frequency, ln((1 + n) / (1 + documents with the column)) + 1, as in scikit-learn's
+ * TfidfTransformer.
+ * @returns one number of at least 1 per column
  */
 export function inverseDocumentFrequency({ rows, width, columns }: SparseMatrix): Float64Array {
   const documents = new Uint32Array(width);
@@ -43,7 +47,7 @@ export function inverseDocumentFrequency({ rows, width, columns }: SparseMatrix)
   return Float64Array.from(documents, (df) => Math.log((1 + rows) / (1 + df)) + 1);
 }
 
-/** Multiplies each column by its weight, then brings each row to length 1; in place. Empty rows stay empty. */
+/** Multiplies each column by its weight, then scales each row to length 1; in place. Empty rows stay empty. */
 export function weightAndNormalise({ rows, offsets, columns, values }: SparseMatrix, weights: Float64Array): void {
   for (let row = 0; row < rows; row++) {
     let squares = 0;
@@ -57,8 +61,8 @@ export function weightAndNormalise({ rows, offsets, columns, values }: SparseMat
 }
 
 /**
- * out = A[row, :] · dense, for one row. Four entries at a time: `out` is then read and written a quarter as often, which
- * doubles the speed.
+ * out = A[row, :] · dense, for one row. Four entries at a time, so that `out` is read and written a quarter as often,
+ * which doubles the speed.
  * @param dense width × out.length, row-major
  */
 function rowTimesDense(matrix: SparseMatrix, row: number, dense: Float64Array, out: Float64Array): void {
@@ -111,7 +115,11 @@ function addOuter(matrix: SparseMatrix, row: number, vector: Float64Array, produ
   }
 }
 
-/** A · dense. @param dense width × size, row-major @returns rows × size, row-major */
+/**
+ * A · dense.
+ * @param dense width × size, row-major
+ * @returns rows × size, row-major
+ */
 export function timesDense(matrix: SparseMatrix, dense: Float64Array, size: number): Float64Array {
   const product = new Float64Array(matrix.rows * size);
   for (let row = 0; row < matrix.rows; row++) {
@@ -120,7 +128,10 @@ export function timesDense(matrix: SparseMatrix, dense: Float64Array, size: numb
   return product;
 }
 
-/** Aᵀ · (A · dense), row by row, so that A · dense is never held. @param dense width × size, row-major */
+/**
+ * Aᵀ · (A · dense), row by row, so that A · dense is never held in memory.
+ * @param dense width × size, row-major
+ */
 export function gramTimesDense(matrix: SparseMatrix, dense: Float64Array, size: number): Float64Array {
   const product = new Float64Array(matrix.width * size);
   const projected = new Float64Array(size);

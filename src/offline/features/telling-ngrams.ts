@@ -1,14 +1,16 @@
 const WORD = /[\p{L}\p{N}_]{2,}/gu;
 
-/** A word n-gram in fewer texts than this is named for no tag: it could be the trace of a single prompt. */
+/** A word n-gram in fewer texts than this describes no tag: it could come from a single prompt. */
 const FEWEST_TEXTS = 20;
 
-/** Letters of the longest n-gram that is named; Chinese runs on without blanks, and a sentence is no n-gram. */
+/**
+ * Longest n-gram that is named, in characters: Chinese is written without blanks, and a whole sentence is no n-gram.
+ */
 const MAX_CHARACTERS = 24;
 
 /**
- * The word 1–2-grams that tell most about each tag: those with the largest share(in the tag) · ln(share in the tag /
- * share anywhere), the share of texts that hold them.
+ * The word 1–2-grams that say most about each tag: those with the largest share(in the tag) · ln(share in the tag /
+ * share anywhere), where a share is that of the texts that contain the n-gram.
  * @returns per tag at most `count` n-grams, the most telling first
  */
 export function tellingNgrams(texts: readonly string[], labels: Int32Array, tags: number, count: number): string[][] {

@@ -7,13 +7,13 @@ import { fitDirections, PIPELINE_DEFAULTS, requireEnough } from './pipeline.ts';
 import { describeTags, type TrainingRequest } from './train.ts';
 
 export interface ProjectionRequest extends Omit<TrainingRequest, 'sizes'> {
-  /** The model's vector of a text; rejects when there is none. */
+  /** The model's vector for a text; rejects when there is none. */
   encode(text: string): Promise<Float32Array>;
   /** Numbers per vector. */
   width: number;
-  /** For the description; the map can only be used with this very model. */
+  /** For the description; the map can only be used with exactly this model. */
   model: Projection['model'];
-  /** Other sizes than the defaults. */
+  /** Sizes that differ from the defaults. */
   sizes?: { tags?: number; directions?: number };
 }
 
@@ -23,10 +23,13 @@ export interface TrainedProjection {
   description: MapDescription & { model: Projection['model'] };
 }
 
-/** Texts that are given to the model at a time: so many that it never waits. */
+/** Texts that are given to the model at once: enough that it never waits. */
 const AHEAD = 16;
 
-/** Fits the directions of tags on a model's sentence vectors. @throws Error when there are too few prompts */
+/**
+ * Fits the directions that separate the tags, on a model's sentence vectors.
+ * @throws Error when there are too few prompts
+ */
 export async function trainProjection(request: ProjectionRequest): Promise<TrainedProjection> {
   const { corpus, seed, knownTags, command, date, onProgress, width, model, sizes } = request;
   const { texts } = corpus;
@@ -60,7 +63,9 @@ export async function trainProjection(request: ProjectionRequest): Promise<Train
   };
 }
 
-/** @returns texts × width, row-major */
+/**
+ * @returns texts × width, row-major
+ */
 async function encodeAll({ corpus, width, encode, onProgress }: ProjectionRequest): Promise<Float64Array> {
   const { texts } = corpus;
   const vectors = new Float64Array(texts.length * width);

@@ -14,14 +14,14 @@ const NGRAMS_PER_TAG = 12;
 export interface TrainingRequest {
   corpus: Corpus;
   seed: number;
-  /** Tags of an earlier map, whose names are taken over. */
+  /** Tags of an earlier map, whose names are reused. */
   knownTags: readonly Pick<DescribedTag, 'name' | 'ngrams'>[];
-  /** For the description; no part of the map. */
+  /** For the description; not part of the map. */
   command: string;
-  /** For the description; no part of the map. */
+  /** For the description; not part of the map. */
   date: Date;
   onProgress(stage: string, share: number): void;
-  /** Other sizes than the defaults. */
+  /** Sizes that differ from the defaults. */
   sizes?: Partial<Pick<PipelineOptions, 'latent' | 'kept' | 'tags'>>;
 }
 
@@ -31,7 +31,10 @@ export interface TrainedMap {
   description: MapDescription;
 }
 
-/** Fits a feature map to the prompts of a corpus. @throws Error when there are too few prompts */
+/**
+ * Fits a feature map to the prompts of a corpus.
+ * @throws Error when there are too few prompts
+ */
 export function trainLexicalMap(request: TrainingRequest): TrainedMap {
   const { corpus, seed, knownTags, command, date, onProgress, sizes } = request;
   const options = { ...PIPELINE_DEFAULTS, ...sizes, seed, onProgress };
@@ -54,7 +57,7 @@ export function trainLexicalMap(request: TrainingRequest): TrainedMap {
   };
 }
 
-/** What stands of each tag in the description of a map. */
+/** The tags as they appear in a map's description. */
 export function describeTags(
   texts: readonly string[],
   labels: Int32Array,

@@ -4,14 +4,14 @@ import { gramTimesDense, type SparseMatrix, timesDense } from './sparse-matrix.t
 
 export interface TruncatedSvd {
   rank: number;
-  /** Descending. */
+  /** In descending order. */
   singularValues: Float64Array;
   /** Right singular vectors as columns: width × rank, row-major. A · components are the scores of the rows. */
   components: Float64Array;
 }
 
 export interface SvdOptions {
-  /** Columns carried along beyond the rank; they speed the convergence of the last ones wanted. */
+  /** Extra columns beyond the rank; they speed up the convergence of the last wanted ones. */
   oversampling?: number;
   powerIterations?: number;
   onIteration?: (done: number, of: number) => void;
@@ -43,7 +43,7 @@ export function truncatedSvd(
   };
 }
 
-/** An orthonormal basis of the columns' span, by way of MᵀM; columns beyond the rank come out as zero. */
+/** An orthonormal basis of the columns' span, computed from MᵀM; columns beyond the rank become zero. */
 function orthonormalBasis(matrix: Float64Array, size: number): Float64Array {
   const { values, vectors } = symmetricEigen(gram(matrix, size), size);
   const smallest = values[0] * 1e-13;

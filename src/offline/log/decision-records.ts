@@ -2,30 +2,30 @@ import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent, StoredEven
 import { activeRatings } from '../../domain/ratings.ts';
 import type { EventReader } from '../../store/event-store.ts';
 
-/** All that the log holds of one decision. */
+/** Everything that the log holds about one decision. */
 export interface DecisionRecord {
   decided: DecidedEvent;
-  /** Null while the request runs, or when the gateway ended before it did. */
+  /** Null while the request runs, or when the gateway ended first. */
   completed: CompletedEvent | null;
-  /** Of each source the rating that counts. */
+  /** For each source, the rating that counts. */
   ratings: RatedEvent[];
 }
 
 /** When decisions were made, in milliseconds since the Unix epoch. */
 export interface Period {
-  /** This moment included. */
+  /** Inclusive. */
   since?: number;
-  /** This moment excluded. */
+  /** Exclusive. */
   until?: number;
 }
 
 const BATCH = 1000;
 
 /**
- * The decisions of a period with all that came of them, whenever it came; in the order in which they were completed, at
- * the end those that were not. What is logged after the reading has begun is left alone. Ratings come late, so they
- * are read first, in a pass of their own: only they and the requests under way are held in memory.
- * @param onBatch is told after each 1,000 events how much of the reading is done, 0..1
+ * The decisions of a period with everything that followed, whenever it came, in order of completion; uncompleted ones
+ * come last. Events logged after the reading has begun are ignored. Ratings come late, so they are read first, in a
+ * separate pass: only they and the open requests are held in memory.
+ * @param onBatch called after each 1,000 events with the share of the reading that is done, 0..1
  */
 export async function* readDecisions(
   log: EventReader,
@@ -57,7 +57,10 @@ export async function* readDecisions(
   for (const decided of pending.values()) yield recordOf(decided, null);
 }
 
-/** Events up to the number `last`, in their order. @param onBatch as in `readDecisions` */
+/**
+ * Events up to the number `last`, in order.
+ * @param onBatch as in `readDecisions`
+ */
 export async function* readEvents(
   log: EventReader,
   last: number,

@@ -7,8 +7,8 @@ import { mean } from '../../util/statistics.ts';
 import type { DecisionRecord } from './decision-records.ts';
 
 /**
- * A decision as a line of recorded outcomes, with one model: the one that answered. The log keeps no prompts, so the
- * features stand in the line instead. Comments of ratings stay behind: people write all sorts of things into them.
+ * A decision as a line of recorded outcomes with one model: the one that answered. The log keeps no prompts, so the
+ * line has the features instead. Comments of ratings are not exported: people write all sorts of things into them.
  * @returns null when no model answered
  */
 export function exportRow({ decided, completed, ratings }: DecisionRecord): RecordedRow | null {
@@ -32,7 +32,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     context: { featureMap: context.featureMap, values: Array.from(context.values) },
     weight: decision.weight,
     chosenBy: decision.chosenBy,
-    // Where another model stood in, its own propensity does not say how probable its answer was.
+    // After a fallback, the answering model's own propensity does not say how probable its answer was.
     propensity: completed.arm === decision.arm ? decision.propensity : null,
     outcome: completed.outcome,
     ...(choices > 1 && { choices }),
@@ -42,7 +42,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
   };
 }
 
-/** With what the learner makes of it, where that is not the score as it stands. */
+/** Adds what the learner makes of the rating when that is not the plain score. */
 function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<RecordedRow['ratings']>[number] {
   const { source, score, time, reliability = null, volunteered = null } = rating;
   const { reward, weight } = weighedRating(score, reliability);
@@ -58,12 +58,12 @@ function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<Re
   };
 }
 
-/** What behaviour hints at is no rating. */
+/** Leaves out implicit ratings: a hint from behaviour is not a rating. */
 function given(ratings: readonly RatedEvent[]): RatedEvent[] {
   return ratings.filter((rating) => !isImplicit(rating));
 }
 
-/** 0..1, or null where nobody rated. */
+/** 0..1, or null without a rating. */
 export function meanScore(ratings: readonly RatedEvent[]): number | null {
   const scores = given(ratings).map(({ score }) => score);
   return scores.length === 0 ? null : mean(scores);

@@ -2,14 +2,14 @@ import type { CompletedEvent } from '../../domain/events.ts';
 import type { DecisionRecord } from './decision-records.ts';
 import { meanScore } from './export-row.ts';
 
-/** What one model did in a period. Means are null where there is nothing to take the mean of. */
+/** What one model did in a period. A mean is null when there are no values. */
 export interface ModelSummary {
   model: string;
   answers: number;
   /** Of all answers, 0..1. */
   share: number;
   rated: number;
-  /** Of the rated answers, 0..1. */
+  /** Over the rated answers, 0..1. */
   mean_rating: number | null;
   cost_usd: number;
   mean_cost_usd: number | null;
@@ -21,22 +21,22 @@ export interface ModelSummary {
 
 export interface LogSummary {
   decisions: number;
-  /** Decisions that some model answered, if not to the end. */
+  /** Decisions that some model answered, even if not to the end. */
   answered: number;
   /** Answers with a rating that counts. */
   rated: number;
-  /** Of all decisions: beside what the models' answers cost also calls that the client left before an answer. */
+  /** Cost over all decisions: of the answers, and also of calls that the client left before an answer. */
   cost_usd: number;
   /** Times of the first and the last decision, ISO 8601; null when there is none. */
   first: string | null;
   last: string | null;
-  /** Decisions by the id of the feature map that they were made on. */
+  /** Decisions by the id of the feature map that they used. */
   feature_maps: Record<string, number>;
-  /** Most answers first. */
+  /** Ordered by number of answers, most first. */
   models: ModelSummary[];
 }
 
-/** Sums up decisions, one at a time. */
+/** Summarises decisions, one at a time. */
 export class LogSummarizer {
   #decisions = 0;
   #first = Number.POSITIVE_INFINITY;
@@ -111,7 +111,7 @@ class ModelSums {
   }
 }
 
-/** Of the values that are known. */
+/** Mean of the known values. */
 class Mean {
   count = 0;
   sum = 0;

@@ -12,9 +12,9 @@ const INTERVAL = 1.96;
 const UTILITY_LABEL = "↑ utility per 100 queries, % of the best single model's quality";
 
 /**
- * Draws utility, or what the label says, over queries answered as an SVG document, each curve with the 95 % interval of
- * its mean.
- * @throws Error that says what to install where the optional drawing library is absent
+ * Draws utility, or what the label says, over queries answered as an SVG document; each curve has the 95 % interval
+ * of its mean.
+ * @throws Error that says what to install when the optional drawing library is absent
  */
 export async function drawLearningCurve(
   title: string,

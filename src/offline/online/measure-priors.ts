@@ -9,7 +9,7 @@ import { sumsOf } from '../arms/train-arms.ts';
 import { PURPOSE, type Stream, utility } from './stream.ts';
 import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
 
-/** What is known of the models before the first query. */
+/** What is known about the models before the first query. */
 export const PRIOR_WAYS = {
   flat: 'the same for all (0.85)',
   price: 'by list price (no `prior`)',
@@ -23,23 +23,23 @@ export const PRIOR_WAYS = {
 } as const;
 export type PriorWay = keyof typeof PRIOR_WAYS;
 
-/** Queries that are answered and scored; those after them are what warm starts are recorded on. */
+/** Queries that are answered and scored. Warm starts are recorded on the queries after them. */
 const SCORED = 500;
 const RECORDED = { warm50: 50, warm300: 300 };
-/** Without drift alarms: the recorded qualities do not drift. */
+/** Without drift alarms, because the recorded qualities do not drift. */
 const LEARNER: StreamLearnerOptions = { kind: 'production', driftAlarms: false, guard: null };
 const SLOPE_SHARES = { tiers: 0, slopes25: 0.25, slopes50: 0.5, slopes100: 1 };
 
-/** What the tiers are known by. */
+/** What is known about tiers. */
 export interface TierKnowledge {
-  /** Of each model. */
+  /** By model. */
   tiers: Readonly<Record<string, Tier>>;
-  /** As learned, length d, the first 0. */
+  /** As learned: length d, the first 0. */
   slopes: ReadonlyMap<Tier, Float64Array>;
 }
 
 /**
- * Mean utility in percent over the first 500 queries of the stream, from a learner that starts so.
+ * Mean utility in percent over the first 500 queries of the stream, for a learner that starts with this prior.
  * @throws Error for a model without a tier, or a stream that is too short
  */
 export function measurePrior(stream: Stream, way: PriorWay, known: TierKnowledge): number {
@@ -58,7 +58,7 @@ export function measurePrior(stream: Stream, way: PriorWay, known: TierKnowledge
   );
 }
 
-/** The stream's learner begins with priors by price. */
+/** Sets the priors. For `price` there is nothing to do: the stream's learner starts with priors by list price. */
 function prepare(policy: LinearPolicy, stream: Stream, way: PriorWay, { tiers, slopes }: TierKnowledge): void {
   const arms = stream.models.map((id, i): Pick<Arm, 'id' | 'price' | 'prior'> => {
     const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: stream.prices[i].output };
@@ -86,7 +86,7 @@ function scaled(slopes: TierKnowledge['slopes'], share: number): Map<Tier, Float
   return new Map([...slopes].map(([tier, values]) => [tier, values.map((value) => share * value)]));
 }
 
-/** All models' outcomes on so many queries that are not scored. */
+/** All models' outcomes on the first `count` queries that are not scored. */
 function recordedObservations(stream: Stream, count: number): Observation[] {
   return stream.queries.slice(SCORED, SCORED + count).flatMap(({ context, quality, cost }) =>
     stream.models.flatMap((arm, i): Observation[] => {

@@ -14,17 +14,17 @@ import type { Stream } from './stream.ts';
 export const WAYS = ['cold', 'warm50', 'full', 'flat', 'best_single', 'random'] as const;
 export type Way = (typeof WAYS)[number];
 
-/** What one random order of a data set gave. */
+/** Results on one random order of a data set. */
 export interface SeedMeasurement {
   /** Mean utility in percent. */
   u: Record<Way, number>;
   /** Mean utility of each successive hundred queries. */
   curves: Record<Way, number[]>;
-  /** Per scenario its figures by name. */
+  /** Each scenario's figures by name. */
   scenarios: Partial<Record<ScenarioName, Record<string, number>>>;
 }
 
-/** Queries of one point of a learning curve. */
+/** Queries per point of a learning curve. */
 export const BLOCK = 100;
 
 const LEARNERS: Record<Exclude<Way, 'best_single' | 'random'>, StreamSettings> = {
@@ -35,7 +35,7 @@ const LEARNERS: Record<Exclude<Way, 'best_single' | 'random'>, StreamSettings> =
 };
 
 /**
- * Runs every learner and the asked scenarios on one stream. Equal streams give equal figures.
+ * Runs every learner and the requested scenarios on one stream. Equal streams give equal figures.
  * @throws Error for a stream that is too short for one of them
  */
 export function measureSeed(stream: Stream, scenarios: readonly ScenarioName[]): SeedMeasurement {
@@ -54,7 +54,7 @@ export function measureSeed(stream: Stream, scenarios: readonly ScenarioName[]):
 }
 
 function blocks(values: readonly number[]): number[] {
-  // What is left over at the end is too little for a point of its own, unless it is all there is.
+  // A remainder at the end is too small for a point of its own, unless it is all there is.
   const count = Math.max(1, Math.floor(values.length / BLOCK));
   return Array.from({ length: count }, (_, i) => mean(values.slice(i * BLOCK, (i + 1) * BLOCK)));
 }

@@ -3,8 +3,11 @@ import type { SeedMeasurement } from './measure-seed.ts';
 import type { Job } from './worker.ts';
 
 /**
- * Runs the jobs on so many threads, in order. @param threads 1 or more @param onDone called after each job
- * @returns one measurement per job @throws Error of the first job that failed
+ * Runs the jobs on worker threads, in order.
+ * @param threads 1 or more
+ * @param onDone called after each job
+ * @returns one measurement per job
+ * @throws Error of the first job that failed
  */
 export function runJobs(
   jobs: readonly Job[],

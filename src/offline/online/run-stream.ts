@@ -9,39 +9,39 @@ import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/ra
 import { PURPOSE, type Stream, type StreamQuery, utility } from './stream.ts';
 import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
 
-/** How ratings come back. */
+/** How ratings arrive. */
 export interface Ratings {
   /** Requests between an answer and its rating. */
   delay: number;
   /** Share of the answers that are rated. */
   share: number;
-  /** Which: by lot, or those that the gateway's rule would ask about. */
+  /** Which answers: random ones, or those that the gateway's rule would ask about. */
   asked: 'lot' | 'rule';
   /** `grades`: the recorded quality; `thumbs`: up with that probability. */
   kind: 'grades' | 'thumbs';
-  /** Share of the thumbs that say the opposite. */
+  /** Share of the thumbs that are inverted. */
   flipped: number;
-  /** How the learner takes the raters to err; null: they are taken at their word. */
+  /** Error rates that the learner assumes of the raters; null: ratings are taken at face value. */
   reliability: Reliability | null;
 }
 
-/** A model that is not there from the start. */
+/** A model that is missing at the start. */
 export interface Newcomer {
   model: number;
-  /** Position of the query that it comes with. */
+  /** Position of the query at which it is added. */
   from: number;
-  /** Whether it is launched as in production, or just added. */
+  /** Whether it is launched as in production, or only added. */
   launched: boolean;
 }
 
 export interface StreamSettings extends StreamLearnerOptions {
-  /** So many queries at the start are answered and graded by all models, and not scored. */
+  /** Number of queries at the start that all models answer and are graded on; they are not scored. */
   labelled: number;
   /** Every model's outcome is seen on every query. */
   seesAll: boolean;
   ratings: Ratings;
   newcomer: Newcomer | null;
-  /** USD that a request may cost on average; null: each query has its own price of money. */
+  /** Target for the mean USD per request; null: each query has its own price of money. */
   budgetUsd: number | null;
 }
 
@@ -56,10 +56,12 @@ export const PLAIN: StreamSettings = {
   budgetUsd: null,
 };
 
-/** A warm start: so many queries at the start are answered and graded by all models. */
+/** A warm start: this many queries at the start are answered by all models and graded. */
 export const LABELLED = 50;
 
-/** @throws Error that says how many the stream has */
+/**
+ * @throws Error that says how many queries the stream has
+ */
 export function requireQueries({ queries }: Stream, least: number): void {
   if (queries.length < least) {
     throw new Error(`The stream, 80 % of the file, has ${queries.length} queries, and ${least} are needed at least.`);
@@ -67,7 +69,7 @@ export function requireQueries({ queries }: Stream, least: number): void {
 }
 
 export interface StreamResult {
-  /** Position of the model that answered each scored query, and the utility that it brought in percent. */
+  /** Position of the model that answered each scored query, and the utility of its answer in percent. */
   models: number[];
   utilities: number[];
   /** The model of each drift alarm. */
@@ -76,10 +78,10 @@ export interface StreamResult {
   policy: LinearPolicy;
 }
 
-/** The weight that a budget starts from: a price of money of 0.1. */
+/** The weight from which a budget starts: a price of money of 0.1. */
 const FIRST_WEIGHT = weightOfNu(0.1);
 
-/** Sends a stream through a learner, by the protocol of the settings. */
+/** Runs a stream through a learner, by the protocol of the settings. */
 export function runStream(stream: Stream, settings: StreamSettings): StreamResult {
   const randomFor = (purpose: number) => seededRandom(derivedSeed(stream.seed, purpose));
   const learner = new StreamLearner(settings, stream, randomFor(PURPOSE.choices));
@@ -108,7 +110,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     result.models.push(model);
     result.utilities.push(utility(stream, query, model));
     if (budgetUsd !== null) {
-      // One after the other, a step by the prediction and its correction are one step.
+      // Requests do not overlap here, so a step by the predicted cost plus its correction would equal this one step.
       const request = { targetUsd: budgetUsd, weight: weightOfNu(nu), predictedUsd: null };
       ledger.spent(String(position), 0, query.cost[model], request);
     }
@@ -119,7 +121,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
   return result;
 }
 
-/** Always the same model, and the expectation of any at random. */
+/** Utility per query: always the best single model, and below the expectation of a random model. */
 export function alwaysBest(stream: Stream): number[] {
   return stream.queries.map((query) => utility(stream, query, stream.reference));
 }
@@ -131,7 +133,7 @@ export function anyAtRandom(stream: Stream): number[] {
   });
 }
 
-/** The decision as the gateway explains it. */
+/** The decision in the form in which the gateway explains it. */
 function explained({ assessments, chosen }: PolicyDecision, nu: number, policy: LinearPolicy): DecidedArms {
   return {
     arm: assessments[chosen].arm,
@@ -140,7 +142,7 @@ function explained({ assessments, chosen }: PolicyDecision, nu: number, policy: 
   };
 }
 
-/** The people who rate: late, seldom, coarsely or wrongly, as the settings say. */
+/** Simulated raters: late, infrequent, coarse or wrong, as the settings say. */
 class Rater {
   readonly #ratings: Ratings;
   readonly #learner: StreamLearner;
@@ -161,7 +163,7 @@ class Rater {
     this.#waiting.push({ due: position + 1 + delay, query, model, reward: this.#reward(query.quality[model]) });
   }
 
-  /** Hands on what is due before the query at this position. */
+  /** Delivers the ratings that are due before the query at this position. */
   deliver(position: number): void {
     for (let next = this.#waiting[0]; next && next.due <= position; next = this.#waiting[0]) {
       this.#waiting.shift();

@@ -4,16 +4,16 @@ import { mean } from '../../util/statistics.ts';
 import { LABELLED, PLAIN, type Ratings, requireQueries, runStream, type StreamSettings } from './run-stream.ts';
 import { type Stream, utility } from './stream.ts';
 
-/** Something that production does to a learner, and how it is judged. */
+/** Something that happens to a learner in production, and how it is judged. */
 export interface Scenario {
   title: string;
-  /** The figure that stands for the scenario. */
+  /** The figure that represents the scenario. */
   headline: string;
-  /** Figures by name, of one stream. */
+  /** Figures by name, for one stream. */
   measure(stream: Stream): Record<string, number>;
 }
 
-/** Mean utility over the stream, cold and after 50 labelled queries, with ratings that come back so. */
+/** Mean utility over the stream with these ratings, from a cold start and after 50 labelled queries. */
 function withRatings(title: string, ratings: Partial<Ratings>): Scenario {
   const meanUtility = (stream: Stream, labelled: number) =>
     mean(runStream(stream, { ...PLAIN, labelled, ratings: { ...PLAIN.ratings, ...ratings } }).utilities);
@@ -26,7 +26,7 @@ function withRatings(title: string, ratings: Partial<Ratings>): Scenario {
 
 const FLIPPED = 0.2;
 
-/** The operator knows how often the thumbs are wrong, and has said so. */
+/** Flipped thumbs, learned both as they are and with the error rate that the operator knows and has configured. */
 const flip20: Scenario = {
   ...withRatings('thumbs, 20 % of them flipped', { kind: 'thumbs', flipped: FLIPPED }),
   measure(stream) {
@@ -38,7 +38,7 @@ const flip20: Scenario = {
   },
 };
 
-/** A tenth of the answers rated, those that the gateway's rule asks about or as many by lot. */
+/** A tenth of the answers is rated: those that the gateway's rule asks about, or as many at random. */
 const asked10: Scenario = {
   title:
     '10 % of answers rated, asked for by the rule or by lot; utility, and squared error of predicted quality × 1,000',
@@ -65,7 +65,7 @@ const asked10: Scenario = {
 /** The share of the best model's quality that the quality target asks for. */
 const GUARD_SHARE = 0.97;
 
-/** How often the guard's share of the best single model's quality was really reached: 1 or 0 for one stream. */
+/** Whether the guard's share of the best single model's quality was really reached: 1 or 0 for one stream. */
 const guard: Scenario = {
   title: 'quality target of 0.97; share of streams that reached it, by the confidence asked for, and quality',
   headline: 'hit50',
@@ -82,7 +82,7 @@ const guard: Scenario = {
   },
 };
 
-/** Mean utility over the second half, in which what the models are worth has changed without a word. */
+/** Mean utility over the second half, in which the models' quality has changed unannounced. */
 function withChange(title: string, change: (quality: number[], byValue: readonly number[]) => void): Scenario {
   const meanUtility = (stream: Stream, driftAlarms: boolean) => {
     const half = halfOf(stream);
@@ -103,7 +103,7 @@ function withChange(title: string, change: (quality: number[], byValue: readonly
   };
 }
 
-/** The best-value model is added at half stream; its share of the last quarter. */
+/** The best-value model is added at half stream; measures its share of the last quarter. */
 const newArm: Scenario = {
   title: 'the best-value model is added at half stream; its share of the last quarter',
   headline: 'launched',
@@ -123,10 +123,10 @@ const newArm: Scenario = {
   },
 };
 
-/** Spending is held at this share of what always the best model would cost. */
+/** Spending is held at this share of the cost of always using the best model. */
 const BUDGET_SHARE = 0.2418;
 
-/** Shares of always the best model, in percent. */
+/** Shares of always using the best model, in percent. */
 const budget: Scenario = {
   title: 'budget of 24.18 % of the best model; spent and quality in % of the best model',
   headline: 'spent',
@@ -159,7 +159,7 @@ export const SCENARIOS = {
   guard,
 } satisfies Record<string, Scenario>;
 
-/** Of predicted quality, over all models and queries of the stream. */
+/** Mean squared error of predicted quality, over all models and queries of the stream. */
 function squaredError({ models, queries }: Stream, policy: LinearPolicy): number {
   const common = { weight: 1, reference: models[0], referenceCost: () => 1, exploration: 'none' as const };
   const offers = models.map((arm) => ({ arm, cost: () => 0, penalty: 0 }));
@@ -173,13 +173,15 @@ function squaredError({ models, queries }: Stream, policy: LinearPolicy): number
   );
 }
 
-/** Positions of the models, the one of the best mean utility first. */
+/** Positions of the models, by mean utility, the best first. */
 function byValue(stream: Stream): number[] {
   const values = stream.models.map((_, model) => mean(stream.queries.map((query) => utility(stream, query, model))));
   return [...values.keys()].sort((a, b) => values[b] - values[a]);
 }
 
-/** @throws Error where the labelled queries would reach into the second half */
+/**
+ * @throws Error when the labelled queries would reach into the second half
+ */
 function halfOf(stream: Stream): number {
   requireQueries(stream, 2 * LABELLED);
   return Math.floor(stream.queries.length / 2);

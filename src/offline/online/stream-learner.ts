@@ -14,8 +14,8 @@ import type { Random } from '../../util/random.ts';
 import type { Stream, StreamQuery } from './stream.ts';
 
 /**
- * `production`: what the gateway runs. `flat`: what MixLLM's paper describes, LinUCB per arm with A = I, b = 0 at the
- * start and the bonus α xᵀA⁻¹x; costs are learned as in production.
+ * `production`: what the gateway runs. `flat`: LinUCB per arm as MixLLM's paper describes it, starting from A = I,
+ * b = 0, with the bonus α xᵀA⁻¹x; costs are learned as in production.
  */
 export type LearnerKind = 'production' | 'flat';
 
@@ -33,12 +33,12 @@ const FLAT_MODEL = {
   ownVariance: { intercept: 1, slope: 1 },
 };
 
-/** The weight at which a new arm's likeliest like is looked for: that of ν = 0.1, the middle of the stream's. */
+/** Weight that determines the best-value arm when an arm is launched: that of ν = 0.1, the middle of the stream's. */
 const USUAL_WEIGHT = 1 / 1.1;
 
 /**
- * The production policy as the gateway drives it, without the gateway: offers priced by list prices, length learned
- * from each answer with what had been predicted for it, the unit of cost from the reference model's predicted costs.
+ * The production policy, driven as by the gateway but without it: offers use list prices, lengths are learned from
+ * each answer together with its prediction, and the unit of cost comes from the reference model's predicted costs.
  * Models are positions in the stream's list.
  */
 export class StreamLearner {
@@ -46,7 +46,7 @@ export class StreamLearner {
   readonly #statistics = new ArmStatistics();
   readonly #launches = new Launches();
   readonly #awaited = new AwaitedRatings();
-  /** Of each query's newest answer. */
+  /** Number of each query's newest answer. */
   readonly #places = new Map<StreamQuery, number>();
   readonly #drift = new DriftMonitor();
   readonly #stream: Stream;
@@ -57,7 +57,7 @@ export class StreamLearner {
   readonly #reference: Pick<Arm, 'id' | 'price'>;
   #answers = 0;
   #ratings = 0;
-  /** Alarms of drift so far, by model. */
+  /** The model of each drift alarm so far. */
   readonly alarms: number[] = [];
 
   constructor(options: StreamLearnerOptions, stream: Stream, random: Random) {
@@ -83,7 +83,9 @@ export class StreamLearner {
     }));
   }
 
-  /** @param models on offer, positions in ascending order */
+  /**
+   * @param models on offer, as positions in ascending order
+   */
   decide(query: StreamQuery, nu: number, models: readonly number[]): PolicyDecision {
     const reference = this.#reference;
     const made = this.policy.decide({
@@ -102,7 +104,10 @@ export class StreamLearner {
     return made;
   }
 
-  /** A model is added: as good as the one of the best utility now. @param models that are already there */
+  /**
+   * Adds a model, expected to be as good as the one with the best utility now.
+   * @param models that are already present
+   */
   launch(model: number, models: readonly number[]): void {
     const reference = this.#reference;
     const like = bestByUtility(this.policy, {
@@ -116,7 +121,10 @@ export class StreamLearner {
     this.#launches.begin(arm);
   }
 
-  /** An answer has come, at its recorded cost. @param made the decision for this query */
+  /**
+   * Learns from an answer at its recorded cost.
+   * @param made the decision for this query
+   */
   learnAnswer(query: StreamQuery, model: number, made: PolicyDecision): void {
     const arm = this.#stream.models[model];
     this.#launches.answered(arm);
@@ -128,7 +136,9 @@ export class StreamLearner {
     this.policy.learn({ kind: 'length', arm, context: query.context, outputTokens, predictedTokens, weight: 1 });
   }
 
-  /** @param reliability how the learner takes the rater to err; null: at its word */
+  /**
+   * @param reliability error rates that the learner assumes of the rater; null: ratings are taken at face value
+   */
   learnRating(query: StreamQuery, model: number, score: number, reliability: Reliability | null = null): void {
     const { context } = query;
     this.#awaited.rated(this.#places.get(query) ?? 0);

@@ -11,28 +11,28 @@ export interface OnlineData {
   file: string;
   models: string[];
   queries: RecordedQuery[];
-  /** Per query x: length d, x[0] = 1. */
+  /** x per query: length d, x[0] = 1. */
   contexts: Float64Array[];
   dimensions: number;
 }
 
 export interface StreamQuery {
   context: Float64Array;
-  /** Per model, 0..1 and USD. */
+  /** Per model: 0..1, and USD. */
   quality: readonly number[];
   cost: readonly number[];
   /** Price of money in quality; the query's weight is 1 / (1 + ν). */
   nu: number;
 }
 
-/** One random order of a data set: what the learner meets, and what its results are measured in. */
+/** One random order of a data set: the queries that the learner sees, and the scale of its results. */
 export interface Stream {
   models: readonly string[];
   dimensions: number;
   queries: readonly StreamQuery[];
-  /** What the queries ask, in their order. */
+  /** Texts of the queries, in the same order. */
   texts: readonly string[];
-  /** List prices that the learner is told. */
+  /** List prices, as the learner knows them. */
   prices: readonly RecordedPrice[];
   /** Position of the model with the best mean quality, that mean, and its mean cost in USD. */
   reference: number;
@@ -48,10 +48,10 @@ const NU = { least: 0.02, most: 0.5 };
 /** Seeds of the measured protocol: 1100, 1101, … */
 export const FIRST_SEED = 1100;
 
-/** What the streams of random numbers are for. */
+/** Numbers of the independent random streams, by purpose. */
 export const PURPOSE = { order: 0, prices: 1, choices: 2, raters: 3 };
 
-/** Reads the file and makes every query's context, as the gateway would of a chat of one turn. */
+/** Reads the file and computes every query's context, as the gateway would for a chat of one turn. */
 export async function loadOnlineData(file: string): Promise<OnlineData> {
   const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
   const featurizer = new Featurizer(new LexicalEmbedder());
@@ -60,7 +60,10 @@ export async function loadOnlineData(file: string): Promise<OnlineData> {
   return { file, models, queries, contexts, dimensions: featurizer.dimensions };
 }
 
-/** A random permutation, its first 80 %, ν log-uniform in [0.02, 0.5] per query. @param seed any 32-bit integer */
+/**
+ * A random permutation, of which the first 80 % are used, with ν log-uniform in [0.02, 0.5] per query.
+ * @param seed any 32-bit integer
+ */
 export function streamOf(data: OnlineData, seed: number): Stream {
   const random = seededRandom(derivedSeed(seed, PURPOSE.order));
   const order = shuffled([...data.queries.keys()], random).slice(0, Math.floor(STREAM_SHARE * data.queries.length));

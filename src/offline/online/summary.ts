@@ -14,11 +14,13 @@ export interface OnlineReport {
   name: string;
   seeds: number;
   u: Record<Way, Spread>;
-  /** The headline figure's mean and sd, and every figure by its name. */
+  /** Mean and sd of the headline figure, and every figure by its name. */
   scenarios: Partial<Record<ScenarioName, Spread & Record<string, Spread | number>>>;
 }
 
-/** @param measurements one per seed, at least one */
+/**
+ * @param measurements one per seed, at least one
+ */
 export function reportOf(file: string, measurements: readonly SeedMeasurement[]): OnlineReport {
   const names = Object.keys(measurements[0].scenarios) as ScenarioName[];
   return {

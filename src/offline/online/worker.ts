@@ -12,7 +12,7 @@ export interface Job {
   scenarios: readonly ScenarioName[];
 }
 
-/** The file at hand, so that its contexts are made once. */
+/** The current file, kept so that its contexts are computed once. */
 let data: OnlineData | null = null;
 
 parentPort?.on('message', async ({ file, seed, scenarios }: Job) => {

@@ -13,9 +13,12 @@ import { Agenda, SlotQueue } from './slot-queue.ts';
 const ARRIVALS_PER_S = 10;
 export const LIMIT_S = 30;
 
-/** The share of the stream that one model can serve at most, in the long run. */
+/** The largest share of the stream that one model can serve in the long run. */
 const SERVED_SHARE = 0.3;
-/** Simulated mean service times, seconds: the cheapest model's, and the dearest's. Those between by rank of price. */
+/**
+ * Simulated mean service times in seconds: of the cheapest and of the dearest model. The others lie between, by price
+ * rank.
+ */
 const SERVICE_S = { least: 2, most: 8 };
 /** Standard deviation of the logarithm of a service time. */
 const SERVICE_LOG_SD = 0.5;
@@ -33,7 +36,7 @@ const RANDOM = 'any model at random';
 
 export interface Upstream {
   slots: number;
-  /** Mean service time, seconds. */
+  /** Mean service time in seconds. */
   serviceS: number;
 }
 
@@ -41,7 +44,7 @@ export interface Arrival {
   row: EvaluationRow;
   /** Seconds from the start; ascending. */
   time: number;
-  /** The service takes this times the model's mean. */
+  /** Factor on the model's mean service time. */
   effort: number;
 }
 
@@ -51,10 +54,13 @@ export interface Served extends Gain {
   latencyS: number;
 }
 
-/** Chooses a model on arrival, and hears of each answer when it has come. */
+/** Chooses a model on arrival, and is notified when each answer is complete. */
 export interface TimedRouter {
   choose(row: EvaluationRow): Choice;
-  /** @param latencyS from arrival to end @param late it came after the limit, so that nobody rates it */
+  /**
+   * @param latencyS from arrival to end
+   * @param late it came after the limit, so that nobody rates it
+   */
   completed(row: EvaluationRow, choice: Choice, latencyS: number, late: boolean): void;
 }
 
@@ -79,7 +85,7 @@ export function simulate(
   });
 }
 
-/** The production policy with the gateway's own reckoning of waits and penalties. */
+/** The production policy with the gateway's own computation of waits and penalties. */
 class PenalisedRouter implements TimedRouter {
   readonly #driver: PolicyDriver;
   readonly #models: readonly string[];
@@ -114,7 +120,7 @@ class PenalisedRouter implements TimedRouter {
 
   completed(row: EvaluationRow, choice: Choice, latencyS: number, late: boolean): void {
     this.#leave.get(row)?.();
-    // As the gateway measures it: from the call to the end of the answer, waiting at the upstream included.
+    // Measured as in the gateway: from the call to the end of the answer, including the wait at the upstream.
     this.#driver.statistics.learnService(this.#models[choice.model], latencyS);
     this.#driver.answered(row, choice);
     if (!late) this.#driver.rated(row, choice.model, row.quality[choice.model]);
@@ -125,7 +131,10 @@ function fixedRouter(model: () => number): TimedRouter {
   return { choose: () => ({ model: model(), predictedTokens: 0 }), completed: () => {} };
 }
 
-/** By rank of list price. @param prices per model */
+/**
+ * Service times by rank of list price.
+ * @param prices per model
+ */
 export function simulatedUpstreams(prices: readonly number[]): Upstream[] {
   const ranked = [...prices.keys()].sort((a, b) => prices[a] - prices[b]);
   return prices.map((_, model) => {

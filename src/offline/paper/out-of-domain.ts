@@ -6,7 +6,7 @@ import { type Experiment, type Figures, MIN_MODELS } from './experiment.ts';
 import { type Feedback, PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, gainOf, rowsOf, scaleOf, UTILITY } from './scoring.ts';
 
-/** Smaller tasks tell too little. */
+/** Smaller tasks are not informative enough. */
 const MIN_QUERIES = 100;
 
 const BEST = 'always the best model of the task (hindsight)';
@@ -47,7 +47,7 @@ export const outOfDomain: Experiment = {
   },
 };
 
-/** Figures per way of one task that the policy was not trained on. */
+/** Figures per way on one task that the policy was not trained on. */
 function leaveOut(data: OnlineData, task: string, seed: number): Record<string, Record<string, number>> {
   const { others, own, judged } = splitTask(rowsOf(data), task, seed);
   const scale = scaleOf(judged);
@@ -70,7 +70,7 @@ function leaveOut(data: OnlineData, task: string, seed: number): Record<string, 
   };
 }
 
-/** The other tasks' rows, and the task's own in two halves: one to learn in-domain from, one to be judged on. */
+/** The other tasks' rows, and the task's own in two halves: one for in-domain training, one to be judged on. */
 function splitTask(rows: readonly EvaluationRow[], task: string, seed: number) {
   const ofTask = shuffled(
     rows.filter((row) => row.task === task),

@@ -5,7 +5,7 @@ import { drawLearningCurve } from '../online/learning-curve-plot.ts';
 import type { Experiment, Measurement } from './experiment.ts';
 import { meanCurve, perHundredCurve } from './summary.ts';
 
-/** The experiment's curves on one data set as an SVG document; null where it has no plot. */
+/** The experiment's curves on one data set as an SVG document; null when it has no plot. */
 export async function drawExperiment(
   { title, plot, lead }: Experiment,
   dataset: string,

@@ -10,10 +10,10 @@ import { teachRows } from '../evaluate/production.ts';
 import type { OnlineData } from '../online/stream.ts';
 import { type Gain, gainOf, type Scale, WEIGHT } from './scoring.ts';
 
-/** What the streams of random numbers are for. */
+/** Numbers of the independent random streams, by purpose. */
 export const PURPOSE = { prices: 1, choices: 2, raters: 3, arrivals: 4, services: 5 };
 
-/** A choice, and what had been predicted of the chosen model's answer. */
+/** A choice, and the predicted length of the chosen model's answer. */
 export interface Choice {
   /** Position of the model. */
   model: number;
@@ -21,16 +21,16 @@ export interface Choice {
 }
 
 export interface Asked {
-  /** Positions of the models on offer; all without it. */
+  /** Positions of the models on offer; all by default. */
   models?: readonly number[];
-  /** Per model, in units of the score; none without it. */
+  /** Per model, in units of the score; none by default. */
   penalties?: readonly number[];
 }
 
 /**
- * The production policy as the gateway drives it, at one weight: list prices that scatter around what answers really
- * cost, lengths learned from each answer with what had been predicted of it, costs told in the reference model's
- * predicted ones. Models are positions in the data's list.
+ * The production policy as the gateway drives it, at one weight: list prices scatter around what answers really cost,
+ * lengths are learned from each answer together with its prediction, and costs are in units of the reference model's
+ * predicted costs. Models are positions in the data's list.
  */
 export class PolicyDriver {
   readonly statistics = new ArmStatistics();
@@ -41,7 +41,10 @@ export class PolicyDriver {
   readonly #prices: readonly { output: number }[];
   readonly #random: Random;
 
-  /** @param reference position of the model whose cost is the unit @param exploration `none` for a router that does not learn */
+  /**
+   * @param reference position of the model whose cost is the unit
+   * @param exploration `none` for a router that does not learn
+   */
   constructor(data: OnlineData, seed: number, reference: number, exploration: ExplorationKind = 'thompson') {
     this.#models = data.models;
     this.#exploration = exploration;
@@ -56,12 +59,12 @@ export class PolicyDriver {
     this.#policy.setPriorQualities(priorQualities(arms));
   }
 
-  /** List prices, USD per million tokens of output. */
+  /** List prices, USD per million output tokens. */
   get prices(): readonly number[] {
     return this.#prices.map(({ output }) => output);
   }
 
-  /** A warm start: what every model made of every row. */
+  /** A warm start: every model's outcome on every row. */
   teach(rows: readonly EvaluationRow[]): void {
     if (rows.length === 0) return;
     const all = this.#models.map((_, model) => this.#offer(model, 0));
@@ -84,14 +87,16 @@ export class PolicyDriver {
     return { model: this.#models.indexOf(chosen.arm), predictedTokens: chosen.modelOutputTokens };
   }
 
-  /** An answer has come, at its recorded cost. */
+  /** Learns from an answer at its recorded cost. */
   answered({ context, cost }: EvaluationRow, { model, predictedTokens }: Choice): void {
     const outputTokens = recordedOutputTokens(this.#prices[model], cost[model]);
     if (outputTokens === 0) return;
     this.#policy.learn({ kind: 'length', arm: this.#models[model], context, outputTokens, predictedTokens, weight: 1 });
   }
 
-  /** @param reward 0..1 */
+  /**
+   * @param reward 0..1
+   */
   rated({ context }: EvaluationRow, model: number, reward: number): void {
     this.#policy.learn({ kind: 'quality', arm: this.#models[model], context, reward, weight: 1 });
   }
@@ -121,7 +126,7 @@ export interface StreamOptions {
   feedback: Feedback;
   /** Seed of the raters. */
   seed: number;
-  /** Which models are on offer for the query at this position; all without it. */
+  /** Models on offer for the query at this position; all by default. */
   modelsAt?(position: number): readonly number[];
 }
 

@@ -6,13 +6,13 @@ import { QUALITY_AT_COST, tradeOff } from './trade-off.ts';
 
 export interface ReportFrame {
   command: string;
-  /** Day of the run, 2026-11-25. */
+  /** Day of the run, e.g. 2026-11-25. */
   date: string;
-  /** What it ran on, and how long it took. */
+  /** The machine, and how long the run took. */
   machine: string;
 }
 
-/** The whole report in Markdown, plots beside it by `plotName`. */
+/** The whole report in Markdown. It links to plots named by `plotName` in the same folder. */
 export function renderReport(runs: readonly ExperimentRun[], frame: ReportFrame): string {
   const main = runs.find(({ experiment }) => experiment === tradeOff);
   return [
@@ -35,7 +35,7 @@ export function plotName(experiment: Experiment, dataset: string): string {
   return `${dataset}-${experiment.name}.svg`;
 }
 
-/** One line per data set: what the README shows. */
+/** One row per data set: what the README shows. */
 function headlineTable({ datasets }: ExperimentRun): string {
   const columns = ['MixLLM Gateway', 'mix of two models by lot', 'true task label', 'oracle (knows every answer)'];
   const rows = datasets.map((run) => {
@@ -104,7 +104,7 @@ function table(headers: readonly string[], rows: readonly (readonly string[])[])
   return [headers, rule, ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
 }
 
-/** Tasks and files are named by others: a bar or a line break would end the cell. */
+/** Names of tasks and files come from outside: a bar or a line break would end the cell. */
 function escaped(cell: string): string {
   return cell.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 }

@@ -6,13 +6,13 @@ import type { PaperJob, PaperResult } from './worker.ts';
 export interface PaperOptions {
   files: readonly string[];
   experiments: readonly Experiment[];
-  /** Random splits of the main trade-off; other experiments take a part of them. */
+  /** Random splits of the main trade-off; other experiments use fewer. */
   seeds: number;
   threads: number;
   onDone(done: number, of: number): void;
 }
 
-/** What one experiment gave on one data set that suits it. */
+/** Results of one experiment on one suitable data set. */
 export interface DatasetRun {
   dataset: string;
   queries: number;
@@ -24,11 +24,11 @@ export interface DatasetRun {
 export interface ExperimentRun {
   experiment: Experiment;
   datasets: DatasetRun[];
-  /** Seconds of one thread. */
+  /** Total thread time in seconds. */
   threadS: number;
 }
 
-/** Runs the experiments on all files. File by file, so that a thread makes a file's contexts once. */
+/** Runs the experiments on all files, file by file, so that a thread computes a file's contexts once. */
 export async function runExperiments(options: PaperOptions): Promise<ExperimentRun[]> {
   const { files, experiments, seeds, threads, onDone } = options;
   const jobs = files.flatMap((file) =>

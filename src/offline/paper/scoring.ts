@@ -2,15 +2,15 @@ import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import type { OnlineData } from '../online/stream.ts';
 
-/** The price of money of all experiments at one weight: the middle (of the logarithm) of the protocol's 0.02 to 0.5. */
+/** Price of money in all experiments at one weight: the logarithmic middle of the protocol's 0.02 to 0.5. */
 export const NU = 0.1;
-/** The weight of quality against cost that stands for it. */
+/** The corresponding weight of quality against cost. */
 export const WEIGHT = 1 / (1 + NU);
 
-/** What a way is compared in. */
+/** The figure in which ways are compared. */
 export const UTILITY = 'utility';
 
-/** What results are told in: the best single model's mean quality and cost on the scored queries, known with hindsight. */
+/** Unit of the results: mean quality and cost of the best single model on the scored queries, known in hindsight. */
 export interface Scale {
   /** Position of the model. */
   best: number;
@@ -19,14 +19,17 @@ export interface Scale {
   cost: number;
 }
 
-/** @param rows at least one @param models positions of those that count; all without it */
+/**
+ * @param rows at least one
+ * @param models positions of those that count; all by default
+ */
 export function scaleOf(rows: readonly EvaluationRow[], models = [...rows[0].quality.keys()]): Scale {
   const quality = (model: number) => mean(rows.map((row) => row.quality[model]));
   const best = models.reduce((a, b) => (quality(b) > quality(a) ? b : a));
   return { best, quality: quality(best), cost: mean(rows.map(({ cost }) => cost[best])) };
 }
 
-/** What was got for one query, as shares of the scale's. @param quality 0 where the answer came too late */
+/** Result of one query, as shares of the scale's. The quality is 0 when the answer came too late. */
 export interface Gain {
   quality: number;
   cost: number;
@@ -36,12 +39,15 @@ export function gainOf(row: EvaluationRow, model: number, scale: Scale): Gain {
   return { quality: row.quality[model] / scale.quality, cost: row.cost[model] / scale.cost };
 }
 
-/** (q − ν c / c_best) / q_best of means that are shares already. */
+/** (q − ν c / c_best) / q_best, from means that are already shares. */
 export function utilityOf({ quality, cost }: Gain, scale: Scale): number {
   return quality - (NU * cost) / scale.quality;
 }
 
-/** Mean quality, cost and utility over the queries, and the utility of the last third. @param gains in order, at least three */
+/**
+ * Mean quality, cost and utility over the queries, and the utility of the last third.
+ * @param gains in order, at least three
+ */
 export function figuresOf(gains: readonly Gain[], scale: Scale): Record<string, number> {
   const total = meanGain(gains);
   return {
@@ -56,7 +62,7 @@ function meanGain(gains: readonly Gain[]): Gain {
   return { quality: mean(gains.map(({ quality }) => quality)), cost: mean(gains.map(({ cost }) => cost)) };
 }
 
-/** Positions of all models, the one of the highest mean utility first. */
+/** Positions of all models, by mean utility, the highest first. */
 export function bestValue(rows: readonly EvaluationRow[], scale: Scale): number[] {
   const utilities = rows[0].quality.map((_, model) =>
     utilityOf(meanGain(rows.map((row) => gainOf(row, model, scale))), scale),
@@ -64,10 +70,10 @@ export function bestValue(rows: readonly EvaluationRow[], scale: Scale): number[
   return [...utilities.keys()].sort((a, b) => utilities[b] - utilities[a]);
 }
 
-/** Queries of one point of a curve. */
+/** Queries per point of a curve. */
 export const BLOCK = 100;
 
-/** The mean of each whole hundred. */
+/** The mean of each complete hundred. */
 export function perHundred(values: readonly number[]): number[] {
   return Array.from({ length: Math.floor(values.length / BLOCK) }, (_, i) =>
     mean(values.slice(i * BLOCK, (i + 1) * BLOCK)),

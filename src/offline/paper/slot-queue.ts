@@ -1,16 +1,20 @@
-/** One upstream in simulated time: it serves so many requests at once, and further ones wait in order of arrival. */
+/** One upstream in simulated time. It serves a fixed number of requests at once; others wait in order of arrival. */
 export class SlotQueue {
-  /** When each slot is free again, seconds. */
+  /** When each slot is free again, in seconds. */
   readonly #freeAt: Float64Array;
 
-  /** @param slots 1 or more; infinite for an upstream that never makes anyone wait */
+  /**
+   * @param slots 1 or more; infinite for an upstream without waiting
+   */
   constructor(slots: number) {
     this.#freeAt = new Float64Array(Number.isFinite(slots) ? slots : 0);
   }
 
   /**
-   * Must be called in order of arrival. @param arrival, service seconds
-   * @returns when the service begins and ends, seconds
+   * Must be called in order of arrival.
+   * @param arrival seconds
+   * @param service seconds
+   * @returns when the service begins and ends, in seconds
    */
   enter(arrival: number, service: number): { begin: number; end: number } {
     let first = 0;
@@ -24,18 +28,18 @@ export class SlotQueue {
   }
 }
 
-/** What is to happen at a later simulated time, handed out in order of time. */
+/** Items due at later simulated times, delivered in order of time. */
 export class Agenda<Item> {
   readonly #items: { time: number; item: Item }[] = [];
 
   add(time: number, item: Item): void {
-    // Most new items are among the latest, so the place is looked for from the end.
+    // Most new items are among the latest, so the search starts at the end.
     let place = this.#items.length;
     while (place > 0 && this.#items[place - 1].time > time) place--;
     this.#items.splice(place, 0, { time, item });
   }
 
-  /** Takes out everything due up to and including this time, in order. */
+  /** Removes and returns everything due up to and including this time, in order. */
   due(time: number): Item[] {
     let count = 0;
     while (count < this.#items.length && this.#items[count].time <= time) count++;

@@ -7,7 +7,9 @@ import { BLOCK } from './scoring.ts';
 export interface WaySummary {
   way: string;
   figures: Record<string, Figure>;
-  /** How much more of the experiment's figure than what it is compared with, seed by seed; null for that itself. */
+  /**
+   * Difference to the way it is compared with, in the experiment's figure, seed by seed; null for that way itself.
+   */
   lead: { mean: number; standardError: number } | null;
 }
 
@@ -17,7 +19,9 @@ export interface Summary {
   ways: WaySummary[];
 }
 
-/** @param measurements one per seed, at least one */
+/**
+ * @param measurements one per seed, at least one
+ */
 export function summaryOf({ lead }: Pick<Experiment, 'lead'>, measurements: readonly Measurement[]): Summary {
   const [first] = measurements;
   return {
@@ -34,7 +38,7 @@ export function summaryOf({ lead }: Pick<Experiment, 'lead'>, measurements: read
   };
 }
 
-/** Ways of one seed share queries, order and prices, so their differences scatter less than they do. */
+/** Ways on one seed share queries, order and prices, so their differences scatter less than the ways themselves. */
 function leadOf(
   measurements: readonly Measurement[],
   way: string,
@@ -48,7 +52,7 @@ function leadOf(
   return { mean: mean(differences), standardError: standardDeviation(differences) / Math.sqrt(differences.length) };
 }
 
-/** The mean curve of a way in places where every seed has a value, by place. */
+/** A way's mean curve at places where every seed has a value, by place. */
 export function meanCurve(measurements: readonly Measurement[], way: string): { place: number; values: number[] }[] {
   const length = Math.min(...measurements.map(({ curves }) => curves[way].length));
   return Array.from({ length }, (_, place) => {

@@ -29,7 +29,7 @@ function variantsOf(data: OnlineData): Record<string, OnlineData> {
   return variants;
 }
 
-/** Contexts are a constant, the embedding and the structure, in this order. */
+/** A context is a constant, the embedding and the structure, in this order. */
 function embeddingDimensions(data: Pick<OnlineData, 'dimensions'>): number {
   return data.dimensions - 1 - STRUCTURE_DIMENSIONS;
 }
@@ -47,7 +47,7 @@ function maskedVariants(data: OnlineData): Record<string, OnlineData> {
   };
 }
 
-/** Both maps are fitted on the prompts of this data set, so that tags are all they differ in. */
+/** Both maps are fitted on the prompts of this data set, so that they differ only in tags. */
 export function refittedVariants(
   data: OnlineData,
   options: Pick<PipelineOptions, 'latent' | 'tags'> = PIPELINE_DEFAULTS,

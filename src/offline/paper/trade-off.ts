@@ -1,12 +1,12 @@
 import { type Measurement as Judged, measureSplit, splitOf } from '../evaluate/measure-split.ts';
 import type { Experiment } from './experiment.ts';
 
-/** Neighbours are looked up pair by pair, which is too slow beyond so many queries. */
+/** Neighbours are searched pair by pair, which is too slow for more queries than this. */
 const MAX_QUERIES_FOR_NEIGHBOURS = 5000;
 
 const SHARE = 0.8;
 
-/** Curves and points of `mixllm evaluate`, under the names of the report. */
+/** Curves and points of `mixllm evaluate`, with their names in the report. */
 const WAYS: Record<string, string> = {
   mixllm: 'MixLLM Gateway',
   'static-mix': 'mix of two models by lot',

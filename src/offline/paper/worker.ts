@@ -15,13 +15,13 @@ export interface PaperJob {
 export interface PaperResult {
   queries: number;
   models: number;
-  /** Null where the experiment does not suit the data set. */
+  /** Null when the experiment does not suit the data set. */
   measurement: Measurement | null;
   /** Milliseconds that it took. */
   tookMs: number;
 }
 
-/** The file at hand, so that its contexts are made once. */
+/** The current file, kept so that its contexts are computed once. */
 let data: { file: string; content: OnlineData } | null = null;
 
 parentPort?.on('message', async ({ file, experiment, seed }: PaperJob) => {

@@ -1,7 +1,7 @@
 import type { Tier } from '../../domain/arm.ts';
 
 /**
- * The tier of each model in the public data that is a general chat model of known size: 7 to 9 billion parameters are
+ * Tiers of the models in the public data that are general chat models of known size: 7 to 9 billion parameters are
  * small, about 50 billion (or a mixture of as many) mid. Left out: models for one purpose (codegemma, chatqa), which
  * say more about that purpose than about their size.
  */

@@ -19,10 +19,13 @@ export interface PriorTraining {
   onProgress?(queries: number): void;
 }
 
-/** Digits kept of every coefficient: beyond, it is noise. */
+/** Decimals kept of every coefficient; further ones are noise. */
 const DECIMALS = 5;
 
-/** Learns the tiers' priors from what models of known size scored. @throws Error as `loadRecordedOutcomes`, `fitTiers` */
+/**
+ * Learns the tiers' priors from the scores of models of known size.
+ * @throws Error as `loadRecordedOutcomes`, `fitTiers`
+ */
 export async function trainPriors(training: PriorTraining): Promise<TierPriorsFile> {
   const { files, featurizer, command, date } = training;
   const outcomes: TierModelOutcomes[] = [];

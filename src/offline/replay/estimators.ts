@@ -15,7 +15,7 @@ export interface OutcomeEstimates {
   utility: Estimate;
 }
 
-/** Of a mean over decisions: its value, and what each decision adds to it (its influence), which average to the value. */
+/** A mean over decisions: its value, and one term per decision (its influence); the terms average to the value. */
 interface Influence {
   value: number;
   terms: number[];
@@ -23,7 +23,7 @@ interface Influence {
 
 type Influences = Record<keyof OutcomeEstimates, Influence>;
 
-/** 97.5 % of the standard normal lie below. */
+/** 97.5 % quantile of the standard normal. */
 const Z = 1.959963984540054;
 
 /** One outcome of all samples: y, null where it is not known, and its predictions. */
@@ -37,12 +37,12 @@ interface Outcome {
 type Estimator = (ratios: readonly number[], outcome: Outcome) => Influence;
 
 /**
- * Inverse propensity scoring (Horvitz & Thompson 1952): mean of ratio · y. Unbiased where the target's choices have
- * propensity in the log.
+ * Inverse propensity scoring (Horvitz & Thompson 1952): mean of ratio · y. Unbiased if the log covers the target's
+ * choices.
  */
 const ips: Estimator = (ratios, { arms, values }) => meanOf(withStandIns(arms, times(values, ratios)));
 
-/** Self-normalised (Swaminathan & Joachims 2015): Σ ratio · y / Σ ratio; its terms are linearised. */
+/** Self-normalised (Swaminathan & Joachims 2015): Σ ratio · y / Σ ratio, with linearised terms. */
 const snips: Estimator = (ratios, { arms, values }) => {
   const known = values.map((value, i) => (value === null ? null : ratios[i]));
   const total = mean(withStandIns(arms, known));
@@ -51,7 +51,7 @@ const snips: Estimator = (ratios, { arms, values }) => {
   return { value, terms: withStandIns(arms, residuals).map((residual) => value + residual) };
 };
 
-/** Doubly robust (Dudík, Langford & Li 2011): the expected prediction, and ratio · (y − prediction) on top. */
+/** Doubly robust (Dudík, Langford & Li 2011): the expected prediction plus ratio · (y − prediction). */
 const dr: Estimator = (ratios, { arms, values, predicted, expected }) => {
   const residuals = values.map((value, i) => (value === null ? null : ratios[i] * (value - predicted[i])));
   return meanOf(withStandIns(arms, residuals).map((residual, i) => expected[i] + residual));
@@ -70,33 +70,38 @@ export interface Widening {
 }
 
 /**
- * What the target policy would have got, as mean over the decisions. Intervals are normal, from the variance of the
- * terms: each ratio is known before its outcome, so the errors are martingale differences though the policy learns.
+ * What the target policy would have achieved, as a mean over the decisions. Intervals are normal, from the variance
+ * of the terms: each ratio is known before its outcome, so the errors are martingale differences although the policy
+ * learns.
  */
 export class ReplayEstimators {
   readonly #samples: readonly Sample[];
   readonly #unitUsd: number;
   readonly #widening: Widening;
 
-  /** @param unitUsd what costs are divided by in the utility; > 0 */
+  /**
+   * @param unitUsd what costs are divided by in the utility; > 0
+   */
   constructor(samples: readonly Sample[], unitUsd: number, widening: Widening) {
     this.#samples = samples;
     this.#unitUsd = unitUsd;
     this.#widening = widening;
   }
 
-  /** Not a number where the target has no chance of any rated choice. */
+  /** `snips` is NaN when the target gives no rated choice any probability. */
   estimates(): Estimates {
     const of = (estimator: Estimator) => this.#intervals(this.#influences(estimator, this.#ratios));
     return { ips: of(ips), snips: of(snips), dr: of(dr) };
   }
 
-  /** What the logging policy got, the rated answers of each model standing for its others. */
+  /** What the logging policy achieved. Each model's rated answers stand for its unrated ones. */
   logged(): OutcomeEstimates {
     return this.#intervals(this.#logged(), { quality: 1, cost_usd: 1 });
   }
 
-  /** Doubly robust less logged: on the same queries, so the interval is not that of two independent means. */
+  /**
+   * Doubly robust minus logged: both are on the same queries, so the interval is not that of two independent means.
+   */
   difference(): OutcomeEstimates {
     const [target, logged] = [this.#influences(dr, this.#ratios), this.#logged()];
     return this.#intervals({
@@ -163,7 +168,7 @@ export class ReplayEstimators {
   }
 }
 
-/** (Σ w)² / Σ w² (Kish 1965): so many decisions of the target's own would tell as much. 0 without weights. */
+/** (Σ w)² / Σ w² (Kish 1965): as many decisions by the target itself would be as informative. 0 without weights. */
 export function effectiveSampleSize(weights: readonly number[]): number {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const squares = weights.reduce((total, weight) => total + weight ** 2, 0);
@@ -171,9 +176,9 @@ export function effectiveSampleSize(weights: readonly number[]): number {
 }
 
 /**
- * The known values of each arm stand for its unknown ones: with the arm's mean m and share ρ of known values, the terms
- * are m where it is unknown and m + (v − m) / ρ where it is known. Their mean weighs each v by 1 / ρ, and their variance
- * reckons with ρ being estimated. Arms without any known value count as 0.
+ * The known values of each arm stand for its unknown ones: with the arm's mean m and share ρ of known values, the
+ * terms are m where the value is unknown and m + (v − m) / ρ where it is known. Their mean weights each v by 1 / ρ,
+ * and their variance accounts for ρ being estimated. Arms without any known value count as 0.
  */
 function withStandIns(arms: readonly string[], values: readonly (number | null)[]): number[] {
   const tallies = new Map<string, { all: number; known: number; sum: number }>();

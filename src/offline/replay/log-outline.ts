@@ -4,22 +4,24 @@ import { changedBy, type ModelChanges } from '../../domain/model-changes.ts';
 import type { EventReader } from '../../store/event-store.ts';
 import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
 
-/** What must be known of a log before its decisions are looked at one by one. */
+/** What must be known about a log before its decisions are processed one by one. */
 export interface LogOutline {
   /** Number of its last event. */
   last: number;
   /** Rated and withdrawn events by decision. */
   ratingEvents: ReadonlyMap<string, readonly GatewayEvent[]>;
   modelChanges: ModelChanges;
-  /** Ids of all decisions, of before the period too. */
+  /** Ids of all decisions, including those before the period. */
   decisions: ReadonlySet<string>;
-  /** Of the last decision in the period: id of its feature map, and d. Null where there is no decision. */
+  /** Feature map id and d of the last decision in the period; null when there is none. */
   featureMap: { id: string; dimensions: number } | null;
-  /** Models that were a candidate somewhere in the period. */
+  /** Models that were a candidate in any decision of the period. */
   candidates: ReadonlySet<string>;
 }
 
-/** @param onBatch as in `readDecisions` */
+/**
+ * @param onBatch as in `readDecisions`
+ */
 export async function outlineOf(
   log: EventReader,
   period: Period,

@@ -13,16 +13,19 @@ import { isDrawn, type TargetPolicy, targetAssessments } from './target-policy.t
 /** The gateway's own fold over the log, and the policy that it teaches. */
 export interface ReplayLearner {
   readonly policy: Policy;
-  /** @param history the earlier events of the same decision @throws RangeError for what cannot be learned from */
+  /**
+   * @param history the earlier events of the same decision
+   * @throws RangeError for what cannot be learned from
+   */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void;
 }
 
 /** What the learner starts from. */
 export interface ReplayStart {
   featureMap: string;
-  /** d, the constant included. */
+  /** d, including the constant. */
   dimensions: number;
-  /** By admins, as they stand at the end of the log. */
+  /** The admins' changes, as they stand at the end of the log. */
   modelChanges: ModelChanges;
   /** Ids of all decisions in the log. */
   decisions: ReadonlySet<string>;
@@ -40,7 +43,7 @@ export const LEFT_OUT = {
 
 export type LeftOut = keyof typeof LEFT_OUT;
 
-/** All that the log says of the target policy. */
+/** Everything that the log says about the target policy. */
 export interface ReplayedLog {
   decisions: number;
   /** Times of the first and the last decision in the period; null when there is none. */
@@ -48,11 +51,11 @@ export interface ReplayedLog {
   last: number | null;
   featureMap: string | null;
   samples: Sample[];
-  /** Decisions among them in which one model had all of the propensity. */
+  /** How many of the samples are decisions in which one model had all of the propensity. */
   certain: number;
   tally: SupportTally;
   leftOut: Partial<Record<LeftOut, number>>;
-  /** USD of the reference model's mean answer, on average over the samples: what the utility counts costs in. */
+  /** USD of the reference model's mean answer, averaged over the samples: the unit of cost in the utility. */
   costUnitUsd: number;
   neverOffered: string[];
 }
@@ -64,10 +67,10 @@ interface Question {
 }
 
 /**
- * Goes through the log as the gateway's learner did. At each decision of the period the target policy says how probable
- * it finds each model, knowing what the log had taught until then (of decisions before the period too). So the question
- * is what the target's *settings* would have chosen with the knowledge that there was, not what they would have learned.
- * The log is read twice: the ratings that count are known before the decisions that they rate.
+ * Goes through the log as the gateway's learner did. At each decision of the period the target policy says how
+ * probable each model is, given what the log had taught until then (by decisions before the period too). So the
+ * result shows what the target's *settings* would have chosen with the knowledge available then, not what they would
+ * have learned. The log is read twice: the ratings that count must be known before the decisions that they rate.
  */
 export async function replayLog(
   log: EventReader,
@@ -169,7 +172,7 @@ class Replay {
       quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
       costUsd,
       weight: this.#target.weight ?? decision.weight,
-      // Of a model that the target does not have the prediction is not needed: its ratio is 0.
+      // For a model that the target does not have, the prediction does not matter: its ratio is 0.
       predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },
       expected: { quality: expected(({ quality }) => quality), costUsd: expected((assessment) => assessment.costUsd) },
     };
@@ -198,14 +201,14 @@ class Replay {
       certain: this.#certain,
       tally: this.#tally,
       leftOut: this.#leftOut,
-      // Where the reference costs nothing on average there is nothing to divide by, and costs count as they are.
+      // When the reference costs nothing on average there is nothing to divide by, and costs count as they are.
       costUnitUsd: this.#unitUsd / Math.max(1, this.#samples.length) || 1,
       neverOffered: (this.#target.models ?? []).filter((model) => !candidates.has(model)),
     };
   }
 }
 
-/** The events of each decision for as long as more of them are to come. */
+/** Keeps the events of each decision as long as more of them are to come. */
 class Histories {
   readonly #open = new Map<string, { events: StoredEvent[]; completed: boolean; ratingsLeft: number }>();
   readonly #ratingEvents: LogOutline['ratingEvents'];

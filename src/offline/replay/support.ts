@@ -2,28 +2,31 @@ import type { OfferAssessment } from '../../bandit/policy.ts';
 import { effectiveSampleSize, type Widening } from './estimators.ts';
 import type { Sample } from './sample.ts';
 
-/** Below these the log is not asked. */
+/** Requirements on the log. If they are not met, the replay is refused. */
 const LIMITS = {
   decisions: 100,
   rated: 50,
-  /** Ratings of one model that the target would choose at all often. */
+  /** Ratings of each model that the target chooses more often than `seldom`. */
   ratedPerModel: 10,
-  /** A model gets at least this share of the target's choices before it must have been rated so often. */
+  /** A model with a larger share of the target's choices than this needs `ratedPerModel` ratings. */
   seldom: 0.05,
   effectiveSampleSize: 50,
-  /** Share of the target's choices without propensity in the log: the estimates may be off by that much of the scale. */
+  /**
+   * Largest share of the target's choices without propensity in the log: the estimates may be off by that share of
+   * the scale.
+   */
   unsupportedShare: 0.01,
 };
 
-/** What the log can tell of one model. Shares are of all decisions that are used, 0..1. */
+/** What the log can say about one model. Shares are of all decisions that are used, 0..1. */
 export interface ModelSupport {
   model: string;
-  /** How often the log chose it, and the target would. */
+  /** How often the log chose it, and how often the target would. */
   logged_share: number;
   target_share: number;
-  /** Of the target's choices those that the logging policy could not have made. */
+  /** Share of the target's choices of it that the logging policy could not have made. */
   unsupported_share: number;
-  /** Choices of it in the log, and those that were rated. */
+  /** How often the log chose it, and how many of those answers were rated. */
   decisions: number;
   rated: number;
   mean_rating: number | null;
@@ -31,18 +34,20 @@ export interface ModelSupport {
 }
 
 export interface Support {
-  /** The target's choices that the logging policy could not have made, of all. */
+  /** Share of the target's choices that the logging policy could not have made. */
   unsupported_share: number;
-  /** The target's choices of models without any rating, of all. */
+  /** Share of the target's choices that fall on models without any rating. */
   unrated_share: number;
-  /** Decisions that no model of the target could have served, of all that could otherwise be used. */
+  /** Share of the otherwise usable decisions that no model of the target could have served. */
   unservable_share: number;
-  /** (Σ w)² / Σ w² over rated decisions and over all, and what the propensities alone let one expect of both. */
+  /**
+   * (Σ w)² / Σ w² over rated decisions and over all decisions, and the values to expect from the propensities alone.
+   */
   effective_sample_size: { quality: number; cost_usd: number; expected_quality: number; expected_cost_usd: number };
-  /** Of the ratio of propensities: 1 on average where the support is whole. */
+  /** Of the ratio of propensities. Its mean is 1 in expectation when the support is complete. */
   mean_ratio: number;
   largest_ratio: number;
-  /** Most choices of the target first. */
+  /** Ordered by the target's share, largest first. */
   models: ModelSupport[];
 }
 
@@ -53,7 +58,7 @@ class ModelTally {
   costUsd = 0;
   target = 0;
   unsupported = 0;
-  /** Σ target² / logged: the second moment of the ratio, as far as this model has a part in it. */
+  /** Σ target² / logged: this model's contribution to the second moment of the ratio. */
   secondMoment = 0;
 
   get ratedShare(): number {
@@ -61,14 +66,17 @@ class ModelTally {
   }
 }
 
-/** Counts where the logged propensities meet the target's. */
+/** Measures how far the logged propensities cover the target's. */
 export class SupportTally {
   readonly #models = new Map<string, ModelTally>();
   readonly #ratios: number[] = [];
   readonly #rated: { arm: string; ratio: number }[] = [];
   unservable = 0;
 
-  /** @param propensities the log's, by model; absent is 0 @param assessments the target's */
+  /**
+   * @param propensities the log's, by model; absent is 0
+   * @param assessments the target's
+   */
   add(sample: Sample, propensities: ReadonlyMap<string, number>, assessments: readonly OfferAssessment[]): void {
     this.#ratios.push(sample.ratio);
     const chosen = this.#of(sample.arm);
@@ -92,7 +100,7 @@ export class SupportTally {
     const count = Math.max(1, this.#ratios.length);
     const tallies = [...this.#models.values()];
     const sum = (of: (tally: ModelTally) => number) => tallies.reduce((total, tally) => total + of(tally), 0);
-    // Models that were never rated are told of by `unrated_share`.
+    // Models that were never rated are reported by `unrated_share`.
     const expected = (shareOf: (tally: ModelTally) => number) => {
       const ifKnown = (of: (tally: ModelTally) => number) => sum((tally) => (shareOf(tally) > 0 ? of(tally) : 0));
       const secondMoment = ifKnown((tally) => tally.secondMoment / shareOf(tally));
@@ -141,8 +149,9 @@ function modelSupport(model: string, tally: ModelTally, count: number): ModelSup
 }
 
 /**
- * Large ratios are rare, and a log may by chance show fewer of them than its propensities make one expect; the variance
- * of the terms then misses what they would have brought. Intervals are widened by the root of what is missing.
+ * Factors by which intervals are widened. Large ratios are rare, and a log may by chance show fewer of them than its
+ * propensities lead one to expect; the variance of the terms then misses what they would have contributed. The factor
+ * is the square root of the effective sample size over its expected value, at least 1.
  */
 export function wideningFor({ effective_sample_size: size }: Support): Widening {
   const factor = (seen: number, expected: number) => (expected > 0 ? Math.sqrt(Math.max(1, seen / expected)) : 1);
@@ -152,7 +161,10 @@ export function wideningFor({ effective_sample_size: size }: Support): Widening 
   };
 }
 
-/** @param neverOffered models of the target that were a candidate nowhere @returns in words; empty where the log can be asked */
+/**
+ * @param neverOffered models of the target that were a candidate in no decision
+ * @returns the reasons, in words; empty when the log can answer
+ */
 export function refusals(
   support: Support,
   counts: { decisions: number; usable: number; rated: number; certain: number },

@@ -5,29 +5,29 @@ import type { DecidedEvent } from '../../domain/events.ts';
 import { launchOf } from '../../routing/router.ts';
 import { seededRandom } from '../../util/random.ts';
 
-/** The settings that the log is asked about. What is absent stays as each decision had it. */
+/** The settings that the log is asked about. Absent ones stay as each decision had them. */
 export interface TargetPolicy {
-  /** In place of every decision's own weight, wherever that came from; 0..1. */
+  /** Replaces every decision's own weight, wherever that came from; 0..1. */
   weight?: number;
   exploration?: ExplorationKind;
-  /** The target of quality. */
+  /** The quality target. */
   quality?: QualityGuard | 'off';
   /** The only models to choose from. */
   models?: readonly string[];
-  /** By model id, in place of the config's. */
+  /** By model id, replacing the config's. */
   priors?: Readonly<Record<string, Prior>>;
 }
 
-/** Propensities are exact, and only the choice, which is not looked at, depends on the draw. */
+/** Any seed will do: propensities are exact, and only the choice, which is not used, depends on the draw. */
 const RANDOM = seededRandom(0);
 
 /**
- * How probable each model is under the target policy in a logged situation: the same candidates, waits, predicted
- * costs, launches, awaited ratings and unit of cost as the decision had. Lengths are learned alike under every target, so the logged costs
- * are its own. Models that a target of quality kept out are judged anew.
+ * How probable each model is under the target policy in a logged situation: with the candidates, waits, predicted
+ * costs, launches, awaited ratings and cost unit of the decision. Lengths are learned alike under every target, so
+ * the logged costs are the target's own. Models that a quality target excluded are judged again.
  * @param x the decision's context, length d
- * @returns what `policy` thinks of each candidate; empty when no model of the target could serve
- * @throws Error when `policy` cannot tell
+ * @returns the assessments of `policy` for each candidate; empty when no model of the target could serve
+ * @throws Error when `policy` fails
  */
 export function targetAssessments(
   { decision }: DecidedEvent,
@@ -54,8 +54,8 @@ export function targetAssessments(
 }
 
 /**
- * Whether the decision was drawn with the propensities that it holds. Of earlier versions' launches the log does not tell
- * when a forced try could fall on a model.
+ * Whether the decision was drawn with the propensities that it records. For launches by earlier versions, the log
+ * does not show when a forced try could choose a model.
  */
 export function isDrawn({ chosenBy, propensity, arms }: Decision): boolean {
   if (!(propensity > 0)) return false;
