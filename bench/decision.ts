@@ -1,6 +1,7 @@
 /**
- * `npm run bench:decision`: how long the gateway thinks. From the text of a query of about 200 tokens to the chosen arm,
- * and how much of that the features and the arms are; the learning of a rating and of an answer. With 10 and 50 arms.
+ * `npm run bench:decision`: how long the gateway thinks, with 10 and 50 arms. Times the way from the text of a query
+ * of about 200 tokens to the chosen arm, the parts of features and arms in it, and the learning of a rating and of an
+ * answer.
  */
 import { performance } from 'node:perf_hooks';
 import type { Arm } from '../src/domain/arm.ts';
@@ -45,7 +46,10 @@ function armOf(index: number): Arm {
   };
 }
 
-/** @param before each round, not timed. Medians of the later half of the rounds, when the code is compiled. */
+/**
+ * Prints the median and the 99th percentile of the later half of the rounds, when the code is compiled.
+ * @param before called before each round, not timed
+ */
 async function time(title: string, work: () => unknown, before: () => void = () => {}): Promise<void> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,4 +1,4 @@
-/** Times the lexical embedder, and a sentence-embedding model when one is named: `node bench/embed.ts [MODEL]`. */
+/** Times the lexical embedder, and a sentence-embedding model if one is named: `node bench/embed.ts [MODEL]`. */
 import { performance } from 'node:perf_hooks';
 import { LexicalEmbedder } from '../src/features/lexical-embedder.ts';
 import { loadLexicalMap } from '../src/features/lexical-map.ts';

@@ -15,11 +15,14 @@ import { mean, standardDeviation } from '../src/util/statistics.ts';
 import { options } from './support/options.ts';
 
 /**
- * What each prior is worth in the first 500 queries, on data sets that no prior was learned from:
- * npm run bench:priors -- [--data FOLDER] [--seeds 24] [--ways tiers,quality] [--threads 2] [--out FILE.md]
+ * Measures what each prior is worth in the first 500 queries, on data sets that no prior was learned from.
+ *
+ * `npm run bench:priors -- [--data FOLDER] [--seeds 24] [--ways tiers,quality] [--threads 2] [--out FILE.md]`
  */
 
-/** What an operator would say of the models by their names: up to 13 billion parameters, the makers' largest, the rest. */
+/**
+ * The tier an operator would give each model by its name: up to 13 billion parameters, the makers' largest, the rest.
+ */
 const TIERS: Record<Tier, readonly string[]> = {
   small: [
     ...['WizardLM/WizardLM-13B-V1.2', 'mistralai/mistral-7b-chat', 'Meta-Llama-3-8B-Instruct'],
@@ -46,7 +49,7 @@ type Job = { file: string; seed: number; ways: readonly PriorWay[] };
 /** Utility by way. */
 type Utilities = Record<PriorWay, number>;
 
-/** As far as they hold for the features in force. */
+/** The learned slopes, as far as they hold for the features in force. */
 function learnedSlopes(): TierKnowledge['slopes'] {
   const { feature_map, tiers } = tierPriors();
   const { featureMap, dimensions } = new Featurizer(new LexicalEmbedder());
@@ -83,11 +86,13 @@ function shown(values: readonly number[], sign = ''): string {
   return `${centre > 0 ? sign : ''}${centre.toFixed(2)} ± ${error.toFixed(2)}`;
 }
 
-/** @param bySet per data set the utilities of each seed */
+/**
+ * @param bySet per data set, the utilities of each seed
+ */
 function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rows = ways.map((way) => {
-    // Seed by seed: both met the same queries at the same prices.
+    // Seed by seed: both ways met the same queries at the same prices.
     const gains = bySet[0].map((_, seed) => mean(bySet.map((runs) => runs[seed][way] - runs[seed].price)));
     return line([PRIOR_WAYS[way], ...bySet.map((runs) => shown(runs.map((run) => run[way]))), shown(gains, '+')]);
   });
@@ -110,7 +115,7 @@ async function main(): Promise<void> {
   const asked = values.ways.split(',');
   const unknown = asked.filter((way) => !Object.hasOwn(PRIOR_WAYS, way));
   if (unknown.length > 0) throw new Error(`There is no way ${unknown.join(', ')}; there are: ${WAYS.join(', ')}.`);
-  // Every figure is told against list prices.
+  // Every figure is compared with list prices.
   const ways = WAYS.filter((way) => way === 'price' || asked.includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
   const jobs = files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways })));

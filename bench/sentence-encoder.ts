@@ -7,7 +7,7 @@ import { quantile } from './support/quantile.ts';
 const TEXTS = 40;
 const AT_ONCE = 16;
 
-/** Times a sentence-embedding model as the gateway runs it: one thread, 8-bit weights, 128 tokens at most. */
+/** Times a sentence-embedding model as the gateway runs it: one thread, 8-bit weights, at most 128 tokens. */
 export async function timeSentenceEncoder(
   model: string,
   invent: (characters: number, seed: number) => string,

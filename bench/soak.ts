@@ -1,7 +1,9 @@
 /**
- * Many short streams through a gateway of its own process, in front of a simulated upstream on loopback, a share of
- * them left by their clients: does memory stay flat, is nothing left behind?
- * `npm run bench:soak -- [--streams 100000] [--aborts 0.05] [--connections 32] [--minutes 60]`; stops after that time, whatever was done.
+ * Sends many short streams through a gateway in a process of its own, in front of a simulated upstream on loopback.
+ * Clients leave a share of them. Does memory stay flat, and is nothing left behind?
+ *
+ * `npm run bench:soak -- [--streams 100000] [--aborts 0.05] [--connections 32] [--minutes 60]` stops after that time,
+ * whatever was done.
  */
 import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get, type IncomingMessage, request, type ServerResponse } from 'node:http';
@@ -16,7 +18,7 @@ import { ServeProcess } from './support/serve-process.ts';
 
 const MB = 2 ** 20;
 const SAMPLES = 40;
-/** Longer than any connection may idle: what is then still there is left behind. */
+/** Longer than any connection may idle: whatever is still there then was left behind. */
 const SETTLE_MS = 75_000;
 const GOAL_MB_PER_10_000 = 1;
 
@@ -44,7 +46,10 @@ const chunk = (delta: object, finish: string | null = null) =>
 const PIECES = ['One ', 'two ', 'three ', 'four ', 'five.'].map((content) => chunk({ content }));
 const END = `${chunk({}, 'stop')}data: {"id":"chatcmpl-soak","choices":[],"usage":{"prompt_tokens":20,"completion_tokens":5,"total_tokens":25}}\n\ndata: [DONE]\n\n`;
 
-/** Simulated: five pieces at once; where the prompt says so the last one is held back, for the client to leave first. */
+/**
+ * The simulated upstream: sends five pieces at once. If the prompt says so it sends only the first, so that the
+ * client leaves before the end.
+ */
 async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   let body = '';
   for await (const text of incoming.setEncoding('utf8')) body += text;
@@ -58,7 +63,7 @@ async function answer(incoming: IncomingMessage, response: ServerResponse): Prom
 
 const agent = new Agent({ keepAlive: true, maxSockets: connections });
 
-/** One stream; resolves when it is over. */
+/** Runs one stream; resolves when it is over. */
 function stream(url: string, leaves: boolean, index: number): Promise<void> {
   const prompt = `${leaves ? 'leaving' : 'staying'} question ${index}: what is ${index} times ${index * 7}?`;
   const body = JSON.stringify({ model: 'auto', stream: true, messages: [{ role: 'user', content: prompt }] });
@@ -121,7 +126,7 @@ async function leftovers(gateway: ServeProcess) {
   };
 }
 
-/** Linux only; elsewhere null, and the resources have to do. */
+/** Linux only. Null elsewhere, where the resources must do. */
 function countSockets(pid: number): number | null {
   const folder = `/proc/${pid}/fd`;
   if (!existsSync(folder)) return null;
@@ -135,7 +140,7 @@ function countSockets(pid: number): number | null {
   }).length;
 }
 
-/** Least-squares slope of the memory over the streams, in MB per 10,000. */
+/** Least-squares slope of memory over streams, in MB per 10,000 streams. */
 function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
   const [x, y] = [mean(samples.map((each) => each.streams)), mean(samples.map((each) => each[of]))];
   const covariance = samples.reduce((sum, each) => sum + (each.streams - x) * (each[of] - y), 0);
@@ -144,7 +149,8 @@ function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
 
 async function main(): Promise<void> {
   const upstream = createServer((incoming, response) => void answer(incoming, response));
-  // On a busy machine an idle connection would be closed just when the gateway takes it from its pool.
+  // With a shorter one, on a busy machine an idle connection would be closed just when the gateway takes it from its
+  // pool.
   upstream.keepAliveTimeout = 20_000;
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const config = join(folder, 'mixllm.yaml');

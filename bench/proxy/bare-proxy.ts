@@ -1,4 +1,4 @@
-/** The bare @fastify/http-proxy: what passing a request on costs when nothing is decided. */
+/** The bare @fastify/http-proxy: the cost of passing a request on without any decision. */
 import proxy from '@fastify/http-proxy';
 import fastify from 'fastify';
 

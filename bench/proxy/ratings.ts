@@ -1,4 +1,4 @@
-/** What ratings beside the load do to the latency of requests. */
+/** What ratings sent during the load do to the latency of requests. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headersOf, median, type Subjects, urlOf } from './subjects.ts';
 import { load } from './throughput.ts';
@@ -12,7 +12,7 @@ function remember(headers: Record<string, string>): void {
   if (id && recent.push(id) > 1000) recent.shift();
 }
 
-/** Posts ratings until told to stop; resolves with how many were taken and refused. */
+/** Posts ratings until `isOver`; resolves with how many were taken and refused. */
 async function rate(isOver: () => boolean): Promise<{ taken: number; refused: number }> {
   const result = { taken: 0, refused: 0 };
   const waiting = new Set<Promise<void>>();
@@ -36,7 +36,10 @@ async function rate(isOver: () => boolean): Promise<{ taken: number; refused: nu
   return result;
 }
 
-/** At a fixed rate of requests, half of what can be: only then is latency that of the gateway and not of a queue. */
+/**
+ * Sends requests at a fixed rate, half of the maximum: only then is the latency that of the gateway and not of a
+ * queue.
+ */
 export async function ratings(
   subjects: Subjects,
   { rounds, seconds }: { rounds: number; seconds: number },

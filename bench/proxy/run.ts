@@ -2,7 +2,7 @@
  * `npm run bench:proxy -- [--parts throughput,streams,ratings] [--rounds 5] [--seconds 5] [--connections 1,16,64]
  * [--streams 1,32,256] [--only ours,portkey,bare]`
  *
- * The gateway with 10 arms, `model: "auto"`, lexical embedding and SQLite, beside Portkey's gateway and a bare
+ * Compares the gateway (10 arms, `model: "auto"`, lexical embedding and SQLite) with Portkey's gateway and a bare
  * @fastify/http-proxy, all in front of one loopback upstream (simulated: it answers at once, with a fixed text).
  * Interleaved rounds; medians and ratios of one run.
  */

@@ -1,4 +1,6 @@
-/** Who is measured, and how each is started: every one a process of its own, in front of one loopback upstream. */
+/**
+ * What is measured, and how each subject is started: each in a process of its own, in front of one loopback upstream.
+ */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** As the Dockerfile starts it: without Node's type stripping, which takes memory and a slower start. */
+/** As the Dockerfile starts it: without Node's type stripping, which takes memory and slows the start. */
 const MAIN = join(ROOT, 'dist/main.js');
 const NODE_FLAGS = ['--max-semi-space-size=16'];
 const ARMS = 10;
@@ -36,12 +38,12 @@ export function headersOf(subject: Subject): Record<string, string> {
   return { 'content-type': 'application/json', ...HEADERS[subject] };
 }
 
-/** Ours chooses between ten arms; the others are told which model to ask. */
+/** The gateway chooses between ten arms; the others are told which model to call. */
 export function modelOf(subject: Subject): string {
   return subject === 'ours' ? 'auto' : 'bench';
 }
 
-/** Builds ours and installs the others where that is yet to be done. */
+/** Builds the gateway, and installs the others if they are missing. */
 export function prepare(): void {
   if (!existsSync(join(HERE, 'node_modules'))) {
     console.error('Installing what the gateway is compared with into bench/proxy/node_modules …');

@@ -1,4 +1,4 @@
-/** Requests per second, latency, CPU and memory at some numbers of connections. */
+/** Requests per second, latency, CPU and memory at several numbers of connections. */
 import { prompts } from '../support/prompts.ts';
 import { headersOf, median, modelOf, type Subject, type Subjects, urlOf } from './subjects.ts';
 
@@ -7,14 +7,17 @@ export interface Sample {
   p50: number;
   p99: number;
   errors: number;
-  /** Of the subject's process. */
+  /** CPU seconds of the subject's process per 1,000 requests. */
   cpuPer1000: number;
   rssMb: number;
 }
 
 const queries = prompts(500);
 
-/** @param rate requests per second in all, or as many as can be @param onAnswer told of every answer's headers */
+/**
+ * @param rate requests per second in total; absent: as many as possible
+ * @param onAnswer gets every answer's headers
+ */
 export async function load(
   subjects: Subjects,
   subject: Subject,
@@ -73,7 +76,7 @@ function line(name: Subject, samples: ReadonlyMap<Subject, Sample[]>): string {
   const all = (subject: Subject, key: keyof Sample) => (samples.get(subject) ?? []).map((sample) => sample[key]);
   const of = (key: keyof Sample) => median(all(name, key));
   const rates = all(name, 'requestsPerSecond');
-  // Within each round, so that a slow moment of the machine weighs on both.
+  // Compared within each round, so that a slow moment of the machine affects both.
   const ratio = (to: Subject) =>
     samples.has(to) && to !== name
       ? `  ${median(all(to, 'requestsPerSecond').map((rate, i) => rates[i] / rate)).toFixed(2)} × ${to}`

@@ -14,7 +14,7 @@ import { ServeProcess } from './serve-process.ts';
 export interface CrashOptions {
   kills: number;
   seed: number;
-  /** Of each life, at the most: it ends after a random number of them. */
+  /** Most answers in one life; each life ends after a random number of them. */
   answersPerLife: number;
   log?: (line: string) => void;
 }
@@ -22,19 +22,21 @@ export interface CrashOptions {
 export interface CrashReport {
   ok: boolean;
   kills: number;
-  /** Ends by SIGTERM among them, so that snapshots are saved and later kills hit the log behind one. */
+  /** Ends by SIGTERM in between: they save snapshots, so that later kills hit a log that goes on after a snapshot. */
   restarts: number;
   answers: number;
   acknowledged: number;
   repeated: number;
   withdrawn: number;
-  /** Acknowledged ratings and withdrawals that the log does not have, or has otherwise. */
+  /** Acknowledged ratings and withdrawals that are not in the log, or not as they were sent. */
   missing: string[];
-  /** Idempotency keys that the log has twice. */
+  /** Idempotency keys that are in the log twice. */
   doubled: string[];
-  /** Ratings in force, counted here from the log and by the gateway's learner. */
+  /** Ratings in force, as counted here from the log and as counted by the gateway's learner. */
   counted: { log: number; learner: number };
-  /** Models' predictions, compared to the bit between the killed gateway and one that replays its log from nothing. */
+  /**
+   * Models' predictions, compared to the bit between the killed gateway and one that replays its log from scratch.
+   */
   compared: number;
   differing: number;
   /** Answers that no gateway should give, e.g. a 5xx. */
@@ -44,10 +46,10 @@ export interface CrashReport {
 const CLIENTS = 6;
 const MODELS = ['big', 'mid', 'small'];
 const ORDERLY_EVERY = 4;
-/** A life has at least so many answers and ends up to so many milliseconds after its last one. */
+/** Fewest answers in a life, and most milliseconds from its last counted answer to its end. */
 const LIFE = { leastAnswers: 5, mostMs: 30 };
 
-/** Lives and deaths of one gateway on one log, and what its log is worth at the end. */
+/** Starts and ends one gateway on one log again and again, and checks the log at the end. */
 export async function crashRun({ kills, seed, answersPerLife, log = () => {} }: CrashOptions): Promise<CrashReport> {
   const random = seededRandom(seed);
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-crash-'));
@@ -95,7 +97,9 @@ export async function crashRun({ kills, seed, answersPerLife, log = () => {} }: 
   }
 }
 
-/** Resolves at a random moment of the load: after so much work, not time, or a slow machine would see little of it. */
+/**
+ * Resolves at a random moment of the load. It counts work, not time: a slow machine would otherwise see little work.
+ */
 async function lifeTime(clients: readonly RatingClient[], most: number, random: Random): Promise<void> {
   const answers = () => sum(clients, (client) => client.answers);
   const enough = answers() + LIFE.leastAnswers + (most - LIFE.leastAnswers) * random.uniform();
@@ -122,7 +126,7 @@ storage: { url: "sqlite:${database}" }
 
 type Prediction = Record<string, unknown>;
 
-/** What a gateway predicts of every model for each topic, to the last digit. */
+/** What a gateway predicts for every model and topic, to the last digit. */
 async function predictions(url: string): Promise<Prediction[]> {
   const all: Prediction[] = [];
   for (const content of TOPICS) {
@@ -138,7 +142,7 @@ async function settled(url: string): Promise<void> {
   while (!(await (await fetch(`${url}/metrics`)).text()).includes('mixllm_learner_lag_events 0')) await sleep(20);
 }
 
-/** A gateway that knows nothing but the events. */
+/** Predictions of a gateway that knows only the events. */
 async function replayed(folder: string, upstream: SimulatedUpstream, database: string): Promise<Prediction[]> {
   const copy = join(folder, 'replay.db');
   const original = new DatabaseSync(database);
@@ -205,7 +209,7 @@ function report(
   };
 }
 
-/** Ratings that should count: of each source the latest that stands, where an answer's end is in the log. */
+/** Number of ratings that should count: per source the latest that stands, if the answer's end is in the log. */
 function inForce(events: readonly StoredEvent[], withdrawn: ReadonlySet<string>): number {
   const answered = new Set(events.filter((event) => event.type === 'completed' && event.arm).map((e) => e.decisionId));
   const standing = events.filter(

@@ -1,4 +1,4 @@
-/** Of about 200 tokens each, no two alike. */
+/** Prompts of about 200 tokens each, no two alike. */
 export function prompts(count: number): string[] {
   const words = 'explain write compute list why the a model of river history function number price story which'.split(
     ' ',

@@ -1,4 +1,8 @@
-/** The value that a share of all lie at or below. @param values at least one @param share in [0, 1] */
+/**
+ * The value that the given share of all values lies at or below.
+ * @param values at least one
+ * @param share in [0, 1]
+ */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(share * (sorted.length - 1))];

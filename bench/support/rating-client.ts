@@ -1,6 +1,6 @@
 import type { Random } from '../../src/util/random.ts';
 
-/** A rating as it was sent; `idempotency_key` is its own, so that it can be sent again after a crash. */
+/** A rating as it was sent. Its `idempotency_key` is unique, so that it can be sent again after a crash. */
 export interface SentRating {
   id: string;
   score: number;
@@ -8,17 +8,17 @@ export interface SentRating {
   idempotency_key: string;
 }
 
-/** A client that asks and rates, and remembers exactly what it was promised. */
+/** A client that asks and rates, and remembers exactly what the gateway promised. */
 export class RatingClient {
   answers = 0;
   repeated = 0;
-  /** Of ratings that were answered 202: feedback id by idempotency key. */
+  /** Ratings that were answered 202: feedback id by idempotency key. */
   readonly acknowledged = new Map<string, { feedbackId: string; rating: SentRating }>();
-  /** Feedback ids whose taking back was answered 200. */
+  /** Feedback ids whose withdrawal was answered 200. */
   readonly withdrawn = new Set<string>();
-  /** Answers that broke a promise, in words. */
+  /** Descriptions of answers that broke a promise. */
   readonly broken: string[] = [];
-  /** Sent, and cut off before the answer. */
+  /** Ratings that were sent, and cut off before the answer. */
   #unanswered: SentRating[] = [];
   #unansweredWithdrawals: string[] = [];
   #asked = 0;
@@ -28,7 +28,7 @@ export class RatingClient {
     this.#random = random;
   }
 
-  /** Sends again what a crash left without an answer. */
+  /** Sends again what a crash left unanswered. */
   async sendAgain(url: string): Promise<void> {
     const ratings = this.#unanswered.splice(0);
     this.repeated += ratings.length;
@@ -36,7 +36,7 @@ export class RatingClient {
     for (const id of this.#unansweredWithdrawals.splice(0)) await this.#withdraw(url, id);
   }
 
-  /** Asks and rates, one after the other, until the gateway does not answer any more. */
+  /** Asks and rates, in turn, until the gateway stops answering. */
   async work(url: string): Promise<void> {
     for (;;) {
       const id = await this.#ask(url);
@@ -44,7 +44,7 @@ export class RatingClient {
       if (this.#random.uniform() < 0.2) continue;
       const rating = this.#newRating(id);
       const sent = [this.#rate(url, rating)];
-      // Clients that time out send the same once more.
+      // Clients that time out send the same rating again.
       if (this.#random.uniform() < 0.2) sent.push(this.#rate(url, rating));
       if ((await Promise.all(sent)).includes(false)) return;
       if (this.#random.uniform() < 0.15 && !(await this.#withdrawOne(url, rating))) return;
@@ -71,14 +71,16 @@ export class RatingClient {
     return response.headers.get('x-mixllm-decision-id');
   }
 
-  /** @returns false when the gateway does not answer any more */
+  /**
+   * @returns false when the gateway has stopped answering
+   */
   async #rate(url: string, rating: SentRating): Promise<boolean> {
     const response = await post(`${url}/feedback`, rating);
     if (!response) {
       this.#unanswered.push(rating);
       return false;
     }
-    // A crash may have taken the decision itself, which no client was told is durable.
+    // A crash may have lost the decision itself, whose durability no client was promised.
     if (response.status === 404) return true;
     if (response.status !== 202) this.broken.push(`a rating was answered ${response.status}`);
     const feedbackId = JSON.parse(response.text).feedback_id;
@@ -112,7 +114,7 @@ export const TOPICS = [
   'why is the sky blue, in one sentence a child understands?',
 ];
 
-/** Null when the connection broke before the whole answer was there. */
+/** Null when the connection broke before the answer was complete. */
 async function post(url: string, body: object | null, method = 'POST') {
   try {
     const headers: Record<string, string> = body ? { 'content-type': 'application/json' } : {};

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** Children that are not to outlive this process, however it ends. */
+/** Children that must not outlive this process, however it ends. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** The gateway as operators run it: a process of its own, to be killed. */
+/** The gateway as operators run it: in a process of its own, which can be killed. */
 export class ServeProcess {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
@@ -23,7 +23,10 @@ export class ServeProcess {
     this.#output = output;
   }
 
-  /** Resolves once it listens; rejects with its output when it ends before. @param config file */
+  /**
+   * Resolves once the gateway listens; rejects with its output when it ends before that.
+   * @param config path of the config file
+   */
   static async start(config: string, options: SpawnOptions = {}): Promise<ServeProcess> {
     const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], {
       env: { PATH: process.env.PATH ?? '' },
@@ -51,12 +54,12 @@ export class ServeProcess {
     return this.#child.pid as number;
   }
 
-  /** All that it wrote. */
+  /** Everything that it wrote. */
   get output(): string {
     return this.#output.join('');
   }
 
-  /** Resolves with the exit code, null for a process that was killed. */
+  /** Resolves with the exit code, or null for a process that was killed. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
     const exited = once(this.#child, 'exit');

@@ -15,7 +15,7 @@ import { renderTable } from './table.ts';
 
 export interface LabelledBenchOptions {
   data: string;
-  /** Queries at the start that all models answer. */
+  /** Number of queries at the start that all models answer. */
   labelled: number;
   seeds: number;
   json?: boolean;
@@ -42,14 +42,14 @@ type Figure = Spread & { standard_error: number };
 interface Request {
   /** Position in the stream. */
   query: number;
-  /** Position of the model that is asked by name; null: routed and scored. */
+  /** Position of the model that is requested by name; null: routed and scored. */
   named: number | null;
 }
 
 /**
- * `mixllm bench --labelled`: the protocol of `--online` with its first queries answered by all models, through HTTP and
- * in this process, on the same streams: order, prices, weight of each query. A named request for every model, and its
- * rating, teach the gateway what it is taught in this process by all outcomes at once.
+ * `mixllm bench --labelled`: the protocol of `--online` with its first queries answered by all models, through HTTP
+ * and in this process, on the same streams: order, prices, weight of each query. Through HTTP, a request by name to
+ * every model, and its rating, teach the gateway what the run in this process learns from all outcomes at once.
  */
 export async function benchLabelled(options: LabelledBenchOptions): Promise<void> {
   await tellLeftOutOf([options.data]);
@@ -87,7 +87,7 @@ export async function benchLabelled(options: LabelledBenchOptions): Promise<void
 async function runThroughGateway(stream: Stream, labelled: number): Promise<number> {
   const { models, queries, texts, prices, reference, seed } = stream;
   const requests = requestsOf(stream, labelled);
-  // One request at a time, so the upstream knows what it is asked even where two queries have the same text.
+  // One request at a time, so that the upstream knows which query it gets even when two have the same text.
   let sent = 0;
   const upstream = await startSimulatedUpstream({
     format: 'openai',

@@ -32,7 +32,7 @@ const WAY_TITLES: Record<Way, string> = {
   random: 'any model at random',
 };
 
-/** Shown in the learning curve. A warm start's queries are not those of the others, so it is left out. */
+/** Ways in the learning curve. A warm start is scored on other queries than the rest, so it is left out. */
 const CURVES: readonly Way[] = ['cold', 'full', 'flat', 'best_single', 'random'];
 
 /** `mixllm bench --online`: the production policy on recorded outcomes, in this process, over many random orders. */
@@ -41,7 +41,7 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
   const scenarios = scenarioNames(options.scenarios);
   const jobs = options.data.flatMap((file) => seeds.map((seed) => ({ file, seed, scenarios })));
   await tellLeftOutOf(options.data);
-  // A folder that cannot be written to is found out before the work.
+  // An unwritable folder should fail before the work, not after it.
   if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number) => `${done}/${jobs.length} runs`;

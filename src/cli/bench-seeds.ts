@@ -7,12 +7,12 @@ import { tellLeftOut } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
 
 export interface BenchSeedsOptions extends BenchRunOptions {
-  /** Orders, with prices and choices of their own: `seed` and those that follow it. */
+  /** Number of random orders, each with prices and choices of its own: `seed` and those that follow it. */
   seeds: number;
   json?: boolean;
 }
 
-/** `mixllm bench --seeds N`: one run tells much of its luck, so this tells the means of several. */
+/** `mixllm bench --seeds N`: means over several runs, because a single run depends much on luck. */
 export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
   const data = await loadRecordedOutcomes(options.data);
   tellLeftOut(data);
@@ -46,7 +46,7 @@ export function renderSeeds(runs: readonly BenchReport[]): string {
   ].join('\n');
 }
 
-/** In percent; `-` where there is nothing to divide by, or no query. */
+/** In percent; `-` when there is nothing to divide by, or no query. */
 function meanWithError(shares: readonly number[]): string {
   if (!shares.every(Number.isFinite)) return '-';
   const error = (100 * standardDeviation(shares)) / Math.sqrt(shares.length);

@@ -18,11 +18,11 @@ export interface BenchOptions extends BenchRunOptions {
   out?: string;
 }
 
-/** Rows of the table of tags, and models in each. */
+/** Rows of the table of tags, and models named in each. */
 const SHOWN_TAGS = 12;
 const SHOWN_MODELS = 2;
 
-/** From thrifty to exacting; the steps shrink where a little weight changes much. */
+/** From thrifty to demanding; the steps shrink where a small change of weight has a large effect. */
 const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 
 /** `mixllm bench`: recorded outcomes through the real gateway, at one weight or at a sweep of them. */
@@ -58,7 +58,9 @@ function renderBench(report: BenchReport): string {
   ].join('\n');
 }
 
-/** A column for every model, as the demo has it, would be too wide for what was recorded of many. */
+/**
+ * Names the top models of each tag: a column per model, as in the demo, would be too wide for data of many models.
+ */
 function renderTags(report: BenchReport): string {
   const { queries_by_tag, shares_by_tag } = topTags(report, SHOWN_TAGS);
   const most = (shares: Record<string, number>) =>

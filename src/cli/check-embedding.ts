@@ -14,8 +14,9 @@ import { messageOf } from '../util/message-of.ts';
 import { StartError } from '../wiring/start-error.ts';
 
 /**
- * What can be said of the embedding without loading a model.
- * @returns a line for people @throws StartError when the gateway would not start
+ * Checks as much of the embedding as is possible without loading a model.
+ * @returns a line for people
+ * @throws StartError when the gateway would not start
  */
 export function checkEmbedding({ embedding }: Config): string {
   const { kind, model = '', map } = embedding;

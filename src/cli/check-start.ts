@@ -5,8 +5,9 @@ import { refuseOpenGateway } from '../wiring/keys.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
 /**
- * Looks at what only a start uses, as far as can be told without one.
- * @returns the embedding, as a line for people, and the warm start @throws StartError when the gateway would not start
+ * Checks what only a start uses, as far as that is possible without one.
+ * @returns the embedding, as a line for people, and the warm start
+ * @throws StartError when the gateway would not start
  */
 export function checkStart({ config }: LoadedConfig): { embedding: string; warmStart: WarmStartFile | null } {
   refuseOpenGateway(config);

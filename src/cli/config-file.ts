@@ -6,7 +6,7 @@ export const DEFAULT_CONFIG = 'config/mixllm.yaml';
 /** Ships with the package. */
 const EXAMPLE = fileURLToPath(new URL(`../../${DEFAULT_CONFIG}`, import.meta.url));
 
-/** The file that was named, else the one of this folder, else the one that ships, saying so. */
+/** Returns the named file, else the one of this folder, else the shipped one, with a message. */
 export function configFile(named: string | undefined): string {
   if (named !== undefined) return named;
   if (existsSync(DEFAULT_CONFIG)) return DEFAULT_CONFIG;

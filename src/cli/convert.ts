@@ -10,12 +10,14 @@ import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
 export interface ConvertOptions {
-  /** Beside the table when absent. */
+  /** Default: next to the table. */
   out?: string;
   force?: boolean;
 }
 
-/** `mixllm convert routerbench`: RouterBench's wide table as recorded outcomes that evaluation and bench read. */
+/**
+ * `mixllm convert routerbench`: turns RouterBench's wide table into recorded outcomes that evaluation and bench read.
+ */
 export async function convertRouterBenchFile(file: string, options: ConvertOptions): Promise<void> {
   const out = options.out ?? `${file.replace(/(\.(csv|parquet))?(\.gz)?$/i, '')}.jsonl.gz`;
   refuseToOverwrite(out, options.force ?? false);

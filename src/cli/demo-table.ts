@@ -11,7 +11,7 @@ interface ShownReport extends RunReport, TagShares {
   ratings: number;
 }
 
-/** The demo's closing words: how it did, who answered what, and how to do the same for real. */
+/** The demo's last output: how it did, who answered what, and how to do the same for real. */
 export function renderDemo(report: ShownReport): string {
   const models = Object.keys(report.shares);
   const shown = topTags(report, SHOWN_TAGS);

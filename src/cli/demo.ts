@@ -30,20 +30,20 @@ export interface DemoReport extends RunReport, TagShares {
   seconds: number;
   ratings: number;
   requests_lost: number;
-  /** By the kind that a query was invented as, which the gateway is not told. */
+  /** By the kind as which a query was generated; the gateway does not know it. */
   shares_by_kind: Record<string, Record<string, number>>;
 }
 
-/** Requests on their way at a time, like a handful of users. */
+/** Concurrent requests, as of a handful of users. */
 const CONCURRENCY = 4;
 /** Readers rate this share of the answers, with one to five stars. */
 const RATED_SHARE = 0.7;
 /** Standard deviation of a reader's judgement around the answer's true quality. */
 const JUDGEMENT_SD = 0.15;
-/** And this often a reader clicks anything. */
+/** How often a reader clicks at random. */
 const CARELESS_SHARE = 0.05;
 
-/** The main job on simulated models: queries through the real gateway, rated, and routed better. */
+/** `mixllm demo`: queries to simulated models go through the real gateway, are rated, and are routed better. */
 export async function demo(options: DemoOptions): Promise<void> {
   const random = seededRandom(options.seed);
   const queries = distinctQueries(random, options.queries);
@@ -102,7 +102,7 @@ function columnOf(arm: string): number {
   return NAMES.indexOf(arm);
 }
 
-/** An upstream knows a query by its text, so no text may come twice. */
+/** An upstream recognises a query by its text, so no text may occur twice. */
 function distinctQueries(random: Random, count: number): DemoQuery[] {
   const distinct = new Map<string, DemoQuery>();
   while (distinct.size < count) {
@@ -143,7 +143,7 @@ function toDriven(query: DemoQuery, i: number): DrivenQuery {
   return { messages: query.messages, stream: i % 2 === 1 };
 }
 
-/** A simulated reader: often says nothing, otherwise gives stars for what it takes the answer to be worth. */
+/** A simulated reader: often says nothing, otherwise gives stars for what the answer seems worth. */
 function readerRating(quality: number, random: Random): { score: number } | null {
   const rates = random.uniform() < RATED_SHARE;
   const careless = random.uniform() < CARELESS_SHARE;

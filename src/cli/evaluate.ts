@@ -34,18 +34,21 @@ const TITLES = new Map<string, string>([
   ...POINTS.map((name) => [name, POINT_TITLES[name]] as const),
 ]);
 
-/** `mixllm evaluate`: how good the predictions are, on held-out recorded outcomes, beside simple ways of choosing. */
+/**
+ * `mixllm evaluate`: judges the predictions on held-out recorded outcomes, and compares them with simple ways of
+ * choosing.
+ */
 export async function evaluate(options: EvaluateOptions): Promise<void> {
   const asked = options.predictors?.flatMap((names) => names.split(',')) ?? [...TITLES.keys()];
   const unknown = asked.filter((name) => !TITLES.has(name));
   if (unknown.length > 0) {
     throw new Error(`There is no predictor ${unknown.join(', ')}; there are: ${[...TITLES.keys()].join(', ')}.`);
   }
-  // A figure says nothing without them.
+  // A figure means nothing without them.
   const baselines = [...PREDICTORS.filter(({ isBaseline }) => isBaseline).map(({ name }) => name), ...POINTS];
   const names = [...new Set([...asked, ...baselines])];
   await tellLeftOutOf(options.data);
-  // A folder that cannot be written to is found out before the work.
+  // An unwritable folder should fail before the work, not after it.
   if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number, of: number) => `${done}/${of} splits`;
@@ -69,7 +72,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   tell(`Written: ${options.out}/evaluation.md, and a plot of each data set`);
 }
 
-/** The columns of a data set's table. Those of RouteLLM only where there are two models. */
+/** The columns of a data set's table. Those of RouteLLM are there only for two models. */
 function columns(results: readonly ResultReport[]): { header: string; cell: (result: ResultReport) => string }[] {
   const shown = (figure: Figure | undefined) => {
     if (!figure || figure.mean === null || figure.sd === null) return '-';
@@ -110,7 +113,7 @@ function renderEvaluation(datasets: readonly DatasetReport[]): string {
     .join('\n');
 }
 
-/** Without a title of its own, so that it can stand in a report. */
+/** Has no title of its own, so that it can be part of a report. */
 export function evaluationMarkdown(datasets: readonly DatasetReport[]): string {
   return datasets
     .map((dataset) => {

@@ -2,11 +2,14 @@ import { ConfigError } from '../config/config-error.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Environment } from '../config/variables.ts';
 
-/** HOST and PORT go before the file, as container platforms expect. @throws ConfigError */
+/**
+ * Loads the config. HOST and PORT override the file, as container platforms expect.
+ * @throws ConfigError
+ */
 export function loadWithOverrides(file: string, environment: Environment): LoadedConfig {
   const loaded = loadConfig(file, environment);
   const { PORT } = environment;
-  // Kubernetes' secrets and `echo` end in a line break; URLs put an IPv6 address into brackets.
+  // Kubernetes' secrets and `echo` end in a line break; URLs put an IPv6 address in brackets.
   const host = environment.HOST?.trim().replace(/^\[(.*)\]$/, '$1');
   if (host) loaded.config.server.host = host;
   if (PORT) {

@@ -1,28 +1,29 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 import type pino from 'pino';
 
-/** Bytes of the log that wait for an output which takes none: a minute or more of a busy gateway. */
+/** Bytes of log lines that may wait while the output takes none: a minute or more of a busy gateway. */
 const MAX_WAITING = 8 * 2 ** 20;
-/** An output that takes nothing just now is tried again after this time. */
+/** An output that takes nothing at the moment is tried again after this time. */
 const RETRY_MS = 100;
-/** Time that what waits has at the end of the process. */
+/** Time that waiting lines get at the end of the process. */
 const END_MS = 500;
 const PAUSE_AT_END_MS = 10;
 const TAKES_NOTHING_NOW = new Set(['EAGAIN', 'EBUSY']);
 
 /**
- * Standard output, or standard error, for the log. Where it is a file on a full disk, or a pipe whose reader stands still,
- * lines wait in memory and go out with the next one that can; nothing else waits for them, the end of the process half a
- * second at most (but a terminal that is stopped holds it up). pino's own output (sonic-boom 4) tries to write at the end
- * for as long as that fails, whatever the reason, in the main thread: only SIGKILL ends such a process.
+ * Standard output or standard error, for the log. When it is a file on a full disk, or a pipe whose reader has
+ * stopped, lines wait in memory and go out with the next one that can be written. Nothing else waits for them, except
+ * that the end of the process is delayed by half a second at most (but a stopped terminal holds it up). pino's own
+ * output (sonic-boom 4) keeps trying to write at the end for as long as that fails, whatever the reason, in the main
+ * thread: only SIGKILL ends such a process.
  */
 export class LogOutput implements pino.DestinationStream {
   readonly #descriptor: 1 | 2;
   readonly #onGap: (lost: number) => void;
   #lines: string[] = [];
-  /** What is being written, or was in part. */
+  /** What is being written, or was written in part. */
   #chunk: Buffer | null = null;
-  /** Whether it is a pipe or a socket; else it is a file, whose disk may be slow, or a terminal. */
+  /** True for a pipe or a socket; otherwise it is a file, whose disk may be slow, or a terminal. */
   readonly #isPipe: boolean;
   #isWriting = false;
   #retry: NodeJS.Timeout | null = null;
@@ -30,14 +31,14 @@ export class LogOutput implements pino.DestinationStream {
   #lost = 0;
 
   /**
-   * @param onGap told, once lines are taken again, how many there was no room for
+   * @param onGap called once lines are taken again, with the number of lines that were dropped
    * @param descriptor 1: standard output; 2: standard error
    */
   constructor(onGap: (lost: number) => void, descriptor: 1 | 2 = 1) {
     this.#onGap = onGap;
     this.#descriptor = descriptor;
-    // Node makes a pipe non-blocking when its stream is asked for. Else a write to a full one blocks a thread, and the
-    // process cannot end without it.
+    // Node makes a pipe non-blocking when its stream is first accessed. Otherwise a write to a full pipe blocks a
+    // thread, and the process cannot end until that returns.
     void (descriptor === 1 ? process.stdout : process.stderr);
     this.#isPipe = isPipe(descriptor);
     process.once('exit', () => this.#writeLast());
@@ -50,7 +51,7 @@ export class LogOutput implements pino.DestinationStream {
       this.#lines.push(line);
       this.#waiting += bytes;
     }
-    // A line without room tries, too: after a failure nothing else would.
+    // A line that was dropped triggers a write too: after a failure nothing else would.
     this.#writeNext();
   }
 
@@ -71,7 +72,7 @@ export class LogOutput implements pino.DestinationStream {
     });
   }
 
-  /** At once: it does not block, and nothing is under way when the process ends. */
+  /** Synchronous: it does not block, and no write is under way when the process ends. */
   #writeToPipe(chunk: Buffer): void {
     let written: number;
     try {
@@ -109,12 +110,12 @@ export class LogOutput implements pino.DestinationStream {
     const gap = this.#lost;
     this.#lost = 0;
     this.#onGap(gap);
-    // There was no room for that line either: report the gap next time.
+    // That line was dropped too: report the gap next time.
     if (this.#lost > 0) this.#lost = gap;
   }
 
   #writeLast(): void {
-    // What is under way in another thread is still done.
+    // A write under way in another thread still completes.
     const started = this.#isWriting ? null : this.#chunk;
     let rest = Buffer.concat([started ?? Buffer.alloc(0), this.#takeLines() ?? Buffer.alloc(0)]);
     const end = performance.now() + END_MS;
@@ -129,7 +130,7 @@ export class LogOutput implements pino.DestinationStream {
   }
 }
 
-/** False for a closed descriptor, too. */
+/** Also false for a closed descriptor. */
 function isPipe(descriptor: number): boolean {
   try {
     const there = fstatSync(descriptor);

@@ -1,7 +1,7 @@
 import type { LogSummary } from '../offline/log/log-summary.ts';
 import { renderTable } from './table.ts';
 
-/** What the log holds, as a table with its totals above. */
+/** What the log holds, as a table with the totals above it. */
 export function renderLogSummary(summary: LogSummary): string {
   const { decisions, answered, rated, cost_usd, first, last, feature_maps, models } = summary;
   if (decisions === 0) return 'The log holds no decisions in this period.';

@@ -12,7 +12,7 @@ import { renderLogSummary } from './log-table.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
-/** The decisions to read: of the log that the config names, in a period. */
+/** Which decisions to read: those in the config's log, within a period. */
 export interface LogOptions extends Period {
   config?: string;
 }
@@ -23,7 +23,7 @@ export interface ExportOptions extends LogOptions {
   force?: boolean;
 }
 
-/** As of the log itself: names of keys and prices are not everybody's. */
+/** As for the log itself: not everybody may see the names of keys and the prices. */
 const LOG_MODE = 0o640;
 
 /** `mixllm log export`: answered decisions with their outcomes and ratings as JSON lines, for training and analysis. */
@@ -64,7 +64,7 @@ export interface BackupOptions {
   force?: boolean;
 }
 
-/** `mixllm log backup`: the log as it is at this moment, in a file of its own. */
+/** `mixllm log backup`: copies the log as it is at this moment into a file of its own. */
 export async function backUpLog({ config, out, force }: BackupOptions): Promise<void> {
   refuseToOverwrite(out, force ?? false);
   refuseDatabaseInUse(out);
@@ -78,7 +78,11 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
   }
 }
 
-/** @throws Error for what is no file, and for one with a write-ahead log, which SQLite would play back over the copy */
+/**
+ * Refuses to overwrite a database that may be in use.
+ * @throws Error for what is not a file, and for a file with a write-ahead log, which SQLite would replay over the
+ * copy
+ */
 function refuseDatabaseInUse(file: string): void {
   const there = statSync(file, { throwIfNoEntry: false });
   if (there && !there.isFile()) throw new Error(`${file} is no file; name one for the backup.`);

@@ -15,7 +15,7 @@ export interface LoopbackModel {
   price: { input: number; cached_input?: number; output: number };
 }
 
-/** Recorded models, all answered by one upstream. */
+/** The recorded models, all served by one upstream. */
 function recordedModels(prices: readonly RecordedPrice[], url: string): LoopbackModel[] {
   return prices.map(({ model, input, output }) => ({
     id: model,
@@ -27,8 +27,8 @@ function recordedModels(prices: readonly RecordedPrice[], url: string): Loopback
 }
 
 /**
- * The gateway itself, configured for simulated upstreams on loopback, with its event log in memory and its choices
- * seeded. Warnings and errors go to standard error.
+ * Starts the gateway itself, configured for simulated upstreams on loopback, with its event log in memory and its
+ * choices seeded. Warnings and errors go to standard error.
  */
 export async function startLoopbackGateway(
   models: readonly LoopbackModel[],
@@ -52,13 +52,13 @@ export async function startLoopbackGateway(
   });
   if (!checked.success) throw new Error(explain(models, checked.error.issues[0]));
   const config = checked.data;
-  // Few lines, and those that find no room are not missed.
+  // Few lines; those for which there is no room are not missed.
   const log = pino({ level: 'warn' }, new LogOutput(() => {}, 2));
   const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
   return { gateway, url: await gateway.listen() };
 }
 
-/** The same before recorded outcomes, whose upstream is closed where their names or prices are none for the gateway. */
+/** Starts the gateway for recorded outcomes. Closes their upstream when the gateway refuses their names or prices. */
 export async function startRecordedGateway(
   upstream: { url: string; close(): Promise<void> },
   prices: readonly RecordedPrice[],
@@ -73,7 +73,7 @@ export async function startRecordedGateway(
   }
 }
 
-/** How often the gateway chose each model for each kind of query. */
+/** How often the gateway chose each model for each tag. */
 export async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
   const { values } = await gateway.metrics.tagDecisions.get();
   return values.map(({ labels, value }) => ({
@@ -83,7 +83,7 @@ export async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
   }));
 }
 
-/** Names and prices may be those of a file that knows nothing of the gateway's rules. */
+/** Names and prices may come from a file that knows nothing of the gateway's rules. */
 function explain(
   models: readonly LoopbackModel[],
   { path, message }: { path: PropertyKey[]; message: string },
@@ -94,7 +94,7 @@ function explain(
   return `"${name}" cannot be a model of the gateway: ${field.join('.')}: ${message}. Change it in the file.`;
 }
 
-/** Names of providers are stricter than those of models. */
+/** Provider names are more restricted than model names. */
 function providerName(model: string): string {
   return model.replace(/[^\w.-]/g, '-').slice(0, 64);
 }

@@ -22,19 +22,19 @@ export interface PaperCommandOptions {
   out: string;
 }
 
-/** Where the public data lie beside a checkout. */
+/** Where the public data usually are, next to a checkout. */
 const USUAL_DATA = '../shared/data';
 
 const NEEDS =
   'The experiments need recorded outcomes: --data FOLDER, or files of JSON lines {id, task, prompt, models: {name: ' +
   '{quality: 0..1, cost: USD}}}, gzipped or not. mixllm convert routerbench makes one of RouterBench’s table.';
 
-/** `mixllm paper`: the paper's experiments on recorded outcomes, in one report. */
+/** `mixllm paper`: runs the paper's experiments on recorded outcomes and writes one report. */
 export async function paper(options: PaperCommandOptions): Promise<void> {
   const experiments = chosenExperiments(options.experiments);
   const files = await usableFiles(options.data ?? (existsSync(USUAL_DATA) ? [USUAL_DATA] : []));
   await tellLeftOutOf(files);
-  // A folder that cannot be written to is found out before the work.
+  // An unwritable folder should fail before the work, not after it.
   await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const start = systemClock.monotonic();
@@ -65,7 +65,7 @@ function chosenExperiments(names: readonly string[] | undefined) {
   return EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
 }
 
-/** Folders stand for their files of JSON lines. Those without costs are left out, and named. */
+/** A folder stands for its files of JSON lines. Files without costs are left out, with a message. */
 async function usableFiles(paths: readonly string[]): Promise<string[]> {
   const missing = paths.filter((path) => !existsSync(path));
   if (missing.length > 0) throw new Error(`${missing.join(', ')} is not there. ${NEEDS}`);

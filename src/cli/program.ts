@@ -6,7 +6,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 const CONFIG_HELP = `the config file (default: ${DEFAULT_CONFIG}, else the one that ships)`;
 
-/** Command line in, command out. Each command's code is loaded when it is called, so that `check` starts at once. */
+/** Runs the command line. Each command's code is loaded when it is called, so that `check` starts at once. */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = new Command('mixllm')
     .description('A gateway that sends each query to the language model that is worth its price.')
@@ -21,7 +21,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv]);
 }
 
-/** The gateway itself. */
+/** Commands of the gateway itself. */
 function addServing(program: Command): void {
   program
     .command('serve')
@@ -49,7 +49,7 @@ function addServing(program: Command): void {
     .action(async (options) => (await import('./demo.ts')).demo(options));
 }
 
-/** The gateway or its policy on recorded outcomes. */
+/** The gateway, or its policy, on recorded outcomes. */
 function addBench(program: Command): void {
   program
     .command('bench')
@@ -97,7 +97,7 @@ function addBench(program: Command): void {
     });
 }
 
-/** What is measured of predictions on recorded outcomes. */
+/** Commands that measure predictions on recorded outcomes. */
 function addEvaluation(program: Command): void {
   program
     .command('evaluate')
@@ -124,7 +124,7 @@ function addEvaluation(program: Command): void {
     .action(async (options) => (await import('./paper.ts')).paper(options));
 }
 
-/** What is fitted, and what is made fit for it. */
+/** Commands that fit something, or prepare data for it. */
 function addTraining(program: Command): void {
   const train = program.command('train').description('fit what the gateway predicts from');
   train
@@ -170,7 +170,7 @@ function addTraining(program: Command): void {
     .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
 }
 
-/** What looks at the event log. */
+/** Commands that read the event log. */
 function addLog(program: Command): void {
   const log = program.command('log').description('look at what the gateway has recorded; safe beside a running one');
   const period = (command: Command) =>
@@ -217,7 +217,7 @@ function positiveInteger(text: string): number {
   return value;
 }
 
-/** Each is a job in a list: a billion of them would take all memory before the first is begun. */
+/** Each is a job in a list: a billion of them would take all memory before the first one begins. */
 function seeds(text: string): number {
   const value = positiveInteger(text);
   if (value > 10_000) throw new InvalidArgumentError('It must be from 1 to 10000.');
@@ -238,10 +238,13 @@ function share(text: string): number {
 
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
 
-/** A date is its midnight in UTC. @returns milliseconds since the Unix epoch */
+/**
+ * A date means its midnight in UTC.
+ * @returns milliseconds since the Unix epoch
+ */
 function time(text: string): number {
   const [value, day] = [Date.parse(text), text.slice(0, 10)];
-  // JavaScript takes 30 February for 2 March.
+  // JavaScript reads 30 February as 2 March.
   if (TIME.test(text) && !Number.isNaN(value) && new Date(day).toISOString().startsWith(day)) return value;
   throw new InvalidArgumentError('It must be a date (2026-11-25) or a time (2026-11-25T14:30:00Z).');
 }

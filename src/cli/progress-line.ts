@@ -8,20 +8,20 @@ export interface ProgressStream {
   columns?: number;
 }
 
-/** A terminal is redrawn at most so often, milliseconds. */
+/** Shortest time between two redraws on a terminal, in milliseconds. */
 const REDRAW_MS = 80;
-/** Elsewhere (a file, a CI log) a line is printed at most so often, milliseconds. */
+/** Shortest time between two lines elsewhere (a file, a CI log), in milliseconds. */
 const PRINT_MS = 5000;
 
 /**
- * One line that tells how far a run has come. On a terminal it is drawn over and over in place; anywhere else a plain
- * line is printed from time to time, the first at once.
+ * One line that shows how far a run has come. On a terminal it is redrawn in place; anywhere else a plain line is
+ * printed from time to time, the first one at once.
  */
 export class ProgressLine {
   readonly #stream: ProgressStream;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #shownAt = Number.NEGATIVE_INFINITY;
-  /** The last text, where it came too soon after another to be shown. */
+  /** The last text, if it came too soon after another to be shown. */
   #unshown: string | undefined;
   #drawn = false;
 
@@ -30,7 +30,10 @@ export class ProgressLine {
     this.#clock = clock;
   }
 
-  /** Shows `text` unless something was shown only just now. @param text without line breaks */
+  /**
+   * Shows `text` unless something was shown only just now.
+   * @param text without line breaks
+   */
   update(text: string): void {
     const now = this.#clock.monotonic();
     this.#unshown = text;
@@ -39,7 +42,10 @@ export class ProgressLine {
     this.#show(text);
   }
 
-  /** Ends the line, with its last state. On a terminal the cursor is on a new line then. @param text default: the last one */
+  /**
+   * Ends the line with its last state. On a terminal the cursor is on a new line then.
+   * @param text default: the last one
+   */
   done(text = this.#unshown): void {
     if (text !== undefined) this.#show(text);
     if (this.#drawn) this.#stream.write('\n');
@@ -49,8 +55,8 @@ export class ProgressLine {
   #show(text: string): void {
     this.#unshown = undefined;
     if (!this.#stream.isTTY) return void this.#stream.write(`${text}\n`);
-    // A terminal that does not know its size has 0 columns. One is left free: many break the line when the last is
-    // written. The escape clears the remainder.
+    // A terminal that does not know its size has 0 columns. One column stays free: many terminals break the line when
+    // the last one is written. The escape clears the remainder.
     this.#stream.write(`\r${shorten(text, (this.#stream.columns || 100) - 1)}\u001b[K`);
     this.#drawn = true;
   }

@@ -2,14 +2,14 @@ import { datasetName } from '../offline/online/summary.ts';
 import { loadRecordedOutcomes, notesOn, type RecordedData } from '../recorded/recorded-outcomes.ts';
 import { tell } from './print.ts';
 
-/** Says on standard error what of a file of recorded outcomes is not used. */
+/** Reports on standard error what is not used of a file of recorded outcomes. */
 export function tellLeftOut(data: RecordedData): void {
   for (const note of notesOn(data)) tell(`note: ${note}`);
 }
 
 /**
- * The same of files that threads will read: once each, and before the work.
- * @throws Error as `loadRecordedOutcomes`, and when two files would go by the same name in reports and among plots
+ * The same for files that threads will read: once per file, and before the work.
+ * @throws Error as `loadRecordedOutcomes`, and when two files would have the same name in reports and plots
  */
 export async function tellLeftOutOf(files: readonly string[]): Promise<void> {
   const names = files.map(datasetName);

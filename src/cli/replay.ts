@@ -14,12 +14,15 @@ import { renderReplay } from './replay-table.ts';
 
 export interface ReplayOptions extends Period {
   config?: string;
-  /** File with the policy that the log is asked about. */
+  /** File with the policy to ask the log about. */
   policy: string;
   json?: boolean;
 }
 
-/** `mixllm replay`: what another policy would have got, from the log alone; exit code 1 where the log cannot tell. */
+/**
+ * `mixllm replay`: estimates from the log alone what another policy would have got; exit code 1 when the log cannot
+ * tell.
+ */
 export async function replay({ config, policy: file, json, since, until }: ReplayOptions): Promise<void> {
   const policy = loadReplayPolicy(file);
   const loaded = loadConfig(configFile(config), process.env);

@@ -1,7 +1,7 @@
 import type { RelativeResult, RunReport } from '../recorded/run-report.ts';
 import { renderTable } from './table.ts';
 
-/** The result of a run, its first and last third, and the simple ways beside it. */
+/** The result of a run, its first and last third, and simple ways of choosing for comparison. */
 export function renderRun(report: RunReport): string {
   const { baselines } = report;
   const [first, , last] = report.thirds;
@@ -32,7 +32,7 @@ export function percent(share: number): string {
   return shown(share, (value) => `${(100 * value).toFixed(1)} %`);
 }
 
-/** A part of a run without queries has no means, and a model that scores nothing is nothing to compare with. */
+/** `-` for a part of a run without queries, which has no means, and for ratios to a model that scores nothing. */
 function shown(figure: number, render: (figure: number) => string): string {
   return Number.isFinite(figure) ? render(figure) : '-';
 }

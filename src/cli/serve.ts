@@ -22,7 +22,7 @@ export async function serve(file: string): Promise<void> {
     );
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();
-    // Before it listens: to read a long log takes minutes.
+    // Before it listens: reading a long log takes minutes.
     const stopReloading = keepUpToDate(gateway, file, log);
     const listening = stopOnSignals(gateway, log, stopReloading);
     const address = await gateway.listen();
@@ -35,18 +35,21 @@ export async function serve(file: string): Promise<void> {
       ...(isListenError(error) ? ['Set server.host and server.port in the config, or HOST and PORT, to others.'] : []),
     ];
     tell([messageOf(error), ...hints].join('\n'));
-    // Not by exit code alone: a half-started gateway may hold timers.
+    // Not `exitCode` alone: a half-started gateway may hold timers.
     process.exit(1);
   }
 }
 
-/** A pipe is read once, at the start: to open it again would hold everybody up until somebody writes to it. */
+/** A pipe is read once, at the start: opening it again would block everything until somebody writes to it. */
 function refusePipe(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found?.isFIFO()) throw new ConfigError(file, ['it is a pipe, which is read once, at the start']);
 }
 
-/** Reloads on SIGHUP and when the file changes. @returns stops watching it */
+/**
+ * Reloads on SIGHUP and when the file changes.
+ * @returns stops watching the file
+ */
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   const reload = () => {
     try {
@@ -57,7 +60,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       gateway.metrics.configReloaded.set(Number(waiting.length === 0 || wouldStart(loaded, log)));
     } catch (error) {
       gateway.metrics.configReloaded.set(0);
-      // Whatever it is about the file, also what nobody foresaw: running requests are not to die of it.
+      // Whatever is wrong with the file, even what nobody foresaw: running requests must survive it.
       log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }
   };
@@ -70,7 +73,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   );
 }
 
-/** What waits for the next start is best found out while somebody looks at the file. */
+/** Problems that wait for the next start are best found while somebody looks at the file. */
 function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
   try {
     checkStart(loaded);
@@ -82,9 +85,9 @@ function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
 }
 
 /**
- * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, at once before, when nobody is served yet and the
- * reading of a long log is saved every few seconds. Needed early, for process 1 of a container ignores unhandled
- * signals.
+ * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, and at once before that, because nobody is served
+ * yet and the progress of reading a long log is saved every few seconds. Installed early, because process 1 of a
+ * container ignores unhandled signals.
  * @returns to be called when the gateway listens
  */
 function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {
@@ -95,7 +98,7 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     state = 'stopping';
     log.info(`${signal}: shutting down; a second one stops at once.`);
     stopReloading();
-    // Whoever presses Ctrl-C has no load balancer to wait for.
+    // After Ctrl-C there is no load balancer to wait for.
     if (signal === 'SIGTERM') await gateway.drain();
     try {
       await gateway.close();

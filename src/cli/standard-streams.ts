@@ -2,15 +2,16 @@ import type { Writable } from 'node:stream';
 import { printable } from './print.ts';
 import type { ProgressStream } from './progress-line.ts';
 
-/** Says why a command failed, in the place of a progress line that is still drawn. */
+/** Says why a command failed, over a progress line that is still drawn. */
 export function sayFailure(errors: ProgressStream, reason: string): void {
   errors.write(`${errors.isTTY ? '\r\u001b[K' : ''}${printable(reason)}\n`);
 }
 
 /**
- * Tells when standard output cannot be written, for `console.log` keeps quiet: a script would take half a result for a
- * whole one. A reader that has had enough is no error, and who reads the progress no more does not end the work.
- * @param fail is told the reason, once
+ * Reports when standard output cannot be written. `console.log` says nothing then, and a script would take half a
+ * result for a whole one. A reader that stops early is no error, and losing the reader of the progress does not end
+ * the work.
+ * @param fail gets the reason, once
  */
 export function watchStandardStreams(output: Writable, errors: Writable, fail: (reason: string) => void): void {
   let isTold = false;

@@ -3,7 +3,7 @@ import { printable } from './print.ts';
 export type Align = 'left' | 'right';
 
 export interface TableOptions {
-  /** By column; without it columns of numbers stand right and others left. */
+  /** By column. Default: columns of numbers are right-aligned, others left-aligned. */
   align?: readonly Align[];
   /** Columns of the terminal (100). Texts in left-aligned columns are shortened to fit. */
   width?: number;
@@ -13,8 +13,8 @@ const GAP = '  ';
 const MIN_TEXT_WIDTH = 8;
 
 /**
- * A plain table without a frame, one line per row and a dashed line below the headers; ends in a line break.
- * Numbers come as text, rounded by the caller; empty cells are fine.
+ * A plain table without a frame, one line per row and a dashed line below the headers; ends in a line break. Numbers
+ * are passed as text, rounded by the caller; empty cells are fine.
  */
 export function renderTable(
   foreignHeaders: readonly string[],
@@ -37,7 +37,7 @@ export function renderTable(
   return `${[line(headers), dashes, ...rows.map(line)].join('\n')}\n`;
 }
 
-/** Before the columns are measured. */
+/** Applied before the columns are measured. */
 function onOneLine(cell: string): string {
   return printable(cell).replaceAll('\n', '\\n');
 }
@@ -68,7 +68,10 @@ function pad(text: string, width: number, align: Align): string {
   return align === 'right' ? blanks + shown : shown + blanks;
 }
 
-/** The text itself, or its beginning and an ellipsis. @param width characters, at least 1 */
+/**
+ * The text itself, or its beginning and an ellipsis.
+ * @param width characters, at least 1
+ */
 export function shorten(text: string, width: number): string {
   return lengthOf(text) <= width
     ? text

@@ -27,7 +27,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   const priors = await trainPriors({
     files: data,
     featurizer,
-    // Without folders: they are the trainer's own.
+    // Without folders: those are the trainer's own.
     command: `mixllm train priors --data (the ${data.length} files below)`,
     date: new Date(systemClock.now()),
     onProgress: (queries) => progress.update(`${queries} queries`),
@@ -42,7 +42,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   print(`Written: ${file}, for contexts of ${priors.feature_map}.`);
 }
 
-/** A line per vector. */
+/** Puts each vector on one line. */
 function formatted(value: object): string {
   return `${JSON.stringify(value, null, 2).replace(/\[[-\d.e,\s]*\]/g, (vector) => vector.replace(/\s+/g, ' '))}\n`;
 }

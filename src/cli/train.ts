@@ -22,15 +22,15 @@ export interface TrainFeaturesOptions {
   maxTokens: number;
   /** Files of JSON lines `{prompt, question?}`, gzipped when the name ends in `.gz`. */
   corpus: string[];
-  /** Where the map (`.bin`) and its description (`.json`) go. */
+  /** Where the map (`.bin`) and its description (`.json`) are written. */
   out: string;
   /** Any 32-bit integer. */
   seed: number;
-  /** Rows taken from the beginning of each file; all of them when absent. */
+  /** Rows taken from the beginning of each file; absent: all. */
   rows?: number;
 }
 
-/** `mixllm train features`: fits a feature map, and writes it with its provenance beside it. */
+/** `mixllm train features`: fits a feature map and writes it, with its provenance next to it. */
 export async function trainFeatures(options: TrainFeaturesOptions): Promise<void> {
   const { embedder, corpus: paths, out, seed, rows } = options;
   if (embedder === 'lexical' && options.model !== undefined) {
@@ -38,7 +38,7 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
   }
   const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
-  // A folder that cannot be written to is found out before the work.
+  // An unwritable folder should fail before the work, not after it.
   await mkdir(out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const { bytes, description } = await train(options, {
@@ -79,7 +79,7 @@ async function train(options: TrainFeaturesOptions, request: TrainingRequest): P
   }
 }
 
-/** Names are taken over from the map that stands where the new one goes, else from the one that ships. */
+/** Takes the tags' names from the map at the place of the new one, else from the one that ships. */
 async function knownTags(map: URL) {
   const file = existsSync(descriptionFile(map)) ? descriptionFile(map) : descriptionFile(DEFAULT_MAP);
   if (!existsSync(file)) return [];
@@ -92,7 +92,7 @@ async function knownTags(map: URL) {
   }
 }
 
-/** Without folders: they are the trainer's own, and the file names say which corpora it was. */
+/** Without folders: those are the trainer's own, and the file names show which corpora were used. */
 function commandLine({ embedder, model, dtype, maxTokens, corpus, seed, rows }: TrainFeaturesOptions): string {
   const limit = rows === undefined ? '' : ` --rows ${rows}`;
   const encoding =
@@ -102,7 +102,7 @@ function commandLine({ embedder, model, dtype, maxTokens, corpus, seed, rows }: 
   return `mixllm train features${encoding} --corpus (the ${corpus.length} files below) --seed ${seed}${limit}`;
 }
 
-/** A folder's name without the way to it; of a model on the hub the whole name. */
+/** A folder's name without its path; for a model on the hub, the whole name. */
 function shortName(model: string): string {
   return existsSync(model) ? basename(resolve(model)) : model;
 }

@@ -6,9 +6,10 @@ const SETTLE_MS = 200;
 const POLL_MS = 2000;
 
 /**
- * Calls `onChange` once after each change of the file's content. The folder is watched, not the file: editors replace
- * files, and Kubernetes swaps a link beside them. And the file is looked at every `pollMs`, for a folder may be replaced
- * too, and what was watched is then another one. @returns stops it
+ * Calls `onChange` once after each change of the file's content. It watches the folder, not the file: editors replace
+ * files, and Kubernetes swaps a link next to them. It also looks at the file every `pollMs`, because a folder may be
+ * replaced too, and then the watched one is another.
+ * @returns stops watching
  */
 export function watchFile(
   path: string,
@@ -19,17 +20,17 @@ export function watchFile(
   let content = digestOrNull(path);
   let latest = content;
   let timer: NodeJS.Timeout | undefined;
-  // Not put off by what goes on around the file: where the event log lies beside it that never ends.
+  // Events around the file do not postpone the look: with the event log next to it, they never end.
   const lookSoon = () => {
     timer ??= setTimeout(look, SETTLE_MS).unref();
   };
   const look = () => {
     timer = undefined;
     const now = digestOrNull(path);
-    // Another one than at the last look may be half-written.
+    // Content that differs from the last look's may be half-written.
     const isWhole = now === latest;
     latest = now;
-    // Gone for a moment is no change: an editor is about to put the new file in place.
+    // A file that is gone for a moment has not changed: an editor is about to put the new one in place.
     if (now === null || now === content) return;
     if (!isWhole) {
       lookSoon();
@@ -57,8 +58,8 @@ export function watchFile(
 }
 
 /**
- * Of the content, which may hold keys and is not to stay in memory. Null for what is no file, too: to open a named pipe
- * would hold everything up until somebody writes to it again.
+ * Digest of the content, which may hold keys and must not stay in memory. Also null for what is not a file: opening a
+ * named pipe would block everything until somebody writes to it again.
  */
 function digestOrNull(path: string): string | null {
   try {

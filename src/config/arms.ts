@@ -4,17 +4,20 @@ import type { LoadedConfig } from './load.ts';
 import type { Config, ModelConfig } from './schema.ts';
 
 const MILLISECONDS = 1000;
-/** What Anthropic asks for writing its prompt cache, in input prices. */
+/** What Anthropic charges for writing its prompt cache, in input prices. */
 const ANTHROPIC_CACHE_WRITE = 1.25;
-/** Lost on the way to Anthropic (`providers/anthropic/request.ts`), with an answer of another form than the client waits for. */
+/**
+ * Lost in translation to Anthropic (`providers/anthropic/request.ts`): the answer has another form than the client
+ * expects.
+ */
 const ANTHROPIC_UNSUPPORTED: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
 
-/** The models that can be called: those of providers whose key is there. */
+/** The models that can be called: those whose provider has a key. */
 export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
   return config.models.filter(({ provider }) => !missingKeys.has(provider)).map((model) => toArm(model, config));
 }
 
-/** One line per provider that is off, with the way to turn it on. */
+/** One line per provider that is off, with how to turn it on. */
 export function disabledProviders({ config, missingKeys }: LoadedConfig): string[] {
   return [...missingKeys].map(([provider, variable]) => {
     const models = config.models.filter((model) => model.provider === provider).map(({ id }) => id);

@@ -6,7 +6,7 @@ export interface Problem {
   message: string;
 }
 
-/** What no single field tells: names that must exist, and names that must differ. */
+/** Checks what no single field shows: names that must exist, and names that must differ. */
 export function crossCheck(config: Config): Problem[] {
   const problems: Problem[] = [];
   const ids = config.models.map(({ id }) => id);
@@ -45,7 +45,7 @@ export function crossCheck(config: Config): Problem[] {
     if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
       problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });
     }
-    // Who asks would depend on the order of the file; what the key is stays unsaid.
+    // Which name a client has would depend on the order of the file. The message does not show the key.
     if (config.auth.keys.findIndex((other) => other.key === key.key) !== i) {
       problems.push({ path: ['auth', 'keys', i, 'key'], message: 'another name has the same key; keys must differ' });
     }
@@ -64,7 +64,7 @@ export function crossCheck(config: Config): Problem[] {
   return problems;
 }
 
-/** An alias stands for routing or for a model, and not in the place of either. */
+/** An alias stands for routing or for a model, and must not take the name of either. */
 function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   const problems: Problem[] = [];
   for (const [alias, target] of Object.entries(routing.aliases)) {
@@ -82,14 +82,20 @@ function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   return problems;
 }
 
-/** @param text behind `auto:`, null for plain `auto` */
+/**
+ * @param text the part after `auto:`, null for plain `auto`
+ */
 function isWeight(text: string | null, named: Config['routing']['weights']): boolean {
   if (text === null || Object.hasOwn(named, text)) return true;
   const weight = numericWeight(text);
   return weight >= 0 && weight <= 1;
 }
 
-/** What is wrong with one model among others. @param ids of all models @param providers names of all providers */
+/**
+ * Checks one model among others.
+ * @param ids of all models
+ * @param providers names of all providers
+ */
 export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {
   const problems: Problem[] = [];
   if (standsForRouting(model.id)) {

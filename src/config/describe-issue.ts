@@ -4,7 +4,10 @@ import { knownSettings } from './schema-inside.ts';
 import type { MissingVariable } from './variables.ts';
 import type { Path } from './yaml-file.ts';
 
-/** @param schema that the issue is with, for the settings that it knows */
+/**
+ * Says where the issue is, what was found there and what is right.
+ * @param schema that has the issue, for the settings that it knows
+ */
 export function describeIssue(
   issue: z.core.$ZodIssue,
   value: unknown,
@@ -26,7 +29,9 @@ export function describeIssue(
 
 const STRUCTURES = ['object', 'record', 'array'];
 
-/** What was found, unless it is or may hold a key: where keys live, a mistake in the structure puts them anywhere. */
+/**
+ * What was found, unless it is or may hold a key: where keys stand, a mistake in the structure puts them anywhere.
+ */
 function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   if (found === undefined) return 'it is missing';
   const nearKeys = path.length === 0 || path[0] === 'auth' || path[0] === 'providers';
@@ -38,11 +43,14 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   return `found ${withoutCredentials(asJson(found))}`;
 }
 
-/** URLs may hold user and password, and keys in their query. @param json whose strings may be URLs */
+/**
+ * Cuts out what is secret in URLs: user and password, and keys in the query.
+ * @param json its strings may be URLs
+ */
 function withoutCredentials(json: string): string {
   return (
     json
-      // Which of the two it is, nobody knows.
+      // Nobody can tell whether this `?` belongs to a password or begins the query.
       .replace(/\/\/[^?]*\?[^@]*@(\\.|[^"\\])*/g, '//…')
       .replace(/\/\/.*@/, '//…@')
       .replace(/\?(\\.|[^"\\])+/g, '?…')
@@ -53,13 +61,13 @@ function asJson(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch {
-    // By an alias a mapping or a list can hold itself.
+    // An alias can make a mapping or a list hold itself.
     return Array.isArray(value) ? 'a list that holds itself' : 'a mapping that holds itself';
   }
 }
 
 function right(issue: z.core.$ZodIssue): string {
-  // The schema says it of each of its unions.
+  // The schema has a message of its own for each of its unions.
   if (issue.code === 'invalid_union') return issue.message;
   if (issue.code === 'invalid_key') return `as a name, ${right(issue.issues[0])}`;
   return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');

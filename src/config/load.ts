@@ -17,16 +17,20 @@ import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts'
 
 export interface LoadedConfig {
   config: Config;
-  /** Providers without a key, with what to set: the environment variable, or the setting itself. */
+  /** Providers without a key, with what must be set: the environment variable, or the setting itself. */
   missingKeys: ReadonlyMap<string, string>;
 }
 
-/** @throws ConfigError also when the file cannot be read */
+/** @throws ConfigError for an invalid file, and for one that cannot be read */
 export function loadConfig(path: string, environment: Environment): LoadedConfig {
   return parseConfig(readText(path), path, environment);
 }
 
-/** Pure but for its arguments. @param source name of the file, for messages @throws ConfigError */
+/**
+ * Depends on its arguments alone.
+ * @param source name of the file, for messages
+ * @throws ConfigError
+ */
 export function parseConfig(text: string, source: string, environment: Environment): LoadedConfig {
   const { safeText, variables } = markVariables(text);
   const refuse = (problems: readonly string[]) =>
@@ -49,11 +53,11 @@ export function parseConfig(text: string, source: string, environment: Environme
   }
   const problems = [...unread, ...crossCheck(parsed.data), ...unsetVariables(missing)];
   if (problems.length > 0) throw refuse(problems.map(told));
-  // Copied, for to V8 a part of the text is a view of it: one name that is kept would keep all keys with it.
+  // Copied: to V8 a part of the text is a view of it, so one name that is kept would keep all keys in memory.
   return structuredClone({ config: parsed.data, missingKeys: missingKeys(parsed.data, missing) });
 }
 
-/** A provider whose key is not set is left out; anything else that is not set is a mistake. */
+/** A provider whose key is not set is left out; any other unset variable is a mistake. */
 function isProviderKey({ path }: MissingVariable): boolean {
   return path[0] === 'providers' && path[2] === 'api_key';
 }
@@ -67,7 +71,7 @@ function unsetVariables(missing: readonly MissingVariable[]): Problem[] {
 function missingKeys({ providers }: Config, missing: readonly MissingVariable[]): Map<string, string> {
   const keys = new Map(missing.filter(isProviderKey).map(({ path, variable }) => [String(path[1]), variable]));
   for (const [name, { api_key, base_url }] of Object.entries(providers)) {
-    // Only a server of one's own may ask for no key.
+    // Only a server of one's own may need no key.
     if (!api_key && !base_url && !keys.has(name)) keys.set(name, `providers.${name}.api_key`);
   }
   return keys;

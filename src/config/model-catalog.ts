@@ -11,29 +11,29 @@ export interface CatalogEntry {
   id: string;
   /** Where it comes from: the config file, or an admin alone. */
   source: 'config' | 'admin';
-  /** `off`: its provider has no key. `refused`: see `problem`; there is no entry that could serve. */
+  /** `off`: its provider has no key. `refused`: no entry is usable; `problems` says why. */
   state: 'active' | 'off' | 'retired' | 'refused';
-  /** As an entry of the config's `models`, defaults filled in; null where there is none that can be used. */
+  /** As an entry of the config's `models`, defaults filled in; null when none is usable. */
   model: ModelConfig | null;
-  /** What the admins set, where they did. */
+  /** What admins set; null when they changed nothing. */
   changed: JsonObject | null;
-  /** Why some of the changes cannot be used: the others are in force. */
+  /** Why some of the changes cannot be used; the others are in force. */
   problems: ModelProblem[];
 }
 
 export interface ModelProblem {
   param: string | null;
   message: string;
-  /** Fields of the change that are left out because of it. */
+  /** Fields of the change that are left out because of this. */
   leftOut: readonly string[];
 }
 
-/** What stands behind a model, and its price: one without the others would be a model that nobody has entered. */
+/** A model's upstream and its price: one of these without the others would be a model that nobody has entered. */
 const UPSTREAM_FIELDS = ['provider', 'model', 'price'];
 
 type Checked = Pick<CatalogEntry, 'model' | 'problems'>;
 
-/** The config file is the base; what admins changed lies over it, field by field, in the order of the file. */
+/** Lays what admins changed over the config file, field by field, in the order of the file. */
 export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: ModelChanges): CatalogEntry[] {
   const base = new Map(config.models.map((model) => [model.id, model]));
   const ids = [...new Set([...base.keys(), ...changes.keys()])];
@@ -46,7 +46,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
     return { model: null, problem: { param: issue.path.join('.') || null, message: issue.message } };
   };
 
-  /** Changes that do not fit any more, to a file that has changed since, are left out. */
+  /** Leaves out changes that no longer fit because the file has changed since. */
   const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
     const { model, problem } = check({ ...mergeModel(own, settings), id });
     if (!problem) return { model, problems: [] };
@@ -82,15 +82,15 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
   });
 }
 
-/** The config with the models that can be in force; those that are off stay in it, as in the file. */
+/** The config with the models that can be in force; models that are off stay in it, as in the file. */
 export function withCatalog(loaded: LoadedConfig, catalog: readonly CatalogEntry[]): LoadedConfig {
   const models = catalog.flatMap(({ state, model }) => (model && state !== 'retired' ? [model] : []));
   return { ...loaded, config: { ...loaded.config, models } };
 }
 
 /**
- * The models of the file and of admins, those too that are retired or off for want of a key: what is learned of models
- * together still rests on their ratings, and others may be likened to them.
+ * The models of the file and of admins, including those that are retired or off for want of a key: what is learned
+ * about models together still rests on their ratings, and others may be likened to them.
  */
 export function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
   const withKeys = { ...loaded, missingKeys: new Map<string, string>() };

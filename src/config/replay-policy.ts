@@ -6,7 +6,7 @@ import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts'
 
 const id = modelSchema.shape.id;
 
-/** A policy that the log is asked about. What is absent stays as it was. */
+/** A policy to ask the log about. An absent setting stays as it was. */
 const replayPolicySchema = z.strictObject({
   weight: weightSchema.optional(),
   exploration: explorationSchema.optional(),
@@ -19,12 +19,16 @@ const replayPolicySchema = z.strictObject({
 
 export type ReplayPolicy = z.infer<typeof replayPolicySchema>;
 
-/** @throws ConfigError also when the file cannot be read */
+/** @throws ConfigError for an invalid file, and for one that cannot be read */
 export function loadReplayPolicy(path: string): ReplayPolicy {
   return parseReplayPolicy(readText(path), path);
 }
 
-/** Pure. An empty text is the policy that changes nothing. @param source name of the file, for messages @throws ConfigError */
+/**
+ * Pure. An empty text is the policy that changes nothing.
+ * @param source name of the file, for messages
+ * @throws ConfigError
+ */
 export function parseReplayPolicy(text: string, source: string): ReplayPolicy {
   const refuse = (problems: readonly string[]) => new ConfigError(source, problems);
   const file = parseYaml(text, refuse);

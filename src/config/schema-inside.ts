@@ -1,6 +1,6 @@
 import type { Path } from './yaml-file.ts';
 
-/** What is known of a schema at run time, whatever its kind. */
+/** What a schema of any kind may have at run time. */
 interface SchemaInside {
   shape?: Record<string | number, unknown>;
   element?: unknown;
@@ -9,7 +9,7 @@ interface SchemaInside {
   def?: { innerType?: unknown; in?: unknown; defaultValue?: unknown };
 }
 
-/** The settings that are known at a path of the schema, as a hint for a misspelt one. */
+/** Lists the settings known at a path of the schema, as a hint for a misspelt one. */
 export function knownSettings(path: Path, root: unknown): string {
   let schema = root;
   for (const part of path) {
@@ -21,8 +21,8 @@ export function knownSettings(path: Path, root: unknown): string {
 }
 
 /**
- * A section whose lines are all commented out is null in YAML: it says no more than one that is absent. Where it has no
- * default, naming it may mean something, and it stays.
+ * Drops sections whose lines are all commented out. YAML reads them as null, and they say no more than absent ones. A
+ * section without a default stays: naming it may mean something.
  */
 export function withoutEmptySections(value: unknown, schema: unknown): unknown {
   const shape = shapeOf(schema);
@@ -31,7 +31,7 @@ export function withoutEmptySections(value: unknown, schema: unknown): unknown {
   return Object.fromEntries(settings.map(([name, setting]) => [name, withoutEmptySections(setting, shape[name])]));
 }
 
-/** A mapping or a list, and one with a default. */
+/** True for a mapping or a list with a default. */
 function isSection(schema: unknown): boolean {
   const { element, valueType } = unwrapped(schema);
   return hasDefault(schema) && Boolean(shapeOf(schema) || element || valueType);
@@ -43,13 +43,13 @@ function hasDefault(schema: unknown): boolean {
   return current?.def !== undefined;
 }
 
-/** The settings of a mapping, also of one that may stand where a word may: `off`, or a mapping. */
+/** The settings of a mapping, also when the schema takes a word in its place: `off`, or a mapping. */
 function shapeOf(schema: unknown): SchemaInside['shape'] {
   const inner = unwrapped(schema);
   return inner.shape ?? inner.options?.map(unwrapped).find((option) => option.shape)?.shape;
 }
 
-/** What a default, or a transformation, is put around. */
+/** The schema that a default or a transformation wraps. */
 function within({ def }: SchemaInside): unknown {
   return def?.innerType ?? def?.in;
 }

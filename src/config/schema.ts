@@ -41,7 +41,7 @@ export const modelSchema = z.strictObject({
     .optional(),
 });
 
-/** It travels in a header. Spaces within: some servers without authentication are given a sentence. */
+/** Travels in a header. Spaces within are allowed: some servers without authentication are given a sentence. */
 const secret = z
   .string()
   .trim()
@@ -62,7 +62,7 @@ const provider = z.strictObject({
   stream_usage: z.boolean().default(true),
 });
 
-/** What a proxy is asked by: no more than where it is and who asks, in a form that can be decoded. */
+/** True when the URL gives only where the proxy is and who asks, in a form that can be decoded. */
 function isBare(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { pathname, search, hash, username, password } = new URL(url);
@@ -74,7 +74,7 @@ function isBare(url: string): boolean {
   return pathname === '/' && search === '' && hash === '';
 }
 
-/** As a browser tells it: in lower case, without a path, and without the port that its scheme implies. */
+/** An origin as a browser sends it: in lower case, without a path, and without the port that its scheme implies. */
 const origin = z
   .string()
   .refine(
@@ -82,12 +82,12 @@ const origin = z
     'an origin such as https://chat.example.com, without a path, or "*" for every page',
   );
 
-/** Schemes of apps (`app://obsidian.md`) have no normal form that could be asked for. */
+/** Schemes of apps (`app://obsidian.md`) have no normal form to compare with. */
 function isNormal(text: string): boolean {
   return !/^https?:/.test(text) || (URL.canParse(text) && new URL(text).origin === text);
 }
 
-/** Of quality against cost. */
+/** Weight of quality against cost. */
 export const weightSchema = z.number().min(0).max(1);
 const share = weightSchema;
 
@@ -97,13 +97,13 @@ const reliability = z
     error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
   });
 
-/** Of answers that are drawn by lot to be rated; `sources`: whose ratings are volunteered where nobody asks. */
+/** Share of answers drawn by lot to be rated; `sources`: those whose ratings are volunteered when nobody asks. */
 const audit = z.union(
   [share, z.strictObject({ share, sources: z.array(z.string().min(1)).min(1).default(['user']) })],
   'expected a share from 0 to 1 such as 0.02, or { share: 0.02, sources: [user] }',
 );
 
-/** What a client's behaviour is taken to say of an answer. Weak evidence: a tenth of a rating, or less. */
+/** What a client's behaviour is taken to say about an answer. Weak evidence: a tenth of a rating, or less. */
 const signal = (score: number, weight: number) => ({
   score: share.default(score),
   weight: z.number().gt(0).max(1).default(weight),
@@ -118,7 +118,7 @@ const budget = z.union(
 
 const bestShare = z.number().gt(0).max(1);
 
-/** A share alone looks at the predictions; a confidence above a half also at how sure they are. */
+/** A share alone judges by the predictions; a confidence above one half also by how certain they are. */
 export const qualityTargetSchema = z.union(
   [
     bestShare.transform((share) => ({ share, confidence: 0.5 })),
@@ -160,7 +160,7 @@ export const configSchema = z.strictObject({
       weights: z
         .record(z.string().regex(/^[a-z][\w-]{0,31}$/), share)
         .default({})
-        // Who adds a name of their own keeps these.
+        // A config that adds names of its own keeps these.
         .transform((weights) => ({ economy: 0.5, balanced: 0.8, quality: 0.95, ...weights })),
       aliases: z.record(z.string().min(1), z.string()).default({}),
       latency: z

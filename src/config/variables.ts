@@ -15,12 +15,12 @@ export interface Variable {
 }
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
-/** Two characters of Unicode's private use, which no config has reason to hold. */
+/** Two characters of Unicode's private use area, which no config has reason to hold. */
 const MARK = /\uE000(\d+)\uE001/g;
 
 /**
- * Puts a mark in the place of every `${NAME}` and `${NAME:-default}`: braces would end the flow mapping in
- * `{ api_key: ${KEY} }`. The values come in after parsing, so that no value can change the structure.
+ * Puts a mark in the place of every `${NAME}` and `${NAME:-default}`, because their braces would end a flow mapping
+ * such as `{ api_key: ${KEY} }`. The values are filled in after parsing, so that no value can change the structure.
  */
 export function markVariables(text: string): { safeText: string; variables: Variable[] } {
   const variables: Variable[] = [];
@@ -31,7 +31,7 @@ export function markVariables(text: string): { safeText: string; variables: Vari
   return { safeText, variables };
 }
 
-/** The text with the marks as they stand in the file. */
+/** The text with `${NAME}` in the place of each mark. */
 export function unmarked(text: string, variables: readonly Variable[]): string {
   return text.replace(MARK, (mark, index: string) => {
     const variable = variables[Number(index)];
@@ -41,7 +41,10 @@ export function unmarked(text: string, variables: readonly Variable[]): string {
 
 export const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and none within another`;
 
-/** Where a variable is written otherwise. Left as it stands, `${TEAM-KEY}` would itself be the key, and is no secret. */
+/**
+ * Finds variables that are written otherwise. Left as it is, `${TEAM-KEY}` would itself be the key, and it is not
+ * secret.
+ */
 export function unreadVariables(document: Document, variables: readonly Variable[]): Path[] {
   const paths: Path[] = [];
   const text = (value: string) => value.replace(MARK, (_, index: string) => variables[Number(index)]?.fallback ?? '');
@@ -55,9 +58,9 @@ export function unreadVariables(document: Document, variables: readonly Variable
 }
 
 /**
- * Fills the marks.
- * @returns missing: where a variable without a default is not set, or empty; its text is then empty
- * @returns filled: where there were marks
+ * Replaces the marks with the variables' values.
+ * @returns `missing`: where a variable without a default is not set, or is empty; its text is then empty. `filled`:
+ * where there were marks.
  */
 export function fillEnvironment(
   document: Document,
@@ -84,12 +87,12 @@ export function fillEnvironment(
   return { missing, filled };
 }
 
-/** As YAML writes shares and prices, too; no setting takes a negative one, and 1e3 is no port. */
+/** Includes shares and prices as YAML may write them. No setting takes a negative number, and 1e3 is no port. */
 const NUMBER = /^(\d+(\.\d+)?|\.\d+)(e-\d+)?$/i;
 
 /**
- * What an environment variable brings is text. Where the schema wants something else it is taken for the number, the
- * true or the false that it says; a key of digits alone is no number.
+ * Environment variables are text. Where the schema wants something else, the text is taken for the number or the
+ * boolean that it says; a key made of digits alone stays text.
  * @param issues that the schema has with the values
  * @returns the values, changed where they were filled in and there is an issue
  */
@@ -106,8 +109,8 @@ export function typedVariables(values: unknown, filled: readonly Path[], issues:
 }
 
 /**
- * True where the schema wants a number or a boolean, or is a union, which reports its issue as a whole. Not where it
- * wants a mapping and a key made of digits stands in its place: as a number, the error message would show it.
+ * True when the schema wants a number or a boolean, or is a union, which reports its issue as a whole. Not when it
+ * wants a mapping: a key made of digits may stand there, and as a number the error message would show it.
  */
 function wantsOther(issue: z.core.$ZodIssue): boolean {
   if (issue.code === 'invalid_union') return true;

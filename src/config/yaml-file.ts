@@ -4,7 +4,7 @@ import { ConfigError } from './config-error.ts';
 
 export type Path = (string | number)[];
 
-/** Makes the error of these problems. */
+/** Makes an error of these problems. */
 export type Refusal = (problems: readonly string[]) => Error;
 
 /** A parsed file that still knows the lines of its values. */
@@ -22,10 +22,13 @@ export function readText(path: string): string {
   }
 }
 
-/** Pure. @throws what `refuse` makes of a mistake in YAML, or of a mapping in the place of a name */
+/**
+ * Pure.
+ * @throws what `refuse` makes of a mistake in the YAML, or of a mapping in the place of a name
+ */
 export function parseYaml(text: string, refuse: Refusal): YamlFile {
   const lines = new LineCounter();
-  // 'error': a warning would go to the console, and quotes what may be a key.
+  // 'error': a warning would go to the console, and it quotes text that may be a key.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   // The first mistake causes the rest.
   const [mistake] = document.errors;
@@ -34,7 +37,10 @@ export function parseYaml(text: string, refuse: Refusal): YamlFile {
   return { document, lines };
 }
 
-/** The values of the file; an empty one is an empty mapping. @throws what `refuse` makes of an alias that leads nowhere */
+/**
+ * The values of the file; an empty file is an empty mapping.
+ * @throws what `refuse` makes of an alias that leads nowhere
+ */
 export function valuesIn({ document }: YamlFile, refuse: Refusal): unknown {
   try {
     return document.toJS() ?? {};
@@ -43,7 +49,7 @@ export function valuesIn({ document }: YamlFile, refuse: Refusal): unknown {
   }
 }
 
-/** `{{ … }}`, say of a template that was not filled in, is a mapping as the name of a setting. */
+/** `{{ … }}`, as in a template that was not filled in, is a mapping in the place of a setting's name. */
 function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
   visit(document, {
     Pair(_, pair) {
@@ -54,12 +60,12 @@ function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
   });
 }
 
-/** What the YAML parser says of a mistake, without the piece of the file that it quotes: that may be a key. */
+/** The YAML parser's message without the piece of the file that it quotes: that may be a key. */
 function withoutQuote(message: string): string {
   return message.split(': ')[0].replace(/[!%]\S+/g, '…');
 }
 
-/** The path of a node from what `visit` tells of the way to it. */
+/** The path of a node, from what `visit` reports about the way to it. */
 export function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly unknown[]): Path {
   const path: Path = [];
   ancestors.forEach((ancestor, i) => {
@@ -70,7 +76,7 @@ export function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly
   return path;
 }
 
-/** `models[1].price.input (line 12)`; the line of the nearest parent where the path itself is absent. */
+/** `models[1].price.input (line 12)`; the line of the nearest parent when the path itself is absent. */
 export function place({ document, lines }: YamlFile, path: Path): string {
   const name = path.reduce<string>(
     (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),

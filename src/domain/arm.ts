@@ -14,23 +14,23 @@ export interface Arm {
   id: string;
   /** Name of its provider in the config. */
   provider: string;
-  /** The upstream's name of the model. */
+  /** The upstream's name for the model. */
   upstreamModel: string;
   price: Price;
-  /** Tokens that input and output may take together; null: unknown, never a reason to leave the arm out. */
+  /** Tokens that input and output may take together; null: unknown, which never excludes the arm. */
   contextWindow: number | null;
   maxOutputTokens: number | null;
   capabilities: readonly Capability[];
-  /** Forms of an answer that its provider's API does not support. */
+  /** Forms of answers that its provider's API does not support. */
   unsupportedForms: readonly AnswerForm[];
   /** Requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
-  /** What is assumed of its quality before any rating; null: what its price suggests. */
+  /** Quality assumed before any rating; null: what its price suggests. */
   prior: Prior | null;
   timeouts: Timeouts;
 }
 
-/** What stands behind an arm: the same for arms that differ in name, price or limits alone. */
+/** Identifies an arm's upstream model: the same for arms that differ only in name, price or limits. */
 export function upstreamOf({ provider, upstreamModel }: Pick<Arm, 'provider' | 'upstreamModel'>): string {
   return JSON.stringify([provider, upstreamModel]);
 }
@@ -38,10 +38,10 @@ export function upstreamOf({ provider, upstreamModel }: Pick<Arm, 'provider' | '
 export const TIERS = ['small', 'mid', 'frontier'] as const;
 export type Tier = (typeof TIERS)[number];
 
-/** A tier, a mean quality on [0, 1], or the arm that it is taken to be like. */
+/** A tier, a mean quality on [0, 1], or another arm that it is assumed to resemble. */
 export type Prior = Tier | { quality: number } | { like: string };
 
-/** Milliseconds. */
+/** In milliseconds. */
 export interface Timeouts {
   /** For a new connection. */
   connectMs: number;
@@ -52,10 +52,10 @@ export interface Timeouts {
 }
 
 const MILLION = 1e6;
-/** What a cache write for an hour costs on top of one for five minutes: Anthropic asks 2 and 1.25 input prices. */
+/** What a cache write for an hour costs on top of one for five minutes: Anthropic charges 2 and 1.25 input prices. */
 export const HOUR_SURCHARGE = 2 / 1.25 - 1;
 
-/** USD for what an answer used. */
+/** USD that an answer costs. */
 export function costOf(price: Price, usage: Usage): number {
   const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
   return (
@@ -67,7 +67,7 @@ export function costOf(price: Price, usage: Usage): number {
   );
 }
 
-/** One figure for how dear a model is: three parts input to one part output, the usual blend of a chat. */
+/** One figure for how expensive a model is: three parts input to one part output, the usual blend of a chat. */
 export function blendedPrice(price: Price): number {
   return (3 * price.input + price.output) / 4;
 }

@@ -5,7 +5,7 @@ export interface ChatMessage extends JsonObject {
   content?: unknown;
 }
 
-/** An OpenAI chat-completion body. Only what the gateway reads is named; everything else is carried as it came. */
+/** An OpenAI chat-completion body. Only fields that the gateway reads are named; all others are carried unchanged. */
 export interface ChatBody extends JsonObject {
   model: string;
   messages: ChatMessage[];
@@ -19,7 +19,7 @@ export interface ChatRequest {
   body: ChatBody;
 }
 
-/** What an answer consumed, in tokens. */
+/** Tokens that an answer consumed. */
 export interface Usage {
   /** All input tokens, cached ones included. */
   inputTokens: number;
@@ -27,7 +27,7 @@ export interface Usage {
   cachedInputTokens: number;
   /** The part of the input that was written to the provider's prompt cache. */
   cacheWriteTokens: number;
-  /** The part of those that is kept for an hour, and dearer; none when absent. */
+  /** The part of the written tokens that is kept for an hour, at a higher price; absent: none. */
   hourCacheWriteTokens?: number;
   outputTokens: number;
 }
@@ -46,19 +46,19 @@ export function contentText(content: unknown): string {
     .join('\n');
 }
 
-/** The content parts of all messages, strings left out. */
+/** The content parts of all messages; contents that are strings are left out. */
 export function contentParts(messages: readonly ChatMessage[]): JsonObject[] {
   return messages.flatMap((message) => (Array.isArray(message.content) ? message.content.filter(isJsonObject) : []));
 }
 
-/** Answers asked for at once, `n`. */
+/** Number of answers that the request asks for, `n`. */
 export function requestedChoices({ n }: ChatBody): number {
   return typeof n === 'number' && n >= 1 ? n : 1;
 }
 
 /**
- * UTF-8 bytes of a message, or of a stream's delta, that were generated: text, reasoning, refusal, tool calls. For
- * estimating its tokens where nobody counted them.
+ * UTF-8 bytes that were generated for a message or a stream's delta: text, reasoning, refusal, tool calls. For
+ * estimating tokens that nobody counted.
  */
 export function generatedBytes(message: JsonObject): number {
   const {
@@ -71,19 +71,22 @@ export function generatedBytes(message: JsonObject): number {
     audio,
   } = message;
   const called = Array.isArray(calls) ? calls.filter(isJsonObject).flatMap((each) => [each.function, each.custom]) : [];
-  // Of sound, its words alone.
+  // Of audio, only the words count.
   const spoken = isJsonObject(audio) ? audio.transcript : null;
-  // Of parts the texts: images of an answer have their own price.
+  // Of content parts, only the texts count: images in an answer have their own price.
   const texts = Array.isArray(content)
     ? content.filter(isJsonObject).flatMap((part) => [part.text, part.thinking, part.refusal])
     : content;
   return stringBytes([texts, thoughts, reasoning, refusal, call, called, spoken], 'values');
 }
 
-/** Deeper than any body may be; what an upstream sends has no limit of its own. */
+/** Deeper than any request body may be. Upstreams have no such limit of their own. */
 const MAX_NESTING = 200;
 
-/** UTF-8 bytes of all strings within a JSON value. @param counted whether the names of members count, too */
+/**
+ * UTF-8 bytes of all strings within a JSON value.
+ * @param counted whether the names of members count as well
+ */
 export function stringBytes(value: unknown, counted: 'values' | 'names and values', nesting = MAX_NESTING): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (typeof value !== 'object' || value === null || nesting === 0) return 0;
@@ -99,15 +102,15 @@ export function stringBytes(value: unknown, counted: 'values' | 'names and value
   return bytes;
 }
 
-/** No request has as many: such a figure is the upstream's mistake, and would spoil every sum that it entered. */
+/** No request has more: a larger figure is the upstream's mistake, and would spoil every sum that includes it. */
 const MAX_TOKENS = 1e9;
 
-/** A count of tokens as an upstream tells it; null where it is none. */
+/** A token count as an upstream reports it; null when it is not one. */
 export function tokenCount(value: unknown): number | null {
   return typeof value === 'number' && value >= 0 && value <= MAX_TOKENS ? value : null;
 }
 
-/** Ids of the tools that a message, or a stream's delta, calls. A call's later deltas do not repeat its id. */
+/** Ids of the tool calls in a message or a stream's delta. A call's later deltas do not repeat its id. */
 export function toolCallIds({ tool_calls: calls }: JsonObject): string[] {
   if (!Array.isArray(calls)) return [];
   return calls.flatMap((call) =>

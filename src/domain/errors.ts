@@ -7,11 +7,11 @@ export interface ErrorDetails {
   type?: string;
   param?: string | null;
   code?: string | null;
-  /** Headers that belong to the answer, e.g. `retry-after`. */
+  /** Headers for the answer, e.g. `retry-after`. */
   responseHeaders?: Record<string, string>;
 }
 
-/** A refusal by the gateway itself. Its message is written for the client and names the way out. */
+/** A refusal by the gateway itself. Its message is written for the client and says what to do about it. */
 export class GatewayError extends Error {
   readonly status: number;
   readonly type: string;
@@ -44,16 +44,19 @@ export function invalidRequest(message: string, param: string | null = null, cod
   return new GatewayError(400, message, { param, code });
 }
 
-/** Headers of a refusal that stands until money is there again. @param milliseconds until then */
+/**
+ * Headers of a refusal that lasts until there is money again.
+ * @param milliseconds until then
+ */
 export function untilRenewed(milliseconds: number): Record<string, string> {
   return {
     'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1000))),
-    // Tells OpenAI's own clients that trying again at once is of no use.
+    // Tells OpenAI's own clients that an immediate retry is of no use.
     'x-should-retry': 'false',
   };
 }
 
-/** The client closed its connection before its answer was through: nobody is left to be told anything. */
+/** The client closed its connection before its answer was complete: nobody is left to report to. */
 export class ClientGoneError extends Error {
   constructor() {
     super('The client has left.');
@@ -61,40 +64,44 @@ export class ClientGoneError extends Error {
   }
 }
 
-/** Headers in which an upstream says when, or whether, to try again. OpenAI's clients obey all of them. */
+/** Headers by which an upstream says whether and when to try again. OpenAI's clients obey all of them. */
 export const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry'] as const;
 
-/** Those that it sent, unchanged. */
+/** The headers that the upstream sent, unchanged. */
 export type RetryAdvice = Readonly<Partial<Record<(typeof RETRY_HEADERS)[number], string>>>;
 
 /**
- * How an upstream call failed:
- * `status`: it answered with an error status; `connection`: no answer could be had; `timeout`: not in time;
- * `unreadable`: it answered with something that is no chat completion; `interrupted`: the stream broke off or
- * carried an error event.
+ * How an upstream call failed.
+ * - `status`: it answered with an error status.
+ * - `connection`: no answer could be had.
+ * - `timeout`: the answer did not come in time.
+ * - `unreadable`: it answered with something that is not a chat completion.
+ * - `interrupted`: the stream broke off or carried an error event.
  */
 export type UpstreamFailure = 'status' | 'connection' | 'timeout' | 'unreadable' | 'interrupted';
 
 /**
- * A failed upstream call. `body` is what the client gets when no fallback helped: an error in OpenAI's shape, or of an
- * OpenAI-compatible upstream its own body, whatever that is (`contentType`). It holds no provider key.
+ * A failed upstream call. `body` is what the client gets when no fallback helped: an error in OpenAI's shape, or an
+ * OpenAI-compatible upstream's own body, whatever it is (`contentType`). It holds no provider key.
  */
 export class UpstreamError extends Error {
   readonly failure: UpstreamFailure;
-  /** HTTP status for the client: the upstream's own, or 502 / 504 where it gave none. */
+  /** HTTP status for the client: the upstream's own, or 502 or 504 when it gave none. */
   readonly status: number;
   readonly body: string;
-  /** The message is not ours: it may quote what the client asked, and so is for the client alone. */
+  /**
+   * True when the message is not the gateway's own: it may quote the client's request, so only the client may see it.
+   */
   readonly isQuoted: boolean;
   readonly contentType: string;
   readonly retryAdvice: RetryAdvice;
   /** The request is sound, but this model does not take one of its fields or values: another model may. */
   readonly modelSpecific: boolean;
-  /** The request is sound, but longer than this model's context: a larger one may take it. */
+  /** The request is sound, but longer than this model's context: a model with a larger one may take it. */
   readonly tooLong: boolean;
   /** Every request would fail: the account or key is refused, or the model does not exist. Another arm may answer. */
   readonly unusable: boolean;
-  /** Of the system or the HTTP client, e.g. `ECONNREFUSED`; null where there is none. */
+  /** Code of the system or the HTTP client, e.g. `ECONNREFUSED`; null when there is none. */
   readonly code: string | null;
 
   constructor(

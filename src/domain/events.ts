@@ -11,13 +11,14 @@ export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
 export interface AttemptRecord {
   arm: string;
   /**
-   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client left;
-   * `unread`: it did not read the answer within the call's total time; `error`: the call could not be made.
+   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client
+   * left; `unread`: the client did not read the answer within the call's total time; `error`: the call could not be
+   * made.
    */
   result: string;
-  /** HTTP status, where the upstream gave one. */
+  /** HTTP status, if the upstream gave one. */
   status: number | null;
-  /** Why there was no answer, e.g. `ECONNREFUSED`; absent where nothing says it. */
+  /** Why there was no answer, e.g. `ECONNREFUSED`; absent when unknown. */
   code?: string;
   durationMs: number;
 }
@@ -28,7 +29,7 @@ export interface DecidedEvent {
   /** Milliseconds since the Unix epoch, on the clock of the process that wrote it. */
   time: number;
   requestId: string;
-  /** Name of the gateway key, or null where none is asked for. */
+  /** Name of the gateway key; null when none is required. */
   key: string | null;
   /** The `model` that the client asked for. */
   requestedModel: string;
@@ -42,25 +43,25 @@ export interface CompletedEvent {
   decisionId: string;
   time: number;
   outcome: Outcome;
-  /** The arm that answered, after fallbacks too; null when none did. */
+  /** The arm that answered, perhaps after fallbacks; null when none did. */
   arm: string | null;
   attempts: AttemptRecord[];
-  /** HTTP status that the client got; null when it left before. */
+  /** HTTP status that the client got; null when it left earlier. */
   status: number | null;
   completionId: string | null;
-  /** The upstream's name of the answering arm's model, by the config; absent from old logs. */
+  /** The upstream's name for the answering arm's model, as configured; absent in old logs. */
   upstreamModel?: string | null;
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
-  /** True when the upstream did not tell the usage, or not to the end, and it was estimated. */
+  /** True when the upstream did not report the usage, or not to the end, so that it was estimated. */
   usageEstimated: boolean;
-  /** Of the answer; of a call that the client did not wait for, the cost of its input. */
+  /** Cost of the answer; for a call that the client did not wait for, the cost of its input. */
   costUsd: number | null;
   timeToFirstTokenMs: number | null;
-  /** Of the answering upstream call. */
+  /** Duration of the answering upstream call. */
   serviceMs: number | null;
-  /** From the request's arrival to its end, and the gateway's own part of it before the first byte. */
+  /** Time from the request's arrival to its end, and the gateway's own part of it before the first byte. */
   latencyMs: number;
   overheadMs: number | null;
 }
@@ -72,13 +73,16 @@ export interface RatedEvent {
   feedbackId: string;
   /** In [0, 1]. */
   score: number;
-  /** Of an implicit signal: how much it counts, in (0, 1]. Absent: as a rating. */
+  /** For an implicit signal: how much it counts, in (0, 1]. Absent: as much as a rating. */
   weight?: number;
-  /** Who rates. A later rating of one source replaces its earlier one. */
+  /** Who rates. A later rating from the same source replaces the earlier one. */
   source: string;
-  /** How the source errs, by the config when it rated; null for one that is taken at its word. Absent from old logs. */
+  /**
+   * How the source errs, as configured when it rated; null for a source that is taken at its word. Absent in old
+   * logs.
+   */
   reliability?: Reliability | null;
-  /** What it counts if nobody asked for it, by what was known when it came. Absent without an audit. */
+  /** How much it counts if nobody asked for it, by what was known when it came. Absent without an audit. */
   volunteered?: VolunteerWeights;
   comment: string | null;
   idempotencyKey: string | null;
@@ -91,25 +95,28 @@ export interface WithdrawnEvent {
   feedbackId: string;
 }
 
-/** An event of a model, which belongs to no decision. */
+/** An event about a model; it belongs to no decision. */
 interface EventOfModel {
   decisionId: null;
   time: number;
-  /** Id of the model that it is about. */
+  /** Id of the model. */
   model: string;
 }
 
-/** A model came when others were already known, and is launched: with this prior, and with forced tries. */
+/** A model came when others were already known, and is launched with this prior and with forced tries. */
 export interface LaunchedEvent extends EventOfModel {
   type: 'launched';
-  /** The model that it is taken to be like; null where the config gives its quality. */
+  /** The model that it is assumed to resemble; null when the config gives its quality. */
   like: string | null;
   /** Its prior mean coefficients, and the feature map that they are for. */
   featureMap: string;
   priorMean: number[];
 }
 
-/** The ratings of a model have drifted from what was predicted: how good it had been found, and a share of the rest, is let go. */
+/**
+ * The ratings of a model have drifted from the predictions: its level as learned, and a share of the rest, is
+ * dropped.
+ */
 export interface DriftedEvent extends EventOfModel {
   type: 'drifted';
   direction: 'better' | 'worse';
@@ -120,16 +127,16 @@ export interface DriftedEvent extends EventOfModel {
   at: number;
   /** Share of what was learned that remains, in (0, 1]. */
   remains: number;
-  /** Number of the decision from which on the ratings are off. Absent in old events: that of the alarm. */
+  /** Number of the first decision whose ratings are off. Absent in old events: the alarm's number. */
   changedAt?: number;
 }
 
-/** The upstream's model behind an arm is another one now, a new snapshot of it: what was learned is trusted less. */
+/** The upstream now serves another model for an arm, a new snapshot of it: what was learned is trusted less. */
 export interface SnapshotChangedEvent extends EventOfModel {
   type: 'snapshot_changed';
-  /** Seen by the name that the upstream's answers bear; absent: by the config's. */
+  /** How it was seen: by the model's name in the upstream's answers; absent: by its name in the config. */
   seenBy?: 'answers';
-  /** The upstream's names of the model: what was learned is of, and what serves now. */
+  /** The upstream's names for the model: the one learned about, and the one that serves now. */
   from: string;
   to: string;
   /** Share of what was learned that remains, in (0, 1]. */
@@ -137,16 +144,16 @@ export interface SnapshotChangedEvent extends EventOfModel {
 }
 
 interface AdminEvent extends EventOfModel {
-  /** Name of the admin's key, or null where none is asked for. */
+  /** Name of the admin's key; null when none is required. */
   by: string | null;
 }
 
 /** A model was added, or some of its settings were changed. */
 export interface ModelSetEvent extends AdminEvent {
   type: 'model_set';
-  /** Fields of an entry of the config's `models`; of a change a JSON merge patch of what was set before. */
+  /** Fields of an entry of the config's `models`; for a change, a JSON merge patch of the earlier settings. */
   settings: JsonObject;
-  /** True: added, and so nothing of earlier changes is left. */
+  /** True: the model was added, so nothing of earlier changes remains. */
   added: boolean;
 }
 
@@ -155,13 +162,13 @@ export interface ModelRetiredEvent extends AdminEvent {
   type: 'model_retired';
 }
 
-/** What was decided before teaches nothing about the model any more. */
+/** Decisions from before this event teach nothing about the model any more. */
 export interface ModelResetEvent extends AdminEvent {
   type: 'model_reset';
 }
 
 export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
-/** What admins do. */
+/** Events that come from admins. */
 export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
 export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent | SnapshotChangedEvent;
 
@@ -178,13 +185,13 @@ export function isModelEvent<E extends GatewayEvent>(event: E): event is E & Mod
   return event.decisionId === null && event.type !== 'unreadable';
 }
 
-/** What the learner itself writes of models. */
+/** Model events that the learner itself writes. */
 const LEARNERS = ['launched', 'drifted', 'snapshot_changed'] as const satisfies readonly ModelEvent['type'][];
 
-/** Of an admin, so that other models may be in force after it. */
+/** True for an admin's event: other models may be in force after it. */
 export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
   return isModelEvent(event) && !(LEARNERS as readonly string[]).includes(event.type);
 }
 
-/** An event with its place in the log; numbers rise by one, and only deletion (`storage.keep_days`) leaves gaps. */
+/** An event with its number in the log. Numbers rise by one; only deletion (`storage.keep_days`) leaves gaps. */
 export type StoredEvent<E extends GatewayEvent = GatewayEvent> = E & { sequence: number };

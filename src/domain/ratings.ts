@@ -1,7 +1,7 @@
 import type { GatewayEvent, RatedEvent } from './events.ts';
 import { weighedRating } from './reliability.ts';
 
-/** Per source the latest rating that was not withdrawn. */
+/** The latest rating per source that was not withdrawn. */
 export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
   const withdrawn = new Set(events.filter((event) => event.type === 'withdrawn').map((event) => event.feedbackId));
   const bySource = new Map<string, RatedEvent>();
@@ -12,12 +12,13 @@ export function activeRatings(events: readonly GatewayEvent[]): RatedEvent[] {
 }
 
 /**
- * The quality that ratings of one answer speak for: their mean, each corrected for how its source errs and weighed by the
- * inverse of the variance that this brings. One of a source that errs may lie beyond 0 or 1; only their expectation is
- * the quality. Null where nobody rated: what behaviour hints at is no rating.
+ * The quality that the ratings of one answer indicate: their mean, each corrected for how its source errs and
+ * weighted by the inverse of the variance that this brings. The corrected rating of a source that errs may lie
+ * outside [0, 1]; only its expectation is the quality. Null when nobody rated: implicit signals are not ratings.
  *
- * Of a source with an audit only what was asked for is taken. Its volunteers could be weighed as the learner weighs them,
- * but those weights are estimates, and intervals that take them as known cover the truth in 70 to 85 % of logs.
+ * For a source with an audit, only ratings that were asked for count. Volunteered ones could be weighted as the
+ * learner does, but those weights are estimates, and intervals that take them as known cover the truth in 70 to 85 %
+ * of logs.
  * @param asked whether the ratings were asked for
  */
 export function ratedQuality(ratings: readonly RatedEvent[], asked: boolean): number | null {
@@ -28,8 +29,9 @@ export function ratedQuality(ratings: readonly RatedEvent[], asked: boolean): nu
 }
 
 /**
- * Ratings of one answer, by several sources, are samples of one and the same quality: together they count as their mean
- * would, and no more than a single whole rating or the weightiest of them. @param weights of each alone, ≥ 0
+ * Weights of several sources' ratings of one answer. They are samples of the same quality: together they count as
+ * their mean would, and no more than a single whole rating or the heaviest of them.
+ * @param weights of each alone, ≥ 0
  */
 export function sharedWeights(weights: readonly number[]): number[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -37,7 +39,7 @@ export function sharedWeights(weights: readonly number[]): number[] {
   return total <= most ? [...weights] : weights.map((weight) => (weight * most) / total);
 }
 
-/** Sources of what is read from the client's behaviour begin so; no client may rate as one. */
+/** Prefix of the sources that are read from the client's behaviour; no client may rate under it. */
 export const IMPLICIT = 'implicit:';
 export type ImplicitSignal = 'regenerate' | 'abort';
 
@@ -45,7 +47,7 @@ export function isImplicit({ source }: Pick<RatedEvent, 'source'>): boolean {
   return source.startsWith(IMPLICIT);
 }
 
-/** Those that say what the quality was: what the client's behaviour hints at gives way to any rating. */
+/** The ratings that say what the quality was: implicit signals give way to any explicit rating. */
 export function countingRatings(events: readonly GatewayEvent[]): RatedEvent[] {
   const active = activeRatings(events);
   const explicit = active.filter((rating) => !isImplicit(rating));

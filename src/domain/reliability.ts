@@ -1,12 +1,12 @@
 /** How a source of ratings errs: the shares of good and of bad answers that it calls good. */
 export interface Reliability {
-  /** In (0, 1], above the false positives. */
+  /** In (0, 1], above `falsePositive`. */
   truePositive: number;
   /** In [0, 1). */
   falsePositive: number;
 }
 
-/** A rating as it is learned: what it says of the quality, and how much it counts. */
+/** A rating as it is learned: what it says about the quality, and how much it counts. */
 export interface WeighedRating {
   reward: number;
   weight: number;
@@ -15,8 +15,9 @@ export interface WeighedRating {
 const WITHOUT_ERRORS: Reliability = { truePositive: 1, falsePositive: 0 };
 
 /**
- * The most that a corrected rating scatters: a score on [0, 1] with the mean p has a variance of at most p (1 − p), which
- * is that of a thumb (Bhatia and Davis 2000), and the correction stretches it. @param quality any number, taken within [0, 1]
+ * The most that a corrected rating can vary. A score on [0, 1] with mean p has a variance of at most p (1 − p), that
+ * of a thumb (Bhatia and Davis 2000), and the correction stretches it.
+ * @param quality any number, clamped to [0, 1]
  */
 export function mostVariance(quality: number, reliability: Reliability | null): number {
   const { truePositive, falsePositive } = reliability ?? WITHOUT_ERRORS;
@@ -26,9 +27,9 @@ export function mostVariance(quality: number, reliability: Reliability | null): 
 }
 
 /**
- * E[score] = f + (t − f) · quality for a source with true positive rate t and false positive rate f, so
- * (score − f) / (t − f) has the quality as its expectation. Its variance is 1 / (t − f)² of the score's, so it counts
- * for (t − f)² of a rating without errors.
+ * For a source with true positive rate t and false positive rate f, E[score] = f + (t − f) · quality, so the
+ * expectation of (score − f) / (t − f) is the quality. Its variance is 1 / (t − f)² times the score's, so it counts
+ * as (t − f)² of a rating without errors.
  */
 export function weighedRating(score: number, reliability: Reliability | null): WeighedRating {
   if (!reliability) return { reward: score, weight: 1 };

@@ -1,13 +1,16 @@
-/** Whether a client is asked to rate an answer, and why: settled with the decision, before there is an answer. */
+/** Whether a client is asked to rate an answer, and why. Settled with the decision, before there is an answer. */
 export interface FeedbackRequest {
-  /** Marked by lot, independent of everything else; and the probability of that. */
+  /** Whether the lot marked it, independently of everything else, and the probability of that. */
   audit: boolean;
   auditProbability: number;
-  /** A rating would teach much: by the query and by what was known, so it says nothing of the answer. */
+  /**
+   * True when a rating would teach much. This depends on the query and on what was known, so it says nothing about
+   * the answer.
+   */
   teaches: boolean;
 }
 
-/** What a rating that nobody asked for counts, by its score: a score of 1, and one of 0. Each in [0, 1]. */
+/** How much a rating that nobody asked for counts: with a score of 1, and with a score of 0. Each in [0, 1]. */
 export interface VolunteerWeights {
   good: number;
   bad: number;
@@ -18,20 +21,21 @@ export function isAsked(request: FeedbackRequest | undefined): boolean {
 }
 
 /**
- * The inverse of the probability with which the lot marked the answer: weighed by it, the ratings of marked answers stand
- * for all (Horvitz and Thompson 1952). Recorded with them for whoever reads the log; the learner weighs by
- * `selectionWeight`. Null where the lot did not mark it.
+ * The inverse of the probability with which the lot marked the answer. Weighted by it, the ratings of marked answers
+ * stand for all answers (Horvitz and Thompson 1952). Recorded for readers of the log; the learner weights by
+ * `selectionWeight`. Null when the lot did not mark the answer.
  */
 export function inclusionWeight(request: FeedbackRequest | undefined): number | null {
   return request?.audit ? 1 / request.auditProbability : null;
 }
 
 /**
- * What a rating counts for how it was selected, in [0, 1]: the inverse of how likely a rating like it is to be given at
- * all, on a scale on which one that was asked for counts 1. Who is asked rates with a probability that does not depend
- * on the score; volunteers with one that does, v(score), and Σ y / v(y) over the ratings estimates the same as over all
- * answers (Horvitz and Thompson 1952). Between scores of 0 and 1 the weight is on the line between theirs.
- * @param weights of volunteers when the rating came; null where the source is not one of volunteers
+ * Weight of a rating for how it was selected, in [0, 1]: the inverse of the probability that such a rating is given
+ * at all, scaled so that a requested one counts 1. Clients that are asked rate with a probability that does not
+ * depend on the score. Volunteers rate with one that does, v(score), and Σ y / v(y) over the ratings estimates the
+ * same as over all answers (Horvitz and Thompson 1952). For scores between 0 and 1, the weight lies on the line
+ * between those of 0 and 1.
+ * @param weights of volunteers when the rating came; null when the source has no volunteers
  */
 export function selectionWeight(score: number, asked: boolean, weights: VolunteerWeights | null): number {
   if (asked || !weights) return 1;

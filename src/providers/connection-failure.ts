@@ -1,10 +1,13 @@
 import { outOfDescriptors } from '../util/descriptors.ts';
 import { messageOf } from '../util/message-of.ts';
 
-/** What looking up a name fails with, also when there is no descriptor left for it. */
+/** Codes of a failed name lookup. A lookup also fails with these when no file descriptor is left for it. */
 const NAME_NOT_FOUND = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 
-/** Why there was no answer, by the error's innermost cause, which tells more. `code`: of the system or of undici, or null. */
+/**
+ * Says why there was no answer, by the error's innermost cause, which is the most specific.
+ * @returns `code`: the system's or undici's error code, or null
+ */
 export function connectionFailure(error: unknown): { message: string; code: string | null } {
   let cause = error;
   while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;

@@ -3,10 +3,10 @@ import { constants, createBrotliDecompress, createGunzip, createInflate, createZ
 import { UpstreamError } from '../domain/errors.ts';
 import { gathered } from './answer-limit.ts';
 
-/** The same limit as in undici's fetch. Thousands would fit into a header, and each needs a decoder. */
+/** The same limit as in undici's fetch. A header can name thousands of encodings, and each needs a decoder. */
 const MAX_ENCODINGS = 5;
 
-/** As lenient as fetch: what comes is given out at once, and a missing end is no failure. */
+/** As lenient as fetch: decoded bytes are passed on at once, and a missing end is no failure. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
@@ -19,9 +19,9 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
 ]);
 
 /**
- * Nobody asks for compression, but some servers compress all the same; what was applied last is undone first. An unknown
- * name changes nothing, for some servers have theirs for what they do not encode.
- * @throws UpstreamError `unreadable` for what is encoded too many times over
+ * Decodes a body, the encoding applied last first. The gateway never asks for compression, but some servers compress
+ * all the same. Unknown names change nothing: some servers put a name of their own on what they do not encode.
+ * @throws UpstreamError `unreadable` for a body that is encoded too many times over
  */
 export function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
   if (encodings === undefined) return body;
@@ -29,11 +29,11 @@ export function decoded(body: Readable, encodings: string | string[] | undefined
   if (names.length > MAX_ENCODINGS)
     throw new UpstreamError('unreadable', "The upstream's answer has too many encodings.");
   const decoders = names.map((name) => DECODERS.get(name.trim())).filter((decoder) => decoder !== undefined);
-  // A failure shows where the decoded stream is read.
+  // A failure surfaces where the decoded stream is read.
   return decoders.reduce((stream, decoder) => pipeline(stream, decoder(), () => {}), body);
 }
 
-/** As `decoded`, of a whole body: at once where it is not encoded. */
+/** Like `decoded`, for a whole body. Without encodings it returns the body itself, not a promise. */
 export function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
   if (encodings === undefined) return body;
   return gathered(decoded(Readable.from([body]), encodings));

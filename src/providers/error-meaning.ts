@@ -1,10 +1,13 @@
 import { isJsonObject, type JsonObject } from '../domain/chat.ts';
 import type { UpstreamError } from '../domain/errors.ts';
 
-/** What an upstream's error says of other models and other requests. */
+/** What an upstream's error says about other models and other requests. */
 export type ErrorMeaning = Pick<UpstreamError, 'modelSpecific' | 'tooLong' | 'unusable'>;
 
-/** Of OpenAI and its like. A wrong key is a 400 to some, and a spent quota a 429 that no waiting ends. */
+/**
+ * Codes of OpenAI and servers like it. Some answer a wrong key with 400, and a spent quota with a 429 that no waiting
+ * ends.
+ */
 const CODES: ReadonlySet<unknown> = new Set([
   'invalid_api_key',
   'account_deactivated',
@@ -15,7 +18,7 @@ const CODES: ReadonlySet<unknown> = new Set([
   'model_decommissioned',
 ]);
 
-/** How messages without such a code begin: of Anthropic, Google, xAI and DeepSeek. */
+/** How messages without such a code begin: Anthropic's, Google's, xAI's and DeepSeek's. */
 const BEGINNINGS = [
   'Your credit balance is too low',
   'This organization has been disabled',
@@ -27,12 +30,12 @@ const BEGINNINGS = [
   'Model Not Exist',
 ];
 
-/** Of another gateway like this one, whose code is OpenAI's: what is left may be enough for a smaller request. */
+/** From another gateway like this one, which uses OpenAI's code: what is left may be enough for a smaller request. */
 const BUDGET = 'The budget of key "';
 
 /**
- * True when the upstream's error is about the account, its key or the model as such, so that any request would meet it.
- * @param error of the answer's body: `code` and `message`
+ * True when the error is about the account, its key or the model as such, so that every request would get it.
+ * @param error `code` and `message` from the answer's body
  */
 export function isUnusable({ code, message }: JsonObject): boolean {
   if (CODES.has(code)) return typeof message !== 'string' || !message.startsWith(BUDGET);
@@ -40,8 +43,9 @@ export function isUnusable({ code, message }: JsonObject): boolean {
 }
 
 /**
- * The error of an answer in OpenAI's or Anthropic's form; Google's compatible API wraps it in a list, some servers have its
- * members in the body itself, and xAI its message alone. Null where there is none.
+ * Finds the error in an answer of OpenAI's or Anthropic's form. Google's OpenAI-compatible API wraps it in a list,
+ * some servers put its members into the body itself, and xAI sends its message alone.
+ * @returns null for an answer that is not a JSON object
  */
 export function errorIn(answer: unknown): JsonObject | null {
   const body: unknown = Array.isArray(answer) ? answer[0] : answer;

@@ -1,25 +1,27 @@
-/** What a message says of a model stands at its beginning; the rest of a long one is what it quotes. */
+/** What a message says about a model stands at its beginning; the rest of a long one is quotation. */
 const MAX_CHARACTERS = 8000;
 
-/** As much of an error's message as is read for what it means: an upstream may send megabytes. */
+/** Cuts an error message to the part that is read for its meaning: an upstream may send megabytes. */
 export function beginningOf(message: string): string {
   return message.slice(0, MAX_CHARACTERS);
 }
 
 /**
- * The beginning of a message without all that it quotes: names and values of the request may say anything, quotes too.
- * @param double the double quote, as it is or as JSON has it
+ * The beginning of a message without its quotations: names and values from the request may say anything, and may
+ * contain quotes themselves.
+ * @param double the double quote, plain or as JSON escapes it
  */
 export function ownWords(message: string, double: '"' | '\\"' = '"'): string {
   if (message.length <= MAX_CHARACTERS) return withoutQuotes(message, double);
-  // What is quoted may end beyond: all behind the first quote counts as quoted.
+  // A quotation may end beyond the limit, so everything after the first opening quote counts as quoted.
   const beginning = beginningOf(message);
   return beginning.slice(0, Math.min(openingSingle(beginning, 0), openingDouble(beginning, 0, double)));
 }
 
 /**
- * From the first quote of either kind to the last one of that kind. By looking for these alone: one regular expression
- * for it all would look for an end anew behind each quote, and hold up the process for minutes.
+ * Drops everything from the first quote of either kind to the last one of that kind. It searches for the quotes
+ * alone: one regular expression for all of it would search for an end again after each quote, and block the process
+ * for minutes.
  */
 function withoutQuotes(text: string, double: string): string {
   const lastSingle = closingSingle(text);
@@ -36,14 +38,14 @@ function withoutQuotes(text: string, double: string): string {
   }
 }
 
-/** Index of the first single quote from there on that is no apostrophe; Infinity where there is none. */
+/** Index of the first single quote at or after `from` that is not an apostrophe; Infinity when there is none. */
 function openingSingle(text: string, from: number): number {
   const opening = /(?<!\w)'/g;
   opening.lastIndex = from;
   return opening.exec(text)?.index ?? Number.POSITIVE_INFINITY;
 }
 
-/** Index of the last single quote that no letter follows; −1 where there is none. */
+/** Index of the last single quote that no letter follows; −1 when there is none. */
 function closingSingle(text: string): number {
   let at = text.lastIndexOf("'");
   while (at > 0 && /\w/.test(text[at + 1] ?? '')) at = text.lastIndexOf("'", at - 1);

@@ -1,8 +1,8 @@
-/** Request fields, or kinds of messages, that models were found to refuse, by model. Kept for as long as the process lives. */
+/** Request fields, or kinds of messages, that models were found to refuse, by model. Kept until the process ends. */
 export class RefusedFields {
   readonly #byModel = new Map<string, ReadonlySet<string>>();
 
-  /** A set of the caller's own. */
+  /** Returns a copy, which the caller may change. */
   of(model: string): Set<string> {
     return new Set(this.#byModel.get(model));
   }

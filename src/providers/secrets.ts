@@ -1,15 +1,15 @@
-/** Shorter ones are dummies for servers that ask for none, and words of the language besides. */
+/** Shorter ones are dummies for servers that need no key, and may be ordinary words. */
 const MIN_SECRET_CHARACTERS = 8;
 
 const REDACTED = '[redacted]';
-/** Not any number of them: a text of backslashes alone would be searched from each to its end. */
+/** At most seven: without a limit, a text of backslashes alone would be searched from each of them to its end. */
 const BACKSLASHES = '\\\\{1,7}';
 
-/** Keys and passwords that an upstream may repeat, but nobody may see. */
+/** Redacts keys and passwords that an upstream may repeat, but nobody may see. */
 export class Secrets {
-  /** As they are, and as a URL may have them. */
+  /** The secrets as they are, and as a URL encodes them. */
   readonly #forms: readonly string[];
-  /** As a JSON string may have them, which may escape any character. */
+  /** The secrets as a JSON string may spell them: JSON may escape any character. */
   readonly #escaped: readonly RegExp[];
 
   constructor(secrets: readonly string[]) {
@@ -20,13 +20,13 @@ export class Secrets {
 
   redact(text: string): string {
     const plain = this.#forms.reduce((result, form) => result.replaceAll(form, REDACTED), text);
-    // Most texts have no escape at all, and a plain search is the faster one.
+    // Most texts contain no escape, and a plain search is faster.
     if (!plain.includes('\\')) return plain;
     return this.#escaped.reduce((result, form) => result.replaceAll(form, REDACTED), plain);
   }
 }
 
-/** A UTF-16 unit as it is, or as JSON may write it, within a string of JSON once more. */
+/** Pattern for a UTF-16 unit as it is, or as JSON may write it, also in JSON that is a string within JSON. */
 function perhapsEscaped(unit: string): string {
   const code = unit.charCodeAt(0).toString(16).padStart(4, '0');
   const digits = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
@@ -34,12 +34,12 @@ function perhapsEscaped(unit: string): string {
   return `(?:\\u${code}|${BACKSLASHES}u${digits}${short})`;
 }
 
-/** What a URL's query says of keys: some gateways before a model ask for theirs there. */
+/** Finds the keys in a URL's query: some gateways in front of a model expect theirs there. */
 export function keysIn(url: URL): string[] {
   return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
 }
 
-/** Who asks it, in the forms in which a proxy may repeat it. */
+/** A proxy's credentials, in every form in which the proxy may repeat them. */
 export function secretsOfProxy({ href, username, password }: URL): string[] {
   if (username + password === '') return [];
   const [name, word] = [decodeURIComponent(username), decodeURIComponent(password)];

@@ -1,22 +1,27 @@
 import { buildConnector } from 'undici';
 import type { Clock } from '../util/clock.ts';
 
-/** An idle connection's end shows within a round trip; whatever breaks later may have been read, and worked on. */
+/**
+ * The end of an idle connection shows within a round trip; a request that fails later may have been read and worked
+ * on.
+ */
 const SHOWS_WITHIN_MS = 1000;
 /** Other connections of the pool may be just as stale. */
 const MAX_STALE_IN_A_ROW = 2;
 
 /**
- * Servers close connections that idle (uvicorn, and with it vLLM, after five seconds), and some say nothing of it before: a
- * request that is on its way at that moment is lost, unread, by an upstream that is well. It is sent again at once, as
- * browsers do, and is no failed call: bursts of requests would else open the breaker of a model that nothing is wrong with.
+ * Sends a request again when its connection turns out to be stale. Servers close idle connections (uvicorn, and so
+ * vLLM, after five seconds), some without notice: a request that is on its way at that moment is lost, unread, though
+ * the upstream is healthy. It is sent again at once, as browsers do, and counts as no failed call. Otherwise bursts
+ * of requests would open the breaker of a healthy model.
  */
 export class StaleConnections {
   /** Errors of connections that had been in use before. */
   readonly #failures = new WeakSet<Error>();
   /**
-   * The server speaks HTTP/2: it says which requests it did not take when it closes, and undici sends those again. What breaks
-   * without a word had been in use, perhaps by this very request: the server's settings come before the first.
+   * True when the server speaks HTTP/2. On closing, such a server says which requests it did not take, and undici
+   * sends those again. A connection that breaks without that notice may have been in use by this very request: the
+   * server's settings arrive before the first request, so bytes received prove nothing.
    */
   #isHttp2 = false;
   readonly #clock: Clock;
@@ -25,7 +30,10 @@ export class StaleConnections {
     this.#clock = clock;
   }
 
-  /** For a pool. @param timeout milliseconds that a new connection may take */
+  /**
+   * Builds the connector of a pool.
+   * @param timeout milliseconds that a new connection may take
+   */
   connector(timeout: number): buildConnector.connector {
     const connect = buildConnector({ timeout });
     return (options, callback) =>
@@ -39,7 +47,10 @@ export class StaleConnections {
       });
   }
 
-  /** @param ask sends a request; what it throws must not come of an answer that has begun */
+  /**
+   * Calls `ask`, and again where it met a stale connection.
+   * @param ask sends a request; a connection error that it throws must not come from an answer that has begun
+   */
   async pastThem<T>(ask: () => Promise<T>): Promise<T> {
     for (let stale = 1; ; stale++) {
       const startedAt = this.#clock.monotonic();
@@ -58,7 +69,7 @@ export class StaleConnections {
   }
 }
 
-/** As undici tells of a connection that the server closed; of one that was reset, the system does. */
+/** Recognises undici's error for a connection that the server closed. For a reset one, the error is the system's. */
 function isClosedAfterUse(error: Error & { socket?: { bytesRead?: number } | null }): boolean {
   return /^(other side )?closed$/.test(error.message) && (error.socket?.bytesRead ?? 0) > 0;
 }

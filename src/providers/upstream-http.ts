@@ -10,11 +10,11 @@ import { StaleConnections } from './stale-connections.ts';
 import { askForWhole } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
-  /** The provider's, as configured. */
+  /** The provider's URL, as configured. */
   url: URL;
-  /** URL of the proxy, with user name and password where it wants them; null: none. */
+  /** URL of the proxy, with user name and password if it wants them; null: no proxy. */
   proxy: string | null;
-  /** Never to appear in anything that leaves the provider. */
+  /** Must not appear in anything that leaves the provider. */
   secrets: readonly string[];
   clock: Clock;
 }
@@ -28,7 +28,7 @@ export interface UpstreamPost {
   connectTimeoutMs: number;
 }
 
-/** An answer whose status is a success; its body is yet to be read. */
+/** An answer with a success status, its body not read yet. */
 export interface UpstreamAnswer {
   headers: UpstreamHeaders;
   body: Readable;
@@ -36,12 +36,12 @@ export interface UpstreamAnswer {
 
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** A provider that has moved says so once or twice. */
+/** A provider that has moved redirects once or twice. */
 const MAX_REDIRECTIONS = 5;
 /** 303 is not among them: it asks for a GET. */
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
-/** An answer whose status is no success, its body as received. */
+/** An answer without a success status, its body as received. */
 export class UpstreamStatusError extends Error {
   readonly status: number;
   readonly headers: UpstreamHeaders;
@@ -56,10 +56,10 @@ export class UpstreamStatusError extends Error {
 }
 
 /**
- * The HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why).
+ * HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why).
  */
 export class UpstreamHttp {
-  /** One keep-alive pool per connect timeout: models may have their own, as a rule all share one. */
+  /** One keep-alive pool per connect timeout. Models may set their own; usually all share one. */
   readonly #pools = new Map<number, Dispatcher>();
   readonly #stale: StaleConnections;
   readonly #url: URL;
@@ -78,8 +78,8 @@ export class UpstreamHttp {
   }
 
   /**
-   * As `post`, for an answer that is wanted whole: its body, decompressed.
-   * @param onActivity told of the headers and of each chunk
+   * Like `post`, but resolves with the whole body, decompressed.
+   * @param onActivity called for the headers and for each chunk
    */
   async postForWhole(post: UpstreamPost, onActivity?: () => void): Promise<{ headers: UpstreamHeaders; body: Buffer }> {
     const { headers, body, signal } = post;
@@ -93,14 +93,18 @@ export class UpstreamHttp {
     return { headers: answer.headers, body: await whole() };
   }
 
-  /** @throws UpstreamStatusError for a status that is no success; what undici throws when there is no answer */
+  /**
+   * Sends the request. Resolves with the headers and a body that is not read yet.
+   * @throws UpstreamStatusError for a status that is not a success
+   * @throws undici's error when there is no answer
+   */
   async post(post: UpstreamPost): Promise<UpstreamAnswer> {
     const { headers: sent, body, signal } = post;
     const { status, headers, content } = await this.#followed(post, async (dispatcher, url) => {
       const asked = request(url, { method: 'POST', headers: sent, body, signal, dispatcher });
       const { statusCode: status, headers, body: received } = await untilAborted(asked, signal);
       const content = decoded(received, headers['content-encoding']);
-      // Whoever reads it sees how it ended; one that nobody reads, or no longer, must not end the process.
+      // The reader sees how the body ended. A body that nobody reads, or reads any more, must not end the process.
       content.on('error', () => {});
       if (!isSuccess(status) && !isError(status)) content.destroy();
       return { status, headers, content };
@@ -109,24 +113,31 @@ export class UpstreamHttp {
     return { headers, body: content };
   }
 
-  /** @throws UpstreamStatusError, or UpstreamError for what is no status to pass on: an unfollowed redirection, or 600 and more */
+  /**
+   * Throws for a status that is not a success.
+   * @throws UpstreamStatusError for an error status
+   * @throws UpstreamError for a status that cannot be passed on: an unfollowed redirection, or 600 and more
+   */
   async #refuse(status: number, headers: UpstreamHeaders, text: () => Promise<string>): Promise<never> {
     if (!isError(status))
       throw new UpstreamError(
         'unreadable',
         `The upstream answered ${status}, which is neither a success nor an error.`,
       );
-    // Whatever its body is like, the status counts.
+    // The status counts, even where the body cannot be read.
     throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
   }
 
-  /** A header of the upstream's answer, secrets redacted; null when absent. @param name in small letters */
+  /**
+   * Returns a header of the upstream's answer, secrets redacted; null when absent.
+   * @param name in lower case
+   */
   header(headers: UpstreamHeaders, name: string): string | null {
     const value = headers[name];
     return value === undefined ? null : this.redact(String(value));
   }
 
-  /** What the headers of an error say of trying again. */
+  /** Picks the headers of an error that say whether and when to try again. */
   retryAdvice(headers: UpstreamHeaders): RetryAdvice {
     return Object.fromEntries(
       RETRY_HEADERS.flatMap((name) => {
@@ -140,7 +151,10 @@ export class UpstreamHttp {
     return this.#secrets.redact(text);
   }
 
-  /** A failure that brought no HTTP answer, as an `UpstreamError`; our own errors and aborts pass, secrets redacted. */
+  /**
+   * Turns a failure without an HTTP answer into an `UpstreamError`, secrets redacted. Abort reasons and the gateway's
+   * own errors pass unchanged.
+   */
   toUpstreamError(error: unknown, signal: AbortSignal, failure: 'connection' | 'interrupted' = 'connection'): unknown {
     if (signal.aborted) return signal.reason;
     if (error instanceof GatewayError) return error;
@@ -151,8 +165,8 @@ export class UpstreamHttp {
   }
 
   /**
-   * Follows redirections with the method and the body as they are. Browsers, and with them undici, make a GET without a body
-   * of a POST that a 301 or 302 redirects, which is what most servers send that have gone over to TLS.
+   * Follows redirections, keeping the method and the body. Browsers, and undici with them, turn a POST that a 301 or 302
+   * redirects into a GET without a body, and those are what most servers send to move clients to TLS.
    * @throws UpstreamError `unreadable` for a redirection to another server, and for one too many
    */
   async #followed<T extends { status: number; headers: UpstreamHeaders }>(
@@ -173,9 +187,9 @@ export class UpstreamHttp {
   }
 
   /**
-   * An upstream may redirect within its origin, or to TLS on the same host, which is the one that the key was sent to;
-   * elsewhere it could have the gateway send what clients write to any server that this machine reaches, to the gateway's own
-   * /admin too, and read the error that comes back.
+   * Lets an upstream redirect within its origin, or to TLS on the same host, which already has the key. Elsewhere, it
+   * could make the gateway send what clients write to any server that this machine reaches, the gateway's own /admin
+   * included, and return the error.
    */
   #locationOf({ location }: UpstreamHeaders, from: URL): URL {
     const to = typeof location === 'string' ? URL.parse(location, from) : null;
@@ -191,7 +205,7 @@ export class UpstreamHttp {
   #pool(connectTimeoutMs: number): Dispatcher {
     let pool = this.#pools.get(connectTimeoutMs);
     if (!pool) {
-      // Waiting for headers and between chunks is limited by gateway/attempt, which knows the model's own limits.
+      // `gateway/attempt` limits the wait for headers and between chunks: it knows the model's own limits.
       const limits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
       pool = this.#proxy
         ? new ProxyAgent({ ...limits, uri: this.#proxy, proxyTls: { timeout: connectTimeoutMs } })
@@ -201,7 +215,7 @@ export class UpstreamHttp {
     return pool;
   }
 
-  /** An error event within a stream may repeat the key just like an error answer. */
+  /** Like an error answer, an error event within a stream may repeat the key. */
   #redacted(error: UpstreamError): UpstreamError {
     const body = this.redact(error.body);
     return body === error.body
@@ -218,33 +232,36 @@ function isError(status: number): boolean {
   return status >= 400 && status < 600;
 }
 
-/** Of every request, whoever the provider is. */
+/** Headers of every request, to any provider. */
 export const JSON_HEADERS = {
   'content-type': 'application/json',
   accept: 'application/json, text/event-stream',
   'user-agent': 'mixllm-gateway',
 } as const;
 
-/** @param base URL of the provider, with or without a closing slash; a query in it is kept @param path from there */
+/**
+ * @param base URL of the provider, with or without a closing slash; its query is kept
+ * @param path below the base
+ */
 export function urlOf(base: string, path: string): URL {
   const url = new URL(base);
   url.pathname = url.pathname.replace(/\/+$/, '') + path;
   return url;
 }
 
-/** The whole body as text, without a byte order mark. */
+/** Reads the whole body as text, without a byte order mark. */
 async function readText(body: Readable): Promise<string> {
   return decodeText(await gathered(body));
 }
 
 const decoder = new TextDecoder();
 
-/** UTF-8 to text, without a byte order mark: `Buffer.toString` would keep it. */
+/** Decodes UTF-8 without the byte order mark, which `Buffer.toString` would keep. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** undici notices an abort only once there is a connection. */
+/** Rejects at the abort itself: undici notices it only once there is a connection. */
 function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);

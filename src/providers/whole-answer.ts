@@ -5,17 +5,18 @@ import { MAX_BYTES, tooLarge } from './answer-limit.ts';
 export interface WholeAnswer {
   status: number;
   headers: Awaited<ReturnType<Dispatcher['request']>>['headers'];
-  /** As received: perhaps compressed. */
+  /** As received: may be compressed. */
   body: Buffer;
 }
 
 /**
- * Sends a request and gathers its whole answer. By undici's own events: a stream that is read to its end takes several
- * times as long for a short answer.
- * @param onActivity told of the headers and of each chunk, but not of a refusal's or a redirection's, which may not be the
- * last word: whoever waits for the whole must know that it is coming
- * @throws the signal's reason when it is aborted; UpstreamError `unreadable` for an answer that is too large; what undici
- * tells when there is no answer, or no whole one
+ * Sends a request and gathers its whole answer. It uses undici's own events: reading a stream to its end takes
+ * several times as long for a short answer.
+ * @param onActivity called for the headers and for each chunk, but not for an error or a redirection: another answer
+ * may follow those, and activity means that the final one is arriving
+ * @throws the signal's reason when it is aborted
+ * @throws UpstreamError `unreadable` for an answer that is too large
+ * @throws undici's error when there is no answer, or an Error caused by it when the answer breaks off
  */
 export function askForWhole(
   dispatcher: Dispatcher,
@@ -30,7 +31,7 @@ export function askForWhole(
     const chunks: Buffer[] = [];
     let length = 0;
     const leave = () => {
-      // At once: undici notices an abort only when there is a connection.
+      // Reject first: undici notices an abort only once there is a connection.
       reject(signal.reason);
       call?.abort(signal.reason);
     };
@@ -64,9 +65,9 @@ export function askForWhole(
       },
       onResponseError(_controller, error) {
         ended();
-        // A refusal counts whatever becomes of its text.
+        // An error status counts even if its text breaks off.
         if (status >= 400 && !signal.aborted) resolve({ status, headers, body: Buffer.concat(chunks) });
-        // Not as it is, which would say that nothing of an answer had come.
+        // Wrapped: undici's own error would look as if nothing of an answer had arrived.
         else if (status > 0 && !signal.aborted && !(error instanceof UpstreamError))
           reject(new Error('The answer broke off.', { cause: error }));
         else reject(error);

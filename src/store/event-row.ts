@@ -1,13 +1,13 @@
 import type { ArmExplanation } from '../domain/decision.ts';
 import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
 
-/** An event as a database keeps it: what is looked up by in columns, the rest as JSON. */
+/** An event as a database keeps it: what is searched for in columns, the rest as JSON. */
 export interface EventRow {
   type: string;
   /** Empty for events that belong to no decision. */
   decisionId: string;
   time: number;
-  /** Other ids that lead to the decision: the completion's own, a rating's. */
+  /** Another id that leads to the decision: the completion's own, or a rating's. */
   alias: string | null;
   /** Two events with the same key are one: the second is not written. */
   uniqueKey: string | null;
@@ -40,16 +40,18 @@ function parseRow(sequence: number, body: string): StoredEvent {
   if (event.type === 'decided') {
     event.context.values = fromBase64(event.context.values);
     event.decision.arms = rowsOf(event.decision.arms);
-    // Rows of before there were tags have none.
+    // Rows written before there were tags have none.
     event.decision.tag ??= null;
   }
-  // Rows of before there were estimates hold none.
+  // Rows written before there were estimates lack this field.
   if (event.type === 'completed') event.usageEstimated ??= false;
   event.sequence = sequence;
   return event;
 }
 
-/** Most of a log is decisions, and most of a decision is its explanation: without this it takes twice the space. */
+/**
+ * Most of a log is decisions, and most of a decision is its explanation: without this a log takes twice the space.
+ */
 function compact(event: DecidedEvent) {
   return {
     ...event,
@@ -60,7 +62,9 @@ function compact(event: DecidedEvent) {
 
 type Columns = Record<string, unknown>;
 
-/** Complete by its type. One reader per field: looking fields up by name takes longer than writing what they hold. */
+/**
+ * Its type makes it complete. One reader per field: looking fields up by name takes longer than writing their values.
+ */
 const FIELDS: { [Field in keyof ArmExplanation]-?: (arm: ArmExplanation) => ArmExplanation[Field] } = {
   arm: ({ arm }) => arm,
   provider: ({ provider }) => provider,
@@ -88,8 +92,8 @@ const COLUMNS: readonly (readonly [string, (arm: ArmExplanation) => unknown])[] 
 );
 
 /**
- * The arms as columns, so that each field name is stored once. A value that all arms share is stored once too; the ids,
- * which come first, are always a list.
+ * Turns the arms into columns, so that each field name is stored once. A value that all arms share is stored once
+ * too. The ids, which come first, are always a list.
  */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
   const columns: Columns = { arm: arms.map(FIELDS.arm) };
@@ -115,7 +119,7 @@ function rowsOf(columns: Columns): unknown[] {
   });
 }
 
-/** What else than the decision's id leads to it, by this event. */
+/** The other id by which this event leads to its decision. */
 export function aliasOf(event: GatewayEvent): string | null {
   if (event.type === 'completed') return event.completionId;
   return event.type === 'rated' ? event.feedbackId : null;
@@ -123,7 +127,7 @@ export function aliasOf(event: GatewayEvent): string | null {
 
 /**
  * A decision is made once and ends once: a commit that is tried again, because its answer was lost, writes nothing
- * twice. Clients choose idempotency keys freely, so a key holds for its decision only.
+ * twice. Clients choose idempotency keys freely, so a key holds only within its decision.
  * @returns null for events that are written each time
  */
 export function uniqueKeyOf(event: GatewayEvent): string | null {
@@ -135,12 +139,12 @@ export function uniqueKeyOf(event: GatewayEvent): string | null {
   return `rated:${event.decisionId}:${event.idempotencyKey}`;
 }
 
-/** A context takes 4 bytes a number instead of about 20 digits. */
+/** Takes 4 bytes per number instead of about 20 digits. */
 function toBase64(values: Float32Array): string {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
 }
 
 function fromBase64(text: string): Float32Array {
-  // A copy: the buffer that `from` gives may start at an offset that no Float32Array can.
+  // Copied: the buffer of `Buffer.from` may start at an offset that a Float32Array cannot have.
   return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 }

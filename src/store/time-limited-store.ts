@@ -3,9 +3,9 @@ import type { Clock } from '../util/clock.ts';
 import type { EventStore, PruneBefore, Snapshot } from './event-store.ts';
 
 /**
- * Makes a store that hangs (a stalled disk or mount) fail instead, so that nobody waits for it longer than the limit.
- * What was asked for may still be done later: it is not known then, as after a lost connection. While a call hangs,
- * further ones are rejected at once, or they would pile up behind it.
+ * Makes the calls to a store that hangs (a stalled disk or mount) fail, so that nobody waits for longer than the
+ * limit. The call may still succeed later: its outcome is unknown then, as after a lost connection. While a call
+ * hangs, further ones are rejected at once; they would pile up otherwise.
  */
 export class TimeLimitedStore implements EventStore {
   readonly #store: EventStore;
@@ -47,7 +47,7 @@ export class TimeLimitedStore implements EventStore {
     return this.#limited(() => this.#store.loadSnapshot(name));
   }
 
-  /** Rejects when the store does not close in time: what holds it up is then left to the operating system. */
+  /** Rejects when the store does not close in time; whatever holds it up is then left to the operating system. */
   close(): Promise<void> {
     return this.#limited(() => this.#store.close());
   }
@@ -61,7 +61,7 @@ export class TimeLimitedStore implements EventStore {
         this.#hanging++;
         reject(new Error(`The event store did not answer within ${this.#limitMs / 1000} s.`));
       });
-      // What throws before it returns a promise must not leave the limit waiting.
+      // A call that throws before it returns a promise must not leave the timer running.
       Promise.resolve()
         .then(call)
         .then(resolve, reject)

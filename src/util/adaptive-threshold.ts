@@ -1,18 +1,21 @@
-/** How far the threshold moves: quick enough to follow what is learned, in values that are natural logarithms. */
+/** How far the threshold moves: fast enough to follow what is learned, for values that are natural logarithms. */
 const STEP = 0.5;
-/** Values beyond are as good as these: the threshold must not run after a single one. */
+/** Values beyond these count as these: the threshold must not run after a single one. */
 const BOUNDS = { least: -60, most: 60 };
 
 /**
- * Takes a given share of values, the largest, without knowing what will come: the threshold θ rises when one is taken
- * and falls when not, θ ← θ + step · (taken − share). A quantile by stochastic approximation (Robbins and Monro 1951)
- * with a constant step, so that it follows values that drift; and since |taken − share · n| = |θ_n − θ_1| / step, the
- * share holds in the long run whatever the values are (Gibbs and Candès 2021).
+ * Takes a given share of values, the largest ones, without knowing what will come. The threshold θ rises when a value
+ * is taken and falls when not: θ ← θ + step · (taken − share). This is a quantile by stochastic approximation
+ * (Robbins and Monro 1951) with a constant step, so that it follows values that drift. Since |taken − share · n| =
+ * |θ_n − θ_1| / step, the share holds in the long run whatever the values are (Gibbs and Candès 2021).
  */
 export class AdaptiveThreshold {
   #threshold: number | null = null;
 
-  /** Whether the value is among the largest. @param share in [0, 1] */
+  /**
+   * True when the value is among the largest.
+   * @param share in [0, 1]
+   */
   takes(value: number, share: number): boolean {
     if (share <= 0 || share >= 1) return share >= 1;
     const bounded = Math.min(BOUNDS.most, Math.max(BOUNDS.least, value));

@@ -18,12 +18,15 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after so long. */
+/** Resolves after the given time. */
 export function pause(clock: Clock, milliseconds: number): Promise<void> {
   return new Promise((resolve) => clock.after(milliseconds, resolve));
 }
 
-/** Whether the work is done in that time; it goes on either way. @throws what it rejects with in that time */
+/**
+ * Resolves to true when the work is done in time, else to false; the work goes on either way.
+ * @throws what the work rejects with in that time
+ */
 export async function isDoneWithin(clock: Clock, milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   let cancel = () => {};
   const patience = new Promise<false>((resolve) => {

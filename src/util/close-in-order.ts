@@ -1,6 +1,6 @@
 /**
- * Runs every step in turn, also after one that failed: what is left open holds sockets, files and threads.
- * @throws the first failure, once all have run
+ * Runs every step in turn, even after one has failed: what stays open holds sockets, files and threads.
+ * @throws the first failure, once all steps have run
  */
 export async function closeInOrder(...steps: readonly (() => Promise<void>)[]): Promise<void> {
   const failures: unknown[] = [];

@@ -1,13 +1,13 @@
 import { randomFillSync } from 'node:crypto';
 
 const BYTES = 12;
-/** The leading ones tell the millisecond, for 34 years: indexes of ids then grow at their end, and not all over. */
+/** The first bytes hold the millisecond, for 34 years: indexes of ids then grow at their end instead of all over. */
 const TIME_BYTES = 5;
-/** Random bytes are drawn for many ids at once: most of the cost of a draw is the call. */
+/** Random bytes for many ids are drawn at once: most of the cost of a draw is the call. */
 const pool = Buffer.allocUnsafe(BYTES * 256);
 let used = pool.length;
 
-/** An unguessable id with a readable prefix, e.g. `dec_9f…`: by the time, then 56 random bits. */
+/** An unguessable id with a readable prefix, e.g. `dec_9f…`: the time, then 56 random bits. */
 export function newId(prefix: string): string {
   if (used === pool.length) {
     randomFillSync(pool);

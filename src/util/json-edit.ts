@@ -4,7 +4,7 @@ export interface Span {
   end: number;
 }
 
-/** One member of a JSON object: its decoded name, and where name (with its quotes) and value stand. */
+/** One member of a JSON object: its decoded name, and the ranges of name (with its quotes) and value. */
 export interface Member {
   name: string;
   key: Span;
@@ -12,8 +12,9 @@ export interface Member {
 }
 
 /**
- * The members of the object that `text` is, in order and with repeated names kept.
- * @param text valid JSON with an object at its root @param within where another object of it stands
+ * The members of the object in `text`, in order; repeated names are kept.
+ * @param text valid JSON with an object at its root
+ * @param within range of another object in it
  */
 export function membersOf(text: string, within?: Span): Member[] {
   return elementsOf(text, within).map(({ start, end }) => {
@@ -25,9 +26,10 @@ export function membersOf(text: string, within?: Span): Member[] {
 }
 
 /**
- * Where the elements of an array, or the members of an object, stand. One pass that jumps over strings: bodies may hold
- * images of megabytes, and libraries that tokenise them take a second for one.
- * @param text valid JSON with an array or an object at its root @param within where another one of it stands
+ * Ranges of an array's elements, or of an object's members. One pass that jumps over strings: bodies may hold images
+ * of megabytes, and libraries that tokenise them take a second for one.
+ * @param text valid JSON with an array or an object at its root
+ * @param within range of another one in it
  */
 export function elementsOf(text: string, within: Span = { start: 0, end: text.length }): Span[] {
   const elements: Span[] = [];
@@ -57,7 +59,10 @@ function isBlank(unit: string): boolean {
   return unit === ' ' || unit === '\n' || unit === '\r' || unit === '\t';
 }
 
-/** Index of the quote that closes the string, -1 where none does. @param open index of the quote that opens it */
+/**
+ * Index of the quote that closes the string; −1 when none does.
+ * @param open index of the quote that opens it
+ */
 export function endOfString(text: string, open: number): number {
   for (let at = text.indexOf('"', open + 1); ; at = text.indexOf('"', at + 1)) {
     let backslashes = 0;
@@ -66,7 +71,10 @@ export function endOfString(text: string, open: number): number {
   }
 }
 
-/** `text` with the given ranges replaced, in one pass. @param edits ranges that do not overlap, in any order */
+/**
+ * `text` with the given ranges replaced, in one pass.
+ * @param edits ranges that do not overlap, in any order
+ */
 export function replaceSpans(text: string, edits: readonly { span: Span; replacement: string }[]): string {
   const parts: string[] = [];
   let at = 0;
@@ -78,7 +86,7 @@ export function replaceSpans(text: string, edits: readonly { span: Span; replace
   return parts.join('');
 }
 
-/** `object` with every occurrence of the member set to a value, or the member put first where it is absent. */
+/** `object` with every occurrence of the member set to a value; an absent member is put first. */
 export function setMember(object: string, name: string, json: string): string {
   const present = membersOf(object).filter((member) => member.name === name);
   if (present.length > 0) {
@@ -97,12 +105,12 @@ export function removeMember(object: string, name: string): string {
   const members = membersOf(object);
   const lastKept = members.findLastIndex((member) => member.name !== name);
   const spans: Span[] = [];
-  // Each with the comma behind it.
+  // Each with the comma after it.
   for (let i = 0; i < lastKept; i++) {
     if (members[i].name === name) spans.push({ start: members[i].key.start, end: members[i + 1].key.start });
   }
   const last = members.at(-1);
-  // Those at the end with the comma before them.
+  // Those at the end, with the comma before them.
   if (last && last.name === name) {
     const start = lastKept < 0 ? members[0].key.start : members[lastKept].value.end;
     spans.push({ start, end: last.value.end });

@@ -6,21 +6,25 @@ export interface JsonLimits {
   values: number;
 }
 
-/** Of all that a client sends at once: a long conversation with many tools has some thousands of values. */
+/** For everything that a client sends at once: a long conversation with many tools has some thousands of values. */
 export const REQUEST_LIMITS: JsonLimits = { nesting: 200, values: 200_000 };
 
 const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...',[]{}'].map((unit) => unit.charCodeAt(0));
 const QUOTE = '"'.charCodeAt(0);
 
 /**
- * Why a text is not to be parsed; null when it may be. Parsing 30 MB of brackets or of numbers would hold up every
- * other request for seconds; this pass is cheap and ends at the first excess. @param text JSON, or meant to be
+ * Says why a text must not be parsed; null when it may be. Parsing 30 MB of brackets or numbers would hold up every
+ * other request for seconds. This pass is cheap and ends at the first excess.
+ * @param text JSON, or meant to be
  */
 export function excessOf(text: string, limits: JsonLimits): string | null {
   return excessOfAll([text], limits);
 }
 
-/** As `excessOf`, of texts that are parsed one by one: each may be as deep, and all together have as many values. */
+/**
+ * Like `excessOf`, for texts that are parsed one by one: the limit of nesting is for each, that of values for all
+ * together.
+ */
 export function excessOfAll(texts: readonly string[], limits: JsonLimits): string | null {
   let values = 0;
   for (const text of texts) {
@@ -31,7 +35,7 @@ export function excessOfAll(texts: readonly string[], limits: JsonLimits): strin
   return null;
 }
 
-/** As `excessOf`, but where nothing is too much it tells the number of values, with those `before`. */
+/** Like `excessOf`, but returns the number of values, including those `before`, when nothing is too much. */
 export function valuesIn(text: string, limits: JsonLimits, before = 0): number | string {
   let depth = 0;
   let values = before;
@@ -39,7 +43,7 @@ export function valuesIn(text: string, limits: JsonLimits, before = 0): number |
     const unit = text.charCodeAt(i);
     if (unit === QUOTE) {
       i = endOfString(text, i);
-      // It does not end: the parser will say so.
+      // The string does not end: the parser will say so.
       if (i < 0) return values;
     } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
       depth++;

@@ -12,12 +12,12 @@ export interface JsonLine {
 }
 
 /**
- * Reads a file of JSON lines in UTF-8, gzipped when its name ends in `.gz`; blank lines and byte order marks are passed
- * over.
- * @throws Error that names the file, and the line where one is not JSON or not UTF-8
+ * Reads a file of JSON lines in UTF-8, gzipped when its name ends in `.gz`. Blank lines and byte order marks are
+ * skipped.
+ * @throws Error that names the file, and the line when one is not JSON or not UTF-8
  */
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
-  // Left to itself the decoder would put U+FFFD in the place of what it cannot read, in names and prompts alike.
+  // Without `fatal`, the decoder would put U+FFFD in the place of what it cannot read, in names and prompts alike.
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   let number = 0;
   for await (const bytes of readLines(file)) {
@@ -50,7 +50,7 @@ function decode(utf8: TextDecoder, bytes: Buffer, where: string): string {
   }
 }
 
-/** Lines end at line feeds only: JSON may hold U+2028 unescaped, which node:readline would cut at. */
+/** Lines end at line feeds only: JSON may hold U+2028 unescaped, where node:readline would cut. */
 async function* readLines(file: string): AsyncGenerator<Buffer> {
   let rest: Buffer[] = [];
   const source = openFile(file);
@@ -72,7 +72,7 @@ async function* readLines(file: string): AsyncGenerator<Buffer> {
     }
     yield Buffer.concat(rest);
   } finally {
-    // A reader that stops early would leave the file open.
+    // A consumer that stops early would leave the file open.
     source.destroy();
   }
 }
@@ -82,7 +82,7 @@ export function openFile(file: string): Readable {
   const bytes = createReadStream(file);
   if (!file.endsWith('.gz')) return bytes;
   const unzipped = createGunzip();
-  // `pipe` does not hand errors on; without this a missing file would end the reader silently.
+  // `pipe` does not pass errors on; without this, a missing file would end the reader silently.
   bytes.once('error', (error) => unzipped.destroy(error));
   unzipped.once('close', () => bytes.destroy());
   return bytes.pipe(unzipped);

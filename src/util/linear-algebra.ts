@@ -9,8 +9,8 @@ export function dot(a: Vector, b: Vector): number {
 }
 
 /**
- * out = M v. Four rows at a time: their sums do not wait for each other, which takes a third of the time. Each row is
- * added up in its own order as ever, so not a bit changes.
+ * out = M v. Four rows at a time: their sums do not wait for each other, so it takes a third of the time. Each row is
+ * added up in the same order as before, so not a bit changes.
  */
 export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vector {
   const d = vector.length;
@@ -44,12 +44,12 @@ export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vec
   return out;
 }
 
-/** vᵀ M v of a symmetric matrix, of which the lower triangle alone is read: half the work of `multiply`. */
+/** vᵀ M v of a symmetric matrix. Only the lower triangle is read: half the work of `multiply`. */
 export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
   const d = vector.length;
   let sum = 0;
   for (let i = 0, row = 0; i < d; i++, row += d) {
-    // Four sums, for the same reason as above.
+    // Four sums, for the same reason as in `multiply`.
     let a = 0;
     let b = 0;
     let c = 0;
@@ -67,7 +67,10 @@ export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
   return sum;
 }
 
-/** The lower triangle of a symmetric matrix, row by row, what lies off the diagonal twice over: for `packedQuadraticForm`. */
+/**
+ * The lower triangle of a symmetric matrix, row by row, with entries off the diagonal doubled: for
+ * `packedQuadraticForm`.
+ */
 export function packSymmetric(d: number, entry: (row: number, column: number) => number): Vector {
   const packed = new Float64Array((d * (d + 1)) / 2);
   for (let i = 0, at = 0; i < d; i++) {
@@ -81,7 +84,7 @@ export function packSymmetric(d: number, entry: (row: number, column: number) =>
 export function packedQuadraticForm(packed: Vector, vector: Vector): number {
   let sum = 0;
   for (let i = 0, row = 0; i < vector.length; i++, row += i) {
-    // Four sums, for the same reason as above.
+    // Four sums, for the same reason as in `multiply`.
     let a = 0;
     let b = 0;
     let c = 0;
@@ -108,13 +111,14 @@ export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: nu
   }
 }
 
-/** Less than this is rounding error rather than a denominator. */
+/** Anything smaller is rounding error, not a denominator. */
 const MIN_DENOMINATOR = 1e-6;
 
 /**
- * M⁻¹ after M += factor · v vᵀ of a symmetric matrix, in place (Sherman & Morrison 1950): O(d²).
- * @param image out: M⁻¹ v, by the inverse of before
- * @returns by what |M| is multiplied, 1 + factor · vᵀM⁻¹v; null when that is no safe denominator, and the inverse is left
+ * Updates M⁻¹ for M += factor · v vᵀ, M symmetric, in place (Sherman & Morrison 1950): O(d²).
+ * @param image out: M⁻¹ v, by the inverse before the update
+ * @returns the factor by which |M| changes, 1 + factor · vᵀM⁻¹v; null when that is no safe denominator, and the
+ * inverse stays as it was
  */
 export function updateInverse(inverse: SquareMatrix, vector: Vector, factor: number, image: Vector): number | null {
   multiply(inverse, vector, image);
@@ -137,9 +141,9 @@ export function diagonalMatrix(diagonal: Vector): SquareMatrix {
 }
 
 /**
- * Inverse of a positive definite matrix, of which the lower triangle alone is read; the inverse is symmetric to the bit.
- * Own code: ml-matrix takes three times as long at d = 42, and the learner needs one whenever a loading changes.
- * @throws Error when it is not positive definite
+ * Inverse of a positive definite matrix. Only the lower triangle is read; the inverse is symmetric to the bit. Own
+ * code: ml-matrix takes three times as long at d = 42, and the learner needs an inverse whenever a loading changes.
+ * @throws Error when the matrix is not positive definite
  */
 export function inverseOfPositiveDefinite(matrix: SquareMatrix, d: number): SquareMatrix {
   const lower = choleskyFactor(matrix, d);
@@ -156,7 +160,10 @@ export function inverseOfPositiveDefinite(matrix: SquareMatrix, d: number): Squa
   return inverse;
 }
 
-/** ln |M| of a positive definite matrix. @throws Error when it is not positive definite */
+/**
+ * ln |M| of a positive definite matrix.
+ * @throws Error when the matrix is not positive definite
+ */
 export function logDeterminant(matrix: SquareMatrix, d: number): number {
   const lower = choleskyFactor(matrix, d);
   let sum = 0;

@@ -3,7 +3,8 @@ import type { Clock } from './clock.ts';
 const A_MINUTE_MS = 60_000;
 
 /**
- * Limits a log line that every request would repeat while a part fails: the first is written, then one per interval.
+ * Limits a log line that every request would repeat while something fails: the first is written, then one per
+ * interval.
  */
 export class LogThrottle {
   readonly #clock: Clock;
@@ -16,7 +17,10 @@ export class LogThrottle {
     this.#milliseconds = milliseconds;
   }
 
-  /** Calls `say` unless it was called within that time. `suppressed`: how many times since then it was not. */
+  /**
+   * Calls `say` unless it was called within the interval.
+   * @param say gets how many calls were suppressed since its last one
+   */
   say(say: (suppressed: number) => void): void {
     const now = this.#clock.monotonic();
     if (now - this.#saidAt < this.#milliseconds) {
@@ -29,7 +33,7 @@ export class LogThrottle {
     say(suppressed);
   }
 
-  /** What was failing works again: the next failure is said at once. */
+  /** What was failing works again: the next failure is logged at once. */
   over(): void {
     this.#saidAt = Number.NEGATIVE_INFINITY;
     this.#suppressed = 0;

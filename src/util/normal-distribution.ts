@@ -42,16 +42,16 @@ export function normalCdf(z: number): number {
 
 const TABLE = { from: -6, cells: 3072, perUnit: 256 };
 const TABLE_CDF = Float64Array.from({ length: TABLE.cells + 1 }, (_, i) => normalCdf(TABLE.from + i / TABLE.perUnit));
-/** Per cell, not per unit. */
+/** Slope per cell, not per unit. */
 const TABLE_SLOPE = Float64Array.from(
   { length: TABLE.cells + 1 },
   (_, i) => normalDensity(TABLE.from + i / TABLE.perUnit) / TABLE.perUnit,
 );
 
 /**
- * Distribution function and density of the standard normal together, from a table: a quarter of the time that the
- * formulas take. Between two entries it is the cubic with their values and slopes (Hermite), which is off by less than
- * 1e-12; its derivative, the density, by less than 1e-9.
+ * Distribution function and density of the standard normal together, from a table, in a quarter of the time that the
+ * formulas take. Between two entries it is the cubic with their values and slopes (Hermite). Its error is below
+ * 1e-12; that of its derivative, the density, below 1e-9.
  */
 export function lookUpNormal(z: number, out: { cdf: number; density: number }): void {
   const place = (z - TABLE.from) * TABLE.perUnit;
@@ -71,7 +71,10 @@ export function lookUpNormal(z: number, out: { cdf: number; density: number }): 
   out.density = (slope + s * (2 * square + s * 3 * cube)) * TABLE.perUnit;
 }
 
-/** The z with Φ(z) = p, to about 1e-12: bisection, then Newton's steps. @param p in (0, 1) */
+/**
+ * The z with Φ(z) = p, to about 1e-12: bisection, then Newton's steps.
+ * @param p in (0, 1)
+ */
 export function inverseNormalCdf(p: number): number {
   let [low, high] = [-38, 38];
   for (let i = 0; i < 20; i++) {

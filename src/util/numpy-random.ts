@@ -1,7 +1,7 @@
 /**
- * The permutations of numpy.random.default_rng(seed), so that published protocols which name their seeds can be
+ * The permutations of numpy.random.default_rng(seed), so that published protocols that name their seeds can be
  * repeated on the very same splits: SeedSequence, PCG64 (XSL-RR; O'Neill 2014) and shuffling by masked rejection, as
- * NumPy 1.17 and later have them. Not for the gateway's own randomness, see random.ts.
+ * NumPy 1.17 and later have them. For the gateway's own randomness, see random.ts.
  */
 
 const MASK32 = 0xffffffffn;
@@ -9,7 +9,10 @@ const MASK64 = (1n << 64n) - 1n;
 const MASK128 = (1n << 128n) - 1n;
 const PCG_MULTIPLIER = 47026247687942121848144207491837523525n;
 
-/** numpy.random.SeedSequence(seed).generate_state(8) as 32-bit words. @param seed 0 … 2³² − 1 */
+/**
+ * numpy.random.SeedSequence(seed).generate_state(8) as 32-bit words.
+ * @param seed 0 … 2³² − 1
+ */
 function seedWords(seed: number): number[] {
   let hash = 0x43b0d7e5;
   const hashed = (value: number) => {
@@ -38,7 +41,7 @@ function seedWords(seed: number): number[] {
 class Pcg64 {
   #state = 0n;
   readonly #increment: bigint;
-  /** The upper half of a 64-bit number whose lower half was given out. */
+  /** The upper half of a 64-bit number whose lower half was returned. */
   #spare: number | null = null;
 
   constructor(seed: number) {
@@ -74,7 +77,10 @@ class Pcg64 {
     return Number(next & MASK32);
   }
 
-  /** Uniform on 0 … most, by masked rejection. @param most below 2³² */
+  /**
+   * Uniform on 0 … most, by masked rejection.
+   * @param most below 2³²
+   */
   upTo(most: number): number {
     const mask = 2 ** (32 - Math.clz32(most)) - 1;
     for (;;) {
@@ -84,7 +90,11 @@ class Pcg64 {
   }
 }
 
-/** numpy.random.default_rng(seed).permutation(size). @param seed 0 … 2³² − 1 @param size below 2³² */
+/**
+ * numpy.random.default_rng(seed).permutation(size).
+ * @param seed 0 … 2³² − 1
+ * @param size below 2³²
+ */
 export function numpyPermutation(seed: number, size: number): number[] {
   const generator = new Pcg64(seed);
   const order = Array.from({ length: size }, (_, i) => i);

@@ -1,4 +1,4 @@
-/** Work of which there is never more than one piece under way: what is asked for meanwhile begins when that ends. */
+/** Runs work never more than once at a time: what is asked for meanwhile begins when the current run ends. */
 export class OneAtATime {
   readonly #work: () => Promise<void>;
   #running: Promise<void> | null = null;
@@ -9,18 +9,21 @@ export class OneAtATime {
     this.#work = work;
   }
 
-  /** The piece under way; null when there is none. */
+  /** The run under way; null when there is none. */
   get running(): Promise<void> | null {
     return this.#running;
   }
 
-  /** Begins the work now, or once more when what is under way ends. */
+  /** Begins the work now, or once more when the current run ends. */
   ask(): void {
     if (this.#running) this.#askedMeanwhile = true;
     else this.occupy(this.#work());
   }
 
-  /** Takes the place of the work. To be called while nothing is under way. @param other never rejects */
+  /**
+   * Takes the place of the work. Call it only while nothing is under way.
+   * @param other never rejects
+   */
   occupy(other: Promise<void>): void {
     this.#running = other.finally(() => {
       this.#running = null;

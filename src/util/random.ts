@@ -10,7 +10,10 @@ export interface Random {
   normal(): number;
 }
 
-/** Reproducible stream: equal seeds give equal numbers on every platform. @param seed any 32-bit integer */
+/**
+ * Reproducible stream: equal seeds give equal numbers on every platform.
+ * @param seed any 32-bit integer
+ */
 export function seededRandom(seed: number): Random {
   const generator = xoroshiro128plus(seed | 0);
   const uniform = () => uniformFloat64(generator);
@@ -22,9 +25,9 @@ export function seededRandom(seed: number): Random {
 }
 
 /**
- * Seed of an independent stream: one per purpose, so that what happens in one does not shift the others. Small seeds as
- * they are would also give streams whose first numbers resemble each other (all near 1).
- * The mixing is the finaliser of MurmurHash3.
+ * Seed of an independent stream: one per purpose, so that draws from one do not shift the others. Small seeds, used
+ * as they are, would also give streams whose first numbers resemble each other (all near 1). The mixing is the
+ * finaliser of MurmurHash3.
  */
 export function derivedSeed(seed: number, purpose: number): number {
   let mixed = Math.imul(seed ^ Math.imul(purpose + 1, 0x9e3779b1), 0x85ebca6b);
@@ -48,7 +51,10 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
   return result;
 }
 
-/** Index drawn with probability proportional to its weight. @param weights non-negative, at least one positive */
+/**
+ * Index drawn with probability proportional to its weight.
+ * @param weights non-negative, at least one positive
+ */
 export function drawIndex(weights: ArrayLike<number>, random: Random): number {
   let total = 0;
   for (let i = 0; i < weights.length; i++) total += weights[i];

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * Remembers the latest entries of several owners, so many in all. When there are more, the oldest entry of the owner that
- * has the most goes: none can push out what the others have.
+ * Remembers the latest entries of several owners, up to a capacity for all together. Beyond it, the oldest entry of
+ * the owner with the most entries goes, so that no owner can push out what the others have.
  */
 export class SharedCache<Value extends object | string> {
   readonly #capacity: number;
@@ -26,13 +26,15 @@ export class SharedCache<Value extends object | string> {
   }
 
   #begin(owner: string | null): LRUCache<string, Value> {
-    // Not by `max`, for which it would set aside all of its memory at once.
+    // Not `max`, for which the cache would allocate all of its memory at once.
     const own = new LRUCache<string, Value>({ maxSize: this.#capacity + 1, sizeCalculation: () => 1 });
     this.#byOwner.set(owner, own);
     return own;
   }
 
-  /** @param latest of those with equally many, the one that loses */
+  /**
+   * @param latest loses an entry when no other cache has more
+   */
   #evict(latest: LRUCache<string, Value>): void {
     let largest = latest;
     for (const cache of this.#byOwner.values()) if (cache.size > largest.size) largest = cache;

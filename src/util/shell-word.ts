@@ -1,4 +1,4 @@
-/** A word as a POSIX shell takes it for itself: quoted where it must be. */
+/** Quotes a word, where it must be, so that a POSIX shell takes it literally. */
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,4 @@
-/** One server-sent event: its bytes as they came, blank line included, and its decoded `data`. */
+/** One server-sent event: its bytes as received, blank line included, and its decoded `data`. */
 export interface RawSseEvent {
   raw: Uint8Array;
   /** The `event:` field, or null. */
@@ -13,19 +13,21 @@ const EMPTY = new Uint8Array(0);
 
 /**
  * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all
- * events and of `flush()`, joined, are the input. A library decoder gives the data only; passing a stream through
+ * events and of `flush()`, joined, are the input. A library decoder returns only the data; passing a stream through
  * byte for byte needs the bytes as well.
  */
 export class SseSplitter {
   readonly #mostBytes: number;
-  /** What has come of an event that has not ended: in `#memory`, or a chunk as it came. */
+  /** What has arrived of an event that has not ended: in `#memory`, or a chunk as received. */
   #pending: Uint8Array = EMPTY;
-  /** Twice as large as needed each time, or a long event would be copied with every chunk. */
+  /** Allocated twice as large as needed each time: otherwise a long event would be copied with every chunk. */
   #memory: Uint8Array = EMPTY;
-  /** Everything before this offset is known to hold no event end. */
+  /** No event ends before this offset. */
   #scanned = 0;
 
-  /** @param mostBytes of one event; Infinity: as long as it may be */
+  /**
+   * @param mostBytes of one event; Infinity: no limit
+   */
   constructor(mostBytes = Number.POSITIVE_INFINITY) {
     this.#mostBytes = mostBytes;
   }
@@ -71,7 +73,7 @@ export class SseSplitter {
       this.#memory.set(this.#pending);
       start = 0;
     }
-    // Events that were given out lie before it: nothing of them is written over.
+    // Events already returned lie before it, so none of their bytes are overwritten.
     this.#memory.set(chunk, start + length);
     this.#pending = this.#memory.subarray(start, start + length + chunk.length);
   }

@@ -5,9 +5,9 @@ import { createGzip } from 'node:zlib';
 import { writingWhole } from './write-whole.ts';
 
 /**
- * Writes a file of JSON lines, gzipped when its name ends in `.gz`. It stands there once it is whole: until then, and
- * where writing fails or is stopped, what stood there before is untouched, and nothing else is left.
- * @param mode who may read it, as of the system call; what the process takes away (umask) still goes
+ * Writes a file of JSON lines, gzipped when its name ends in `.gz`. The file appears once it is whole. Until then,
+ * and when writing fails or is stopped, an earlier file stays untouched and nothing else is left.
+ * @param mode permissions, as for the system call; the process's umask still applies
  */
 export async function writeJsonLines(file: string, values: AsyncIterable<unknown>, mode = 0o666): Promise<void> {
   await writingWhole(file, async (unfinished) => {
@@ -17,7 +17,7 @@ export async function writeJsonLines(file: string, values: AsyncIterable<unknown
   });
 }
 
-/** Writes JSON lines to a stream that stays open, e.g. standard output. A reader that has had enough is no error. */
+/** Writes JSON lines to a stream that stays open, e.g. standard output. A reader that stops early is no error. */
 export async function streamJsonLines(output: Writable, values: AsyncIterable<unknown>): Promise<void> {
   try {
     await pipeline(lines(values), output, { end: false });

@@ -4,7 +4,9 @@ import { dirname } from 'node:path';
 
 const STOPS = ['SIGINT', 'SIGTERM'] as const;
 
-/** @throws Error when there is such a file, unless it may be overwritten */
+/**
+ * @throws Error when the file exists, unless it may be overwritten
+ */
 export function refuseToOverwrite(file: string, force: boolean): void {
   if (!force && existsSync(file)) throw new Error(`${file} is there already: add --force to overwrite it.`);
 }
@@ -12,11 +14,14 @@ export function refuseToOverwrite(file: string, force: boolean): void {
 /** The path of a file while it is written, and its final one. */
 export interface Place {
   unfinished: string;
-  /** The same where what stands there is a device or a pipe: those are written themselves, never replaced. */
+  /** Equal to `unfinished` for a device or a pipe: those are written directly, never replaced. */
   whole: string;
 }
 
-/** @param file its name may be a link's, which stays one @throws Error when it is a folder */
+/**
+ * @param file may be a link, which stays one
+ * @throws Error when it is a folder
+ */
 export function placeOf(file: string): Place {
   const there = statSync(file, { throwIfNoEntry: false });
   if (there?.isDirectory()) throw new Error(`${file} is a folder; name a file in it.`);
@@ -25,24 +30,25 @@ export function placeOf(file: string): Place {
   return { unfinished: `${whole}.${process.pid}.tmp`, whole };
 }
 
-/** Puts what is whole where it belongs. */
+/** Moves the finished file to its final path. */
 export async function finish({ unfinished, whole }: Place): Promise<void> {
   if (unfinished !== whole) await rename(unfinished, whole);
 }
 
-/** Removes the unfinished file. What stood at the final path is untouched. */
+/** Removes the unfinished file. Whatever is at the final path stays untouched. */
 export function abandon({ unfinished, whole }: Place): void {
   if (unfinished !== whole) rmSync(unfinished, { force: true });
 }
 
 /**
- * Has a file written under another name, and gives it its own once it is whole. Where writing fails or is stopped, what
- * stood there before is untouched, and nothing else is left. @param write to the path that it is given
+ * Writes a file under another name, and gives it its own once it is whole. When writing fails or is stopped, an
+ * earlier file stays untouched and nothing else is left.
+ * @param write writes to the path that it is given
  */
 export async function writingWhole(file: string, write: (unfinished: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const place = placeOf(file);
-  // Heard once, so that the same signal, sent again, ends the process as if nobody had heard it.
+  // Heard once, so that the same signal, sent again, ends the process as if it had no handler.
   const stop = (signal: NodeJS.Signals) => {
     abandon(place);
     process.kill(process.pid, signal);
@@ -60,8 +66,9 @@ export async function writingWhole(file: string, write: (unfinished: string) => 
 }
 
 /**
- * Writes files that belong together, as name and content: none takes its place before all are whole. So a full disk
- * costs nothing that was good, and two runs at a time leave one's or the other's file, no mixture.
+ * Writes files that belong together, as pairs of name and content. None takes its place before all are whole, so a
+ * full disk costs nothing that was good. Two runs at a time leave the files of one or the other, never a mixture
+ * within a file.
  */
 export async function writeWhole(files: readonly (readonly [file: string, content: string | Uint8Array])[]) {
   const places = files.map(([file]) => placeOf(file));

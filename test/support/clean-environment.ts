@@ -1,6 +1,6 @@
 /**
- * For a child process that is to know nothing of the developer's own variables. With the cache (see vitest.config.ts) it
- * starts in half the time.
+ * For a child process that must not see the developer's own variables. With the compile cache (see vitest.config.ts)
+ * it starts in half the time.
  */
 export const CLEAN_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: process.env.PATH ?? '',

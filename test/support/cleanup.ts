@@ -1,6 +1,6 @@
 import { afterEach } from 'vitest';
 
-/** Closes what a test opened, newest first: a gateway goes before the upstreams that it holds connections to. */
+/** Closes what a test opened, newest first: a gateway closes before the upstreams that it is connected to. */
 export function cleanup(): <T extends { close(): Promise<void> }>(resource: T) => T {
   let open: { close(): Promise<void> }[] = [];
   afterEach(async () => {

@@ -2,17 +2,17 @@ import type { GatewayEvent, StoredEvent } from '../../src/domain/events.ts';
 import { aliasOf, uniqueKeyOf } from '../../src/store/event-row.ts';
 import type { EventStore, PruneBefore, Snapshot } from '../../src/store/event-store.ts';
 
-/** An event store in memory that fails when told to, and can be held up. */
+/** An event store in memory that can be made to fail or to wait. */
 export class FakeStore implements EventStore {
   readonly events: StoredEvent[] = [];
   readonly snapshots = new Map<string, Snapshot>();
-  /** The events of every commit that was tried, failed ones too. */
+  /** The events of every attempted commit, failed ones included. */
   readonly commits: GatewayEvent[][] = [];
   /** Starting points of all reads. */
   readonly reads: number[] = [];
   lookUps = 0;
   readonly #byKey = new Map<string | null, StoredEvent>();
-  /** Or why. */
+  /** True, or the reason, while every call fails. */
   failing: boolean | string = false;
   /** While set, appends wait for it. */
   gate: Promise<void> | null = null;
@@ -21,14 +21,14 @@ export class FakeStore implements EventStore {
     this.commits.push([...events]);
     await this.gate;
     this.#check();
-    // Throws for what no store could write, before any of them is there.
+    // Throws for what no store could write, before anything is stored.
     for (const event of events) if (!Number.isFinite(event.time)) throw new Error('an event without a time');
     return events.map((event) => this.#known(event) ?? this.#added(event));
   }
 
   #known(event: GatewayEvent): StoredEvent | undefined {
     const known = this.#byKey.get(uniqueKeyOf(event));
-    // Tests put other logs in this one's place.
+    // Tests put another log in the place of this one.
     return known && this.events.some((stored) => stored === known) ? known : undefined;
   }
 

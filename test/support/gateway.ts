@@ -37,7 +37,7 @@ export interface TestGateway {
 }
 
 export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
-  /** Arm id -> how its upstream answers; the arm's id is the upstream's model name too. */
+  /** Arm id -> how its upstream answers; the arm's id is also the upstream's name for the model. */
   answers?: Record<string, Answer>;
   /** Arm id -> address of an upstream that the test runs itself. */
   urls?: Record<string, string>;
@@ -49,7 +49,10 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
   environment?: Environment;
 }
 
-/** Of draws that a test does not choose itself: one in two hundred decisions is by the floor, and no test waits for that. */
+/**
+ * Seed for tests that do not choose one: one decision in two hundred is drawn by the floor, which no test may depend
+ * on.
+ */
 const SEED = 1;
 
 /** The real gateway on a real socket, in front of simulated upstreams on loopback. */
@@ -100,7 +103,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
 
 /** Resolves when everything recorded so far is stored and learned. */
 export async function settled({ gateway }: TestGateway): Promise<void> {
-  // A turn of the event loop: a test that waits in a loop must not starve the sockets.
+  // Yields a turn of the event loop: a test that waits in a loop must not starve the sockets.
   await new Promise((resolve) => setImmediate(resolve));
   await gateway.eventLog.flush();
   await gateway.learner.idle();
@@ -114,7 +117,7 @@ export interface Answered {
   json: any;
 }
 
-/** POST (or another method) with a JSON body; the answer read to its end. */
+/** Sends a POST (or another method) with a JSON body and reads the answer to its end. */
 export async function send(
   url: string,
   body: object | string | Uint8Array | null,

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/util/clock.ts';
 
-/** A clock that moves only when told to; timers fire in order of their due time while it advances. */
+/** A clock that moves only when told to. While it advances, timers fire in the order of their due times. */
 export class ManualClock implements Clock {
   #now: number;
   readonly #origin: number;

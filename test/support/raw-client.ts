@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 
-/** A request that is not complete is given up after this long. */
+/** An incomplete request is given up after this time. */
 const PATIENCE_MS = 1500;
 
 /**
- * What a server answers to exactly these bytes, read until it closes the connection; latin1, so every byte is seen.
- * Empty when it was still waiting for the rest.
+ * Sends exactly these bytes and reads the server's answer until it closes the connection. In latin1, so that every
+ * byte is visible. Empty when the server was still waiting for the rest.
  */
 export function sendBytes(url: string, bytes: string | Buffer): Promise<string> {
   const { port, hostname } = new URL(url);

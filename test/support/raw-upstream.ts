@@ -9,7 +9,7 @@ export interface RawUpstream {
   close(): Promise<void>;
 }
 
-/** A server that answers exactly the bytes that a test wants and shows exactly the bytes that it got. */
+/** A server that sends exactly the bytes that a test wants and records exactly the bytes that it gets. */
 export async function startRawUpstream(
   answer: (response: ServerResponse, body: string, request: IncomingMessage) => void,
 ): Promise<RawUpstream> {

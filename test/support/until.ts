@@ -1,4 +1,4 @@
-/** Waits for what other threads or processes bring about; only ever long for a test that fails. */
+/** Waits for what other threads or processes do; takes long only in a test that fails. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + 20_000;
   while (!(await holds())) {

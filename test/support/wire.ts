@@ -1,6 +1,6 @@
 import { chunk, sse } from './raw-upstream.ts';
 
-/** The beginning of a stream, event by event, as each provider's server writes it. */
+/** Parts of a stream as each provider's server writes them. */
 export interface WireStart {
   /** Before any content: OpenAI announces the role, Anthropic the message and its input tokens (11). */
   opening: string;

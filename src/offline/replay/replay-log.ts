@@ -124,7 +124,7 @@ class Replay {
     try {
       this.#learner.fold(event, history);
     } catch {
-      // The gateway skipped it just so.
+      // The gateway skipped this event in the same way.
     }
     this.#histories.keep(event, history);
   }

@@ -31,8 +31,9 @@ const FINISH_REASONS: Record<string, string> = {
 };
 
 /**
- * An Anthropic message as a chat completion. @param created Unix time in seconds
- * @throws UpstreamError `unreadable` when `json` is no message
+ * Translates an Anthropic message into a chat completion.
+ * @param created Unix time in seconds
+ * @throws UpstreamError `unreadable` when `json` is not a message
  */
 export function toCompletion(json: string, created: number): Completion {
   const message = parseMessage(json);
@@ -56,13 +57,16 @@ export function toCompletion(json: string, created: number): Completion {
   return { ...facts, generatedBytes: generatedBytes(answer), toolCallIds: toolCallIds(answer), body };
 }
 
-/** OpenAI's word for a stop reason; reasons yet unknown count as a normal end. */
+/** OpenAI's word for a stop reason; an unknown reason counts as a normal end. */
 export function toFinishReason(stopReason: unknown): string {
   const known = typeof stopReason === 'string' && Object.hasOwn(FINISH_REASONS, stopReason);
   return known ? (FINISH_REASONS[stopReason] as string) : 'stop';
 }
 
-/** Anthropic counts cached tokens apart from `input_tokens`; OpenAI and the gateway count them in. Null where nothing is counted. */
+/**
+ * Anthropic leaves cached tokens out of `input_tokens`; OpenAI and the gateway include them.
+ * @returns null when nothing was counted
+ */
 export function readUsage(usage: unknown): Usage | null {
   if (!isJsonObject(usage)) return null;
   const cachedInputTokens = count(usage.cache_read_input_tokens);
@@ -82,7 +86,9 @@ export function readUsage(usage: unknown): Usage | null {
   };
 }
 
-/** @param source Anthropic's own usage, which may tell how much of the output was thinking */
+/**
+ * @param source Anthropic's own usage, which may say how much of the output was thinking
+ */
 export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
   const details = isJsonObject(source) ? source.output_tokens_details : null;
   const reasoning = isJsonObject(details) ? { reasoning_tokens: count(details.thinking_tokens) } : null;
@@ -110,7 +116,7 @@ function toMessage(blocks: JsonObject[]): JsonObject {
   };
 }
 
-/** Blocks of both types carry their text in the field that is named like the type. */
+/** Blocks of either type carry their text in a field named like the type. */
 function joinTexts(blocks: JsonObject[], type: 'text' | 'thinking'): string {
   return blocks
     .filter((block) => block.type === type)

@@ -8,10 +8,13 @@ const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
 /** "prompt is too long: 213456 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: …" */
 const TOO_LONG = /^(prompt is too long|input length and `max_tokens` exceed context limit)\b/;
 
-/** What a proxy in between may say in HTML is cut at this length. */
+/** Text of a proxy in between, often HTML, is cut at this length. */
 const MAX_FOREIGN_TEXT = 500;
 
-/** An error answer in OpenAI's shape, message kept. @param body as received; null when there was none */
+/**
+ * Puts an error answer into OpenAI's shape, with its message unchanged.
+ * @param body as received; null when there was none
+ */
 export function toOpenAIErrorBody(body: string | null, status: number): OpenAIErrorBody {
   const answer = upstreamJsonOrNull(body ?? '');
   if (isJsonObject(answer) && isJsonObject(answer.error)) return fromDetail(answer.error);
@@ -19,13 +22,15 @@ export function toOpenAIErrorBody(body: string | null, status: number): OpenAIEr
   return openAIError(message, { type: 'upstream_error' });
 }
 
-/** What an event of a stream, or an answer under a status of success, says of the upstream's failure. */
+/** The upstream's failure, as an event of a stream or an answer under a success status reports it. */
 export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupted'): UpstreamError {
   const body = fromDetail(isJsonObject(answer.error) ? answer.error : {});
   return new UpstreamError(failure, body.error.message, { body: JSON.stringify(body) });
 }
 
-/** @param body of the error, as received */
+/**
+ * @param body of the error, as received
+ */
 export function meaningOf(body: string): ErrorMeaning {
   const error = errorIn(upstreamJsonOrNull(body));
   return {
@@ -43,7 +48,7 @@ function fromDetail(detail: JsonObject): OpenAIErrorBody {
   });
 }
 
-/** Anthropic's own code, else OpenAI's for what Anthropic says in words: frameworks go by it. */
+/** Anthropic's own code, else OpenAI's code for what Anthropic says in words: frameworks go by the code. */
 function codeOf({ type, message, details }: JsonObject): string | null {
   if (isJsonObject(details) && typeof details.error_code === 'string') return details.error_code;
   if (type === 'rate_limit_error') return 'rate_limit_exceeded';

@@ -12,16 +12,19 @@ export interface Turn {
   content: Anthropic.ContentBlockParam[];
 }
 
-/** Tool results lead a turn, as Anthropic demands, whatever came before them. Apart: to look for their end takes long where there are many. */
+/**
+ * Tool results lead a turn, as Anthropic demands, whatever came before them. They are kept apart: in one list,
+ * looking for their end takes long when there are many.
+ */
 interface OpenTurn {
   role: Turn['role'];
   results: Anthropic.ToolResultBlockParam[];
   others: Anthropic.ContentBlockParam[];
 }
 
-/** What is made of the messages so far. */
+/** What the messages so far have become. */
 interface Draft {
-  /** One entry per message. */
+  /** One entry per system message. */
   system: Anthropic.TextBlockParam[][];
   turns: OpenTurn[];
   ids: ToolUseIds;
@@ -29,15 +32,16 @@ interface Draft {
 }
 
 export interface Conversation {
-  /** Absent when there is no system prompt. A string, or blocks where one carries a cache mark. */
+  /** Absent when there is no system prompt. A string, or blocks if one carries a cache mark. */
   system?: string | Anthropic.TextBlockParam[];
-  /** Alternating roles: neighbours of one role are merged. */
+  /** Alternating roles: neighbours of the same role are merged. */
   messages: Turn[];
 }
 
 /**
- * OpenAI's messages as Anthropic's. @param withThinking whether signed thinking of earlier answers goes along
- * @throws GatewayError 400 for what cannot be said in them
+ * Translates OpenAI's messages into Anthropic's.
+ * @param withThinking whether signed thinking of earlier answers is included
+ * @throws GatewayError 400 for what Anthropic's form cannot express
  */
 export function toConversation(messages: unknown, withThinking = true): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
@@ -50,7 +54,8 @@ export function toConversation(messages: unknown, withThinking = true): Conversa
   });
   const { system } = draft;
   const turns = draft.turns.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
-  // Some clients put all they ask into the system prompt; there must be something to answer.
+  // Some clients put their whole question into the system prompt, but Anthropic needs a message to answer: the last
+  // system message becomes it.
   const asked = turns.length === 0 ? system.pop() : undefined;
   if (asked) turns.push({ role: 'user', content: asked });
   if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
@@ -101,14 +106,14 @@ function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
 
 function assistantBlocks(message: JsonObject, where: string, draft: Draft): Anthropic.ContentBlockParam[] {
   const said = saidBlocks(message, where, draft.ids);
-  // Anthropic refuses a message of thoughts alone. `reasoning_content` stays behind: it has no signature.
+  // Anthropic refuses a message that holds only thinking. `reasoning_content` is left out: it has no signature.
   return said.length > 0 && draft.withThinking ? [...thinkingBlocks(message[THINKING_BLOCKS]), ...said] : said;
 }
 
 function saidBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
   const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
   if (message.function_call) {
-    // Left out, the model would not know what it had asked for.
+    // Not left out: without it the model would not know what it had asked for.
     throw invalidRequest(`${where}.function_call is not known to Anthropic: use tool_calls.`, `${where}.function_call`);
   }
   if (typeof message.refusal === 'string') blocks.push(...textOnly({ content: message.refusal }, where));
@@ -149,8 +154,8 @@ function requireId(id: unknown, where: string): string {
 }
 
 /**
- * Arguments are JSON within strings, which the limits on the body do not see: 30 MB of brackets there held up every other
- * request for half a minute. All together, for many calls may share them out.
+ * Arguments are JSON within strings, which the limits on the body do not see: 30 MB of brackets there held up every
+ * other request for half a minute. They are checked all together, because many calls may share the brackets.
  */
 function checkArguments(messages: readonly unknown[]): void {
   const calls = messages.flatMap((message) =>
@@ -164,7 +169,10 @@ function checkArguments(messages: readonly unknown[]): void {
   if (excess) throw invalidRequest(`With the arguments of its tool calls: ${excess}`, 'messages');
 }
 
-/** Arguments that a model wrote wrongly, or was cut off in, come back with the client's complaint: it is to see what it wrote. */
+/**
+ * Clients send back arguments that a model wrote wrongly, or was cut off in, together with their complaint: the model
+ * has to see what it wrote.
+ */
 function parseArguments(json: unknown, where: string): JsonObject {
   if (json === null || json === undefined || json === '') return {};
   if (isJsonObject(json)) return json;
@@ -191,7 +199,7 @@ function textOnly(message: JsonObject, where: string): Anthropic.TextBlockParam[
   });
 }
 
-/** A cache mark on a message stands for its last block. */
+/** A cache mark on a message applies to its last block. */
 function cacheLast<Block extends object>(blocks: Block[], message: JsonObject): Block[] {
   return blocks.map((block, index) => (index === blocks.length - 1 ? withCacheControl(block, message) : block));
 }
@@ -200,7 +208,7 @@ function joinSystem(blocks: Anthropic.TextBlockParam[]): string | Anthropic.Text
   return blocks.some((block) => block.cache_control) ? blocks : blocks.map((block) => block.text).join('\n\n');
 }
 
-/** Anthropic refuses a closing assistant text that ends in white space. */
+/** Anthropic refuses a final assistant text that ends in white space. */
 function trimPrefill(turns: Turn[]): void {
   const last = turns.at(-1);
   const block = last?.content.at(-1);

@@ -22,19 +22,22 @@ import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 import { MANUAL_THINKING } from './thinking-blocks.ts';
 
-/** Of the Messages API, and the last one that still takes temperature, top_p and top_k. */
+/** Version of the Messages API, and the last version that still takes temperature, top_p and top_k. */
 const API_VERSION = '2026-10-21';
 const SAMPLING_VERSION = '2023-06-01';
 
 export interface AnthropicProviderOptions {
   apiKey: string;
   baseUrl: string | null;
-  /** URL of the proxy that the provider is reached by; absent or null: directly. */
+  /** URL of the proxy through which the provider is reached; absent or null: none. */
   proxy?: string | null;
   clock: Clock;
 }
 
-/** Anthropic and every server that speaks its Messages API. Requests and answers are translated from and to OpenAI's. */
+/**
+ * Anthropic, and every server that speaks its Messages API. Translates requests and answers from and to OpenAI's
+ * form.
+ */
 export class AnthropicProvider implements Provider {
   readonly promptCache = 'marked';
   readonly #http: UpstreamHttp;
@@ -53,7 +56,8 @@ export class AnthropicProvider implements Provider {
       proxy: options.proxy ?? null,
       clock: options.clock,
     });
-    // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones know `x-api-key`.
+    // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones as
+    // `x-api-key`.
     const apiKey = options.apiKey || 'none';
     this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };
   }
@@ -86,9 +90,9 @@ export class AnthropicProvider implements Provider {
   }
 
   /**
-   * Posts the request; again without a field that the model turns out to refuse, e.g. `temperature` on recent ones, or
-   * with a schema or a kind of thinking in other words.
-   * That is part of the translation, not a retry: nothing has been answered yet.
+   * Posts the request, and again without a field that the model turns out to refuse (`temperature` on recent ones,
+   * say) or with a schema or a kind of thinking in other words. That is part of the translation, not a retry: nothing
+   * has been answered yet.
    */
   async #send<T>(
     call: ProviderCall,
@@ -156,7 +160,7 @@ export class AnthropicProvider implements Provider {
     });
   }
 
-  /** Seconds since the epoch, as completions tell when they were made. */
+  /** Seconds since the epoch, for a completion's `created`. */
   #now(): number {
     return Math.floor(this.#clock.now() / 1000);
   }

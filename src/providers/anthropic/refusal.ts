@@ -5,9 +5,9 @@ import { ADDED_THINKING, bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCK
 import { hasStrictTool } from './tools.ts';
 
 /**
- * Fields that some Claude models take and others answer with a 400, and by which words such an answer speaks of them.
- * No request tells beforehand which model is which, and lists of names in the code would age. The last two are taken
- * with some schemas only, and put in plainer words instead of left out.
+ * Fields that some Claude models take and others answer with a 400, and the words by which such an answer mentions
+ * them. Nothing shows before a request which model is which, and lists of names in the code would age. The last two
+ * are refused with some schemas only, and are put in plainer words instead of left out.
  */
 const OPTIONAL_FIELDS: Record<string, RegExp> = {
   temperature: /\btemperature\b/,
@@ -23,19 +23,20 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
 const SAMPLING: ReadonlySet<string> = new Set(['temperature', 'top_p', 'top_k']);
 
 /**
- * What Anthropic says of thinking that another model or account signed, that belongs to another conversation, or that did
- * not come back as it was.
+ * What Anthropic says about thinking that another model or account signed, that belongs to another conversation, or
+ * that did not come back unchanged.
  */
 const REFUSED_THINKING_BLOCKS =
   /\bInvalid `signature` in `thinking` block|\bblock is bound to a different conversation|thinking` blocks in the latest assistant message cannot be modified/;
 
 /**
- * The client's fields that a 400 is about, to be left out or put otherwise when the request is sent again.
- * @param answer the body of Anthropic's error @param without fields that were not sent
+ * The client's fields that a 400 is about, to be left out or reworded when the request is sent again.
+ * @param answer the body of Anthropic's error
+ * @param without fields that were not sent
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   const beginning = beginningOf(answer);
-  // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was ours.
+  // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was the gateway's.
   const isOurLimit =
     wantsThinkingAllowance(body) && requestedMaxTokens(body) === null && !without.has(THINKING_ALLOWANCE);
   if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(beginning)) return [THINKING_ALLOWANCE];
@@ -50,7 +51,7 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(beginning))
     .filter(([name]) => name !== 'tools' || hasStrictTool(body))
     .map(([name]) => name);
-  // "`temperature` and `top_p` cannot both be specified for this model": one may stay.
+  // "`temperature` and `top_p` cannot both be specified for this model": one of them may stay.
   if (blamed.includes('temperature') && blamed.includes('top_p')) {
     return blamed.filter((name) => name !== 'temperature');
   }
@@ -68,38 +69,46 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
   return blamed.includes('thinking') ? [thinkingRefused(beginning, body, without)] : blamed;
 }
 
-/** Recent models take `adaptive` for `enabled`, and it beside a forced call of a tool; earlier ones have to do without. */
+/**
+ * Recent models take `adaptive` in place of `enabled`, also with a forced tool call; earlier ones have to do without.
+ */
 function thinkingRefused(answer: string, { thinking }: ChatBody, without: ReadonlySet<string>): string {
   const isManual = isJsonObject(thinking) && thinking.type === 'enabled' && !without.has(MANUAL_THINKING);
   return isManual && !answer.includes('Expected `thinking`') ? MANUAL_THINKING : 'thinking';
 }
 
-/** Anthropic's refusal of `enabled` on recent models. From its first word on: a quote of the request stands elsewhere. */
+/**
+ * Recognises Anthropic's refusal of `enabled` on recent models. The match begins with the message's first word: what
+ * is quoted from the request stands elsewhere.
+ */
 export function refusesManualThinking(answer: string): boolean {
   return /"message":\s?"\\"thinking\.type\.enabled\\" is not supported\b/.test(beginningOf(answer));
 }
 
-/** True when the answer speaks of the model in general, not of this request's combination of fields. */
+/** True when the answer is about the model in general, not about this request's combination of fields. */
 export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs|maximum allowed number of output tokens/i.test(answer);
 }
 
-/** True when the answer says that another model may take the request: recent ones no longer continue an answer's beginning. */
+/**
+ * True when the answer says that another model may take the request. Recent ones, for instance, no longer continue a
+ * prefilled answer.
+ */
 export function isModelSpecific(answer: string): boolean {
   return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
 }
 
-/** Of schemas another one may be taken, and other thinking. */
+/** Refused for this request only: the model may take another schema, or other thinking. */
 const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools', MESSAGES_THINKING_BLOCKS]);
 
-/** Those of the fields that the model will refuse in other requests too. */
+/** The fields that the model will refuse in other requests too. */
 export function lasting(fields: readonly string[]): string[] {
   return fields.filter((name) => !OF_THIS_REQUEST.has(name));
 }
 
 /**
- * The answer without all between its first quote and its last: names and values of the request may say anything, quotes
- * too, and what is remembered of a model is for everyone who asks it.
+ * The answer without everything between its first and its last quote. Names and values from the request may say
+ * anything, quotes included, and what is remembered about a model applies to everyone who calls it.
  */
 export function withoutQuotes(answer: string): string {
   return ownWords(answer, '\\"');

@@ -12,7 +12,7 @@ import {
 } from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
-/** Version 2026-10-21 of the API, and with it the SDK's types, lack these; version 2023-06-01 still takes them. */
+/** Version 2026-10-21 of the API lacks these, and so do the SDK's types; version 2023-06-01 still takes them. */
 export interface SamplingParams {
   temperature?: number;
   top_p?: number;
@@ -23,14 +23,14 @@ export type MessagesParams = Omit<Anthropic.MessageCreateParamsNonStreaming, 'st
 
 export interface MessagesRequest {
   params: MessagesParams;
-  /** Names of the client's fields that are lost or changed on the way, sorted. */
+  /** Names of the client's fields that are lost or changed in translation, sorted. */
   droppedParams: string[];
 }
 
 export interface RequestOptions {
   model: string;
   maxOutputTokens: number | null;
-  /** Fields to leave out although Anthropic knows them, or to put in other words where there are any. */
+  /** Fields to leave out although Anthropic knows them, or to reword where that is possible. */
   without?: ReadonlySet<string>;
 }
 
@@ -38,7 +38,7 @@ export interface RequestOptions {
 const DEFAULT_MAX_TOKENS = 4096;
 
 const MAX_USER_ID_CHARACTERS = 256;
-/** E-mail addresses and telephone numbers. */
+/** Matches e-mail addresses and telephone numbers. */
 const PERSONAL = /@|^\+?[\d ()/.-]{7,}$/;
 
 const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
@@ -50,7 +50,10 @@ const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
   max: 'max',
 };
 
-/** OpenAI's chat request as Anthropic's. @throws GatewayError 400 for content that cannot be said in it */
+/**
+ * Translates OpenAI's chat request into Anthropic's.
+ * @throws GatewayError 400 for content that Anthropic's form cannot express
+ */
 export function toMessagesRequest(body: ChatBody, options: RequestOptions): MessagesRequest {
   const withThinking = !options.without?.has(MESSAGES_THINKING_BLOCKS);
   const params: MessagesParams = {
@@ -64,7 +67,8 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
     .map(([name]) => name);
   if (hasNames(body.messages)) droppedParams.push('messages.name');
   if (!withThinking && bringThinking(body.messages)) droppedParams.push(MESSAGES_THINKING_BLOCKS);
-  // Some models think of themselves, some only when told so; to those, an effort alone would mean shorter answers.
+  // Some models think without being asked, some only when told to. For the latter, an effort alone would mean shorter
+  // answers.
   if (params.output_config?.effort && !options.without?.has(ADDED_THINKING)) params.thinking ??= { type: 'adaptive' };
   if (params.thinking?.type === 'enabled' && options.without?.has(MANUAL_THINKING)) {
     const { display } = params.thinking;
@@ -79,7 +83,10 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
   return { params, droppedParams: droppedParams.sort() };
 }
 
-/** What tells several people of one role apart has no place in Anthropic's messages. Of tool results the call's id does. */
+/**
+ * Anthropic's messages have no field for names that distinguish several people of one role. Tool results need none:
+ * the call's id serves.
+ */
 function hasNames(messages: unknown): boolean {
   if (!Array.isArray(messages)) return false;
   return messages.some(
@@ -88,33 +95,33 @@ function hasNames(messages: unknown): boolean {
   );
 }
 
-/** True when the request uses what only version 2023-06-01 of the API takes. */
+/** True when the request uses fields that only version 2023-06-01 of the API takes. */
 export function usesSampling(params: SamplingParams): boolean {
   return params.temperature !== undefined || params.top_p !== undefined || params.top_k !== undefined;
 }
 
 function maxTokens(body: ChatBody, { maxOutputTokens: limit, without }: RequestOptions): number {
-  // More than the model can write would be refused; the answer is the same with the model's own limit.
+  // Anthropic refuses more than the model can write; with the model's own limit the answer is the same.
   const wanted = requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body, without);
   return Math.min(wanted, limit ?? wanted);
 }
 
-/** Thinking counts towards the limit, and a budget for it that is not below the limit is refused. */
+/** Thinking counts towards the limit, and Anthropic refuses a thinking budget that is not below it. */
 function defaultMaxTokens(body: ChatBody, without?: ReadonlySet<string>): number {
   const budget = isJsonObject(body.thinking) ? tokenCount(body.thinking.budget_tokens) : null;
   if (budget !== null) return DEFAULT_MAX_TOKENS + budget;
-  // Models that take no effort have little room.
+  // Models that take no effort have low output limits.
   const isSmall = without?.has('reasoning_effort') || without?.has(THINKING_ALLOWANCE);
   return DEFAULT_MAX_TOKENS + (wantsThinkingAllowance(body) && !isSmall ? THINKING_ALLOWANCE_TOKENS : 0);
 }
 
-/** Writes one field into `params`. False when it is lost or changed. */
+/** Writes one field into `params`. Returns false when it is lost or changed. */
 function translate(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
   if (Object.hasOwn(TRANSLATIONS, name)) return (TRANSLATIONS[name] as Translation)(value, params, body);
   return Object.hasOwn(WITHOUT_EFFECT, name) && (WITHOUT_EFFECT[name] as (value: unknown) => boolean)(value);
 }
 
-/** As `translate`, for a field that was refused as it was. */
+/** Like `translate`, for a field that was refused as it was. */
 function inOtherWords(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
   return Object.hasOwn(OTHER_WORDS, name) && (OTHER_WORDS[name] as Translation)(value, params, body);
 }
@@ -179,7 +186,7 @@ const TRANSLATIONS: Record<string, Translation> = {
     if (value === 'default' || value === 'standard_only') params.service_tier = 'standard_only';
     return value === 'auto' || params.service_tier !== undefined;
   },
-  // Anthropic's own fields, by which clients of other gateways reach thinking and the prompt cache.
+  // Anthropic's own fields, through which clients of other gateways reach thinking and the prompt cache.
   thinking(value, params) {
     if (isJsonObject(value)) Object.assign(params, { thinking: value });
     return isJsonObject(value);
@@ -190,7 +197,7 @@ const TRANSLATIONS: Record<string, Translation> = {
   },
 };
 
-/** What says nearly the same, for models that refuse the field as it was. */
+/** Says nearly the same in other words, for models that refuse the field as it was. */
 const OTHER_WORDS: Record<string, Translation> = {
   response_format(value, params, body) {
     const taken = translate('response_format', value, params, body);
@@ -208,7 +215,7 @@ const OTHER_WORDS: Record<string, Translation> = {
   },
 };
 
-/** Values of untranslatable fields that ask for nothing. */
+/** For untranslatable fields: values that ask for nothing, so that leaving them out changes nothing. */
 const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   n: (value) => value === 1,
   frequency_penalty: (value) => value === 0,
@@ -230,7 +237,9 @@ function setNumber(params: SamplingParams, name: keyof SamplingParams, value: un
   return typeof value === 'number';
 }
 
-/** Anthropic wants ids that say nothing of the person, and refuses what looks like an address, or is longer. */
+/**
+ * Anthropic wants ids that say nothing about the person. It refuses longer ones, and those that look like an address.
+ */
 function isUserId(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_USER_ID_CHARACTERS && !PERSONAL.test(value);
 }

@@ -18,33 +18,33 @@ import { THINKING_BLOCKS, thinkingBlocks } from './thinking-blocks.ts';
 export interface StreamTranslatorOptions {
   /** Unix time in seconds, the same in every chunk. */
   created: number;
-  /** The client asked for the closing chunk with the usage. */
+  /** True when the client asked for the closing chunk with the usage. */
   includeUsage: boolean;
-  /** Bytes that may be kept of blocks that are open; those of an answer when absent. */
+  /** Bytes that may be kept for open blocks; absent: the limit of a whole answer. */
   mostBytes?: number;
 }
 
-/** A tool_use block that is being streamed. */
+/** A tool_use block that is still being streamed. */
 interface OpenTool {
-  /** OpenAI counts tool calls, Anthropic all blocks. */
+  /** OpenAI numbers the tool calls, Anthropic all blocks. */
   index: number;
-  /** Arguments to send at the block's end; null once a piece of them has come by itself. */
+  /** Arguments to send at the block's end; null once a part of them has arrived as a delta. */
   whole: string | null;
-  /** Bytes that it takes, about. */
+  /** Approximate bytes that it takes. */
   held: number;
 }
 
-/** A thinking block, kept until it can be told whole. */
+/** A thinking block, kept until it can be sent whole. */
 interface KeptThinking {
   type: unknown;
   text: string[];
   signature: string;
   data: unknown;
-  /** Bytes that it takes, about. */
+  /** Approximate bytes that it takes. */
   held: number;
 }
 
-/** Of a usage, what is told on. The rest is not kept: an upstream may send as much of it as it likes. */
+/** The fields of a usage that are passed on. Others are not kept: an upstream may send any amount of them. */
 const COUNTS = new Set([
   'input_tokens',
   'output_tokens',
@@ -53,32 +53,32 @@ const COUNTS = new Set([
   'cache_creation',
   'output_tokens_details',
 ]);
-/** Characters of an id or a model's name; both are in every chunk. */
+/** Most characters of an id or a model's name; both are repeated in every chunk. */
 const MAX_NAME_CHARACTERS = 512;
-/** Bytes that an open block takes besides what it says. */
+/** Bytes that an open block takes besides its text. */
 const OVERHEAD_OF_BLOCK = 256;
 
-/** For events that the client sees nothing of; they still show that the upstream is alive. */
+/** For events of which the client gets nothing; they still show that the upstream is alive. */
 const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
 
 /** Turns the events of one Anthropic stream into chat completion chunks. Pure: no clock, no I/O. */
 export class StreamTranslator {
   readonly #options: StreamTranslatorOptions;
   readonly #tools = new Map<unknown, OpenTool>();
-  /** By index, in their order. */
+  /** By block index, in order of arrival. */
   readonly #thinking = new Map<unknown, KeptThinking>();
-  /** Bytes of all tools that are open and of all thinking that is kept. */
+  /** Bytes of all open tools and all kept thinking. */
   #held = 0;
   #toolCount = 0;
   #thinkingCount = 0;
   #id = '';
   #model = '';
-  /** Counts of message_start, overwritten by the cumulative ones of message_delta. */
+  /** Counts from message_start, overwritten by the cumulative ones from message_delta. */
   #usage: JsonObject = {};
   /** The output has been counted since message_start, which tells of its first token alone. */
   #isCounted = false;
   #finishReason: string | null = null;
-  /** The role was sent. */
+  /** True once the role was sent. */
   #opened = false;
   #finished = false;
 
@@ -91,7 +91,9 @@ export class StreamTranslator {
     return this.#finished;
   }
 
-  /** @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object */
+  /**
+   * @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is not a JSON object
+   */
   push(event: RawSseEvent): StreamPiece[] {
     if (event.data === null) return [SILENT];
     const data = parseEvent(event.data);
@@ -126,7 +128,7 @@ export class StreamTranslator {
     this.#id = stringOf(message.id).slice(0, MAX_NAME_CHARACTERS);
     this.#model = stringOf(message.model).slice(0, MAX_NAME_CHARACTERS);
     this.#addUsage(message.usage);
-    // The input is paid for from here on, whether or not the client stays to the end.
+    // From here on the input is paid for, whether or not the client stays to the end.
     const facts: Partial<AnswerFacts> = {
       completionId: this.#id || null,
       servedModel: this.#model || null,
@@ -135,7 +137,10 @@ export class StreamTranslator {
     return [{ ...SILENT, ...facts }];
   }
 
-  /** The role, before all else. @param content as in a whole answer: null where no text comes first */
+  /**
+   * The chunk with the role, which precedes everything else.
+   * @param content as in a whole answer: null when no text comes first
+   */
   #opening(content: '' | null): StreamPiece[] {
     if (this.#opened) return [];
     this.#opened = true;
@@ -174,7 +179,7 @@ export class StreamTranslator {
     return [this.#arguments(tool, part)];
   }
 
-  /** Text of a block's start or of a delta; citations and server tools have no place in OpenAI's form. */
+  /** Handles text of a block's start or of a delta. Citations and server tools have no place in OpenAI's form. */
   #text(index: unknown, source: JsonObject): StreamPiece[] {
     const isThinking = source.type === 'thinking' || source.type === 'thinking_delta';
     const isText = source.type === 'text' || source.type === 'text_delta';
@@ -222,8 +227,9 @@ export class StreamTranslator {
   }
 
   /**
-   * Blocks that follow one another are told whole and at once: OpenAI's SDK for Python adds up what has an `index`, the one
-   * for JavaScript keeps only what came last. Nothing of it is to see, so another model may still answer.
+   * Sends consecutive thinking blocks whole and all at once: OpenAI's SDK for Python adds up items that have an
+   * `index`, the one for JavaScript keeps only what came last. The chunk counts as no content, so another model may
+   * still answer.
    */
   #tellThinking(): StreamPiece[] {
     const kept = [...this.#thinking.values()];
@@ -276,7 +282,7 @@ export class StreamTranslator {
 
   #addUsage(usage: unknown): void {
     for (const [name, value] of Object.entries(objectOf(usage))) {
-      // Counts of a stream only rise: some servers close with a 0 for an input that they have told before.
+      // Counts only rise in a stream, but some servers close with a 0 for an input that they reported before.
       const isTakenBack = value === 0 && this.#usage[name] !== undefined;
       if (value !== null && COUNTS.has(name) && !isTakenBack) this.#usage[name] = value;
     }
@@ -288,7 +294,7 @@ function parseEvent(json: string): JsonObject {
     const value: unknown = parseUpstreamJson(json, parseExactly);
     if (isJsonObject(value)) return value;
   } catch {
-    // Told below, together with JSON that is no object.
+    // Reported below, together with JSON that is not an object.
   }
   throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
 }

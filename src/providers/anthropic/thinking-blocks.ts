@@ -2,25 +2,31 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 
 /**
- * Where OpenAI's messages carry Anthropic's signed thinking, in LiteLLM's form: a list of Anthropic's own blocks. A model
- * that is called back with a tool's result thinks on from there; without it, it has forgotten why it called the tool.
+ * Field in which OpenAI's messages carry Anthropic's signed thinking, in LiteLLM's form: a list of Anthropic's own
+ * blocks. A model that gets a tool's result goes on thinking from there; without these blocks it has forgotten why it
+ * called the tool.
  */
 export const THINKING_BLOCKS = 'thinking_blocks';
 
-/** In the set of refused fields: thinking that this model will not have back. */
+/** In the set of refused fields: thinking that this model does not take back. */
 export const MESSAGES_THINKING_BLOCKS = `messages.${THINKING_BLOCKS}`;
 
-/** In the set of refused fields: `thinking: enabled` with its budget, which recent models refuse. They take `adaptive`. */
+/**
+ * In the set of refused fields: `thinking: enabled` with its budget, which recent models refuse. They take
+ * `adaptive`.
+ */
 export const MANUAL_THINKING = 'thinking.type';
 
-/** In the set of refused fields: the thinking that the gateway adds to an effort. Models before Claude 4.6 refuse it. */
+/**
+ * In the set of refused fields: the thinking that the gateway adds to an effort. Models before Claude 4.6 refuse it.
+ */
 export const ADDED_THINKING = 'thinking of the effort';
 
 export type ThinkingBlock = Anthropic.ThinkingBlockParam | Anthropic.RedactedThinkingBlockParam;
 
 /**
- * Of an answer's blocks, or of those that a client hands back, the thinking that Anthropic takes back, with the fields that
- * it knows. Without a signature it takes none.
+ * Picks the thinking that Anthropic takes back, with the fields that it knows, from an answer's blocks or from those
+ * that a client hands back. Anthropic takes none without a signature.
  */
 export function thinkingBlocks(blocks: unknown): ThinkingBlock[] {
   return Array.isArray(blocks) ? blocks.filter(isJsonObject).flatMap(thinkingBlock) : [];
@@ -33,7 +39,7 @@ function thinkingBlock({ type, thinking, signature, data }: JsonObject): Thinkin
   return type === 'redacted_thinking' && typeof data === 'string' && data !== '' ? [{ type, data }] : [];
 }
 
-/** True when an assistant's message among them brings thinking that can be sent. */
+/** True when an assistant message brings thinking that can be sent. */
 export function bringThinking(messages: unknown): boolean {
   return (
     Array.isArray(messages) &&
@@ -42,8 +48,8 @@ export function bringThinking(messages: unknown): boolean {
 }
 
 /**
- * True when the model is amid calling tools, and has not brought the thinking that led to the first call: with
- * `thinking: enabled` Anthropic refuses that.
+ * True when the model is in the middle of calling tools, and the thinking that led to the first call is missing: with
+ * `thinking: enabled`, Anthropic refuses such a request.
  */
 export function lacksThinking(turns: readonly Anthropic.MessageParam[]): boolean {
   let called: Anthropic.MessageParam | undefined;

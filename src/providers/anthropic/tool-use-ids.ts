@@ -1,10 +1,10 @@
-/** Ids are some 30 characters. */
+/** Usual ids have some 30 characters. */
 const MAX_CHARACTERS = 200;
 
 /**
- * Ids of tool calls as Anthropic takes them: of its own characters, and each once in a conversation. Other vendors' ids may
- * hold more characters, and some models number the calls of every turn anew. A result has the id of the last call before it
- * that bore its own.
+ * Maps ids of tool calls to ids that Anthropic takes: of its own characters, and unique in a conversation. Other
+ * vendors' ids may hold other characters, and some models number the calls of every turn anew. A result gets the id
+ * of the last call before it that had the same original id.
  */
 export class ToolUseIds {
   readonly #given = new Map<string, string>();

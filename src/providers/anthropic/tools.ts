@@ -2,13 +2,15 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { withCacheControl } from './content.ts';
 
-/** The function tools of a request, of which OpenAI's `allowed_tools` may leave only some. Tools of other types are left out. */
+/**
+ * The function tools of a request; OpenAI's `allowed_tools` may leave only some. Tools of other types are left out.
+ */
 export function toTools({ tools, tool_choice }: ChatBody): Anthropic.Tool[] {
   const allowed = allowedNames(tool_choice);
   return functionTools(tools).filter(({ name }) => allowed === null || allowed.has(name));
 }
 
-/** True when all of them are functions, which Anthropic's tools are. */
+/** True when all tools are functions, the type that Anthropic has. */
 export function areFunctions(tools: unknown): boolean {
   return Array.isArray(tools) && tools.every((tool) => functionOf(tool) !== null);
 }
@@ -18,8 +20,9 @@ export function hasStrictTool(body: ChatBody): boolean {
 }
 
 /**
- * The tools that a conversation has called, by their names alone. Servers of the Messages API may refuse tool calls in a
- * conversation without any tools, and agents send that: handed over to one that has none, or asked for a last word.
+ * The tools that a conversation has called, by name only. Servers of the Messages API may refuse tool calls in a
+ * conversation without any tools. Agents send those: after a handover to an agent without tools, or when they ask for
+ * a last word.
  */
 export function calledTools(messages: readonly Anthropic.MessageParam[]): Anthropic.Tool[] {
   const names = messages.flatMap(({ content }) =>
@@ -32,7 +35,7 @@ function functionTools(tools: unknown): Anthropic.Tool[] {
   return Array.isArray(tools) ? tools.map(toTool).filter((tool) => tool !== null) : [];
 }
 
-/** Those that `allowed_tools` names; null for any other choice. */
+/** The names that `allowed_tools` lists; null for any other choice. */
 function allowedNames(choice: unknown): ReadonlySet<string> | null {
   const named = allowance(choice)?.tools;
   if (!Array.isArray(named)) return null;
@@ -46,7 +49,7 @@ function allowedNames(choice: unknown): ReadonlySet<string> | null {
 
 function allowance(choice: unknown): JsonObject | null {
   if (!isJsonObject(choice) || choice.type !== 'allowed_tools') return null;
-  // In the form of the Responses API it stands in the choice itself.
+  // In the Responses API's form, the list stands in the choice itself.
   if (Array.isArray(choice.tools)) return choice;
   return isJsonObject(choice.allowed_tools) ? choice.allowed_tools : null;
 }
@@ -66,20 +69,22 @@ function functionOf(tool: unknown): (JsonObject & { name: string }) | null {
   return tool.function as JsonObject & { name: string };
 }
 
-/** The schema as it is, `$defs` and `additionalProperties` included; a function without parameters takes none. */
+/** The schema as it is, `$defs` and `additionalProperties` included; without parameters, a schema that takes none. */
 function toInputSchema(parameters: unknown): Anthropic.Tool.InputSchema {
   const schema: JsonObject = isJsonObject(parameters) ? parameters : { properties: {} };
   return { ...schema, type: 'object' };
 }
 
-/** `tool_choice` and `parallel_tool_calls` in one; undefined leaves the choice to the model. Only for use with tools. */
+/**
+ * Combines `tool_choice` and `parallel_tool_calls`; undefined leaves the choice to the model. Use it only with tools.
+ */
 export function toToolChoice(body: ChatBody): Anthropic.ToolChoice | undefined {
   const choice = readChoice(body.tool_choice);
   if (body.parallel_tool_calls !== false || choice?.type === 'none') return choice;
   return { ...(choice ?? { type: 'auto' }), disable_parallel_tool_use: true };
 }
 
-/** Undefined for choices that Anthropic does not know. */
+/** Undefined for choices that Anthropic does not have. */
 export function readChoice(choice: unknown): Anthropic.ToolChoice | undefined {
   if (choice === 'auto' || choice === 'none') return { type: choice };
   if (choice === 'required') return { type: 'any' };

@@ -2,13 +2,16 @@ import { type ChatMessage, isJsonObject, type JsonObject } from '../../domain/ch
 import { elementsOf, membersOf, removeMember, replaceSpans } from '../../util/json-edit.ts';
 import { beginningOf } from '../error-words.ts';
 
-/** Before the name of a field, where it stands in messages. */
+/** Precedes the name of a field that stands within messages. */
 const PREFIX = 'messages.';
 
-/** What a conversation cannot do without. */
+/** Fields that a conversation cannot do without. */
 const NEEDED: ReadonlySet<string> = new Set(['role', 'content', 'tool_calls', 'function_call', 'refusal', 'name']);
 
-/** Index and field in the words of OpenAI and Fireworks, of Groq, of Cerebras, and in Google's, which turn them round. */
+/**
+ * Index and field in the words of OpenAI and Fireworks, of Groq, of Cerebras, and of Google, which gives the field
+ * first.
+ */
 const WORDINGS = [
   /^(?:Unknown parameter|Extra inputs are not permitted, field): 'messages\[(?<index>\d+)\]\.(?<field>\w+)'/,
   /^'messages\.(?<index>\d+)' : .{0,200}\bproperty '(?<field>\w+)' is unsupported/s,
@@ -17,9 +20,9 @@ const WORDINGS = [
 ];
 
 /**
- * What the answers of other models have put into the assistant's messages, such as their reasoning: clients hand it back,
- * and some servers refuse what they do not know. The request says the same without it.
- * @returns its name, `messages.reasoning_content` say; null where the error is about something else
+ * Finds the refused field that another model's answer put into an assistant message, such as its reasoning. Clients
+ * hand such fields back, and some servers refuse what they do not know. The request says the same without it.
+ * @returns its name, e.g. `messages.reasoning_content`; null when the error is about something else
  */
 export function refusedAnswerField(error: JsonObject, messages: readonly ChatMessage[]): string | null {
   const { index, field } = placeByWords(error) ?? placeByPydantic(error) ?? {};
@@ -28,14 +31,14 @@ export function refusedAnswerField(error: JsonObject, messages: readonly ChatMes
   return Object.hasOwn(message, field) && !NEEDED.has(field) ? `${PREFIX}${field}` : null;
 }
 
-/** Those of the refused fields that stand in assistant's messages of this request. */
+/** The refused fields that assistant messages of this request have. */
 export function answerFieldsIn(messages: readonly ChatMessage[], refused: ReadonlySet<string>): string[] {
   return [...refused]
     .filter((name) => name.startsWith(PREFIX) && !NEEDED.has(bare(name)))
     .filter((name) => messages.some((message) => isOfAssistant(message) && Object.hasOwn(message, bare(name))));
 }
 
-/** The request's text without these fields in the assistant's messages. */
+/** The request's text without these fields in its assistant messages. */
 export function withoutAnswerFields(text: string, fields: readonly string[]): string {
   if (fields.length === 0) return text;
   const edits = membersOf(text)
@@ -59,7 +62,7 @@ function placeByWords({ message }: JsonObject): Place | null {
   return WORDINGS.map((wording) => wording.exec(words)?.groups).find((groups) => groups !== undefined) ?? null;
 }
 
-/** `["body", "messages", 2, "assistant", "reasoning_content"]`, with or without the role. */
+/** Reads `["body", "messages", 2, "assistant", "reasoning_content"]`, with or without the role. */
 function placeByPydantic({ detail, message }: JsonObject): Place | null {
   const details = isJsonObject(message) ? message.detail : detail;
   if (!Array.isArray(details)) return null;

@@ -10,10 +10,16 @@ import { UpstreamError } from '../../domain/errors.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 
-/** Clients read the first choice without asking whether there is one. But where usage is told, the model has been at work. */
+/**
+ * Clients read the first choice without checking that there is one. An answer with a usage passes all the same: the
+ * model has been at work.
+ */
 export const NO_CHOICES = 'The upstream answered with no choices.';
 
-/** Facts of a whole chat completion. @throws UpstreamError `unreadable` when `json` is none */
+/**
+ * Reads the facts of a whole chat completion.
+ * @throws UpstreamError `unreadable` when `json` is not one
+ */
 export function readCompletion(json: string): AnswerFacts & { generatedBytes: number; toolCallIds: string[] } {
   const completion = parseObject(json);
   if (!completion || !Array.isArray(completion.choices)) {
@@ -37,25 +43,30 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
   };
 }
 
-/** What an answer, or an event of one, says of the upstream's failure; null when nothing. */
+/** What an answer, or an event of one, says about the upstream's failure; null when nothing. */
 export function failureIn(answer: JsonObject): unknown {
   return answer.error ?? (answer.object === 'error' ? answer : null);
 }
 
-/** Why the upstream could not end a choice: it rides on the choice where others of the answer may be whole. Null when it could. */
+/**
+ * Why the upstream could not finish a choice; null when it could. The error is on the choice, because the answer's
+ * other choices may be whole.
+ */
 export function failureOf({ error, finish_reason: reason }: JsonObject): unknown {
   if (isJsonObject(error)) return error;
   return reason === 'error' ? 'The upstream ended its answer with an error.' : null;
 }
 
-/** @param error what the upstream says of its failure, though its status was a success */
+/**
+ * @param error what the upstream says about its failure, though its status was a success
+ */
 export function errorInSuccess(error: unknown, failure: 'unreadable' | 'interrupted'): UpstreamError {
   const detail = isJsonObject(error) ? error : { message: String(error) };
   const message = stringOrNull(detail.message) ?? 'The upstream reported an error in its answer.';
   return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });
 }
 
-/** Null where it does not tell both, what came in and what went out. */
+/** Null unless it reports input tokens, and output tokens either directly or within the total. */
 export function readUsage(value: unknown): Usage | null {
   if (!isJsonObject(value)) return null;
   const prompt = tokenCount(value.prompt_tokens);
@@ -63,17 +74,17 @@ export function readUsage(value: unknown): Usage | null {
   const beside = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
   if (prompt === null || (completion === null && beside <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
-  // DeepSeek and Moonshot tell what was cached in fields of their own.
+  // DeepSeek and Moonshot report cached tokens in fields of their own.
   const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
   const written = tokenCount(details.cache_write_tokens) ?? 0;
-  // What only the total counts is thinking (xAI, Gemini), billed as output; or the cache, where the prompt is told without
-  // (Bedrock).
+  // What only the total counts is thinking (xAI, Gemini), billed as output; or it is the cache, when the prompt's
+  // count leaves that out (Bedrock).
   const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
   const isThought = beside === tokenCount(completionDetails.reasoning_tokens);
   const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(beside);
   const inputTokens = prompt + (isCache ? beside : 0);
   const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, beside));
-  // Of servers that do not count.
+  // From servers that do not count.
   if (inputTokens + outputTokens === 0) return null;
   const cachedInputTokens = Math.min(inputTokens, cached);
   const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, written);

@@ -6,7 +6,10 @@ import { refusedAnswerField } from './answer-fields.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 import { unsupportedIn } from './refusal.ts';
 
-/** @param answer the body of an error @param messages of the request */
+/**
+ * @param answer the body of an error
+ * @param messages of the request
+ */
 export function meaningOf(answer: string, messages: readonly ChatMessage[]): ErrorMeaning {
   const error = errorIn(upstreamJsonOrNull(answer));
   if (!error) return { modelSpecific: false, tooLong: false, unusable: false };
@@ -21,11 +24,11 @@ export function meaningOf(answer: string, messages: readonly ChatMessage[]): Err
   };
 }
 
-/** In the words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
+/** The words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
 const TOO_LONG =
   /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b|\bthe model's context length is only\b/;
 
-/** By OpenAI's code, llama.cpp's type or in words. */
+/** Goes by OpenAI's code, llama.cpp's type, or the words. */
 function isTooLong({ code, type, message }: JsonObject): boolean {
   return (
     code === 'context_length_exceeded' ||
@@ -35,8 +38,8 @@ function isTooLong({ code, type, message }: JsonObject): boolean {
 }
 
 /**
- * What one model or server cannot do and another may, in their own words: Ollama's and vLLM's without tools, Mistral's with
- * other vendors' ids of calls, Google's and DeepSeek's with turns that another model answered, DeepSeek's without schemas.
+ * What one model or server cannot do and another may, in the servers' own words: tools (Ollama, vLLM), other vendors'
+ * ids of calls (Mistral), turns that another model answered (Google, DeepSeek), schemas (DeepSeek).
  */
 const CANNOT = [
   /\bdoes not support (tools|images|vision|thinking)\b/,
@@ -47,14 +50,17 @@ const CANNOT = [
   /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
 ];
 
-/** vLLM's. */
+/** vLLM's words. */
 const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 
-/** Anthropic's fields, and its answers' reasoning handed back: the gateway offers them whoever answers. */
+/**
+ * Anthropic's fields, and reasoning from its answers that clients hand back. The gateway offers them whichever model
+ * answers.
+ */
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content|thinking_blocks)$/;
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
-  // Groq's, under 413: the request alone is more than this model may take in a minute.
+  // Groq's code, under a 413: this one request is more than the model may take in a minute.
   if (error.code === 'rate_limit_exceeded') return true;
   const message = typeof error.message === 'string' ? error.message : '';
   const words = ownWords(innermost(message));
@@ -67,7 +73,7 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
   );
 }
 
-/** Empty where the error is about something else. */
+/** Empty when the error is about something else. */
 function unknownField({ code, param }: JsonObject, message: string): string {
   if (code === 'unknown_parameter' && typeof param === 'string') return param;
   const [, argument, parameter] =
@@ -75,13 +81,19 @@ function unknownField({ code, param }: JsonObject, message: string): string {
   return argument ?? parameter ?? '';
 }
 
-/** Within a message of the assistant: another vendor's answer has put it there, and clients hand back what they got. */
+/**
+ * True for a field within an assistant message: another vendor's answer put it there, and clients hand back what they
+ * got.
+ */
 function isOfAnswer(field: string, messages: readonly ChatMessage[]): boolean {
   const index = /^messages\.?\[(\d+)\]/.exec(field)?.[1];
   return index !== undefined && messages[Number(index)]?.role === 'assistant';
 }
 
-/** A proxy's message may hold the error of the server behind it, as JSON: then that one's. */
+/**
+ * Returns the message of the innermost error: a proxy's message may hold, as JSON, the error of the server that it
+ * calls.
+ */
 function innermost(message: string): string {
   if (!message.includes('{')) return message;
   const inner = errorIn(upstreamJsonOrNull(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1)));

@@ -3,15 +3,20 @@ import { type ChatMessage, type JsonObject, toolCallIds } from '../../domain/cha
 import { elementsOf, type Member, membersOf, replaceSpans, type Span } from '../../util/json-edit.ts';
 import { beginningOf } from '../error-words.ts';
 
-/** What some servers refuse of messages that mean the same when put otherwise, by the names that are remembered. */
+/**
+ * What some servers refuse in messages although it can be put otherwise, by the names under which it is remembered.
+ */
 const DEVELOPER = 'messages.role';
 const LONG_IDS = 'messages.tool_calls.id';
 export type MessageRefusal = typeof DEVELOPER | typeof LONG_IDS;
 
-/** OpenAI's limit for ids of tool calls. vLLM's have 46 characters. */
+/** OpenAI's limit for ids of tool calls. vLLM's ids have 46 characters. */
 const MAX_ID_CHARACTERS = 40;
 
-/** Servers that know `system` alone, in the words of DeepSeek, Azure, OpenAI's older models, DashScope and Groq. */
+/**
+ * Refusals by servers that know only `system`, in the words of DeepSeek, Azure, OpenAI's older models, DashScope and
+ * Groq.
+ */
 const DEVELOPER_REFUSED = [
   /\bunknown variant `developer`/,
   /^Invalid value: 'developer'/,
@@ -21,16 +26,18 @@ const DEVELOPER_REFUSED = [
   /\bproperty 'role' has invalid value/,
 ];
 
-/** As OpenAI names the place, within words too. */
+/** How OpenAI names the place, also within a message. */
 const ID_OF_CALL = /\bmessages\.?\[\d+\]\.(tool_calls\[\d+\]\.id|tool_call_id)\b/;
 
-/** What of these messages the upstream's error says that the model does not take; null where nothing of that kind. */
+/**
+ * What the upstream's error says the model does not take in these messages; null when it says nothing of that kind.
+ */
 export function refusedOfMessages(error: JsonObject, messages: readonly ChatMessage[]): MessageRefusal | null {
   if (messages.some(isDevelopers) && isAboutDeveloper(error)) return DEVELOPER;
   return messages.some(hasLongId) && isAboutLongId(error) ? LONG_IDS : null;
 }
 
-/** The request's text with its messages put so that the model takes them. */
+/** The request's text, with its messages put so that the model takes them. */
 export function withOtherMessages(
   text: string,
   messages: readonly ChatMessage[],
@@ -56,7 +63,7 @@ function isLong(id: unknown): id is string {
 }
 
 function isAboutDeveloper({ message, detail }: JsonObject): boolean {
-  // Pydantic tells in a list.
+  // Pydantic reports in a list.
   const words = beginningOf(typeof message === 'string' ? message : JSON.stringify([message, detail]));
   return DEVELOPER_REFUSED.some((wording) => wording.test(words));
 }
@@ -91,7 +98,7 @@ function idEdits(text: string): Edit[] {
   });
 }
 
-/** The same for a call and its result, in this request and in later ones. */
+/** Depends on the id alone, so a call and its result get the same one, in this request and in later ones. */
 function shortened(id: string): string {
   return `call_${hash('sha256', id).slice(0, 32)}`;
 }
@@ -107,7 +114,7 @@ function objectsIn(text: string, array: Span): Span[] {
   return text[array.start] === '[' ? elementsOf(text, array).filter(({ start }) => text[start] === '{') : [];
 }
 
-/** Null for a value that is no string. */
+/** Null for a value that is not a string. */
 function stringIn(text: string, { start, end }: Span): string | null {
   return text[start] === '"' ? (JSON.parse(text.slice(start, end)) as string) : null;
 }

@@ -21,17 +21,17 @@ import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 
 export interface OpenAIProviderOptions {
-  /** Empty for servers that ask for none. */
+  /** Empty for servers that need none. */
   apiKey: string;
   baseUrl: string | null;
-  /** False for servers that refuse `stream_options`; their streams then tell no usage. */
+  /** False for servers that refuse `stream_options`; their streams then report no usage. */
   streamUsage: boolean;
-  /** URL of the proxy that the provider is reached by; absent or null: directly. */
+  /** URL of the proxy through which the provider is reached; absent or null: none. */
   proxy?: string | null;
   clock: Clock;
 }
 
-/** OpenAI itself and every server that speaks its chat completions. Bodies and streams pass unchanged. */
+/** OpenAI itself, and every server that speaks its chat completions. Bodies and streams pass unchanged. */
 export class OpenAIProvider implements Provider {
   readonly promptCache = 'automatic';
   readonly #http: UpstreamHttp;
@@ -39,7 +39,7 @@ export class OpenAIProvider implements Provider {
   readonly #headers: Record<string, string>;
   readonly #streamUsage: boolean;
   readonly #refused = new RefusedFields();
-  /** Models whose server refuses to be asked for a stream's usage, as found out. */
+  /** Models whose server turned out to refuse the request for a stream's usage. */
   readonly #withoutUsage = new Set<string>();
 
   constructor(options: OpenAIProviderOptions) {
@@ -53,7 +53,7 @@ export class OpenAIProvider implements Provider {
     });
     this.#headers = {
       ...JSON_HEADERS,
-      // Servers without authentication ignore it; some refuse a request without.
+      // Servers without authentication ignore it; some refuse a request without it.
       authorization: `Bearer ${options.apiKey || 'none'}`,
     };
   }
@@ -86,9 +86,9 @@ export class OpenAIProvider implements Provider {
   }
 
   /**
-   * Posts the request; where it may be adapted, again without a field that the model turns out to refuse or with its
-   * messages put otherwise, and always again without what only the gateway has put into it. Nothing has been answered
-   * yet, so that is no retry.
+   * Posts the request. If it may be adapted, it is posted again without a field that the model turns out to refuse,
+   * or with its messages put otherwise. In any case it is posted again without what only the gateway put into it.
+   * Nothing has been answered yet, so this is not a retry.
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
     const { request, model, signal, connectTimeoutMs, adapt } = call;
@@ -102,9 +102,10 @@ export class OpenAIProvider implements Provider {
       const { text: body, ...sent } = toUpstreamRequest(request, options);
       try {
         const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
-        // Only now: an answer that quotes the client may mention a field, but would then be the same without it.
+        // Only after a success: an error that quotes the client may mention a field, but would then be the same
+        // without it.
         this.#refused.add(model, lasting);
-        // Nor where the client asks otherwise: what was refused may be just that.
+        // Not when the client sent other options: the upstream may have refused those.
         if (usageRefused && asksForUsageAlone(request.body)) this.#withoutUsage.add(model);
         return { answer, ...sent };
       } catch (error) {
@@ -149,7 +150,10 @@ export class OpenAIProvider implements Provider {
   }
 }
 
-/** As the gateway itself would, or as today's clients always do: what is refused is no slip of the client's. */
+/**
+ * True when `stream_options` is absent, so that only the gateway asks for the usage, or asks for the usage alone, as
+ * today's clients always do: what is refused is then no slip of the client's.
+ */
 function asksForUsageAlone(body: ChatBody): boolean {
   const { stream, stream_options: options } = body;
   if (!isSet(body, 'stream_options')) return true;
@@ -158,7 +162,7 @@ function asksForUsageAlone(body: ChatBody): boolean {
   );
 }
 
-/** Mistral and others answer so. */
+/** Mistral and others name the field in their error. */
 function refusesUsage(error: unknown): boolean {
   return isAboutRequest(error) && error.body.includes('stream_options');
 }

@@ -5,7 +5,10 @@ import { beginningOf } from '../error-words.ts';
 import { refusedAnswerField } from './answer-fields.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 
-/** The two names of the limit on output tokens: OpenAI's reasoning models take the second alone, Mistral the first. */
+/**
+ * The two names of the limit on output tokens: OpenAI's reasoning models take only the second, Mistral only the
+ * first.
+ */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   max_tokens: 'max_completion_tokens',
   max_completion_tokens: 'max_tokens',
@@ -13,7 +16,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 
 /**
  * Fields that tune an answer and do not say what is asked: without them the answer is another one of the same kind.
- * Which of OpenAI's models refuses which no request tells beforehand, and lists of names in the code would age.
+ * Nothing shows before a request which of OpenAI's models refuses which field, and lists of names in the code would
+ * age.
  */
 const TUNING = new Set([
   'temperature',
@@ -27,20 +31,20 @@ const TUNING = new Set([
 ]);
 
 export interface Refusal {
-  /** The client's field, or the name of what stands within its messages. */
+  /** The client's field, or the name of something within its messages. */
   field: string;
   /** True when the model will refuse it in other requests too, whatever its value. */
   lasting: boolean;
 }
 
-/** The name that a model may know a field by, if it has two; null else. */
+/** The other name by which a model may know the field; null when it has only one. */
 export function otherName(field: string): string | null {
   return Object.hasOwn(OTHER_NAMES, field) ? OTHER_NAMES[field] : null;
 }
 
 /**
- * What a 400 or 422 says this model does not take, where the request can be sent again without it, or with it under
- * another name or in other words; else null.
+ * What a 400 or 422 says this model does not take, if the request can be sent again without it, with it under another
+ * name, or in other words; else null.
  * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
@@ -52,26 +56,29 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
-  // Some models take sampling fields with little effort only: another client's request may be one that they take.
+  // Some models take sampling fields only with little effort, so they may take them in another client's request.
   const hangsOnEffort = field !== 'reasoning_effort' && !isRenamed && isSet(body, 'reasoning_effort');
-  // Of numbers such models take the default alone; another word may still be one that they know.
+  // For a number, such models take only the default; for a word, they may know another one.
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
 /** What a model does not take. */
 export interface Unsupported {
-  /** Null where the answer does not name it, or it is not one of the request's own. */
+  /** Null when the answer does not name it, or when it is not one of the request's own fields. */
   field: unknown;
-  /** The field is known, its value is not. */
+  /** True when the model knows the field but not its value. */
   isOfValue: boolean;
 }
 
-/** @param error of the answer's body @returns null where it says nothing of that kind */
+/**
+ * @param error from the answer's body
+ * @returns null when the error says nothing of that kind
+ */
 export function unsupportedIn(error: JsonObject): Unsupported | null {
   return unsupportedByOpenAI(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
 }
 
-/** By its code; some models' answers have none, but say it in these words. */
+/** Goes by the code; some models' answers have none, but begin with these words. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
   const words = typeof message === 'string' ? message : '';
   const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
@@ -79,7 +86,7 @@ function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported 
   return isUnsupported ? { field: param, isOfValue } : null;
 }
 
-/** The words of servers that give no code, and the name of the field in them: of Fireworks, Groq, Google and xAI. */
+/** The words of servers that give no code, with the name of the field: of Fireworks, Groq, Google and xAI. */
 const WORDINGS = [
   /^Extra inputs are not permitted, field: '(\w+)'/,
   /^property '(\w+)' is unsupported/,
@@ -88,7 +95,7 @@ const WORDINGS = [
   /^Model \S+ does not support parameter (\w+)\.?$/,
 ];
 
-/** The same of what stands within a message: reasoning that another model has put there, most of all. */
+/** The same for something within a message, mostly reasoning that another model put there. */
 const WORDINGS_WITHIN = [
   /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/,
   /^Invalid JSON payload received\. Unknown name "/,
@@ -101,12 +108,12 @@ function unsupportedByWords({ message }: JsonObject): Unsupported | null {
   return WORDINGS_WITHIN.some((wording) => wording.test(words)) ? { field: null, isOfValue: false } : null;
 }
 
-/** `presencePenalty` is xAI's name of `presence_penalty`. */
+/** xAI spells `presence_penalty` as `presencePenalty`. */
 function asOpenAISpells(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Mistral and other servers that have pydantic check their requests list what is wrong, some within a message. */
+/** Mistral and other servers that check requests with pydantic list what is wrong, some of it within a message. */
 function extraByPydantic({ detail, message }: JsonObject): Unsupported | null {
   const details = isJsonObject(message) ? message.detail : detail;
   if (!Array.isArray(details)) return null;
@@ -116,7 +123,7 @@ function extraByPydantic({ detail, message }: JsonObject): Unsupported | null {
   return { field: root === 'body' && deeper.length === 0 ? field : null, isOfValue: false };
 }
 
-/** null is what some clients write for what they leave out. */
+/** Some clients write null for a field that they leave out. */
 export function isSet(body: ChatBody, field: string): boolean {
   return body[field] !== undefined && body[field] !== null;
 }

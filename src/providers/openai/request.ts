@@ -7,23 +7,23 @@ import { isSet, otherName } from './refusal.ts';
 export interface UpstreamRequest {
   /** The JSON text to send: the client's own, edited only where it must be. */
   text: string;
-  /** True when the usage chunk was asked for on the gateway's behalf, and so is not for the client's eyes. */
+  /** True when the gateway, not the client, asked for the usage chunk: the client must not see it. */
   usageAdded: boolean;
-  /** Fields of the client that were left out. */
+  /** The client's fields that were left out. */
   droppedParams: string[];
 }
 
 export interface UpstreamRequestOptions {
-  /** The upstream's name of the model. */
+  /** The upstream's name for the model. */
   model: string;
-  /** Ask for the usage of a stream where the client did not. */
+  /** Asks for a stream's usage when the client did not. */
   askForUsage: boolean;
-  /** What the model refuses: fields are left out, or put under the name that it knows, and messages put otherwise. */
+  /** What the model refuses: such fields are left out or renamed to what it knows, and messages are put otherwise. */
   refused: ReadonlySet<string>;
 }
 
 /**
- * The request for an OpenAI upstream. The received text is edited in place rather than serialised anew: integers
+ * Builds the request for an OpenAI upstream. The received text is edited in place, not serialised anew: integers
  * beyond 2^53, the order of fields and every unknown field survive.
  */
 export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequestOptions): UpstreamRequest {

@@ -7,30 +7,42 @@ import { errorInSuccess, failureIn, failureOf, NO_CHOICES, parseObject, readUsag
 const EMPTY = new Uint8Array(0);
 const OPENING_BRACE = 123;
 const decoder = new TextDecoder();
-/** Choices whose end is looked for, several times as many as can be asked for: each is kept to the stream's end. */
+/**
+ * Choices whose end is tracked. Several times as many as a request can ask for; each is kept until the stream ends.
+ */
 const MAX_CHOICES = 1000;
 
-/** Reads a stream of chat completion chunks, one event after the other; their bytes stay as they came. */
+/** Reads a stream of chat completion chunks, event by event. Their bytes pass unchanged. */
 export class StreamReader {
   readonly #hideUsage: boolean;
-  /** Indices of the choices that have begun, and of those that have told why they ended. Some speak again after it. */
+  /**
+   * Indices of the choices that have begun, and of those that have given a finish reason. Some send more after it.
+   */
   readonly #begun = new Set<unknown>();
   readonly #ended = new Set<unknown>();
   #isDone = false;
-  /** Usage was told. */
+  /** True once usage was reported. */
   #isPaid = false;
 
-  /** @param hideUsage the client did not ask for the usage chunk, so it gets no bytes of it */
+  /**
+   * @param hideUsage true when the client did not ask for the usage chunk, so that it gets no bytes of it
+   */
   constructor(hideUsage: boolean) {
     this.#hideUsage = hideUsage;
   }
 
-  /** True once the answer is whole: after `[DONE]`, or when each choice that had begun has told why it ended. */
+  /**
+   * True once the answer is whole: after `[DONE]`, or when every choice that has begun has given its finish reason.
+   */
   get finished(): boolean {
     return this.#isDone || (this.#ended.size > 0 && this.#ended.size === this.#begun.size);
   }
 
-  /** What one event tells. @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is no JSON object, or an end before any choice */
+  /**
+   * Reads one event.
+   * @throws UpstreamError `interrupted` for an error event; `unreadable` for data that is not a JSON object, or for
+   * an end before any choice
+   */
   read(event: RawSseEvent): StreamPiece {
     if (event.data === null) return readSilence(event.raw);
     if (event.data.trim() === '[DONE]') {
@@ -39,7 +51,7 @@ export class StreamReader {
       return { bytes: event.raw, content: false, done: true };
     }
     const chunk = parseObject(event.data);
-    // Some servers name the event instead of wrapping what went wrong.
+    // Some servers name the event `error` instead of wrapping the error.
     if (event.event === 'error') throw errorInSuccess(chunk?.error ?? chunk ?? event.data, 'interrupted');
     if (!chunk) throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
     const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
@@ -47,7 +59,7 @@ export class StreamReader {
     if (failure !== null) throw errorInSuccess(failure, 'interrupted');
 
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
-    // Moonshot tells it with the last choice.
+    // Moonshot reports it with the last choice.
     const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage);
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
@@ -68,7 +80,7 @@ export class StreamReader {
     return piece;
   }
 
-  /** Of the first choice that tells one; null when none does. */
+  /** The reason of the first choice that gives one; null when none does. */
   #finishReasonOf(choices: readonly JsonObject[]): string | null {
     let first: string | null = null;
     for (const { index, finish_reason: told } of choices) {
@@ -81,7 +93,9 @@ export class StreamReader {
   }
 }
 
-/** @throws UpstreamError for the one JSON object that some servers answer 200 with where the stream should have been */
+/**
+ * @throws UpstreamError for the single JSON object that some servers send under 200 in place of the stream
+ */
 function readSilence(raw: Uint8Array): StreamPiece {
   const body = raw[0] === OPENING_BRACE ? parseObject(decoder.decode(raw)) : null;
   const failure = body && failureIn(body);
@@ -89,7 +103,7 @@ function readSilence(raw: Uint8Array): StreamPiece {
   return { bytes: raw, content: false };
 }
 
-/** Any non-empty field of a delta but the role is part of the answer: text, reasoning, refusal, tool calls, audio. */
+/** True when a field of the delta other than the role is not empty: text, reasoning, refusal, tool calls, audio. */
 function carriesContent(delta: JsonObject): boolean {
   return Object.entries(delta).some(
     ([name, value]) =>

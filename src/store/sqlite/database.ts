@@ -18,16 +18,20 @@ const MIGRATIONS = [
    CREATE INDEX events_by_decision ON events (decision_id, sequence);
    CREATE TABLE aliases (alias TEXT PRIMARY KEY, decision_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
-  // Nothing but the number: decisions hold once what is the same of all arms, which versions before cannot read.
+  // Changes nothing but the number: decisions now store a value that all arms share once, which earlier versions
+  // cannot read.
   '',
-  // Snapshots are bytes. Those of before are not read any more: the learner is folded from the log once.
+  // Snapshots are bytes now. Earlier ones are no longer read: the learner is folded from the log once.
   `DROP TABLE snapshots;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
 ];
 
 const EVENT_COLUMNS = 'sequence,type,decision_id,time,unique_key,body';
 
-/** So many events in a row too young to prune, and it is taken for all the rest: a clock that was wrong for a time is none. */
+/**
+ * After this many events in a row that are too young to prune, all the rest counts as too young. Events from the future
+ * do not count: a clock that was ahead for a time must not end pruning.
+ */
 const YOUNG_IN_A_ROW = 1000;
 
 /** Each may take some megabytes. */
@@ -43,13 +47,16 @@ export interface StoredRow {
 /** Result of appending a row: its number, or the earlier row with the same unique key. */
 export type AppendedRow = number | StoredRow;
 
-/** For its user and group alone, as are the files that SQLite puts beside it: a log tells who asked when, and holds comments. */
+/**
+ * Creates the file, for its user and group alone; the files that SQLite puts next to it get the same mode. A log says
+ * who asked when, and holds comments.
+ */
 export function createFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   try {
     closeSync(openSync(path, 'wx', 0o640));
   } catch {
-    // It is there, or SQLite says why it cannot be.
+    // The file exists, or SQLite reports why it cannot be made.
   }
 }
 
@@ -74,7 +81,7 @@ type Statements = Record<
   StatementSync
 >;
 
-/** What leads to the newest decision of one key, where a newer one of another key bears the same id. */
+/** Alias of the newest decision of one key, for an id that a newer decision of another key has too. */
 function aliasOfKey(alias: string, key: string): string {
   return `${key}\n${alias}`;
 }
@@ -83,13 +90,13 @@ function aliasOfKey(alias: string, key: string): string {
 export class SqliteDatabase {
   readonly #database: DatabaseSync;
   readonly #path: string;
-  /** Of the file, of its write-ahead log, and of that log's index. */
+  /** Inodes of the file, of its write-ahead log, and of that log's index. */
   readonly #inodes: readonly (number | null)[];
   readonly #statements: Statements;
 
   /**
    * @param path of the file, or `:memory:`
-   * @param access `read`: for a disk that takes no writes. Only what reads works then, and only while nobody writes
+   * @param access `read` is for a disk that takes no writes: only the methods that read work then
    * @throws NewerSchemaError, ForeignStorageError
    */
   constructor(path: string, access: 'write' | 'read' = 'write') {
@@ -105,14 +112,14 @@ export class SqliteDatabase {
         this.#statements = this.#prepare();
         return;
       }
-      // FULL: a commit is on disk before it returns. In WAL mode NORMAL would lose the last ones in a power cut.
+      // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
       this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       this.#migrate();
-      // All are there from the first reading on, and stay while anybody has the file open.
+      // All these files exist after the first read, and stay while anybody has the database open.
       this.#inodes = this.#currentInodes();
       this.#statements = this.#prepare();
     } catch (error) {
-      // Tried again every second while the file is damaged: left to the garbage collector, the file descriptors ran out.
+      // A damaged file is opened again every second. Left to the garbage collector, its descriptors would run out.
       this.#database.close();
       throw error;
     }
@@ -124,7 +131,7 @@ export class SqliteDatabase {
       insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
       alias: prepare('INSERT OR REPLACE INTO aliases (alias, decision_id) VALUES (?, ?)'),
       newAlias: prepare('INSERT OR IGNORE INTO aliases (alias, decision_id) VALUES (?, ?)'),
-      // A damaged row must not keep new ones from being written.
+      // A damaged row must not prevent new ones from being written.
       keyOf: prepare(
         "SELECT iif(json_valid(body), body ->> '$.key', NULL) AS key FROM events WHERE decision_id = ? AND type = 'decided'",
       ),
@@ -151,8 +158,8 @@ export class SqliteDatabase {
   }
 
   /**
-   * False once the file, or what SQLite keeps beside it, was removed or replaced: it would go on writing to what no restart
-   * will find.
+   * False once the file, or one that SQLite keeps next to it, was removed or replaced: SQLite would go on writing to
+   * files that no restart will find.
    */
   isInPlace(): boolean {
     return this.#currentInodes().every((inode, i) => inode === this.#inodes[i]);
@@ -165,7 +172,7 @@ export class SqliteDatabase {
 
   append(rows: readonly EventRow[]): AppendedRow[] {
     return this.#transaction(() => {
-      // An empty transaction succeeds on a full disk. This is written whether it changes or not.
+      // An empty transaction succeeds on a full disk. This pragma is written whether its value changes or not.
       if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${this.#version()}`);
       return rows.map((row) => this.#appendOne(row));
     });
@@ -176,7 +183,7 @@ export class SqliteDatabase {
   }
 
   findDecision(id: string, key: string | null = null): StoredRow[] {
-    // Where events stand that belong to no decision.
+    // Events that belong to no decision have this id.
     if (id === '') return [];
     const own = this.#statements.ofDecision.all(id) as unknown as StoredRow[];
     if (own.length > 0) return own;
@@ -191,7 +198,7 @@ export class SqliteDatabase {
     return (this.#statements.byAlias.get(alias) as { id: string } | undefined)?.id ?? null;
   }
 
-  /** Null where none was asked for. */
+  /** Name of the decision's gateway key; null when none was required. */
   #keyOf(decisionId: string): string | null {
     return (this.#statements.keyOf.get(decisionId) as { key: string | null } | undefined)?.key ?? null;
   }
@@ -207,7 +214,7 @@ export class SqliteDatabase {
     });
   }
 
-  /** By their events from the log's beginning on: what comes first is, as a rule, oldest. */
+  /** Goes through the events from the beginning of the log, where the oldest usually are. */
   #decisionsBefore({ time, sequence, now = Number.POSITIVE_INFINITY }: PruneBefore, limit: number): string[] {
     const found = new Set<string>();
     let young = 0;
@@ -225,11 +232,11 @@ export class SqliteDatabase {
 
   #remove(decisionId: string): number {
     const key = this.#keyOf(decisionId);
-    // Not all events of it: to parse a decision takes a millisecond, and this is a transaction that others wait for.
+    // Leaves out the decision itself: parsing it is slow, and others wait for this transaction.
     for (const { sequence, body } of this.#statements.named.all(decisionId) as unknown as StoredRow[]) {
       const alias = aliasOf(fromRow(sequence, body));
       if (alias === null) continue;
-      // They may lead to another decision by now.
+      // These aliases may lead to another decision by now.
       this.#statements.removeAlias.run(alias, decisionId);
       if (key !== null) this.#statements.removeAlias.run(aliasOfKey(alias, key), decisionId);
     }
@@ -239,7 +246,7 @@ export class SqliteDatabase {
   saveSnapshot(name: string, snapshot: Snapshot): void {
     this.#transaction(() => {
       this.#statements.save.run(name, snapshot.sequence, snapshot.body);
-      // A row that is replaced gets a new number.
+      // A replaced row gets a new rowid, so that the rowids follow the order of saving.
       this.#statements.forget.run(MAX_SNAPSHOTS);
     });
   }
@@ -251,8 +258,8 @@ export class SqliteDatabase {
   close(): void {
     try {
       const [inode, log] = this.#currentInodes();
-      // SQLite moves the write-ahead log into the file at the last close. Of a log that was deleted the next opener
-      // finds nothing.
+      // SQLite moves the write-ahead log into the file at the last close. If that log was deleted, the next opener
+      // would find nothing of it.
       if (inode === this.#inodes[0] && log === null) this.#database.exec('PRAGMA wal_checkpoint(FULL)');
     } finally {
       this.#database.close();
@@ -279,8 +286,9 @@ export class SqliteDatabase {
   }
 
   /**
-   * Some servers use the ids of completions again (Ollama has 999): an id leads to the newest decision. The one that it
-   * led to so far is remembered as the newest of its key, or one key's answers took another's the ids they are rated by.
+   * Lets an id lead to the newest decision: some servers reuse completion ids (Ollama has 999). The decision that it
+   * led to before is remembered as the newest of its key. Otherwise one key's answers would take away the ids by
+   * which another key rates.
    */
   #name(decisionId: string, alias: string): void {
     if (this.#statements.newAlias.run(alias, decisionId).changes > 0) return;
@@ -316,7 +324,7 @@ export class SqliteDatabase {
   #migrate(): void {
     while (this.#version() < MIGRATIONS.length) {
       this.#transaction(() => {
-        // Read again under the lock: another process may just have done it.
+        // Read again under the lock: another process may have migrated in the meantime.
         const next = this.#version();
         if (next >= MIGRATIONS.length) return;
         this.#database.exec(MIGRATIONS[next]);
@@ -331,7 +339,7 @@ export class SqliteDatabase {
     }
   }
 
-  /** How many migrations the file has seen. */
+  /** Number of migrations that were applied to the file. */
   #version(): number {
     return (this.#database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
   }

@@ -8,19 +8,21 @@ import { openReadOnly } from './open-read-only.ts';
 const ALL_PAGES = 2 ** 31 - 1;
 
 /**
- * Reads the event log in a SQLite file without a chance to change it, also beside a gateway that writes it: in WAL mode
- * neither waits for the other. It blocks while it reads, so it is for commands, not for servers.
+ * Reads the event log in a SQLite file and cannot change it. A gateway may write the file meanwhile: in WAL mode
+ * neither waits for the other. Reading blocks, so this is for commands, not for servers.
  */
 export class SqliteEventReader implements EventReader {
   readonly #path: string;
   readonly #database: DatabaseSync;
 
-  /** @throws Error that names the file when it cannot be read, or was written by another version */
+  /**
+   * @throws Error that names the file when it cannot be read, or has a schema that this version does not know
+   */
   constructor(path: string) {
     this.#path = path;
     this.#database = this.#attempt(() => {
       const { database, version } = openReadOnly(path);
-      // What an older version has written can be read; only what writes brings the file up to date.
+      // An older version's file can be read; only a writer brings it up to date.
       if (version >= 1 && version <= SCHEMA_VERSION) return database;
       database.close();
       throw new Error(`it has schema ${version}, not ${SCHEMA_VERSION} or an earlier one`);
@@ -41,10 +43,13 @@ export class SqliteEventReader implements EventReader {
     );
   }
 
-  /** Copies the log, snapshots included, as it is at this moment. @param file not there yet */
+  /**
+   * Copies the log, snapshots included, as it is at this moment.
+   * @param file must not exist yet
+   */
   async copyTo(file: string): Promise<void> {
     createFile(file);
-    // All at once: in several steps it would begin anew whenever the gateway has written meanwhile.
+    // All at once: in several steps it would start over whenever the gateway writes in between.
     await backup(this.#database, file, { rate: ALL_PAGES });
   }
 

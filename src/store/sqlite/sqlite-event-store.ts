@@ -16,7 +16,7 @@ interface Call {
   reject(error: Error): void;
 }
 
-/** Of the thread to one call. */
+/** The thread's answer to one call. */
 interface Answer {
   id: number;
   result: unknown;
@@ -28,17 +28,22 @@ interface Answer {
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** Left to itself V8 lets the thread keep some 130 MB for what lives as long as a message. */
+/** By default V8 lets the thread keep some 130 MB for objects that live as long as a message. */
 const YOUNG_GENERATION_MB = 8;
 
-/** The event log in one SQLite file (node:sqlite, WAL), in a thread of its own: a slow disk holds up no request. */
+/**
+ * The event log in one SQLite file (node:sqlite, WAL), in a thread of its own, so that a slow disk holds up no
+ * request.
+ */
 export class SqliteEventStore implements EventStore {
   readonly #path: string;
   #worker: Worker | null = null;
   #calls = new Map<number, Call>();
   #nextId = 1;
 
-  /** @param path of the file, made when absent, or `:memory:` */
+  /**
+   * @param path of the file, created when absent, or `:memory:`
+   */
   constructor(path: string) {
     this.#path = path;
   }
@@ -66,7 +71,7 @@ export class SqliteEventStore implements EventStore {
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
     const { buffer, byteLength } = snapshot.body;
-    // Copied, megabytes would hold up all requests. What shares a buffer with others must not take it along.
+    // Copying megabytes would hold up all requests. A body that shares its buffer with others must not take it along.
     const handedOver = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
     await this.#callWith(handedOver, 'saveSnapshot', name, snapshot);
   }
@@ -99,7 +104,7 @@ export class SqliteEventStore implements EventStore {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { worker, resolve: resolve as Call['resolve'], reject });
-      // The thread keeps the process alive exactly as long as somebody waits for it.
+      // The thread keeps the process alive exactly as long as a call is waiting.
       worker.ref();
       worker.postMessage({ id, method, args }, handedOver);
     });
@@ -126,7 +131,7 @@ export class SqliteEventStore implements EventStore {
     return worker;
   }
 
-  /** The next call starts a new thread. */
+  /** Fails the calls that wait for this thread. The next call starts a new one. */
   #lose(worker: Worker, reason: Error): void {
     if (this.#worker === worker) this.#worker = null;
     for (const [id, call] of this.#calls) {

@@ -3,7 +3,7 @@ import { messageOf } from '../../util/message-of.ts';
 import { ForeignStorageError, NewerSchemaError } from '../event-store.ts';
 import { SqliteDatabase } from './database.ts';
 
-/** After these only a new opening helps: read-only, I/O error, corrupt, cannot open, not a database. */
+/** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
 
 const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
@@ -13,21 +13,22 @@ const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
   'loadSnapshot',
 ]);
 
-/** Runs the database's methods one after the other, as they are asked for. */
+/** Runs the database's methods one by one, in the order of the calls. */
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 let database: SqliteDatabase | null = null;
 /** Stands in for `database` while the file cannot be opened for writing. */
 let readOnly: SqliteDatabase | null = null;
 /**
- * Set once the file was closed after a failure: the one opened next may be another log. The next append fails too, so
- * that the writer notices and compares the logs; until one has succeeded, no events and no snapshots are read or saved.
+ * Set once the file was closed after a failure: the file opened next may be another log. The next append fails too,
+ * so that the writer notices and compares the logs. Until an append has succeeded, no events and no snapshots are
+ * read or saved.
  */
 let letGo: 'untold' | 'told' | null = null;
 
 port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
-    // A file that cannot be opened has nothing to close.
+    // With no database open, there is nothing to close.
     if (method === 'close' && !database) return port.postMessage({ id, result: null });
     port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
@@ -47,7 +48,7 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
     forget();
     throw new Error('the file, or its -wal or -shm, was removed or replaced');
   }
-  // What is folded, and what is saved of it, is of the log before; a look-up alone is of whatever is there.
+  // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there.
   const isOpener = method === 'append' && letGo === 'told';
   if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
     throw new Error('the file was let go before');
@@ -59,8 +60,8 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
 }
 
 /**
- * The file is opened at the first call, and again after it failed: a disk that comes back needs no restart. A file that
- * cannot be opened for writing, on a full disk say, is read all the same: budgets and retired models are in it.
+ * Opens the file at the first call, and again after it has failed: a disk that comes back needs no restart. A file that
+ * cannot be opened for writing, on a full disk for example, is still read: it holds budgets and retired models.
  */
 function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
   if (database) return database;
@@ -94,11 +95,11 @@ function forget(): void {
   try {
     broken?.close();
   } catch {
-    // It could not be used, so it need not be closed in order either.
+    // It could not be used, so it does not matter that it cannot be closed.
   }
 }
 
 function isBroken(error: unknown): boolean {
-  // The lower byte is the primary code; the rest says more of the circumstances.
+  // The lower byte is the primary code; the rest gives details.
   return error instanceof Error && 'errcode' in error && BROKEN.has(Number(error.errcode) & 0xff);
 }

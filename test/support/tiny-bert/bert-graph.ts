@@ -11,9 +11,9 @@ export interface BertShape {
 }
 
 /**
- * A BERT encoder with random weights, seeded.
- * @param quantised whether the linear layers work on 8-bit integers, their inputs quantised as they come: what exports
- * called `model_quantized.onnx` do
+ * A BERT encoder with seeded random weights.
+ * @param quantised whether the linear layers work on 8-bit integers, with their inputs quantised at run time, as in
+ * exports called `model_quantized.onnx`
  */
 export function bertGraph(shape: BertShape, quantised: boolean): Buffer {
   const { vocabulary, hidden, layers, heads, positions } = shape;

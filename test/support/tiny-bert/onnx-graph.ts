@@ -1,4 +1,4 @@
-/** A field of a protocol buffer: a number becomes a varint, the rest is length-delimited. */
+/** A field of a protocol buffer: a number becomes a varint, anything else is length-delimited. */
 function field(number: number, value: number | string | Buffer): Buffer {
   if (typeof value === 'number') return Buffer.concat([varint(number << 3), varint(value)]);
   const bytes = Buffer.from(value as string);
@@ -26,17 +26,20 @@ export type Attribute = { int: number } | { ints: number[] } | { float: number }
 export interface GraphValue {
   name: string;
   type: 'float' | 'int64';
-  /** Numbers, or names of dimensions that vary. */
+  /** Sizes, or names of dimensions that vary. */
   dims: (number | string)[];
 }
 
-/** Builds an ONNX model, opset 17: as much of onnx.proto as a BERT needs. */
+/** Builds an ONNX model, opset 17, with as much of onnx.proto as a BERT needs. */
 export class OnnxGraph {
   readonly #nodes: Buffer[] = [];
   readonly #initialisers: Buffer[] = [];
   #names = 0;
 
-  /** A constant. @returns its name */
+  /**
+   * Adds a constant.
+   * @returns its name
+   */
   constant(dims: number[], values: Float32Array | Int8Array | BigInt64Array): string {
     const name = `c${++this.#names}`;
     const type = values instanceof Float32Array ? FLOAT : values instanceof Int8Array ? INT8 : INT64;
@@ -47,7 +50,7 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Numbers of dimensions and axes. A single number makes a scalar. */
+  /** Adds a constant of dimensions or axes. A single number makes a scalar. */
   integers(values: number | number[]): string {
     const list = [values].flat();
     return this.constant(Array.isArray(values) ? [list.length] : [], BigInt64Array.from(list.map(BigInt)));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type BertShape, bertGraph } from './bert-graph.ts';
 
 export interface TinyBertOptions extends Partial<Omit<BertShape, 'vocabulary'>> {
-  /** Words with a token of their own; others are spelt in letters. */
+  /** Words with a token of their own; other words are split into letters. */
   words: readonly string[];
 }
 
@@ -11,8 +11,9 @@ const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
 const CHARACTERS = [...'abcdefghijklmnopqrstuvwxyz0123456789.,!?\'"()-:;/$%&#@*+=<>[]{}_|\\`~^'];
 
 /**
- * Writes a BERT with random weights into a folder, in the files of a model on the Hugging Face hub: enough of a
- * sentence-embedding model that texts with the same words lie near one another. Equal options give equal bytes.
+ * Writes a BERT with random weights into a folder, in the files of a model on the Hugging Face hub. It resembles a
+ * sentence-embedding model enough that texts with the same words lie near one another. Equal options give equal
+ * bytes.
  */
 export function writeTinyBert(folder: string, options: TinyBertOptions): void {
   const { words, hidden = 48, layers = 2, heads = 2, positions = 128 } = options;
