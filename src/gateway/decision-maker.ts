@@ -1,6 +1,8 @@
 import type { Decision } from '../domain/decision.ts';
-import { invalidRequest } from '../domain/errors.ts';
+import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
+import type { RouteQuery } from '../routing/route-query.ts';
+import { BUDGET_SPENT } from '../routing/router.ts';
 import type { Clock } from '../util/clock.ts';
 import { LogThrottle } from '../util/log-throttle.ts';
 import type { ChatInput } from './chat-input.ts';
@@ -39,6 +41,7 @@ export class DecisionMaker {
   /** One log line a minute is enough: each affected decision records the reason as well. */
   readonly #embedderThrottle: LogThrottle;
   readonly #learnerThrottle: LogThrottle;
+  readonly #budgetThrottle: LogThrottle;
 
   constructor(parts: DecisionMakerParts, budget: RoutingBudget) {
     this.#parts = parts;
@@ -46,6 +49,7 @@ export class DecisionMaker {
     this.#conversations = new Conversations(parts.clock);
     this.#embedderThrottle = new LogThrottle(parts.clock);
     this.#learnerThrottle = new LogThrottle(parts.clock);
+    this.#budgetThrottle = new LogThrottle(parts.clock);
   }
 
   /**
@@ -67,7 +71,7 @@ export class DecisionMaker {
     const keyBudget = keyLimiter.budget(input.key, body);
     const now = this.#parts.clock.now();
     const query = { context, profile, tag, allowed, keyBudget, now, ...conversation.recall(), ...choice };
-    const decision = runtime.router.decide(query);
+    const decision = this.#route(query, runtime);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
       if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
@@ -76,6 +80,20 @@ export class DecisionMaker {
     else this.#parts.metrics.degraded('embedder', false);
     if (decision.degraded?.startsWith('learner')) this.#learnerFailed(decision);
     return { decision, features, conversation };
+  }
+
+  #route(query: RouteQuery, runtime: Runtime): Decision {
+    try {
+      return runtime.router.decide(query);
+    } catch (error) {
+      // Every request is refused from here on, until midnight: too grave to be seen in a counter alone.
+      if (error instanceof GatewayError && error.code === BUDGET_SPENT) {
+        this.#budgetThrottle.say((suppressed) =>
+          this.#parts.log.warn({ suppressed }, `routing.budget: requests are refused. ${error.message}`),
+        );
+      }
+      throw error;
+    }
   }
 
   #conversation({ key, sessionId, request }: ChatInput, { stickiness, providers }: Runtime): Conversation {

@@ -35,6 +35,8 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
+  /** Of the timer alone: ratings that clients send meanwhile try too, and must not put it off. */
+  #retries = 0;
   /** Every rating tries the store; a full disk must not log a stack trace for each attempt. */
   readonly #failureThrottle: LogThrottle;
   readonly #lookUps: DecisionLookUps;
@@ -198,9 +200,10 @@ export class EventLog {
     const all = [...batch, ...this.#waiting];
     for (const { settle } of all) settle?.reject(error);
     this.#waiting = all.filter(({ settle }) => settle === null);
-    const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (this.#failures - 1));
+    const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** this.#retries);
     this.#cancelRetry?.();
     this.#cancelRetry = this.#clock.after(delay, () => {
+      this.#retries++;
       this.#startFlush();
       this.#hurry();
     });
@@ -209,6 +212,7 @@ export class EventLog {
   #recovered(): void {
     if (this.#failures === 0) return;
     this.#failures = 0;
+    this.#retries = 0;
     // The end of each outage is logged, so the beginning of the next one must be too.
     this.#failureThrottle.over();
     this.#metrics.degraded('store', false);

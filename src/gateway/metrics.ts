@@ -17,6 +17,11 @@ export class Metrics {
     'provider',
     'status',
   ]);
+  readonly refusedRequests = this.#counter(
+    'refused_requests_total',
+    'Requests that the gateway itself answered with an error.',
+    ['status', 'code'],
+  );
   readonly decisions = this.#counter('decisions_total', 'Decisions by chosen model and by what chose it.', [
     'model',
     'chosen_by',

@@ -3,7 +3,7 @@ import { type ChatBody, isJsonObject, type JsonObject } from '../domain/chat.ts'
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat-input.ts';
 import { membersOf } from '../util/json-edit.ts';
-import type { JsonDocument } from './json-body.ts';
+import { bodyOf } from './json-body.ts';
 
 /** Upper limits of the fields that determine the worst-case cost of a request. */
 const MAX_TOKENS = 1_000_000_000;
@@ -16,8 +16,7 @@ const READ_FIELDS = new Set(['model', 'messages', 'stream', 'n', 'max_tokens', '
 
 /** Makes the use case's input. Validates the fields that the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
-  if (!request.body) throw invalidRequest('The body is empty; a JSON object was expected.', null, 'invalid_json');
-  const { text, value, receivedAt } = request.body as JsonDocument;
+  const { text, value, receivedAt } = bodyOf(request);
   return {
     request: { text, body: chatBody(value, text) },
     requestId: request.id,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { finished } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
+import type { Metrics } from '../gateway/metrics.ts';
 import { OVERLOADED } from './body-memory.ts';
 
 /** Without the header, curl labels what it sends as a form. */
@@ -11,8 +12,8 @@ const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: app
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
 /** Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's faults. */
-export function registerErrorHandlers(server: FastifyInstance): void {
-  server.setErrorHandler(answerError);
+export function registerErrorHandlers(server: FastifyInstance, metrics: Metrics): void {
+  server.setErrorHandler((error: FastifyError | Error, request, reply) => answerError(error, request, reply, metrics));
 }
 
 /** 404 for an unknown path, 405 for a known path that does not accept this method. */
@@ -29,10 +30,19 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
   return new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders });
 }
 
-export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+export function answerError(
+  error: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { refusedRequests }: Metrics,
+): void {
+  const send = (refusal: GatewayError) => {
+    refusedRequests.inc({ status: refusal.status, code: refusal.code ?? 'none' });
+    answerWith(refusal, reply);
+  };
   if (error instanceof GatewayError) {
-    if (error.code === OVERLOADED) afterUpload(request, reply, () => send(reply, error));
-    else send(reply, error);
+    if (error.code === OVERLOADED) afterUpload(request, reply, () => send(error));
+    else send(error);
     return;
   }
   // The use case records it as aborted; nobody sees this status, which is nginx's.
@@ -45,13 +55,12 @@ export function answerError(error: FastifyError | Error, request: FastifyRequest
     const code = codeOf(error);
     const message = code === 'unsupported_media_type' ? MEDIA_TYPE : error.message;
     const refusal = new GatewayError(status, message, { code });
-    if (status === 413) afterUpload(request, reply, () => send(reply, refusal));
-    else send(reply, refusal);
+    if (status === 413) afterUpload(request, reply, () => send(refusal));
+    else send(refusal);
     return;
   }
   request.log.error({ err: error, requestId: request.id }, 'A request failed inside the gateway.');
   send(
-    reply,
     new GatewayError(500, `The gateway failed; its log has the reason under request id ${request.id}.`, {
       code: 'internal_error',
     }),
@@ -69,7 +78,7 @@ function afterUpload({ raw }: FastifyRequest, reply: FastifyReply, answer: () =>
   else finished(raw.resume(), answer);
 }
 
-function send(reply: FastifyReply, error: GatewayError): void {
+function answerWith(error: GatewayError, reply: FastifyReply): void {
   void reply
     .code(error.status)
     .headers(error.responseHeaders)

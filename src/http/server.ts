@@ -34,14 +34,14 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     forceCloseConnections: 'idle',
     // Requests on connections that were already open are served to the end.
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply, parts.metrics),
     requestTimeout: UPLOAD_TIMEOUT_MS,
     // A request without a host is refused below, because Node's own answer to it has no body.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000, requireHostHeader: false },
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
   server.server.on('checkExpectation', answerExpectation);
-  registerErrorHandlers(server);
+  registerErrorHandlers(server, parts.metrics);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
   registerBodyMemory(server, parts.bodyMemory, parts.maxBodyBytes);

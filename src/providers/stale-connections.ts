@@ -5,7 +5,7 @@ import type { Clock } from '../util/clock.ts';
  * The end of an idle connection shows within a round trip; a request that fails later may have been read and worked
  * on.
  */
-const SHOWS_WITHIN_MS = 1000;
+const SHOWS_WITHIN_MS = 300;
 /** Other connections of the pool may be just as stale. */
 const MAX_STALE_IN_A_ROW = 2;
 

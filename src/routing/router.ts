@@ -197,6 +197,9 @@ export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | n
   return { wide: launch.wide, forced: launch.forced };
 }
 
+/** Code of the refusal when too little is left of the day's budget of routing. */
+export const BUDGET_SPENT = 'budget_spent';
+
 const KEPT_OUT = {
   quality: "its predicted quality is below the quality target's share of the best",
   cost: "it would cost more than is left of the day's budget",
@@ -206,7 +209,7 @@ const KEPT_OUT = {
 function budgetSpent(now: number): GatewayError {
   return new GatewayError(429, "What is left of today's budget pays for no model; the day ends at midnight UTC.", {
     type: 'insufficient_quota',
-    code: 'budget_spent',
+    code: BUDGET_SPENT,
     responseHeaders: untilRenewed(leftOfDayMs(now)),
   });
 }

@@ -3,10 +3,9 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, type TestContext } from 'vitest';
 import { ServeProcess } from '../../bench/support/serve-process.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
-import { cleanup } from '../support/cleanup.ts';
 import { ask, get, send } from '../support/gateway.ts';
 import { COMPLETION, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts';
 import { until } from '../support/until.ts';
@@ -21,7 +20,6 @@ const nobodyCanRun =
     gid: NOBODY,
     stdio: 'ignore',
   }).status === 0;
-const kept = cleanup();
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-disk-'));
 const disk = join(folder, 'disk');
 mkdirSync(disk);
@@ -35,7 +33,7 @@ afterAll(() => {
 });
 
 function writeConfig(upstream: RawUpstream, database: string): string {
-  const file = join(folder, 'mixllm.yaml');
+  const file = join(folder, `${database.replaceAll('/', '-')}.yaml`);
   writeFileSync(
     file,
     `server: { port: 0, drain_s: 0 }
@@ -48,13 +46,14 @@ storage: { url: "sqlite:${database}" }
 }
 
 /** The gateway as a process, before an upstream that gives every completion its own id. */
-async function serving(database: string, options = {}) {
+async function serving(database: string, { onTestFinished }: TestContext, options = {}) {
   let answers = 0;
-  const upstream = kept(
-    await startRawUpstream((response) => response.end(JSON.stringify({ ...COMPLETION, id: `c-${++answers}` }))),
+  const upstream = await startRawUpstream((response) =>
+    response.end(JSON.stringify({ ...COMPLETION, id: `c-${++answers}` })),
   );
+  onTestFinished(() => upstream.close());
   const gateway = await ServeProcess.start(writeConfig(upstream, database), options);
-  kept({ close: async () => void (await gateway.end('SIGKILL')) });
+  onTestFinished(async () => void (await gateway.end('SIGKILL')));
   const answer = async () => {
     const { status, headers } = await send(`${gateway.url}/v1/chat/completions`, ask('Hello'));
     expect(status).toBe(200);
@@ -87,13 +86,16 @@ describe('a disk that is full', () => {
       for (const end of ['', '-wal', '-shm']) rmSync(join(disk, `idle.db${end}`), { force: true });
     },
   );
+});
 
+// Side by side, for they mostly wait.
+describe.concurrent('a disk that is full', () => {
   it.skipIf(!mounted)(
     'fails no request, refuses ratings with 503, is told of, and needs no restart when there is room again (needs root and mount)',
-    async () => {
+    async (test) => {
       const filler = join(disk, 'filler');
       const database = join(disk, 'log.db');
-      const { gateway, answer, rate, degraded } = await serving(database);
+      const { gateway, answer, rate, degraded } = await serving(database, test);
       let taken = 0;
       const first = await answer();
       expect(await rate(first)).toBe(202);
@@ -118,10 +120,10 @@ describe('a disk that is full', () => {
   );
 });
 
-describe('a database file that is read-only', () => {
+describe.concurrent('a database file that is read-only', () => {
   it.skipIf(isRoot && !nobodyCanRun)(
     'fails no request, refuses ratings with 503, is told of, and needs no restart when it can be written again (skipped for root in a folder that others may not enter)',
-    async () => {
+    async (test) => {
       const own = join(folder, 'own');
       const database = join(own, 'log.db');
       mkdirSync(own);
@@ -132,7 +134,11 @@ describe('a database file that is read-only', () => {
       if (isRoot) for (const path of [own, database]) chownSync(path, NOBODY, NOBODY);
       chmodSync(database, 0o444);
       chmodSync(own, 0o555);
-      const { gateway, answer, rate, degraded } = await serving(database, isRoot ? { uid: NOBODY, gid: NOBODY } : {});
+      const { gateway, answer, rate, degraded } = await serving(
+        database,
+        test,
+        isRoot ? { uid: NOBODY, gid: NOBODY } : {},
+      );
       for (let i = 0; i < 3; i++) expect(await rate(await answer())).toBe(503);
       expect(await degraded()).toBe(true);
       expect(gateway.output).toMatch(/"level":50.*readonly.*The event store failed/);
@@ -149,11 +155,11 @@ describe('a database file that is read-only', () => {
   );
 });
 
-describe('a database that is corrupt', () => {
-  it('fails no request, refuses ratings with 503, is told of, and needs no restart when it is put aside', async () => {
+describe.concurrent('a database that is corrupt', () => {
+  it('fails no request, refuses ratings with 503, is told of, and needs no restart when it is put aside', async (test) => {
     const database = join(folder, 'corrupt.db');
     writeFileSync(database, 'This is a shopping list, and no database. '.repeat(200));
-    const { gateway, answer, rate, degraded } = await serving(database);
+    const { gateway, answer, rate, degraded } = await serving(database, test);
     for (let i = 0; i < 3; i++) expect(await rate(await answer())).toBe(503);
     expect(await degraded()).toBe(true);
     expect(gateway.output).toMatch(/"level":50.*not a database.*The event store failed/);

@@ -26,7 +26,7 @@ it.skipIf(!existsSync('/dev/full'))('a full disk under the log neither ends the 
   expect([status, stderr]).toEqual([7, '']);
 });
 
-it('a reader that stands still holds nothing up; what found no room is told when it reads on', async () => {
+it.concurrent('a reader that stands still holds nothing up; what found no room is told when it reads on', async () => {
   const script = `for (let i = 0; i < 100; i++) log.info('x'.repeat(100_000));
 console.error('went on'); setTimeout(() => {}, 300);`;
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -38,7 +38,7 @@ console.error('went on'); setTimeout(() => {}, 300);`;
   expect(lines).toHaveLength(100 - lost + 1);
 });
 
-it('writes again once a disk that was full for long has room, and tells how many lines were lost', async () => {
+it.concurrent('writes again once a disk that was full for long has room, and tells how many lines were lost', async () => {
   const script = `import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module';
 const { writeSync } = fs;
 fs.writeSync = () => { throw Object.assign(new Error('full'), { code: 'ENOSPC' }); };
@@ -54,21 +54,24 @@ setTimeout(() => { fs.writeSync = writeSync; syncBuiltinESMExports(); log.info('
   expect(lines).toHaveLength(100 + 2000 + 2 - lost + 1);
 });
 
-it.each(['reads nothing', 'has gone meanwhile'])('a reader that %s does not hold up the end', async (how) => {
-  const script = `for (let i = 0; i < 20; i++) log.info('x'.repeat(100_000));
+it.concurrent.each(['reads nothing', 'has gone meanwhile'])(
+  'a reader that %s does not hold up the end',
+  async (how) => {
+    const script = `for (let i = 0; i < 20; i++) log.info('x'.repeat(100_000));
 process.on('SIGTERM', () => process.exit(7));
 setTimeout(() => console.error('went on'), 300); setInterval(() => log.info('more'), 50);`;
-  const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'pipe'] });
-  await new Promise((resolve) => child.stderr.once('data', resolve));
-  if (how === 'has gone meanwhile') child.stdout.destroy();
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  const late = setTimeout(() => child.kill('SIGKILL'), 5000);
-  expect(await ended).toEqual([7, null]);
-  clearTimeout(late);
-});
+    const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'pipe'] });
+    await new Promise((resolve) => child.stderr.once('data', resolve));
+    if (how === 'has gone meanwhile') child.stdout.destroy();
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+    expect(await ended).toEqual([7, null]);
+    clearTimeout(late);
+  },
+);
 
-it('writes what was logged just before the end', async () => {
+it.concurrent('writes what was logged just before the end', async () => {
   const script = "log.info('a'); log.info('b'); setTimeout(() => { log.info('c'); process.exit(7); }, 50);";
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'inherit'] });
   expect((await text(child.stdout)).match(/"msg":"."/g)).toEqual(['"msg":"a"', '"msg":"b"', '"msg":"c"']);

@@ -236,7 +236,11 @@ describe('/admin/models', () => {
     await gateway.gateway.eventLog.recordDurably(alarm);
     await settled(gateway);
     expect((await one(gateway, 'big')).drift).toEqual({ ...drift, created: 1_800_000_000 });
-    const done = await reset(gateway, 'big');
+    // Some clients send a content type without a body.
+    const done = await send(models(gateway, '/big/reset'), null, {
+      headers: { 'content-type': 'application/json' },
+      method: 'POST',
+    });
     expect([done.status, done.json.ratings, done.json.drift]).toEqual([200, 0, null]);
     const after = await figures();
     [...after.flat()].forEach((figure, i) => {

@@ -49,6 +49,14 @@ describe('a request that is too long for its model', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '3']);
   });
 
+  it('names in its headers, and in the metric, the model whose words they are, and how many were called', async () => {
+    const { gateway, chat } = await start([400, TOO_LONG], [401, { message: 'bad key' }], LARGER);
+    const { headers } = await chat();
+    expect([headers.get('x-mixllm-model'), headers.get('x-mixllm-attempts')]).toEqual(['small', '2']);
+    const metrics = (await get(`${gateway.url}/metrics`)).text;
+    expect(metrics).toContain('mixllm_requests_total{model="small",provider="small",status="400"} 1');
+  });
+
   it('is told in the words of the larger one where it was too long for both', async () => {
     const both = await start([400, TOO_LONG], [400, { ...TOO_LONG, message: 'Still too long.' }], LARGER);
     expect((await both.chat()).json.error.message).toBe('Still too long.');

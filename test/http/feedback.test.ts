@@ -145,6 +145,15 @@ describe('ratings', () => {
     });
   });
 
+  it('taken back several times at once are taken back once', async () => {
+    const gateway = kept(await startTestGateway());
+    const { json } = await rate(gateway, { id: decisionOf(await answer(gateway)), score: 1 });
+    const remove = () => send(`${gateway.url}/feedback/${json.feedback_id}`, null, { method: 'DELETE' });
+    const statuses = (await Promise.all([remove(), remove(), remove()])).map(({ status }) => status);
+    expect(statuses).toEqual([200, 200, 200]);
+    expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_ratings_withdrawn_total 1\n');
+  });
+
   it('that cannot be right are refused with the reason, and unknown ids with 404', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway));

@@ -247,6 +247,19 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('big');
   });
 
+  it('shows no draw and no flip where it stays with an arm, and the best of the others as the runner-up', () => {
+    const { router } = setUp({ exploration: 'thompson' });
+    const decision = router.decide(query({ weight: 0.1, stayWith: { arm: 'big', as: 'session' } }));
+    expect(decision).toMatchObject({ arm: 'big', propensity: 1, flipBelow: null, flipAbove: null });
+    expect(decision.arms.map(({ arm, propensity }) => [arm, propensity])).toEqual([
+      ['small', 0],
+      ['big', 1],
+      ['blind', 0],
+    ]);
+    const best = decision.arms.filter(({ arm }) => arm !== 'big').sort((a, b) => (b.score ?? 0) - (a.score ?? 0))[0];
+    expect(decision.runnerUp).toEqual({ arm: best.arm, score: best.score });
+  });
+
   it('leaves out an arm whose breaker is open, says so, and comes back to it', () => {
     const { router, breakers, clock } = setUp();
     for (let i = 0; i < 2; i++) breakers.enter('big')('failed');

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { invalidRequest } from '../../domain/errors.ts';
 import type { ModelStatus } from '../../gateway/model-admin.ts';
 import { modelNotFound } from '../../gateway/model-choice.ts';
-import type { JsonDocument } from '../json-body.ts';
+import { bodyOf } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { rounded } from '../rounded.ts';
 
@@ -67,7 +67,7 @@ function renderModel(status: ModelStatus) {
 }
 
 function objectBody(request: FastifyRequest): JsonObject {
-  const { value } = (request.body ?? {}) as Partial<JsonDocument>;
+  const { value } = bodyOf(request);
   if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
   return value;
 }

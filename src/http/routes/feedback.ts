@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalidRequest } from '../../domain/errors.ts';
 import { activeRatings, IMPLICIT } from '../../domain/ratings.ts';
-import type { JsonDocument } from '../json-body.ts';
+import { bodyOf } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
 
@@ -27,7 +27,7 @@ const ratingBody = z
 
 export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerParts): void {
   const rate = async (request: FastifyRequest, reply: FastifyReply) => {
-    const body = validRating((request.body as JsonDocument | undefined)?.value);
+    const body = validRating(bodyOf(request).value);
     const feedbackId = await feedback.rate(
       {
         id: body.id,

@@ -206,6 +206,16 @@ describe('a launch in the log', () => {
     expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 })).toBeNull();
   });
 
+  it('does not pay for the answer of another model that it fell back on', () => {
+    const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));
+    const state = fold([
+      launched('new', [0.6, 0.1, 0, 0]),
+      decided('forced', { arm: 'new', chosenBy: 'launch', arms }),
+      completed('forced', { arm: 'big', costUsd: 0.8 }),
+    ]);
+    expect(state.launches.progressOf('new')).toMatchObject({ tries: 1, spentUsd: expect.closeTo(0, 12) });
+  });
+
   it('keeps the level alone of a prior for other features', () => {
     const state = fold([launched('new', [0.6, 0.5, 0.5], 'map-0')]);
     expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6, 12);

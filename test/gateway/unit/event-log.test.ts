@@ -196,6 +196,17 @@ describe('EventLog', () => {
     expect(store.events.map(({ decisionId }) => decisionId)).toEqual(['r0', 'r1', 'last']);
   });
 
+  it('looks after the store as soon, however often clients try meanwhile', async () => {
+    const { store, clock, metrics, eventLog } = setUp();
+    store.failing = true;
+    for (let i = 0; i < 20; i++) await expect(eventLog.recordDurably(rated('d', `fb${i}`, 1))).rejects.toThrow();
+    expect(await degraded(metrics)).toBe(true);
+    store.failing = false;
+    clock.advance(200);
+    for (let i = 0; i < 4; i++) await nextTurn();
+    expect(await degraded(metrics)).toBe(false);
+  });
+
   it('finds out that the store works again also where nothing waits to be written', async () => {
     const { store, clock, metrics, eventLog, committed } = setUp();
     let recoveries = 0;

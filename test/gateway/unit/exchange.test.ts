@@ -44,6 +44,43 @@ async function savedBy(choices: number): Promise<number> {
 const FAILURE = new Error('failed');
 
 describe('Exchange', () => {
+  const told = { inputTokens: 100, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1 };
+  const piece = (fields: object) => fields as Parameters<Exchange['received']>[0];
+
+  it.each<[string, number, object[], number | null]>([
+    ['told at the end', 1, [{ generatedBytes: 400 }, { usage: told }], null],
+    ['told with each piece', 1, [{ generatedBytes: 400, usage: told }, { finishReason: 'stop' }], null],
+    ['told before the answer alone', 1, [{ usage: told }, { generatedBytes: 400 }, { finishReason: 'stop' }], 100],
+    ['0 for an answer that is not empty', 1, [{ generatedBytes: 400, usage: { ...told, outputTokens: 0 } }], 100],
+    ['0 for an empty answer', 1, [{ usage: { ...told, outputTokens: 0 } }], null],
+  ])('takes a usage for the whole only where it can be: %s', async (_, choices, pieces, estimated) => {
+    const { exchange } = begun(choices);
+    exchange.answeredBy(arm, 0);
+    for (const fields of pieces) exchange.received(piece(fields));
+    exchange.finish('ok', 200);
+    const { usage, usageEstimated } = await exchange.finished;
+    expect([usage?.inputTokens, usageEstimated]).toEqual([100, estimated !== null]);
+    if (estimated !== null) expect(usage?.outputTokens).toBe(estimated);
+  });
+
+  it('takes no usage for the whole that was told while other choices went on, and the client left', async () => {
+    for (const choices of [1, 2]) {
+      const { exchange } = begun(choices);
+      exchange.answeredBy(arm, 0);
+      exchange.received(piece({ generatedBytes: 4, usage: told, finishReason: 'stop' }));
+      exchange.finish('aborted', null);
+      expect((await exchange.finished).usageEstimated).toBe(choices === 2);
+    }
+  });
+
+  it('counts what it asks ratings for once an answer is there', async () => {
+    const { exchange, metrics } = begun();
+    exchange.decision.ask = { audit: 0.5, teaches: null } as unknown as typeof exchange.decision.ask;
+    expect(await metricValue(metrics.feedbackRequests)).toBe(0);
+    exchange.answeredBy(arm, 0);
+    expect(await metricValue(metrics.feedbackRequests)).toBe(1);
+  });
+
   it('tells breakers and rate limits of an arm nothing of an upstream that stands behind it no more', () => {
     const refused = { arm: 'big', result: 'status', status: 429, durationMs: 1 } as const;
     const outcome = (isOfNow: boolean) => {

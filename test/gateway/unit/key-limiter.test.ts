@@ -27,8 +27,9 @@ it('counts an answer that the client left before its usage was told as predicted
     keySpend: () => new KeySpendLedger(),
   });
   const key = { name: 'team', rpm: null, tpm: 2000, budget: null } as KeyLimits;
-  const left = (fields: Parameters<typeof completed>[1]) => {
+  const left = (fields: Parameters<typeof completed>[1], isFree = false) => {
     const decision = { ...decided('d'), key: 'team' };
+    if (isFree) for (const arm of decision.decision.arms) Object.assign(arm, { costUsd: 0, worstCaseUsd: 0 });
     limiter.reserve(key, 'd', decision.decision);
     limiter.settle(decision, completed('d', fields));
     return Number(limiter.headers(key)['x-ratelimit-remaining-tokens']);
@@ -42,4 +43,5 @@ it('counts an answer that the client left before its usage was told as predicted
   const unanswered = { outcome: 'failed' as const, arm: null, usage: null, usageEstimated: false, costUsd: null };
   expect(left({ ...unanswered, attempts: [{ ...timedOut, result: 'connection' }] })).toBe(1390);
   expect(left({ ...unanswered, attempts: [timedOut] })).toBe(990);
+  expect(left({ ...unanswered, attempts: [timedOut] }, true)).toBe(590);
 });
