@@ -1,5 +1,6 @@
 import { datasetName } from '../offline/online/summary.ts';
 import { loadRecordedOutcomes, notesOn, type RecordedData } from '../recorded/recorded-outcomes.ts';
+import { normalizedText } from '../util/normalized-text.ts';
 import { tell } from './print.ts';
 
 /** Reports on standard error what is not used of a file of recorded outcomes. */
@@ -18,5 +19,20 @@ export async function tellLeftOutOf(files: readonly string[]): Promise<void> {
     const [first, second] = [files[names.indexOf(names[repeated])], files[repeated]];
     throw new Error(`${first} and ${second} are both called ${names[repeated]} in reports: rename one.`);
   }
-  for (const file of files) tellLeftOut(await loadRecordedOutcomes(file, { withRepeats: true }));
+  for (const file of files) {
+    const data = await loadRecordedOutcomes(file, { withRepeats: true });
+    tellLeftOut(data);
+    tellRepeats(data);
+  }
+}
+
+/** A handful of repeats changes no figure. */
+const TOLD_SHARE = 0.02;
+
+function tellRepeats({ file, queries }: RecordedData): void {
+  const repeats = queries.length - new Set(queries.map(({ text }) => normalizedText(text))).size;
+  if (repeats < TOLD_SHARE * queries.length) return;
+  tell(
+    `note: ${file}: ${repeats} of ${queries.length} prompts repeat an earlier one. A prompt that is both learned from and judged on flatters every predictor: leave the repeats out for an honest figure.`,
+  );
 }

@@ -22,7 +22,7 @@ const INPUT_PER_OUTPUT = 3;
  * the level of the most useful arm.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
-  const known = parts.arms.filter(({ id }) => isKnown(id, state));
+  const known = parts.arms.filter(({ id }) => isKnown(id, state) || state.policy.ratingsOf(id) > 0);
   if (!known.some(({ id }) => state.policy.ratingsOf(id) > 0)) return [];
   return parts.arms
     .filter(({ id }) => !isKnown(id, state) && state.policy.ratingsOf(id) === 0)

@@ -53,13 +53,34 @@ const nearestNeighbours: Predictor = {
     return outlookOf(
       test.map(({ context }) => {
         const own = unit(context);
-        const similarity = directions.map((direction) => direction.reduce((sum, value, k) => sum + value * own[k], 0));
-        const nearest = [...train.keys()].sort((a, b) => similarity[b] - similarity[a]).slice(0, NEIGHBOURS);
-        return meansOf(nearest.map((i) => train[i]));
+        return meansOf(nearestOf(directions, own).map((i) => train[i]));
       }),
     );
   },
 };
+
+/**
+ * Indices of the most similar directions, the most similar first and the earlier ones on ties. By insertion: sorting
+ * all of them for every query took minutes for tens of thousands.
+ */
+function nearestOf(directions: readonly Float64Array[], own: Float64Array): number[] {
+  const nearest: number[] = [];
+  const similarities: number[] = [];
+  for (let i = 0; i < directions.length; i++) {
+    const direction = directions[i];
+    let similarity = 0;
+    for (let k = 0; k < own.length; k++) similarity += direction[k] * own[k];
+    if (nearest.length === NEIGHBOURS && similarity <= similarities[NEIGHBOURS - 1]) continue;
+    let place = nearest.length;
+    while (place > 0 && similarities[place - 1] < similarity) place--;
+    nearest.splice(place, 0, i);
+    similarities.splice(place, 0, similarity);
+    if (nearest.length <= NEIGHBOURS) continue;
+    nearest.pop();
+    similarities.pop();
+  }
+  return nearest;
+}
 
 /** The constant is left out: it is the same for all. */
 function unit(context: Float64Array): Float64Array {

@@ -22,8 +22,24 @@ export interface Outlook {
 /** The budget and the quality that MixLLM reports (arXiv 2502.18482), as shares of its best model's. */
 export const PAPER = { cost: 0.2418, quality: 0.9725 };
 
-/** Prices of money, in quality per USD: 0, then 200 from 0.1 to 10⁶ in equal steps of the logarithm. */
+/**
+ * Prices of money, in quality per USD: 0, then 200 from 0.1 to 10⁶ in equal steps of the logarithm. This is the
+ * reference's grid, which suits queries that cost about a cent at the most.
+ */
 const PRICES_OF_MONEY = [0, ...Array.from({ length: 200 }, (_, i) => 10 ** (-1 + (7 * i) / 199))];
+/** USD per query of the best single model for which the grid is taken as it is. */
+const USUAL_COST = { least: 1e-4, typical: 5e-3, most: 0.1 };
+
+/**
+ * The grid for data in which the best model costs so much. Other costs, of agents' tasks say, or in other units, get
+ * the same grid by a power of ten: the results are shares, which do not depend on the unit.
+ */
+function pricesOfMoney(bestCost: number): readonly number[] {
+  const isUsual = bestCost >= USUAL_COST.least && bestCost <= USUAL_COST.most;
+  if (isUsual || !(bestCost > 0)) return PRICES_OF_MONEY;
+  const factor = 10 ** Math.round(Math.log10(USUAL_COST.typical / bestCost));
+  return PRICES_OF_MONEY.map((price) => price * factor);
+}
 
 /**
  * The trade-off as the price of money ν is swept: every query goes to the model with the best q̂ − ν ĉ, the first on
@@ -33,7 +49,7 @@ const PRICES_OF_MONEY = [0, ...Array.from({ length: 200 }, (_, i) => 10 ** (-1 +
 export function sweep(predicted: Outlook, truth: Outlook, best: number): Point[] {
   const { rows, width } = truth.quality;
   const [bestQuality, bestCost] = [columnMean(truth.quality, best), columnMean(truth.cost, best)];
-  return PRICES_OF_MONEY.map((nu) => {
+  return pricesOfMoney(bestCost).map((nu) => {
     let [quality, cost] = [0, 0];
     for (let start = 0; start < rows * width; start += width) {
       const chosen = start + bestOf(predicted, start, width, nu);

@@ -9,6 +9,7 @@ import {
   sweep,
 } from '../../../src/offline/evaluate/trade-off.ts';
 import { twoModelFigures } from '../../../src/offline/evaluate/two-models.ts';
+import { seededRandom } from '../../../src/util/random.ts';
 
 const share = (max: number) => fc.double({ min: 0, max, noNaN: true });
 const points = fc.array(fc.record({ cost: share(2), quality: share(1.2) }), { minLength: 1, maxLength: 12 });
@@ -54,6 +55,18 @@ describe('the trade-off curve', () => {
     ];
     expect(averageQuality(line, 0, 1)).toBeCloseTo(0.75, 6);
     expect(averageQuality([{ cost: 0.5, quality: 0.8 }], 0, 1)).toBeCloseTo(0.4, 2);
+  });
+
+  it('is the same whatever unit costs are in', () => {
+    const random = seededRandom(3);
+    const rows = Array.from({ length: 200 }, () => [0.3 + 0.7 * random.uniform(), 0.5 + 0.5 * random.uniform()]);
+    const quality = matrixOf(rows);
+    const figures = [1, 1000, 1e4, 1e-4, 1e-7].map((unit) => {
+      const cost = matrixOf(rows.map(() => [0.0004 * unit, 0.005 * unit]));
+      const points = sweep({ quality, cost }, { quality, cost }, 1);
+      return [qualityAtCost(points, 0.2418), costForQuality(points, 0.9725), averageQuality(points, 0.1, 1)];
+    });
+    for (const [i, value] of figures.flat().entries()) expect(value).toBeCloseTo(figures[0][i % 3] as number, 3);
   });
 
   it('sends each query where the prediction is best, at any price of money', () => {
