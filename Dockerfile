@@ -2,11 +2,11 @@
 FROM node:24-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The image has its own Node; the one that the package brings for older machines is not needed.
+# The image has its own Node; the one that the package installs for older machines is not needed.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-# Files of a checkout may be readable to its owner alone (umask 077), and what runs here is another user.
+# A checkout may be readable by its owner alone (umask 077), and another user runs this image.
 RUN npm run build && chmod -R a+rX dist
 
 FROM node:24-slim AS dependencies
@@ -21,6 +21,8 @@ RUN npm ci --omit=dev --omit=$OMIT --ignore-scripts \
 
 FROM node:24-slim
 ENV NODE_ENV=production
+# Wins over `server.port` of a mounted config, so that EXPOSE and HEALTHCHECK stay right.
+ENV PORT=8080
 WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
@@ -32,8 +34,8 @@ RUN mkdir data && chown node:node data
 USER node
 VOLUME /app/data
 EXPOSE 8080
-# The port opens when the log is read, after two minutes at most; whoever is ready sooner is healthy sooner.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=150s \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/health/ready`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Left to itself Node gives new objects up to 128 MB, which makes nothing faster.
+# The port opens when the log has been read, after ten minutes at most. The container is healthy as soon as it is ready.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=630s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# By default Node gives new objects up to 128 MB, which makes nothing faster.
 CMD ["node", "--max-semi-space-size=16", "dist/main.js", "serve"]

@@ -35,7 +35,7 @@ export function refuseOpenGateway(config: Config): void {
   const { host, cors_origins: origins } = config.server;
   if (config.auth.keys.length > 0) return;
   if (origins.includes('*')) {
-    throw new StartError('Every web page may use the gateway (server.cors_origins): it needs auth.keys, or a restart.');
+    throw new StartError('Every web page may use the gateway (server.cors_origins): set auth.keys, or list the origins.');
   }
   if (isLoopback(host)) return;
   throw new StartError(

@@ -1,5 +1,5 @@
-/** Usual ids have some 30 characters. */
-const MAX_CHARACTERS = 200;
+/** Usual ids have some 30 characters. A suffix that makes an id unique is not counted. */
+const MAX_CHARACTERS = 190;
 
 /**
  * Maps ids of tool calls to ids that Anthropic takes: of its own characters, and unique in a conversation. Other
