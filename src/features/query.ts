@@ -10,6 +10,7 @@ import {
   tokenCount,
 } from '../domain/chat.ts';
 import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
+import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments } from './attachments.ts';
 
 /** Longer texts are cut in the middle: the question is usually at the head or at the tail. */
@@ -139,12 +140,17 @@ function answeredImages({ messages }: ChatBody): JsonObject[] {
   return messages.flatMap(({ images }) => (Array.isArray(images) ? images.filter(isJsonObject) : []));
 }
 
-/** Thinking tokens that the client allows in addition to the answer: the fields of Anthropic, OpenRouter and Qwen. */
-function thinkingBudget({ thinking, reasoning, thinking_budget: qwens }: ChatBody): number {
+/**
+ * Thinking tokens that the request allows in addition to the answer: by the fields of Anthropic, OpenRouter and Qwen,
+ * or by an effort.
+ */
+function thinkingBudget(body: ChatBody): number {
+  const { thinking, reasoning, thinking_budget: qwens } = body;
   const allowed = [
     isJsonObject(thinking) ? thinking.budget_tokens : null,
     isJsonObject(reasoning) ? reasoning.max_tokens : null,
     qwens,
+    wantsThinkingAllowance(body) ? THINKING_ALLOWANCE_TOKENS : null,
   ];
   return Math.max(0, ...allowed.map((tokens) => tokenCount(tokens) ?? 0));
 }

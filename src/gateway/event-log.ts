@@ -35,7 +35,7 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  /** Of the timer alone: ratings that clients send meanwhile try too, and must not put it off. */
+  /** Attempts by the timer. Those that ratings make in between do not lengthen its interval. */
   #retries = 0;
   /** Every rating tries the store; a full disk must not log a stack trace for each attempt. */
   readonly #failureThrottle: LogThrottle;

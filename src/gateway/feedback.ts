@@ -117,8 +117,10 @@ export class Feedback {
 
   async #withdraw(decisionId: string, feedbackId: string): Promise<void> {
     try {
-      await this.#append({ type: 'withdrawn', decisionId, time: this.#parts.clock.now(), feedbackId });
-      this.#parts.metrics.ratingsWithdrawn.inc();
+      const time = this.#parts.clock.now();
+      const stored = await this.#append({ type: 'withdrawn', decisionId, time, feedbackId });
+      // An earlier event means that it had just been withdrawn.
+      if (stored.time === time) this.#parts.metrics.ratingsWithdrawn.inc();
     } finally {
       this.#withdrawing.delete(feedbackId);
     }

@@ -132,8 +132,8 @@ export function aliasOf(event: GatewayEvent): string | null {
  */
 export function uniqueKeyOf(event: GatewayEvent): string | null {
   if (event.type === 'decided' || event.type === 'completed') return `${event.type}:${event.decisionId}`;
-  // Every process that tails the log sees the same drift.
   if (event.type === 'withdrawn') return `withdrawn:${event.feedbackId}`;
+  // Every process that tails the log sees the same drift.
   if (event.type === 'drifted') return `drifted:${event.model}:${event.at}`;
   if (event.type !== 'rated' || event.idempotencyKey === null) return null;
   return `rated:${event.decisionId}:${event.idempotencyKey}`;

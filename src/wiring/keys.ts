@@ -35,7 +35,9 @@ export function refuseOpenGateway(config: Config): void {
   const { host, cors_origins: origins } = config.server;
   if (config.auth.keys.length > 0) return;
   if (origins.includes('*')) {
-    throw new StartError('Every web page may use the gateway (server.cors_origins): set auth.keys, or list the origins.');
+    throw new StartError(
+      'Every web page may use the gateway (server.cors_origins): set auth.keys, or list the origins.',
+    );
   }
   if (isLoopback(host)) return;
   throw new StartError(

@@ -105,6 +105,15 @@ describe('signed thinking of an answer', () => {
     event(start(0, { type: 'thinking', thinking: '', signature: '' }));
     const more = () => event(delta(0, { type: 'signature_delta', signature: 'x'.repeat(2000) }));
     expect(() => Array.from({ length: 6 }, more)).toThrow(/do not end/);
+    let index = 1;
+    for (const block of [
+      { type: 'thinking', signature: 'x'.repeat(2000) },
+      { type: 'redacted_thinking', data: 'x'.repeat(2000) },
+    ]) {
+      const fresh = new StreamTranslator({ created: 0, includeUsage: false, mostBytes: 10_000 });
+      const begin = () => fresh.push({ data: JSON.stringify(start(index++, block)), raw: new Uint8Array() } as never);
+      expect(() => Array.from({ length: 6 }, begin)).toThrow(/do not end/);
+    }
   });
 
   it("comes through OpenAI's SDK as it is to be handed back", async () => {
@@ -241,6 +250,19 @@ describe('what Claude refuses of thinking', () => {
       expect(upstream.requests).toHaveLength(requests);
       expect(upstream.requests.at(-1)?.body).toMatchObject({ temperature: 0.2, output_config: { effort: 'low' } });
     }
+  });
+
+  it('an effort of none: is left out once, and an effort is still sent to the same model', async () => {
+    refuse('thinking.type: disabled is not supported for this model.', (body) =>
+      JSON.stringify(body).includes('disabled'),
+    );
+    expect((await provider.complete(callOf({ reasoning_effort: 'none' }))).droppedParams).toEqual(['reasoning_effort']);
+    expect(upstream.requests).toHaveLength(2);
+    await provider.complete(callOf({ reasoning_effort: 'high' }));
+    expect(upstream.requests.at(-1)?.body).toMatchObject({
+      thinking: { type: 'adaptive' },
+      output_config: { effort: 'high' },
+    });
   });
 
   it('any of it: is sent again without', async () => {

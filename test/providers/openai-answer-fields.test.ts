@@ -11,6 +11,7 @@ const USER: ChatMessage = { role: 'user', content: 'reasoning_content', reasonin
 const SAID: ChatMessage = { role: 'assistant', content: 'I see.', name: 'a' };
 const THOUGHT: ChatMessage = {
   ...SAID,
+  x1: 1,
   reasoning_content: 'Hm, "}',
   thinking_blocks: [{ type: 'thinking', thinking: 'Hm', signature: 'abc' }],
 };
@@ -42,7 +43,7 @@ describe("fields of other models' answers that a server refuses", () => {
       const { droppedParams } = await provider.complete(callOf({ messages: [USER, THOUGHT, USER] }));
       expect(droppedParams).toEqual(['messages.reasoning_content', 'messages.thinking_blocks']);
       expect(upstream.requests).toHaveLength(requests);
-      expect(upstream.requests.at(-1)?.body.messages).toEqual([USER, SAID, USER]);
+      expect(upstream.requests.at(-1)?.body.messages).toEqual([USER, { ...SAID, x1: 1 }, USER]);
     }
     expect((await provider.complete(callOf({ messages: [USER, SAID, USER] }))).droppedParams).toEqual([]);
     expect(upstream.requests).toHaveLength(5);
@@ -99,6 +100,7 @@ describe('a refusal of such a field', () => {
     ['what is needed', 'messages[1].content'],
     ['no message of the request', 'messages[7].reasoning_content'],
     ['what every object has', 'messages[1].toString'],
+    ["a field of the client's own", 'messages[1].x1'],
   ])('is none where it is about %s', (_, field) => {
     const error = JSON.stringify({ error: { message: `Unknown parameter: '${field}'.` } });
     expect(refusalOf(error, body)).toBe(null);

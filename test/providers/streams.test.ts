@@ -288,6 +288,23 @@ describe('Anthropic stream details', () => {
     expect(bytesOf(pieces).toString()).not.toContain('"usage"');
   });
 
+  it.each([
+    ['nothing more', undefined],
+    ['a closing 0', { output_tokens: 0 }],
+  ])('takes the count of message_start for no whole output where %s is told, but tells it the client', (_, usage) => {
+    const start = {
+      type: 'message_start',
+      message: { id: 'i', model: 'm', usage: { input_tokens: 5, output_tokens: 1 } },
+    };
+    const text = { type: 'content_block_start', index: 0, content_block: { type: 'text', text: 'x'.repeat(800) } };
+    const end = { type: 'message_delta', delta: { stop_reason: 'end_turn' }, ...(usage && { usage }) };
+    const pieces = translate([start, text, end, { type: 'message_stop' }].map(sse));
+    const told = pieces.findIndex(({ content }) => content);
+    expect(pieces.slice(0, told).some((piece) => piece.usage)).toBe(true);
+    expect(pieces.slice(told).some((piece) => piece.usage)).toBe(false);
+    expect(bytesOf(pieces).toString()).toContain('"completion_tokens":1');
+  });
+
   it('keeps an input that it was told of where a closing 0 takes it back', () => {
     const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: { input_tokens: 100_000 } } };
     const usage = { input_tokens: 0, output_tokens: 5 };

@@ -143,7 +143,7 @@ describe('SqliteEventStore', () => {
     await open().append([decided('d')]);
     await stores.pop()?.close();
     const database = new DatabaseSync(path);
-    database.exec('PRAGMA user_version = 99');
+    database.exec('ALTER TABLE events ADD COLUMN kind TEXT; PRAGMA user_version = 99');
     database.close();
     const before = await readFile(path);
     const store = open();
@@ -206,6 +206,17 @@ describe('SqliteEventStore', () => {
     for (let i = 0; i < 20; i++) await expect(store.append([decided('d')])).rejects.toThrow();
     expect(() => new SqliteEventReader(path)).toThrow();
     expect(openFiles()).toBe(0);
+  });
+
+  it('waits for the lock of another process when it opens the file', async () => {
+    await open().append([decided('d')]);
+    await stores.pop()?.close();
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN EXCLUSIVE');
+    const appended = open().append([decided('e')]);
+    setTimeout(() => other.exec('COMMIT'), 300);
+    expect(await appended).toMatchObject([{ sequence: 2 }]);
+    other.close();
   });
 
   it("leaves another application's database as it is", async () => {

@@ -57,6 +57,8 @@ export class LogTail {
     if (!stored) return false;
     // The event was pruned: numbers have no other gaps.
     if (stored.sequence > sequence) return true;
+    // A row that was damaged meanwhile says nothing about its log.
+    if (stored.type === 'unreadable') return true;
     // The time too, because events of models belong to no decision.
     return stored.decisionId === decisionId && stored.type === type && stored.time === time;
   }

@@ -124,7 +124,7 @@ export class AnthropicProvider implements Provider {
     const answer = this.#http.redact(error.body);
     const { body } = call.request;
     const told = withoutQuotes(answer);
-    if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without)));
+    if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without), told, body));
     if (refusesManualThinking(answer)) this.#refused.add(call.model, [MANUAL_THINKING]);
     return refusedFields(answer, body, without);
   }

@@ -1,7 +1,8 @@
 import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
+import { wantsThinkingAllowance } from '../../domain/thinking.ts';
 import { beginningOf, ownWords } from '../error-words.ts';
-import { THINKING_ALLOWANCE, wantsThinkingAllowance } from './thinking-allowance.ts';
-import { ADDED_THINKING, bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
+import { ADDED_THINKING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
+import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { hasStrictTool } from './tools.ts';
 
 /**
@@ -56,7 +57,7 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
     return blamed.filter((name) => name !== 'temperature');
   }
   if (
-    isSet(body.reasoning_effort) &&
+    toEffort(body.reasoning_effort) &&
     !isSet(body.thinking) &&
     !without.has(ADDED_THINKING) &&
     /\bthinking\b/i.test(beginning)
@@ -101,9 +102,16 @@ export function isModelSpecific(answer: string): boolean {
 /** Refused for this request only: the model may take another schema, or other thinking. */
 const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools', MESSAGES_THINKING_BLOCKS]);
 
-/** The fields that the model will refuse in other requests too. */
-export function lasting(fields: readonly string[]): string[] {
-  return fields.filter((name) => !OF_THIS_REQUEST.has(name));
+/**
+ * The fields that the model will refuse in other requests too.
+ * @param told the refusal, without what it quotes
+ */
+export function lasting(fields: readonly string[], told: string, { reasoning_effort: effort }: ChatBody): string[] {
+  return fields.filter((name) => {
+    // A model that must think may still take an effort, and one that cannot think with a temperature may without.
+    if (name === 'reasoning_effort') return effort !== 'none';
+    return name === ADDED_THINKING ? /\badaptive\b/i.test(told) : !OF_THIS_REQUEST.has(name);
+  });
 }
 
 /**

@@ -1,15 +1,10 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
+import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../../domain/thinking.ts';
+import { ADDED_THINKING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
-import { THINKING_ALLOWANCE, THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from './thinking-allowance.ts';
-import {
-  ADDED_THINKING,
-  bringThinking,
-  lacksThinking,
-  MANUAL_THINKING,
-  MESSAGES_THINKING_BLOCKS,
-} from './thinking-blocks.ts';
+import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API lacks these, and so do the SDK's types; version 2023-06-01 still takes them. */
@@ -40,15 +35,6 @@ const DEFAULT_MAX_TOKENS = 4096;
 const MAX_USER_ID_CHARACTERS = 256;
 /** Matches e-mail addresses and telephone numbers. */
 const PERSONAL = /@|^\+?[\d ()/.-]{7,}$/;
-
-const EFFORTS: Record<string, NonNullable<Anthropic.OutputConfig['effort']>> = {
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'xhigh',
-  max: 'max',
-};
 
 /**
  * Translates OpenAI's chat request into Anthropic's.
@@ -175,7 +161,7 @@ const TRANSLATIONS: Record<string, Translation> = {
   reasoning_effort(value, params) {
     if (value === 'none') params.thinking ??= { type: 'disabled' };
     if (value === 'none') return true;
-    const effort = typeof value === 'string' && Object.hasOwn(EFFORTS, value) ? EFFORTS[value] : undefined;
+    const effort = toEffort(value);
     if (effort) params.output_config = { ...params.output_config, effort };
     return effort === value;
   },

@@ -36,10 +36,10 @@ interface OpenTool {
 
 /** A thinking block, kept until it can be sent whole. */
 interface KeptThinking {
-  type: unknown;
+  type: string;
   text: string[];
   signature: string;
-  data: unknown;
+  data: string;
   /** Approximate bytes that it takes. */
   held: number;
 }
@@ -113,7 +113,7 @@ export class StreamTranslator {
         return this.#stopBlock(event.index);
       case 'message_delta':
         this.#addUsage(event.usage);
-        this.#isCounted ||= tokenCount(objectOf(event.usage).output_tokens) !== null;
+        this.#isCounted ||= (tokenCount(objectOf(event.usage).output_tokens) ?? 0) > 0;
         return this.#finish(objectOf(event.delta).stop_reason);
       case 'message_stop':
         return this.#stop();
@@ -211,8 +211,10 @@ export class StreamTranslator {
   }
 
   #keepThinking(index: unknown, { type, signature, data }: JsonObject): void {
-    const held = OVERHEAD_OF_BLOCK + stringOf(data).length;
-    this.#thinking.set(index, { type, text: [], signature: stringOf(signature), data, held });
+    const block = { type: stringOf(type), text: [], signature: stringOf(signature), data: stringOf(data) };
+    const held = OVERHEAD_OF_BLOCK + block.signature.length + block.data.length;
+    this.#held -= this.#thinking.get(index)?.held ?? 0;
+    this.#thinking.set(index, { ...block, held });
     this.#hold(held);
   }
 
@@ -252,12 +254,13 @@ export class StreamTranslator {
   #stop(): StreamPiece[] {
     this.#finished = true;
     const pieces = this.#finish('end_turn');
-    const usage = this.#wholeUsage();
+    // The client gets what the upstream reported, even if it cannot be the whole.
+    const usage = readUsage(this.#usage);
     if (usage && this.#options.includeUsage) {
       const chunk = { ...this.#frame(), choices: [], usage: toOpenAIUsage(usage, this.#usage) };
-      pieces.push({ bytes: sseData(chunk), content: false, usage });
+      pieces.push({ bytes: sseData(chunk), content: false, usage: this.#wholeUsage() });
     }
-    pieces.push({ bytes: SSE_DONE, content: false, done: true, usage });
+    pieces.push({ bytes: SSE_DONE, content: false, done: true, usage: this.#wholeUsage() });
     return pieces;
   }
 

@@ -17,11 +17,6 @@ export const MESSAGES_THINKING_BLOCKS = `messages.${THINKING_BLOCKS}`;
  */
 export const MANUAL_THINKING = 'thinking.type';
 
-/**
- * In the set of refused fields: the thinking that the gateway adds to an effort. Models before Claude 4.6 refuse it.
- */
-export const ADDED_THINKING = 'thinking of the effort';
-
 export type ThinkingBlock = Anthropic.ThinkingBlockParam | Anthropic.RedactedThinkingBlockParam;
 
 /**

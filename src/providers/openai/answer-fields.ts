@@ -5,8 +5,19 @@ import { beginningOf } from '../error-words.ts';
 /** Precedes the name of a field that stands within messages. */
 const PREFIX = 'messages.';
 
-/** Fields that a conversation cannot do without. */
-const NEEDED: ReadonlySet<string> = new Set(['role', 'content', 'tool_calls', 'function_call', 'refusal', 'name']);
+/**
+ * Fields of answers that a conversation can do without. A closed list: each costs a further request and is remembered,
+ * and a client may write as many fields of its own as it likes.
+ */
+const DISPENSABLE: ReadonlySet<string> = new Set([
+  'reasoning_content',
+  'reasoning',
+  'reasoning_details',
+  'thinking_blocks',
+  'annotations',
+  'audio',
+  'provider_specific_fields',
+]);
 
 /**
  * Index and field in the words of OpenAI and Fireworks, of Groq, of Cerebras, and of Google, which gives the field
@@ -28,13 +39,13 @@ export function refusedAnswerField(error: JsonObject, messages: readonly ChatMes
   const { index, field } = placeByWords(error) ?? placeByPydantic(error) ?? {};
   const message = messages[Number(index)];
   if (typeof field !== 'string' || message?.role !== 'assistant') return null;
-  return Object.hasOwn(message, field) && !NEEDED.has(field) ? `${PREFIX}${field}` : null;
+  return Object.hasOwn(message, field) && DISPENSABLE.has(field) ? `${PREFIX}${field}` : null;
 }
 
 /** The refused fields that assistant messages of this request have. */
 export function answerFieldsIn(messages: readonly ChatMessage[], refused: ReadonlySet<string>): string[] {
   return [...refused]
-    .filter((name) => name.startsWith(PREFIX) && !NEEDED.has(bare(name)))
+    .filter((name) => name.startsWith(PREFIX) && DISPENSABLE.has(bare(name)))
     .filter((name) => messages.some((message) => isOfAssistant(message) && Object.hasOwn(message, bare(name))));
 }
 

@@ -26,6 +26,9 @@ const MIGRATIONS = [
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
 ];
 
+/** How long to wait for another process's lock. */
+const LOCK_MS = 5000;
+
 const EVENT_COLUMNS = 'sequence,type,decision_id,time,unique_key,body';
 
 /**
@@ -58,6 +61,12 @@ export function createFile(path: string): void {
   } catch {
     // The file exists, or SQLite reports why it cannot be made.
   }
+}
+
+interface AgeRow {
+  sequence: number;
+  id: string;
+  time: number;
 }
 
 type Statements = Record<
@@ -93,6 +102,8 @@ export class SqliteDatabase {
   /** Inodes of the file, of its write-ahead log, and of that log's index. */
   readonly #inodes: readonly (number | null)[];
   readonly #statements: Statements;
+  /** What the last step of pruning was asked for, and the last event that it looked at. */
+  #pruned = { time: 0, sequence: 0, upTo: 0 };
 
   /**
    * @param path of the file, or `:memory:`
@@ -103,7 +114,8 @@ export class SqliteDatabase {
     // Resolved, because SQLite takes a path that begins with `file:` for a URI.
     this.#path = path === ':memory:' ? path : resolve(path);
     if (access === 'write' && path !== ':memory:') createFile(this.#path);
-    this.#database = access === 'write' ? new DatabaseSync(this.#path) : openReadOnly(this.#path).database;
+    this.#database =
+      access === 'write' ? new DatabaseSync(this.#path, { timeout: LOCK_MS }) : openReadOnly(this.#path).database;
     try {
       this.#checkOwner();
       if (access === 'read') {
@@ -113,7 +125,7 @@ export class SqliteDatabase {
         return;
       }
       // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
-      this.#database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       this.#migrate();
       // All these files exist after the first read, and stay while anybody has the database open.
       this.#inodes = this.#currentInodes();
@@ -144,7 +156,7 @@ export class SqliteDatabase {
       byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
       last: prepare('SELECT max(sequence) AS last FROM events'),
       ages: prepare(
-        "SELECT decision_id AS id, time FROM events WHERE sequence <= ? AND decision_id <> '' ORDER BY sequence",
+        "SELECT sequence, decision_id AS id, time FROM events WHERE sequence > ? AND sequence <= ? AND decision_id <> '' ORDER BY sequence",
       ),
       lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
       remove: prepare('DELETE FROM events WHERE decision_id = ?'),
@@ -209,17 +221,23 @@ export class SqliteDatabase {
 
   prune(before: PruneBefore, limit: number): number {
     return this.#transaction(() => {
-      const sequence = Math.min(before.sequence, this.lastSequence() - 1);
-      return this.#decisionsBefore({ ...before, sequence }, limit).reduce((sum, id) => sum + this.#remove(id), 0);
+      return this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0);
     });
   }
 
   /** Goes through the events from the beginning of the log, where the oldest usually are. */
-  #decisionsBefore({ time, sequence, now = Number.POSITIVE_INFINITY }: PruneBefore, limit: number): string[] {
+  #decisionsBefore(before: PruneBefore, limit: number): string[] {
+    const { time, now = Number.POSITIVE_INFINITY } = before;
+    const sequence = Math.min(before.sequence, this.lastSequence() - 1);
     const found = new Set<string>();
     let young = 0;
-    for (const event of this.#statements.ages.iterate(sequence) as Iterable<{ id: string; time: number }>) {
+    // The steps of one round ask for the same: each goes on where the last one ended.
+    const isNextStep = this.#pruned.time === time && this.#pruned.sequence === before.sequence;
+    this.#pruned = { time, sequence: before.sequence, upTo: isNextStep ? this.#pruned.upTo : 0 };
+    const ages = this.#statements.ages.iterate(this.#pruned.upTo, sequence) as Iterable<AgeRow>;
+    for (const event of ages) {
       if (found.size >= limit || young >= YOUNG_IN_A_ROW) break;
+      this.#pruned.upTo = event.sequence;
       const isYoung = event.time >= time;
       if (!isYoung) young = 0;
       else if (event.time <= now) young++;
@@ -317,7 +335,13 @@ export class SqliteDatabase {
     const tables = (this.#database.prepare(all).all() as { name: string }[]).map(({ name }) => name);
     if (tables.length === 0) return;
     const columns = this.#database.prepare("SELECT name FROM pragma_table_info('events')").all() as { name: string }[];
-    const isOurs = tables.includes('aliases') && columns.map(({ name }) => name).join() === EVENT_COLUMNS;
+    // A newer version may have added columns.
+    const isOurs =
+      tables.includes('aliases') &&
+      columns
+        .map(({ name }) => name)
+        .join()
+        .startsWith(EVENT_COLUMNS);
     if (!isOurs) throw new ForeignStorageError(`it is the database of another application (table "${tables[0]}")`);
   }
 

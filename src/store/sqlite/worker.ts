@@ -91,6 +91,8 @@ function readOnlyOr(error: unknown): SqliteDatabase {
 function forget(): void {
   const broken = database;
   database = null;
+  readOnly?.close();
+  readOnly = null;
   if (broken) letGo = 'untold';
   try {
     broken?.close();

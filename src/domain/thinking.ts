@@ -1,16 +1,10 @@
-import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject } from './chat.ts';
 
 /**
- * Tokens added to the gateway's default output limit when the model is to think at length. Far below such a model's
- * own limit.
+ * Tokens that a model which thinks at length may take on top of its answer. Anthropic's default limit is raised by as
+ * many. Far below such a model's own limit.
  */
 export const THINKING_ALLOWANCE_TOKENS = 12_288;
-
-/**
- * In the set of refused fields: marks a model that does not allow these extra tokens. No client has a field of this
- * name.
- */
-export const THINKING_ALLOWANCE = 'room for thought';
 
 const MUCH_THOUGHT: ReadonlySet<unknown> = new Set(['medium', 'high', 'xhigh', 'max']);
 

@@ -1,0 +1,26 @@
+import type Anthropic from '@anthropic-ai/sdk';
+
+type Effort = NonNullable<Anthropic.OutputConfig['effort']>;
+
+const EFFORTS: Record<string, Effort> = {
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'xhigh',
+  max: 'max',
+};
+
+/** Anthropic's effort for OpenAI's `reasoning_effort`; undefined for `none` and for values that are unknown. */
+export function toEffort(value: unknown): Effort | undefined {
+  return typeof value === 'string' && Object.hasOwn(EFFORTS, value) ? EFFORTS[value] : undefined;
+}
+
+/**
+ * In the set of refused fields: the thinking that the gateway adds to an effort. Models before Claude 4.6 refuse it.
+ * No client has a field of this name.
+ */
+export const ADDED_THINKING = 'thinking of the effort';
+
+/** In the set of refused fields: marks a model that does not allow THINKING_ALLOWANCE_TOKENS on top. */
+export const THINKING_ALLOWANCE = 'room for thought';
