@@ -42,18 +42,20 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
   const check = (settings: JsonObject) => {
     const parsed = modelSchema.safeParse(settings);
     const [issue] = parsed.success ? checkModel(parsed.data, ids, providers) : parsed.error.issues;
-    if (!issue) return { model: parsed.data ?? null, problem: null };
-    return { model: null, problem: { param: issue.path.join('.') || null, message: issue.message } };
+    if (!issue) return { model: parsed.data ?? null, problem: null, unknown: [] };
+    // Unknown fields are named by the issue, not by its path.
+    const unknown = 'keys' in issue && issue.path.length === 0 ? issue.keys.map(String) : [];
+    const param = issue.path.join('.') || unknown[0] || null;
+    return { model: null, problem: { param, message: issue.message }, unknown };
   };
 
   /** Leaves out changes that no longer fit because the file has changed since. */
   const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
-    const { model, problem } = check({ ...mergeModel(own, settings), id });
+    const { model, problem, unknown } = check({ ...mergeModel(own, settings), id });
     if (!problem) return { model, problems: [] };
     const field = problem.param?.split('.')[0] ?? '';
-    const leftOut = (UPSTREAM_FIELDS.includes(field) ? UPSTREAM_FIELDS : [field]).filter((name) =>
-      Object.hasOwn(settings, name),
-    );
+    const faulty = UPSTREAM_FIELDS.includes(field) ? UPSTREAM_FIELDS : [field, ...unknown];
+    const leftOut = faulty.filter((name) => Object.hasOwn(settings, name));
     if (leftOut.length === 0) return { model: own, problems: [{ ...problem, leftOut }] };
     const fitting = Object.fromEntries(Object.entries(settings).filter(([name]) => !leftOut.includes(name)));
     const rest = changed(own, id, fitting);

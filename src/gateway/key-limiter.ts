@@ -208,14 +208,19 @@ export class KeyLimiter {
     const window = this.#account(key)[kind];
     const wait = Math.max(1, Math.ceil(window.waitFor(asked, limit, now) / 1000));
     this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: kind });
-    const advice = asked > limit ? 'The request alone is larger than that.' : `Please try again in ${wait} s.`;
+    const neverFits = asked > limit;
+    const advice = neverFits ? 'The request alone is larger than that.' : `Please try again in ${wait} s.`;
     return new GatewayError(
       429,
       `Rate limit reached for key "${key.name}" on ${kind} per minute: limit ${limit}, used ${Math.round(window.used(now))}, requested ${asked}. ${advice}`,
       {
         type: 'rate_limit_error',
         code: 'rate_limit_exceeded',
-        responseHeaders: { ...this.headers(key), 'retry-after': String(wait) },
+        // OpenAI's clients obey the second one.
+        responseHeaders: {
+          ...this.headers(key),
+          ...(neverFits ? { 'x-should-retry': 'false' } : { 'retry-after': String(wait) }),
+        },
       },
     );
   }

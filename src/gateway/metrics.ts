@@ -174,6 +174,7 @@ export class Metrics {
       for (const direction of ['better', 'worse']) this.driftAlarms.inc({ model, direction }, 0);
     }
     for (const key of budgetKeys) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
+    this.refusedRequests.inc({ status: 429, code: 'budget_spent' }, 0);
   }
 
   /** Sets or clears one cause. A part is degraded while any of its causes is set. */

@@ -85,7 +85,7 @@ function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string
   if (page === undefined || corsOrigins.includes(page) || isOwnName(hostName(headers))) return;
   throw new GatewayError(
     403,
-    `A page of ${headers.host} asks. Without auth.keys in the config the gateway serves no pages but those of this machine.`,
+    `A web page asks by the host name ${headers.host}. Without auth.keys, the gateway serves web pages only by a name of this machine.`,
     { type: 'permission_error', code: 'foreign_page' },
   );
 }

@@ -334,8 +334,9 @@ describe('/admin/models', () => {
       [post({ ...NEW, price: { input: 1e300, output: 1 } }), 400, 'price.input', null],
       [post('{"id":"x","provider":"big","price":{"input":1e999,"output":1}}'), 400, 'price.input', null],
       [post('{"id":"x","provider":"big","price":{"input":NaN,"output":1}}'), 400, null, 'invalid_json'],
-      [post({ ...NEW, base_url: 'http://169.254.169.254/' }), 400, null, null],
-      [post({ ...NEW, api_key: 'x' }), 400, null, null],
+      [post({ ...NEW, base_url: 'http://169.254.169.254/' }), 400, 'base_url', null],
+      [patch(gateway, 'big', { price: { output: 3 }, colour: 'red' }), 400, 'colour', null],
+      [post({ ...NEW, api_key: 'x' }), 400, 'api_key', null],
       [
         post('{"id":"x","provider":"big","price":{"input":1,"output":1},"__proto__":{"admin":true}}'),
         400,

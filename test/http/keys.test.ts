@@ -214,7 +214,7 @@ describe('a budget', () => {
     ['a field that nobody knows', { documents: [{ [LONG]: 1 }] }],
     ['a text in the place of an image', { messages: [USER, { role: 'user', content: [imageAt(LONG)] }] }],
     ['thinking', { max_tokens: undefined, thinking: { type: 'enabled', budget_tokens: 60_000 } }],
-    ['an effort', { max_tokens: undefined, reasoning_effort: 'high' }],
+    ['an effort', { max_tokens: undefined, n: 3, reasoning_effort: 'high' }],
   ])('sets aside what may be input without standing in a text, and thinking: %s', async (_, fields) => {
     const sighted = { big: { ...models.big, capabilities: ['vision'] } };
     const gateway = kept(await start({ usd: 0.03, per: 'day' }, { models: sighted }));

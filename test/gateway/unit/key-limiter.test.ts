@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { GatewayError } from '../../../src/domain/errors.ts';
 import { KeyLimiter } from '../../../src/gateway/key-limiter.ts';
 import { KeySpendLedger } from '../../../src/gateway/key-spend-ledger.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
@@ -16,6 +17,16 @@ it('counts the tokens of all answers that a request asks for', () => {
   // 100 tokens in, and 300 for each answer.
   const asking = (choices: number) => () => limiter.reserve(key, 'd', decided('d', { choices }).decision);
   expect(asking(4)).toThrow('requested 1300');
+  const refusal = (choices: number) => {
+    try {
+      return asking(choices)();
+    } catch (error) {
+      return (error as GatewayError).responseHeaders;
+    }
+  };
+  // Larger than the limit itself: to try again is of no use.
+  expect(refusal(4)).toMatchObject({ 'x-should-retry': 'false' });
+  expect(refusal(4)).not.toHaveProperty('retry-after');
   expect(asking(2)).not.toThrow();
   expect(asking(1)).toThrow('used 700, requested 400');
 });
