@@ -22,10 +22,10 @@ const INPUT_PER_OUTPUT = 3;
  * the level of the most useful arm.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
-  const known = parts.arms.filter(({ id }) => isKnown(id, state) || state.policy.ratingsOf(id) > 0);
+  const known = parts.arms.filter(({ id }) => isKnown(id, state));
   if (!known.some(({ id }) => state.policy.ratingsOf(id) > 0)) return [];
   return parts.arms
-    .filter(({ id }) => !isKnown(id, state) && state.policy.ratingsOf(id) === 0)
+    .filter(({ id }) => !isKnown(id, state))
     .map((arm) => ({
       type: 'launched',
       decisionId: null,
@@ -57,8 +57,9 @@ export function configuredPrior({ id, prior }: Pick<Arm, 'id' | 'prior'>, state:
   return isKnown(like, state) ? { like, priorMean: [...state.policy.priorLike(like)] } : null;
 }
 
-function isKnown(id: string, { known, launches }: LearnerState): boolean {
-  return known.has(id) || launches.progressOf(id) !== null;
+/** An arm is known from a decision, from its launch, or from the ratings of a warm start. */
+function isKnown(id: string, { known, launches, policy }: LearnerState): boolean {
+  return known.has(id) || launches.progressOf(id) !== null || policy.ratingsOf(id) > 0;
 }
 
 function bestByUtilityOf(known: readonly Arm[], { policy, statistics }: LearnerState, parts: NewcomerParts): string {

@@ -394,6 +394,22 @@ describe('Learner', () => {
     expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: null, priorMean: [0.7, 0.2, 0, -0.1] }]);
   });
 
+  it('launches an arm that is new beside those of a warm start, before anything was decided', async () => {
+    const taught = new LinearPolicy(DIMENSIONS);
+    for (const arm of ARMS) taught.learn({ kind: 'quality', arm, context: CONTEXT, reward: 1, weight: 1 });
+    const common = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS };
+    const { learner, recorded } = await started([], {
+      ...common,
+      command: '',
+      decisions: [],
+      hash: 'h',
+      sums: taught.sums(),
+    });
+    const arms = [...ARMS.map((id) => armOf(id)), armOf('new', { prior: { like: 'small' } })];
+    learner.introduce({ arms, reference: 'big', weight: 0.9 });
+    expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: 'small' }]);
+  });
+
   it('waits with launches until the log was read, and launches each arm once', async () => {
     const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
     await store.append(decline.slice(0, 30));
