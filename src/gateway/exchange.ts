@@ -3,22 +3,16 @@ import { costOf } from '../domain/arm.ts';
 import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
-import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/provider.ts';
+import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
-import { addFacts, NO_FACTS } from './answer-facts.ts';
+import { callEnd, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import { estimateUsage } from './usage-estimate.ts';
-
-const RATE_LIMITED = 429;
-/** Nothing was sent: the provider's format cannot express the request, or the key's budget does not cover the call. */
-const NOT_SENT = 'error';
-/** Statuses that a healthy upstream returns: it rejects this request, or it is at capacity. */
-const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
+import { ReceivedAnswer } from './received-answer.ts';
 
 export interface ExchangeParts {
   clock: Clock;
@@ -43,10 +37,7 @@ export class Exchange {
   readonly decisionId: string;
   readonly decision: Decision;
   readonly attempts: AttemptRecord[] = [];
-  #facts: AnswerFacts = NO_FACTS;
-  #generatedBytes = 0;
-  /** More of the answer has arrived since the usage was last reported. */
-  #isUsageStale = false;
+  readonly #answer = new ReceivedAnswer();
   /** The arm that each error came from. */
   readonly #failedArms = new WeakMap<object, string>();
   #shownArm: string | null = null;
@@ -90,7 +81,7 @@ export class Exchange {
 
   /** The answer's own `id`, once the upstream has sent it. */
   get completionId(): string | null {
-    return this.#facts.completionId;
+    return this.#answer.facts.completionId;
   }
 
   /** USD of a whole answer, as it will be recorded; estimated when the upstream reports no usage. */
@@ -172,10 +163,7 @@ export class Exchange {
 
   /** Notes a piece of the answer, or a whole answer. */
   received(piece: StreamPiece | ProviderAnswer): void {
-    this.#facts = addFacts(this.#facts, piece);
-    const generatedBytes = piece.generatedBytes ?? 0;
-    this.#generatedBytes += generatedBytes;
-    this.#isUsageStale = !piece.usage && (this.#isUsageStale || generatedBytes > 0);
+    this.#answer.add(piece);
     if (!this.#answering) return;
     // Do not leave this to `finish`: the client may send its next turn before the end of this one is recorded.
     if (piece.usage) this.#conversation.used(this.#answering.arm, piece.usage);
@@ -215,7 +203,7 @@ export class Exchange {
       attempts: this.attempts,
       status,
       upstreamModel: answering?.arm.upstreamModel ?? null,
-      ...this.#facts,
+      ...this.#answer.facts,
       usage: bill?.usage ?? null,
       usageEstimated: bill?.estimated ?? false,
       costUsd: bill?.costUsd ?? null,
@@ -240,7 +228,7 @@ export class Exchange {
         model: answering?.arm.id ?? null,
         outcome,
         status,
-        attempts: this.attempts.length,
+        attempts: this.calls,
         failures: failuresIn(this.attempts),
         latencyMs: Math.round(now - this.#arrivedAt),
         costUsd: bill?.costUsd ?? null,
@@ -270,18 +258,13 @@ export class Exchange {
   #bill(outcome: Outcome): Bill | null {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
-    const { usage: reported, finishReason } = this.#facts;
-    // The usage that a stream reports midway is not complete, nor is it while another choice is still running.
-    const isOver = outcome === 'ok' || (finishReason !== null && (this.decision.choices ?? 1) === 1);
-    const isCounted = reported && !this.#isUsageStale && (reported.outputTokens > 0 || this.#generatedBytes === 0);
-    if (isCounted && isOver) return { arm, usage: reported, estimated: false, costUsd: costOf(arm.price, reported) };
-    const usage = estimateUsage({
-      reported,
+    const { usage, estimated } = this.#answer.used({
+      isWhole: outcome === 'ok',
+      choices: this.decision.choices ?? 1,
       inputTokens: this.decision.arms.find((explanation) => explanation.arm === arm.id)?.inputTokens ?? 0,
-      generatedBytes: this.#generatedBytes,
       tokensPerByte: this.#parts.tokensPerByte(arm.id),
     });
-    return { arm, usage, estimated: true, costUsd: costOf(arm.price, usage) };
+    return { arm, usage, estimated, costUsd: costOf(arm.price, usage) };
   }
 
   #countUsage({ arm, usage, costUsd }: Bill, outcome: Outcome): void {
@@ -298,18 +281,6 @@ export class Exchange {
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
-}
-
-/** What a call says about its arm's availability. A wrong key or unknown model makes an arm as useless as silence. */
-function callEnd({ result, status, code }: AttemptRecord): CallEnd {
-  if (result === 'ok') return 'ok';
-  if (result === 'aborted' || result === 'unread' || result === NOT_SENT || isOutOfDescriptors(code)) return 'unknown';
-  return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
-}
-
-/** This process has reached its limit of open files or connections, which is not the upstream's fault. */
-export function isOutOfDescriptors(code: string | undefined): boolean {
-  return code === 'EMFILE' || code === 'ENFILE';
 }
 
 /** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */

@@ -16,12 +16,10 @@ export interface PruneBefore {
 }
 
 /**
- * The storage was written by a newer version of the gateway. Neither waiting nor another try will make it readable.
+ * The storage was written by a newer version of the gateway, or belongs to another application. No retry will make it
+ * usable; the message says what will.
  */
-export class NewerSchemaError extends Error {}
-
-/** The storage belongs to another application. */
-export class ForeignStorageError extends Error {}
+export class UnusableStorageError extends Error {}
 
 /**
  * The append-only log and its snapshots. All state is a fold over the log. Every method rejects when the storage

@@ -6,7 +6,7 @@ import { LogWatch } from '../gateway/log-watch.ts';
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import { Retention } from '../gateway/retention.ts';
-import { type EventStore, ForeignStorageError, NewerSchemaError } from '../store/event-store.ts';
+import { type EventStore, UnusableStorageError } from '../store/event-store.ts';
 import { SqliteEventStore } from '../store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../store/time-limited-store.ts';
 import { type Clock, isDoneWithin } from '../util/clock.ts';
@@ -112,12 +112,8 @@ export class Recording {
         () => {},
       );
     } catch (error) {
-      if (error instanceof NewerSchemaError) {
-        const message = `The event log cannot be read: ${error.message}. Start that version again, or name another file in storage.url.`;
-        throw new StartError(message);
-      }
-      if (error instanceof ForeignStorageError) {
-        throw new StartError(`The event log cannot be used: ${error.message}. Name another file in storage.url.`);
+      if (error instanceof UnusableStorageError) {
+        throw new StartError(`The event log cannot be used: ${error.message}`);
       }
       log.error(
         { err: error },

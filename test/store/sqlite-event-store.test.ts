@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ForeignStorageError, NewerSchemaError } from '../../src/store/event-store.ts';
+import { UnusableStorageError } from '../../src/store/event-store.ts';
 import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
@@ -148,7 +148,7 @@ describe('SqliteEventStore', () => {
     const before = await readFile(path);
     const store = open();
     await expect(store.append([decided('e')])).rejects.toThrow(/schema 99.*knows 3/);
-    await expect(store.lastSequence()).rejects.toThrow(NewerSchemaError);
+    await expect(store.lastSequence()).rejects.toThrow(UnusableStorageError);
     await expect(store.readAfter(0, 10)).rejects.toThrow(path);
     await expect(store.close()).resolves.toBeUndefined();
     expect(await readFile(path)).toEqual(before);
@@ -230,7 +230,7 @@ describe('SqliteEventStore', () => {
       other.exec(`${sql}; PRAGMA user_version = ${version}`);
       const schema = () => other.prepare('SELECT sql FROM sqlite_master').all();
       const before = schema();
-      await expect(open().append([decided('d')])).rejects.toThrow(ForeignStorageError);
+      await expect(open().append([decided('d')])).rejects.toThrow(UnusableStorageError);
       expect([schema(), other.prepare('PRAGMA user_version').get()]).toEqual([before, { user_version: version }]);
       other.close();
     }

@@ -9,11 +9,13 @@ import {
 import { UpstreamError } from '../../domain/errors.ts';
 import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
+import { stringOf } from '../../util/string-of.ts';
 import { MAX_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
-import { THINKING_BLOCKS, thinkingBlocks } from './thinking-blocks.ts';
+import { KeptThinking } from './kept-thinking.ts';
+import { THINKING_BLOCKS } from './thinking-blocks.ts';
 
 export interface StreamTranslatorOptions {
   /** Unix time in seconds, the same in every chunk. */
@@ -34,16 +36,6 @@ interface OpenTool {
   held: number;
 }
 
-/** A thinking block, kept until it can be sent whole. */
-interface KeptThinking {
-  type: string;
-  text: string[];
-  signature: string;
-  data: string;
-  /** Approximate bytes that it takes. */
-  held: number;
-}
-
 /** The fields of a usage that are passed on. Others are not kept: an upstream may send any amount of them. */
 const COUNTS = new Set([
   'input_tokens',
@@ -55,8 +47,8 @@ const COUNTS = new Set([
 ]);
 /** Most characters of an id or a model's name; both are repeated in every chunk. */
 const MAX_NAME_CHARACTERS = 512;
-/** Bytes that an open block takes besides its text. */
-const OVERHEAD_OF_BLOCK = 256;
+/** Bytes that an open tool takes besides its arguments. */
+const OVERHEAD_OF_TOOL = 256;
 
 /** For events of which the client gets nothing; they still show that the upstream is alive. */
 const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
@@ -65,9 +57,8 @@ const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
 export class StreamTranslator {
   readonly #options: StreamTranslatorOptions;
   readonly #tools = new Map<unknown, OpenTool>();
-  /** By block index, in order of arrival. */
-  readonly #thinking = new Map<unknown, KeptThinking>();
-  /** Bytes of all open tools and all kept thinking. */
+  readonly #thinking = new KeptThinking();
+  /** Bytes of all open tools. */
   #held = 0;
   #toolCount = 0;
   #thinkingCount = 0;
@@ -149,7 +140,8 @@ export class StreamTranslator {
 
   #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
     if (block.type === 'thinking' || block.type === 'redacted_thinking') {
-      this.#keepThinking(index, block);
+      this.#thinking.begin(index, block);
+      this.#checkHeld();
       return this.#text(index, block);
     }
     return [
@@ -160,17 +152,21 @@ export class StreamTranslator {
 
   #startTool(index: unknown, block: JsonObject): StreamPiece[] {
     const whole = JSON.stringify(block.input ?? {});
-    const tool: OpenTool = { index: this.#toolCount++, whole, held: whole.length + OVERHEAD_OF_BLOCK };
+    const tool: OpenTool = { index: this.#toolCount++, whole, held: whole.length + OVERHEAD_OF_TOOL };
     this.#close(index);
     this.#tools.set(index, tool);
-    this.#hold(tool.held);
+    this.#held += tool.held;
+    this.#checkHeld();
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
     const begun = { ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) };
     return [...this.#opening(null), begun];
   }
 
   #delta(index: unknown, delta: JsonObject): StreamPiece[] {
-    if (delta.type === 'signature_delta') this.#think(index, '', stringOf(delta.signature));
+    if (delta.type === 'signature_delta') {
+      this.#thinking.add(index, '', stringOf(delta.signature));
+      this.#checkHeld();
+    }
     if (delta.type !== 'input_json_delta') return this.#text(index, delta);
     const tool = this.#tools.get(index);
     const part = stringOf(delta.partial_json);
@@ -186,7 +182,10 @@ export class StreamTranslator {
     if (!isThinking && !isText) return [];
     const opening = this.#opening(isText ? '' : null);
     const text = stringOf(isText ? source.text : source.thinking);
-    if (isThinking) this.#think(index, text, '');
+    if (isThinking) {
+      this.#thinking.add(index, text, '');
+      this.#checkHeld();
+    }
     if (text === '') return opening;
     return [...opening, this.#chunk(isText ? { content: text } : { reasoning_content: text })];
   }
@@ -203,29 +202,9 @@ export class StreamTranslator {
     return tool;
   }
 
-  #hold(bytes: number): void {
-    this.#held += bytes;
-    if (this.#held > (this.#options.mostBytes ?? MAX_BYTES)) {
-      throw tooLarge('What the upstream sent of tool calls and thoughts that do not end');
-    }
-  }
-
-  #keepThinking(index: unknown, { type, signature, data }: JsonObject): void {
-    const block = { type: stringOf(type), text: [], signature: stringOf(signature), data: stringOf(data) };
-    const held = OVERHEAD_OF_BLOCK + block.signature.length + block.data.length;
-    this.#held -= this.#thinking.get(index)?.held ?? 0;
-    this.#thinking.set(index, { ...block, held });
-    this.#hold(held);
-  }
-
-  #think(index: unknown, text: string, signature: string): void {
-    const block = this.#thinking.get(index);
-    if (!block) return;
-    if (text !== '') block.text.push(text);
-    block.signature += signature;
-    const held = 2 * text.length + signature.length;
-    block.held += held;
-    this.#hold(held);
+  #checkHeld(): void {
+    if (this.#held + this.#thinking.bytes <= (this.#options.mostBytes ?? MAX_BYTES)) return;
+    throw tooLarge('What the upstream sent of tool calls and thoughts that do not end');
   }
 
   /**
@@ -234,10 +213,7 @@ export class StreamTranslator {
    * still answer.
    */
   #tellThinking(): StreamPiece[] {
-    const kept = [...this.#thinking.values()];
-    this.#thinking.clear();
-    this.#held -= kept.reduce((sum, { held }) => sum + held, 0);
-    const blocks = thinkingBlocks(kept.map(({ text, ...block }) => ({ ...block, thinking: text.join('') })));
+    const blocks = this.#thinking.take();
     if (blocks.length === 0) return [];
     const told = blocks.map((block) => ({ index: this.#thinkingCount++, ...block }));
     return [...this.#opening(null), { ...this.#chunk({ [THINKING_BLOCKS]: told }), content: false }];
@@ -304,8 +280,4 @@ function parseEvent(json: string): JsonObject {
 
 function objectOf(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
-}
-
-function stringOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -1,6 +1,7 @@
 import { type ChatMessage, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { elementsOf, membersOf, removeMember, replaceSpans } from '../../util/json-edit.ts';
 import { beginningOf } from '../error-words.ts';
+import { extraFieldIn } from './extra-field.ts';
 
 /** Precedes the name of a field that stands within messages. */
 const PREFIX = 'messages.';
@@ -74,11 +75,8 @@ function placeByWords({ message }: JsonObject): Place | null {
 }
 
 /** Reads `["body", "messages", 2, "assistant", "reasoning_content"]`, with or without the role. */
-function placeByPydantic({ detail, message }: JsonObject): Place | null {
-  const details = isJsonObject(message) ? message.detail : detail;
-  if (!Array.isArray(details)) return null;
-  const extra = details.filter(isJsonObject).find(({ type }) => type === 'extra_forbidden');
-  const [root, messages, index, ...rest] = Array.isArray(extra?.loc) ? extra.loc : [];
+function placeByPydantic(error: JsonObject): Place | null {
+  const [root, messages, index, ...rest] = extraFieldIn(error) ?? [];
   const fields = rest.filter((part) => part !== 'assistant');
   return root === 'body' && messages === 'messages' && fields.length === 1 ? { index, field: fields[0] } : null;
 }

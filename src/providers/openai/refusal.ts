@@ -1,8 +1,9 @@
-import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import type { ChatBody, JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { errorIn } from '../error-meaning.ts';
 import { beginningOf } from '../error-words.ts';
 import { refusedAnswerField } from './answer-fields.ts';
+import { extraFieldIn } from './extra-field.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 
 /**
@@ -114,12 +115,10 @@ function asOpenAISpells(name: string): string {
 }
 
 /** Mistral and other servers that check requests with pydantic list what is wrong, some of it within a message. */
-function extraByPydantic({ detail, message }: JsonObject): Unsupported | null {
-  const details = isJsonObject(message) ? message.detail : detail;
-  if (!Array.isArray(details)) return null;
-  const extra = details.filter(isJsonObject).find(({ type }) => type === 'extra_forbidden');
-  if (!extra) return null;
-  const [root, field, ...deeper] = Array.isArray(extra.loc) ? extra.loc : [];
+function extraByPydantic(error: JsonObject): Unsupported | null {
+  const place = extraFieldIn(error);
+  if (place === null) return null;
+  const [root, field, ...deeper] = place;
   return { field: root === 'body' && deeper.length === 0 ? field : null, isOfValue: false };
 }
 

@@ -1,35 +1,14 @@
 import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
-import { ForeignStorageError, NewerSchemaError, type PruneBefore, type Snapshot } from '../event-store.ts';
+import type { PruneBefore, Snapshot } from '../event-store.ts';
 import { openReadOnly } from './open-read-only.ts';
-
-/** One entry per schema version; the file's `user_version` says how many have been applied. */
-const MIGRATIONS = [
-  `CREATE TABLE events (
-     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-     type TEXT NOT NULL,
-     decision_id TEXT NOT NULL,
-     time INTEGER NOT NULL,
-     unique_key TEXT UNIQUE,
-     body TEXT NOT NULL
-   ) STRICT;
-   CREATE INDEX events_by_decision ON events (decision_id, sequence);
-   CREATE TABLE aliases (alias TEXT PRIMARY KEY, decision_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
-  // Changes nothing but the number: decisions now store a value that all arms share once, which earlier versions
-  // cannot read.
-  '',
-  // Snapshots are bytes now. Earlier ones are no longer read: the learner is folded from the log once.
-  `DROP TABLE snapshots;
-   CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
-];
+import { checkOwner, migrate, SCHEMA_VERSION, schemaVersion } from './schema.ts';
+import { prepareStatements, type Statements } from './statements.ts';
 
 /** How long to wait for another process's lock. */
 const LOCK_MS = 5000;
-
-const EVENT_COLUMNS = 'sequence,type,decision_id,time,unique_key,body';
 
 /**
  * After this many events in a row that are too young to prune, all the rest counts as too young. Events from the future
@@ -39,8 +18,6 @@ const YOUNG_IN_A_ROW = 1000;
 
 /** Each may take some megabytes. */
 const MAX_SNAPSHOTS = 4;
-
-export const SCHEMA_VERSION = MIGRATIONS.length;
 
 export interface StoredRow {
   sequence: number;
@@ -69,27 +46,6 @@ interface AgeRow {
   time: number;
 }
 
-type Statements = Record<
-  | 'insert'
-  | 'alias'
-  | 'newAlias'
-  | 'keyOf'
-  | 'byUniqueKey'
-  | 'after'
-  | 'ofDecision'
-  | 'named'
-  | 'byAlias'
-  | 'last'
-  | 'ages'
-  | 'lastOf'
-  | 'remove'
-  | 'removeAlias'
-  | 'save'
-  | 'load'
-  | 'forget',
-  StatementSync
->;
-
 /** Alias of the newest decision of one key, for an id that a newer decision of another key has too. */
 function aliasOfKey(alias: string, key: string): string {
   return `${key}\n${alias}`;
@@ -108,65 +64,33 @@ export class SqliteDatabase {
   /**
    * @param path of the file, or `:memory:`
    * @param access `read` is for a disk that takes no writes: only the methods that read work then
-   * @throws NewerSchemaError, ForeignStorageError
+   * @throws UnusableStorageError
    */
   constructor(path: string, access: 'write' | 'read' = 'write') {
     // Resolved, because SQLite takes a path that begins with `file:` for a URI.
     this.#path = path === ':memory:' ? path : resolve(path);
     if (access === 'write' && path !== ':memory:') createFile(this.#path);
-    this.#database =
-      access === 'write' ? new DatabaseSync(this.#path, { timeout: LOCK_MS }) : openReadOnly(this.#path).database;
+    this.#database = access === 'write' ? new DatabaseSync(this.#path, { timeout: LOCK_MS }) : openReadOnly(this.#path);
     try {
-      this.#checkOwner();
+      checkOwner(this.#database);
       if (access === 'read') {
-        if (this.#version() !== MIGRATIONS.length) throw new Error('it was not written by this version of the gateway');
+        if (schemaVersion(this.#database) !== SCHEMA_VERSION)
+          throw new Error('it was not written by this version of the gateway');
         this.#inodes = [statSync(this.#path).ino];
-        this.#statements = this.#prepare();
+        this.#statements = prepareStatements(this.#database);
         return;
       }
       // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
       this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      this.#migrate();
+      migrate(this.#database, (work) => this.#transaction(work));
       // All these files exist after the first read, and stay while anybody has the database open.
       this.#inodes = this.#currentInodes();
-      this.#statements = this.#prepare();
+      this.#statements = prepareStatements(this.#database);
     } catch (error) {
       // A damaged file is opened again every second. Left to the garbage collector, its descriptors would run out.
       this.#database.close();
       throw error;
     }
-  }
-
-  #prepare(): Statements {
-    const prepare = (sql: string) => this.#database.prepare(sql);
-    return {
-      insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),
-      alias: prepare('INSERT OR REPLACE INTO aliases (alias, decision_id) VALUES (?, ?)'),
-      newAlias: prepare('INSERT OR IGNORE INTO aliases (alias, decision_id) VALUES (?, ?)'),
-      // A damaged row must not prevent new ones from being written.
-      keyOf: prepare(
-        "SELECT iif(json_valid(body), body ->> '$.key', NULL) AS key FROM events WHERE decision_id = ? AND type = 'decided'",
-      ),
-      byUniqueKey: prepare('SELECT sequence, body FROM events WHERE unique_key = ?'),
-      after: prepare('SELECT sequence, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?'),
-      ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
-      named: prepare(
-        "SELECT sequence, body FROM events WHERE decision_id = ? AND type IN ('completed', 'rated') ORDER BY sequence",
-      ),
-      byAlias: prepare('SELECT decision_id AS id FROM aliases WHERE alias = ?'),
-      last: prepare('SELECT max(sequence) AS last FROM events'),
-      ages: prepare(
-        "SELECT sequence, decision_id AS id, time FROM events WHERE sequence > ? AND sequence <= ? AND decision_id <> '' ORDER BY sequence",
-      ),
-      lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
-      remove: prepare('DELETE FROM events WHERE decision_id = ?'),
-      removeAlias: prepare('DELETE FROM aliases WHERE alias = ? AND decision_id = ?'),
-      save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
-      load: prepare('SELECT sequence, body FROM snapshots WHERE name = ?'),
-      forget: prepare(
-        'DELETE FROM snapshots WHERE rowid NOT IN (SELECT rowid FROM snapshots ORDER BY rowid DESC LIMIT ?)',
-      ),
-    };
   }
 
   /**
@@ -185,7 +109,7 @@ export class SqliteDatabase {
   append(rows: readonly EventRow[]): AppendedRow[] {
     return this.#transaction(() => {
       // An empty transaction succeeds on a full disk. This pragma is written whether its value changes or not.
-      if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${this.#version()}`);
+      if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${schemaVersion(this.#database)}`);
       return rows.map((row) => this.#appendOne(row));
     });
   }
@@ -220,9 +144,7 @@ export class SqliteDatabase {
   }
 
   prune(before: PruneBefore, limit: number): number {
-    return this.#transaction(() => {
-      return this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0);
-    });
+    return this.#transaction(() => this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0));
   }
 
   /** Goes through the events from the beginning of the log, where the oldest usually are. */
@@ -327,44 +249,5 @@ export class SqliteDatabase {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
-  }
-
-  /** Another application's file may have any `user_version`, and tables that are named like ours. */
-  #checkOwner(): void {
-    const all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-    const tables = (this.#database.prepare(all).all() as { name: string }[]).map(({ name }) => name);
-    if (tables.length === 0) return;
-    const columns = this.#database.prepare("SELECT name FROM pragma_table_info('events')").all() as { name: string }[];
-    // A newer version may have added columns.
-    const isOurs =
-      tables.includes('aliases') &&
-      columns
-        .map(({ name }) => name)
-        .join()
-        .startsWith(EVENT_COLUMNS);
-    if (!isOurs) throw new ForeignStorageError(`it is the database of another application (table "${tables[0]}")`);
-  }
-
-  #migrate(): void {
-    while (this.#version() < MIGRATIONS.length) {
-      this.#transaction(() => {
-        // Read again under the lock: another process may have migrated in the meantime.
-        const next = this.#version();
-        if (next >= MIGRATIONS.length) return;
-        this.#database.exec(MIGRATIONS[next]);
-        this.#database.exec(`PRAGMA user_version = ${next + 1}`);
-      });
-    }
-    const version = this.#version();
-    if (version > MIGRATIONS.length) {
-      throw new NewerSchemaError(
-        `it has schema ${version}, of a newer version of the gateway; this one knows ${MIGRATIONS.length}`,
-      );
-    }
-  }
-
-  /** Number of migrations that were applied to the file. */
-  #version(): number {
-    return (this.#database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
   }
 }

@@ -1,19 +1,14 @@
 import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-
-export interface ReadOnlyDatabase {
-  database: DatabaseSync;
-  /** How many migrations the file has seen. */
-  version: number;
-}
+import { schemaVersion } from './schema.ts';
 
 /**
  * Opens a file for reading alone. SQLite writes an index beside a file in WAL mode even then. Where it cannot, as on a
  * read-only mount or a full disk, a file without a write-ahead log can still be read: nobody is writing it.
  * @throws Error when the file cannot be opened, or is no database
  */
-export function openReadOnly(path: string): ReadOnlyDatabase {
+export function openReadOnly(path: string): DatabaseSync {
   try {
     return open(path);
   } catch (error) {
@@ -29,11 +24,12 @@ export function openReadOnly(path: string): ReadOnlyDatabase {
   }
 }
 
-function open(path: string | URL): ReadOnlyDatabase {
+function open(path: string | URL): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   try {
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-    return { database, version };
+    // Opening alone reads nothing of the file.
+    schemaVersion(database);
+    return database;
   } catch (error) {
     database.close();
     throw error;

@@ -2,8 +2,9 @@ import { backup, type DatabaseSync } from 'node:sqlite';
 import type { StoredEvent } from '../../domain/events.ts';
 import { fromRow } from '../event-row.ts';
 import type { EventReader } from '../event-store.ts';
-import { createFile, SCHEMA_VERSION, type StoredRow } from './database.ts';
+import { createFile, type StoredRow } from './database.ts';
 import { openReadOnly } from './open-read-only.ts';
+import { SCHEMA_VERSION, schemaVersion } from './schema.ts';
 
 const ALL_PAGES = 2 ** 31 - 1;
 
@@ -21,7 +22,8 @@ export class SqliteEventReader implements EventReader {
   constructor(path: string) {
     this.#path = path;
     this.#database = this.#attempt(() => {
-      const { database, version } = openReadOnly(path);
+      const database = openReadOnly(path);
+      const version = schemaVersion(database);
       // An older version's file can be read; only a writer brings it up to date.
       if (version >= 1 && version <= SCHEMA_VERSION) return database;
       database.close();

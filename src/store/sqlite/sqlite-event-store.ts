@@ -1,13 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { GatewayEvent, StoredEvent } from '../../domain/events.ts';
 import { fromRow, toRow } from '../event-row.ts';
-import {
-  type EventStore,
-  ForeignStorageError,
-  NewerSchemaError,
-  type PruneBefore,
-  type Snapshot,
-} from '../event-store.ts';
+import { type EventStore, type PruneBefore, type Snapshot, UnusableStorageError } from '../event-store.ts';
 import type { SqliteDatabase, StoredRow } from './database.ts';
 
 interface Call {
@@ -21,8 +15,7 @@ interface Answer {
   id: number;
   result: unknown;
   error?: string;
-  isNewer?: boolean;
-  isForeign?: boolean;
+  isUnusable?: boolean;
 }
 
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
@@ -117,11 +110,11 @@ export class SqliteEventStore implements EventStore {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     worker.unref();
-    worker.on('message', ({ id, result, error, isNewer, isForeign }: Answer) => {
+    worker.on('message', ({ id, result, error, isUnusable }: Answer) => {
       const call = this.#calls.get(id);
       this.#calls.delete(id);
       if (this.#calls.size === 0) worker.unref();
-      const Failure = isNewer ? NewerSchemaError : isForeign ? ForeignStorageError : Error;
+      const Failure = isUnusable ? UnusableStorageError : Error;
       if (error === undefined) call?.resolve(result);
       else call?.reject(new Failure(`SQLite (${this.#path}): ${error}`));
     });

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
-import { ForeignStorageError, NewerSchemaError } from '../event-store.ts';
+import { UnusableStorageError } from '../event-store.ts';
 import { SqliteDatabase } from './database.ts';
 
 /** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
@@ -37,8 +37,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     port.postMessage({
       id,
       error: messageOf(error),
-      isNewer: error instanceof NewerSchemaError,
-      isForeign: error instanceof ForeignStorageError,
+      isUnusable: error instanceof UnusableStorageError,
     });
   }
 });
@@ -68,7 +67,7 @@ function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
   try {
     database = new SqliteDatabase(workerData.path);
   } catch (error) {
-    if (!READING.has(method) || error instanceof NewerSchemaError || error instanceof ForeignStorageError) throw error;
+    if (!READING.has(method) || error instanceof UnusableStorageError) throw error;
     readOnly ??= readOnlyOr(error);
     return readOnly;
   }

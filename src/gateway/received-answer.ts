@@ -1,0 +1,46 @@
+import type { Usage } from '../domain/chat.ts';
+import type { AnswerFacts, ProviderAnswer, StreamPiece } from '../providers/provider.ts';
+import { addFacts, NO_FACTS } from './answer-facts.ts';
+import { estimateUsage } from './usage-estimate.ts';
+
+export interface UsageQuestion {
+  /** The answer has come to its end. */
+  isWhole: boolean;
+  /** How many choices the client asked for. */
+  choices: number;
+  /** The input tokens that the decision took the request to need. */
+  inputTokens: number;
+  /** The arm's own ratio. */
+  tokensPerByte: number;
+}
+
+/** What has come of an answer so far: what it says of itself, and what it used. */
+export class ReceivedAnswer {
+  #facts: AnswerFacts = NO_FACTS;
+  #generatedBytes = 0;
+  /** More of the answer has arrived since the usage was last reported. */
+  #isUsageStale = false;
+
+  get facts(): AnswerFacts {
+    return this.#facts;
+  }
+
+  /** Takes in a piece of the answer, or a whole answer. */
+  add(piece: StreamPiece | ProviderAnswer): void {
+    this.#facts = addFacts(this.#facts, piece);
+    const generatedBytes = piece.generatedBytes ?? 0;
+    this.#generatedBytes += generatedBytes;
+    this.#isUsageStale = !piece.usage && (this.#isUsageStale || generatedBytes > 0);
+  }
+
+  /** The usage as the upstream counted it, or an estimate where it did not count the whole. */
+  used({ isWhole, choices, inputTokens, tokensPerByte }: UsageQuestion): { usage: Usage; estimated: boolean } {
+    const { usage: reported, finishReason } = this.#facts;
+    // The usage that a stream reports midway is not complete, nor is it while another choice is still running.
+    const isOver = isWhole || (finishReason !== null && choices === 1);
+    const isCounted = reported && !this.#isUsageStale && (reported.outputTokens > 0 || this.#generatedBytes === 0);
+    if (isCounted && isOver) return { usage: reported, estimated: false };
+    const evidence = { reported, inputTokens, generatedBytes: this.#generatedBytes, tokensPerByte };
+    return { usage: estimateUsage(evidence), estimated: true };
+  }
+}
