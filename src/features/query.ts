@@ -9,7 +9,7 @@ import {
   stringBytes,
   tokenCount,
 } from '../domain/chat.ts';
-import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
+import type { ApiForm, Capability, RequestProfile } from '../domain/context.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments } from './attachments.ts';
 
@@ -17,14 +17,14 @@ import { attachments } from './attachments.ts';
 const MAX_CHARACTERS = 4000;
 
 export interface QueryText {
-  /** The last user turn. */
+  /** The last user turn with text: frameworks add images that a tool returned as turns of their own. */
   current: string;
   /** All text before it. */
   preceding: string;
 }
 
 export function queryText(body: ChatBody): QueryText {
-  const last = body.messages.findLastIndex((message) => message.role === 'user');
+  const last = body.messages.findLastIndex(({ role, content }) => role === 'user' && contentText(content) !== '');
   const at = last < 0 ? body.messages.length - 1 : last;
   const textOf = (messages: typeof body.messages) =>
     messages
@@ -81,14 +81,17 @@ function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean
   });
 }
 
-function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {
-  const asked: AnswerForm[] = [];
+function formsAsked({ n, logprobs, response_format: format, functions, tools, messages }: ChatBody): ApiForm[] {
+  const asked: ApiForm[] = [];
   if (typeof n === 'number' && n > 1) asked.push('n');
   if (logprobs === true) asked.push('logprobs');
-  if (isJsonObject(format) && format.type === 'json_object') asked.push('json_object');
+  if (isJsonObject(format) && format.type === 'json_object' && !isJsonObject(format.schema)) asked.push('json_object');
   if (isFilled(functions)) asked.push('functions');
   if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
     asked.push('custom tools');
+  }
+  if (contentParts(messages.filter(({ role }) => role === 'tool')).some(({ type }) => type === 'image_url')) {
+    asked.push('images in tool results');
   }
   return asked;
 }

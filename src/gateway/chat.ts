@@ -267,7 +267,8 @@ export class Chat {
           request: input.request,
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
-          adapt: exchange.decision.chosenBy !== 'request',
+          // An alias serves clients that still send what another model took.
+          adapt: input.request.body.model !== arm.id,
           signal,
           connectTimeoutMs: arm.timeouts.connectMs,
           onActivity,

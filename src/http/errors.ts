@@ -23,11 +23,23 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
   const isPlain = /^[\w./-]+$/.test(path);
   const allowed = METHODS.filter((other) => isPlain && server.hasRoute({ url: path, method: other }));
   if (allowed.length === 0) {
-    return new GatewayError(404, `Unknown request URL: ${method} ${path}.`, { code: 'unknown_url' });
+    const isServed = (other: string) => isPlain && METHODS.some((way) => server.hasRoute({ url: other, method: way }));
+    return new GatewayError(404, `Unknown request URL: ${method} ${path}.${wayOut(path, isServed)}`, {
+      code: 'unknown_url',
+    });
   }
   const message = `Not allowed to ${method} on ${path}, which takes ${allowed.join(' and ')}.`;
   const responseHeaders = { allow: allowed.join(', ') };
   return new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders });
+}
+
+/** Advice on the mistakes that clients are most often set up with. */
+function wayOut(path: string, isServed: (path: string) => boolean): string {
+  if (path.endsWith('/responses')) {
+    return ' The gateway serves /v1/chat/completions: set the client to the Chat Completions API.';
+  }
+  const served = [`/v1${path}`, path.replace(/^\/v1(?=\/)/, '')].find(isServed);
+  return served === undefined ? '' : ` ${served} is served: set the client's base URL to end in /v1, once.`;
 }
 
 export function answerError(

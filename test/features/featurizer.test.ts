@@ -4,7 +4,7 @@ import { parseConfig } from '../../src/config/load.ts';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import type { Embedder } from '../../src/features/embedder.ts';
 import { Featurizer } from '../../src/features/featurizer.ts';
-import { requestProfile } from '../../src/features/query.ts';
+import { queryText, requestProfile } from '../../src/features/query.ts';
 import { toMessagesRequest } from '../../src/providers/anthropic/request.ts';
 
 /** One number: how long the text is. Long texts are tagged so. */
@@ -82,7 +82,22 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     );
     const [anthropic, openai] = enabledArms(loaded);
     expect(anthropic.unsupportedForms).toEqual(expect.arrayContaining(forms));
-    expect(openai.unsupportedForms).toEqual([]);
+    expect(openai.unsupportedForms).not.toEqual(expect.arrayContaining(['n']));
+  });
+
+  it('images in the results of tools go where they are seen', () => {
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    const result = { role: 'tool', tool_call_id: 'c', content: [image] };
+    expect(requestProfile(body(user('x'), result)).forms).toEqual(['images in tool results']);
+    expect(requestProfile(body({ role: 'user', content: [image] }, { ...result, content: 'x' })).forms).toEqual([]);
+  });
+
+  it('a schema beside json_object is one, for Claude too', () => {
+    const schema = { type: 'object', properties: {} };
+    const asked = { ...body(user('x')), response_format: { type: 'json_object', schema } };
+    expect(requestProfile(asked)).toMatchObject({ forms: [], needs: ['json'] });
+    const { params, droppedParams } = toMessagesRequest(asked, { model: 'claude', maxOutputTokens: null });
+    expect([params.output_config?.format, droppedParams]).toEqual([{ type: 'json_schema', schema }, []]);
   });
 
   it('measures what becomes input tokens, in characters and in UTF-8 bytes', () => {
@@ -95,6 +110,13 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
       inputCharacters: 24 + 5 + tools.length,
       inputBytes: 24 + 5 * 3 + tools.length + 2,
     });
+  });
+
+  it('takes the last user turn with text as the question', () => {
+    const image = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] };
+    const text = queryText(body(user('Before'), user('What is it?'), image));
+    expect(text).toEqual({ current: 'What is it?', preceding: 'Before' });
+    expect(queryText(body(image))).toEqual({ current: '', preceding: '' });
   });
 
   it('tags the last user turn, whatever went before', async () => {

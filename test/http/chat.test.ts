@@ -341,6 +341,25 @@ describe('failures upstream', () => {
     expect((await get(`${gateway.url}/v1/models/none`)).status).toBe(404);
   });
 
+  it('adapts a request that names a model by an alias, and not one that names it by its id', async () => {
+    const bodies: string[] = [];
+    const upstream = kept(
+      await startRawUpstream((response, body) => {
+        bodies.push(body);
+        const isRefused = 'max_tokens' in JSON.parse(body);
+        response.writeHead(isRefused ? 400 : 200, { 'content-type': 'application/json' });
+        const error = { message: 'x', param: 'max_tokens', code: 'unsupported_parameter' };
+        response.end(JSON.stringify(isRefused ? { error } : COMPLETION));
+      }),
+    );
+    const config = { routing: { aliases: { 'gpt-4o': 'big' } } };
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, config }));
+    const status = async (model: string) =>
+      (await send(completions(gateway), ask('Hi', { model, max_tokens: 5 }))).status;
+    expect([await status('gpt-4o'), await status('big')]).toEqual([200, 400]);
+    expect(bodies.map((body) => 'max_tokens' in JSON.parse(body))).toEqual([true, false, true]);
+  });
+
   it('asks another model when one says that it does not take a field', async () => {
     const body = {
       error: { message: 'Use max_completion_tokens.', param: 'max_tokens', code: 'unsupported_parameter' },

@@ -87,6 +87,13 @@ describe('bad input', () => {
     const gateway = kept(await startTestGateway({ config: { server: { port: 0, max_body_mb: 0.01 } } }));
     const unknown = await get(`${gateway.url}/v2/nothing`);
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
+    for (const [path, wayOut] of [
+      ['/v1/responses', 'Chat Completions API'],
+      ['/chat/completions', "/v1/chat/completions is served: set the client's base URL"],
+      ['/v1/v1/models', '/v1/models is served'],
+    ]) {
+      expect((await send(`${gateway.url}${path}`, {})).json.error.message).toContain(wayOut);
+    }
     const method = await send(completions(gateway), null, { method: 'GET' });
     expect([method.status, method.json.error.code, method.headers.get('allow')]).toEqual([
       405,

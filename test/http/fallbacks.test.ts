@@ -68,6 +68,30 @@ describe('a request that is too long for its model', () => {
   });
 });
 
+describe('what may pass, where the fallback then refuses for a reason of its own', () => {
+  const OVERLOADED: Refusal = [529, { message: 'Overloaded' }, { 'retry-after': '3' }];
+
+  it.each<Refusal>([
+    [401, { message: 'bad key' }],
+    [404, { message: 'no such model' }],
+    [400, { message: 'x', code: 'model_not_found' }],
+    [400, { message: 'Unrecognized request argument supplied: cache_control' }],
+  ])('is what the client is told: %i %j', async (...refusal) => {
+    const { chat, calls } = await start(OVERLOADED, refusal);
+    const answer = await chat();
+    expect([answer.status, answer.headers.get('retry-after'), calls()]).toEqual([529, '3', [1, 1]]);
+  });
+
+  it.each<Refusal>([
+    [400, { message: 'messages is required' }],
+    [503, { message: 'busy too' }],
+    [402, { message: 'pay' }],
+  ])('is not, where the refusal says more: %i %j', async (...refusal) => {
+    const { chat } = await start(OVERLOADED, refusal);
+    expect((await chat()).json.error).toEqual(refusal[1]);
+  });
+});
+
 describe('a model that cannot be used, whatever is asked', () => {
   it.each<Refusal>([
     [400, { message: 'Incorrect API key provided: xa***1.' }],
@@ -97,6 +121,14 @@ describe('what only some models take', () => {
     [413, { message: 'Request too large for model', code: 'rate_limit_exceeded' }],
     [400, { message: "Unknown parameter: 'thinking'.", code: 'unknown_parameter', param: 'thinking' }],
     [400, { message: 'Unrecognized request argument supplied: cache_control' }],
+    [400, { message: 'Unrecognized request argument supplied: top_k' }],
+    [
+      400,
+      {
+        message:
+          "Invalid 'messages[2]'. Image URLs are only allowed for messages with role 'user', but this message with role 'tool' contains an image URL.",
+      },
+    ],
   ])('goes to another, and no breaker opens: %i %j', async (...refusal) => {
     const { gateway, chat, calls } = await start(refusal);
     for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');

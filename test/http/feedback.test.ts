@@ -165,6 +165,7 @@ describe('ratings', () => {
       [{ score: 1 }, 'id'],
       [{ id, score: 1, source: 'a b' }, 'source'],
       [{ id, score: null, rating: null }, 'score'],
+      [{ id, score: 1, scroe: 2 }, 'scroe'],
     ] as const) {
       const { status, json } = await rate(gateway, body);
       expect([status, json.error.type, json.error.param]).toEqual([400, 'invalid_request_error', param]);

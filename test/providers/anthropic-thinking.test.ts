@@ -90,6 +90,24 @@ describe('signed thinking of an answer', () => {
     expect(deltas[6].thinking_blocks).toEqual([{ index: 2, type: 'thinking', thinking: '', signature: 'omitted' }]);
   });
 
+  it('alone, in a stream, has a text as in the whole answer: OpenAI refuses null when it is handed back', () => {
+    const thought = [
+      start(0, { type: 'thinking', thinking: '' }),
+      delta(0, { type: 'thinking_delta', thinking: 'Hm' }),
+      stop(0),
+    ];
+    const end = { type: 'message_delta', delta: { stop_reason: 'max_tokens' }, usage: { output_tokens: 9 } };
+    const contents = (events: JsonObject[]) =>
+      deltasOf(events)
+        .filter((part) => 'content' in part)
+        .map(({ content }) => content);
+    expect(contents([...thought, end])).toEqual([null, '']);
+    const call = [start(1, { type: 'tool_use', id: 'c', name: 'f', input: {} }), stop(1)];
+    expect(contents([...thought, ...call, end])).toEqual([null]);
+    const said = [start(1, { type: 'text', text: '' }), delta(1, { type: 'text_delta', text: 'Yes' }), stop(1)];
+    expect(contents([...thought, ...said, end])).toEqual([null, 'Yes']);
+  });
+
   it('is nothing yet to a client: another model may still answer', () => {
     const translator = new StreamTranslator({ created: 0, includeUsage: false });
     const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);

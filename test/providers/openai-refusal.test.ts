@@ -77,6 +77,22 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests).toHaveLength(4);
   });
 
+  it('is left out where it asks for tools, and is sent to the same model with tools', async () => {
+    const respond = upstream.respond;
+    const message =
+      "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified.";
+    const error = { message, type: 'invalid_request_error', param: 'parallel_tool_calls', code: null };
+    upstream.respond = (response, request) =>
+      request.body.tools || request.body.parallel_tool_calls === undefined
+        ? respond(response, request)
+        : answerJson(JSON.stringify({ error }), 400)(response, request);
+    const alone = await provider.complete(callOf({ parallel_tool_calls: false }));
+    await provider.complete(callOf({ parallel_tool_calls: false, tools: [{ type: 'function' }] }));
+    upstream.respond = respond;
+    expect(alone.droppedParams).toEqual(['parallel_tool_calls']);
+    expect(upstream.requests.map(({ body }) => body.parallel_tool_calls)).toEqual([false, undefined, false]);
+  });
+
   it('is renamed where a client writes null for what it leaves out', async () => {
     await provider.complete(callOf({ max_tokens: 5, max_completion_tokens: null }));
     await provider.complete(callOf({ max_tokens: 6, max_completion_tokens: null }));

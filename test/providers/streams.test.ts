@@ -258,7 +258,10 @@ describe('Anthropic stream details', () => {
       [{ type: 'tool_use', id: 't', name: 'f', input: {} }],
       [{ role: 'assistant', content: null }, { tool_calls: expect.any(Array) }],
     ],
-    [[{ type: 'thinking', thinking: 'Hm' }], [{ role: 'assistant', content: null }, { reasoning_content: 'Hm' }]],
+    [
+      [{ type: 'thinking', thinking: 'Hm' }],
+      [{ role: 'assistant', content: null }, { reasoning_content: 'Hm' }, { content: '' }],
+    ],
     [
       [{ type: 'server_tool_use' }, { type: 'text', text: 'Hi' }],
       [{ role: 'assistant', content: '' }, { content: 'Hi' }],

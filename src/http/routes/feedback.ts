@@ -60,8 +60,8 @@ function validRating(value: unknown): z.infer<typeof ratingBody> {
   const parsed = ratingBody.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const param = issue.path.join('.') || null;
+  const param = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys[0] : null);
   // Zod reports a missing field as one of the wrong type.
   const told = issue.message.endsWith('received undefined') ? 'it is missing' : issue.message;
-  throw invalidRequest(param ? `"${param}": ${told}` : told, param);
+  throw invalidRequest(issue.path.length > 0 ? `"${param}": ${told}` : told, param);
 }

@@ -152,11 +152,9 @@ const TRANSLATIONS: Record<string, Translation> = {
   response_format(value, params) {
     if (!isJsonObject(value)) return false;
     if (value.type === 'text') return true;
-    if (value.type !== 'json_schema' || !isJsonObject(value.json_schema)) return false;
-    const { schema } = value.json_schema;
-    if (!isJsonObject(schema)) return false;
-    setSchema(params, schema);
-    return true;
+    const schema = schemaOf(value);
+    if (schema) setSchema(params, schema);
+    return schema !== null;
   },
   reasoning_effort(value, params) {
     if (value === 'none') params.thinking ??= { type: 'disabled' };
@@ -213,6 +211,16 @@ const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   verbosity: (value) => value === 'medium',
 };
+
+/** The schema of `json_schema`, or the one that Together, Fireworks and llama.cpp take beside `json_object`. */
+function schemaOf({ type, json_schema: named, schema: bare }: JsonObject): JsonObject | null {
+  const schemas: Record<string, unknown> = {
+    json_schema: isJsonObject(named) ? named.schema : null,
+    json_object: bare,
+  };
+  const schema = typeof type === 'string' && Object.hasOwn(schemas, type) ? schemas[type] : null;
+  return isJsonObject(schema) ? schema : null;
+}
 
 function setSchema(params: MessagesParams, schema: JsonObject): void {
   params.output_config = { ...params.output_config, format: { type: 'json_schema', schema } };

@@ -71,6 +71,8 @@ export class StreamTranslator {
   #finishReason: string | null = null;
   /** True once the role was sent. */
   #opened = false;
+  /** True once text or a tool call was sent. */
+  #answered = false;
   #finished = false;
 
   constructor(options: StreamTranslatorOptions) {
@@ -138,6 +140,12 @@ export class StreamTranslator {
     return [{ ...this.#chunk({ role: 'assistant', content }), content: false }];
   }
 
+  /** OpenAI refuses a conversation with an answer whose content is null, unless the answer calls tools. */
+  #emptyText(): StreamPiece[] {
+    if (!this.#opened) return this.#opening('');
+    return this.#answered ? [] : [{ ...this.#chunk({ content: '' }), content: false }];
+  }
+
   #startBlock(index: unknown, block: JsonObject): StreamPiece[] {
     if (block.type === 'thinking' || block.type === 'redacted_thinking') {
       this.#thinking.begin(index, block);
@@ -157,6 +165,7 @@ export class StreamTranslator {
     this.#tools.set(index, tool);
     this.#held += tool.held;
     this.#checkHeld();
+    this.#answered = true;
     const call = { index: tool.index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } };
     const begun = { ...this.#chunk({ tool_calls: [call] }), toolCallIds: toolCallIds({ tool_calls: [call] }) };
     return [...this.#opening(null), begun];
@@ -181,6 +190,7 @@ export class StreamTranslator {
     const isText = source.type === 'text' || source.type === 'text_delta';
     if (!isThinking && !isText) return [];
     const opening = this.#opening(isText ? '' : null);
+    this.#answered ||= isText;
     const text = stringOf(isText ? source.text : source.thinking);
     if (isThinking) {
       this.#thinking.add(index, text, '');
@@ -222,9 +232,12 @@ export class StreamTranslator {
   #finish(stopReason: unknown): StreamPiece[] {
     if (typeof stopReason !== 'string' || this.#finishReason !== null) return [];
     this.#finishReason = toFinishReason(stopReason);
-    const thinking = this.#tellThinking();
     const facts: Partial<AnswerFacts> = { finishReason: this.#finishReason, usage: this.#wholeUsage() };
-    return [...thinking, ...this.#opening(''), { ...this.#chunk({}, this.#finishReason), content: false, ...facts }];
+    return [
+      ...this.#tellThinking(),
+      ...this.#emptyText(),
+      { ...this.#chunk({}, this.#finishReason), content: false, ...facts },
+    ];
   }
 
   #stop(): StreamPiece[] {

@@ -50,6 +50,10 @@ const CANNOT = [
   /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
 ];
 
+/** OpenAI's words about an image in a tool's result, which Claude takes. */
+const IMAGE_OF_TOOL =
+  /^Invalid 'messages\[\d+\]'\. Image URLs are only allowed for messages with role 'user', but .* role 'tool'/;
+
 /** vLLM's words. */
 const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 
@@ -57,7 +61,7 @@ const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
  * Anthropic's fields, and reasoning from its answers that clients hand back. The gateway offers them whichever model
  * answers.
  */
-const ANTHROPICS = /(^|[.\]])(thinking|cache_control|reasoning_content|thinking_blocks)$/;
+const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thinking_blocks)$/;
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   // Groq's code, under a 413: this one request is more than the model may take in a minute.
@@ -67,6 +71,7 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
   const field = unknownField(error, message);
   return (
     TOOLS_NOT_SET_UP.test(message) ||
+    IMAGE_OF_TOOL.test(message) ||
     CANNOT.some((wording) => wording.test(words)) ||
     ANTHROPICS.test(field) ||
     isOfAnswer(field, messages)

@@ -79,10 +79,13 @@ export function unsupportedIn(error: JsonObject): Unsupported | null {
   return unsupportedByOpenAI(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
 }
 
+/** OpenAI's words about `parallel_tool_calls`, which say nothing about requests with tools. */
+const NEEDS_TOOLS = /^Invalid value for '(\w+)': '\1' is only allowed when 'tools' are specified\.$/;
+
 /** Goes by the code; some models' answers have none, but begin with these words. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
   const words = typeof message === 'string' ? message : '';
-  const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ');
+  const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ') || NEEDS_TOOLS.test(words);
   const isUnsupported = isOfValue || code === 'unsupported_parameter' || words.startsWith('Unsupported parameter: ');
   return isUnsupported ? { field: param, isOfValue } : null;
 }
