@@ -27,14 +27,19 @@ export class Metrics {
     'chosen_by',
   ]);
   // A separate counter: labels for tag, model and what chose it together would make thousands of series.
-  readonly tagDecisions = this.#counter('tag_decisions_total', 'Decisions by kind of query and by chosen model.', [
+  readonly tagDecisions = this.#counter('tag_decisions_total', 'Decisions by kind of query and chosen model.', [
     'tag',
     'model',
   ]);
-  readonly decisionSeconds = this.#histogram('decision_seconds', 'Features, scores and choice.', [], SECONDS_FAST);
+  readonly decisionSeconds = this.#histogram(
+    'decision_seconds',
+    'Time for features, scores and choice.',
+    [],
+    SECONDS_FAST,
+  );
   readonly overheadSeconds = this.#histogram(
     'overhead_seconds',
-    "What the gateway added before the upstream's first byte.",
+    'From the last byte of a request to its first upstream call.',
     [],
     SECONDS_FAST,
   );
@@ -62,50 +67,52 @@ export class Metrics {
   );
   readonly savedUsd = this.#gauge(
     'saved_usd',
-    'USD saved against always using the reference model, since start: its predicted cost less what was spent.',
+    'USD saved against always using the reference model, since start: its predicted cost minus what was spent.',
     [],
   );
   readonly upstreamErrors = this.#counter('upstream_errors_total', 'Failed upstream calls.', ['model', 'failure']);
-  readonly rateLimited = this.#counter('rate_limited_total', 'Upstream calls refused for now, by 429 or retry-after.', [
-    'model',
-  ]);
+  readonly rateLimited = this.#counter(
+    'rate_limited_total',
+    'Upstream calls that ended with a 429 or any retry-after.',
+    ['model'],
+  );
   readonly breakerState = this.#gauge('breaker_state', 'Circuit breaker: 0 closed, 1 half-open, 2 open.', ['model']);
-  readonly breakerOpenings = this.#counter('breaker_openings_total', 'Times that a circuit breaker opened.', ['model']);
-  readonly fallbacks = this.#counter('fallbacks_total', 'Requests that another model answered than was chosen.', [
+  readonly breakerOpenings = this.#counter('breaker_openings_total', 'Times a circuit breaker opened.', ['model']);
+  readonly fallbacks = this.#counter('fallbacks_total', 'Requests answered by another model than the chosen one.', [
     'from',
     'to',
   ]);
-  readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls under way.', ['model']);
-  readonly bodyBytes = this.#gauge('in_flight_body_bytes', 'Bytes that the bodies of requests under way take.', []);
+  readonly inFlight = this.#gauge('in_flight_requests', 'Upstream calls in progress.', ['model']);
+  readonly bodyBytes = this.#gauge('in_flight_body_bytes', 'Bytes held by the bodies of running requests.', []);
   readonly overloads = this.#counter(
     'overloaded_requests_total',
-    'Requests refused because the bodies of those under way take the memory that they may.',
+    'Requests refused because the bodies of running requests leave no memory for theirs.',
     ['key'],
   );
-  readonly feedbackRequests = this.#counter('feedback_requests_total', 'Answers whose rating was asked for.', [
+  readonly feedbackRequests = this.#counter('feedback_requests_total', 'Answers for which a rating was requested.', [
     'reason',
   ]);
-  readonly ratings = this.#counter('ratings_total', 'Ratings taken.', []);
+  readonly ratings = this.#counter('ratings_total', 'Ratings accepted.', []);
   readonly implicitSignals = this.#counter(
     'implicit_signals_total',
-    'Implicit feedback signals: the same query again, or an answer that was left.',
+    'Implicit feedback signals: a repeated query, or an abandoned answer.',
     ['signal'],
   );
-  readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings taken back.', []);
-  readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from what was predicted.', [
+  readonly ratingsWithdrawn = this.#counter('ratings_withdrawn_total', 'Ratings withdrawn.', []);
+  readonly driftAlarms = this.#counter('drift_alarms_total', 'Models whose ratings drifted from the predictions.', [
     'model',
     'direction',
   ]);
   readonly snapshotChanges = this.#counter('snapshot_changes_total', 'Changes of the upstream model behind a model.', [
     'model',
   ]);
-  readonly budgetTargetUsd = this.#gauge('budget_target_usd', 'USD that routing is to spend.', ['per']);
-  readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: of the day (UTC), or the mean of a request.', [
+  readonly budgetTargetUsd = this.#gauge('budget_target_usd', 'Target of the routing budget, in USD.', ['per']);
+  readonly budgetSpentUsd = this.#gauge('budget_spent_usd', 'USD spent: today (UTC), or the mean per request.', [
     'per',
   ]);
   readonly budgetWeight = this.#gauge(
     'budget_weight',
-    'Weight of quality against cost that the routing budget has come to.',
+    'Weight of quality against cost that the routing budget has arrived at.',
     [],
   );
   readonly limitedRequests = this.#counter('limited_requests_total', 'Requests refused by a limit of their key.', [
@@ -117,19 +124,19 @@ export class Metrics {
   ]);
   readonly configReloaded = this.#gauge(
     'config_last_reload_successful',
-    'Whether the config file could be used when it was last read: 0 while an older config is in force.',
+    'Whether the config file last read can be used: 0 while an older one is in force, or while the next start would fail.',
     [],
   );
-  readonly adminChanges = this.#counter('admin_changes_total', 'Changes of models by admins.', ['change']);
+  readonly adminChanges = this.#counter('admin_changes_total', 'Changes to models by admins.', ['change']);
   readonly learnerLag = this.#gauge('learner_lag_events', 'Events in the log that the learner has yet to read.', []);
   readonly learnerSkipped = this.#counter('learner_skipped_events_total', 'Events that could not be learned from.', []);
   readonly foreignContexts = this.#gauge(
     'learner_foreign_contexts',
-    'Decisions of another feature map that are learned from, by what is kept: the intercept alone, or structural features too.',
+    'Decisions from another feature map that are learned from, by what is kept: the intercept alone, or structural features too.',
     ['kept'],
   );
-  readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots put aside.', []);
-  readonly eventsLost = this.#counter('events_lost_total', 'Events given up while the store was down.', []);
+  readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots set aside.', []);
+  readonly eventsLost = this.#counter('events_lost_total', 'Events lost while the store was down.', []);
   readonly eventsPruned = this.#counter('events_pruned_total', 'Events deleted because of their age.', []);
   readonly storeErrors = this.#counter(
     'store_errors_total',
@@ -143,13 +150,11 @@ export class Metrics {
   );
   readonly embedderLosses = this.#counter(
     'embedder_losses_total',
-    'Times that the thread of the sentence-embedding model was lost, or could not be started again.',
+    'Times the thread of the sentence-embedding model was lost or could not be restarted.',
     [],
   );
   readonly #degradedCauses = new Map<DegradablePart, Set<string>>();
-  readonly #degradedParts = this.#gauge('degraded', '1 while a part of the gateway works worse than it should.', [
-    'part',
-  ]);
+  readonly #degradedParts = this.#gauge('degraded', '1 while a part of the gateway is degraded.', ['part']);
 
   constructor() {
     for (const part of ['store', 'learner', 'embedder'] satisfies DegradablePart[]) this.degraded(part, false);
