@@ -13,7 +13,7 @@ export function crossCheck(config: Config): Problem[] {
 
   config.models.forEach((model, i) => {
     if (ids.indexOf(model.id) !== i) {
-      problems.push({ path: ['models', i, 'id'], message: `"${model.id}" is there twice; ids must differ` });
+      problems.push({ path: ['models', i, 'id'], message: `"${model.id}" appears twice; ids must be unique` });
     }
     for (const { path, message } of checkModel(model, ids, Object.keys(config.providers))) {
       problems.push({ path: ['models', i, ...path], message });
@@ -23,7 +23,7 @@ export function crossCheck(config: Config): Problem[] {
   if (everyPage >= 0 && config.auth.keys.length === 0) {
     problems.push({
       path: ['server', 'cors_origins', everyPage],
-      message: 'without auth.keys every page open in a browser here could spend money; name the origins, or set keys',
+      message: 'without auth.keys, any page open in a browser here could spend money; name the origins, or set keys',
     });
   }
   const { reference } = config.routing;
@@ -35,19 +35,25 @@ export function crossCheck(config: Config): Problem[] {
   if (kind === 'transformers' && model === undefined) {
     problems.push({
       path: ['embedding', 'model'],
-      message: 'it is missing; a folder with a sentence-embedding model, or its name on the Hugging Face hub',
+      message: 'it is missing; name a folder with a sentence-embedding model, or a model on the Hugging Face hub',
     });
   }
   if (kind === 'lexical' && model !== undefined) {
-    problems.push({ path: ['embedding', 'model'], message: 'it belongs to kind: transformers; the kind is lexical' });
+    problems.push({ path: ['embedding', 'model'], message: 'it needs kind: transformers; the kind is lexical' });
   }
   config.auth.keys.forEach((key, i) => {
     if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
-      problems.push({ path: ['auth', 'keys', i, 'name'], message: `"${key.name}" is there twice; names must differ` });
+      problems.push({
+        path: ['auth', 'keys', i, 'name'],
+        message: `"${key.name}" appears twice; names must be unique`,
+      });
     }
     // Which name a client has would depend on the order of the file. The message does not show the key.
     if (config.auth.keys.findIndex((other) => other.key === key.key) !== i) {
-      problems.push({ path: ['auth', 'keys', i, 'key'], message: 'another name has the same key; keys must differ' });
+      problems.push({
+        path: ['auth', 'keys', i, 'key'],
+        message: 'another name has the same key; keys must be unique',
+      });
     }
     if (key.weight.min > key.weight.max) {
       problems.push({
@@ -70,12 +76,12 @@ function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   for (const [alias, target] of Object.entries(routing.aliases)) {
     const path = ['routing', 'aliases', alias];
     if (standsForRouting(alias) || ids.includes(alias)) {
-      problems.push({ path, message: `"${alias}" already means something; an alias is a name that nothing else has` });
+      problems.push({ path, message: `"${alias}" is already taken; an alias needs a name of its own` });
     }
     const isKnown = standsForRouting(target) ? isWeight(weightIn(target), routing.weights) : ids.includes(target);
     if (!isKnown) {
       const weights = Object.keys(routing.weights).map((name) => `auto:${name}`);
-      const message = `"${target}" is neither "auto", "auto:0.7" or the like, nor one of ${quoted([...weights, ...ids])}`;
+      const message = `"${target}" is neither "auto", a weight such as "auto:0.7", nor one of ${quoted([...weights, ...ids])}`;
       problems.push({ path, message });
     }
   }
@@ -99,22 +105,25 @@ function isWeight(text: string | null, named: Config['routing']['weights']): boo
 export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {
   const problems: Problem[] = [];
   if (standsForRouting(model.id)) {
-    problems.push({ path: ['id'], message: 'names that begin with "auto" stand for routing; choose another' });
+    problems.push({
+      path: ['id'],
+      message: '"auto" and names that begin with "auto:" are reserved for routing; choose another',
+    });
   }
   if (!providers.includes(model.provider)) {
-    const message = `no provider is called "${model.provider}"; there are: ${quoted(providers)}`;
+    const message = `no provider is called "${model.provider}"; known: ${quoted(providers)}`;
     problems.push({ path: ['provider'], message });
   }
   if (typeof model.prior === 'object' && 'like' in model.prior) {
     const { like } = model.prior;
-    const message = like === model.id ? 'a model starts like another one' : unknownModel(like, ids);
+    const message = like === model.id ? 'it must name another model' : unknownModel(like, ids);
     if (like === model.id || !ids.includes(like)) problems.push({ path: ['prior', 'like'], message });
   }
   return problems;
 }
 
 function unknownModel(name: string, ids: string[]): string {
-  return `no model has the id "${name}"; there are: ${quoted(ids)}`;
+  return `no model has the id "${name}"; known: ${quoted(ids)}`;
 }
 
 function quoted(names: string[]): string {

@@ -62,13 +62,13 @@ function asJson(value: unknown): string {
     return JSON.stringify(value);
   } catch {
     // An alias can make a mapping or a list hold itself.
-    return Array.isArray(value) ? 'a list that holds itself' : 'a mapping that holds itself';
+    return Array.isArray(value) ? 'a list that contains itself' : 'a mapping that contains itself';
   }
 }
 
 function right(issue: z.core.$ZodIssue): string {
   // The schema has a message of its own for each of its unions.
   if (issue.code === 'invalid_union') return issue.message;
-  if (issue.code === 'invalid_key') return `as a name, ${right(issue.issues[0])}`;
+  if (issue.code === 'invalid_key') return `its name: ${right(issue.issues[0])}`;
   return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');
 }

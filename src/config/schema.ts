@@ -22,7 +22,9 @@ export const explorationSchema = z.enum(['thompson', 'ucb', 'none']);
 /** An entry of `models`. */
 export const modelSchema = z.strictObject({
   // Ids travel in headers and URLs.
-  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'letters, digits and . _ : / @ + -, 128 at most'),
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'expected letters, digits and . _ : / @ + -, at most 128'),
   provider: z.string(),
   model: z.string().min(1).max(512).optional(),
   price,
@@ -45,19 +47,22 @@ export const modelSchema = z.strictObject({
 const secret = z
   .string()
   .trim()
-  .regex(/^[\x20-\x7e]*$/, 'ASCII characters, as a header can carry');
+  .regex(/^[\x20-\x7e]*$/, 'expected ASCII characters that a header can carry');
 
 const provider = z.strictObject({
   type: z.enum(['openai', 'anthropic']),
   // Secrets mounted as files often end in a line break.
   api_key: secret.optional(),
   base_url: z
-    .url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:11434/v1' })
-    .refine((url) => !/^\w+:\/\/[^/]*@/.test(url), 'no user name or password in it: fetch refuses such a URL')
+    .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434/v1' })
+    .refine(
+      (url) => !/^\w+:\/\/[^/]*@/.test(url),
+      'it must not contain a user name or password: fetch refuses such a URL',
+    )
     .optional(),
   proxy: z
-    .url({ protocol: /^https?$/, error: 'the URL of a proxy, such as http://proxy.example.com:3128' })
-    .refine((url) => isBare(url), 'no path or query in it, and a % of its password written as %25')
+    .url({ protocol: /^https?$/, error: 'expected the URL of a proxy, such as http://proxy.example.com:3128' })
+    .refine((url) => isBare(url), 'it must not contain a path or query, and a % in its password must be written as %25')
     .optional(),
   stream_usage: z.boolean().default(true),
 });
@@ -79,7 +84,7 @@ const origin = z
   .string()
   .refine(
     (text) => text === '*' || (/^[a-z][a-z\d+.-]*:\/\/[^/\s]+$/.test(text) && isNormal(text)),
-    'an origin such as https://chat.example.com, without a path, or "*" for every page',
+    'expected an origin such as https://chat.example.com, without a path, or "*" for every page',
   );
 
 /** Schemes of apps (`app://obsidian.md`) have no normal form to compare with. */
@@ -94,7 +99,7 @@ const share = weightSchema;
 const reliability = z
   .strictObject({ true_positive: share, false_positive: share })
   .refine(({ true_positive, false_positive }) => true_positive > false_positive, {
-    error: 'true_positive above false_positive: ratings that are no better than chance teach nothing',
+    error: 'true_positive must be above false_positive: ratings that are no better than chance teach nothing',
   });
 
 /** Share of answers drawn by lot to be rated; `sources`: those whose ratings are volunteered when nobody asks. */
@@ -128,8 +133,8 @@ export const qualityTargetSchema = z.union(
 );
 
 const key = z.strictObject({
-  name: z.string().regex(/^[\w.-]{1,64}$/, '1 to 64 letters, digits or any of _ . -'),
-  key: secret.min(1).regex(/^\S*$/, 'no spaces within: clients send it as a bearer token'),
+  name: z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -'),
+  key: secret.min(1).regex(/^\S*$/, 'it must not contain spaces: clients send it as a bearer token'),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
   budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
@@ -240,9 +245,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^sqlite:.+/, 'sqlite:PATH, e.g. sqlite:data/mixllm.db (PostgreSQL is not there yet)')
+        .regex(/^sqlite:.+/, 'expected sqlite:PATH, e.g. sqlite:data/mixllm.db (PostgreSQL is not supported yet)')
         .default('sqlite:data/mixllm.db'),
-      keep_days: z.number().int().min(32, '32 or more: budgets of a month are counted from the log').optional(),
+      keep_days: z.number().int().min(32, 'expected 32 or more: monthly budgets are counted from the log').optional(),
     })
     .prefault({}),
   logging: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') }).prefault({}),

@@ -39,7 +39,7 @@ export function unmarked(text: string, variables: readonly Variable[]): string {
   });
 }
 
-export const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and none within another`;
+export const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and no variable inside another`;
 
 /**
  * Finds variables that are written otherwise. Left as it is, `${TEAM-KEY}` would itself be the key, and it is not

@@ -55,7 +55,7 @@ function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
     Pair(_, pair) {
       if (isScalar(pair.key) || isAlias(pair.key) || !isNode(pair.key)) return;
       const { line } = lines.linePos(pair.key.range?.[0] ?? 0);
-      throw refuse([`line ${line}: a mapping stands where a name should; are there two braces?`]);
+      throw refuse([`line ${line}: found a mapping instead of a name; are the braces doubled?`]);
     },
   });
 }

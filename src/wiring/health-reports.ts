@@ -10,9 +10,9 @@ export function breakerReport(metrics: Metrics, log: Logger) {
     metrics.breakerState.set({ model }, BREAKER_STATES[state]);
     if (state === 'open') {
       metrics.breakerOpenings.inc({ model });
-      log.warn({ model, failures }, 'The breaker of a model opened: it is left out until a probe succeeds.');
+      log.warn({ model, failures }, "A model's breaker opened: the model is left out until a probe succeeds.");
     } else {
-      log.info({ model, state }, `The breaker of a model is ${state}.`);
+      log.info({ model, state }, `A model's breaker is now ${state}.`);
     }
   };
 }
@@ -29,7 +29,7 @@ export function embedderReport(metrics: Metrics, log: Logger) {
       metrics.embedderLosses.inc();
       log.error(
         { reason },
-        'The thread of the embedding model is lost and will be started again; until then queries are routed without their features.',
+        "The embedding model's thread was lost and will be restarted; until then, queries are routed without their features.",
       );
     }
   };

@@ -41,6 +41,6 @@ export function refuseOpenGateway(config: Config): void {
   }
   if (isLoopback(host)) return;
   throw new StartError(
-    `The gateway would listen on ${host} and spend your money for whoever reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
+    `The gateway would listen on ${host} and spend your money for anyone who reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
   );
 }

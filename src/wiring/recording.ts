@@ -105,7 +105,7 @@ export class Recording {
       if (await isDoneWithin(clock, START_MS, reading)) return;
       log.warn(
         { toRead: this.learner.lag },
-        'The event log is long: routing starts on what has been read of it, and the rest is learned meanwhile. storage.keep_days keeps a log short.',
+        'The event log is long: routing starts with the part that has been read, and the rest is learned meanwhile. storage.keep_days keeps a log short.',
       );
       void reading.then(
         () => metrics.degraded('learner', false),
@@ -117,7 +117,7 @@ export class Recording {
       }
       log.error(
         { err: error },
-        'The event log cannot be read: routing starts on the priors alone. Check the disk and the database.',
+        'The event log cannot be read: routing starts from the priors alone. Check the disk and the database.',
       );
     }
     metrics.degraded('learner', true);

@@ -24,7 +24,7 @@ export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): Re
   for (const id of Object.keys(target.priors ?? {})) {
     if (known.some((arm) => arm.id === id)) continue;
     const ids = known.map((arm) => arm.id).join(', ');
-    throw new StartError(`The policy has a prior for "${id}", and the config has no such model; it has: ${ids}`);
+    throw new StartError(`The policy has a prior for "${id}", but the config has no such model; it has: ${ids}`);
   }
   return new PriorsInForce(learner, loaded, start);
 }

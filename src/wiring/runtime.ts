@@ -84,8 +84,9 @@ function referenceArm(config: Config, arms: Runtime['arms']): string {
 
 function noModel(loaded: LoadedConfig): StartError {
   const variables = [...new Set(loaded.missingKeys.values())];
-  const ways = variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key, and a model of it';
+  const ways =
+    variables.length > 0 ? `Set ${variables.join(' or ')}` : 'Add a provider with a key and one of its models';
   return new StartError(
-    `No model can be called: no provider has its key. ${ways}, or see it work without any key: mixllm demo (npm run demo)`,
+    `No model can be called: no provider has its key. ${ways}, or try it without a key: mixllm demo (npm run demo)`,
   );
 }

@@ -71,7 +71,7 @@ export class Serving {
     this.#replace(loaded);
     const waiting = waitingForStart(loaded.config, this.config);
     for (const setting of waiting) {
-      this.#parts.log.warn(`A changed "${setting}" takes effect at the next start.`);
+      this.#parts.log.warn(`The change to "${setting}" takes effect at the next start.`);
     }
     this.#loaded = withoutGatewayKeys({ ...loaded, config: asStarted(loaded.config, this.config) });
     return waiting;
@@ -86,7 +86,7 @@ export class Serving {
     try {
       this.#replace(this.#loaded);
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'The models were not changed; what served before still does.');
+      this.#parts.log.error({ err: error }, 'The models were not changed; the previous ones keep serving.');
     }
   }
 
@@ -130,7 +130,7 @@ export class Serving {
     for (const { id, problems } of catalog) {
       for (const { message, leftOut } of problems) {
         const told = { model: id, reason: message, leftOut };
-        this.#parts.log.warn(told, 'Changes of a model by admins cannot be used.');
+        this.#parts.log.warn(told, 'Changes to a model by admins cannot be used.');
       }
     }
     this.#forgetUpstreamsOf(previous);
@@ -159,7 +159,7 @@ export class Serving {
     await this.#parts.requestsEnded();
     await provider
       .close()
-      .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A provider that was replaced did not close.'));
+      .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A replaced provider did not close.'));
   }
 
   /** Closes providers that the new runtime does not share, once no request can use them, not even as a fallback. */
@@ -177,7 +177,7 @@ function refuseAllRetired(catalog: readonly CatalogEntry[]): void {
   const retired = catalog.filter(({ state }) => state === 'retired').map(({ id }) => `"${id}"`);
   if (retired.length === 0 || catalog.some(({ state }) => state === 'active' || state === 'off')) return;
   throw new StartError(
-    `No model can be called: admins have retired ${retired.join(', ')}. POST /admin/models with {"id": …} takes one back; ` +
-      'where no gateway runs any more, it starts again with a model of another id in the config.',
+    `No model can be called: admins have retired ${retired.join(', ')}. POST /admin/models with {"id": …} restores one; ` +
+      'if no gateway is running, add a model with another id to the config.',
   );
 }

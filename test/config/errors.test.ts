@@ -9,19 +9,25 @@ const PROVIDERS = 'providers: { p: { type: openai } }\n';
 describe('a config error', () => {
   it.each([
     ['server: { port: 70000 }', /^server\.port \(line 6\): found 70000; .*65535$/],
-    ['server: { cors_origins: ["*"] }', /^server\.cors_origins\[0\] \(line 6\): without auth\.keys every page/],
+    ['server: { cors_origins: ["*"] }', /^server\.cors_origins\[0\] \(line 6\): without auth\.keys, any page/],
     [
       'server: { cors_origins: ["https://a.example/"] }',
-      /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/,
+      /^server\.cors_origins\[0\] \(line 6\): .*; expected an origin such as/,
     ],
-    ['server: { cors_origins: ["https://A.example"] }', /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/],
-    ['server: { cors_origins: ["https://a.example:443"] }', /^server\.cors_origins\[0\] .*; an origin such as/],
-    ['server: { cors_origins: [a.example] }', /^server\.cors_origins\[0\] \(line 6\): .*; an origin such as/],
+    [
+      'server: { cors_origins: ["https://A.example"] }',
+      /^server\.cors_origins\[0\] \(line 6\): .*; expected an origin such as/,
+    ],
+    [
+      'server: { cors_origins: ["https://a.example:443"] }',
+      /^server\.cors_origins\[0\] .*; expected an origin such as/,
+    ],
+    ['server: { cors_origins: [a.example] }', /^server\.cors_origins\[0\] \(line 6\): .*; expected an origin such as/],
     ['server: { host: 5 }', /^server\.host \(line 6\): found 5; expected string$/],
     ['routing: { weight: 1.5 }', /^routing\.weight \(line 6\): found 1\.5; .*<=1$/],
     ['routing:\n  weight: "0.5"', /^routing\.weight \(line 7\): found "0\.5"; expected number$/],
     ['routing:\n  weights:\n    fast: -1', /^routing\.weights\.fast \(line 8\): found -1; .*>=0$/],
-    ['routing: { weights: { Not OK: 0.5 } }', /^routing\.weights\.Not OK \(line 6\): found 0\.5; as a name, .*\[a-z\]/],
+    ['routing: { weights: { Not OK: 0.5 } }', /^routing\.weights\.Not OK \(line 6\): found 0\.5; its name: .*\[a-z\]/],
     ['resilience: { retries: 1.5 }', /^resilience\.retries \(line 6\): found 1\.5; expected int/],
     ['resilience: { timeouts: { idle_s: 0 } }', /^resilience\.timeouts\.idle_s \(line 6\): found 0; .*>0$/],
     [
@@ -34,12 +40,15 @@ describe('a config error', () => {
     ],
     ['learning: { drift: maybe }', /^learning\.drift \(line 6\): found "maybe"; expected off, or/],
     ['learning: { audit: 2 }', /^learning\.audit \(line 6\): found 2; .*<=1$/],
-    ['storage: { url: data/x.db }', /^storage\.url \(line 6\): found "data\/x\.db"; sqlite:PATH/],
+    ['storage: { url: data/x.db }', /^storage\.url \(line 6\): found "data\/x\.db"; expected sqlite:PATH/],
     ['embedding: { kind: bert }', /^embedding\.kind \(line 6\): found "bert"; .*"lexical"\|"transformers"/],
-    ['embedding: { kind: transformers }', /^embedding\.model \(line 6\): it is missing; a folder with a sentence-emb/],
-    ['embedding: { model: x }', /^embedding\.model \(line 6\): it belongs to kind: transformers/],
+    [
+      'embedding: { kind: transformers }',
+      /^embedding\.model \(line 6\): it is missing; name a folder with a sentence-emb/,
+    ],
+    ['embedding: { model: x }', /^embedding\.model \(line 6\): it needs kind: transformers/],
     ['logging: { level: }', /^logging.level \(line 6\): found null; expected one of/],
-    ['auth: { keys: [{ name: "a b", key: k }] }', /^auth\.keys\[0\]\.name \(line 6\): found "a b"; 1 to 64/],
+    ['auth: { keys: [{ name: "a b", key: k }] }', /^auth\.keys\[0\]\.name \(line 6\): found "a b"; expected 1 to 64/],
     ['auth: { keys: [{ name: t }] }', /^auth\.keys\[0\]\.key \(line 6\): it is missing; expected string$/],
     [
       'auth: { keys: [{ name: t, key: k, budget: { usd: 5, per: week } }] }',
@@ -52,7 +61,10 @@ describe('a config error', () => {
 
   it.each([
     ['{ provider: p, price: { input: 1, output: 2 } }', /^models\[0\]\.id \(line 3\): it is missing; expected string$/],
-    ['{ id: a b, provider: p, price: { input: 1, output: 2 } }', /^models\[0\]\.id .*found "a b"; letters, digits/],
+    [
+      '{ id: a b, provider: p, price: { input: 1, output: 2 } }',
+      /^models\[0\]\.id .*found "a b"; expected letters, digits/,
+    ],
     ['{ id: a, provider: p }', /^models\[0\]\.price \(line 3\): it is missing; expected object$/],
     [
       '{ id: a, provider: p, price: { input: -1, output: 2 } }',
@@ -107,7 +119,7 @@ describe('a config error', () => {
     expect(problemsOf('a: 1\na: 2')).toEqual([expect.stringMatching(/^line 2: .*unique/)]);
     expect(problemsOf('a: *nowhere')).toEqual([expect.stringContaining('alias')]);
     expect(problemsOf(`${PROVIDERS}${MODELS}routing: { weight: &own { of: *own } }`)).toEqual([
-      expect.stringMatching(/^routing\.weight .*found a mapping that holds itself/),
+      expect.stringMatching(/^routing\.weight .*found a mapping that contains itself/),
     ]);
     const bomb = [
       'a: &a [1,1,1,1,1]',
@@ -132,19 +144,17 @@ auth:
     - { name: u, key: k1 }
 `;
     expect(problemsOf(text)).toEqual([
-      expect.stringMatching(/^models\[1\]\.id \(line 5\): "a" is there twice/),
-      expect.stringMatching(/^models\[1\]\.provider \(line 5\): no provider is called "q"; there are: "p"/),
-      expect.stringMatching(
-        /^models\[1\]\.prior\.like \(line 5\): no model has the id "z"; there are: "a", "a", "auto:x"/,
-      ),
-      expect.stringMatching(/^models\[2\]\.id \(line 6\): names that begin with "auto"/),
+      expect.stringMatching(/^models\[1\]\.id \(line 5\): "a" appears twice/),
+      expect.stringMatching(/^models\[1\]\.provider \(line 5\): no provider is called "q"; known: "p"/),
+      expect.stringMatching(/^models\[1\]\.prior\.like \(line 5\): no model has the id "z"; known: "a", "a", "auto:x"/),
+      expect.stringMatching(/^models\[2\]\.id \(line 6\): "auto" and names that begin with "auto:"/),
       expect.stringMatching(/^models\[2\]\.provider \(line 6\): no provider is called "constructor"/),
-      expect.stringMatching(/^models\[3\]\.prior\.like \(line 7\): a model starts like another one/),
+      expect.stringMatching(/^models\[3\]\.prior\.like \(line 7\): it must name another model/),
       expect.stringMatching(/^routing\.reference \(line 8\): no model has the id "nobody"/),
       expect.stringMatching(/^auth\.keys\[0\]\.models\[1\] \(line 11\): no model has the id "b"/),
-      expect.stringMatching(/^auth\.keys\[1\]\.name \(line 12\): "t" is there twice/),
+      expect.stringMatching(/^auth\.keys\[1\]\.name \(line 12\): "t" appears twice/),
       expect.stringMatching(/^auth\.keys\[1\]\.weight \(line 12\): min 0\.9 is above max 0\.1/),
-      expect.stringMatching(/^auth\.keys\[2\]\.key \(line 13\): another name has the same key; keys must differ$/),
+      expect.stringMatching(/^auth\.keys\[2\]\.key \(line 13\): another name has the same key; keys must be unique$/),
     ]);
   });
 
@@ -152,8 +162,8 @@ auth:
     const aliases =
       '{ gpt-4o: auto, x: auto:0.7, y: auto:quality, z: a, "*": auto:1, a: auto, auto:v: a, u: b, v: auto:constructor, w: auto:2 }';
     expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
-      expect.stringMatching(/^routing\.aliases\.a .*"a" already means something/),
-      expect.stringMatching(/^routing\.aliases\.auto:v .*"auto:v" already means something/),
+      expect.stringMatching(/^routing\.aliases\.a .*"a" is already taken/),
+      expect.stringMatching(/^routing\.aliases\.auto:v .*"auto:v" is already taken/),
       expect.stringMatching(/^routing\.aliases\.u .*"b" is neither "auto", .* nor one of "auto:economy",/),
       expect.stringMatching(/^routing\.aliases\.v .*"auto:constructor" is neither/),
       expect.stringMatching(/^routing\.aliases\.w .*"auto:2" is neither/),
@@ -193,7 +203,7 @@ describe('secrets in a config error', () => {
 
   it('leave the kind of what was found', () => {
     const url = `providers: { p: { type: openai, base_url: "htp://host/v1?api-key=${SECRET}" } }\n${MODELS}`;
-    expect(problemsOf(url)).toEqual([expect.stringMatching(/found "htp:\/\/host\/v1\?…"; a URL such as/)]);
+    expect(problemsOf(url)).toEqual([expect.stringMatching(/found "htp:\/\/host\/v1\?…"; expected a URL such as/)]);
     expect(problemsOf(`auth: { keys: { name: x, key: k } }\n${PROVIDERS}${MODELS}`)).toEqual([
       'auth.keys (line 1): found a mapping; expected array',
     ]);
@@ -210,9 +220,9 @@ describe('secrets in a config error', () => {
       `${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "two words" }] }`,
     ].map((text) => problemsOf(text));
     expect(problems).toEqual([
-      [expect.stringMatching(/^providers\.p\.api_key \(line 1\): its value is not shown; ASCII/)],
-      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; ASCII/)],
-      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; no spaces/)],
+      [expect.stringMatching(/^providers\.p\.api_key \(line 1\): its value is not shown; expected ASCII/)],
+      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; expected ASCII/)],
+      [expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): its value is not shown; it must not contain spaces/)],
     ]);
   });
 

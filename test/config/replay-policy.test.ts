@@ -28,7 +28,7 @@ priors:
     ['weight: 1.5', /^weight \(line 1\): found 1\.5; .*<=1$/],
     ['\nexploration: greedy', /^exploration \(line 2\): found "greedy"; .*"thompson"\|"ucb"\|"none"/],
     ['models: []', /^models \(line 1\): found \[\]; /],
-    ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; letters, digits/],
+    ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; expected letters, digits/],
     ['quality: 1.5', /^quality \(line 1\): found 1\.5; expected off, a share or/],
     ['priors:\n  a: huge', /^priors\.a \(line 2\): found "huge"; expected small, mid, frontier/],
     [
