@@ -267,7 +267,7 @@ export class Gateway {
     const cancel = this.#clock.after(this.config.server.shutdown_s * 1000, () => {
       const requests = this.#chat.openRequests;
       if (requests > 0) {
-        this.#log.warn({ requests }, 'Some answers took longer than the shutdown may: they are broken off.');
+        this.#log.warn({ requests }, 'Some answers took longer than server.shutdown_s: they are cut off.');
       }
       this.#chat.breakOff();
       cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
@@ -287,7 +287,7 @@ export class Gateway {
 
   #warnOfShortKeys(config: Config): void {
     for (const key of shortKeys(config)) {
-      this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: strangers may guess it.`);
+      this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: it could be guessed.`);
     }
   }
 }

@@ -28,7 +28,7 @@ const fileSchema = z
   })
   .refine(
     ({ dimensions, tiers }) => TIERS.every((tier) => tiers[tier].slopes.length === dimensions - 1),
-    'a tier has not as many slopes as there are features',
+    'a tier does not have one slope per feature',
   );
 
 export type TierPriorsFile = z.infer<typeof fileSchema>;
@@ -52,6 +52,6 @@ function readTierPriors(file: URL): TierPriorsFile {
     return fileSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     const reason = messageOf(error);
-    throw new Error(`The priors ${fileURLToPath(file)} cannot be used: ${reason}. Install the package anew.`);
+    throw new Error(`The priors ${fileURLToPath(file)} cannot be used: ${reason}. Reinstall the package.`);
   }
 }

@@ -61,13 +61,13 @@ export function encodeMap(map: MapWeights): Buffer {
  */
 export function decodeMap(bytes: Buffer): MapWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
-    throw new Error(`it does not begin with ${MAGIC}: it is no feature map, or one of another version`);
+    throw new Error(`it does not begin with ${MAGIC}: it is not a feature map, or it is of another version`);
   }
   const [dimensions, buckets, tags, weightBytes] = [0, 1, 2, 3].map((i) => {
     return bytes.readUInt32LE(MAGIC.length + 4 * i);
   });
   if (buckets !== NGRAM_BUCKETS || (weightBytes !== 1 && weightBytes !== 2)) {
-    throw new Error('it is for other features than this version counts');
+    throw new Error('it is for other features than this version computes');
   }
   const floats = buckets + (3 + tags) * dimensions;
   const expected = HEADER_BYTES + 4 * floats + weightBytes * buckets * dimensions;
@@ -121,7 +121,7 @@ export function loadLexicalMap(file: URL = DEFAULT_MAP): LexicalMap {
   } catch (error) {
     const reason = messageOf(error);
     throw new Error(
-      `The feature map ${fileURLToPath(file)} cannot be used: ${reason}. Install the package anew, or name another map as embedding.map in the config`,
+      `The feature map ${fileURLToPath(file)} cannot be used: ${reason}. Reinstall the package, or name another map as embedding.map in the config`,
     );
   }
 }

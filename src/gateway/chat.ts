@@ -42,7 +42,7 @@ export interface ChatParts extends ExchangeParts, DecisionMakerParts {
 
 const SHUTTING_DOWN = 'The gateway is shutting down.';
 const OUT_OF_DESCRIPTORS =
-  'Upstreams cannot be called: this process may open no more connections. Raise its limit (ulimit -n, LimitNOFILE).';
+  'Upstreams cannot be called: this process cannot open any more connections. Raise its limit (ulimit -n, LimitNOFILE).';
 
 /** The use case of a chat completion: decide, call, answer, record. */
 export class Chat {

@@ -89,7 +89,7 @@ export class DecisionMaker {
       // Every request is refused from here on, until midnight: too grave to be seen in a counter alone.
       if (error instanceof GatewayError && error.code === BUDGET_SPENT) {
         this.#budgetThrottle.say((suppressed) =>
-          this.#parts.log.warn({ suppressed }, `routing.budget: requests are refused. ${error.message}`),
+          this.#parts.log.warn({ suppressed }, `routing.targets.budget: requests are refused. ${error.message}`),
         );
       }
       throw error;
@@ -115,7 +115,7 @@ export class DecisionMaker {
     this.#embedderThrottle.say((suppressed) =>
       this.#parts.log.error(
         { err: failure, suppressed },
-        'The embedder failed: such queries are routed without their features.',
+        'The embedder failed: these queries are routed without their features.',
       ),
     );
   }
@@ -125,7 +125,7 @@ export class DecisionMaker {
     this.#learnerThrottle.say((suppressed) =>
       this.#parts.log.error(
         { reason: decision.degraded, model: decision.arm, suppressed },
-        'The learner gave no usable prediction: the reference model answers. The learner is now folded anew from the event log; if this message comes back, look for a model with an absurd price or prior in the config.',
+        'The learner gave no usable prediction: the reference model answers. The learner is now rebuilt from the event log; if this message recurs, look for a model with an absurd price or prior in the config.',
       ),
     );
     void this.#parts.learner.requestRefold();

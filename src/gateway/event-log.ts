@@ -127,7 +127,7 @@ export class EventLog {
     this.#cancelRetry?.();
     this.#lookUps.close();
     if (this.#waiting.length > 0) {
-      this.#log.error({ events: this.#waiting.length }, 'The store did not take the last events; they are lost.');
+      this.#log.error({ events: this.#waiting.length }, 'The store did not accept the last events; they are lost.');
     }
   }
 
@@ -182,7 +182,10 @@ export class EventLog {
       try {
         listener(...event);
       } catch (error) {
-        this.#log.error({ err: error }, 'A listener of the event log failed on a commit. The commit is written.');
+        this.#log.error(
+          { err: error },
+          'A listener of the event log failed on a commit. The commit itself was written.',
+        );
       }
     }
   }

@@ -133,7 +133,7 @@ export class Feedback {
   async events(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const events = await this.#find(id, key);
     if (events.length === 0) {
-      throw notFound(`There is no decision "${id}". It takes a decision id (dec_…) or the id of a completion.`);
+      throw notFound(`There is no decision "${id}". Use a decision id (dec_…) or the id of a completion.`);
     }
     return events;
   }
@@ -201,7 +201,7 @@ function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[])
   const sources = new Set(events.flatMap((event) => (event.type === 'rated' ? [event.source] : [])));
   if (!sources.has(source) && sources.size >= MAX_SOURCES_PER_DECISION) {
     throw invalidRequest(
-      `The decision has been rated by ${MAX_SOURCES_PER_DECISION} sources, withdrawn ratings included, and no more are taken: name few sources, such as "user" and "judge".`,
+      `The decision has been rated by ${MAX_SOURCES_PER_DECISION} sources, withdrawn ratings included, and no more are accepted: use few sources, such as "user" and "judge".`,
       'source',
       'too_many_sources',
     );
@@ -218,7 +218,7 @@ function checkRoom({ comment, source }: Rating, events: readonly GatewayEvent[])
   const all = events.reduce((sum, event) => sum + length(event), comment.length);
   if (all > MAX_COMMENTS_PER_DECISION) {
     throw invalidRequest(
-      `The comments on the decision would be longer than ${MAX_COMMENTS_PER_DECISION} characters; without one it may be rated.`,
+      `The comments on the decision would exceed ${MAX_COMMENTS_PER_DECISION} characters; rate it without a comment.`,
       'comment',
       'too_many_comments',
     );

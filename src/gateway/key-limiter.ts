@@ -209,7 +209,7 @@ export class KeyLimiter {
     const wait = Math.max(1, Math.ceil(window.waitFor(asked, limit, now) / 1000));
     this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: kind });
     const neverFits = asked > limit;
-    const advice = neverFits ? 'The request alone is larger than that.' : `Please try again in ${wait} s.`;
+    const advice = neverFits ? 'The request alone exceeds the limit.' : `Please try again in ${wait} s.`;
     return new GatewayError(
       429,
       `Rate limit reached for key "${key.name}" on ${kind} per minute: limit ${limit}, used ${Math.round(window.used(now))}, requested ${asked}. ${advice}`,
@@ -230,7 +230,7 @@ export class KeyLimiter {
     const end = periodEnd(per, now);
     return new GatewayError(
       429,
-      `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which no model's worst case fits into. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,
+      `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which does not cover any model's worst case. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,
       {
         type: 'insufficient_quota',
         code: 'insufficient_quota',

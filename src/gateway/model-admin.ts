@@ -81,7 +81,7 @@ export class ModelAdmin {
       if (typeof id !== 'string') throw invalidRequest('"id" must be the id of the model.', 'id');
       const found = this.#find(id);
       if (found && found.state !== 'retired') {
-        const message = `The model "${id}" is there already. PATCH /admin/models/${id} changes it.`;
+        const message = `The model "${id}" already exists. PATCH /admin/models/${id} changes it.`;
         throw new GatewayError(409, message, { param: 'id', code: 'model_exists' });
       }
       return this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'add');
@@ -155,19 +155,19 @@ export class ModelAdmin {
     const { eventLog, learner, metrics, log } = this.#parts;
     const wasOff = this.#find(event.model)?.state === 'off';
     const outcome = this.#find(event.model, changedBy(this.#changes, event));
-    if (!outcome) throw invalidRequest(`Nothing would be left of "${event.model}". DELETE retires a model.`);
+    if (!outcome) throw invalidRequest(`The patch would leave nothing of "${event.model}". DELETE retires a model.`);
     if (event.type === 'model_set') refuseUnusable(outcome, wasOff, event.settings);
     const stored = await eventLog.recordDurably(event).catch(() => {
       // A call that hung may still take effect in the store.
       const message =
-        'The event store did not confirm the change. It may still take effect: look at GET /admin/models before you try again.';
+        'The event store did not confirm the change. It may still take effect: check GET /admin/models before you try again.';
       throw new GatewayError(503, message, { code: 'store_unavailable' });
     });
     const { sequence } = learner.knowledge;
     this.#ahead = this.#ahead.filter((earlier) => earlier.sequence > sequence);
     this.#ahead.push(stored as StoredEvent<ModelChangeEvent>);
     metrics.adminChanges.inc({ change });
-    log.info({ model: event.model, change, by: event.by }, 'A model was changed by an admin.');
+    log.info({ model: event.model, change, by: event.by }, 'An admin changed a model.');
     await learner.learned(stored.sequence, IN_FORCE_WITHIN_MS);
     return this.#status(outcome);
   }
@@ -209,7 +209,7 @@ function refuseUnusable({ state, problems, model }: ModelListing, wasOff: boolea
   }
   if (state !== 'off' || wasOff) return;
   throw invalidRequest(
-    `The provider "${model?.provider}" is off: it has no key. Set it, then add the model.`,
+    `The provider "${model?.provider}" is off: it has no key. Set the key, then add the model.`,
     'provider',
     'provider_disabled',
   );

@@ -69,7 +69,7 @@ function weightSuffix(model: string, runtime: Runtime, asked: string): number | 
   const weight = runtime.namedWeights.get(suffix) ?? numericWeight(suffix);
   if (Number.isNaN(weight)) throw modelNotFound(asked);
   if (weight < 0 || weight > 1) {
-    throw invalidRequest(`The weight in "${model}" must lie between 0 and 1.`, 'model', 'invalid_weight');
+    throw invalidRequest(`The weight in "${model}" must be between 0 and 1.`, 'model', 'invalid_weight');
   }
   return weight;
 }

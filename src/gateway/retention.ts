@@ -73,7 +73,7 @@ export class Retention {
       if (deleted > 0) return this.#after(PAUSE_MS, () => this.#prune(time, before + deleted));
       if (before > 0) log.info({ events: before }, `Events of decisions older than ${keepDays} days were deleted.`);
     } catch (error) {
-      log.warn({ err: error }, 'Old events could not be deleted from the event log; it is tried again in an hour.');
+      log.warn({ err: error }, 'Old events could not be deleted from the event log; the next attempt is in an hour.');
     }
     this.#after(EVERY_MS, () => this.#begin());
   }

@@ -35,7 +35,7 @@ export function authenticate(
   const hash = hashKey(match[1]);
   // Every key is compared, in constant time: the duration reveals neither the bytes nor the position of a match.
   const found = keys.filter((key) => timingSafeEqual(key.hash, hash))[0];
-  if (!found) throw unauthorized('The API key is not one of this gateway.');
+  if (!found) throw unauthorized('The gateway does not know this API key.');
   return found.limits;
 }
 
@@ -85,7 +85,7 @@ function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string
   if (page === undefined || corsOrigins.includes(page) || isOwnName(hostName(headers))) return;
   throw new GatewayError(
     403,
-    `A web page asks by the host name ${headers.host}. Without auth.keys, the gateway serves web pages only by a name of this machine.`,
+    `A web page called this gateway by the host name ${headers.host}. Without auth.keys, the gateway serves web pages only under a name of this machine.`,
     { type: 'permission_error', code: 'foreign_page' },
   );
 }

@@ -101,13 +101,17 @@ export class BodyMemory {
     this.#throttle.say((suppressed) =>
       this.#parts.log.warn(
         { key, bytes, heldBytes: this.#all.used, limitBytes: this.#parts.limitBytes, suppressed },
-        'A request was refused: the bodies of those under way take the memory that they may (server.max_bodies_mb).',
+        'A request was refused: the bodies of running requests leave no memory for it (server.max_bodies_mb).',
       ),
     );
-    return new GatewayError(503, 'The requests under way have too large bodies for one more; try again in a moment.', {
-      code: OVERLOADED,
-      responseHeaders: { 'retry-after': String(RETRY_AFTER_S) },
-    });
+    return new GatewayError(
+      503,
+      'The bodies of running requests leave no memory for this one; try again in a moment.',
+      {
+        code: OVERLOADED,
+        responseHeaders: { 'retry-after': String(RETRY_AFTER_S) },
+      },
+    );
   }
 }
 

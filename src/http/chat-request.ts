@@ -34,7 +34,7 @@ function chatBody(value: unknown, text: string): ChatBody {
   if (!isJsonObject(value)) throw invalidRequest('The body must be a JSON object.');
   const { model, messages, stream } = value;
   if (typeof model !== 'string' || model === '') {
-    throw invalidRequest('"model" must be a string: "auto" to be routed, or the id of a model.', 'model');
+    throw invalidRequest('"model" must be a string: "auto" for routing, or the id of a model.', 'model');
   }
   if (model.length > MAX_MODEL_CHARACTERS) {
     throw invalidRequest(`"model" is longer than ${MAX_MODEL_CHARACTERS} characters.`, 'model');
@@ -71,7 +71,7 @@ function checkNames(body: JsonObject): void {
 function checkRepeated(text: string): void {
   const seen = new Set<string>();
   for (const { name } of membersOf(text)) {
-    if (seen.has(name)) throw invalidRequest(`"${name}" stands in the body more than once.`, name);
+    if (seen.has(name)) throw invalidRequest(`"${name}" appears in the body more than once.`, name);
     if (READ_FIELDS.has(name)) seen.add(name);
   }
 }

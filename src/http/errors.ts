@@ -7,7 +7,7 @@ import type { Metrics } from '../gateway/metrics.ts';
 import { OVERLOADED } from './body-memory.ts';
 
 /** Without the header, curl labels what it sends as a form. */
-const MEDIA_TYPE = 'The body must be JSON, and be said to be: "content-type: application/json".';
+const MEDIA_TYPE = 'The body must be JSON, sent with "content-type: application/json".';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
@@ -28,7 +28,7 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
       code: 'unknown_url',
     });
   }
-  const message = `Not allowed to ${method} on ${path}, which takes ${allowed.join(' and ')}.`;
+  const message = `Not allowed to ${method} on ${path}, which accepts ${allowed.join(' and ')}.`;
   const responseHeaders = { allow: allowed.join(', ') };
   return new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders });
 }
@@ -107,7 +107,7 @@ function codeOf(error: FastifyError | Error): string {
 
 /** Answers an `Expect` header other than 100-continue; Node itself would answer without a body. */
 export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const body = openAIError('The request expects something that this server does not know.', {
+  const body = openAIError('The "expect" header asks for something that this server does not support.', {
     type: 'invalid_request_error',
     code: 'expectation_failed',
   });

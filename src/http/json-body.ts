@@ -49,7 +49,7 @@ export function bodyOf({ body }: FastifyRequest): JsonDocument {
 function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return body;
-  throw new GatewayError(415, `The body is encoded as "${encoding}"; this server takes it without content-encoding.`, {
+  throw new GatewayError(415, `The body is encoded as "${encoding}"; send it without content-encoding.`, {
     code: 'unsupported_content_encoding',
     responseHeaders: { 'accept-encoding': 'identity' },
   });
@@ -68,7 +68,7 @@ function parseJson(bytes: Buffer, held: HeldBody | null, receivedAt: number): Js
     // Refuses `__proto__` and `constructor.prototype` at any depth: nobody means them, and upstreams may merge them.
     value = parse(text);
   } catch (error) {
-    throw invalidRequest(`The body cannot be taken as JSON: ${(error as Error).message}`, null, 'invalid_json');
+    throw invalidRequest(`The body cannot be read as JSON: ${(error as Error).message}`, null, 'invalid_json');
   }
   return { text, value, receivedAt };
 }

@@ -182,7 +182,7 @@ export class UpstreamHttp {
     }
     throw new UpstreamError(
       'unreadable',
-      `The upstream redirects without an end: ${MAX_REDIRECTIONS} times were followed.`,
+      `The upstream redirects endlessly: ${MAX_REDIRECTIONS} redirects were followed.`,
     );
   }
 
@@ -198,7 +198,7 @@ export class UpstreamHttp {
     if (isSame) return to;
     throw new UpstreamError(
       'unreadable',
-      `The upstream redirects to another server, ${to.origin}: nothing is sent there.`,
+      `The upstream redirects to another server, ${to.origin}, which the gateway does not follow.`,
     );
   }
 

@@ -59,5 +59,5 @@ export function worstCaseUsd(
 }
 
 export function unaffordableReason(worstUsd: number, leftUsd: number): string {
-  return `it may cost up to $${worstUsd.toFixed(6)}, and $${leftUsd.toFixed(6)} of the key's budget are left`;
+  return `it may cost up to $${worstUsd.toFixed(6)}, and $${leftUsd.toFixed(6)} of the key's budget is left`;
 }

@@ -207,9 +207,13 @@ const KEPT_OUT = {
 
 /** @param now milliseconds since the epoch */
 function budgetSpent(now: number): GatewayError {
-  return new GatewayError(429, "What is left of today's budget pays for no model; the day ends at midnight UTC.", {
-    type: 'insufficient_quota',
-    code: BUDGET_SPENT,
-    responseHeaders: untilRenewed(leftOfDayMs(now)),
-  });
+  return new GatewayError(
+    429,
+    "What is left of today's budget does not cover any model; the day ends at midnight UTC.",
+    {
+      type: 'insufficient_quota',
+      code: BUDGET_SPENT,
+      responseHeaders: untilRenewed(leftOfDayMs(now)),
+    },
+  );
 }

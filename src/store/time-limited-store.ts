@@ -53,7 +53,7 @@ export class TimeLimitedStore implements EventStore {
   }
 
   #limited<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#hanging > 0) return Promise.reject(new Error('The event store has yet to answer an earlier call.'));
+    if (this.#hanging > 0) return Promise.reject(new Error('The event store has not answered an earlier call yet.'));
     return new Promise<T>((resolve, reject) => {
       let late = false;
       const cancel = this.#clock.after(this.#limitMs, () => {

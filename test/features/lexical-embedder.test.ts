@@ -86,7 +86,7 @@ describe('loadLexicalMap', () => {
 
   it('refuses what is no map, or one of another version', () => {
     damage(() => Buffer.from('hello'));
-    expect(() => loadLexicalMap(file)).toThrow(/no feature map/);
+    expect(() => loadLexicalMap(file)).toThrow(/not a feature map/);
     copyFileSync(DEFAULT_MAP, file);
     damage((bytes) => {
       bytes.writeUInt32LE(64, 12);

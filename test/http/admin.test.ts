@@ -278,7 +278,7 @@ describe('/admin/models', () => {
       state: 'refused',
       problem: expect.stringMatching(/^provider: /),
     });
-    expect(gateway.logged.join()).toMatch(/Changes of a model by admins cannot be used/);
+    expect(gateway.logged.join()).toMatch(/Changes to a model by admins cannot be used/);
   });
 
   it('leaves out a change that the file has made impossible, and no other', async () => {

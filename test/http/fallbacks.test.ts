@@ -109,7 +109,7 @@ describe('a model that cannot be used, whatever is asked', () => {
 });
 
 it('a gateway behind this one that has too little budget left for a request is no model that cannot be used', async () => {
-  const message = 'The budget of key "a" ($0.5 per day) has $0.49 left, which no model\'s worst case fits into.';
+  const message = 'The budget of key "a" ($0.5 per day) has $0.49 left, which does not cover any model\'s worst case.';
   const { gateway, chat } = await start([429, { message, code: 'insufficient_quota' }]);
   for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
   expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');

@@ -362,7 +362,7 @@ describe('a learner with a number that is not finite', () => {
     const { json } = await get(`${gateway.url}/v1/decisions/${decisionOf(reply)}`);
     expect(json.chosen_by).toBe('reference');
     expect(json.degraded).toContain('learner');
-    while (!gateway.logged.join('').includes('folded anew from the event log.')) await settled(gateway);
+    while (!gateway.logged.join('').includes('rebuilt from the event log.')) await settled(gateway);
     expect((await predictions(gateway))[1].quality).toBeCloseTo(healthy[1].quality, 9);
   });
 });

@@ -248,7 +248,7 @@ describe('a budget', () => {
     await chat(gateway, TEAM, { model: 'big', max_tokens: 500 });
     await chat(gateway, TEAM, { model: 'big', max_tokens: 500 });
     const { big, small, free } = await route();
-    expect(big.excluded).toMatch(/may cost up to \$0\.0008\d+, and \$0\.000700 of the key's budget are left/);
+    expect(big.excluded).toMatch(/may cost up to \$0\.0008\d+, and \$0\.000700 of the key's budget is left/);
     expect(big.worst_case_cost_usd).toBeGreaterThan(0.0008);
     expect([small.excluded, small.score !== null, free.worst_case_cost_usd]).toEqual([null, true, 0]);
     const answer = await chat(gateway, TEAM, { max_tokens: 800 });

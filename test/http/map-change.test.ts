@@ -105,7 +105,7 @@ describe('a restart with another feature map', () => {
       'mixllm_learner_foreign_contexts{kept="intercept"} 20',
     ]);
     expect(gateway.logged.join('')).toContain(
-      "20 decisions of feature map lexical-0/structure-0: the arms' intercepts alone",
+      "20 decisions of feature map lexical-0/structure-0: only the arms' intercepts",
     );
   });
 });

@@ -89,7 +89,7 @@ describe('a gateway with a sentence-embedding model', () => {
     await until(() => gateway.logged.some((line) => line.includes('works again')));
     expect(await metric('degraded{part="embedder"}')).toBe(0);
     expect((await decide('fourth')).degraded).toBe(null);
-    expect(gateway.logged.filter((line) => line.includes('will be started again'))).toHaveLength(1);
+    expect(gateway.logged.filter((line) => line.includes('will be restarted'))).toHaveLength(1);
   });
 
   it('routes a query that takes too long on the intercepts, and the next one well', async () => {

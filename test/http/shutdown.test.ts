@@ -38,5 +38,5 @@ it('does not wait for connections that were opened and never used', async () => 
   clock.advance(2000);
   // Its time for running answers never passes on this clock.
   await Promise.all([gateway.close(), once(socket, 'close'), once(used, 'close')]);
-  expect(logged.join('')).not.toContain('broken off');
+  expect(logged.join('')).not.toContain('cut off');
 });

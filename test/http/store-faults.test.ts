@@ -107,7 +107,7 @@ describe('an event log that was taken away', () => {
     const second = await answer(gateway);
     while (await degraded(gateway)) await nextTurn();
     while ((await rate(gateway, second.json.id)).status !== 202) await nextTurn();
-    while (!gateway.logged.join('').includes('folded anew from the event log.')) await settled(gateway);
+    while (!gateway.logged.join('').includes('rebuilt from the event log.')) await settled(gateway);
     await settled(gateway);
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(1);
     expect((await rate(gateway, first.json.id)).status).toBe(404);

@@ -77,7 +77,9 @@ describe('routing.targets.budget', () => {
     expect(last.json.error).toMatchObject({ code: 'budget_spent', message: expect.stringContaining('midnight UTC') });
     const refused = /mixllm_refused_requests_total\{status="429",code="budget_spent"\} (\d+)/;
     expect(Number(refused.exec((await get(`${gateway.url}/metrics`)).text)?.[1])).toBeGreaterThan(0);
-    expect(gateway.logged.filter((line) => line.includes('routing.budget: requests are refused'))).toHaveLength(1);
+    expect(gateway.logged.filter((line) => line.includes('routing.targets.budget: requests are refused'))).toHaveLength(
+      1,
+    );
     expect([last.headers.get('x-should-retry'), last.headers.get('retry-after')]).toEqual([
       'false',
       String((86_400_000 - (clock.now() % 86_400_000)) / 1000),

@@ -90,7 +90,7 @@ async function use(gateway: TestGateway, count: number): Promise<void> {
 describe('mixllm train arms', () => {
   it('moves the predictions of a fresh gateway, and every restart ends in the same numbers', async () => {
     const printed = await train();
-    expect(printed).toContain('small: 60 ratings, 60 lengths of answers');
+    expect(printed).toContain('small: 60 ratings, 60 answer lengths');
     expect(printed).toMatch(/left out, .*: other\. --map NAME=ID/);
     const cold = await predicted(kept(await start(null)));
     let gateway = await start('warm.db', arms);
@@ -160,7 +160,7 @@ describe('mixllm train arms', () => {
     // Exports of periods that overlap hold the same decisions.
     const files = [path('export.jsonl.gz'), path('export.jsonl.gz')];
     const told = await train({ data: files, map: [], out: path('own.json') });
-    expect(told).toContain('12 lines are of decisions that are there again');
+    expect(told).toContain('12 lines repeat a decision');
 
     const second = kept(await start('second.db', path('own.json')));
     const carried = await predicted(second);
@@ -187,7 +187,7 @@ describe('mixllm train arms', () => {
       [
         'foreign.json',
         text.replace(/"feature_map": "lexical-\w+/, '"feature_map": "lexical-0'),
-        /Make it anew: mixllm train arms --data .*--map/,
+        /Recreate it: mixllm train arms --data .*--map/,
       ],
       ['damaged.json', text.slice(0, 900), /damaged\.json is damaged/],
       [
@@ -208,8 +208,8 @@ describe('mixllm train arms', () => {
   it('says what it cannot take', async () => {
     writeConfig();
     await expect(train({ map: ['vendor/small-7b'] })).rejects.toThrow(/it must be NAME=ID/);
-    await expect(train({ map: ['a=none'] })).rejects.toThrow(/no model has the id "none"; there are: big, small/);
-    expect(await train({ map: ['absent=big'] })).toContain('no file holds a model called absent');
+    await expect(train({ map: ['a=none'] })).rejects.toThrow(/no model has the id "none"; choose from: big, small/);
+    expect(await train({ map: ['absent=big'] })).toContain('no file has a model called absent');
     writeFileSync(path('strange.jsonl'), JSON.stringify({ id: '1', prompt: 'x', models: { y: { quality: 1 } } }));
     await expect(train({ data: [path('strange.jsonl')], map: [] })).rejects.toThrow(/teach nothing.*\n.*: y\. --map/);
   });

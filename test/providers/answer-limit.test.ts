@@ -9,8 +9,8 @@ describe('parseUpstreamJson', () => {
     ['full of values', `[${'0,'.repeat(5_000_000)}0]`],
   ])('does not parse what is %s beyond measure', (_, json) => {
     expect(() => parseUpstreamJson(json)).toThrow(SyntaxError);
-    expect(() => readCompletion(`{"choices":[{}],"x":${json}}`)).toThrow('no chat completion');
-    expect(() => toCompletion(`{"type":"message","content":[],"x":${json}}`, 0)).toThrow('no Anthropic message');
+    expect(() => readCompletion(`{"choices":[{}],"x":${json}}`)).toThrow('not a chat completion');
+    expect(() => toCompletion(`{"type":"message","content":[],"x":${json}}`, 0)).toThrow('not an Anthropic message');
   });
 
   it('parses long texts of few values', () => {

@@ -122,7 +122,7 @@ describe('signed thinking of an answer', () => {
     const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);
     event(start(0, { type: 'thinking', thinking: '', signature: '' }));
     const more = () => event(delta(0, { type: 'signature_delta', signature: 'x'.repeat(2000) }));
-    expect(() => Array.from({ length: 6 }, more)).toThrow(/do not end/);
+    expect(() => Array.from({ length: 6 }, more)).toThrow(/unfinished/);
     let index = 1;
     for (const block of [
       { type: 'thinking', signature: 'x'.repeat(2000) },
@@ -130,7 +130,7 @@ describe('signed thinking of an answer', () => {
     ]) {
       const fresh = new StreamTranslator({ created: 0, includeUsage: false, mostBytes: 10_000 });
       const begin = () => fresh.push({ data: JSON.stringify(start(index++, block)), raw: new Uint8Array() } as never);
-      expect(() => Array.from({ length: 6 }, begin)).toThrow(/do not end/);
+      expect(() => Array.from({ length: 6 }, begin)).toThrow(/unfinished/);
     }
   });
 

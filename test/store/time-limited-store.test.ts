@@ -23,8 +23,9 @@ describe('TimeLimitedStore', () => {
     await expect(store.lastSequence()).resolves.toBe(0);
     clock.advance(1);
     await expect(hanging).rejects.toThrow('did not answer within 10 s');
-    for (let i = 0; i < 3; i++) await expect(store.append([decided('b')])).rejects.toThrow('yet to answer');
-    await expect(store.readAfter(0, 1)).rejects.toThrow('yet to answer');
+    for (let i = 0; i < 3; i++)
+      await expect(store.append([decided('b')])).rejects.toThrow('not answered an earlier call yet');
+    await expect(store.readAfter(0, 1)).rejects.toThrow('not answered an earlier call yet');
     expect(inner.commits).toHaveLength(1);
     gate.resolve();
     await turns();
@@ -52,6 +53,6 @@ describe('TimeLimitedStore', () => {
     await expect(closing).rejects.toThrow('did not answer');
     gate.reject(new Error('gone'));
     await turns();
-    await expect(store.lastSequence()).rejects.toThrow('yet to answer');
+    await expect(store.lastSequence()).rejects.toThrow('not answered an earlier call yet');
   });
 });

@@ -69,11 +69,11 @@ export function encodeProjection(map: ProjectionWeights): Buffer {
 export function decodeProjection(bytes: Buffer): ProjectionWeights {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new Error(
-      `it does not begin with ${MAGIC}: it is no map for a sentence-embedding model, or of another version`,
+      `it does not begin with ${MAGIC}: it is not a map for a sentence-embedding model, or it is of another version`,
     );
   }
   const [dimensions, width, textDimensions, tags] = [0, 1, 2, 3].map((i) => bytes.readUInt32LE(MAGIC.length + 4 * i));
-  if (textDimensions !== TEXT_DIMENSIONS) throw new Error('it is for other features than this version counts');
+  if (textDimensions !== TEXT_DIMENSIONS) throw new Error('it is for other features than this version computes');
   const expected = HEADER_BYTES + 4 * dimensions * (width + textDimensions + tags + 2);
   if (bytes.length !== expected) throw new Error(`it has ${bytes.length} bytes instead of ${expected}`);
   let at = HEADER_BYTES;

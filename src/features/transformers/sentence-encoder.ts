@@ -108,7 +108,7 @@ export class SentenceEncoder {
   #watch(thread: ModelThread): void {
     this.#cancelWatch();
     this.#cancelWatch = this.#options.clock.after(STUCK_MS, () => {
-      this.#end(thread, `it answered nothing for ${STUCK_MS / 1000} s`);
+      this.#end(thread, `it gave no answer for ${STUCK_MS / 1000} s`);
     });
   }
 
@@ -144,7 +144,7 @@ export class SentenceEncoder {
   async #restart(): Promise<void> {
     try {
       const { fingerprint } = await this.#load();
-      if (fingerprint !== this.#facts?.fingerprint) throw new Error('the files of the model have changed');
+      if (fingerprint !== this.#facts?.fingerprint) throw new Error("the model's files have changed");
       this.#options.onHealth?.(true, 'the embedding model works again');
     } catch (error) {
       if (this.#closed) return;

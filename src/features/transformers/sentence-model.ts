@@ -72,7 +72,7 @@ export class SentenceModel {
     };
     const outputs: Record<string, Tensor | undefined> = await this.#model(inputs);
     const tokens = outputs.last_hidden_state ?? outputs.token_embeddings;
-    if (!tokens) throw new Error('the model gives no vectors of tokens: it is no sentence-embedding model');
+    if (!tokens) throw new Error('the model returns no token vectors: it is not a sentence-embedding model');
     return Float32Array.from(this.#library.mean_pooling(tokens, mask).normalize(2, -1).data as Float32Array);
   }
 }

@@ -111,7 +111,7 @@ function trainCommand(model: string): string {
   return `npm run mixllm -- train features --embedder transformers --model ${model} --corpus FILE…`;
 }
 
-const WAYS_OUT = `Fetch a model into a folder and name that folder as embedding.model (hf download Xenova/all-MiniLM-L6-v2 --local-dir models/all-MiniLM-L6-v2); or name one of the Hugging Face hub that has ONNX files, such as Xenova/all-MiniLM-L6-v2, where the hub can be reached; or use embedding: { kind: lexical }, which needs no model.`;
+const WAYS_OUT = `Download a model into a folder and set embedding.model to that folder (hf download Xenova/all-MiniLM-L6-v2 --local-dir models/all-MiniLM-L6-v2); or, if the Hugging Face hub can be reached, name a model there that has ONNX files, such as Xenova/all-MiniLM-L6-v2; or use embedding: { kind: lexical }, which needs no model.`;
 
 /** What to do when a model cannot be loaded. */
 export function cannotLoad(model: string, reason: string): string {
@@ -120,10 +120,10 @@ export function cannotLoad(model: string, reason: string): string {
 
 /** What to do when the map was fitted on the vectors of other files. */
 export function otherModel(model: string, fitted: string): string {
-  return `The map was fitted on the vectors of ${fitted} as its files were then, and those of ${model} are others. Fit one on them: ${trainCommand(model)}`;
+  return `The map was fitted on the vectors of ${fitted}, from other files than those of ${model}. Fit a new map: ${trainCommand(model)}`;
 }
 
 /** What to do without a map: a sentence vector has hundreds of numbers, too many to learn from a few ratings. */
 export function cannotUseMap(model: string, reason: string): string {
-  return `${reason}. embedding: { kind: transformers } needs a map that was fitted on the vectors of its model, once, on prompts like yours: ${trainCommand(model)}. It is found in ${DEFAULT_PROJECTION}, or where embedding.map says. ${WAYS_OUT}`;
+  return `${reason}. embedding: { kind: transformers } needs a map that was fitted once on its model's vectors, with prompts like yours: ${trainCommand(model)}. The gateway reads it from ${DEFAULT_PROJECTION}, or from where embedding.map says. ${WAYS_OUT}`;
 }

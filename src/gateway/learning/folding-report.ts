@@ -19,7 +19,7 @@ export class FoldingReport {
     if (events === 0) return;
     this.#log.warn(
       { events },
-      'The learner was folded from a log that lacks deleted events (storage.keep_days), and from no snapshot that holds them: what they taught is not known.',
+      'The learner was rebuilt from a log without deleted events (storage.keep_days), and without a snapshot that includes them: what they taught is lost.',
     );
   }
 

@@ -67,7 +67,7 @@ export class Folding {
       metrics.learnerSkipped.inc();
       log.warn(
         { sequence: event.sequence, decision: event.decisionId, reason: messageOf(error) },
-        'An event could not be learned from and is skipped.',
+        'An event could not be learned from and was skipped.',
       );
     }
     if (event.decisionId === null) return;

@@ -9,7 +9,7 @@ export type ForeignContextsState = [string, CarriedOver, number][];
 
 const CARRIED_OVER: Record<CarriedOver, string> = {
   structure: "the arms' intercepts and the structural features are carried over",
-  intercept: "the arms' intercepts alone are carried over",
+  intercept: "only the arms' intercepts are carried over",
 };
 
 /** Counts the decisions in the log whose feature map differs from the learner's. */

@@ -79,7 +79,7 @@ export class LearnerEvents {
       metrics.driftAlarms.inc({ model: arm, direction: alarm.direction });
       log.warn(
         { model: arm, direction: alarm.direction, statistic: alarm.statistic },
-        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; what was learned of its level is let go.`,
+        `Drift: the ratings of "${arm}" have become ${alarm.direction} than predicted; what was learned about its level is dropped.`,
       );
       const { threshold, remains } = this.drift;
       record({ type: 'drifted', decisionId: null, time: clock.now(), model: arm, ...alarm, threshold, remains });

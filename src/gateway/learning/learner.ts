@@ -273,7 +273,7 @@ export class Learner {
     } catch (error) {
       this.#options.metrics.degraded('learner', true);
       this.#failures.say(() =>
-        this.#options.log.error({ err: error }, 'The learner cannot read the event log; it tries every second.'),
+        this.#options.log.error({ err: error }, 'The learner cannot read the event log; it retries every second.'),
       );
       this.#options.clock.after(RETRY_MS, () => this.#run());
     }
@@ -332,7 +332,7 @@ export class Learner {
       if ((await store.findDecision(decision)).length === 0) continue;
       log.warn(
         { decision },
-        'The warm start is not used: it was made from this event log, which teaches the same itself. Take learning.warm_start out of the config.',
+        'The warm start is not used: it was made from this event log, which teaches the same by itself. Remove learning.warm_start from the config.',
       );
       this.#warmStart = null;
       this.#live = this.#freshBeside(this.knowledge);

@@ -83,13 +83,13 @@ export class Refolding {
       const isSame = last >= (known?.sequence ?? 0) && (known === null || (await this.#tail.holds(known)));
       this.#unchecked = null;
       if (isSame) return this.#learner.wake(last);
-      this.#options.log.warn('The event log is another one than before: the learner is folded from it anew.');
+      this.#options.log.warn('The event log is a different one than before: the learner is rebuilt from it.');
       this.#learner.logWasReplaced(last);
       await this.#refold();
     } catch (error) {
       this.#options.log.error(
         { err: error },
-        'The event log could not be compared with what was learned; it is tried again.',
+        'The event log could not be compared with what was learned; the comparison is retried.',
       );
       this.#options.clock.after(RETRY_MS, () => void (this.#unchecked && this.compareWithLog()));
     }
@@ -107,9 +107,9 @@ export class Refolding {
       this.#due = false;
       this.#learner.replaceBy(folding);
       this.#options.metrics.degraded('learner', false);
-      this.#options.log.info('The learner was folded anew from the event log.');
+      this.#options.log.info('The learner was rebuilt from the event log.');
     } catch (error) {
-      this.#options.log.error({ err: error }, 'The learner could not be folded anew; it is tried again in a minute.');
+      this.#options.log.error({ err: error }, 'The learner could not be rebuilt; the next attempt is in a minute.');
       this.#options.clock.after(AT_MOST_EVERY_MS, () => void (refold === this.#begun && this.#refold()));
     }
   }

@@ -55,13 +55,13 @@ export class Snapshots {
       // A shorter log has not been due for one.
       if (lastSequence >= EVERY.events) {
         log.info(
-          'There is no snapshot of the learner with these features, warm start and version; the log is folded anew.',
+          'There is no snapshot of the learner with these features, warm start and version; it is rebuilt from the log.',
         );
       }
       return true;
     }
     if (snapshot.sequence > lastSequence) {
-      log.warn("The learner's snapshot is of another event log than this one; the log is folded anew.");
+      log.warn("The learner's snapshot belongs to another event log; the learner is rebuilt from this one.");
       return true;
     }
     try {
@@ -73,7 +73,7 @@ export class Snapshots {
       metrics.snapshotsRejected.inc();
       log.error(
         { reason: messageOf(error) },
-        "The learner's snapshot is damaged and was put aside. The log is folded anew, and the next snapshot replaces it. If it happens again, check the disk.",
+        "The learner's snapshot is damaged and was set aside. The learner is rebuilt from the log, and the next snapshot replaces it. If this happens again, check the disk.",
       );
     }
     return false;
@@ -106,7 +106,7 @@ export class Snapshots {
       // Unless it was forgotten meanwhile.
       if (this.#last === last) this.#savedUpTo = snapshot.sequence;
     } catch (error) {
-      log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart folds more of the log.');
+      log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart will read more of the log.');
     }
   }
 }

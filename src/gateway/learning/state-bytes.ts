@@ -32,7 +32,7 @@ export function decodeState<T extends object>(key: string, bytes: Uint8Array): T
   let at = 0;
   while (lines.length < LINES) {
     const end = bytes.indexOf(NEWLINE, at);
-    if (end < 0) throw new Error('it breaks off');
+    if (end < 0) throw new Error('it is incomplete');
     lines.push(Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString());
     at = end + 1;
   }

@@ -21,14 +21,14 @@ export function readWarmStart(file: string, featureMap: string, dimensions: numb
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new Error(
-      `The warm start cannot be read: ${messageOf(error)}. Make it with mixllm train arms --out ${file}, or take learning.warm_start out of the config.`,
+      `The warm start cannot be read: ${messageOf(error)}. Create it with mixllm train arms --out ${file}, or remove learning.warm_start from the config.`,
     );
   }
   const hash = createHash('sha256').update(text).digest('hex');
   const warmStart = usable(file, text);
   if (warmStart.featureMap !== featureMap || warmStart.dimensions !== dimensions) {
     throw new Error(
-      `The warm start ${file} was made under the feature map ${warmStart.featureMap}, and ${featureMap} is in force. Make it anew: ${warmStart.command}`,
+      `The warm start ${file} was made with feature map ${warmStart.featureMap}, but ${featureMap} is in use. Recreate it: ${warmStart.command}`,
     );
   }
   return { ...warmStart, hash };
@@ -41,6 +41,6 @@ function usable(file: string, text: string): WarmStart {
     new LinearPolicy(warmStart.dimensions).addSums(warmStart.sums);
     return warmStart;
   } catch (error) {
-    throw new Error(`The warm start ${file} is damaged: ${messageOf(error)}. Make it anew with mixllm train arms.`);
+    throw new Error(`The warm start ${file} is damaged: ${messageOf(error)}. Recreate it with mixllm train arms.`);
   }
 }

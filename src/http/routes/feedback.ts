@@ -15,7 +15,10 @@ const ratingBody = z
     source: z
       .string()
       .regex(/^[\w.:-]{1,64}$/, 'must be 1 to 64 letters, digits or any of _ . : -')
-      .refine((source) => !source.startsWith(IMPLICIT), `must not begin with "${IMPLICIT}": the gateway itself says so`)
+      .refine(
+        (source) => !source.startsWith(IMPLICIT),
+        `must not begin with "${IMPLICIT}", which is reserved for the gateway`,
+      )
       .nullish(),
     comment: z.string().max(10_000).nullish(),
     idempotency_key: z.string().min(1).max(256).nullish(),

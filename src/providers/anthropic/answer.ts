@@ -135,7 +135,7 @@ function parseMessage(json: string): JsonObject {
     if (message.type === 'message' && Array.isArray(message.content)) return message;
     if (message.type === 'error') throw toFailure(message, 'unreadable');
   }
-  throw new UpstreamError('unreadable', 'The upstream answered with something that is no Anthropic message.');
+  throw new UpstreamError('unreadable', 'The upstream answered with something that is not an Anthropic message.');
 }
 
 function count(value: unknown): number {

@@ -61,7 +61,7 @@ function partBlocks(part: JsonObject, path: string): PartBlock[] {
       return [fileBlock(part.file, `${path}.file`)];
     default: {
       const type = typeof part.type === 'string' ? `"${part.type}"` : 'without a type';
-      throw invalidRequest(`${path}: Anthropic models take text, images and PDF files, not a part ${type}.`, path);
+      throw invalidRequest(`${path}: Anthropic models accept text, images and PDF files, not a part ${type}.`, path);
     }
   }
 }
@@ -73,7 +73,7 @@ function imageBlock(image: unknown, path: string): PartBlock {
   // Some clients send PDF files as images.
   if (mediaType === 'application/pdf') return pdfBlock(data);
   const imageType = typeByContent(data) ?? IMAGE_MEDIA_TYPES.get(mediaType);
-  if (!imageType) throw invalidRequest(`${path}: Anthropic takes JPEG, PNG, GIF and WebP, not "${mediaType}".`, path);
+  if (!imageType) throw invalidRequest(`${path}: Anthropic accepts JPEG, PNG, GIF and WebP, not "${mediaType}".`, path);
   return { type: 'image', source: { type: 'base64', media_type: imageType, data } };
 }
 
@@ -85,11 +85,11 @@ function typeByContent(base64: string): ImageMediaType | undefined {
 
 function fileBlock(file: unknown, path: string): PartBlock {
   if (!isJsonObject(file) || typeof file.file_data !== 'string') {
-    throw invalidRequest(`${path}: send the file itself as file_data; file ids of OpenAI mean nothing here.`, path);
+    throw invalidRequest(`${path}: send the file itself as file_data; OpenAI's file ids mean nothing here.`, path);
   }
   const { mediaType, data } = readDataUrl(file.file_data, `${path}.file_data`);
   if (mediaType !== 'application/pdf') {
-    throw invalidRequest(`${path}: Anthropic takes PDF files, not "${mediaType}".`, path);
+    throw invalidRequest(`${path}: Anthropic accepts PDF files, not "${mediaType}".`, path);
   }
   const title = typeof file.filename === 'string' && file.filename !== '' ? { title: file.filename } : {};
   return { ...pdfBlock(data), ...title };

@@ -58,7 +58,7 @@ export function toConversation(messages: unknown, withThinking = true): Conversa
   // system message becomes it.
   const asked = turns.length === 0 ? system.pop() : undefined;
   if (asked) turns.push({ role: 'user', content: asked });
-  if (turns.length === 0) throw invalidRequest('messages must hold a user message that is not empty.', 'messages');
+  if (turns.length === 0) throw invalidRequest('messages must include a user message that is not empty.', 'messages');
   trimPrefill(turns);
   return { ...(system.length > 0 ? { system: joinSystem(system.flat()) } : {}), messages: turns };
 }
@@ -81,7 +81,7 @@ function addMessage(message: JsonObject, where: string, draft: Draft): void {
       return;
     default:
       throw invalidRequest(
-        `${where}.role: Anthropic models take system, developer, user, assistant and tool.`,
+        `${where}.role: Anthropic models accept system, developer, user, assistant and tool.`,
         `${where}.role`,
       );
   }
@@ -166,7 +166,7 @@ function checkArguments(messages: readonly unknown[]): void {
     return typeof json === 'string' ? [json] : [];
   });
   const excess = excessOfAll(texts, REQUEST_LIMITS);
-  if (excess) throw invalidRequest(`With the arguments of its tool calls: ${excess}`, 'messages');
+  if (excess) throw invalidRequest(`Counting the arguments of its tool calls: ${excess}`, 'messages');
 }
 
 /**
@@ -195,7 +195,7 @@ function parseJson(json: string): unknown {
 function textOnly(message: JsonObject, where: string): Anthropic.TextBlockParam[] {
   return toBlocks(message.content, where).map((block) => {
     if (block.type === 'text') return block;
-    throw invalidRequest(`${where}: only text can stand in a message of this role.`, `${where}.content`);
+    throw invalidRequest(`${where}: a message of this role can hold only text.`, `${where}.content`);
   });
 }
 

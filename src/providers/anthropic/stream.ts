@@ -214,7 +214,7 @@ export class StreamTranslator {
 
   #checkHeld(): void {
     if (this.#held + this.#thinking.bytes <= (this.#options.mostBytes ?? MAX_BYTES)) return;
-    throw tooLarge('What the upstream sent of tool calls and thoughts that do not end');
+    throw tooLarge("The upstream's output of unfinished tool calls and thinking");
   }
 
   /**

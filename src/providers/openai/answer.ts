@@ -25,7 +25,7 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
   if (!completion || !Array.isArray(completion.choices)) {
     const failure = completion && failureIn(completion);
     if (failure) throw errorInSuccess(failure, 'unreadable');
-    throw new UpstreamError('unreadable', 'The upstream answered with something that is no chat completion.');
+    throw new UpstreamError('unreadable', 'The upstream answered with something that is not a chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
   const usage = readUsage(completion.usage);

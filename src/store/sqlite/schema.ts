@@ -66,6 +66,6 @@ export function migrate(database: DatabaseSync, transaction: (work: () => void) 
   const version = schemaVersion(database);
   if (version === SCHEMA_VERSION) return;
   throw new UnusableStorageError(
-    `it has schema ${version}, of a newer version of the gateway; this one knows ${SCHEMA_VERSION}. Start that version again, or name another file in storage.url.`,
+    `it has schema ${version}, from a newer version of the gateway; this one knows ${SCHEMA_VERSION}. Start that version again, or name another file in storage.url.`,
   );
 }

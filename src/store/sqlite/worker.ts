@@ -50,7 +50,7 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
   // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there.
   const isOpener = method === 'append' && letGo === 'told';
   if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
-    throw new Error('the file was let go before');
+    throw new Error('the file was closed after an earlier failure');
   }
   const opened = openedFor(method);
   const result = (opened[method] as (...args: unknown[]) => unknown).apply(opened, args);
@@ -76,7 +76,7 @@ function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
   wasRead?.close();
   if (!wasRead || wasRead.inode() === database.inode()) return database;
   forget();
-  throw new Error('the file was replaced while it could only be read');
+  throw new Error('the file was replaced while it was open read-only');
 }
 
 function readOnlyOr(error: unknown): SqliteDatabase {

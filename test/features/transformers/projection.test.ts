@@ -73,7 +73,7 @@ describe('the file of a projection', () => {
     writeFileSync(file, encodeProjection(WEIGHTS).subarray(0, -1));
     expect(() => loadProjection(file)).toThrow(/bytes instead of/);
     writeFileSync(file, 'MXLXMAP1, the beginning of a lexical map');
-    expect(() => loadProjection(file)).toThrow(/no map for a sentence-embedding model/);
+    expect(() => loadProjection(file)).toThrow(/not a map for a sentence-embedding model/);
     writeFileSync(file, encodeProjection(WEIGHTS));
     describeIt({ tags: [{ name: 'a' }] });
     expect(() => loadProjection(file)).toThrow(/tags without names/);

@@ -159,7 +159,7 @@ describe('SentenceEncoder', () => {
     clock.advance(10_000);
     await outcome;
     await until(() => health.length === 1);
-    expect(health).toEqual([[false, 'it answered nothing for 10 s']]);
+    expect(health).toEqual([[false, 'it gave no answer for 10 s']]);
     clock.advance(1000);
     await until(() => health.length === 2);
     expect((await encoder.encode('xx'))[0]).toBe(2);
@@ -173,7 +173,7 @@ describe('SentenceEncoder', () => {
     await until(() => health.length === 1);
     clock.advance(1000);
     await until(() => health.length === 2);
-    expect(health[1]).toEqual([false, 'the files of the model have changed']);
+    expect(health[1]).toEqual([false, "the model's files have changed"]);
     await expect(encoder.encode('x')).rejects.toThrow('not loaded');
     clock.advance(2000);
     await until(() => health.length === 3);

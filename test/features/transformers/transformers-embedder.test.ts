@@ -131,7 +131,7 @@ describe('TransformersEmbedder', () => {
     const model = folder === '..' ? join(tiny.folder, folder) : folder;
     const embedder = kept(make({ model }));
     await expect(embedder.start()).rejects.toThrow(reason);
-    await expect(embedder.start()).rejects.toThrow(/embedding\.model \(hf download .*kind: lexical/s);
+    await expect(embedder.start()).rejects.toThrow(/embedding\.model to that folder \(hf download .*kind: lexical/s);
     await expect(embedder.embed('x')).rejects.toThrow(/not loaded/);
   });
 

@@ -274,7 +274,7 @@ describe('Learner.requestRefold', () => {
     spoil(setUp);
     await setUp.learner.requestRefold();
     expect(knowledgeOf(setUp)).toBe(good);
-    expect(setUp.log.lines.at(-1)).toMatch(/info:.*anew/);
+    expect(setUp.log.lines.at(-1)).toMatch(/info:.*rebuilt/);
 
     spoil(setUp);
     setUp.clock.advance(59_999);
@@ -354,7 +354,7 @@ describe('Learner.compareWithLog', () => {
     await rechecked;
     await setUp.learner.idle();
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
-    expect([setUp.learner.lag, setUp.log.lines[0]]).toEqual([0, expect.stringContaining('another one')]);
+    expect([setUp.learner.lag, setUp.log.lines[0]]).toEqual([0, expect.stringContaining('a different one')]);
   });
 
   it('starts anew from another log where a snapshot ended with the last event of this one', async () => {
@@ -384,7 +384,7 @@ describe('Learner.compareWithLog', () => {
     await closed.learner.close();
     expect(closed.store.snapshots.size).toBe(0);
     open.clock.advance(1000);
-    await vi.waitFor(() => expect(open.log.lines.at(-1)).toContain('folded anew'));
+    await vi.waitFor(() => expect(open.log.lines.at(-1)).toContain('rebuilt'));
     await open.learner.idle();
     expect(knowledgeOf(open)).toBe(await replayed(other));
   });

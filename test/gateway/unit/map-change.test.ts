@@ -165,12 +165,12 @@ describe('a learner on a log of another feature map', () => {
     const before = await learnerOn(store, OLD);
     expect([before.kept, before.said]).toEqual([
       { structure: 0, intercept: 7 },
-      [expect.stringMatching(/7 decisions of feature map lexical-old\/structure-0: the arms' intercepts alone/)],
+      [expect.stringMatching(/7 decisions of feature map lexical-old\/structure-0: only the arms' intercepts/)],
     ]);
     await before.learner.close();
 
     const sentence =
-      "info: The event log holds 30 decisions of feature map lexical-old/structure-2: the arms' intercepts and the structural features are carried over; 7 decisions of feature map lexical-old/structure-0: the arms' intercepts alone are carried over.";
+      "info: The event log holds 30 decisions of feature map lexical-old/structure-2: the arms' intercepts and the structural features are carried over; 7 decisions of feature map lexical-old/structure-0: only the arms' intercepts are carried over.";
     const first = await learnerOn(store, NEW);
     expect([first.kept, first.said]).toEqual([{ structure: 30, intercept: 7 }, [sentence]]);
     await first.learner.close();

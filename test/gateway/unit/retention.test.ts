@@ -120,7 +120,7 @@ describe('Retention', () => {
     retention.start();
     await later(60_000);
     expect(log.lines).toHaveLength(1);
-    expect(log.lines[0]).toMatch(/^warn: .*tried again in an hour/);
+    expect(log.lines[0]).toMatch(/^warn: .*next attempt is in an hour/);
     store.failing = false;
     await later(3_600_000);
     expect(ids()).toEqual(['young']);
