@@ -23,7 +23,7 @@ function outlookOf(means: readonly Means[]): Outlook {
 /** What can be had without looking at the queries: random mixes of two models. */
 const staticMix: Predictor = {
   name: 'static-mix',
-  title: 'mix of two models by lot',
+  title: 'random mix of two models',
   isBaseline: true,
   predict({ train, test }) {
     const means = meansOf(train);

@@ -30,7 +30,7 @@ export const PENALTY: LatencyPenaltyOptions = { budgetS: LIMIT_S, beta: 0.25, ga
 
 const ON = 'MixLLM Gateway, latency penalty on (default)';
 const OFF = 'MixLLM Gateway, latency penalty off';
-const IDLE = 'MixLLM Gateway, were there no queues';
+const IDLE = 'MixLLM Gateway, if there were no queues';
 const BEST = 'always the best model (hindsight)';
 const RANDOM = 'any model at random';
 
@@ -160,17 +160,18 @@ export const latency: Experiment = {
   name: 'latency',
   title: 'Under a time limit (simulated latencies)',
   protocol:
-    'The data record no latencies: **all times here are simulated**. Queries arrive as a Poisson stream of 100 per 10 s; ' +
-    `an answer later than ${LIMIT_S} s scores 0, is paid for all the same, and is not rated. Simulated service times are ` +
-    `log-normal (sd of the logarithm ${SERVICE_LOG_SD}) around a mean per model, from ${SERVICE_S.least} s for the ` +
-    `cheapest by list price to ${SERVICE_S.most} s for the dearest. Each model has slots for ${100 * SERVED_SHARE} % of ` +
-    'the stream; what exceeds them waits in order of arrival. The policy knows a fifth of the queries beforehand and ' +
-    "learns online, each answer graded when it has come; waits and penalties are reckoned by the gateway's own code, " +
-    'with its default settings, from requests in flight and measured times. At one weight (ν = 0.1).',
+    'The data record no latencies: **all times here are simulated**. Queries arrive as a Poisson stream of 100 ' +
+    `per 10 s; an answer later than ${LIMIT_S} s scores 0, is still paid for, and is not rated. Simulated service ` +
+    `times are log-normal (sd of the logarithm ${SERVICE_LOG_SD}) around a mean per model, from ` +
+    `${SERVICE_S.least} s for the cheapest by list price to ${SERVICE_S.most} s for the most expensive. Each ` +
+    `model has slots for ${100 * SERVED_SHARE} % of the stream; queries beyond that wait in order of arrival. The ` +
+    'policy knows a fifth of the queries beforehand and learns online, each answer graded when it arrives; waits ' +
+    "and penalties are computed by the gateway's own code, with its default settings, from requests in flight and " +
+    'measured times. At one weight (ν = 0.1).',
   reading:
-    'Shows whether the penalty keeps queues short enough for the limit, and what the detours cost in quality and money. ' +
-    'Does not show real latencies, nor providers that slow down under load or refuse it; with other slots and service ' +
-    'times the figures are others.',
+    'Shows whether the penalty keeps queues short enough for the limit, and what the detours cost in quality and ' +
+    'money. Does not show real latencies, nor providers that slow down under load or refuse it; other slots and ' +
+    'service times would give other figures.',
   lead: { figure: UTILITY, over: () => OFF },
   plot: { kind: 'per-hundred', label: '↑ mean simulated latency per 100 queries, s', scale: 1 },
   seeds: (asked) => Math.ceil(asked / 4),

@@ -8,21 +8,21 @@ import { bestValue, figuresOf, perHundred, rowsOf, type Scale, scaleOf, UTILITY,
 
 const NEWCOMERS = 2;
 
-const FROM_START = 'there from the start';
-const MIDWAY = 'join at half';
-const NEVER = 'never there';
+const FROM_START = 'present from the start';
+const MIDWAY = 'join halfway';
+const NEVER = 'never present';
 
 export const newModels: Experiment = {
   name: 'new-models',
   title: 'Two models join midway',
   protocol:
-    'All queries in random order, from a cold start, each answer graded before the next decision. Two models are missing ' +
-    'until half of the stream: those of the best mean utility, known with hindsight, so that their absence costs most. ' +
-    'At one weight (ν = 0.1). The figures are of the second half, as shares of what the best of the *other* models scored ' +
-    'and cost on it, so that they may exceed 100 %.',
+    'All queries in random order, from a cold start, each answer graded before the next decision. Two models are ' +
+    'missing from the first half of the stream: those with the best mean utility, known with hindsight, so that ' +
+    'their absence costs most. At one weight (ν = 0.1). The figures are for the second half, as shares of what ' +
+    'the best of the *other* models scored and cost on it, so they may exceed 100 %.',
   reading:
-    'Shows how soon newcomers get the traffic that they are worth when nothing is known of them but their list price. ' +
-    'Compare *join* with *from the start*, which has half a stream of ratings of them more.',
+    'Shows how soon newcomers get the traffic that they are worth when only their list price is known. Compare ' +
+    '*join* with *from the start*, which has half a stream more of their ratings.',
   lead: { figure: UTILITY, over: () => FROM_START },
   plot: { kind: 'per-hundred', label: "↑ utility per 100 queries, % of the best other model's quality", scale: 100 },
   seeds: (asked) => Math.ceil(asked / 4),

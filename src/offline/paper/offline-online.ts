@@ -21,13 +21,14 @@ export const offlineOnline: Experiment = {
   name: 'offline-online',
   title: 'Offline : online',
   protocol:
-    'The policy learns the first part of the queries with every outcome known, then answers the others one by one: ' +
-    'without learning, or learning from a rating of the answer that it chose (the recorded grade; or a thumb, up with ' +
-    "the probability of the grade). At one weight (ν = 0.1), as shares of the best single model's on the online part.",
+    'The policy learns the first part of the queries with every outcome known, then answers the others one by ' +
+    'one: without learning, or learning from a rating of the answer that it chose (the recorded grade; or a ' +
+    "thumb, up with the probability of the grade). At one weight (ν = 0.1), as shares of the best single model's " +
+    'figures on the online part.',
   reading:
     'Shows what ratings of the chosen answers alone add to what was known offline. The three splits are judged on ' +
-    'different queries, so compare within a split. Where outcomes are right or wrong, as they nearly all are in ' +
-    'RouterBench and ZeroEval, a thumb is the grade; only the judge-scored sets tell the two apart.',
+    'different queries, so compare within a split. Where outcomes are right or wrong, as nearly all are in ' +
+    'RouterBench and ZeroEval, a thumb equals the grade; only the judge-scored sets tell the two apart.',
   lead: { figure: UTILITY, over: (way) => `${way.split(',')[0]}, ${FEEDBACK.none}` },
   plot: null,
   seeds: (asked) => Math.ceil(asked / 4),

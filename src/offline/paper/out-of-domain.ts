@@ -19,14 +19,15 @@ export const outOfDomain: Experiment = {
   name: 'out-of-domain',
   title: 'Out of domain',
   protocol:
-    `Each task of at least ${MIN_QUERIES} queries is left out in turn. Half of its queries, at random, are judged; the ` +
-    'policy was trained on all other tasks, and *in domain* on the other half too. Online, the judged queries stream in ' +
-    'and each answer is graded before the next decision. At one weight (ν = 0.1); means over the tasks, as shares of the ' +
-    "best single model's quality and cost on the judged queries. The price lists name all models.",
+    `Each task of at least ${MIN_QUERIES} queries is left out in turn. A random half of its queries is judged; ` +
+    'the policy was trained on all other tasks, and for *in domain* on the other half too. Online, the judged ' +
+    'queries stream in and each answer is graded before the next decision. At one weight (ν = 0.1); means over ' +
+    "the tasks, as shares of the best single model's quality and cost on the judged queries. The price lists name " +
+    'all models.',
   reading:
-    'Shows what predictions are worth on a kind of query that was never seen, and how much of the loss some hundred ' +
-    'ratings bring back. Does not show a real new domain: these tasks are all benchmarks, and the feature map saw ' +
-    'prompts like theirs.',
+    'Shows what predictions are worth on an unseen kind of query, and how much of the loss a few hundred ratings ' +
+    'recover. Does not show a real new domain: these tasks are all benchmarks, and the feature map saw prompts ' +
+    'like theirs.',
   lead: { figure: UTILITY, over: () => OFFLINE },
   plot: null,
   seeds: (asked) => Math.ceil(asked / 4),

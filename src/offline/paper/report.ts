@@ -17,13 +17,14 @@ export function renderReport(runs: readonly ExperimentRun[], frame: ReportFrame)
   const main = runs.find(({ experiment }) => experiment === tradeOff);
   return [
     "# The paper's experiments on our data",
-    'After MixLLM (arXiv 2502.18482). The policy, its feature map, its priors, and the reckoning of waits and penalties are ' +
-      "the gateway's own; the models' answers are recorded outcomes of public benchmarks, see [the README](../../README.md). " +
-      `The paper's own data are not here, so its figures are not reproduced, its questions are.`,
+    'After MixLLM (arXiv 2502.18482). The policy, its feature map, its priors, and the computation of waits and ' +
+      "penalties are the gateway's own; the models' answers are recorded outcomes of public benchmarks, see [the " +
+      "README](../../README.md). The paper's own data are not here, so this repeats its questions, not its figures.",
     `\`${frame.command}\`, ${frame.date}, ${frame.machine}`,
-    'Figures in percent unless a second is named, mean ± standard deviation over random splits or orders. *Lead* is the ' +
-      'difference to the row without one (of the same split, where there are several), seed by seed, mean ± standard error. Utility is quality − ν · cost / ' +
-      "the best single model's cost, as a share of that model's quality; ν = 0.1 is a weight of 0.91.",
+    'Figures are in percent unless seconds are named, mean ± standard deviation over random splits or orders. ' +
+      '*Lead* is the difference from the row without one (of the same split, where there are several), seed by ' +
+      "seed, mean ± standard error. Utility is quality − ν · cost / the best single model's cost, as a share of " +
+      "that model's quality; ν = 0.1 is a weight of 0.91.",
     ...(main ? ['## In short', headlineTable(main)] : []),
     ...runs.flatMap((run) => section(run)),
   ]
@@ -37,7 +38,7 @@ export function plotName(experiment: Experiment, dataset: string): string {
 
 /** One row per data set: what the README shows. */
 function headlineTable({ datasets }: ExperimentRun): string {
-  const columns = ['MixLLM Gateway', 'mix of two models by lot', 'true task label', 'oracle (knows every answer)'];
+  const columns = ['MixLLM Gateway', 'random mix of two models', 'true task label', 'oracle (knows every answer)'];
   const rows = datasets.map((run) => {
     const { ways } = summaryOf(tradeOff, run.measurements);
     const cell = (way: string) => {
@@ -54,7 +55,7 @@ function percent(figure: Figure | undefined): string {
 }
 
 function section({ experiment, datasets, threadS }: ExperimentRun): string[] {
-  if (datasets.length === 0) return [`## ${experiment.title}`, 'None of the data sets suits it.'];
+  if (datasets.length === 0) return [`## ${experiment.title}`, 'None of the data sets is suitable.'];
   return [
     `## ${experiment.title}`,
     experiment.protocol,

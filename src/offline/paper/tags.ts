@@ -80,15 +80,15 @@ export const tags: Experiment = {
   name: 'tags',
   title: 'With and without tags',
   protocol:
-    'The main trade-off with other features. Tags here are clusters of benchmark prompts. The shipped embedding is made ' +
-    'of latent semantic directions and takes no tags in; it is left out (structure alone), or the structure of the text ' +
-    "is. Then two maps are fitted anew on this data set's prompts (no outcomes), equally wide and long: discriminant " +
-    'directions of 40 tags, and the leading latent semantic directions without tags. In the paper, tags come from a ' +
-    'language model and fine-tune the encoder; ours are k-means clusters.',
+    'The main trade-off with other features. Tags here are clusters of benchmark prompts. The shipped embedding ' +
+    'consists of latent semantic directions and uses no tags; either it is left out (structure alone), or the ' +
+    "structure of the text is. Then two maps of equal width and length are fitted on this data set's prompts (no " +
+    'outcomes): discriminant directions of 40 tags, and the leading latent semantic directions without tags. In ' +
+    'the paper, tags come from a language model and fine-tune the encoder; ours are k-means clusters.',
   reading:
-    'Rows one to three show what each part of the shipped features is worth, rows four and five what tags add to a map ' +
-    "of the same width and the same prompts. Does not show what a language model's tags would add. Rows four and five " +
-    'saw the prompts of the held-out queries, though no outcome.',
+    'Rows one to three show what each part of the shipped features is worth; rows four and five show what tags ' +
+    "add to a map of the same width and the same prompts. Does not show what a language model's tags would add. " +
+    'Rows four and five saw the prompts of the held-out queries, but no outcomes.',
   lead: { figure: QUALITY_AT_COST, over: () => SHIPPED },
   plot: null,
   seeds: (asked) => Math.ceil(asked / 3),

@@ -9,7 +9,7 @@ const SHARE = 0.8;
 /** Curves and points of `mixllm evaluate`, with their names in the report. */
 const WAYS: Record<string, string> = {
   mixllm: 'MixLLM Gateway',
-  'static-mix': 'mix of two models by lot',
+  'static-mix': 'random mix of two models',
   'task-label': 'true task label',
   knn: '40 nearest neighbours',
   shuffled: 'MixLLM Gateway, its choices shuffled',
@@ -34,13 +34,15 @@ export const tradeOff: Experiment = {
   name: 'trade-off',
   title: 'Main trade-off',
   protocol:
-    'Trained on 80 % of the queries, every outcome known; judged on the rest as the price of money is swept. As shares ' +
-    "of always the best single model's quality and cost. This is `mixllm evaluate`. Two-model sets have RouteLLM's " +
-    `figures too; neighbours are left out of sets with more than ${MAX_QUERIES_FOR_NEIGHBOURS} queries.`,
+    'Trained on 80 % of the queries, with every outcome known; judged on the rest as the price of money is swept. ' +
+    'Shares are of the quality and cost of always using the best single model. This is `mixllm evaluate`. ' +
+    "Two-model sets also have RouteLLM's figures; neighbours are left out of sets with more than " +
+    `${MAX_QUERIES_FOR_NEIGHBOURS} queries.`,
   reading:
-    'Shows how much of what can be had is in the predictions: above the mix by lot and the shuffled control is what the ' +
-    'query itself tells. Does not show learning: here every outcome of the training queries is known. The ' +
-    'costs scatter widely from split to split; where not all splits reached one, the mean is over those that did.',
+    'Shows how much of the possible gain is in the predictions: whatever lies above the random mix and the ' +
+    'shuffled control comes from the query itself. Does not show learning: here every outcome of the training ' +
+    'queries is known. The costs scatter widely from split to split; where not all splits reached one, the mean ' +
+    'is over those that did.',
   lead: { figure: QUALITY_AT_COST, over: () => WAYS['static-mix'] },
   plot: { kind: 'trade-off' },
   seeds: (asked) => asked,

@@ -149,8 +149,8 @@ describe('the experiments', () => {
     expect(share('never')).toBe(0);
     expect(share('join')).toBeGreaterThan(0);
     expect(share('from the start')).toBeGreaterThan(0.3);
-    expect(result?.curves['join at half'].slice(0, 5)).toEqual(result?.curves['never there'].slice(0, 5));
-    expect(result?.curves['join at half']).toHaveLength(10);
+    expect(result?.curves['join halfway'].slice(0, 5)).toEqual(result?.curves['never present'].slice(0, 5));
+    expect(result?.curves['join halfway']).toHaveLength(10);
   });
 
   it('leave out what does not suit them', () => {
