@@ -17,8 +17,8 @@ const report = await crashRun({
   log: console.log,
 });
 console.log(
-  `${report.kills} kills and ${report.restarts} orderly restarts; ${report.answers} answers, ` +
-    `${report.acknowledged} ratings acknowledged, ${report.repeated} sent again after a crash, ${report.withdrawn} taken back`,
+  `${report.kills} kills and ${report.restarts} clean restarts; ${report.answers} answers, ` +
+    `${report.acknowledged} ratings acknowledged, ${report.repeated} resent after a crash, ${report.withdrawn} withdrawn`,
 );
 console.log(`acknowledged ratings that are missing:      ${report.missing.length}`);
 console.log(`ratings in the log more than once:          ${report.doubled.length}`);

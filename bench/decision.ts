@@ -108,22 +108,22 @@ async function measure(count: number): Promise<void> {
     policy.learn({ kind: 'length', arm: arms[arm].id, context, outputTokens, predictedTokens: 300, weight: 1 });
   };
   console.log(`${count} arms, d = ${featurizer.dimensions}`);
-  await time('the decision with nothing learned', () => route(someContext()));
+  await time('decide with nothing learned', () => route(someContext()));
   for (let i = 0; i < RATINGS; i++) {
     rate(anyArm());
     answer(anyArm());
   }
   console.log(`  after ${RATINGS} ratings and answers:`);
-  await time('text to chosen arm', async () => route(await featurizer.featurize(someBody())));
-  await time('  of which the features', () => featurizer.featurize(someBody()));
-  await time('  of which the arms', () => route(someContext()));
+  await time('from text to chosen arm', async () => route(await featurizer.featurize(someBody())));
+  await time('  of that, the features', () => featurizer.featurize(someBody()));
+  await time('  of that, the arms', () => route(someContext()));
   await time(
-    '  the arms, an answer learned just before',
+    '  the arms, just after learning an answer',
     () => route(someContext()),
     () => answer(anyArm()),
   );
   await time(
-    '  the arms, a rating learned just before',
+    '  the arms, just after learning a rating',
     () => route(someContext()),
     () => rate(anyArm()),
   );

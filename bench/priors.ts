@@ -96,25 +96,29 @@ function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string
     const gains = bySet[0].map((_, seed) => mean(bySet.map((runs) => runs[seed][way] - runs[seed].price)));
     return line([PRIOR_WAYS[way], ...bySet.map((runs) => shown(runs.map((run) => run[way]))), shown(gains, '+')]);
   });
-  const head = ['what is known at the start', ...SETS, 'against list prices, mean of the sets'];
+  const head = ['what is known at the start', ...SETS, 'gain over list prices, mean of the sets'];
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows].join('\n');
 }
 
 async function main(): Promise<void> {
-  const values = options('bench:priors', 'What each prior is worth, on data sets that none was learned from.', {
-    data: '../shared/data',
-    seeds: '24',
-    ways: WAYS.join(),
-    threads: '2',
-    out: '',
-  });
+  const values = options(
+    'bench:priors',
+    'Measures what each prior is worth, on data sets that no prior was learned from.',
+    {
+      data: '../shared/data',
+      seeds: '24',
+      ways: WAYS.join(),
+      threads: '2',
+      out: '',
+    },
+  );
   const files = SETS.map((name) => `${values.data}/${name}.jsonl.gz`);
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length > 0)
-    throw new Error(`Not there: ${missing.map((file) => basename(file)).join(', ')}. Name their folder: --data`);
+    throw new Error(`Missing: ${missing.map((file) => basename(file)).join(', ')}. Name their folder with --data.`);
   const asked = values.ways.split(',');
   const unknown = asked.filter((way) => !Object.hasOwn(PRIOR_WAYS, way));
-  if (unknown.length > 0) throw new Error(`There is no way ${unknown.join(', ')}; there are: ${WAYS.join(', ')}.`);
+  if (unknown.length > 0) throw new Error(`There is no way ${unknown.join(', ')}; choose from: ${WAYS.join(', ')}.`);
   // Every figure is compared with list prices.
   const ways = WAYS.filter((way) => way === 'price' || asked.includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);

@@ -27,7 +27,7 @@ export async function timeSentenceEncoder(
     console.log(
       `${model}: loaded in ${(performance.now() - before).toFixed(0)} ms, ${width} dimensions, process ${memory} MB`,
     );
-    console.log(`event loop held up ${(await idleDelay()).toFixed(1)} ms at the 99th percentile while nothing is done`);
+    console.log(`event loop delay ${(await idleDelay()).toFixed(1)} ms at the 99th percentile when idle`);
     for (const characters of [80, 800, 4000]) await timeTexts(encoder, characters, invent);
   } finally {
     await encoder.close();
@@ -65,6 +65,6 @@ async function timeTexts(
   delay.disable();
   const at = (share: number) => quantile(times, share).toFixed(1);
   console.log(
-    `${characters} characters: median ${at(0.5)} ms, 95th percentile ${at(0.95)} ms, ${perSecond.toFixed(0)} per second ${AT_ONCE} at a time; event loop held up ${(delay.percentile(99) / 1e6).toFixed(1)} ms at the 99th percentile`,
+    `${characters} characters: median ${at(0.5)} ms, 95th percentile ${at(0.95)} ms, ${perSecond.toFixed(0)} per second ${AT_ONCE} at a time; event loop delay ${(delay.percentile(99) / 1e6).toFixed(1)} ms at the 99th percentile`,
   );
 }

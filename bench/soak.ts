@@ -28,12 +28,16 @@ interface Sample {
   heapMb: number;
 }
 
-const values = options('bench:soak', 'Many short streams, a share of them left: memory, sockets, timers.', {
-  streams: '100000',
-  aborts: '0.05',
-  connections: '32',
-  minutes: '60',
-});
+const values = options(
+  'bench:soak',
+  'Runs many short streams, some abandoned by clients, and checks memory, sockets and timers.',
+  {
+    streams: '100000',
+    aborts: '0.05',
+    connections: '32',
+    minutes: '60',
+  },
+);
 const [streams, aborts, connections, minutes] = [values.streams, values.aborts, values.connections, values.minutes].map(
   Number,
 );
@@ -78,7 +82,7 @@ function stream(url: string, leaves: boolean, index: number): Promise<void> {
       response.on('close', () => {
         if (!leaves && !text.endsWith('[DONE]\n\n')) {
           failed++;
-          console.log(`a stream did not end well: ${response.statusCode} ${text}`);
+          console.log(`a stream failed: ${response.statusCode} ${text}`);
         }
         resolve();
       });
@@ -163,7 +167,7 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
 `,
   );
   const gateway = await ServeProcess.start(config);
-  console.log(`${streams} streams, ${100 * aborts} % left by their clients, ${connections} connections`);
+  console.log(`${streams} streams, ${100 * aborts} % abandoned by their clients, ${connections} connections`);
   const before = await leftovers(gateway);
   const samples: Sample[] = [];
   let [next, done, left] = [0, 0, 0];
@@ -189,7 +193,7 @@ storage: { url: "sqlite:${join(folder, 'log.db')}" }
   const half = samples.filter((each) => each.streams > done / 2);
   const growth = slope(half, 'rssMb');
   console.log(
-    `${done} streams, ${(done / seconds).toFixed(0)}/s; ${failed} failed; ${left} left by clients, ${abortedUpstream} aborted upstream`,
+    `${done} streams, ${(done / seconds).toFixed(0)}/s; ${failed} failed; ${left} abandoned by clients, ${abortedUpstream} aborted upstream`,
   );
   console.log(
     `second half: ${growth.toFixed(2)} MB resident and ${slope(half, 'heapMb').toFixed(2)} MB heap per 10,000 streams (goal: under ${GOAL_MB_PER_10_000})`,

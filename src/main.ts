@@ -5,7 +5,7 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 
 if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
   console.error(
-    `mixllm needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}. Install a newer one (https://nodejs.org), or beside the package: npm install node@24`,
+    `mixllm needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node}. Install a newer one (https://nodejs.org), or one next to the package: npm install node@24`,
   );
   process.exitCode = 1;
 } else {

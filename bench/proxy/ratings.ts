@@ -63,9 +63,9 @@ export async function ratings(
   }
   const change = median(beside.map((p99, i) => p99 / without[i]));
   console.log(
-    `\n${RATINGS_PER_SECOND} ratings/s beside ${requestRate} requests/s, medians of ${rounds} interleaved rounds of ${seconds} s`,
+    `\n${RATINGS_PER_SECOND} ratings/s alongside ${requestRate} requests/s, medians of ${rounds} interleaved rounds of ${seconds} s`,
   );
   console.log(
-    `  request p99 ${median(without)} ms without, ${median(beside)} ms with ratings: × ${change.toFixed(2)}  (${taken} ratings taken, ${refused} refused)`,
+    `  request p99 ${median(without)} ms without, ${median(beside)} ms with ratings: × ${change.toFixed(2)}  (${taken} ratings accepted, ${refused} refused)`,
   );
 }

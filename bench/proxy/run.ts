@@ -12,14 +12,18 @@ import { streams } from './streams.ts';
 import { prepare, type Subject, Subjects } from './subjects.ts';
 import { throughput } from './throughput.ts';
 
-const values = options('bench:proxy', "The gateway beside Portkey's and a bare @fastify/http-proxy, in one run.", {
-  parts: 'throughput,streams,ratings',
-  rounds: '5',
-  seconds: '5',
-  connections: '1,16,64',
-  streams: '1,32,256',
-  only: 'ours,portkey,bare',
-});
+const values = options(
+  'bench:proxy',
+  "Compares the gateway with Portkey's and a bare @fastify/http-proxy in one run.",
+  {
+    parts: 'throughput,streams,ratings',
+    rounds: '5',
+    seconds: '5',
+    connections: '1,16,64',
+    streams: '1,32,256',
+    only: 'ours,portkey,bare',
+  },
+);
 const names = values.only.split(',') as Subject[];
 const parts = values.parts.split(',');
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];

@@ -46,7 +46,7 @@ export function modelOf(subject: Subject): string {
 /** Builds the gateway, and installs the others if they are missing. */
 export function prepare(): void {
   if (!existsSync(join(HERE, 'node_modules'))) {
-    console.error('Installing what the gateway is compared with into bench/proxy/node_modules …');
+    console.error('Installing the proxies to compare with into bench/proxy/node_modules …');
     execFileSync('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: HERE, stdio: 'inherit' });
   }
   console.error('Building the gateway into dist …');

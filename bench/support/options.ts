@@ -25,10 +25,10 @@ function checked(text: string, usual: string): string {
     throw new InvalidArgumentError('It must be a number from 0 to 1.');
   }
   if (/^\d+$/.test(usual) && !/^[1-9]\d*$/.test(text)) {
-    throw new InvalidArgumentError('It must be a whole number from 1.');
+    throw new InvalidArgumentError('It must be a whole number of at least 1.');
   }
   if (/^\d+(,\d+)+$/.test(usual) && !/^[1-9]\d*(,[1-9]\d*)*$/.test(text)) {
-    throw new InvalidArgumentError('It must be whole numbers from 1, with commas between them.');
+    throw new InvalidArgumentError('It must be a comma-separated list of whole numbers of at least 1.');
   }
   return text;
 }

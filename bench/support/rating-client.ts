@@ -67,7 +67,7 @@ export class RatingClient {
     const response = await post(`${url}/v1/chat/completions`, body);
     if (!response) return null;
     this.answers++;
-    if (response.status !== 200) this.broken.push(`a question was answered ${response.status}`);
+    if (response.status !== 200) this.broken.push(`a question got status ${response.status}`);
     return response.headers.get('x-mixllm-decision-id');
   }
 
@@ -82,7 +82,7 @@ export class RatingClient {
     }
     // A crash may have lost the decision itself, whose durability no client was promised.
     if (response.status === 404) return true;
-    if (response.status !== 202) this.broken.push(`a rating was answered ${response.status}`);
+    if (response.status !== 202) this.broken.push(`a rating got status ${response.status}`);
     const feedbackId = JSON.parse(response.text).feedback_id;
     const before = this.acknowledged.get(rating.idempotency_key);
     if (before && before.feedbackId !== feedbackId) this.broken.push('one rating got two ids');
@@ -99,7 +99,7 @@ export class RatingClient {
     const response = await post(`${url}/feedback/${feedbackId}`, null, 'DELETE');
     if (!response) this.#unansweredWithdrawals.push(feedbackId);
     else if (response.status === 200) this.withdrawn.add(feedbackId);
-    else this.broken.push(`taking back was answered ${response.status}`);
+    else this.broken.push(`a withdrawal got status ${response.status}`);
     return response !== null;
   }
 }

@@ -58,7 +58,9 @@ export async function benchLabelled(options: LabelledBenchOptions): Promise<void
   for (let seed = FIRST_SEED; seed < FIRST_SEED + options.seeds; seed++) {
     const stream = streamOf(data, seed);
     if (options.labelled >= stream.queries.length) {
-      throw new Error(`--labelled: the stream has ${stream.queries.length} queries, and some must be left to score.`);
+      throw new Error(
+        `--labelled: the stream has ${stream.queries.length} queries, and some must remain to be scored.`,
+      );
     }
     const inProcess = mean(runStream(stream, { ...PLAIN, labelled: options.labelled }).utilities);
     const http = await runThroughGateway(stream, options.labelled);

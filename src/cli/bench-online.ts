@@ -63,7 +63,7 @@ function scenarioNames(text: string): ScenarioName[] {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.filter((name) => !known.some((candidate) => candidate === name));
   if (unknown.length > 0)
-    throw new Error(`There is no scenario ${unknown.join(', ')}; there are: ${known.join(', ')}.`);
+    throw new Error(`There is no scenario ${unknown.join(', ')}; choose from: ${known.join(', ')}.`);
   return known.filter((name) => names.includes(name));
 }
 
@@ -102,5 +102,5 @@ async function writeCurve(folder: string, file: string, measurements: readonly S
   );
   const path = join(folder, `${name}-learning.svg`);
   await writeWhole([[path, svg]]);
-  tell(`Written: ${path}`);
+  tell(`Wrote ${path}`);
 }

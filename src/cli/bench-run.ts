@@ -99,7 +99,7 @@ function startRecordedUpstream(
     answer({ lastUserText, model }) {
       const query = book.find(lastUserText);
       const column = data.models.indexOf(model);
-      if (!query || column < 0) throw new Error('The query or the model is not one of the recorded ones.');
+      if (!query || column < 0) throw new Error('The query or the model is not among the recorded ones.');
       return {
         model,
         text: `Recorded answer of ${model}, scored ${query.quality[column]}.`,

@@ -28,7 +28,7 @@ const ROWS: readonly [string, (run: BenchReport) => Shares | null][] = [
   ['  its first third', ({ thirds }) => thirds[0]],
   ['  its last third', ({ thirds }) => thirds[2]],
   ['any model at random', ({ baselines }) => baselines.random],
-  ['best mix by lot at the same cost', ({ baselines }) => baselines.static_mix],
+  ['best random mix at the same cost', ({ baselines }) => baselines.static_mix],
 ];
 
 export function renderSeeds(runs: readonly BenchReport[]): string {
@@ -40,7 +40,7 @@ export function renderSeeds(runs: readonly BenchReport[]): string {
   });
   return [
     '',
-    `${queries} recorded queries of ${basename(data)} at weight ${weight}, ${runs.length} random orders; in % of always ${best}, mean ± standard error.`,
+    `${queries} recorded queries of ${basename(data)} at weight ${weight}, ${runs.length} random orders; in % of always using ${best}, mean ± standard error.`,
     '',
     renderTable(['', 'quality', 'cost'], rows),
   ].join('\n');

@@ -27,7 +27,7 @@ const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 
 /** `mixllm bench`: recorded outcomes through the real gateway, at one weight or at a sweep of them. */
 export async function bench(options: BenchOptions): Promise<void> {
-  if (options.out && !options.sweep) throw new Error('--out goes with --sweep: one run makes no curve.');
+  if (options.out && !options.sweep) throw new Error('--out needs --sweep: one run gives no curve.');
   const data = await loadRecordedOutcomes(options.data);
   tellLeftOut(data);
   if (options.out) await mkdir(options.out, { recursive: true });
@@ -52,7 +52,7 @@ function renderBench(report: BenchReport): string {
       ['model', 'share'],
       Object.entries(report.shares).map(([model, share]) => [model, percent(share)]),
     ),
-    'Who got which kind of query, by the tag that the gateway gave it:',
+    "Which model got which kind of query, by the gateway's tag:",
     '',
     renderTags(report),
   ].join('\n');
@@ -70,13 +70,13 @@ function renderTags(report: BenchReport): string {
       .slice(0, SHOWN_MODELS)
       .map(([model, share]) => `${model} ${(100 * share).toFixed(0)} %`);
   return renderTable(
-    ['tag', 'queries', 'most of them to'],
+    ['tag', 'queries', 'mostly to'],
     Object.entries(shares_by_tag).map(([tag, shares]) => [tag, String(queries_by_tag[tag]), most(shares).join(', ')]),
     { width: 140 },
   );
 }
 
-const SWEEP_HEADERS = ['weight', 'quality', 'cost', 'last third: quality', 'cost', 'best mix by lot at the same cost'];
+const SWEEP_HEADERS = ['weight', 'quality', 'cost', 'last third: quality', 'cost', 'best random mix at the same cost'];
 
 function sweepRows(reports: readonly BenchReport[]): string[][] {
   return reports.map((report) => [
@@ -94,7 +94,7 @@ function renderSweep(reports: readonly BenchReport[]): string {
 }
 
 function describe({ queries, data, best_single_model, seed }: BenchReport): string {
-  return `${queries} recorded queries of ${basename(data)} through the gateway, nothing known at the start, seed ${seed}; shares of always ${best_single_model}.`;
+  return `${queries} recorded queries of ${basename(data)} through the gateway, nothing known at the start, seed ${seed}; shares of always using ${best_single_model}.`;
 }
 
 async function writeSweep(
@@ -142,5 +142,5 @@ async function writeSweep(
     [join(folder, `${name}.md`), markdown],
     [join(folder, `${name}.svg`), svg],
   ]);
-  tell(`Written: ${join(folder, name)}.md and .svg`);
+  tell(`Wrote ${join(folder, name)}.md and .svg`);
 }

@@ -21,7 +21,7 @@ import { StartError } from '../wiring/start-error.ts';
 export function checkEmbedding({ embedding }: Config): string {
   const { kind, model = '', map } = embedding;
   if (kind === 'transformers') return checkTransformers(model, map ?? DEFAULT_PROJECTION);
-  if (map === undefined) return 'features: the lexical map that ships';
+  if (map === undefined) return 'features: the shipped lexical map';
   try {
     return `features: the lexical map ${map}, ${loadLexicalMap(pathToFileURL(map)).dimensions} dimensions`;
   } catch (error) {
@@ -32,12 +32,12 @@ export function checkEmbedding({ embedding }: Config): string {
 function checkTransformers(model: string, file: string): string {
   const map = read(model, file);
   const { dtype, maxTokens, fingerprint } = map.model;
-  const described = `${model} (${dtype}, ${maxTokens} tokens at most) by the map ${file}, ${map.dimensions} dimensions`;
+  const described = `${model} (${dtype}, at most ${maxTokens} tokens) with the map ${file}, ${map.dimensions} dimensions`;
   try {
     const { folder, hubName } = placeOfModel(model, HUB_CACHE);
     const missing = missingFiles(folder, dtype);
     if (hubName !== null && missing.length > 0) {
-      return `features: ${described}; to be fetched from the Hugging Face hub at the start`;
+      return `features: ${described}; to be downloaded from the Hugging Face hub at the start`;
     }
     if (missing.length > 0) throw new Error(`${folder} lacks ${missing.join(', ')}`);
     if (fingerprintOf(folder, dtype) === fingerprint) return `features: ${described}`;

@@ -10,6 +10,6 @@ const EXAMPLE = fileURLToPath(new URL(`../../${DEFAULT_CONFIG}`, import.meta.url
 export function configFile(named: string | undefined): string {
   if (named !== undefined) return named;
   if (existsSync(DEFAULT_CONFIG)) return DEFAULT_CONFIG;
-  console.error(`There is no ${DEFAULT_CONFIG} here; taking the one that ships with mixllm: ${EXAMPLE}`);
+  console.error(`There is no ${DEFAULT_CONFIG} here; using the one that ships with mixllm: ${EXAMPLE}`);
   return EXAMPLE;
 }

@@ -37,7 +37,7 @@ export async function convertRouterBenchFile(file: string, options: ConvertOptio
   }
 
   for (const note of report.notes()) tell(`note: ${note}`);
-  if (report.rows === 0) tell(`note: ${file} holds no rows`);
+  if (report.rows === 0) tell(`note: ${file} has no rows`);
   const size = (statSync(out).size / 2 ** 20).toFixed(1);
   print(`${out}: ${report.rows} queries of ${report.tasks.size} tasks, ${models.length} models, ${size} MB`);
   print(`models: ${models.join(', ')}`);

@@ -25,7 +25,7 @@ export function renderDemo(report: ShownReport): string {
     `${report.queries} queries, ${report.ratings} ratings, ${report.seconds.toFixed(0)} s. All models, prices, answers and readers are simulated.`,
     '',
     renderRun(report),
-    'Who got which kind of query, by the tag that the gateway gave it:',
+    "Which model got which kind of query, by the gateway's tag:",
     '',
     renderTable(
       ['tag', 'queries', ...models],
@@ -34,7 +34,7 @@ export function renderDemo(report: ShownReport): string {
         row('all', report.queries, report.shares),
       ],
     ),
-    `Quality ${percent(report.quality_ratio)} and cost ${percent(report.cost_ratio)} of always ${report.best_single_model}.`,
+    `Quality ${percent(report.quality_ratio)} and cost ${percent(report.cost_ratio)} of always using ${report.best_single_model}.`,
     'With your own keys: export OPENAI_API_KEY=… (or ANTHROPIC_API_KEY=…), npm start, and point your client at http://127.0.0.1:8080/v1',
   ].join('\n');
 }

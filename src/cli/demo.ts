@@ -178,5 +178,5 @@ function progressText(
   total: number,
 ): string {
   const share = tally.dearest > 0 ? ((100 * tally.cost) / tally.dearest).toFixed(0) : '0';
-  return `${tally.answered}/${total} queries answered, ${tally.ratings} ratings learned from, ${share} % of the dearest model's cost so far`;
+  return `${tally.answered}/${total} queries answered, ${tally.ratings} ratings learned from, ${share} % of the most expensive model's cost so far`;
 }

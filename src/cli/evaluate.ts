@@ -42,7 +42,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const asked = options.predictors?.flatMap((names) => names.split(',')) ?? [...TITLES.keys()];
   const unknown = asked.filter((name) => !TITLES.has(name));
   if (unknown.length > 0) {
-    throw new Error(`There is no predictor ${unknown.join(', ')}; there are: ${[...TITLES.keys()].join(', ')}.`);
+    throw new Error(`There is no predictor ${unknown.join(', ')}; choose from: ${[...TITLES.keys()].join(', ')}.`);
   }
   // A figure means nothing without them.
   const baselines = [...PREDICTORS.filter(({ isBaseline }) => isBaseline).map(({ name }) => name), ...POINTS];
@@ -69,7 +69,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     files.push([join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i])]);
   }
   await writeWhole(files);
-  tell(`Written: ${options.out}/evaluation.md, and a plot of each data set`);
+  tell(`Wrote ${options.out}/evaluation.md, and a plot for each data set`);
 }
 
 /** The columns of a data set's table. Those of RouteLLM are there only for two models. */

@@ -72,7 +72,7 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
   try {
     const last = await log.lastSequence();
     await writingWhole(out, (unfinished) => log.copyTo(unfinished));
-    tell(`${out}: the event log up to event ${last}, or later ones`);
+    tell(`${out}: the event log up to event ${last} or later`);
   } finally {
     await log.close();
   }
@@ -85,9 +85,9 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
  */
 function refuseDatabaseInUse(file: string): void {
   const there = statSync(file, { throwIfNoEntry: false });
-  if (there && !there.isFile()) throw new Error(`${file} is no file; name one for the backup.`);
+  if (there && !there.isFile()) throw new Error(`${file} is not a file; name one for the backup.`);
   if (!existsSync(`${there ? realpathSync(file) : file}-wal`)) return;
-  throw new Error(`${file}-wal is there: the file is in use, or was when a process was killed. Name another one.`);
+  throw new Error(`${file}-wal exists: the file is in use, or was when a process was killed. Name another file.`);
 }
 
 async function withDecisions(

@@ -27,7 +27,7 @@ const USUAL_DATA = '../shared/data';
 
 const NEEDS =
   'The experiments need recorded outcomes: --data FOLDER, or files of JSON lines {id, task, prompt, models: {name: ' +
-  '{quality: 0..1, cost: USD}}}, gzipped or not. mixllm convert routerbench makes one of RouterBench’s table.';
+  '{quality: 0..1, cost: USD}}}, gzipped or not. mixllm convert routerbench makes one from RouterBench’s table.';
 
 /** `mixllm paper`: runs the paper's experiments on recorded outcomes and writes one report. */
 export async function paper(options: PaperCommandOptions): Promise<void> {
@@ -51,7 +51,7 @@ export async function paper(options: PaperCommandOptions): Promise<void> {
   const load = loadavg()[2].toFixed(0);
   const machine =
     `${threads} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.versions.node}, ` +
-    `${(seconds / 60).toFixed(1)} minutes at a load of ${load} (the mean of the last quarter of an hour).`;
+    `${(seconds / 60).toFixed(1)} minutes at a load of ${load} (the 15-minute average).`;
   const date = new Date(systemClock.now()).toISOString().slice(0, 10);
   await writeReport(options.out, runs, { command: commandLine(options), date, machine });
   if (options.json) print(JSON.stringify(asJson(runs)));
@@ -61,14 +61,14 @@ function chosenExperiments(names: readonly string[] | undefined) {
   const known = EXPERIMENTS.map(({ name }) => name);
   const unknown = (names ?? []).filter((name) => !known.includes(name));
   if (unknown.length > 0)
-    throw new Error(`There is no experiment ${unknown.join(', ')}; there are: ${known.join(', ')}.`);
+    throw new Error(`There is no experiment ${unknown.join(', ')}; choose from: ${known.join(', ')}.`);
   return EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
 }
 
 /** A folder stands for its files of JSON lines. Files without costs are left out, with a message. */
 async function usableFiles(paths: readonly string[]): Promise<string[]> {
   const missing = paths.filter((path) => !existsSync(path));
-  if (missing.length > 0) throw new Error(`${missing.join(', ')} is not there. ${NEEDS}`);
+  if (missing.length > 0) throw new Error(`There is no ${missing.join(', ')}. ${NEEDS}`);
   const usable: string[] = [];
   for (const path of paths) {
     if (!statSync(path).isDirectory()) {
@@ -117,7 +117,7 @@ async function writeReport(
     }
   }
   await writeWhole(files);
-  tell(`Written: ${report}, and plots beside it`);
+  tell(`Wrote ${report}, with plots next to it`);
 }
 
 function asJson(runs: readonly ExperimentRun[]) {

@@ -4,7 +4,7 @@ import { configFile, DEFAULT_CONFIG } from './config-file.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-const CONFIG_HELP = `the config file (default: ${DEFAULT_CONFIG}, else the one that ships)`;
+const CONFIG_HELP = `the config file (default: ${DEFAULT_CONFIG}, else the shipped one)`;
 
 /** Runs the command line. Each command's code is loaded when it is called, so that `check` starts at once. */
 export async function run(argv: readonly string[]): Promise<void> {
@@ -31,19 +31,19 @@ function addServing(program: Command): void {
 
   program
     .command('check')
-    .description('say whether a config can be used, and what it means')
+    .description('validate a config and show what it means')
     .argument('[file]', 'the config file')
     .option('-c, --config <file>', CONFIG_HELP)
     .action(async (file, options) => {
-      if (file && options.config) throw new Error(`Two configs are named, ${file} and ${options.config}: name one.`);
+      if (file && options.config) throw new Error(`Two configs are given, ${file} and ${options.config}: give one.`);
       (await import('./check.ts')).check(configFile(file ?? options.config));
     });
 
   program
     .command('demo')
-    .description('see it work: simulated models, the real gateway, no key and no network')
+    .description('see it work: the real gateway with simulated models, no key and no network')
     .option('--queries <number>', 'queries to send', positiveInteger, 1200)
-    .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
+    .option('--weight <number>', 'weight of quality against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the queries and answers', integer, 1)
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./demo.ts')).demo(options));
@@ -53,23 +53,26 @@ function addServing(program: Command): void {
 function addBench(program: Command): void {
   program
     .command('bench')
-    .description('the same on recorded outcomes: each upstream answers what its model really scored')
+    .description('like demo, on recorded outcomes: each upstream returns what its model really scored')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz; several with --online')
     .addOption(
       new Option(
         '--online',
-        'in this process instead of through HTTP: many random orders, all learners side by side',
+        'run in this process instead of through HTTP: many random orders, all learners compared',
       ).conflicts(['sweep', 'limit', 'weight', 'seed']),
     )
     .addOption(
-      new Option('--labelled <number>', 'the protocol of --online, so many queries answered by all, through HTTP')
+      new Option(
+        '--labelled <number>',
+        'the --online protocol through HTTP, with this many queries answered by all models',
+      )
         .argParser(positiveInteger)
         .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
     )
-    .option('--seeds <number>', 'random orders: 24 with --online, 8 with --labelled, else 1', seeds)
+    .option('--seeds <number>', 'number of random orders: 24 with --online, 8 with --labelled, else 1', seeds)
     .option('--scenarios <names>', 'with --online: a comma-separated list, all or none (default: all)')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
-    .option('--weight <number>', 'what quality counts against cost, 0 to 1', share, 0.8)
+    .option('--weight <number>', 'weight of quality against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
     .option('--sweep', 'run at nine weights instead of one')
     .option(
@@ -84,14 +87,14 @@ function addBench(program: Command): void {
           ...options,
           seeds: options.seeds ?? 24,
         });
-      else if (options.data.length > 1) throw new Error('Several files go with --online.');
-      else if (options.scenarios !== undefined) throw new Error('--scenarios goes with --online.');
+      else if (options.data.length > 1) throw new Error('Several files need --online.');
+      else if (options.scenarios !== undefined) throw new Error('--scenarios needs --online.');
       else if (options.labelled) {
         const seeds = options.seeds ?? 8;
         await (await import('./bench-labelled.ts')).benchLabelled({ ...options, data: options.data[0], seeds });
       } else if (options.seeds > 1) {
-        if (options.sweep) throw new Error('--seeds does not go with --sweep.');
-        if (options.out) throw new Error('--out goes with --sweep or --online.');
+        if (options.sweep) throw new Error('--seeds cannot be combined with --sweep.');
+        if (options.out) throw new Error('--out needs --sweep or --online.');
         await (await import('./bench-seeds.ts')).benchSeeds({ ...options, data: options.data[0] });
       } else await (await import('./bench.ts')).bench({ ...options, data: options.data[0] });
     });
@@ -101,14 +104,11 @@ function addBench(program: Command): void {
 function addEvaluation(program: Command): void {
   program
     .command('evaluate')
-    .description('judge the predictions on held-out recorded outcomes, beside simple ways of choosing')
+    .description('score the predictions on held-out recorded outcomes, next to simple baselines')
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
-    .option('--seeds <number>', 'random splits; fewer than 24 mislead', seeds, 24)
+    .option('--seeds <number>', 'number of random splits; fewer than 24 are misleading', seeds, 24)
     .option('--split <share>', 'share of the queries to learn from', share, 0.8)
-    .option(
-      '--predictors <name...>',
-      'of the predictors only these, beside all baselines; mixllm is what the gateway does',
-    )
+    .option('--predictors <name...>', 'only these predictors, plus all baselines; mixllm is what the gateway does')
     .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./evaluate.ts')).evaluate(options));
@@ -117,89 +117,95 @@ function addEvaluation(program: Command): void {
     .command('paper')
     .description("the paper's experiments on recorded outcomes, in one report with plots")
     .option('--data <path...>', 'files of recorded outcomes, JSONL or JSONL.gz, or folders of them')
-    .option('--seeds <number>', 'random splits of the main trade-off; the others take a part', seeds, 24)
-    .option('--experiments <name...>', 'only these')
+    .option('--seeds <number>', 'random splits of the main trade-off; the others use some of them', seeds, 24)
+    .option('--experiments <name...>', 'only these experiments')
     .option('--out <folder>', 'where to write the report (Markdown) and plots (SVG)', 'docs/paper')
-    .option('--json', 'print the figures as one JSON object, too')
+    .option('--json', 'also print the figures as one JSON object')
     .action(async (options) => (await import('./paper.ts')).paper(options));
 }
 
 /** Commands that fit something, or prepare data for it. */
 function addTraining(program: Command): void {
-  const train = program.command('train').description('fit what the gateway predicts from');
+  const train = program.command('train').description('fit feature maps, priors and warm starts');
   train
     .command('features')
     .description('fit the map from queries to features on a corpus of prompts')
     .requiredOption('--corpus <file...>', 'prompts, JSONL or JSONL.gz')
     .addOption(
-      new Option('--embedder <kind>', 'what the map is for').choices(['lexical', 'transformers']).default('lexical'),
+      new Option('--embedder <kind>', 'embedder that the map is for')
+        .choices(['lexical', 'transformers'])
+        .default('lexical'),
     )
     .option('--model <model>', 'with transformers: a folder with a sentence-embedding model, or its name on the hub')
     .addOption(
-      new Option('--dtype <type>', "with transformers: the model's weights").choices(['q8', 'fp32']).default('q8'),
+      new Option('--dtype <type>', "with transformers: data type of the model's weights")
+        .choices(['q8', 'fp32'])
+        .default('q8'),
     )
     .option('--max-tokens <number>', 'with transformers: longer prompts are cut in the middle', tokens, 128)
     .option('--out <folder>', 'where to write the map', 'data/features')
-    .option('--rows <number>', 'prompts to take of each file', positiveInteger)
+    .option('--rows <number>', 'prompts to take from each file', positiveInteger)
     .option('--seed <number>', 'seed of the fit', integer, 0)
     .action(async (options) => (await import('./train.ts')).trainFeatures(options));
   train
     .command('priors')
-    .description('for maintainers: what public data tell of small, mid and frontier models')
+    .description('for maintainers: fit the priors of small, mid and frontier models on public data')
     .requiredOption('--data <file...>', 'recorded outcomes of models of known size, JSONL or JSONL.gz')
-    .option('-c, --config <file>', 'take the feature map of this config instead of the one that ships')
-    .option('--out <file>', 'where to write (default: the file that ships)')
+    .option('-c, --config <file>', 'use the feature map of this config instead of the shipped one')
+    .option('--out <file>', 'where to write (default: the shipped file)')
     .action(async (options) => (await import('./train-priors.ts')).trainPriorsCommand(options));
   train
     .command('arms')
-    .description('let the models of the config start from recorded outcomes, or from an export of a log')
+    .description("make a warm start for the config's models from recorded outcomes, or from a log export")
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
-    .option('--map <name=id...>', 'take a recorded model for a model of the config')
+    .option('--map <name=id...>', 'treat a recorded model as a model of the config')
     .option('-c, --config <file>', CONFIG_HELP)
     .option('--out <file>', 'where to write, for learning.warm_start in the config', 'data/arms.json')
     .action(async (options) => (await import('./train-arms.ts')).trainArmsCommand(options));
 
   program
     .command('convert')
-    .description('turn published data into recorded outcomes that bench reads')
+    .description('convert published data to recorded outcomes that bench reads')
     .command('routerbench')
-    .description("RouterBench's wide table, CSV or Parquet")
+    .description("convert RouterBench's wide table, CSV or Parquet")
     .argument('<file>', 'e.g. routerbench_0shot.parquet')
-    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: beside the table, .jsonl.gz)')
-    .option('--force', 'overwrite the file if it is there')
+    .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: next to the table, .jsonl.gz)')
+    .option('--force', 'overwrite an existing file')
     .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
 }
 
 /** Commands that read the event log. */
 function addLog(program: Command): void {
-  const log = program.command('log').description('look at what the gateway has recorded; safe beside a running one');
+  const log = program.command('log').description('read what the gateway has recorded; safe while it runs');
   const period = (command: Command) =>
     command
       .option('-c, --config <file>', CONFIG_HELP)
-      .option('--since <time>', 'decisions from then on: 2026-11-25, or 2026-11-25T14:30:00Z', time)
-      .option('--until <time>', 'decisions before then', time);
+      .option('--since <time>', 'only decisions from this time on: 2026-11-25, or 2026-11-25T14:30:00Z', time)
+      .option('--until <time>', 'only decisions before this time', time);
   period(log.command('export'))
-    .description('answered decisions with outcomes and ratings as JSON lines, for training; no prompts, no answers')
+    .description(
+      'write answered decisions with outcomes and ratings as JSON lines, for training; no prompts, no answers',
+    )
     .option('--out <file>', 'where to write, JSONL or JSONL.gz (default: standard output)')
-    .option('--force', 'overwrite the file if it is there')
+    .option('--force', 'overwrite an existing file')
     .action(async (options) => (await import('./log.ts')).exportLog(options));
   log
     .command('backup')
-    .description('copy the log as it is now into a file, while the gateway runs')
+    .description('copy the current log to a file, even while the gateway runs')
     .option('-c, --config <file>', CONFIG_HELP)
     .requiredOption('--out <file>', 'where to write')
-    .option('--force', 'overwrite the file if it is there')
+    .option('--force', 'overwrite an existing file')
     .action(async (options) => (await import('./log.ts')).backUpLog(options));
   period(log.command('stats'))
-    .description('decisions, answers and ratings, by model')
+    .description('show decisions, answers and ratings by model')
     .option('--json', 'print one JSON object instead of the table')
     .action(async (options) => (await import('./log.ts')).logStats(options));
 
   period(program.command('replay'))
-    .description('what if: quality, cost and utility of another policy, estimated from the log alone')
+    .description('what if: estimate quality, cost and utility of another policy from the log alone')
     .requiredOption(
       '--policy <file>',
-      'YAML: weight, exploration, quality, models, priors; what is absent stays as it was',
+      'YAML: weight, exploration, quality, models, priors; whatever is absent stays as it was',
     )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));

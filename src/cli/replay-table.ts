@@ -23,7 +23,7 @@ function leftOut({ left_out }: ReplayReport): string[] {
 }
 
 function refusal(reasons: readonly string[]): string[] {
-  return ['The log cannot tell what this policy would have got:', ...reasons.map((reason) => `  - ${reason}`)];
+  return ['The log cannot show what this policy would have achieved:', ...reasons.map((reason) => `  - ${reason}`)];
 }
 
 function estimates({ logged, estimates, difference, effective_sample_size, support, cost_unit_usd }: ReplayReport) {
@@ -43,7 +43,7 @@ function estimates({ logged, estimates, difference, effective_sample_size, suppo
   );
   return [
     table.trimEnd(),
-    `effective sample size: ${effective_sample_size.toFixed(0)} ratings, ${support.effective_sample_size.cost_usd.toFixed(0)} costs; ratio of propensities ${support.mean_ratio.toFixed(2)} on average, ${support.largest_ratio.toFixed(1)} at the most`,
+    `effective sample size: ${effective_sample_size.toFixed(0)} ratings, ${support.effective_sample_size.cost_usd.toFixed(0)} costs; ratio of propensities ${support.mean_ratio.toFixed(2)} on average, ${support.largest_ratio.toFixed(1)} at most`,
     `utility = weight x quality - (1 - weight) x USD / ${cost_unit_usd.toPrecision(3)}`,
   ];
 }

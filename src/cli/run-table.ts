@@ -13,7 +13,7 @@ export function renderRun(report: RunReport): string {
     [`always ${baselines.best_single.model} (best single)`, baselines.best_single],
     [`always ${baselines.cheapest.model} (cheapest)`, baselines.cheapest],
     ['any model at random', baselines.random],
-    ...(mix ? [['best mix by lot at the same cost', mix] as [string, RelativeResult]] : []),
+    ...(mix ? [['best random mix at the same cost', mix] as [string, RelativeResult]] : []),
     ['oracle (knows every answer)', baselines.oracle],
   ];
   return renderTable(

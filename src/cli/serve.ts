@@ -18,7 +18,7 @@ export async function serve(file: string): Promise<void> {
     const loaded = loadWithOverrides(file, process.env);
     const log: pino.Logger = pino(
       { level: loaded.config.logging.level },
-      new LogOutput((lines) => log.warn({ lines }, 'Lines of the log were lost: its output took none for too long.')),
+      new LogOutput((lines) => log.warn({ lines }, 'Log lines were lost: the output accepted none for too long.')),
     );
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();
@@ -32,7 +32,9 @@ export async function serve(file: string): Promise<void> {
     if (!(error instanceof ConfigError || error instanceof StartError || isListenError(error))) throw error;
     const hints = [
       ...(existsSync(file) ? [] : ['Name another file with --config FILE.']),
-      ...(isListenError(error) ? ['Set server.host and server.port in the config, or HOST and PORT, to others.'] : []),
+      ...(isListenError(error)
+        ? ['Set another server.host or server.port in the config, or another HOST or PORT.']
+        : []),
     ];
     tell([messageOf(error), ...hints].join('\n'));
     // Not `exitCode` alone: a half-started gateway may hold timers.
@@ -43,7 +45,7 @@ export async function serve(file: string): Promise<void> {
 /** A pipe is read once, at the start: opening it again would block everything until somebody writes to it. */
 function refusePipe(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
-  if (found?.isFIFO()) throw new ConfigError(file, ['it is a pipe, which is read once, at the start']);
+  if (found?.isFIFO()) throw new ConfigError(file, ['it is a pipe, which can be read only once, at the start']);
 }
 
 /**
@@ -66,10 +68,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   };
   process.on('SIGHUP', reload);
   return watchFile(file, reload, (error) =>
-    log.warn(
-      { err: error },
-      'The folder of the config cannot be watched; the file itself is looked at every other second.',
-    ),
+    log.warn({ err: error }, "The config's folder cannot be watched; the file itself is checked every 2 seconds."),
   );
 }
 
@@ -93,17 +92,17 @@ function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
 function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
   const stop = async (signal: string) => {
-    if (state === 'starting') log.info(`${signal}: stopped before the gateway has begun to serve.`);
+    if (state === 'starting') log.info(`${signal}: stopped before the gateway began to serve.`);
     if (state !== 'listening') process.exit(state === 'starting' ? 0 : 1);
     state = 'stopping';
-    log.info(`${signal}: shutting down; a second one stops at once.`);
+    log.info(`${signal}: shutting down; a second signal stops at once.`);
     stopReloading();
     // After Ctrl-C there is no load balancer to wait for.
     if (signal === 'SIGTERM') await gateway.drain();
     try {
       await gateway.close();
     } catch (error) {
-      log.error({ err: error }, 'The gateway did not close as it should.');
+      log.error({ err: error }, 'The gateway did not close cleanly.');
       process.exit(1);
     }
     process.exit(0);

@@ -18,7 +18,7 @@ export function watchStandardStreams(output: Writable, errors: Writable, fail: (
   output.on('error', (error: NodeJS.ErrnoException) => {
     if (isTold || error.code === 'EPIPE') return;
     isTold = true;
-    fail(`Standard output cannot be written, so the result is not whole: ${error.message}`);
+    fail(`Standard output cannot be written, so the result is incomplete: ${error.message}`);
   });
   errors.on('error', () => {});
 }

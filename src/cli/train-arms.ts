@@ -45,15 +45,15 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   progress.done(`${result.sources.reduce((sum, { rows }) => sum + rows, 0)} lines`);
   const remarks = remarksOn(result, ids);
   if (result.learned.length === 0) {
-    throw new Error(['The files teach nothing of the models in the config.', ...remarks].join('\n'));
+    throw new Error(['The files teach nothing about the models in the config.', ...remarks].join('\n'));
   }
   await writeWhole([[options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources)]]);
   for (const { arm, ratings, answers } of result.learned) {
     // Ratings may count in part, and their sum has many digits.
-    print(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} lengths of answers`);
+    print(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} answer lengths`);
   }
   for (const remark of remarks) print(`note: ${remark}`);
-  print(`Written: ${options.out}. In the config, learning: { warm_start: ${options.out} } starts from it.`);
+  print(`Wrote ${options.out}. To start from it, set learning: { warm_start: ${options.out} } in the config.`);
 }
 
 function parseNames(pairs: readonly string[], ids: readonly string[]): Map<string, string> {
@@ -64,7 +64,7 @@ function parseNames(pairs: readonly string[], ids: readonly string[]): Map<strin
       const [name, id] = [pair.slice(0, cut), pair.slice(cut + 1)];
       if (cut < 1) throw new Error(`--map ${pair}: it must be NAME=ID, a recorded model and a model of the config.`);
       if (!ids.includes(id)) {
-        throw new Error(`--map ${pair}: no model has the id "${id}"; there are: ${ids.join(', ')}.`);
+        throw new Error(`--map ${pair}: no model has the id "${id}"; choose from: ${ids.join(', ')}.`);
       }
       return [name, id];
     }),
@@ -77,12 +77,12 @@ function remarksOn(
 ): string[] {
   return [
     unknown.length > 0 &&
-      `left out, as no model of the config has these ids: ${unknown.join(', ')}. --map NAME=ID takes one for a model; there are: ${ids.join(', ')}.`,
-    unused.length > 0 && `no file holds a model called ${unused.join(', ')}.`,
+      `left out, because no model of the config has these ids: ${unknown.join(', ')}. --map NAME=ID treats one as a model of the config: ${ids.join(', ')}.`,
+    unused.length > 0 && `no file has a model called ${unused.join(', ')}.`,
     textless > 0 && `${textless} lines have neither prompt nor features and are left out.`,
-    repeated > 0 && `${repeated} lines are of decisions that are there again: of each the last line counts.`,
+    repeated > 0 && `${repeated} lines repeat a decision: only the last line of each decision counts.`,
     foreign > 0 &&
-      `${foreign} lines have features of another map than ${warmStart.featureMap}: of those, intercepts and at most the structural features count.`,
+      `${foreign} lines have features from another map than ${warmStart.featureMap}: only the intercepts, and at most the structural features, count.`,
   ].filter((remark) => remark !== false);
 }
 

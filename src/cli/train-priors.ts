@@ -37,9 +37,9 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   await writeWhole([[file, formatted(priors)]]);
   for (const [tier, { quality, slopes }] of Object.entries(priors.tiers)) {
     const models = priors.models.filter((model) => model.tier === tier).length;
-    print(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, of ${models} models`);
+    print(`${tier}: ${quality}, slopes of length ${Math.hypot(...slopes).toFixed(3)}, from ${models} models`);
   }
-  print(`Written: ${file}, for contexts of ${priors.feature_map}.`);
+  print(`Wrote ${file}, for contexts of ${priors.feature_map}.`);
 }
 
 /** Puts each vector on one line. */

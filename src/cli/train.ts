@@ -34,7 +34,7 @@ export interface TrainFeaturesOptions {
 export async function trainFeatures(options: TrainFeaturesOptions): Promise<void> {
   const { embedder, corpus: paths, out, seed, rows } = options;
   if (embedder === 'lexical' && options.model !== undefined) {
-    throw new Error(`--model ${options.model} goes with --embedder transformers; a lexical map is of no model.`);
+    throw new Error(`--model ${options.model} needs --embedder transformers; a lexical map has no model.`);
   }
   const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
@@ -58,7 +58,7 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
   for (const { name, prompts, ngrams } of description.tags) {
     print(`${String(prompts).padStart(7)}  ${name.padEnd(44)} ${ngrams.slice(0, 6).join(', ')}`);
   }
-  print(`Names of tags are yours to change in ${fileURLToPath(descriptionFile(map))}; they are no part of the map.`);
+  print(`You can change the tag names in ${fileURLToPath(descriptionFile(map))}; they are not part of the map.`);
 }
 
 async function train(options: TrainFeaturesOptions, request: TrainingRequest): Promise<TrainedMap> {
@@ -87,7 +87,7 @@ async function knownTags(map: URL) {
     return parseKnownTags(await readFile(file, 'utf8'));
   } catch {
     throw new Error(
-      `${fileURLToPath(file)} is no description of a feature map: move it away, or choose another --out.`,
+      `${fileURLToPath(file)} is not a description of a feature map: move it away, or choose another --out.`,
     );
   }
 }

@@ -74,7 +74,7 @@ async function sendRating(url: string, body: object): Promise<void> {
     const text = await response.text();
     if (response.status === 202) return;
     if (response.status !== 503 || tries === MAX_TRIES) {
-      throw new Error(`A rating was answered ${response.status}: ${text}`);
+      throw new Error(`A rating got status ${response.status}: ${text}`);
     }
     await sleep(PAUSE_MS);
   }

@@ -43,7 +43,7 @@ export interface RecordedData {
 }
 
 const NO_PROMPT =
-  'it is absent. What the gateway has logged holds no prompts and one model per query, so models cannot be compared on it.';
+  "it is absent. The gateway's log holds no prompts and only one model per query, so models cannot be compared on it.";
 
 /**
  * Reads recorded outcomes (JSON lines, gzipped when the name ends in `.gz`). The models are those of the first row;
@@ -85,11 +85,11 @@ export function notesOn({ file, leftOut, otherModels }: RecordedData): string[] 
   const reasons = [
     incomplete > 0 && `${incomplete} without a quality for every model of the first row`,
     costless > 0 && `${costless} without a cost for every model`,
-    repeated > 0 && `${repeated} whose text stands in an earlier row`,
+    repeated > 0 && `${repeated} whose text repeats an earlier row`,
   ].filter((reason) => reason !== false);
   return [
     reasons.length > 0 && `${file}: rows left out: ${reasons.join(', ')}`,
-    otherModels.size > 0 && `${file}: models left out, as the first row lacks them: ${[...otherModels].join(', ')}`,
+    otherModels.size > 0 && `${file}: models left out because the first row lacks them: ${[...otherModels].join(', ')}`,
   ].filter((note) => note !== false);
 }
 

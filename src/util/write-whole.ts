@@ -8,7 +8,7 @@ const STOPS = ['SIGINT', 'SIGTERM'] as const;
  * @throws Error when the file exists, unless it may be overwritten
  */
 export function refuseToOverwrite(file: string, force: boolean): void {
-  if (!force && existsSync(file)) throw new Error(`${file} is there already: add --force to overwrite it.`);
+  if (!force && existsSync(file)) throw new Error(`${file} already exists: add --force to overwrite it.`);
 }
 
 /** The path of a file while it is written, and its final one. */

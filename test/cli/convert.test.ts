@@ -89,7 +89,7 @@ describe('mixllm convert routerbench', () => {
     const out = join(folder, 'out', `${basename(write())}.jsonl.gz`);
     const printed = await convert(write(), { out });
     expect(printed.out).toMatch(/5 queries of 4 tasks, 2 models/);
-    expect(printed.err).toContain('two: 1 times the score is no number from 0 to 1, first "7.5" in row 4');
+    expect(printed.err).toContain('two: the score is not a number from 0 to 1 in 1 rows, first "7.5" in row 4');
     expect(printed.err).toContain('maker/one-V1.2: no score in 1 rows, first in row 3');
     const data = await loadRecordedOutcomes(out);
     expect(data.models).toEqual(MODELS);
@@ -102,7 +102,7 @@ describe('mixllm convert routerbench', () => {
     await convert(table);
     const out = join(folder, 'beside.jsonl.gz');
     const before = readFileSync(out);
-    await expect(convert(table)).rejects.toThrow(/beside\.jsonl\.gz is there already.*--force/);
+    await expect(convert(table)).rejects.toThrow(/beside\.jsonl\.gz already exists.*--force/);
     writeCsv('beside.csv', TABLE.slice(0, 1));
     expect(readFileSync(out)).toEqual(before);
     await convert(table, { force: true });

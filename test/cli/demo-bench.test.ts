@@ -122,7 +122,7 @@ describe('mixllm bench', () => {
     expect(dataset.u.full.mean).toBeGreaterThan(dataset.u.best_single.mean);
     expect(dataset.scenarios.rated10.mean).toBe(dataset.scenarios.rated10.warm50.mean);
     expect(readFileSync(join(out, 'recorded-learning.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
-    await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; there are: delay300/);
+    await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; choose from: delay300/);
   });
 
   it('sends the same orders through HTTP and through the policy in this process, after queries that all have answered', async () => {

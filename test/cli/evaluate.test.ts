@@ -148,8 +148,8 @@ describe('mixllm evaluate', () => {
 
   it('refuses options of bench that would not count', async () => {
     const bench = (...args: string[]) => mixllm('bench', '--data', four, ...args);
-    await expect(bench('--scenarios', 'none')).rejects.toThrow('--scenarios goes with --online');
-    await expect(bench('--seeds', '2', '--out', folder)).rejects.toThrow('--out goes with --sweep or --online');
+    await expect(bench('--scenarios', 'none')).rejects.toThrow('--scenarios needs --online');
+    await expect(bench('--seeds', '2', '--out', folder)).rejects.toThrow('--out needs --sweep or --online');
   });
 
   it('finds out before the work that it cannot write', async () => {
@@ -163,7 +163,9 @@ describe('mixllm evaluate', () => {
 
   it('refuses an unknown predictor with the list of those there are', async () => {
     const refused = mixllm('evaluate', '--data', four, '--predictors', 'mixllm', 'crystal-ball');
-    await expect(refused).rejects.toThrow(/no predictor crystal-ball; there are: mixllm, .*static-mix.*oracle.*random/);
+    await expect(refused).rejects.toThrow(
+      /no predictor crystal-ball; choose from: mixllm, .*static-mix.*oracle.*random/,
+    );
   });
 });
 
@@ -198,9 +200,11 @@ describe('mixllm paper', () => {
   });
 
   it('says what it needs', async () => {
-    await expect(mixllm('paper', '--data', join(folder, 'nowhere'))).rejects.toThrow(/is not there.*recorded outcomes/);
+    await expect(mixllm('paper', '--data', join(folder, 'nowhere'))).rejects.toThrow(
+      /There is no .*nowhere.*recorded outcomes/,
+    );
     await expect(mixllm('paper', '--data', four, '--experiments', 'alchemy')).rejects.toThrow(
-      /no experiment alchemy; there are: trade-off, tags, out-of-domain, offline-online, new-models, latency/,
+      /no experiment alchemy; choose from: trade-off, tags, out-of-domain, offline-online, new-models, latency/,
     );
   });
 });

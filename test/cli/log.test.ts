@@ -68,14 +68,14 @@ describe('mixllm log', () => {
     const [events, original] = [await copy.readAfter(0, 1000), await test.gateway.store.readAfter(0, 1000)];
     await copy.close();
     expect(events).toEqual(original);
-    expect(told).toHaveBeenCalledWith(`${out}: the event log up to event ${original.length}, or later ones`);
+    expect(told).toHaveBeenCalledWith(`${out}: the event log up to event ${original.length} or later`);
     expect(statSync(out).mode & 0o027).toBe(0);
     await expect(backUpLog({ config, out })).rejects.toThrow('--force');
     await backUpLog({ config, out, force: true });
     expect(readdirSync(join(folder, 'backups'))).toEqual(['copy.db']);
     writeFileSync(`${out}-wal`, 'of a gateway that was killed');
-    await expect(backUpLog({ config, out, force: true })).rejects.toThrow(/-wal is there/);
-    await expect(backUpLog({ config, out: '/dev/null', force: true })).rejects.toThrow('/dev/null is no file');
+    await expect(backUpLog({ config, out, force: true })).rejects.toThrow(/-wal exists/);
+    await expect(backUpLog({ config, out: '/dev/null', force: true })).rejects.toThrow('/dev/null is not a file');
   });
 
   it('exports what a running gateway has recorded, and sums it up', async () => {

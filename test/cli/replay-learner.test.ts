@@ -81,6 +81,6 @@ describe("the replay's learner", () => {
     const warm = config(`learning: { warm_start: ${file} }`);
     expect(qualities(warm)[0]).toBeLessThan(0.5);
     expect(qualities(warm, { decisions: new Set(['dec-7']) })).toEqual([0.9, 0.9]);
-    expect(() => qualities(warm, { featureMap: 'map-2' })).toThrow(/made under the feature map map-1/);
+    expect(() => qualities(warm, { featureMap: 'map-2' })).toThrow(/made with feature map map-1/);
   });
 });

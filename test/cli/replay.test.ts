@@ -117,7 +117,7 @@ describe('mixllm replay', () => {
     const { code, stdout } = await command({ models: ['medium'] }, '--json');
     expect(code).toBe(1);
     const report: ReplayReport = JSON.parse(stdout);
-    expect(report.refused).toContain('medium was a candidate in no decision of this period');
+    expect(report.refused).toContain('medium was not a candidate in any decision of this period');
     expect(report).toMatchObject({ estimates: null, difference: null, support: { unservable_share: 1 } });
 
     const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
@@ -130,7 +130,7 @@ describe('mixllm replay', () => {
   it('says what is wrong with the policy', async () => {
     await expect(replay({ config, policy: policyFile({ wait: 1 }) })).rejects.toThrow(/wait \(line 1\): .*known here/);
     await expect(replay({ config, policy: policyFile({ priors: { bgi: 'mid' } }) })).rejects.toThrow(
-      /a prior for "bgi", and the config has no such model; it has: big, small/,
+      /a prior for "bgi", but the config has no such model; it has: big, small/,
     );
   });
 });

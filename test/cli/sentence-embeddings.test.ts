@@ -50,7 +50,7 @@ describe('mixllm with a sentence-embedding model', () => {
     expect(trained.stdout).toContain('data/features/transformers-map.bin');
     expect(trained.stdout.split('\n').filter((line) => /^ +\d+ {2}/.test(line))).toHaveLength(40);
     expect(check({ model: tiny.folder, map: join(folder, 'data/features/transformers-map.bin') })).toContain(
-      'tiny-bert (q8, 64 tokens at most)',
+      'tiny-bert (q8, at most 64 tokens)',
     );
   });
 });
@@ -82,8 +82,8 @@ describe('mixllm check, of a sentence-embedding model', () => {
 
   it('says what will be used, and what will be fetched', () => {
     const { folder: model, map } = tiny;
-    expect(check({ model, map })).toMatch(/tiny-bert \(q8, 64 tokens at most\) by the map .*, 5 dimensions$/);
-    expect(check({ model: 'acme/not-fetched', map })).toContain('fetched from the Hugging Face hub at the start');
+    expect(check({ model, map })).toMatch(/tiny-bert \(q8, at most 64 tokens\) with the map .*, 5 dimensions$/);
+    expect(check({ model: 'acme/not-fetched', map })).toContain('downloaded from the Hugging Face hub at the start');
     expect(existsSync('data/models/acme')).toBe(false);
   });
 
@@ -92,7 +92,7 @@ describe('mixllm check, of a sentence-embedding model', () => {
     const [other, empty] = [join(folder, 'other-bert'), join(folder, 'empty')];
     writeTinyBert(other, { words: WORDS.slice(1) });
     mkdirSync(empty);
-    expect(problem({ model: other, map })).toMatch(/fitted on the vectors of tiny-bert .* --model .*other-bert/);
+    expect(problem({ model: other, map })).toMatch(/fitted on the vectors of tiny-bert, .* --model .*other-bert/);
     expect(problem({ model: empty, map })).toMatch(/empty cannot be loaded: .* lacks config\.json.*kind: lexical/);
     expect(problem({ model: '/none/such', map })).toMatch(/there is no folder \/none\/such.*kind: lexical/);
     expect(problem({ model, map: '/none.bin' })).toMatch(/none\.bin cannot be used: ENOENT.*train features/);

@@ -164,7 +164,7 @@ describe('mixllm serve', () => {
     await gateway.saw(/old one stays in force.*routing\.weight \(line 4\): found 7/);
     expect(await isReloaded()).toBe('0');
     writeFileSync(file, `${config(upstream.url, 0.6)}\nlogging: { level: &itself [*itself] }`);
-    await gateway.saw(/old one stays in force.*holds itself/);
+    await gateway.saw(/old one stays in force.*contains itself/);
     expect(await weight()).toBe(0.6);
     writeFileSync(file, `${config(upstream.url, 0.65)}\nembedding: { map: none.bin }`);
     await gateway.saw(/the next start with it would fail\..*none\.bin/);

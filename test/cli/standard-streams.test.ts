@@ -13,7 +13,7 @@ it('tells once that standard output is lost, and lets readers leave', () => {
   for (const stream of [output, errors]) stream.emit('error', left);
   expect(told).toEqual([]);
   for (let i = 0; i < 2; i++) output.emit('error', Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
-  expect(told).toEqual(['Standard output cannot be written, so the result is not whole: no space left']);
+  expect(told).toEqual(['Standard output cannot be written, so the result is incomplete: no space left']);
 });
 
 it('says a failure in the place of a progress line', () => {

@@ -59,7 +59,7 @@ describe('loadRecordedOutcomes', () => {
       expect(data.leftOut).toEqual({ incomplete: 2, costless: 1, repeated: 1 });
       expect(notesOn(data)).toEqual([
         expect.stringMatching(/rows left out: 2 without a quality .*, 1 without a cost .*, 1 whose text/),
-        expect.stringMatching(/models left out, as the first row lacks them: z$/),
+        expect.stringMatching(/models left out because the first row lacks them: z$/),
       ]);
     },
   );

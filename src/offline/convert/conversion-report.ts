@@ -36,7 +36,7 @@ export class ConversionReport {
     if (this.promptless > 0) notes.push(`${this.promptless} rows have no prompt and were left out`);
     if (this.incomplete > 0) {
       notes.push(
-        `${this.incomplete} lines lack a score or a cost of some model (null in the file); evaluation and bench leave them out and count them`,
+        `${this.incomplete} lines lack a score or a cost for some model (null in the file); evaluation and bench leave them out and count them`,
       );
     }
     return notes;
@@ -46,5 +46,5 @@ export class ConversionReport {
 function describe({ model, what, found, count, firstRow }: ProblemCount): string {
   if (found === null) return `${model}: no ${what} in ${count} rows, first in row ${firstRow}`;
   const right = what === 'score' ? 'from 0 to 1' : 'of 0 or more';
-  return `${model}: ${count} times the ${what} is no number ${right}, first ${JSON.stringify(found.slice(0, 40))} in row ${firstRow}`;
+  return `${model}: the ${what} is not a number ${right} in ${count} rows, first ${JSON.stringify(found.slice(0, 40))} in row ${firstRow}`;
 }

@@ -41,7 +41,7 @@ export function routerBenchLayout(columns: readonly string[]): RouterBenchLayout
 
 function explain(columns: readonly string[]): string {
   const shown = columns.slice(0, 12).join(', ');
-  return `RouterBench's wide table has ${ID}, ${PROMPT}, ${TASK}, and per model a column of scores under its name and one named NAME${COST}. Found: ${shown || 'nothing'}${columns.length > 12 ? ', …' : ''}.`;
+  return `RouterBench's wide table has ${ID}, ${PROMPT}, ${TASK}, and for each model a column of scores under its name and a column NAME${COST}. Found: ${shown || 'nothing'}${columns.length > 12 ? ', …' : ''}.`;
 }
 
 /**

@@ -51,7 +51,7 @@ export function splitOf(data: OnlineData, seed: number, share: number): Split {
   if (cut < 1 || cut === rows.length) {
     const parts = `${cut} to learn from and ${rows.length - cut} to judge`;
     throw new Error(
-      `${data.file}: of ${rows.length} queries a split of ${share} leaves ${parts}; each takes one at least.`,
+      `${data.file}: a split of ${share} of ${rows.length} queries leaves ${parts}; each part needs at least one.`,
     );
   }
   const take = (places: readonly number[]) => places.map((place) => rows[place]);
@@ -73,7 +73,7 @@ export function measureSplit(split: Split, names: readonly string[]): Record<str
   const best = trainQuality.indexOf(Math.max(...trainQuality));
   if (!(columnMeans(truth.quality)[best] > 0 && columnMeans(truth.cost)[best] > 0)) {
     throw new Error(
-      `${split.models[best]}, the best single model, scores or costs nothing on the held-out queries of a split: there are no shares of that.`,
+      `${split.models[best]}, the best single model, scores or costs nothing on the held-out queries of a split: shares of that are undefined.`,
     );
   }
   const singles = singlePoints(truth, best);

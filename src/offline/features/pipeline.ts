@@ -110,7 +110,7 @@ export function requireEnough(texts: readonly string[], wanted: Pick<PipelineOpt
   const least = leastTexts(wanted);
   if (distinct >= least) return;
   const prompts = distinct < texts.length ? `different prompts among ${texts.length}` : 'prompts';
-  throw new Error(`${distinct} ${prompts} are too few: ${least} are needed at least.`);
+  throw new Error(`${distinct} ${prompts} are too few: at least ${least} are needed.`);
 }
 
 /** The minimum number of distinct texts. */

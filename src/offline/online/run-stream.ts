@@ -64,7 +64,7 @@ export const LABELLED = 50;
  */
 export function requireQueries({ queries }: Stream, least: number): void {
   if (queries.length < least) {
-    throw new Error(`The stream, 80 % of the file, has ${queries.length} queries, and ${least} are needed at least.`);
+    throw new Error(`The stream, 80 % of the file, has ${queries.length} queries, but at least ${least} are needed.`);
   }
 }
 

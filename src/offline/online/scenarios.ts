@@ -41,7 +41,7 @@ const flip20: Scenario = {
 /** A tenth of the answers is rated: those that the gateway's rule asks about, or as many at random. */
 const asked10: Scenario = {
   title:
-    '10 % of answers rated, asked for by the rule or by lot; utility, and squared error of predicted quality × 1,000',
+    '10 % of answers rated, asked for by the rule or at random; utility, and squared error of predicted quality × 1,000',
   headline: 'warm50',
   measure(stream) {
     const run = (labelled: number, asked: Ratings['asked']) => {
@@ -97,7 +97,7 @@ function withChange(title: string, change: (quality: number[], byValue: readonly
     return mean(utilities.slice(half - LABELLED));
   };
   return {
-    title: `${title} at half stream; second half`,
+    title: `${title} halfway through the stream; second half`,
     headline: 'warm50',
     measure: (stream) => ({ warm50: meanUtility(stream, true), without_alarms: meanUtility(stream, false) }),
   };
@@ -105,7 +105,7 @@ function withChange(title: string, change: (quality: number[], byValue: readonly
 
 /** The best-value model is added at half stream; measures its share of the last quarter. */
 const newArm: Scenario = {
-  title: 'the best-value model is added at half stream; its share of the last quarter',
+  title: 'the best-value model is added halfway through the stream; its share of the last quarter',
   headline: 'launched',
   measure(stream) {
     const [model] = byValue(stream);
@@ -147,7 +147,7 @@ export const SCENARIOS = {
   rated10: withRatings('10 % of answers rated', { share: 0.1 }),
   asked10,
   flip20,
-  swap: withChange('the best-value and the worst-value model change places in quality', (quality, value) => {
+  swap: withChange('the best-value and the worst-value model swap quality', (quality, value) => {
     const [best, worst] = [value[0], value[value.length - 1]];
     [quality[best], quality[worst]] = [quality[worst], quality[best]];
   }),

@@ -72,7 +72,7 @@ export function streamOf(data: OnlineData, seed: number): Stream {
   const recorded = order.map((index) => data.queries[index]);
   const best = bestSingle(recordedOutcomes(recorded));
   if (!(best.quality > 0))
-    throw new Error(`${data.file}: no model scores anything, so there are no shares of the best.`);
+    throw new Error(`${data.file}: no model scores anything, so shares of the best are undefined.`);
   const spread = Math.log(NU.most / NU.least);
   return {
     models: data.models,

@@ -43,7 +43,7 @@ function logitAboveMid(tier: Tier, outcomes: readonly TierModelOutcomes[]): numb
   const differences = filesOf(outcomes)
     .map((file) => level(file, tier) - level(file, 'mid'))
     .filter((difference) => !Number.isNaN(difference));
-  if (differences.length === 0) throw new Error(`No file has models of tier ${tier} beside models of tier mid.`);
+  if (differences.length === 0) throw new Error(`No file has models of tier ${tier} alongside models of tier mid.`);
   return mean(differences);
 }
 

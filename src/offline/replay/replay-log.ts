@@ -36,7 +36,7 @@ export interface ReplayStart {
 export const LEFT_OUT = {
   not_drawn: 'the client named the model, its conversation had one, or the learner failed',
   unanswered: 'no model answered, or the cost is unknown',
-  other_features: 'made on another feature map than the last',
+  other_features: 'made with another feature map than the last one',
   unservable: "none of the policy's models was a candidate",
   undecidable: 'the policy could not tell',
 };

@@ -171,11 +171,11 @@ export function refusals(
   neverOffered: readonly string[],
 ): string[] {
   const { usable, rated, certain } = counts;
-  const reasons = neverOffered.map((model) => `${model} was a candidate in no decision of this period`);
+  const reasons = neverOffered.map((model) => `${model} was not a candidate in any decision of this period`);
   if (usable < LIMITS.decisions) {
-    reasons.push(`${usable} of ${counts.decisions} decisions can be used, and ${LIMITS.decisions} are needed`);
+    reasons.push(`${usable} of ${counts.decisions} decisions can be used; ${LIMITS.decisions} are needed`);
   }
-  if (rated < LIMITS.rated) reasons.push(`${rated} of them are rated, and ${LIMITS.rated} are needed`);
+  if (rated < LIMITS.rated) reasons.push(`${rated} of them are rated; ${LIMITS.rated} are needed`);
   const { unsupported_share, unservable_share, effective_sample_size } = support;
   if (unservable_share > LIMITS.unsupportedShare) {
     reasons.push(`none of the policy's models could have served ${percent(unservable_share)} of the decisions`);
@@ -189,12 +189,12 @@ export function refusals(
     );
   }
   if (support.unrated_share > LIMITS.unsupportedShare) {
-    reasons.push(`${percent(support.unrated_share)} of its choices are of models that have no rating in the log`);
+    reasons.push(`${percent(support.unrated_share)} of its choices go to models that have no rating in the log`);
   }
   const effective = Math.min(effective_sample_size.quality, effective_sample_size.expected_quality);
   if (rated >= LIMITS.rated && effective < LIMITS.effectiveSampleSize) {
     reasons.push(
-      `its ${rated} ratings tell as much as ${effective.toFixed(1)} of the policy's own (effective sample size), and ${LIMITS.effectiveSampleSize} are needed`,
+      `its ${rated} ratings are worth ${effective.toFixed(1)} of the policy's own (effective sample size); ${LIMITS.effectiveSampleSize} are needed`,
     );
   }
   return reasons;

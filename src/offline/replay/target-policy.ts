@@ -73,5 +73,5 @@ function guardOf({ guard = null }: Decision, { quality }: TargetPolicy): Quality
 
 function explorationOf(name: string): ExplorationKind {
   if (name === 'thompson' || name === 'ucb' || name === 'none') return name;
-  throw new Error(`The log knows an exploration that this version does not: ${name}.`);
+  throw new Error(`The log uses an exploration that this version does not know: ${name}.`);
 }

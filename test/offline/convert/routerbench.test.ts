@@ -134,11 +134,11 @@ describe('ConversionReport', () => {
     report.promptless = 2;
     expect(report).toMatchObject({ rows: 3, incomplete: 2, tasks: new Set(['t', 'u']) });
     expect(report.notes()).toEqual([
-      'b: 2 times the score is no number from 0 to 1, first "7" in row 2',
+      'b: the score is not a number from 0 to 1 in 2 rows, first "7" in row 2',
       'b: no score in 1 rows, first in row 3',
       'c: no cost in 1 rows, first in row 3',
       '2 rows have no prompt and were left out',
-      '2 lines lack a score or a cost of some model (null in the file); evaluation and bench leave them out and count them',
+      '2 lines lack a score or a cost for some model (null in the file); evaluation and bench leave them out and count them',
     ]);
   });
 });

@@ -106,7 +106,7 @@ describe('the production policy on a stream', () => {
 describe('the report', () => {
   it('has no figures of a stream that ends before it is scored, or before what happens at its half', () => {
     const short = { ...stream, queries: stream.queries.slice(0, 99) };
-    expect(() => measureSeed(short, ['degrade'])).toThrow('has 99 queries, and 100 are needed');
+    expect(() => measureSeed(short, ['degrade'])).toThrow('has 99 queries, but at least 100 are needed');
     expect(() => measureSeed({ ...short, queries: short.queries.slice(0, 50) }, [])).toThrow('51 are needed');
   });
 

@@ -57,7 +57,7 @@ describe('fitTiers', () => {
 
   it('refuses outcomes that do not link the tiers', () => {
     const lots = [outcomes('a', 'small', 0.5, 0), outcomes('b', 'mid', 0.5, 0), outcomes('b', 'frontier', 0.5, 0)];
-    expect(() => fitTiers(lots, 3)).toThrow('No file has models of tier small beside models of tier mid');
+    expect(() => fitTiers(lots, 3)).toThrow('No file has models of tier small alongside models of tier mid');
   });
 });
 

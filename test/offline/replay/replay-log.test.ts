@@ -141,14 +141,14 @@ describe('a question that the log cannot answer is refused', () => {
 
   it('with too few decisions or ratings', async () => {
     const few = events.filter((event) => numberOf(event) < 60);
-    expect(await refusal(few, {})).toMatch(/60 of 60 decisions can be used, and 100 are needed/);
+    expect(await refusal(few, {})).toMatch(/60 of 60 decisions can be used; 100 are needed/);
     const rated = events.filter((event) => !isRated(event) || numberOf(event) < 40);
-    expect(await refusal(rated, {})).toMatch(/^\d\d of them are rated, and 50 are needed/m);
+    expect(await refusal(rated, {})).toMatch(/^\d\d of them are rated; 50 are needed/m);
     expect(await refusal([], {})).toMatch(/0 of 0 decisions/);
   });
 
   it('about models that the log never offered, or hardly chose', async () => {
-    expect(await refusal(events, { models: ['mid', 'huge'] })).toMatch(/^huge was a candidate in no decision/m);
+    expect(await refusal(events, { models: ['mid', 'huge'] })).toMatch(/^huge was not a candidate in any decision/m);
     expect(await refusal(events, { models: ['big'] })).toMatch(/^big would get 100\.0 % .* holds \d ratings/m);
     const excluded = withDecisions(100, (event) => ({
       ...event,
@@ -165,8 +165,7 @@ describe('a question that the log cannot answer is refused', () => {
     const reasons = await refusal(events, { weight: 1 });
     expect(reasons).toMatch(/% of its choices had no chance in the log \(big/);
     const { events: cheap } = simulate({ decisions: 300, seed: 3, weight: 0.55, target: {} });
-    const told =
-      /^its (\d+) ratings tell as much as (\d+\.\d) of the policy's own \(effective sample size\), and 50 are needed$/;
+    const told = /^its (\d+) ratings are worth (\d+\.\d) of the policy's own \(effective sample size\); 50 are needed$/;
     const [, rated, worth] = told.exec((await refusal(cheap, { weight: 0.66 })) ?? '') ?? expect.unreachable();
     expect(Number(rated)).toBe(cheap.filter(isRated).length);
     expect(Number(worth)).toBeGreaterThan(1);
@@ -185,6 +184,6 @@ describe('a question that the log cannot answer is refused', () => {
       events.filter(isDecided).flatMap(({ decision, decisionId }) => (decision.arm === 'small' ? [decisionId] : [])),
     );
     const unrated = events.filter((event) => !(isRated(event) && small.has(event.decisionId)));
-    expect(await refusal(unrated, {})).toMatch(/^[\d.]+ % of its choices are of models that have no rating/m);
+    expect(await refusal(unrated, {})).toMatch(/^[\d.]+ % of its choices go to models that have no rating/m);
   });
 });
