@@ -111,13 +111,14 @@ export class ModelAdmin {
   retire(id: string, by: string | null): Promise<ModelStatus> {
     return this.#inTurn(async () => {
       this.#serving(id);
-      const others = this.list().filter((other) => other.state === 'active' && other.id !== id);
-      if (others.length === 0) {
-        throw new GatewayError(409, `"${id}" is the last model that can serve; add another first.`, {
-          code: 'last_model',
-        });
-      }
-      return this.#record({ ...this.#event(id, by), type: 'model_retired' }, 'retire');
+      if (this.#isLast(id)) throw lastModel(id);
+      const { settings = {} } = this.#changes.get(id) ?? {};
+      const status = await this.#record({ ...this.#event(id, by), type: 'model_retired' }, 'retire');
+      // While the event was written, a reload may have removed the others, or another gateway retired them. Without a
+      // model, the retirement would not take effect here, and the next start would refuse to serve.
+      if (!this.#isLast(id)) return status;
+      await this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'add');
+      throw lastModel(id);
     });
   }
 
@@ -136,6 +137,11 @@ export class ModelAdmin {
     const { sequence, modelChanges } = this.#parts.learner.knowledge;
     const ahead = this.#ahead.filter((event) => event.sequence > sequence);
     return ahead.reduce<ModelChanges>((changes, event) => changedBy(changes, event), modelChanges);
+  }
+
+  /** True when no other model can serve. */
+  #isLast(id: string): boolean {
+    return !this.#parts.catalog(this.#changes).some((other) => other.state === 'active' && other.id !== id);
   }
 
   #find(id: string, changes = this.#changes): ModelListing | undefined {
@@ -191,6 +197,10 @@ export class ModelAdmin {
     await learner.learned(Number.POSITIVE_INFINITY, IN_FORCE_WITHIN_MS);
     return result;
   }
+}
+
+function lastModel(id: string): GatewayError {
+  return new GatewayError(409, `"${id}" is the last model that can serve; add another first.`, { code: 'last_model' });
 }
 
 /**

@@ -86,7 +86,10 @@ export class Serving {
     try {
       this.#replace(this.#loaded);
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'The models were not changed; the previous ones keep serving.');
+      const { log } = this.#parts;
+      const told = 'The models were not changed; the previous ones keep serving.';
+      if (error instanceof StartError) log.error(`${told} ${error.message}`);
+      else log.error({ err: error }, told);
     }
   }
 

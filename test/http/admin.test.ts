@@ -373,6 +373,38 @@ describe('/admin/models', () => {
     expect('admin' in {}).toBe(false);
   });
 
+  it('takes a retirement back that leaves no model because the config was reloaded meanwhile', async () => {
+    const test = kept(await startTestGateway());
+    const { gateway } = test;
+    expect((await patch(test, 'big', { price: { input: 3 } })).status).toBe(200);
+    const append = gateway.store.append.bind(gateway.store);
+    gateway.store.append = (events) => {
+      const withoutSmall = { ...gateway.config, models: gateway.config.models.filter(({ id }) => id !== 'small') };
+      if (events.some(({ type }) => type === 'model_retired')) {
+        gateway.reload({ config: withoutSmall, missingKeys: new Map() });
+      }
+      return append(events);
+    };
+    const answer = await retire(test, 'big');
+    expect([answer.status, answer.json.error.code]).toEqual([409, 'last_model']);
+    expect(await one(test, 'big')).toMatchObject({ state: 'active', price: { input: 3 } });
+    expect((await chat(test, 'auto')).status).toBe(200);
+  });
+
+  it('takes retirements back that leave no model because another gateway retired the others meanwhile', async () => {
+    const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
+    const first = kept(await startTestGateway({ config }));
+    const urls = Object.fromEntries(Object.entries(first.upstreams).map(([id, { url }]) => [id, url]));
+    const second = kept(await startTestGateway({ urls, config }));
+    const answers = await Promise.all([retire(first, 'big'), retire(second, 'small')]);
+    expect(answers.map(({ status }) => status)).toContain(409);
+    for (const gateway of [first, second]) {
+      await until(async () => (await listed(gateway)).length > 0 && (await chat(gateway, 'auto')).status === 200);
+    }
+    const third = kept(await startTestGateway({ urls, config }));
+    expect((await chat(third, 'auto')).status).toBe(200);
+  });
+
   it('refuses models of a provider that has no key, and changes that cannot be made durable', async () => {
     const gateway = kept(
       await startTestGateway({
