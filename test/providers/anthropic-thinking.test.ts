@@ -258,15 +258,20 @@ describe('what Claude refuses of thinking', () => {
   });
 
   it.each([
-    '`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.',
-    'Thinking may not be enabled when tool_choice forces tool use.',
-  ])("what an effort brings gives way to the client's own: %s", async (message) => {
-    refuse(message, (body) => 'thinking' in body);
+    // Known from then on, but not of requests with the standard temperature.
+    ['`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.', [2, 3]],
+    ['Thinking may not be enabled when tool_choice forces tool use.', [2, 4]],
+  ])("what an effort brings gives way to the client's own: %s", async (message, counts) => {
+    refuse(message, (body) => 'thinking' in body && body.temperature === 0.2);
     const call = callOf({ reasoning_effort: 'low', temperature: 0.2 });
-    for (const requests of [2, 4]) {
+    for (const requests of counts) {
       expect((await provider.complete(call)).droppedParams).toEqual([]);
       expect(upstream.requests).toHaveLength(requests);
       expect(upstream.requests.at(-1)?.body).toMatchObject({ temperature: 0.2, output_config: { effort: 'low' } });
+    }
+    for (const sampling of [{}, { temperature: 1 }]) {
+      await provider.complete(callOf({ reasoning_effort: 'low', ...sampling }));
+      expect(upstream.requests.at(-1)?.body).toMatchObject({ thinking: { type: 'adaptive' } });
     }
   });
 

@@ -22,5 +22,8 @@ export function toEffort(value: unknown): Effort | undefined {
  */
 export const ADDED_THINKING = 'thinking of the effort';
 
+/** In the set of refused fields: the same beside `temperature`, `top_p` or `top_k`, which thinking excludes. */
+export const ADDED_THINKING_BESIDE_SAMPLING = 'thinking of the effort beside sampling';
+
 /** In the set of refused fields: marks a model that does not allow THINKING_ALLOWANCE_TOKENS on top. */
 export const THINKING_ALLOWANCE = 'room for thought';

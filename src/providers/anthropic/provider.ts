@@ -16,8 +16,16 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
+import { ADDED_THINKING_BESIDE_SAMPLING } from './effort.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
-import { isLastingRefusal, lasting, refusedFields, refusesManualThinking, withoutQuotes } from './refusal.ts';
+import {
+  excludesSampling,
+  isLastingRefusal,
+  lasting,
+  refusedFields,
+  refusesManualThinking,
+  withoutQuotes,
+} from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 import { MANUAL_THINKING } from './thinking-blocks.ts';
@@ -126,6 +134,7 @@ export class AnthropicProvider implements Provider {
     const told = withoutQuotes(answer);
     if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without), told, body));
     if (refusesManualThinking(answer)) this.#refused.add(call.model, [MANUAL_THINKING]);
+    if (excludesSampling(told)) this.#refused.add(call.model, [ADDED_THINKING_BESIDE_SAMPLING]);
     return refusedFields(answer, body, without);
   }
 

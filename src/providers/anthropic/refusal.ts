@@ -21,6 +21,9 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
   tools: /\btools\.\d+\.|\bstrict\b/,
 };
 
+/** "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode." */
+const BESIDE_THINKING = /\bthinking is enabled\b/;
+
 const SAMPLING: ReadonlySet<string> = new Set(['temperature', 'top_p', 'top_k']);
 
 /**
@@ -65,7 +68,7 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
     return [ADDED_THINKING];
   }
   // "`temperature` may only be set to 1 when thinking is enabled": the thinking may stay.
-  const isForThinking = /\bthinking is enabled\b/.test(beginning) && blamed.some((name) => SAMPLING.has(name));
+  const isForThinking = BESIDE_THINKING.test(beginning) && blamed.some((name) => SAMPLING.has(name));
   if (isForThinking) return blamed.filter((name) => SAMPLING.has(name));
   return blamed.includes('thinking') ? [thinkingRefused(beginning, body, without)] : blamed;
 }
@@ -84,6 +87,14 @@ function thinkingRefused(answer: string, { thinking }: ChatBody, without: Readon
  */
 export function refusesManualThinking(answer: string): boolean {
   return /"message":\s?"\\"thinking\.type\.enabled\\" is not supported\b/.test(beginningOf(answer));
+}
+
+/**
+ * True when the model does not think with a temperature or the like.
+ * @param told the refusal, without what it quotes
+ */
+export function excludesSampling(told: string): boolean {
+  return BESIDE_THINKING.test(told) && /\b(temperature|top_p|top_k)\b/.test(told);
 }
 
 /** True when the answer is about the model in general, not about this request's combination of fields. */

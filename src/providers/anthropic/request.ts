@@ -1,7 +1,7 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../../domain/thinking.ts';
-import { ADDED_THINKING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
+import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
@@ -55,7 +55,10 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
   if (!withThinking && bringThinking(body.messages)) droppedParams.push(MESSAGES_THINKING_BLOCKS);
   // Some models think without being asked, some only when told to. For the latter, an effort alone would mean shorter
   // answers.
-  if (params.output_config?.effort && !options.without?.has(ADDED_THINKING)) params.thinking ??= { type: 'adaptive' };
+  const isRefused =
+    options.without?.has(ADDED_THINKING) ||
+    (options.without?.has(ADDED_THINKING_BESIDE_SAMPLING) && usesSampling(params) && params.temperature !== 1);
+  if (params.output_config?.effort && !isRefused) params.thinking ??= { type: 'adaptive' };
   if (params.thinking?.type === 'enabled' && options.without?.has(MANUAL_THINKING)) {
     const { display } = params.thinking;
     params.thinking = { type: 'adaptive', ...(display === undefined ? {} : { display }) };
