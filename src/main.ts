@@ -9,9 +9,12 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   );
   process.exitCode = 1;
 } else {
-  // A SIGHUP for a config change must not end the gateway before its own handler is installed; the config is read
-  // after this. Other commands end with their terminal, as usual.
-  if (process.argv[2] === 'serve') process.on('SIGHUP', () => {});
+  // Until the gateway installs its own handlers: a SIGHUP for a config change must not end it (the config is read after
+  // this), and process 1 of a container ignores a SIGTERM without a handler. Other commands end as usual.
+  if (process.argv[2] === 'serve') {
+    process.on('SIGHUP', () => {});
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(0));
+  }
   const { run } = await import('./cli/program.ts');
   const { sayFailure, watchStandardStreams } = await import('./cli/standard-streams.ts');
   const fail = (reason: string) => {

@@ -9,7 +9,7 @@ import { checkStart } from './check-start.ts';
 import { loadWithOverrides } from './load-with-overrides.ts';
 import { LogOutput } from './log-output.ts';
 import { tell } from './print.ts';
-import { watchFile } from './watch-file.ts';
+import { digestOrNull, watchFile } from './watch-file.ts';
 
 /** Runs the gateway until SIGINT or SIGTERM; exits with 1 when it cannot start. */
 export async function serve(file: string): Promise<void> {
@@ -53,12 +53,16 @@ function refusePipe(file: string): void {
  * @returns stops watching the file
  */
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
+  let before = digestOrNull(file);
   const reload = () => {
     try {
       refusePipe(file);
+      const now = digestOrNull(file);
       const loaded = loadWithOverrides(file, process.env);
       const { waiting } = gateway.reload(loaded);
-      log.info({ config: file }, 'The config was reloaded.');
+      // Else whoever replaced a file that a container mounts by itself would believe the new one to be in force.
+      log.info({ config: file }, `The config was reloaded${now === before ? '; its file has not changed' : ''}.`);
+      before = now;
       gateway.metrics.configReloaded.set(Number(waiting.length === 0 || wouldStart(loaded, log)));
     } catch (error) {
       gateway.metrics.configReloaded.set(0);
@@ -85,8 +89,7 @@ function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
 
 /**
  * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, and at once before that, because nobody is served
- * yet and the progress of reading a long log is saved every few seconds. Installed early, because process 1 of a
- * container ignores unhandled signals.
+ * yet and the progress of reading a long log is saved every few seconds.
  * @returns to be called when the gateway listens
  */
 function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {
@@ -107,7 +110,11 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     }
     process.exit(0);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    // Those that main.ts installed until here.
+    process.removeAllListeners(signal);
+    process.on(signal, () => void stop(signal));
+  }
   return () => {
     state = 'listening';
   };

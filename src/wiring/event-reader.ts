@@ -15,6 +15,6 @@ export function openEventLog(config: Config): SqliteEventReader {
   const path = databasePath(config);
   if (path === ':memory:') throw new StartError('The config keeps the event log in memory: there is nothing to read.');
   if (!existsSync(path))
-    throw new StartError(`There is no event log at ${path}: no gateway has run with this config here.`);
+    throw new StartError(`There is no event log at ${path}: no gateway has written one with this config here.`);
   return new SqliteEventReader(path);
 }

@@ -142,6 +142,7 @@ describe.concurrent('a database file that is read-only', () => {
       for (let i = 0; i < 3; i++) expect(await rate(await answer())).toBe(503);
       expect(await degraded()).toBe(true);
       expect(gateway.output).toMatch(/"level":50.*readonly.*The event store failed/);
+      expect(gateway.output).toMatch(/log\.db is not writable for user \d+: change its owner/);
 
       chmodSync(own, 0o755);
       chmodSync(database, 0o644);

@@ -153,7 +153,7 @@ describe('mixllm serve', () => {
     });
 
     writeFileSync(file, config(upstream.url, 0.6));
-    await gateway.saw(/The config was reloaded/);
+    await gateway.saw(/The config was reloaded\./);
     expect(await weight()).toBe(0.6);
     const isReloaded = async () => {
       const { text } = await get(`${gateway.url}/metrics`);
@@ -194,6 +194,18 @@ describe('mixllm serve', () => {
     await upstream.close();
   });
 
+  it('ends on a SIGTERM that comes before it has read its config: process 1 of a container ignores it otherwise', async () => {
+    // SIGHUP is the first signal that it listens for.
+    const killer =
+      "process.on('newListener', (name) => name === 'SIGHUP' && process.nextTick(() => process.kill(process.pid, 'SIGTERM')))";
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(file, config('http://127.0.0.1:9', 0.2));
+    const { child, output } = launch(file, { NODE_OPTIONS: `--import "data:text/javascript,${encodeURI(killer)}"` });
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    expect([child.exitCode, child.signalCode]).toEqual([0, null]);
+    expect(output()).not.toContain('listens on');
+  });
+
   it('takes HOST as a URL or a secret may have it', async () => {
     const file = join(folder, 'mixllm.yaml');
     writeFileSync(file, config('http://127.0.0.1:9', 0.2));
@@ -225,7 +237,7 @@ describe('mixllm serve', () => {
     await Promise.all([leaving.saw(/ABSENT/), gateway.saw(/ABSENT/)]);
     gateway.child.kill('SIGHUP');
     leaving.child.kill('SIGTERM');
-    await gateway.saw(/The config was reloaded/);
+    await gateway.saw(/The config was reloaded; its file has not changed\./);
     await leaving.saw(/SIGTERM: stopped/);
     lock.close();
     if (leaving.child.exitCode === null) await once(leaving.child, 'exit');

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
 import { UnusableStorageError } from '../event-store.ts';
 import { SqliteDatabase } from './database.ts';
+import { accessProblem } from './file-access.ts';
 
 /** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
@@ -36,7 +37,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     if (method === 'append' && letGo) letGo = 'told';
     port.postMessage({
       id,
-      error: messageOf(error),
+      error: messageOf(error) + (isBroken(error) ? accessProblem(workerData.path) : ''),
       isUnusable: error instanceof UnusableStorageError,
     });
   }

@@ -1,0 +1,24 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/**
+ * What a container or a restored backup most often gets wrong: SQLite itself says only that it cannot open the file.
+ * @returns a sentence to append to SQLite's message; empty when the user of this process may write the file
+ */
+export function accessProblem(path: string): string {
+  const file = resolve(path);
+  const places = existsSync(file) ? [file, dirname(file)] : [dirname(file)];
+  const place = places.find((other) => !isWritable(other));
+  if (place === undefined) return '';
+  const user = process.getuid?.() ?? 'of this process';
+  return `. ${place} is not writable for user ${user}: change its owner, or use another storage.url`;
+}
+
+function isWritable(place: string): boolean {
+  try {
+    accessSync(place, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
