@@ -1,5 +1,5 @@
 import type { Arm, Price, Timeouts } from '../domain/arm.ts';
-import type { ApiForm } from '../domain/context.ts';
+import type { AnswerForm } from '../domain/context.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Config, ModelConfig } from './schema.ts';
 
@@ -10,9 +10,7 @@ const ANTHROPIC_CACHE_WRITE = 1.25;
  * Lost in translation to Anthropic (`providers/anthropic/request.ts`): the answer has another form than the client
  * expects.
  */
-const ANTHROPIC_UNSUPPORTED: readonly ApiForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
-/** OpenAI refuses them, or takes them and its models do not see the image (openai/openai-openapi#523). */
-const OPENAI_UNSUPPORTED: readonly ApiForm[] = ['images in tool results'];
+const ANTHROPIC_UNSUPPORTED: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
 
 /** The models that can be called: those whose provider has a key. */
 export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
@@ -36,8 +34,7 @@ function toArm(model: ModelConfig, config: Config): Arm {
     contextWindow: model.context_window ?? null,
     maxOutputTokens: model.max_output_tokens ?? null,
     capabilities: model.capabilities,
-    unsupportedForms:
-      config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : OPENAI_UNSUPPORTED,
+    unsupportedForms: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : [],
     maxConcurrency: model.max_concurrency,
     prior: model.prior ?? null,
     timeouts: toTimeouts(model, config),

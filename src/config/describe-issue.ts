@@ -69,6 +69,9 @@ function asJson(value: unknown): string {
 function right(issue: z.core.$ZodIssue): string {
   // The schema has a message of its own for each of its unions.
   if (issue.code === 'invalid_union') return issue.message;
-  if (issue.code === 'invalid_key') return `its name: ${right(issue.issues[0])}`;
+  if (issue.code === 'invalid_key') {
+    const told = right(issue.issues[0]);
+    return `its name${told.startsWith('must') ? '' : ':'} ${told}`;
+  }
   return issue.message.replace(/^Invalid (input|option|string|URL): /, '').replace(/, received .*$/, '');
 }

@@ -10,8 +10,8 @@ export interface Context {
 
 export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 
-/** What a request may hold or ask for and not every provider's API supports. */
-export type ApiForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools' | 'images in tool results';
+/** Forms of answers that a request may ask for and not every provider's API supports. */
+export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
 
 /** Estimates of input tokens. */
 export interface AttachedTokens {
@@ -37,7 +37,7 @@ export interface RequestProfile {
   /** Number of answers that the request asks for, `n`; 1 when it does not say. */
   choices?: number;
   /** Absent: none. */
-  forms?: readonly ApiForm[];
+  forms?: readonly AnswerForm[];
   /**
    * True when the client asks for a prompt cache that is kept for an hour, which costs more to write. Absent: it does
    * not.

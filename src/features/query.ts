@@ -9,7 +9,7 @@ import {
   stringBytes,
   tokenCount,
 } from '../domain/chat.ts';
-import type { ApiForm, Capability, RequestProfile } from '../domain/context.ts';
+import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments } from './attachments.ts';
 
@@ -24,8 +24,9 @@ export interface QueryText {
 }
 
 export function queryText(body: ChatBody): QueryText {
-  const last = body.messages.findLastIndex(({ role, content }) => role === 'user' && contentText(content) !== '');
-  const at = last < 0 ? body.messages.length - 1 : last;
+  const users = body.messages.flatMap(({ role }, index) => (role === 'user' ? [index] : []));
+  const withText = users.findLast((index) => contentText(body.messages[index].content) !== '');
+  const at = withText ?? users.at(-1) ?? body.messages.length - 1;
   const textOf = (messages: typeof body.messages) =>
     messages
       .map((message) => contentText(message.content))
@@ -81,17 +82,14 @@ function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean
   });
 }
 
-function formsAsked({ n, logprobs, response_format: format, functions, tools, messages }: ChatBody): ApiForm[] {
-  const asked: ApiForm[] = [];
+function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {
+  const asked: AnswerForm[] = [];
   if (typeof n === 'number' && n > 1) asked.push('n');
   if (logprobs === true) asked.push('logprobs');
-  if (isJsonObject(format) && format.type === 'json_object' && !isJsonObject(format.schema)) asked.push('json_object');
+  if (isJsonObject(format) && format.type === 'json_object' && !hasMembers(format.schema)) asked.push('json_object');
   if (isFilled(functions)) asked.push('functions');
   if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
     asked.push('custom tools');
-  }
-  if (contentParts(messages.filter(({ role }) => role === 'tool')).some(({ type }) => type === 'image_url')) {
-    asked.push('images in tool results');
   }
   return asked;
 }
@@ -104,6 +102,10 @@ function mostOutputTokens(body: ChatBody): number | null {
 
 function isFilled(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0;
+}
+
+function hasMembers(value: unknown): boolean {
+  return isJsonObject(value) && Object.keys(value).length > 0;
 }
 
 function wantsJson(format: unknown): boolean {

@@ -10,8 +10,8 @@ import type { Resilience } from './runtime.ts';
 const BACKOFF_MS = 250;
 /** Usually the client's own fault: no other model would take the request either. `isFinal` knows the exceptions. */
 const FINAL_STATUSES = new Set([400, 413, 422]);
-/** About the gateway's key at the upstream, or the model's name there. */
-const ACCESS_STATUSES = new Set([401, 403, 404]);
+/** About the gateway's account at the upstream, or the model's name there. */
+const ACCESS_STATUSES = new Set([401, 402, 403, 404]);
 /** Failures that a retry may get past. */
 const RETRIED_STATUSES = new Set([408, 409, 429]);
 
@@ -90,11 +90,16 @@ function moreTelling(before: unknown, now: unknown): unknown {
   if (!(before instanceof UpstreamError)) return now;
   // A GatewayError only says that one provider's format cannot express the request. An upstream's answer says more.
   if (!(now instanceof UpstreamError)) return before;
-  const isRefusal = now.failure === 'status' && !mayPass(now) && !isTooLong(now);
+  const isRefusal = !isTooLong(now) && !mayStillPass(now);
   // Clients shorten what was too long, but cannot act on a larger model's final refusal. And they try again what may
   // pass, but not when they are told that a key is wrong which is not theirs, or what only the fallback cannot do.
   const isOfFallback = now.unusable || now.modelSpecific || ACCESS_STATUSES.has(now.status);
-  return isRefusal && (isTooLong(before) || (mayPass(before) && isOfFallback)) ? before : now;
+  return isRefusal && (isTooLong(before) || (isOfFallback && mayStillPass(before))) ? before : now;
+}
+
+/** Whether another request of the client's may get an answer where this one got the error. */
+function mayStillPass(error: UpstreamError): boolean {
+  return !error.unusable && (error.failure !== 'status' || mayPass(error));
 }
 
 /** @throws the error that the call failed with, after `onFailure` was called */

@@ -49,6 +49,9 @@ export interface ModelAdminParts {
  */
 const IN_FORCE_WITHIN_MS = 5000;
 
+/** `take_back` follows a `retire` that would have left no model. */
+type AdminChange = 'add' | 'change' | 'retire' | 'reset' | 'take_back';
+
 /**
  * The use cases of /admin/models. Every change is an event, and takes effect when the learner reads it from the log:
  * here, after a restart and in every other process alike. Changes run one at a time, so that each is checked against
@@ -117,7 +120,7 @@ export class ModelAdmin {
       // While the event was written, a reload may have removed the others, or another gateway retired them. Without a
       // model, the retirement would not take effect here, and the next start would refuse to serve.
       if (!this.#isLast(id)) return status;
-      await this.#record({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'add');
+      await this.#write({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'take_back');
       throw lastModel(id);
     });
   }
@@ -157,12 +160,18 @@ export class ModelAdmin {
     return { decisionId: null, time: this.#parts.clock.now(), model, by };
   }
 
-  async #record(event: ModelChangeEvent, change: 'add' | 'change' | 'retire' | 'reset'): Promise<ModelStatus> {
-    const { eventLog, learner, metrics, log } = this.#parts;
+  async #record(event: ModelChangeEvent, change: AdminChange): Promise<ModelStatus> {
     const wasOff = this.#find(event.model)?.state === 'off';
     const outcome = this.#find(event.model, changedBy(this.#changes, event));
     if (!outcome) throw invalidRequest(`The patch would leave nothing of "${event.model}". DELETE retires a model.`);
     if (event.type === 'model_set') refuseUnusable(outcome, wasOff, event.settings);
+    await this.#write(event, change);
+    return this.#status(outcome);
+  }
+
+  /** @throws GatewayError 503 without the store */
+  async #write(event: ModelChangeEvent, change: AdminChange): Promise<void> {
+    const { eventLog, learner, metrics, log } = this.#parts;
     const stored = await eventLog.recordDurably(event).catch(() => {
       // A call that hung may still take effect in the store.
       const message =
@@ -175,7 +184,6 @@ export class ModelAdmin {
     metrics.adminChanges.inc({ change });
     log.info({ model: event.model, change, by: event.by }, 'An admin changed a model.');
     await learner.learned(stored.sequence, IN_FORCE_WITHIN_MS);
-    return this.#status(outcome);
   }
 
   #status(listing: ModelListing): ModelStatus {

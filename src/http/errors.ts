@@ -35,11 +35,13 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
 
 /** Advice on the mistakes that clients are most often set up with. */
 function wayOut(path: string, isServed: (path: string) => boolean): string {
-  if (path.endsWith('/responses')) {
+  if (/\/responses(\/|$)/.test(path)) {
     return ' The gateway serves /v1/chat/completions: set the client to the Chat Completions API.';
   }
-  const served = [`/v1${path}`, path.replace(/^\/v1(?=\/)/, '')].find(isServed);
-  return served === undefined ? '' : ` ${served} is served: set the client's base URL to end in /v1, once.`;
+  if (isServed(`/v1${path}`)) return ` /v1${path} is served: the client's base URL must end in /v1.`;
+  if (!path.startsWith('/v1/') || !isServed(path.slice('/v1'.length))) return '';
+  const isDoubled = path.startsWith('/v1/v1/');
+  return ` ${path.slice('/v1'.length)} is served${isDoubled ? ": the client's base URL must end in one /v1" : ''}.`;
 }
 
 export function answerError(

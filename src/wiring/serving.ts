@@ -88,7 +88,7 @@ export class Serving {
     } catch (error) {
       const { log } = this.#parts;
       const told = 'The models were not changed; the previous ones keep serving.';
-      if (error instanceof StartError) log.error(`${told} ${error.message}`);
+      if (error instanceof StartError) log.error(`${told} With the change: ${error.message}`);
       else log.error({ err: error }, told);
     }
   }

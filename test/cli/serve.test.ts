@@ -197,7 +197,7 @@ describe('mixllm serve', () => {
   it('ends on a SIGTERM that comes before it has read its config: process 1 of a container ignores it otherwise', async () => {
     // SIGHUP is the first signal that it listens for.
     const killer =
-      "process.on('newListener', (name) => name === 'SIGHUP' && process.nextTick(() => process.kill(process.pid, 'SIGTERM')))";
+      "process.on('newListener', (name) => name === 'SIGHUP' && queueMicrotask(() => process.kill(process.pid, 'SIGTERM')))";
     const file = join(folder, 'mixllm.yaml');
     writeFileSync(file, config('http://127.0.0.1:9', 0.2));
     const { child, output } = launch(file, { NODE_OPTIONS: `--import "data:text/javascript,${encodeURI(killer)}"` });

@@ -27,7 +27,10 @@ describe('a config error', () => {
     ['routing: { weight: 1.5 }', /^routing\.weight \(line 6\): found 1\.5; .*<=1$/],
     ['routing:\n  weight: "0.5"', /^routing\.weight \(line 7\): found "0\.5"; expected number$/],
     ['routing:\n  weights:\n    fast: -1', /^routing\.weights\.fast \(line 8\): found -1; .*>=0$/],
-    ['routing: { weights: { Not OK: 0.5 } }', /^routing\.weights\.Not OK \(line 6\): found 0\.5; its name: .*\[a-z\]/],
+    [
+      'routing: { weights: { Not OK: 0.5 } }',
+      /^routing\.weights\.Not OK \(line 6\): found 0\.5; its name must .*\[a-z\]/,
+    ],
     ['resilience: { retries: 1.5 }', /^resilience\.retries \(line 6\): found 1\.5; expected int/],
     ['resilience: { timeouts: { idle_s: 0 } }', /^resilience\.timeouts\.idle_s \(line 6\): found 0; .*>0$/],
     [

@@ -82,14 +82,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     );
     const [anthropic, openai] = enabledArms(loaded);
     expect(anthropic.unsupportedForms).toEqual(expect.arrayContaining(forms));
-    expect(openai.unsupportedForms).not.toEqual(expect.arrayContaining(['n']));
-  });
-
-  it('images in the results of tools go where they are seen', () => {
-    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
-    const result = { role: 'tool', tool_call_id: 'c', content: [image] };
-    expect(requestProfile(body(user('x'), result)).forms).toEqual(['images in tool results']);
-    expect(requestProfile(body({ role: 'user', content: [image] }, { ...result, content: 'x' })).forms).toEqual([]);
+    expect(openai.unsupportedForms).toEqual([]);
   });
 
   it('a schema beside json_object is one, for Claude too', () => {
@@ -98,6 +91,10 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(requestProfile(asked)).toMatchObject({ forms: [], needs: ['json'] });
     const { params, droppedParams } = toMessagesRequest(asked, { model: 'claude', maxOutputTokens: null });
     expect([params.output_config?.format, droppedParams]).toEqual([{ type: 'json_schema', schema }, []]);
+    const empty = { ...asked, response_format: { type: 'json_object', schema: {} } };
+    expect(requestProfile(empty).forms).toEqual(['json_object']);
+    const options = { model: 'claude', maxOutputTokens: null };
+    expect(toMessagesRequest(empty, options).droppedParams).toEqual(['response_format']);
   });
 
   it('measures what becomes input tokens, in characters and in UTF-8 bytes', () => {
@@ -116,7 +113,8 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     const image = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] };
     const text = queryText(body(user('Before'), user('What is it?'), image));
     expect(text).toEqual({ current: 'What is it?', preceding: 'Before' });
-    expect(queryText(body(image))).toEqual({ current: '', preceding: '' });
+    const result = { role: 'tool', content: 'Found 3.' };
+    expect(queryText(body(image, result))).toEqual({ current: '', preceding: '' });
   });
 
   it('tags the last user turn, whatever went before', async () => {

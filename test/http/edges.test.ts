@@ -89,8 +89,9 @@ describe('bad input', () => {
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
     for (const [path, wayOut] of [
       ['/v1/responses', 'Chat Completions API'],
-      ['/chat/completions', "/v1/chat/completions is served: set the client's base URL"],
-      ['/v1/v1/models', '/v1/models is served'],
+      ['/chat/completions', "/v1/chat/completions is served: the client's base URL must end in /v1"],
+      ['/v1/v1/models', '/v1/models is served: '],
+      ['/v1/metrics', ' /metrics is served.'],
     ]) {
       expect((await send(`${gateway.url}${path}`, {})).json.error.message).toContain(wayOut);
     }

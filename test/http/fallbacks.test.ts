@@ -73,7 +73,9 @@ describe('what may pass, where the fallback then refuses for a reason of its own
 
   it.each<Refusal>([
     [401, { message: 'bad key' }],
+    [402, { message: 'pay' }],
     [404, { message: 'no such model' }],
+    [429, { message: 'x', code: 'insufficient_quota' }],
     [400, { message: 'x', code: 'model_not_found' }],
     [400, { message: 'Unrecognized request argument supplied: cache_control' }],
   ])('is what the client is told: %i %j', async (...refusal) => {
@@ -85,10 +87,16 @@ describe('what may pass, where the fallback then refuses for a reason of its own
   it.each<Refusal>([
     [400, { message: 'messages is required' }],
     [503, { message: 'busy too' }],
-    [402, { message: 'pay' }],
+    [451, { message: 'not here' }],
   ])('is not, where the refusal says more: %i %j', async (...refusal) => {
     const { chat } = await start(OVERLOADED, refusal);
     expect((await chat()).json.error).toEqual(refusal[1]);
+  });
+
+  it('is not, where it never passes', async () => {
+    const cannot = { message: 'Unrecognized request argument supplied: cache_control' };
+    const { chat } = await start([429, { message: 'x', code: 'insufficient_quota' }], [400, cannot]);
+    expect((await chat()).json.error).toEqual(cannot);
   });
 });
 

@@ -106,6 +106,8 @@ describe('signed thinking of an answer', () => {
     expect(contents([...thought, ...call, end])).toEqual([null]);
     const said = [start(1, { type: 'text', text: '' }), delta(1, { type: 'text_delta', text: 'Yes' }), stop(1)];
     expect(contents([...thought, ...said, end])).toEqual([null, 'Yes']);
+    expect(contents([...thought, start(1, { type: 'text', text: '' }), end])).toEqual([null, '']);
+    expect(contents([start(0, { type: 'text', text: '' }), end])).toEqual(['']);
   });
 
   it('is nothing yet to a client: another model may still answer', () => {

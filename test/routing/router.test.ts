@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import type { ExplorationKind } from '../../src/bandit/policy.ts';
 import { type Arm, upstreamOf } from '../../src/domain/arm.ts';
-import type { ApiForm } from '../../src/domain/context.ts';
+import type { AnswerForm } from '../../src/domain/context.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { AwaitedRatings } from '../../src/routing/awaited-ratings.ts';
@@ -149,7 +149,7 @@ describe('Router.decide', () => {
   it('leaves out who would answer in another form than is waited for, unless all who can serve would', () => {
     const claude = armOf('claude', { usd: 1, unsupportedForms: ['n', 'json_object'] });
     const { router, breakers } = setUp({ arms: [claude, BIG, BLIND] });
-    const asking = (fields: Partial<RouteQuery> = {}, forms: ApiForm[] = ['json_object', 'logprobs']) => {
+    const asking = (fields: Partial<RouteQuery> = {}, forms: AnswerForm[] = ['json_object', 'logprobs']) => {
       const { arm, arms } = router.decide(query({ profile: profileOf({ forms }), weight: 0, ...fields }));
       return { arm, excluded: arms[0].excluded };
     };

@@ -19,7 +19,7 @@ export class FoldingReport {
     if (events === 0) return;
     this.#log.warn(
       { events },
-      'The learner was rebuilt from a log without deleted events (storage.keep_days), and without a snapshot that includes them: what they taught is lost.',
+      'The learner was rebuilt from a log whose oldest events were deleted (storage.keep_days), and no snapshot includes them: what they taught is lost.',
     );
   }
 

@@ -217,12 +217,8 @@ const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
 
 /** The schema of `json_schema`, or the one that Together, Fireworks and llama.cpp take beside `json_object`. */
 function schemaOf({ type, json_schema: named, schema: bare }: JsonObject): JsonObject | null {
-  const schemas: Record<string, unknown> = {
-    json_schema: isJsonObject(named) ? named.schema : null,
-    json_object: bare,
-  };
-  const schema = typeof type === 'string' && Object.hasOwn(schemas, type) ? schemas[type] : null;
-  return isJsonObject(schema) ? schema : null;
+  if (type === 'json_schema') return isJsonObject(named) && isJsonObject(named.schema) ? named.schema : null;
+  return type === 'json_object' && isJsonObject(bare) && Object.keys(bare).length > 0 ? bare : null;
 }
 
 function setSchema(params: MessagesParams, schema: JsonObject): void {

@@ -190,8 +190,8 @@ export class StreamTranslator {
     const isText = source.type === 'text' || source.type === 'text_delta';
     if (!isThinking && !isText) return [];
     const opening = this.#opening(isText ? '' : null);
-    this.#answered ||= isText;
     const text = stringOf(isText ? source.text : source.thinking);
+    this.#answered ||= isText && (text !== '' || opening.length > 0);
     if (isThinking) {
       this.#thinking.add(index, text, '');
       this.#checkHeld();
