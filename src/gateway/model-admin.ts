@@ -71,6 +71,13 @@ export class ModelAdmin {
     return this.#parts.catalog(this.#changes).map((listing) => this.#status(listing));
   }
 
+  /** @throws GatewayError 404 */
+  get(id: string): ModelStatus {
+    const found = this.#find(id);
+    if (!found) throw modelNotFound(id);
+    return this.#status(found);
+  }
+
   /**
    * Adds a model, or takes a retired one back.
    * @param entry an entry of the config's `models`; for a model in the config file, the file supplies what the entry

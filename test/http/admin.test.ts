@@ -84,6 +84,10 @@ describe('/admin/models', () => {
     });
     const gone = await retire(first, 'big');
     expect([gone.status, gone.json.state]).toEqual([200, 'retired']);
+    for (const id of ['big', 'org/new']) {
+      expect((await get(models(first, `/${id}`))).json).toEqual(await one(first, id));
+    }
+    expect((await get(models(first, '/none'))).status).toBe(404);
     await first.close();
 
     const second = await start();

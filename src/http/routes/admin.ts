@@ -18,6 +18,8 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
 
   server.get('/admin/models', async () => ({ object: 'list', data: models.list().map(renderModel) }));
 
+  server.get('/admin/models/*', async (request) => renderModel(models.get(idOf(request))));
+
   server.post('/admin/models', async (request, reply) => {
     const added = await models.add(objectBody(request), by(request));
     return reply.code(201).send(renderModel(added));
