@@ -111,9 +111,10 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Those that main.ts installed until here.
-    process.removeAllListeners(signal);
+    // Those of main.ts go once this one is there: a signal that waits to be dispatched is lost with the last listener.
+    const early = process.listeners(signal);
     process.on(signal, () => void stop(signal));
+    for (const listener of early) process.off(signal, listener);
   }
   return () => {
     state = 'listening';

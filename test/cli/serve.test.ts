@@ -195,15 +195,17 @@ describe('mixllm serve', () => {
   });
 
   it('ends on a SIGTERM that comes before it has read its config: process 1 of a container ignores it otherwise', async () => {
-    // SIGHUP is the first signal that it listens for.
-    const killer =
-      "process.on('newListener', (name) => name === 'SIGHUP' && queueMicrotask(() => process.kill(process.pid, 'SIGTERM')))";
+    // It listens for SIGHUP as its first signal, and again right before its own handlers replace the early ones.
+    const killer = (time: number, send: string) =>
+      `let n = 0; process.on('newListener', (name) => name === 'SIGHUP' && ++n === ${time} && ${send}(() => process.kill(process.pid, 'SIGTERM')))`;
     const file = join(folder, 'mixllm.yaml');
     writeFileSync(file, config('http://127.0.0.1:9', 0.2));
-    const { child, output } = launch(file, { NODE_OPTIONS: `--import "data:text/javascript,${encodeURI(killer)}"` });
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    expect([child.exitCode, child.signalCode]).toEqual([0, null]);
-    expect(output()).not.toContain('listens on');
+    for (const early of [killer(1, 'queueMicrotask'), killer(2, '(now => now())')]) {
+      const { child, output } = launch(file, { NODE_OPTIONS: `--import "data:text/javascript,${encodeURI(early)}"` });
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      expect([child.exitCode, child.signalCode]).toEqual([0, null]);
+      expect(output()).not.toContain('listens on');
+    }
   });
 
   it('takes HOST as a URL or a secret may have it', async () => {

@@ -7,7 +7,7 @@ import { dirname, resolve } from 'node:path';
  */
 export function accessProblem(path: string): string {
   const file = resolve(path);
-  const places = existsSync(file) ? [file, dirname(file)] : [dirname(file)];
+  const places = [file, `${file}-wal`, `${file}-shm`].filter((other) => existsSync(other)).concat(dirname(file));
   const place = places.find((other) => !isWritable(other));
   if (place === undefined) return '';
   const user = process.getuid?.() ?? 'of this process';
