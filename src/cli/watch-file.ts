@@ -58,10 +58,10 @@ export function watchFile(
 }
 
 /**
- * Digest of the content, which may hold keys and must not stay in memory. Also null for what is not a file: opening a
- * named pipe would block everything until somebody writes to it again.
+ * Digest of the content, which may hold keys and must not stay in memory. Null where there is no such file, where it
+ * cannot be read, and for what is not a file: opening a named pipe would block everything until somebody writes to it
+ * again.
  */
-/** Null when there is no such file, or it cannot be read. */
 export function digestOrNull(path: string): string | null {
   try {
     return statSync(path).isFile() ? hash('sha256', readFileSync(path)) : null;
