@@ -123,3 +123,13 @@ export function requestedMaxTokens(body: ChatBody): number | null {
   const limit = body.max_completion_tokens ?? body.max_tokens;
   return typeof limit === 'number' && Number.isFinite(limit) && limit > 0 ? limit : null;
 }
+
+/**
+ * The schema of a `response_format`: of `json_schema`, or the one that Together, Fireworks and llama.cpp take beside
+ * `json_object`.
+ * @returns null when it has none
+ */
+export function answerSchema({ type, json_schema: named, schema: bare }: JsonObject): JsonObject | null {
+  if (type === 'json_schema') return isJsonObject(named) && isJsonObject(named.schema) ? named.schema : null;
+  return type === 'json_object' && isJsonObject(bare) && Object.keys(bare).length > 0 ? bare : null;
+}

@@ -1,4 +1,5 @@
 import {
+  answerSchema,
   type ChatBody,
   contentParts,
   contentText,
@@ -24,9 +25,7 @@ export interface QueryText {
 }
 
 export function queryText(body: ChatBody): QueryText {
-  const users = body.messages.flatMap(({ role }, index) => (role === 'user' ? [index] : []));
-  const withText = users.findLast((index) => contentText(body.messages[index].content) !== '');
-  const at = withText ?? users.at(-1) ?? body.messages.length - 1;
+  const at = questionIndex(body.messages);
   const textOf = (messages: typeof body.messages) =>
     messages
       .map((message) => contentText(message.content))
@@ -36,6 +35,13 @@ export function queryText(body: ChatBody): QueryText {
     current: embeddedPart(contentText(body.messages[at].content)),
     preceding: embeddedPart(textOf(body.messages.slice(0, at))),
   };
+}
+
+function questionIndex(messages: ChatBody['messages']): number {
+  const withText = messages.findLastIndex(({ role, content }) => role === 'user' && contentText(content) !== '');
+  if (withText >= 0) return withText;
+  const last = messages.findLastIndex(({ role }) => role === 'user');
+  return last < 0 ? messages.length - 1 : last;
 }
 
 /** The part of a text that is embedded: all of it, or its head and tail. */
@@ -86,7 +92,7 @@ function formsAsked({ n, logprobs, response_format: format, functions, tools }: 
   const asked: AnswerForm[] = [];
   if (typeof n === 'number' && n > 1) asked.push('n');
   if (logprobs === true) asked.push('logprobs');
-  if (isJsonObject(format) && format.type === 'json_object' && !hasMembers(format.schema)) asked.push('json_object');
+  if (isJsonObject(format) && format.type === 'json_object' && !answerSchema(format)) asked.push('json_object');
   if (isFilled(functions)) asked.push('functions');
   if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
     asked.push('custom tools');
@@ -102,10 +108,6 @@ function mostOutputTokens(body: ChatBody): number | null {
 
 function isFilled(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0;
-}
-
-function hasMembers(value: unknown): boolean {
-  return isJsonObject(value) && Object.keys(value).length > 0;
 }
 
 function wantsJson(format: unknown): boolean {

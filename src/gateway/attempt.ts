@@ -97,9 +97,9 @@ function moreTelling(before: unknown, now: unknown): unknown {
   return isRefusal && (isTooLong(before) || (isOfFallback && mayStillPass(before))) ? before : now;
 }
 
-/** Whether another request of the client's may get an answer where this one got the error. */
+/** Whether the client may get an answer if it asks again later. Unlike a retry at once, this may get past a timeout. */
 function mayStillPass(error: UpstreamError): boolean {
-  return !error.unusable && (error.failure !== 'status' || mayPass(error));
+  return mayPass(error) || (error.failure !== 'status' && !error.unusable);
 }
 
 /** @throws the error that the call failed with, after `onFailure` was called */
@@ -142,14 +142,16 @@ function isLarger({ contextWindow }: Arm, than: Arm): boolean {
 /** Milliseconds to wait before the same arm is retried, or null when another arm should be asked. */
 function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): number | null {
   if (!(error instanceof UpstreamError)) return null;
-  if (!mayPass(error) || error.unusable || forbidsRetry(error.retryAdvice)) return null;
+  if (!mayPass(error) || forbidsRetry(error.retryAdvice)) return null;
   const asked = askedPauseMs(error.retryAdvice, plan.clock.now());
   if (asked !== null) return asked <= plan.resilience.maxRetryAfterMs ? asked : null;
   return BACKOFF_MS * 2 ** retry * (0.5 + plan.random.uniform() / 2);
 }
 
-function mayPass({ failure, status }: UpstreamError): boolean {
-  return failure === 'connection' || (failure === 'status' && (RETRIED_STATUSES.has(status) || status >= 500));
+/** Whether a retry of the same call may succeed. */
+function mayPass({ failure, status, unusable }: UpstreamError): boolean {
+  if (failure === 'connection') return true;
+  return failure === 'status' && !unusable && (RETRIED_STATUSES.has(status) || status >= 500);
 }
 
 function sleep(milliseconds: number, plan: AttemptPlan<unknown>): Promise<void> {

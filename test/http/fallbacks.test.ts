@@ -93,6 +93,12 @@ describe('what may pass, where the fallback then refuses for a reason of its own
     expect((await chat()).json.error).toEqual(refusal[1]);
   });
 
+  it('is told also where it is no status', async () => {
+    // An error under a status of success.
+    const { chat, calls } = await start([200, { message: 'x' }], [401, { message: 'bad key' }]);
+    expect([(await chat()).status, calls()]).toEqual([502, [1, 1]]);
+  });
+
   it('is not, where it never passes', async () => {
     const cannot = { message: 'Unrecognized request argument supplied: cache_control' };
     const { chat } = await start([429, { message: 'x', code: 'insufficient_quota' }], [400, cannot]);

@@ -1,5 +1,12 @@
 import type Anthropic from '@anthropic-ai/sdk';
-import { type ChatBody, isJsonObject, type JsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
+import {
+  answerSchema,
+  type ChatBody,
+  isJsonObject,
+  type JsonObject,
+  requestedMaxTokens,
+  tokenCount,
+} from '../../domain/chat.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../../domain/thinking.ts';
 import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { toConversation } from './messages.ts';
@@ -155,7 +162,7 @@ const TRANSLATIONS: Record<string, Translation> = {
   response_format(value, params) {
     if (!isJsonObject(value)) return false;
     if (value.type === 'text') return true;
-    const schema = schemaOf(value);
+    const schema = answerSchema(value);
     if (schema) setSchema(params, schema);
     return schema !== null;
   },
@@ -214,12 +221,6 @@ const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   modalities: (value) => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   verbosity: (value) => value === 'medium',
 };
-
-/** The schema of `json_schema`, or the one that Together, Fireworks and llama.cpp take beside `json_object`. */
-function schemaOf({ type, json_schema: named, schema: bare }: JsonObject): JsonObject | null {
-  if (type === 'json_schema') return isJsonObject(named) && isJsonObject(named.schema) ? named.schema : null;
-  return type === 'json_object' && isJsonObject(bare) && Object.keys(bare).length > 0 ? bare : null;
-}
 
 function setSchema(params: MessagesParams, schema: JsonObject): void {
   params.output_config = { ...params.output_config, format: { type: 'json_schema', schema } };

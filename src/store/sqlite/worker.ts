@@ -6,6 +6,8 @@ import { accessProblem } from './file-access.ts';
 
 /** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
+/** Of these, the ones that the file's owner or mode may be the reason of. */
+const MAYBE_DENIED = new Set([8, 14]);
 
 const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
   'readAfter',
@@ -33,11 +35,11 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     if (method === 'close' && !database) return port.postMessage({ id, result: null });
     port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
-    if (isBroken(error)) forget();
+    if (BROKEN.has(primaryCode(error))) forget();
     if (method === 'append' && letGo) letGo = 'told';
     port.postMessage({
       id,
-      error: messageOf(error) + (isBroken(error) ? accessProblem(workerData.path) : ''),
+      error: messageOf(error) + (MAYBE_DENIED.has(primaryCode(error)) ? accessProblem(workerData.path) : ''),
       isUnusable: error instanceof UnusableStorageError,
     });
   }
@@ -101,7 +103,7 @@ function forget(): void {
   }
 }
 
-function isBroken(error: unknown): boolean {
-  // The lower byte is the primary code; the rest gives details.
-  return error instanceof Error && 'errcode' in error && BROKEN.has(Number(error.errcode) & 0xff);
+/** SQLite's primary result code, the lower byte of its code; 0 for other errors. */
+function primaryCode(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
 }
