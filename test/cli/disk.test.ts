@@ -156,6 +156,22 @@ describe.concurrent('a database file that is read-only', () => {
   );
 });
 
+describe.concurrent('a database in a folder that may not be made', () => {
+  it.skipIf(isRoot && !nobodyCanRun)('is told of, with the place that is not writable', async (test) => {
+    const closed = join(folder, 'closed');
+    mkdirSync(closed);
+    chmodSync(folder, 0o755);
+    chmodSync(closed, 0o555);
+    const { gateway, answer, rate } = await serving(
+      join(closed, 'new', 'log.db'),
+      test,
+      isRoot ? { uid: NOBODY, gid: NOBODY } : {},
+    );
+    expect(await rate(await answer())).toBe(503);
+    expect(gateway.output).toMatch(/EACCES.*closed is not writable for user \d+: change its owner/);
+  });
+});
+
 describe.concurrent('a database that is corrupt', () => {
   it('fails no request, refuses ratings with 503, is told of, and needs no restart when it is put aside', async (test) => {
     const database = join(folder, 'corrupt.db');

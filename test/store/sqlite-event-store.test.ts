@@ -318,4 +318,9 @@ describe('SqliteEventStore', () => {
     path = join(folder, 'a-file', 'log.db');
     await expect(open().append([decided('d')])).rejects.toThrow(path);
   });
+
+  it.skipIf(!existsSync('/proc/self'))('rejects in /proc too, where making a folder is "no such file"', async () => {
+    path = '/proc/nope/deep/log.db';
+    await expect(open().append([decided('d')])).rejects.toThrow("mkdir '/proc/nope'");
+  });
 });

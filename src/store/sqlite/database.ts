@@ -32,11 +32,32 @@ export type AppendedRow = number | StoredRow;
  * who asked when, and holds comments.
  */
 export function createFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     closeSync(openSync(path, 'wx', 0o640));
   } catch {
     // The file exists, or SQLite reports why it cannot be made.
+  }
+}
+
+/** With `recursive`, Node asks forever where making a folder says ENOENT below one that exists, as in /proc. */
+function makeFolder(folder: string): void {
+  if (isFolder(folder)) return;
+  const parent = dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!isFolder(folder)) throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 

@@ -7,11 +7,18 @@ import { dirname, resolve } from 'node:path';
  */
 export function accessProblem(path: string): string {
   const file = resolve(path);
-  const places = [file, `${file}-wal`, `${file}-shm`].filter((other) => existsSync(other)).concat(dirname(file));
+  const places = [file, `${file}-wal`, `${file}-shm`].filter((other) => existsSync(other)).concat(existingFolder(file));
   const place = places.find((other) => !isWritable(other));
   if (place === undefined) return '';
   const user = process.getuid?.() ?? 'of this process';
   return `. ${place} is not writable for user ${user}: change its owner, or use another storage.url`;
+}
+
+/** The folder of the file, or the nearest one above it that exists. */
+function existingFolder(file: string): string {
+  let folder = dirname(file);
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
 }
 
 function isWritable(place: string): boolean {

@@ -6,8 +6,8 @@ import { accessProblem } from './file-access.ts';
 
 /** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
-/** Of these, the ones that the file's owner or mode may be the reason of. */
-const MAYBE_DENIED = new Set([8, 14]);
+/** Errors that an owner or mode may be the reason of: two of these, and what making the folder fails with. */
+const MAYBE_DENIED = new Set<unknown>([8, 14, 'EACCES', 'EPERM', 'EROFS']);
 
 const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
   'readAfter',
@@ -39,7 +39,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     if (method === 'append' && letGo) letGo = 'told';
     port.postMessage({
       id,
-      error: messageOf(error) + (MAYBE_DENIED.has(primaryCode(error)) ? accessProblem(workerData.path) : ''),
+      error: messageOf(error) + (mayBeDenied(error) ? accessProblem(workerData.path) : ''),
       isUnusable: error instanceof UnusableStorageError,
     });
   }
@@ -101,6 +101,10 @@ function forget(): void {
   } catch {
     // It could not be used, so it does not matter that it cannot be closed.
   }
+}
+
+function mayBeDenied(error: unknown): boolean {
+  return MAYBE_DENIED.has(primaryCode(error)) || MAYBE_DENIED.has((error as { code?: unknown }).code);
 }
 
 /** SQLite's primary result code, the lower byte of its code; 0 for other errors. */
