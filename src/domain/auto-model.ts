@@ -13,9 +13,9 @@ export function weightIn(name: string): string | null {
 }
 
 /**
- * Parses a weight written as a plain decimal number, which may be outside [0, 1]; NaN for anything else. It takes
- * linear time: clients may write megabytes of digits.
+ * Parses a weight written as a decimal number, with an exponent or without (Python writes 0.00001 as 1e-05). It may be
+ * outside [0, 1]; NaN for anything else. It takes linear time: clients may write megabytes of digits.
  */
 export function numericWeight(text: string): number {
-  return /^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { numericWeight } from '../domain/auto-model.ts';
 import { type ChatBody, isJsonObject, type JsonObject } from '../domain/chat.ts';
 import { ClientGoneError, invalidRequest } from '../domain/errors.ts';
 import type { ChatInput } from '../gateway/chat-input.ts';
@@ -95,8 +96,7 @@ function checkNumbers(body: JsonObject): void {
 
 function weightHeader(value: string | string[] | undefined): number | null {
   if (value === undefined) return null;
-  const weight =
-    typeof value === 'string' && /^\s*(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i.test(value) ? Number(value) : Number.NaN;
+  const weight = typeof value === 'string' ? numericWeight(value.trim()) : Number.NaN;
   if (!(weight >= 0 && weight <= 1)) {
     throw invalidRequest('x-mixllm-weight must be a number between 0 and 1.', 'x-mixllm-weight', 'invalid_weight');
   }

@@ -9,9 +9,11 @@ describe('numericWeight', () => {
     ['.5', 0.5],
     ['-0.1', -0.1],
     ['+2.5', 2.5],
+    ['1e-05', 0.00001],
+    ['7E-1', 0.7],
   ])('reads %s', (text, weight) => expect(numericWeight(text)).toBe(weight));
 
-  it.each(['', '.', '1e-1', '0x1', '1.2.3', ' 1', 'Infinity'])('takes "%s" for no number', (text) =>
+  it.each(['', '.', '1e', 'e5', '0x1', '1.2.3', ' 1', 'Infinity'])('takes "%s" for no number', (text) =>
     expect(numericWeight(text)).toBeNaN(),
   );
 

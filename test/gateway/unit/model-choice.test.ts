@@ -38,7 +38,7 @@ describe('chooseModel', () => {
     expect(choose('auto', 0)).toMatchObject({ weight: 0, weightFrom: 'header' });
   });
 
-  it.each(['0', '1', '0.25', '.5', '1.', '1.0', '+0.5'])('reads auto:%s', (suffix) => {
+  it.each(['0', '1', '0.25', '.5', '1.', '1.0', '+0.5', '1e-1'])('reads auto:%s', (suffix) => {
     expect(choose(`auto:${suffix}`).weight).toBe(Number(suffix));
   });
 
@@ -55,7 +55,7 @@ describe('chooseModel', () => {
     'auto: 0.5',
     'auto:0,5',
     'auto:NaN',
-    'auto:1e-1',
+    'auto:1e',
     'auto:0x1',
     'auto:Infinity',
     'AUTO',
