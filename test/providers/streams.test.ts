@@ -9,6 +9,7 @@ import { meaningOf, toOpenAIErrorBody } from '../../src/providers/anthropic/erro
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { StreamTranslator } from '../../src/providers/anthropic/stream.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
+import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import { StreamReader } from '../../src/providers/openai/stream.ts';
 import type { StreamPiece } from '../../src/providers/provider.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -96,6 +97,79 @@ describe('an OpenAI stream of several choices', () => {
 
   it('stays whole when a choice that has ended speaks again', () => {
     expect(isFinished(chunk(0, null), chunk(0, 'stop'), chunk(0, null))).toBe(true);
+  });
+});
+
+describe('a whole completion in place of an OpenAI stream', () => {
+  const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
+  const whole = {
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created,
+    model: 'm',
+    system_fingerprint: 'fp',
+    choices: [
+      { index: 0, message: { role: 'assistant', content: 'Hello' }, logprobs: null, finish_reason: 'stop' },
+      { index: 1, message: { role: 'assistant', content: null, tool_calls: [call] }, finish_reason: 'tool_calls' },
+    ],
+    usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 },
+  };
+
+  async function streamedTo(body: string, options: object = {}) {
+    const upstream = await startUpstream();
+    upstream.respond = answerJson(body);
+    const provider = new OpenAIProvider({
+      apiKey: 'k',
+      baseUrl: upstream.url,
+      streamUsage: true,
+      clock: systemClock,
+    });
+    try {
+      return await collect(await provider.stream(callOf({ stream: true, ...options })));
+    } finally {
+      await provider.close();
+      await upstream.close();
+    }
+  }
+
+  it.each([0, 2])('becomes one, however it is indented (%s)', async (indent) => {
+    const pieces = await streamedTo(JSON.stringify(whole, null, indent));
+    const events = bytesOf(pieces).toString().split('\n\n').slice(0, -1);
+    const chunks = events.slice(0, -1).map((event) => JSON.parse(event.replace('data: ', '')));
+    expect(events.at(-1)).toBe('data: [DONE]');
+    expect(new Set(chunks.map(({ object, id, model }) => `${object} ${id} ${model}`))).toEqual(
+      new Set(['chat.completion.chunk chatcmpl-1 m']),
+    );
+    expect(chunks.map(({ choices }) => choices)).toEqual([
+      [{ index: 0, delta: whole.choices[0].message, logprobs: null, finish_reason: null }],
+      [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      [
+        {
+          index: 1,
+          delta: { role: 'assistant', content: null, tool_calls: [{ index: 0, ...call }] },
+          finish_reason: null,
+        },
+      ],
+      [{ index: 1, delta: {}, finish_reason: 'tool_calls' }],
+    ]);
+    expect(mergeFacts(pieces)).toMatchObject({
+      completionId: 'chatcmpl-1',
+      servedModel: 'm',
+      usage: { inputTokens: 9, outputTokens: 2 },
+    });
+    expect(pieces.some(({ content }) => content)).toBe(true);
+  });
+
+  it('carries the usage to a client that asks for it', async () => {
+    const bytes = bytesOf(await streamedTo(JSON.stringify(whole), { stream_options: { include_usage: true } }));
+    expect(bytes.toString()).toContain(`"choices":[],"usage":${JSON.stringify(whole.usage)}}\n\ndata: [DONE]`);
+  });
+
+  it('is no answer where it is cut off, has no choices, or is an error', async () => {
+    const json = JSON.stringify(whole);
+    await expect(streamedTo(json.slice(0, -1))).rejects.toMatchObject({ failure: 'interrupted' });
+    await expect(streamedTo('{"choices":[]}')).rejects.toMatchObject({ failure: 'unreadable' });
+    await expect(streamedTo('{"error":{"message":"no room"}}')).rejects.toThrow('no room');
   });
 });
 

@@ -19,6 +19,7 @@ import { meaningOf } from './error-meaning.ts';
 import { isSet, refusalOf } from './refusal.ts';
 import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
+import { streamed } from './whole-as-stream.ts';
 
 export interface OpenAIProviderOptions {
   /** Empty for servers that need none. */
@@ -127,10 +128,10 @@ export class OpenAIProvider implements Provider {
     try {
       for await (const chunk of body) {
         call.onActivity?.();
-        for (const event of splitter.push(chunk)) yield reader.read(event);
+        for (const event of splitter.push(chunk).flatMap(streamed)) yield reader.read(event);
       }
       const rest = splitter.flush();
-      if (rest) yield reader.read(rest);
+      for (const event of rest ? streamed(rest) : []) yield reader.read(event);
     } catch (error) {
       throw this.#http.toUpstreamError(error, call.signal, 'interrupted');
     }
