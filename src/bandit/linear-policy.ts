@@ -320,7 +320,7 @@ function narrowing(awaited: number, leverage: number): number {
   return 1 / Math.sqrt(1 + awaited * leverage);
 }
 
-/** When the reference costs nothing, the dearest offer's cost is the unit; when all are free, cost does not count. */
+/** When the reference is free, the dearest offer's cost is the unit; when all are free, cost does not count. */
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;

@@ -59,12 +59,18 @@ function renderArm(arm: ArmExplanation) {
     cost_usd: arm.costUsd,
     // Present only when the key has a budget.
     worst_case_cost_usd: arm.worstCaseUsd,
-    launch: arm.launch ? `new, ${arm.launch.tries} of ${arm.launch.of}` : null,
+    launch: renderLaunch(arm.launch),
     expected_wait_s: arm.waitS,
     penalty: arm.penalty,
     score: arm.score,
     propensity: arm.propensity,
   };
+}
+
+/** Null once the launch is over. Whether it was is not known of old events. */
+function renderLaunch(launch: ArmExplanation['launch']): string | null {
+  if (!launch || (launch.wide === false && launch.forced === false)) return null;
+  return `new, ${launch.tries} of ${launch.of}`;
 }
 
 /** Renders everything known about a decision: how it was made, how it went, and how it was rated. */

@@ -9,16 +9,6 @@ export function best(assessments: readonly Scored[]): { arm: string; score: numb
   return first && { arm: first.arm, score: first.score };
 }
 
-/** The arm with the second-best score; null when there is only one candidate. */
-export function runnerUp(assessments: readonly Scored[]): { arm: string; score: number } | null {
-  let [first, second]: (Scored | null)[] = [null, null];
-  for (const assessment of assessments) {
-    if (!first || assessment.score > first.score) [first, second] = [assessment, first];
-    else if (!second || assessment.score > second.score) second = assessment;
-  }
-  return second && { arm: second.arm, score: second.score };
-}
-
 /**
  * The nearest weights below and above `weight` at which another arm's score overtakes the best one's. Scores are
  * linear in the weight, w·q − (1 − w)·c/c_ref − p, so two arms change places at most once.

@@ -14,7 +14,7 @@ import { messageOf } from '../util/message-of.ts';
 import type { Random } from '../util/random.ts';
 import { leftOfDayMs } from '../util/utc-day.ts';
 import { Candidates, type CandidatesOptions } from './candidates.ts';
-import { best, flips, runnerUp } from './explain.ts';
+import { best, flips } from './explain.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
 import type { RoutingBudgetTarget } from './routing-budget-ledger.ts';
 
@@ -84,7 +84,7 @@ export class Router {
     explanations: ArmExplanation[],
     candidates: readonly ArmExplanation[],
   ): Decision {
-    const { policy, statistics, routingSpend } = this.#knowledge();
+    const { policy, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
     // The guard judges answers by prediction: no reason to give a tool's result to an arm other than the caller.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
@@ -93,7 +93,7 @@ export class Router {
       offers: candidates.map((candidate) => this.#offer(candidate, query)),
       weight: query.weight,
       reference,
-      referenceCost: (here) => statistics.referenceCost(this.#arm(reference), here),
+      referenceCost: (here) => this.#referenceCost(here, context, explanations, query.profile),
       exploration,
       guard: isMidLoop ? null : guard,
       // The prediction is for one answer.
@@ -117,10 +117,34 @@ export class Router {
       propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
       referenceCostUsd,
-      runnerUp: before ? best(taking.filter(({ arm }) => arm !== before.arm)) : runnerUp(taking),
-      // No weight would have changed that.
-      ...(before ? { flipBelow: null, flipAbove: null } : flips(taking, query.weight, made.costUnitUsd)),
+      runnerUp: best(taking.filter(({ arm }) => arm !== chosen.arm)),
+      // Where the score did not choose, no weight would have changed the choice.
+      ...(before || made.chosenBy !== 'score'
+        ? { flipBelow: null, flipAbove: null }
+        : flips(taking, query.weight, made.costUnitUsd)),
     };
+  }
+
+  /**
+   * The reference's mean cost; before any is known, what it would cost here, even if it may not answer this query.
+   * @param here its predicted cost; null when it is not on offer
+   */
+  #referenceCost(
+    here: number | null,
+    context: Float64Array,
+    explanations: readonly ArmExplanation[],
+    profile: RequestProfile,
+  ): number {
+    const { policy, statistics } = this.#knowledge();
+    const reference = this.#arm(this.#options.reference);
+    const mean = statistics.referenceCost(reference, here);
+    const explanation = explanations.find(({ arm }) => arm === reference.id);
+    if (mean > 0 || here !== null || !explanation) return mean;
+    const outputTokens = Math.min(
+      policy.expectedOutputTokens(reference.id, context),
+      this.#outputLimit(reference.id, profile),
+    );
+    return ((explanation.inputTokens ?? 0) * reference.price.input + outputTokens * reference.price.output) / 1e6;
   }
 
   /**
@@ -202,14 +226,14 @@ export const BUDGET_SPENT = 'budget_spent';
 
 const KEPT_OUT = {
   quality: "its predicted quality is below the quality target's share of the best",
-  cost: "it would cost more than is left of the day's budget",
+  cost: "it would cost more than half of what is left of the day's budget",
 };
 
 /** @param now milliseconds since the epoch */
 function budgetSpent(now: number): GatewayError {
   return new GatewayError(
     429,
-    "What is left of today's budget does not cover any model; the day ends at midnight UTC.",
+    "Every model that could answer would cost more than half of what is left of today's budget; the day ends at midnight UTC.",
     {
       type: 'insufficient_quota',
       code: BUDGET_SPENT,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { flips, runnerUp } from '../../src/routing/explain.ts';
+import { flips } from '../../src/routing/explain.ts';
 
 interface Line {
   arm: string;
@@ -100,23 +100,5 @@ describe('flips', () => {
     expect(flips(scored([better], 0.5), 0.5, UNIT)).toEqual(none);
     expect(flips(scored([{ ...better, arm: 'worse', penalty: 0.1 }, better], 0.5), 0.5, UNIT)).toEqual(none);
     expect(flips(scored([{ ...better, arm: 'same' }, better], 0.5), 0.5, UNIT)).toEqual(none);
-  });
-});
-
-describe('runnerUp', () => {
-  it('is the second of the sorted scores', () => {
-    fc.assert(
-      fc.property(lines, weights, (items, w) => {
-        const assessments = scored(items, w);
-        const sorted = assessments.map(({ score }) => score).sort((a, b) => b - a);
-        const second = runnerUp(assessments);
-        if (items.length === 1) expect(second).toBeNull();
-        else {
-          expect(second?.score).toBe(sorted[1]);
-          expect(assessments.find(({ arm }) => arm === second?.arm)?.score).toBe(sorted[1]);
-          expect(assessments.some(({ arm, score }) => arm !== second?.arm && score === sorted[0])).toBe(true);
-        }
-      }),
-    );
   });
 });

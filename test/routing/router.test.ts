@@ -322,6 +322,36 @@ describe('Router.decide', () => {
     expect(decision.referenceMeanCostUsd).toBeCloseTo(0.02, 12);
     expect(decision.referenceCostUsd).toBeCloseTo(0.004, 12);
   });
+
+  it('tells them in what the reference would cost here while nothing is known of it, though it may not answer', () => {
+    const { router } = setUp();
+    const allowed = new Set(['small', 'blind']);
+    const decision = router.decide(query({ allowed }));
+    expect(decision.referenceMeanCostUsd).toBeCloseTo(0.004, 12);
+    expect(decision.referenceCostUsd).toBeNull();
+    const limited = query({ allowed, profile: profileOf({ maxOutputTokens: 50 }) });
+    expect(router.decide(limited).referenceMeanCostUsd).toBeCloseTo(((100 + 50) * 10) / 1e6, 12);
+  });
+
+  it('tells them in what the dearest candidate costs where the reference is free', () => {
+    const { router } = setUp({ arms: [SMALL, armOf('big', { usd: 0 }), BLIND] });
+    expect(router.decide(query()).referenceMeanCostUsd).toBeCloseTo(0.0008, 12);
+    expect(router.decide(query({ allowed: new Set(['small']) })).referenceMeanCostUsd).toBeCloseTo(0.0004, 12);
+  });
+
+  it('names no flip where chance chose, and never the chosen arm as the runner-up', () => {
+    const { router, knowledge } = setUp({ exploration: 'thompson' });
+    knowledge.launches.begin('small');
+    const decisions = Array.from({ length: 400 }, () => router.decide(query()));
+    const tried = decisions.filter(({ chosenBy }) => chosenBy === 'launch');
+    expect(tried.length).toBeGreaterThan(40);
+    for (const { arm, runnerUp, flipBelow, flipAbove, arms } of tried) {
+      expect([flipBelow, flipAbove]).toEqual([null, null]);
+      const others = arms.filter((other) => other.arm !== arm).sort((a, b) => (b.score ?? 0) - (a.score ?? 0));
+      expect(runnerUp).toEqual({ arm: others[0].arm, score: others[0].score });
+    }
+    for (const { arm, runnerUp } of decisions) expect(runnerUp?.arm).not.toBe(arm);
+  });
 });
 
 describe('Router.decide without a usable learner', () => {
