@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { Clock } from '../util/clock.ts';
 
@@ -16,7 +17,7 @@ const MAX_STALE_IN_A_ROW = 2;
  * of requests would open the breaker of a healthy model.
  */
 export class StaleConnections {
-  /** Errors of connections that had been in use before. */
+  /** Errors of connections that had been in use before, and brought nothing after their last request. */
   readonly #failures = new WeakSet<Error>();
   /**
    * True when the server speaks HTTP/2. On closing, such a server says which requests it did not take, and undici
@@ -40,8 +41,9 @@ export class StaleConnections {
       connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
         if (error) return callback(error, null);
         this.#isHttp2 ||= 'alpnProtocol' in socket && socket.alpnProtocol === 'h2';
+        const isUnanswered = watchWrites(socket);
         socket.on('error', (failure) => {
-          if (socket.bytesRead > 0) this.#failures.add(failure);
+          if (isUnanswered()) this.#failures.add(failure);
         });
         callback(null, socket);
       });
@@ -64,12 +66,22 @@ export class StaleConnections {
   }
 
   #isStale(error: unknown): boolean {
-    if (this.#isHttp2 || !(error instanceof Error)) return false;
-    return this.#failures.has(error) || isClosedAfterUse(error);
+    return !this.#isHttp2 && error instanceof Error && this.#failures.has(error);
   }
 }
 
-/** Recognises undici's error for a connection that the server closed. For a reset one, the error is the system's. */
-function isClosedAfterUse(error: Error & { socket?: { bytesRead?: number } | null }): boolean {
-  return /^(other side )?closed$/.test(error.message) && (error.socket?.bytesRead ?? 0) > 0;
+/**
+ * Returns a function that tells whether the connection had been in use before its latest request, and has brought
+ * nothing since. What a new connection brings before its first request is TLS. A request is written in one go, so an
+ * answer to it cannot come between its parts.
+ */
+function watchWrites(socket: Pick<Socket, 'bytesRead' | 'write'>): () => boolean {
+  let [readAtFirst, readAtLatest] = [-1, -1];
+  const { write } = socket;
+  socket.write = (...args: unknown[]) => {
+    readAtLatest = socket.bytesRead;
+    if (readAtFirst < 0) readAtFirst = readAtLatest;
+    return Reflect.apply(write, socket, args);
+  };
+  return () => readAtLatest > readAtFirst && socket.bytesRead === readAtLatest;
 }

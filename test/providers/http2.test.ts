@@ -1,15 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import { systemClock } from '../../src/util/clock.ts';
+import { certificate } from '../support/certificate.ts';
 
 /** OpenAI's own servers and most others behind TLS speak HTTP/2, which undici takes where it can. */
 
@@ -19,22 +16,6 @@ const COMPLETION = {
 };
 const event = (delta: object, more = {}) =>
   `data: ${JSON.stringify({ id: 'c2', model: 'm', choices: [{ index: 0, delta, ...more }] })}\n\n`;
-
-/** A certificate of its own for localhost, by openssl; null where there is none. */
-function certificate(): { key: Buffer; cert: Buffer } | null {
-  const folder = mkdtempSync(join(tmpdir(), 'mixllm-tls-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert];
-  try {
-    execFileSync('openssl', ['req', '-x509', '-days', '1', ...made, ...subject], { stdio: 'ignore' });
-    return { key: readFileSync(key), cert: readFileSync(cert) };
-  } catch {
-    return null;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 function answer(stream: ServerHttp2Stream, body: string): void {
   if (body.includes('hang')) return;

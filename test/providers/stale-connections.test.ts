@@ -1,10 +1,15 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { Agent, request } from 'undici';
 import { expect, it } from 'vitest';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import type { ProviderCall } from '../../src/providers/provider.ts';
 import { StaleConnections } from '../../src/providers/stale-connections.ts';
 import { systemClock } from '../../src/util/clock.ts';
+import { certificate } from '../support/certificate.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { COMPLETION, chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
@@ -40,8 +45,14 @@ async function serving(perConnection: number, end: keyof typeof ENDS) {
 function call(stream: boolean): ProviderCall {
   const body = { model: 'm', messages: [{ role: 'user', content: 'x' }], stream };
   const { signal } = new AbortController();
-  const request = { text: JSON.stringify(body), body };
-  return { request, model: 'm', maxOutputTokens: null, adapt: false, signal, connectTimeoutMs: 1000 };
+  return {
+    request: { text: JSON.stringify(body), body },
+    model: 'm',
+    maxOutputTokens: null,
+    adapt: false,
+    signal,
+    connectTimeoutMs: 1000,
+  };
 }
 
 it.each(['closed', 'reset'] as const)('sends again what met a connection that was just being %s', async (end) => {
@@ -76,17 +87,82 @@ it('does not send again what had begun to be answered', async () => {
 });
 
 it.each([
+  ['part of a header', 'HTTP/1.1 200 OK\r\nconte'],
+  ['what is no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
+  ['a lone 100 Continue', 'HTTP/1.1 100 Continue\r\n\r\n'],
+])('does not send again what was answered with %s, on a new connection or an old one', async (_, bytes) => {
+  const whole = JSON.stringify(COMPLETION);
+  const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}`;
+  for (const before of [0, 1]) {
+    let requests = 0;
+    const server = createServer((socket) => {
+      let served = 0;
+      socket.on('error', () => {});
+      socket.on('data', (data) => {
+        if (!data.includes('POST')) return;
+        requests++;
+        if (served++ < before) socket.write(answer);
+        else socket.end(bytes);
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const provider = kept(new OpenAIProvider({ apiKey: '', baseUrl: url, streamUsage: true, clock: systemClock }));
+    for (let i = 0; i < before; i++) {
+      await provider.complete(call(false));
+      await nextTurn();
+    }
+    await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
+    expect(requests).toBe(before + 1);
+    server.close();
+  }
+});
+
+const tls = certificate();
+
+it.skipIf(!tls)(
+  'takes a new TLS connection that is closed for a failure: its handshake is no use (needs openssl)',
+  async () => {
+    const trusted = getCACertificates('default');
+    setDefaultCACertificates([...trusted, String(tls?.cert)]);
+    let requests = 0;
+    const server = createTlsServer(tls ?? {}, (socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        requests++;
+        socket.end();
+      });
+    });
+    await once(server.listen(0, 'localhost'), 'listening');
+    try {
+      const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}`;
+      const provider = kept(new OpenAIProvider({ apiKey: '', baseUrl, streamUsage: true, clock: systemClock }));
+      await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
+      expect(requests).toBe(1);
+    } finally {
+      setDefaultCACertificates(trusted);
+      server.close();
+    }
+  },
+);
+
+it.each([
   ['three times at most', 300, 3],
   ['once where it was lost after more than a second, and may have been worked on', 1001, 1],
 ])('sends %s', async (_, lostAfterMs, times) => {
+  const { upstream } = await serving(1, 'closed');
   const clock = new ManualClock();
-  let sent = 0;
-  const ask = async () => {
-    sent++;
-    clock.advance(lostAfterMs);
-    // As undici's.
-    throw Object.assign(new Error('other side closed'), { socket: { bytesRead: 400 } });
+  const stale = new StaleConnections(clock);
+  const ask = async (dispatcher: Agent) => {
+    const { body } = await request(upstream.url, { method: 'POST', body: '{}', dispatcher });
+    await body.dump();
   };
-  await expect(new StaleConnections(clock).pastThem(ask)).rejects.toThrow('other side closed');
+  // A pool replaces the connection that it lost, so each has one.
+  const agents = Array.from({ length: 4 }, () => kept(new Agent({ connect: stale.connector(1000) })));
+  await Promise.all(agents.map(ask));
+  await nextTurn();
+  let sent = 0;
+  const lost = () => ask(agents[sent++]).finally(() => clock.advance(lostAfterMs));
+  await expect(stale.pastThem(lost)).rejects.toThrow('closed');
   expect(sent).toBe(times);
 });
