@@ -14,18 +14,48 @@ export function tooLarge(what: string): UpstreamError {
 }
 
 /**
+ * Gathers a whole answer, chunk by chunk. Chunks are copied, not kept: each would hold on to an object and to the
+ * buffer that it was read into, so that a few megabytes in chunks of one byte would take all memory.
+ */
+export class WholeBody {
+  /** The only chunk so far, as received: most answers have no other. */
+  #first: Buffer | null = null;
+  #memory: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  /** @throws UpstreamError `unreadable` for a body that is too large */
+  push(chunk: Buffer): void {
+    if (this.#length + chunk.length > MAX_BYTES) throw tooLarge("The upstream's answer");
+    if (this.#length === 0) this.#first = chunk;
+    else {
+      this.#makeRoom(this.#length + chunk.length);
+      chunk.copy(this.#memory, this.#length);
+    }
+    this.#length += chunk.length;
+  }
+
+  bytes(): Buffer {
+    return this.#first ?? this.#memory.subarray(0, this.#length);
+  }
+
+  #makeRoom(length: number): void {
+    if (length <= this.#memory.length) return;
+    const before = this.bytes();
+    // Twice what is needed: otherwise each chunk would copy all that came before it.
+    this.#memory = Buffer.allocUnsafeSlow(2 * length);
+    before.copy(this.#memory);
+    this.#first = null;
+  }
+}
+
+/**
  * Reads a whole body.
  * @throws UpstreamError `unreadable` for a body that is too large; reading stops there
  */
 export async function gathered(body: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_BYTES) throw tooLarge("The upstream's answer");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const whole = new WholeBody();
+  for await (const chunk of body as AsyncIterable<Buffer>) whole.push(chunk);
+  return whole.bytes();
 }
 
 /** Log probabilities of a long answer, with twenty alternatives per token, make some millions of values. */

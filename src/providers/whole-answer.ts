@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { UpstreamError } from '../domain/errors.ts';
-import { MAX_BYTES, tooLarge } from './answer-limit.ts';
+import { WholeBody } from './answer-limit.ts';
 
 export interface WholeAnswer {
   status: number;
@@ -28,8 +28,7 @@ export function askForWhole(
     signal.throwIfAborted();
     let call: Dispatcher.DispatchController | null = null;
     let [status, headers]: [number, WholeAnswer['headers']] = [0, {}];
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const body = new WholeBody();
     const leave = () => {
       // Reject first: undici notices an abort only once there is a connection.
       reject(signal.reason);
@@ -50,23 +49,22 @@ export function askForWhole(
         alive();
       },
       onResponseData(controller, chunk) {
-        length += chunk.length;
-        if (length > MAX_BYTES) {
-          chunks.length = 0;
-          controller.abort(tooLarge("The upstream's answer"));
+        try {
+          body.push(chunk);
+        } catch (error) {
+          controller.abort(error as UpstreamError);
           return;
         }
-        chunks.push(chunk);
         alive();
       },
       onResponseEnd() {
         ended();
-        resolve({ status, headers, body: chunks.length === 1 ? chunks[0] : Buffer.concat(chunks) });
+        resolve({ status, headers, body: body.bytes() });
       },
       onResponseError(_controller, error) {
         ended();
         // An error status counts even if its text breaks off.
-        if (status >= 400 && !signal.aborted) resolve({ status, headers, body: Buffer.concat(chunks) });
+        if (status >= 400 && !signal.aborted) resolve({ status, headers, body: body.bytes() });
         // Wrapped: undici's own error would look as if nothing of an answer had arrived.
         else if (status > 0 && !signal.aborted && !(error instanceof UpstreamError))
           reject(new Error('The answer broke off.', { cause: error }));

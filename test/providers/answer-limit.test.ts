@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseUpstreamJson } from '../../src/providers/answer-limit.ts';
+import { MAX_BYTES, parseUpstreamJson, WholeBody } from '../../src/providers/answer-limit.ts';
 import { toCompletion } from '../../src/providers/anthropic/answer.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
 
@@ -15,5 +16,32 @@ describe('parseUpstreamJson', () => {
 
   it('parses long texts of few values', () => {
     expect(parseUpstreamJson(JSON.stringify(['['.repeat(1_500_000)]))).toHaveLength(1);
+  });
+});
+
+describe('WholeBody', () => {
+  it('is the chunks in their order, however they are cut', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 30 }), (chunks) => {
+        const body = new WholeBody();
+        for (const chunk of chunks) body.push(Buffer.from(chunk));
+        expect(body.bytes()).toEqual(Buffer.concat(chunks));
+      }),
+    );
+  });
+
+  it('keeps neither the chunks nor the memory that they were read into', () => {
+    const body = new WholeBody();
+    for (let i = 0; i < 1000; i++) body.push(Buffer.alloc(65_536, i).subarray(0, 1));
+    expect(body.bytes()).toHaveLength(1000);
+    expect(body.bytes().buffer.byteLength).toBeLessThan(5000);
+  });
+
+  it('takes no more than the limit', () => {
+    const body = new WholeBody();
+    const half = Buffer.alloc(MAX_BYTES / 2);
+    body.push(half);
+    body.push(half);
+    expect(() => body.push(half.subarray(0, 1))).toThrow('longer than 64 MB');
   });
 });
