@@ -23,9 +23,12 @@ export class WholeBody {
   #memory: Buffer = Buffer.alloc(0);
   #length = 0;
 
-  /** @throws UpstreamError `unreadable` for a body that is too large */
+  /** @throws UpstreamError `unreadable` for a body that is too large; it is empty then */
   push(chunk: Buffer): void {
-    if (this.#length + chunk.length > MAX_BYTES) throw tooLarge("The upstream's answer");
+    if (this.#length + chunk.length > MAX_BYTES) {
+      [this.#first, this.#memory, this.#length] = [null, Buffer.alloc(0), 0];
+      throw tooLarge("The upstream's answer");
+    }
     if (this.#length === 0) this.#first = chunk;
     else {
       this.#makeRoom(this.#length + chunk.length);

@@ -7,7 +7,7 @@ import { connectionFailure } from './connection-failure.ts';
 import { decoded, wholeOf } from './content-encoding.ts';
 import { Secrets, secretsOfProxy } from './secrets.ts';
 import { StaleConnections } from './stale-connections.ts';
-import { askForWhole } from './whole-answer.ts';
+import { askForWhole, ERROR_TEXT_MS } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
   /** The provider's URL, as configured. */
@@ -62,6 +62,7 @@ export class UpstreamHttp {
   /** One keep-alive pool per connect timeout. Models may set their own; usually all share one. */
   readonly #pools = new Map<number, Dispatcher>();
   readonly #stale: StaleConnections;
+  readonly #clock: Clock;
   readonly #url: URL;
   readonly #proxy: string | null;
   readonly #secrets: Secrets;
@@ -69,6 +70,7 @@ export class UpstreamHttp {
   constructor(options: UpstreamHttpOptions) {
     this.#url = options.url;
     this.#proxy = options.proxy;
+    this.#clock = options.clock;
     this.#stale = new StaleConnections(options.clock);
     this.#secrets = new Secrets([...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]);
   }
@@ -85,7 +87,7 @@ export class UpstreamHttp {
     const { headers, body, signal } = post;
     const answer = await this.#followed(post, (dispatcher, { origin, pathname, search }) => {
       const request = { origin, path: pathname + search, method: 'POST', headers, body };
-      return askForWhole(dispatcher, request, signal, onActivity);
+      return askForWhole(dispatcher, request, signal, this.#clock, onActivity);
     });
     const whole = () => wholeOf(answer.body, answer.headers['content-encoding']);
     if (!isSuccess(answer.status))
@@ -109,7 +111,7 @@ export class UpstreamHttp {
       if (!isSuccess(status) && !isError(status)) content.destroy();
       return { status, headers, content };
     });
-    if (!isSuccess(status)) await this.#refuse(status, headers, () => readText(content));
+    if (!isSuccess(status)) await this.#refuse(status, headers, () => this.#errorText(content));
     return { headers, body: content };
   }
 
@@ -126,6 +128,15 @@ export class UpstreamHttp {
       );
     // The status counts, even where the body cannot be read.
     throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
+  }
+
+  async #errorText(content: Readable): Promise<string> {
+    const stopWaiting = this.#clock.after(ERROR_TEXT_MS, () => content.destroy());
+    try {
+      return await readText(content);
+    } finally {
+      stopWaiting();
+    }
   }
 
   /**

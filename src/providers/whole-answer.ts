@@ -1,6 +1,10 @@
 import type { Dispatcher } from 'undici';
 import { UpstreamError } from '../domain/errors.ts';
+import type { Clock } from '../util/clock.ts';
 import { WholeBody } from './answer-limit.ts';
+
+/** An error's status counts, whatever its text does. The text usually comes with it. */
+export const ERROR_TEXT_MS = 2000;
 
 export interface WholeAnswer {
   status: number;
@@ -12,6 +16,7 @@ export interface WholeAnswer {
 /**
  * Sends a request and gathers its whole answer. It uses undici's own events: reading a stream to its end takes
  * several times as long for a short answer.
+ * @param clock for the time that an error's text gets after its status
  * @param onActivity called for the headers and for each chunk, but not for an error or a redirection: another answer
  * may follow those, and activity means that the final one is arriving
  * @throws the signal's reason when it is aborted
@@ -22,6 +27,7 @@ export function askForWhole(
   dispatcher: Dispatcher,
   request: Dispatcher.DispatchOptions,
   signal: AbortSignal,
+  clock: Clock,
   onActivity?: () => void,
 ): Promise<WholeAnswer> {
   return new Promise((resolve, reject) => {
@@ -37,15 +43,21 @@ export function askForWhole(
     const alive = () => {
       if (status < 300) onActivity?.();
     };
-    const ended = () => signal.removeEventListener('abort', leave);
+    let stopWaiting = () => {};
+    const ended = () => {
+      stopWaiting();
+      signal.removeEventListener('abort', leave);
+    };
     signal.addEventListener('abort', leave);
     dispatcher.dispatch(request, {
       onRequestStart(controller) {
         call = controller;
         if (signal.aborted) controller.abort(signal.reason);
       },
-      onResponseStart(_controller, statusCode, responseHeaders) {
+      onResponseStart(controller, statusCode, responseHeaders) {
         [status, headers] = [statusCode, responseHeaders];
+        if (status >= 400)
+          stopWaiting = clock.after(ERROR_TEXT_MS, () => controller.abort(new Error('The text takes too long.')));
         alive();
       },
       onResponseData(controller, chunk) {

@@ -4,7 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, buildConnector } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_BYTES } from '../../src/providers/answer-limit.ts';
-import { askForWhole } from '../../src/providers/whole-answer.ts';
+import { UpstreamHttp, UpstreamStatusError } from '../../src/providers/upstream-http.ts';
+import { askForWhole, ERROR_TEXT_MS } from '../../src/providers/whole-answer.ts';
+import { systemClock } from '../../src/util/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -43,7 +46,7 @@ const never = () => new AbortController().signal;
 describe('askForWhole', () => {
   it.each([400, 429, 503])('keeps status and headers of a refusal (%i) whose text breaks off', async (status) => {
     const { origin } = await upstream(`HTTP/1.1 ${status} No\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\nabc`);
-    const answer = await askForWhole(agent(), request(origin), never());
+    const answer = await askForWhole(agent(), request(origin), never(), systemClock);
     expect({ ...answer, body: String(answer.body) }).toMatchObject({
       status,
       headers: { 'retry-after': '7' },
@@ -53,7 +56,7 @@ describe('askForWhole', () => {
 
   it('rejects a success that breaks off', async () => {
     const { origin } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\nabc');
-    await expect(askForWhole(agent(), request(origin), never())).rejects.toThrow();
+    await expect(askForWhole(agent(), request(origin), never(), systemClock)).rejects.toThrow();
   });
 
   it.each([200, 500])('reads no more of a %i than fits', async (status) => {
@@ -72,7 +75,7 @@ describe('askForWhole', () => {
     await once(endless.listen(0, '127.0.0.1'), 'listening');
     closing.push(() => endless.close());
     const origin = `http://127.0.0.1:${(endless.address() as AddressInfo).port}`;
-    const asked = askForWhole(dispatcher, request(origin), never());
+    const asked = askForWhole(dispatcher, request(origin), never(), systemClock);
     if (status === 200) await expect(asked).rejects.toThrow('longer than 64 MB');
     else expect((await asked).body).toHaveLength(0);
     expect(given).toBeLessThan(2 * MAX_BYTES);
@@ -96,11 +99,43 @@ describe('askForWhole', () => {
       },
     });
     const client = new AbortController();
-    const asked = askForWhole(slow, request(origin), client.signal);
+    const asked = askForWhole(slow, request(origin), client.signal, systemClock);
     client.abort(new Error('gone'));
     await expect(asked).rejects.toThrow('gone');
     await connection;
     await sleep(20);
     expect(received).toEqual([]);
+  });
+});
+
+describe('an error whose text does not end', () => {
+  const HEAD = 'HTTP/1.1 429 Slow Down\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\n';
+
+  /** Sends the status and part of the text, and stays open. */
+  async function stalled() {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.write(`${HEAD}abc`));
+      closing.push(() => socket.destroy());
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    closing.push(() => void server.close());
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  it.each(['whole', 'stream'] as const)('keeps its status and headers after a while (%s)', async (kind) => {
+    const url = new URL(await stalled());
+    const clock = new ManualClock();
+    const http = new UpstreamHttp({ url, proxy: null, secrets: [], clock });
+    const post = { url, headers: {}, body: '{}', signal: never(), connectTimeoutMs: 1000 };
+    const asked = (kind === 'whole' ? http.postForWhole(post) : http.post(post)).catch((error: unknown) => error);
+    await expect.poll(() => clock.waiting).toBe(1);
+    await sleep(20);
+    clock.advance(ERROR_TEXT_MS);
+    const error = (await asked) as UpstreamStatusError;
+    expect(error).toBeInstanceOf(UpstreamStatusError);
+    expect(error).toMatchObject({ status: 429, headers: { 'retry-after': '7' }, body: kind === 'whole' ? 'abc' : '' });
+    expect(clock.waiting).toBe(0);
+    await http.close();
   });
 });

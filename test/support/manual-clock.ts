@@ -27,6 +27,11 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Timers that have neither fired nor been cancelled. */
+  get waiting(): number {
+    return this.#timers.length;
+  }
+
   advance(milliseconds: number): void {
     const target = this.#now + milliseconds;
     for (;;) {
