@@ -6,7 +6,7 @@ import { gathered } from './answer-limit.ts';
 /** The same limit as in undici's fetch. A header can name thousands of encodings, and each needs a decoder. */
 const MAX_ENCODINGS = 5;
 
-/** As lenient as fetch: decoded bytes are passed on at once, and a missing end is no failure. */
+/** Lenient: decoded bytes are passed on at once, and a missing end is no failure. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
@@ -37,4 +37,10 @@ export function decoded(body: Readable, encodings: string | string[] | undefined
 export function wholeOf(body: Buffer, encodings: string | string[] | undefined): Buffer | Promise<Buffer> {
   if (encodings === undefined) return body;
   return gathered(decoded(Readable.from([body]), encodings));
+}
+
+/** Recognises zlib's errors, of a body that is not what its `content-encoding` says. */
+export function isDecodingError(error: unknown): error is Error {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^(Z_|ERR__ERROR_|ZSTD_error_)/.test(code);
 }

@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
+import { EventTooLong } from '../util/sse.ts';
 import { gathered } from './answer-limit.ts';
 import { connectionFailure } from './connection-failure.ts';
-import { decoded, wholeOf } from './content-encoding.ts';
+import { decoded, isDecodingError, wholeOf } from './content-encoding.ts';
 import { Secrets, secretsOfProxy } from './secrets.ts';
 import { StaleConnections } from './stale-connections.ts';
 import { askForWhole, ERROR_TEXT_MS } from './whole-answer.ts';
@@ -40,6 +41,12 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 const MAX_REDIRECTIONS = 5;
 /** 303 is not among them: it asks for a GET. */
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
+
+/**
+ * Ids and content types are shorter. A longer header in the reply would be refused by clients and proxies, and with it
+ * an answer that is paid for.
+ */
+const MAX_HEADER_CHARACTERS = 256;
 
 /** An answer without a success status, its body as received. */
 export class UpstreamStatusError extends Error {
@@ -140,12 +147,12 @@ export class UpstreamHttp {
   }
 
   /**
-   * Returns a header of the upstream's answer, secrets redacted; null when absent.
+   * Returns a header of the upstream's answer, secrets redacted, the end of a long one cut off; null when absent.
    * @param name in lower case
    */
   header(headers: UpstreamHeaders, name: string): string | null {
     const value = headers[name];
-    return value === undefined ? null : this.redact(String(value));
+    return value === undefined ? null : this.redact(String(value)).slice(0, MAX_HEADER_CHARACTERS);
   }
 
   /** Picks the headers of an error that say whether and when to try again. */
@@ -170,6 +177,11 @@ export class UpstreamHttp {
     if (signal.aborted) return signal.reason;
     if (error instanceof GatewayError) return error;
     if (error instanceof UpstreamError) return this.#redacted(error);
+    if (error instanceof EventTooLong) return new UpstreamError('unreadable', error.message);
+    if (isDecodingError(error)) {
+      const told = `The upstream's answer is not encoded as its content-encoding says: ${error.message}.`;
+      return new UpstreamError('unreadable', told);
+    }
     const { message, code } = connectionFailure(error);
     const told = `The upstream could not be reached or broke off: ${this.redact(message)}`;
     return new UpstreamError(failure, told, { code });

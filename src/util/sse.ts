@@ -11,6 +11,8 @@ const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 const EMPTY = new Uint8Array(0);
 
+export class EventTooLong extends Error {}
+
 /**
  * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all
  * events and of `flush()`, joined, are the input. A library decoder returns only the data; passing a stream through
@@ -32,7 +34,7 @@ export class SseSplitter {
     this.#mostBytes = mostBytes;
   }
 
-  /** @throws Error for an event that is too long */
+  /** @throws EventTooLong */
   push(chunk: Uint8Array): RawSseEvent[] {
     this.#append(chunk);
     const events: RawSseEvent[] = [];
@@ -47,7 +49,7 @@ export class SseSplitter {
     this.#pending = this.#pending.subarray(start);
     this.#scanned = Math.max(0, this.#scanned - start);
     if (this.#pending.length > this.#mostBytes) {
-      throw new Error(`An event of the stream is longer than ${this.#mostBytes} bytes.`);
+      throw new EventTooLong(`An event of the stream is longer than ${this.#mostBytes} bytes.`);
     }
     return events;
   }

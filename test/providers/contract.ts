@@ -140,7 +140,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         retryAdvice: { 'retry-after': '9' },
       });
       upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': 'gzip' });
-      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'connection' });
+      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
     });
 
     it.each(['identity', 'utf-8', 'constructor', '__proto__', 'toString'])(

@@ -150,11 +150,9 @@ export class AnthropicProvider implements Provider {
       }
       const rest = splitter.flush();
       if (rest) yield* translator.push(rest);
+      yield* translator.end();
     } catch (error) {
       throw this.#http.toUpstreamError(error, call.signal, 'interrupted');
-    }
-    if (!translator.finished) {
-      throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
     }
   }
 

@@ -7,14 +7,14 @@ import {
   type Usage,
 } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
-import { parseExactly } from '../../util/exact-json.ts';
 import { type RawSseEvent, SSE_DONE, sseData } from '../../util/sse.ts';
 import { stringOf } from '../../util/string-of.ts';
-import { MAX_BYTES, parseUpstreamJson, tooLarge } from '../answer-limit.ts';
+import { MAX_BYTES, tooLarge } from '../answer-limit.ts';
 import type { AnswerFacts, StreamPiece } from '../provider.ts';
 import { readUsage, toFinishReason, toOpenAIUsage } from './answer.ts';
 import { toFailure } from './error.ts';
 import { KeptThinking } from './kept-thinking.ts';
+import { messageEvents } from './message-events.ts';
 import { THINKING_BLOCKS } from './thinking-blocks.ts';
 
 export interface StreamTranslatorOptions {
@@ -79,19 +79,22 @@ export class StreamTranslator {
     this.#options = options;
   }
 
-  /** True after the upstream's clean end. */
-  get finished(): boolean {
-    return this.#finished;
-  }
-
   /**
    * @throws UpstreamError `interrupted` for an error event, `unreadable` for data that is not a JSON object
    */
   push(event: RawSseEvent): StreamPiece[] {
-    if (event.data === null) return [SILENT];
-    const data = parseEvent(event.data);
-    const pieces = this.#translate(data);
+    const pieces = messageEvents(event).flatMap((each) => this.#translate(each));
     return pieces.length > 0 ? pieces : [SILENT];
+  }
+
+  /**
+   * Returns what is left to send when the upstream has closed the stream: some servers do so after the stop reason.
+   * @throws UpstreamError `interrupted` when the answer has not ended
+   */
+  end(): StreamPiece[] {
+    if (this.#finished) return [];
+    if (this.#finishReason !== null) return this.#stop();
+    throw new UpstreamError('interrupted', "The upstream's stream ended before the answer did.");
   }
 
   #translate(event: JsonObject): StreamPiece[] {
@@ -279,16 +282,6 @@ export class StreamTranslator {
       if (value !== null && COUNTS.has(name) && !isTakenBack) this.#usage[name] = value;
     }
   }
-}
-
-function parseEvent(json: string): JsonObject {
-  try {
-    const value: unknown = parseUpstreamJson(json, parseExactly);
-    if (isJsonObject(value)) return value;
-  } catch {
-    // Reported below, together with JSON that is not an object.
-  }
-  throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
 }
 
 function objectOf(value: unknown): JsonObject {

@@ -43,9 +43,12 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
   };
 }
 
-/** What an answer, or an event of one, says about the upstream's failure; null when nothing. */
+/**
+ * What an answer, or an event of one, says about the upstream's failure; null when nothing: some servers send an empty
+ * error, or `false`, with every answer.
+ */
 export function failureIn(answer: JsonObject): unknown {
-  return answer.error ?? (answer.object === 'error' ? answer : null);
+  return answer.error || (answer.object === 'error' ? answer : null);
 }
 
 /**

@@ -144,7 +144,7 @@ export class OpenAIProvider implements Provider {
     return new UpstreamError('status', error.message, {
       status: error.status,
       ...(body ? { body } : {}),
-      contentType: this.#http.header(error.headers, 'content-type') ?? 'application/json; charset=utf-8',
+      contentType: (body && this.#http.header(error.headers, 'content-type')) || 'application/json; charset=utf-8',
       retryAdvice: this.#http.retryAdvice(error.headers),
       ...meaningOf(body, request.body.messages),
     });

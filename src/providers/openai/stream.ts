@@ -1,12 +1,13 @@
 import { generatedBytes, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
+import { isForeign, jsonInStream } from '../json-in-stream.ts';
 import type { StreamPiece } from '../provider.ts';
 import { errorInSuccess, failureIn, failureOf, NO_CHOICES, parseObject, readUsage, stringOrNull } from './answer.ts';
 
 const EMPTY = new Uint8Array(0);
-const OPENING_BRACE = 123;
-const decoder = new TextDecoder();
+/** Chunks usually have no name. */
+const EVENT_NAMES: ReadonlySet<string> = new Set(['message', 'error']);
 /**
  * Choices whose end is tracked. Several times as many as a request can ask for; each is kept until the stream ends.
  */
@@ -44,7 +45,11 @@ export class StreamReader {
    * an end before any choice
    */
   read(event: RawSseEvent): StreamPiece {
-    if (event.data === null) return readSilence(event.raw);
+    if (event.data === null) {
+      const failure = failureIn(jsonInStream(event) ?? {});
+      if (failure) throw errorInSuccess(failure, 'interrupted');
+      return { bytes: event.raw, content: false };
+    }
     if (event.data.trim() === '[DONE]') {
       if (this.#begun.size === 0 && !this.#isPaid) throw new UpstreamError('unreadable', NO_CHOICES);
       this.#isDone = true;
@@ -53,6 +58,7 @@ export class StreamReader {
     const chunk = parseObject(event.data);
     // Some servers name the event `error` instead of wrapping the error.
     if (event.event === 'error') throw errorInSuccess(chunk?.error ?? chunk ?? event.data, 'interrupted');
+    if (!chunk && isForeign(event, EVENT_NAMES)) return { bytes: EMPTY, content: false };
     if (!chunk) throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
     const choices = Array.isArray(chunk.choices) ? chunk.choices.filter(isJsonObject) : [];
     const failure = failureIn(chunk) ?? choices.map(failureOf).find((told) => told !== null) ?? null;
@@ -91,16 +97,6 @@ export class StreamReader {
     }
     return first;
   }
-}
-
-/**
- * @throws UpstreamError for the single JSON object that some servers send under 200 in place of the stream
- */
-function readSilence(raw: Uint8Array): StreamPiece {
-  const body = raw[0] === OPENING_BRACE ? parseObject(decoder.decode(raw)) : null;
-  const failure = body && failureIn(body);
-  if (failure) throw errorInSuccess(failure, 'interrupted');
-  return { bytes: raw, content: false };
 }
 
 /** True when a field of the delta other than the role is not empty: text, reasoning, refusal, tool calls, audio. */

@@ -1,31 +1,22 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type RawSseEvent, SSE_DONE, SseSplitter, sseData } from '../../util/sse.ts';
-import { parseObject } from './answer.ts';
+import { jsonInStream } from '../json-in-stream.ts';
 
 /** Fields of an answer that its chunks repeat. */
 const HEAD = ['id', 'created', 'model', 'system_fingerprint', 'service_tier'];
-const decoder = new TextDecoder();
 
-/**
- * Servers that do not stream answer a request for a stream with a whole chat completion.
- * @param event of the stream, or what the splitter took for one: JSON has no `data:` lines
- * @returns the events that OpenAI would have sent in place of a whole completion, or else the event itself
- */
+/** Returns the events that OpenAI would have sent in place of a whole completion; any other event as it is. */
 export function streamed(event: RawSseEvent): RawSseEvent[] {
-  const whole = event.data === null ? wholeAsStream(decoder.decode(event.raw)) : null;
-  return whole ? new SseSplitter().push(whole) : [event];
+  const completion = jsonInStream(event);
+  if (!completion || !Array.isArray(completion.choices)) return [event];
+  return new SseSplitter().push(wholeAsStream(completion, completion.choices));
 }
 
-/**
- * Writes a whole chat completion in the form of a stream: each choice, then its finish reason, then the usage.
- * @returns null when `json` is no chat completion
- */
-function wholeAsStream(json: string): Uint8Array | null {
-  const completion = json.trimStart().startsWith('{') ? parseObject(json) : null;
-  if (!completion || !Array.isArray(completion.choices)) return null;
+/** Writes a whole chat completion in the form of a stream: each choice, then its finish reason, then the usage. */
+function wholeAsStream(completion: JsonObject, choices: readonly unknown[]): Uint8Array {
   const head: JsonObject = { object: 'chat.completion.chunk' };
   for (const name of HEAD) if (name in completion) head[name] = completion[name];
-  const chunks = completion.choices.filter(isJsonObject).flatMap(chunksOfChoice);
+  const chunks = choices.filter(isJsonObject).flatMap(chunksOfChoice);
   const usage = completion.usage ? [{ choices: [], usage: completion.usage }] : [];
   return Buffer.concat([...[...chunks, ...usage].map((chunk) => sseData({ ...head, ...chunk })), SSE_DONE]);
 }

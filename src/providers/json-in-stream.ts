@@ -1,0 +1,26 @@
+import { isJsonObject, type JsonObject } from '../domain/chat.ts';
+import type { RawSseEvent } from '../util/sse.ts';
+import { upstreamJsonOrNull } from './answer-limit.ts';
+
+const decoder = new TextDecoder();
+
+/**
+ * Some servers answer a request for a stream with a single JSON object: the whole answer, or an error under 200.
+ * @param event of the stream, or what the splitter took for one: JSON has no `data:` lines
+ * @returns the object; null for an event
+ */
+export function jsonInStream(event: RawSseEvent, parse?: (json: string) => unknown): JsonObject | null {
+  if (event.data !== null) return null;
+  const text = decoder.decode(event.raw).trimStart();
+  const value = text.startsWith('{') ? upstreamJsonOrNull(text, parse) : null;
+  return isJsonObject(value) ? value : null;
+}
+
+/**
+ * True for an event of another protocol on top, a heartbeat for example: it has a name that none of the answer's own
+ * events has, or no data. It is left out, because clients try to read its data as JSON.
+ * @param names of the answer's own events
+ */
+export function isForeign({ event, data }: RawSseEvent, names: ReadonlySet<string>): boolean {
+  return data?.trim() === '' || (event !== null && !names.has(event));
+}
