@@ -4,6 +4,7 @@ import { finished } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts';
 import type { Metrics } from '../gateway/metrics.ts';
+import type { Clock } from '../util/clock.ts';
 import { OVERLOADED } from './body-memory.ts';
 
 /** Without the header, curl labels what it sends as a form. */
@@ -117,8 +118,14 @@ export function answerExpectation(_request: IncomingMessage, response: ServerRes
   response.end(JSON.stringify(body));
 }
 
-/** Requests that Node's HTTP parser refuses never reach a route; they are answered on the bare socket. */
-export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
+/** Time for a client to read the answer and close. */
+const LINGER_MS = 2000;
+
+/**
+ * Requests that Node's HTTP parser refuses never reach a route; they are answered on the bare socket. Node no longer
+ * watches such a connection: if the client does not close it, nobody else would.
+ */
+export function answerParserError(error: Error & { code?: string }, socket: Socket, clock: Clock): void {
   // A second answer must not be written into one that has begun.
   const { _httpMessage: answering } = socket as Socket & { _httpMessage?: { headersSent: boolean } };
   if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
@@ -135,4 +142,6 @@ export function answerParserError(error: Error & { code?: string }, socket: Sock
   socket.end(
     `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
+  const forget = clock.after(LINGER_MS, () => socket.destroy());
+  socket.once('close', forget);
 }

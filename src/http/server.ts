@@ -29,7 +29,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     // The use case logs each chat request once, with its outcome.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
-    clientErrorHandler: answerParserError,
+    clientErrorHandler: (error, socket) => answerParserError(error, socket, parts.clock),
     // At shutdown idle connections close at once, and running streams get the time that `app` allows.
     forceCloseConnections: 'idle',
     // Requests on connections that were already open are served to the end.

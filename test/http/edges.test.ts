@@ -1,6 +1,9 @@
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { text as streamText } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { answerParserError } from '../../src/http/errors.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { cleanup } from '../support/cleanup.ts';
 import {
@@ -13,6 +16,7 @@ import {
   startTestGateway,
   type TestGateway,
 } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { parseAnswer, sendBytes } from '../support/raw-client.ts';
 import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
 
@@ -20,6 +24,23 @@ const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
 
 describe('bad input', () => {
+  it('that did not arrive in time leaves no connection open, though the client does not close its side', async () => {
+    const clock = new ManualClock();
+    const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
+    const [socket] = await once(server, 'connection');
+    // As Node calls it when its own time limit has passed.
+    answerParserError(Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket, clock);
+    const answer = await streamText(client);
+    expect(parseAnswer(answer)).toMatchObject({ status: 408, body: expect.stringContaining('malformed_http') });
+    expect(socket.destroyed).toBe(false);
+    clock.advance(2000);
+    expect(socket.destroyed).toBe(true);
+    client.destroy();
+    server.close();
+  });
+
   it("is refused in OpenAI's shape, with status and parameter, and calls nobody", async () => {
     const gateway = kept(await startTestGateway());
     const message = { role: 'user', content: 'x' };
