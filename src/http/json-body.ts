@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parse } from 'secure-json-parse';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { REQUEST_LIMITS, valuesIn } from '../util/json-limits.ts';
+import { BODY_LIMITS, valuesIn } from '../util/json-limits.ts';
 import type { HeldBody } from './body-memory.ts';
 
 /**
@@ -60,7 +60,7 @@ function parseJson(bytes: Buffer, held: HeldBody | null, receivedAt: number): Js
   const text = decode(bytes);
   // Some clients send a content type without a body. Routes that need one ask for it by `bodyOf`.
   if (text.trim() === '') return { text, value: null, receivedAt };
-  const values = valuesIn(text, REQUEST_LIMITS);
+  const values = valuesIn(text, BODY_LIMITS);
   if (typeof values === 'string') throw invalidRequest(values, null, 'invalid_json');
   held?.resize(bytes.length + values * VALUE_BYTES);
   let value: unknown;

@@ -1,16 +1,18 @@
-import { endOfString } from './json-edit.ts';
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, endOfString, OPEN_BRACE, OPEN_BRACKET, QUOTE } from './json-edit.ts';
 
 export interface JsonLimits {
   nesting: number;
   /** Members and elements of all objects and arrays. */
   values: number;
+  /** Members of the outermost object; absent: as many as values. */
+  members?: number;
 }
 
 /** For everything that a client sends at once: a long conversation with many tools has some thousands of values. */
 export const REQUEST_LIMITS: JsonLimits = { nesting: 200, values: 200_000 };
 
-const [COMMA, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [...',[]{}'].map((unit) => unit.charCodeAt(0));
-const QUOTE = '"'.charCodeAt(0);
+/** A body's members are gone through several times, and by name. OpenAI documents some forty. */
+export const BODY_LIMITS: JsonLimits = { ...REQUEST_LIMITS, members: 1000 };
 
 /**
  * Says why a text must not be parsed; null when it may be. Parsing 30 MB of brackets or numbers would hold up every
@@ -39,6 +41,7 @@ export function excessOfAll(texts: readonly string[], limits: JsonLimits): strin
 export function valuesIn(text: string, limits: JsonLimits, before = 0): number | string {
   let depth = 0;
   let values = before;
+  let members = 1;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit === QUOTE) {
@@ -50,7 +53,12 @@ export function valuesIn(text: string, limits: JsonLimits, before = 0): number |
       values++;
       if (depth > limits.nesting) return `The body is nested deeper than ${limits.nesting} levels.`;
     } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
-    else if (unit === COMMA) values++;
+    else if (unit === COMMA) {
+      values++;
+      if (depth === 1 && limits.members !== undefined && ++members > limits.members) {
+        return `The body has more than ${limits.members} members.`;
+      }
+    }
     if (values > limits.values) return `The body has more than ${limits.values} values.`;
   }
   return values;

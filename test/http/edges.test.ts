@@ -144,6 +144,19 @@ describe('bad input', () => {
     expect([zipped.status, zipped.json.error.code]).toEqual([415, 'unsupported_content_encoding']);
     const large = await send(completions(gateway), ask('x'.repeat(20_000)));
     expect([large.status, large.json.error.code]).toEqual([413, 'request_too_large']);
+    const manyMembers = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, 1]));
+    const wide = await startTestGateway();
+    kept(wide);
+    for (const [more, status] of [
+      [{}, 400],
+      [{ k0: undefined, k1: undefined }, 200],
+    ] as const) {
+      const answer = await send(completions(wide), { ...ask('x'), ...manyMembers, ...more });
+      expect(answer.status).toBe(status);
+      if (status === 400) expect(answer.json.error.message).toBe('The body has more than 1000 members.');
+    }
+    const rating = await send(`${wide.url}/feedback`, { id: 'x', rating: 'up', comment: 'x'.repeat(300_000) });
+    expect([rating.status, rating.json.error.code]).toEqual([413, 'request_too_large']);
     const garbage = await sendBytes(gateway.url, 'hello?\r\n\r\n');
     expect(garbage).toMatch(/^HTTP\/1.1 400 /);
     expect(JSON.parse(garbage.split('\r\n\r\n')[1]).error.code).toBe('malformed_http');

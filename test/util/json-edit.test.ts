@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   elementsOf,
+  endOfString,
   membersOf,
   removeMember,
   renameMember,
@@ -32,6 +33,27 @@ const object = fc.tuple(fc.array(member, { maxLength: 6 }), space).map(([members
   members,
   text: `${around}{${members.map(({ text }) => text).join(',')}${around}}${around}`,
 }));
+
+describe('endOfString', () => {
+  it('finds the quote that ends the string, past escaped ones', () => {
+    const parts = fc.array(fc.constantFrom('a', '\\', '"', '\u2028', '\n'), { maxLength: 12 });
+    fc.assert(
+      fc.property(parts, fc.string(), (inside, after) => {
+        const json = JSON.stringify(inside.join(''));
+        expect(endOfString(`[${json}${after}`, 1)).toBe(json.length);
+        // Without its end, there is none.
+        expect(endOfString(`[${json.slice(0, -1)}`, 1)).toBe(-1);
+      }),
+    );
+  });
+
+  it('goes over a string full of escaped quotes or backslashes once', () => {
+    for (const escaped of ['\\"', '\\\\']) {
+      const json = `"${escaped.repeat(2_000_000)}"`;
+      expect(endOfString(json, 0)).toBe(json.length - 1);
+    }
+  });
+});
 
 describe('membersOf', () => {
   it('finds every member of the object, repeated and escaped names included', () => {

@@ -6,6 +6,9 @@ import { bodyOf } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
 
+/** Room for the longest comment, however it is escaped. Ratings are not limited by `rpm`, so each must be cheap to read. */
+const MAX_BODY_BYTES = 256 * 1024;
+
 /** All optional fields accept null, because typed clients send null for what they leave out. */
 const ratingBody = z
   .strictObject({
@@ -49,7 +52,7 @@ export function feedbackRoutes(server: FastifyInstance, { feedback }: ServerPart
     return { feedback_id: id, withdrawn: true };
   };
   for (const path of ['/feedback', '/v1/feedback']) {
-    server.post(path, rate);
+    server.post(path, { bodyLimit: MAX_BODY_BYTES }, rate);
     server.delete(`${path}/:id`, withdraw);
   }
 
