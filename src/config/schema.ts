@@ -137,7 +137,9 @@ const key = z.strictObject({
   key: secret.min(1).regex(/^\S*$/, 'it must not contain spaces: clients send it as a bearer token'),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
-  budget: z.strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']) }).optional(),
+  budget: z
+    .strictObject({ usd: z.number().positive(), per: z.enum(['day', 'month']), strict: z.boolean().default(false) })
+    .optional(),
   rpm: z.number().int().positive().optional(),
   tpm: z.number().int().positive().optional(),
   role: z.enum(['user', 'admin']).default('user'),

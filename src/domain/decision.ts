@@ -93,6 +93,8 @@ export interface Decision {
   images: number;
   /** Input tokens that files and sounds are assumed to have, by their size. Absent: none. */
   attachedTokens?: number;
+  /** The key's budget is strict: what ends without a usage is charged as the worst case. Absent: it is not. */
+  strictBudget?: true;
   /** Number of answers asked for; absent in events from before it was recorded: 1. */
   choices?: number;
   /** Absent when the config asked for no ratings. */

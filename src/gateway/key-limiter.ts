@@ -79,7 +79,8 @@ export class KeyLimiter {
       this.#parts.metrics.limitedRequests.inc({ key: key.name, limit: 'budget' });
       return this.#spent(key, budget, leftUsd);
     };
-    return { leftUsd, choices: requestedChoices(body), otherBytes: otherBytes(body), refusal };
+    const { strict } = budget;
+    return { leftUsd, strict, choices: requestedChoices(body), otherBytes: otherBytes(body), refusal };
   }
 
   /**

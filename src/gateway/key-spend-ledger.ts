@@ -66,7 +66,8 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   const predicted = (called: string) => {
     const explanation = decision.arms.find(({ arm }) => arm === called);
     // Without a prediction the worst case counts: leaving early must not be cheaper than staying.
-    return explanation?.costUsd ? explanation.costUsd * choices : (explanation?.worstCaseUsd ?? 0);
+    const isWorst = decision.strictBudget || !explanation?.costUsd;
+    return isWorst ? (explanation?.worstCaseUsd ?? 0) : (explanation.costUsd as number) * choices;
   };
   const unanswered = completed.attempts.filter(
     ({ result }, i) => result === 'timeout' && (completed.arm === null || i < completed.attempts.length - 1),

@@ -17,8 +17,8 @@ export interface KeyLimits {
   /** Chat requests and tokens per minute; null: no limit. */
   rpm: number | null;
   tpm: number | null;
-  /** USD per UTC day or month; null: no limit. */
-  budget: { usd: number; per: 'day' | 'month' } | null;
+  /** USD per UTC day or month; null: no limit. `strict`: no length is assumed where the client gives none. */
+  budget: { usd: number; per: 'day' | 'month'; strict?: boolean } | null;
 }
 
 export interface Resilience {

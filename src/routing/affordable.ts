@@ -10,6 +10,8 @@ export interface KeyBudget {
   choices: number;
   /** UTF-8 bytes of the body other than texts and attachments: some servers turn these into tokens too. */
   otherBytes: number;
+  /** Whether an answer without the client's `max_tokens` counts as long as the model may make it. */
+  strict?: boolean;
   /** The error for the client when no arm fits. */
   refusal(): GatewayError;
 }
@@ -19,6 +21,8 @@ export interface KeyBudget {
  * 0.5 on the log, so about one in 400 is longer.
  */
 const MAX_LENGTH_RATIO = 4;
+/** Output limit that a strict budget assumes of a model whose config gives none. */
+const UNKNOWN_OUTPUT_LIMIT = 128_000;
 /** Input is an estimate too: texts differ in how they split into tokens, and every message adds a few of its own. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
 /** Of the bytes other than texts, this many (roles, names of models, parameters) never become input. */
@@ -28,7 +32,7 @@ const UNKNOWN_OUTPUT_TOKENS = 300;
 
 /**
  * The most USD that an answer may cost, as far as that is known: up to the client's own `max_tokens`, or without one
- * a length that few answers exceed; never more than the model's output limit.
+ * a length that few answers exceed, for a strict budget none; never more than the model's output limit.
  * @param expectedTokens expected output tokens of one answer
  */
 export function worstCaseUsd(
@@ -36,14 +40,14 @@ export function worstCaseUsd(
   profile: RequestProfile,
   inputTokens: number,
   expectedTokens: number,
-  { choices, otherBytes }: Pick<KeyBudget, 'choices' | 'otherBytes'>,
+  { choices, otherBytes, strict = false }: Pick<KeyBudget, 'choices' | 'otherBytes' | 'strict'>,
 ): number {
   const expected = Number.isFinite(expectedTokens) ? expectedTokens : UNKNOWN_OUTPUT_TOKENS;
+  const unlimited = strict
+    ? (arm.maxOutputTokens ?? UNKNOWN_OUTPUT_LIMIT)
+    : MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0);
   // Thinking is output, and a limit on the whole output includes it.
-  const output = Math.min(
-    profile.maxOutputTokens ?? MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0),
-    arm.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-  );
+  const output = Math.min(profile.maxOutputTokens ?? unlimited, arm.maxOutputTokens ?? Number.POSITIVE_INFINITY);
   const { input, cacheWrite, output: outputPrice } = arm.price;
   // Infinity · 0 would be NaN.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;

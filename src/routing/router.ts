@@ -191,6 +191,7 @@ export class Router {
       inputBytes,
       images,
       ...(attached && attached.likely > 0 && { attachedTokens: attached.likely }),
+      ...(query.keyBudget?.strict && { strictBudget: true as const }),
       choices,
       arms,
     };

@@ -46,7 +46,7 @@ describe('the example of the design', () => {
         key: 'mx-team',
         weight: { min: 0, max: 0.8 },
         models: ['*'],
-        budget: { usd: 20, per: 'day' },
+        budget: { usd: 20, per: 'day', strict: false },
         rpm: 600,
         role: 'user',
       },

@@ -181,6 +181,20 @@ describe('a budget', () => {
     expect((await send(`${gateway.url}/v1/route`, ask('x'), { headers: bearer(TEAM) })).status).toBe(429);
   });
 
+  it('is not overdrawn by a burst of the longest answers, if it is strict', async () => {
+    const long = {
+      answers: { big: plainAnswer({ inputTokens: 20, outputTokens: 10_000 }) },
+      models: { big: { ...PLAIN_PRICE, max_output_tokens: 10_000 } },
+    };
+    const spentBy = async (strict: boolean) => {
+      const gateway = kept(await start({ usd: 0.025, per: 'day', strict }, long));
+      const answers = await Promise.all(Array.from({ length: 20 }, () => chat(gateway, TEAM)));
+      return answers.reduce((sum, { headers }) => sum + Number(headers.get('x-mixllm-cost-usd')), 0);
+    };
+    expect(await spentBy(true)).toBeCloseTo(2 * 0.01002, 9);
+    expect(await spentBy(false)).toBeGreaterThan(0.025);
+  });
+
   it('reserves for every answer of n, and for no smaller answer than may come', async () => {
     const gateway = kept(await start({ usd: 0.001, per: 'day' }));
     expect((await chat(gateway, TEAM, { max_tokens: 80, n: 20 })).status).toBe(429);

@@ -25,3 +25,18 @@ it('is ready for a prompt that is written to a cache, for minutes or for an hour
     expect(worst).toBeLessThan(1.51 * cost);
   }
 });
+
+it('takes an answer without max_tokens for as long as a strict budget demands', () => {
+  const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 1 };
+  const profile = { needs: [], images: 0, inputCharacters: 4, inputBytes: 4, maxOutputTokens: null };
+  const worst = (strict: boolean, limit: number | null, maxOutputTokens: number | null = null) =>
+    worstCaseUsd(armOf('a', { price, maxOutputTokens: limit }), { ...profile, maxOutputTokens }, 1, 300, {
+      choices: 2,
+      otherBytes: 0,
+      strict,
+    }) * 1e6;
+  expect(worst(false, 64_000)).toBeCloseTo(2 * 4 * 300, 6);
+  expect(worst(true, 64_000)).toBeCloseTo(2 * 64_000, 6);
+  expect(worst(true, null)).toBeCloseTo(2 * 128_000, 6);
+  expect(worst(true, 64_000, 500)).toBeCloseTo(2 * 500, 6);
+});

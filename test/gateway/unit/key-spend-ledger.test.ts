@@ -100,6 +100,15 @@ describe('KeySpendLedger', () => {
     expect(charge(estimated)).toBe(0.02);
   });
 
+  it('charges the worst case instead, where the budget is strict', () => {
+    const arms = [explanationOf('big', { costUsd: 0.5, worstCaseUsd: 2 })];
+    const decision = decided('d', { arms, strictBudget: true });
+    const left = { arm: 'big', outcome: 'aborted' as const, costUsd: 0.02 };
+    expect(chargedUsd(decision, completed('d', { ...left, usageEstimated: true }))).toBe(2);
+    expect(chargedUsd(decision, completed('d', left))).toBe(0.02);
+    expect(chargedUsd(decision, completed('d', { costUsd: 0.02 }))).toBe(0.02);
+  });
+
   it('knows when a period ends', () => {
     expect(periodEnd('day', at('2026-02-28T12:00:00'))).toBe(at('2026-03-01'));
     expect(periodEnd('month', at('2026-12-31T23:59:59'))).toBe(at('2027-01-01'));
