@@ -277,6 +277,17 @@ describe('what Claude refuses of thinking', () => {
     }
   });
 
+  it.each([
+    "This model does not support effort level 'max'. Supported levels: high, low, medium.",
+    "output_config.effort 'max' is not supported when thinking is disabled.",
+  ])('an effort that is too high for the model is left out once, and others are still sent: %s', async (message) => {
+    refuse(message, ({ output_config: config }) => (config as JsonObject | undefined)?.effort === 'max');
+    expect((await provider.complete(callOf({ reasoning_effort: 'max' }))).droppedParams).toEqual(['reasoning_effort']);
+    upstream.requests.length = 0;
+    expect((await provider.complete(callOf({ reasoning_effort: 'low' }))).droppedParams).toEqual([]);
+    expect(upstream.requests.map(({ body }) => body.output_config)).toEqual([{ effort: 'low' }]);
+  });
+
   it('an effort of none: is left out once, and an effort is still sent to the same model', async () => {
     refuse('thinking.type: disabled is not supported for this model.', (body) =>
       JSON.stringify(body).includes('disabled'),

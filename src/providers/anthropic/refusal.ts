@@ -110,6 +110,12 @@ export function isModelSpecific(answer: string): boolean {
   return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
 }
 
+/**
+ * "This model does not support effort level 'max'. Supported levels: high, low, medium.", or "effort 'xhigh' is not
+ * supported when thinking is disabled.": others are.
+ */
+const EFFORT_LEVEL = /\blevels?\b|\bwhen thinking\b/i;
+
 /** Refused for this request only: the model may take another schema, or other thinking. */
 const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools', MESSAGES_THINKING_BLOCKS]);
 
@@ -120,7 +126,7 @@ const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools'
 export function lasting(fields: readonly string[], told: string, { reasoning_effort: effort }: ChatBody): string[] {
   return fields.filter((name) => {
     // A model that must think may still take an effort, and one that cannot think with a temperature may without.
-    if (name === 'reasoning_effort') return effort !== 'none';
+    if (name === 'reasoning_effort') return effort !== 'none' && !EFFORT_LEVEL.test(told);
     return name === ADDED_THINKING ? /\badaptive\b/i.test(told) : !OF_THIS_REQUEST.has(name);
   });
 }
