@@ -95,7 +95,10 @@ export class UpstreamError extends Error {
   readonly isQuoted: boolean;
   readonly contentType: string;
   readonly retryAdvice: RetryAdvice;
-  /** The request is sound, but this model does not take one of its fields or values: another model may. */
+  /**
+   * The request is sound, but this model does not take one of its fields or values, or so much at a time: another
+   * model may. Whatever its status, it says nothing of other requests.
+   */
   readonly modelSpecific: boolean;
   /** The request is sound, but longer than this model's context: a model with a larger one may take it. */
   readonly tooLong: boolean;

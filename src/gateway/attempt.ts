@@ -149,9 +149,9 @@ function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): 
 }
 
 /** Whether a retry of the same call may succeed. */
-function mayPass({ failure, status, unusable }: UpstreamError): boolean {
+function mayPass({ failure, status, unusable, modelSpecific }: UpstreamError): boolean {
   if (failure === 'connection') return true;
-  return failure === 'status' && !unusable && (RETRIED_STATUSES.has(status) || status >= 500);
+  return failure === 'status' && !unusable && !modelSpecific && (RETRIED_STATUSES.has(status) || status >= 500);
 }
 
 function sleep(milliseconds: number, plan: AttemptPlan<unknown>): Promise<void> {

@@ -1,3 +1,4 @@
+import { UpstreamError } from '../domain/errors.ts';
 import type { AttemptRecord } from '../domain/events.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 
@@ -7,8 +8,14 @@ export const NOT_SENT = 'error';
 /** Statuses that a healthy upstream returns: it rejects this request, or it is at capacity. */
 const HEALTHY_REFUSALS = new Set([400, 413, 422, RATE_LIMITED]);
 
-/** What a call says about its arm's availability. A wrong key or unknown model makes an arm as useless as silence. */
-export function callEnd({ result, status, code }: AttemptRecord): CallEnd {
+/**
+ * What a call says about its arm's availability. A wrong key or unknown model makes an arm as useless as silence,
+ * whatever the status.
+ * @param error what the call failed with
+ */
+export function callEnd({ result, status, code }: AttemptRecord, error?: unknown): CallEnd {
+  if (error instanceof UpstreamError && error.unusable) return 'failed';
+  if (error instanceof UpstreamError && error.modelSpecific) return 'unknown';
   if (result === 'ok') return 'ok';
   if (result === 'aborted' || result === 'unread' || result === NOT_SENT || isOutOfDescriptors(code)) return 'unknown';
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';

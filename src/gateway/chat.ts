@@ -253,7 +253,7 @@ export class Chat {
       },
       isOver: () => this.#isOver,
       onFailure: (record, error) => {
-        exchange.callFailed(record, error, this.#askedPause(error), error instanceof UpstreamError && error.unusable);
+        exchange.callFailed(record, error, this.#askedPause(error));
         if (isOutOfDescriptors(record.code)) this.#descriptors.say(() => this.#parts.log.error(OUT_OF_DESCRIPTORS));
       },
       mayRetry: (arm) => this.#parts.conditions.breakers.state(arm.id) !== 'open',

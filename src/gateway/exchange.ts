@@ -2,6 +2,7 @@ import type { Arm } from '../domain/arm.ts';
 import { costOf } from '../domain/arm.ts';
 import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
+import { UpstreamError } from '../domain/errors.ts';
 import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
 import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
@@ -112,17 +113,17 @@ export class Exchange {
    * Notes a failed call.
    * @param error what the call failed with
    * @param retryAfterMs the wait that the upstream asked for, or null
-   * @param isUnusable the upstream refuses the account, key or model itself: a failure of the arm whatever the status
    */
-  callFailed(record: AttemptRecord, error: unknown, retryAfterMs: number | null, isUnusable: boolean): void {
+  callFailed(record: AttemptRecord, error: unknown, retryAfterMs: number | null): void {
     const { metrics, conditions } = this.#parts;
     this.attempts.push(record);
     if (error instanceof Error) this.#failedArms.set(error, record.arm);
-    this.#callEnds(isUnusable ? 'failed' : callEnd(record));
+    const isOfRequest = error instanceof UpstreamError && error.modelSpecific;
+    this.#callEnds(callEnd(record, error));
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
       const startedAt = this.#parts.clock.monotonic() - record.durationMs;
-      if (this.#isOfNow) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
+      if (this.#isOfNow && !isOfRequest) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
       metrics.rateLimited.inc({ model: record.arm });
     }
     if (record.result !== 'aborted' && record.result !== NOT_SENT) {

@@ -7,7 +7,7 @@ export function forbidsRetry(advice: RetryAdvice): boolean {
 
 /**
  * Milliseconds from now that the upstream asks to wait: `retry-after-ms`, else `retry-after` in either of its forms
- * (seconds or a date); null when it does not say, or names a time that is over.
+ * (seconds or a date); null when it does not say.
  * @param now milliseconds since the epoch
  */
 export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
@@ -17,8 +17,8 @@ export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
   const header = advice['retry-after'] ?? '';
   if (header.trim() === '') return null;
   const seconds = numberIn(header);
-  const milliseconds = seconds === null ? dateIn(header) - now : seconds * 1000;
-  return milliseconds > 0 && Number.isFinite(milliseconds) ? milliseconds : null;
+  const milliseconds = seconds === null ? Math.max(0, dateIn(header) - now) : seconds * 1000;
+  return milliseconds >= 0 ? milliseconds : null;
 }
 
 /** NaN for what is no date of HTTP: `Date.parse` takes "try 5" for a day in 2001. */

@@ -133,6 +133,14 @@ describe('what only some models take', () => {
   it.each<Refusal>([
     [400, { message: 'registry.ollama.ai/library/gemma:2b does not support tools' }],
     [413, { message: 'Request too large for model', code: 'rate_limit_exceeded' }],
+    [
+      429,
+      { message: 'Request too large for gpt-4o: Limit 30000, Requested 90000.', code: 'rate_limit_exceeded' },
+      { 'retry-after': '60' },
+    ],
+    [403, { message: 'openai/gpt-4 requires moderation on OpenAI. Your input was flagged for "x".' }],
+    [404, { message: 'No endpoints found that support image input' }],
+    [402, { message: 'This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens.' }],
     [400, { message: "Unknown parameter: 'thinking'.", code: 'unknown_parameter', param: 'thinking' }],
     [400, { message: 'Unrecognized request argument supplied: cache_control' }],
     [400, { message: 'Unrecognized request argument supplied: top_k' }],
@@ -148,6 +156,8 @@ describe('what only some models take', () => {
     for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
     expect(calls()).toEqual([4, 4]);
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
+    const { json } = await send(`${gateway.url}/v1/route`, ask('x'));
+    for (const { expected_wait_s } of json.models) expect(expected_wait_s).toBe(0);
   });
 
   it.each<Refusal>([

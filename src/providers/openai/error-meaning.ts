@@ -38,10 +38,17 @@ function isTooLong({ code, type, message }: JsonObject): boolean {
 }
 
 /**
- * What one model or server cannot do and another may, in the servers' own words: tools (Ollama, vLLM), other vendors'
- * ids of calls (Mistral), turns that another model answered (Google, DeepSeek), schemas (DeepSeek).
+ * What one model or server cannot do for this request and another may, in the servers' own words: its size or content
+ * (OpenAI, Groq, OpenRouter), tools (Ollama, vLLM), other vendors' ids of calls (Mistral), turns that another model
+ * answered (Google, DeepSeek), schemas (DeepSeek).
  */
 const CANNOT = [
+  // Groq's under a 413, OpenAI's under a 429: this request alone is more than the model may take in a minute.
+  /^Request too large\b/,
+  // OpenRouter's, under 402, 403 and 404.
+  /^This request requires more credits, or fewer max_tokens\b/,
+  /\brequires moderation\b.*\bwas flagged\b/,
+  /^No endpoints found that support\b/,
   /\bdoes not support (tools|images|vision|thinking)\b/,
   /^Tool call id\b.*\blength of 9\b/,
   /\bmissing a `?thought_signature\b/,
@@ -64,8 +71,6 @@ const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thinking_blocks)$/;
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
-  // Groq's code, under a 413: this one request is more than the model may take in a minute.
-  if (error.code === 'rate_limit_exceeded') return true;
   const message = typeof error.message === 'string' ? error.message : '';
   const words = ownWords(innermost(message));
   const field = unknownField(error, message);

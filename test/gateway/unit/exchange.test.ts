@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/domain/errors.ts';
 import type { GatewayEvent } from '../../../src/domain/events.ts';
 import { Exchange, type ExchangeParts } from '../../../src/gateway/exchange.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
@@ -42,6 +43,8 @@ async function savedBy(choices: number): Promise<number> {
 }
 
 const FAILURE = new Error('failed');
+const UNUSABLE = new UpstreamError('status', 'refused', { status: 429, unusable: true });
+const OF_REQUEST = new UpstreamError('status', 'Request too large', { status: 429, modelSpecific: true });
 
 describe('Exchange', () => {
   const told = { inputTokens: 100, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1 };
@@ -85,10 +88,10 @@ describe('Exchange', () => {
     const refused = { arm: 'big', result: 'status', status: 429, durationMs: 1 } as const;
     const outcome = (isOfNow: boolean) => {
       const { exchange, rateLimits, breakers } = begun();
-      exchange.callFailed({ ...refused, result: 'aborted', status: null }, FAILURE, null, false);
+      exchange.callFailed({ ...refused, result: 'aborted', status: null }, FAILURE, null);
       for (let i = 0; i < 5; i++) {
         exchange.callStarts(arm, isOfNow);
-        exchange.callFailed(refused, FAILURE, 9000, true);
+        exchange.callFailed(refused, UNUSABLE, 9000);
       }
       return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
     };
@@ -96,6 +99,19 @@ describe('Exchange', () => {
       [true, 'open'],
       [false, 'closed'],
     ]);
+  });
+
+  it.each([402, 403, 404, 429, 500])('holds no refusal of one request (%i) against the arm', (status) => {
+    const { exchange, rateLimits, breakers } = begun();
+    const outcome = (error: Error) => {
+      for (let i = 0; i < 5; i++) {
+        exchange.callStarts(arm);
+        exchange.callFailed({ arm: 'big', result: 'status', status, durationMs: 1 }, error, 9000);
+      }
+      return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
+    };
+    expect(outcome(OF_REQUEST)).toEqual([false, 'closed']);
+    expect(outcome(FAILURE)).toEqual([true, status === 429 ? 'closed' : 'open']);
   });
 
   it('lifts no pause of an arm by the answer of an upstream that stands behind it no more', () => {
@@ -123,7 +139,7 @@ describe('Exchange', () => {
     async (result, count) => {
       const { exchange, metrics, load } = begun();
       expect(load.inFlight('big')).toBe(1);
-      exchange.callFailed({ arm: 'big', result, status: null, durationMs: 1 }, FAILURE, null, false);
+      exchange.callFailed({ arm: 'big', result, status: null, durationMs: 1 }, FAILURE, null);
       expect(load.inFlight('big')).toBe(0);
       expect(await metricValue(metrics.upstreamErrors)).toBe(count);
       exchange.finish('failed', 502);
@@ -141,7 +157,7 @@ describe('Exchange', () => {
       const failure = { arm: 'big', result: 'connection', status: null, code, durationMs: 1 };
       for (let i = 0; i < 5; i++) {
         if (i > 0) exchange.callStarts(arm);
-        exchange.callFailed(failure, FAILURE, null, false);
+        exchange.callFailed(failure, FAILURE, null);
       }
       expect(breakers.state('big')).toBe(state);
     },
