@@ -32,7 +32,7 @@ import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
 import { breakerReport, embedderReport } from './wiring/health-reports.ts';
-import { hashedKeys, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
+import { hashedKeys, keyWarnings, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, bodiesLimit, breakerOptions, reliabilityOf } from './wiring/settings.ts';
@@ -174,7 +174,7 @@ export class Gateway {
       metrics,
       eventLog,
       learner,
-      openDecision: (completionId) => this.#chat.openDecision(completionId),
+      openDecision: (completionId, key) => this.#chat.openDecision(completionId, key),
       reliability: (source) => reliabilityOf(this.config, source),
       volunteered: (source) => {
         const { share, sources } = auditOf(this.config);
@@ -215,10 +215,7 @@ export class Gateway {
     });
     const { kind, model } = this.config.embedding;
     if (kind !== 'lexical') this.#log.info({ model }, 'The embedding model is loaded.');
-    for (const line of disabledProviders(this.#serving.loaded)) this.#log.warn(line);
-    if (!isLoopback(this.config.server.host) && !this.config.auth.keys.some(({ role }) => role === 'admin')) {
-      this.#log.warn('No key has "role: admin": /metrics and /admin are closed to everyone.');
-    }
+    for (const line of [...disabledProviders(this.#serving.loaded), ...keyWarnings(this.config)]) this.#log.warn(line);
     await this.#recording.start();
     this.#serving.begin();
     const { host, port } = this.config.server;

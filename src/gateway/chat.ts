@@ -133,9 +133,14 @@ export class Chat {
     }
   }
 
-  /** The id of the decision whose running answer has this completion id; null when there is none. */
-  openDecision(completionId: string): string | null {
-    return [...this.#open.keys()].find((exchange) => exchange.completionId === completionId)?.decisionId ?? null;
+  /**
+   * The id of the decision whose running answer has this completion id, the newest if several have; null when there is
+   * none.
+   * @param key whose answers to look at; null: all
+   */
+  openDecision(completionId: string, key: string | null): string | null {
+    const isMeant = (open: Exchange) => open.completionId === completionId && (key === null || open.keyName === key);
+    return [...this.#open.keys()].findLast(isMeant)?.decisionId ?? null;
   }
 
   /** The number of requests that have begun and not ended. */

@@ -56,6 +56,8 @@ export class Exchange {
   readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
+  /** The gateway key that asked; null where none was required. */
+  readonly keyName: string | null;
   readonly #requestId: string;
   readonly #arrivedAt: number;
   readonly #conversation: Conversation;
@@ -64,9 +66,10 @@ export class Exchange {
   constructor(
     decisionId: string,
     decision: Decision,
-    request: { requestId: string; arrivedAt: number; conversation: Conversation },
+    request: { requestId: string; arrivedAt: number; conversation: Conversation; key?: { name: string } | null },
     parts: ExchangeParts,
   ) {
+    this.keyName = request.key?.name ?? null;
     this.decisionId = decisionId;
     this.decision = decision;
     this.#requestId = request.requestId;

@@ -28,8 +28,8 @@ export interface FeedbackParts {
   reliability(source: string): Reliability | null;
   /** The weight of the source's ratings that nobody asked for; null: the same as for any other. */
   volunteered(source: string): VolunteerWeights | null;
-  /** The id of the decision whose running answer has this completion id. */
-  openDecision(completionId: string): string | null;
+  /** The id of the decision whose running answer has this completion id. Of all keys' answers where `key` is null. */
+  openDecision(completionId: string, key: string | null): string | null;
 }
 
 /**
@@ -145,13 +145,14 @@ export class Feedback {
   async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
     const isFor = (found: readonly GatewayEvent[]) => found.length > 0 && mayTouch(found, key);
+    const owner = mayTouchAll(key) ? null : key.name;
     const lookUp = (name: string) =>
-      eventLog.findDecision(name, mayTouchAll(key) ? null : key.name).catch(() => {
+      eventLog.findDecision(name, owner).catch(() => {
         throw unavailable();
       });
     // The log has a completion's id only once the answer has ended, but the client has it from the first event on.
     // Ask before reading the log: an answer that ends in between is then in the log.
-    const open = openDecision(id);
+    const open = openDecision(id, owner);
     let events = await lookUp(id);
     if (events.length === 0 && open !== null) events = await lookUp(open);
     for (const wait of LOOK_AGAIN_AFTER_MS) {

@@ -13,7 +13,16 @@ const MAX_CHOICES = 128;
 const MAX_MODEL_CHARACTERS = 512;
 
 /** Fields that the keys' limits and routing depend on. */
-const READ_FIELDS = new Set(['model', 'messages', 'stream', 'n', 'max_tokens', 'max_completion_tokens']);
+const READ_FIELDS = new Set([
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'n',
+  'max_tokens',
+  'max_completion_tokens',
+  'reasoning_effort',
+]);
 
 /** Makes the use case's input. Validates the fields that the gateway reads and lets everything else pass. */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {

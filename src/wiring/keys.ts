@@ -2,6 +2,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { type HashedKey, hashKey } from '../http/auth.ts';
 import { isLoopback } from '../util/loopback.ts';
+import { bodiesLimit } from './settings.ts';
 import { StartError } from './start-error.ts';
 
 export function hashedKeys(config: Config): HashedKey[] {
@@ -43,4 +44,19 @@ export function refuseOpenGateway(config: Config): void {
   throw new StartError(
     `The gateway would listen on ${host} and spend your money for anyone who reaches it. Set auth.keys in the config, or listen on 127.0.0.1.`,
   );
+}
+
+/** What the operator of several keys should know at the start. */
+export function keyWarnings(config: Config): string[] {
+  const { auth, server } = config;
+  const warnings: string[] = [];
+  if (!isLoopback(server.host) && !auth.keys.some(({ role }) => role === 'admin')) {
+    warnings.push('No key has "role: admin": /metrics and /admin are closed to everyone.');
+  }
+  if (auth.keys.length > 1 && server.max_body_mb * 2 ** 20 > bodiesLimit(config) / 2) {
+    warnings.push(
+      'server.max_body_mb is more than half of server.max_bodies_mb: while one such body uploads, large bodies of other keys are refused.',
+    );
+  }
+  return warnings;
 }

@@ -242,6 +242,38 @@ describe('ratings', () => {
     await settled(gateway);
     expect(ratings(gateway, 'big')).toBe(1);
   });
+
+  it('mean the newest running answer of the key itself, where several answers have one id', async () => {
+    const open: (() => void)[] = [];
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        response.write(sse(chunk({ content: 'one' })));
+        open.push(() => response.end(sse(chunk({}, 'stop'), '[DONE]')));
+      }),
+    );
+    const keys = ['a', 'b'].map((name) => ({ name, key: `key-of-${name}-000000` }));
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, config: { auth: { keys } } }));
+    const headers = (key: string) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
+    const begin = async (key: string) => {
+      const body = JSON.stringify(ask('Hello', { model: 'big', stream: true }));
+      const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers: headers(key), body });
+      const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+      await reader.read();
+      return { reader, id: String(answer.headers.get('x-mixllm-decision-id')) };
+    };
+    const begun = [];
+    for (const { key } of [keys[0], keys[1], keys[0], keys[1]]) begun.push(await begin(key));
+    for (const { key } of keys) {
+      const rated = await send(`${gateway.url}/feedback`, { id: COMPLETION.id, score: 1 }, { headers: headers(key) });
+      expect(rated.status).toBe(202);
+    }
+    for (const finish of open) finish();
+    for (const { reader } of begun) while (!(await reader.read()).done);
+    await settled(gateway);
+    const stored = await gateway.gateway.store.readAfter(0, 100);
+    const rated = stored.filter(({ type }) => type === 'rated').map(({ decisionId }) => decisionId);
+    expect(rated).toEqual([begun[2].id, begun[3].id]);
+  });
 });
 
 async function firstDecision({ gateway }: TestGateway): Promise<string> {

@@ -429,6 +429,16 @@ describe('an admin', () => {
     expect(closed.logged.join()).toMatch(/role: admin.*closed to everyone/);
   });
 
+  it('is told where a large body of one key keeps those of the others out', async () => {
+    const told = async (max_body_mb: number, ...names: string[]) => {
+      const keys = names.map((name) => ({ name, key: `key-of-${name}-000000` }));
+      const config = { server: { port: 0, max_body_mb, max_bodies_mb: 10 }, auth: { keys } };
+      const gateway = kept(await startTestGateway({ config }));
+      return gateway.logged.join().includes('large bodies of other keys are refused');
+    };
+    expect([await told(6, 'a', 'b'), await told(5, 'a', 'b'), await told(6, 'a')]).toEqual([true, false, false]);
+  });
+
   it('is needed by no one in memory: of keys only hashes are kept', async () => {
     const gateway = kept(await startTestGateway({ config: withKeys({ name: 'team', key: TEAM }) }));
     expect(JSON.stringify(gateway.gateway.config)).not.toContain(TEAM);
