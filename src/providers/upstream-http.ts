@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import { Agent, type Dispatcher, Pool, ProxyAgent, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { EventTooLong } from '../util/sse.ts';
@@ -231,7 +231,13 @@ export class UpstreamHttp {
       // `gateway/attempt` limits the wait for headers and between chunks: it knows the model's own limits.
       const limits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
       pool = this.#proxy
-        ? new ProxyAgent({ ...limits, uri: this.#proxy, proxyTls: { timeout: connectTimeoutMs } })
+        ? new ProxyAgent({
+            ...limits,
+            uri: this.#proxy,
+            connectTimeout: connectTimeoutMs,
+            // The proxy's answer to CONNECT is part of connecting.
+            clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: connectTimeoutMs }),
+          })
         : new Agent({ ...limits, connect: this.#stale.connector(connectTimeoutMs) });
       this.#pools.set(connectTimeoutMs, pool);
     }

@@ -90,4 +90,21 @@ describe('a provider behind a proxy', () => {
     }
     expect(proxy.asked.at(-1)).toBe(`CONNECT ${new URL(upstream.url).host}`);
   });
+
+  it('is given up where the proxy does not open the tunnel in the time for connecting', async () => {
+    const silent = createServer().on('connect', (_, client: Socket) => void client.on('error', () => {}));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const stuck = new OpenAIProvider({
+      apiKey: 'key-of-provider',
+      baseUrl: 'https://upstream.invalid',
+      proxy: `http://127.0.0.1:${(silent.address() as AddressInfo).port}`,
+      streamUsage: true,
+      clock: systemClock,
+    });
+    const call = { ...callOf({}), connectTimeoutMs: 100 };
+    await expect(stuck.complete(call)).rejects.toMatchObject({ failure: 'connection' });
+    await stuck.close();
+    silent.closeAllConnections();
+    silent.close();
+  });
 });
