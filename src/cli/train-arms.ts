@@ -40,9 +40,9 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
     arms,
     names,
     command: commandOf(options),
-    onProgress: (rows) => progress.update(`${rows} lines`),
+    onProgress: (rows) => progress.update(`lines: ${rows}`),
   }).finally(() => featurizer.close());
-  progress.done(`${result.sources.reduce((sum, { rows }) => sum + rows, 0)} lines`);
+  progress.done(`lines: ${result.sources.reduce((sum, { rows }) => sum + rows, 0)}`);
   const remarks = remarksOn(result, ids);
   if (result.learned.length === 0) {
     throw new Error(['The files teach nothing about the models in the config.', ...remarks].join('\n'));

@@ -17,13 +17,19 @@ export function changedBy(changes: ModelChanges, event: ModelChangeEvent): Model
   const next = new Map(changes);
   if (event.type === 'model_retired') next.set(event.model, { ...before, retired: true });
   if (event.type === 'model_set') {
-    const settings = event.added ? event.settings : mergeModel(before.settings, event.settings);
+    const settings = event.added ? event.settings : withoutEmpty(mergeModel(before.settings, event.settings));
     // Nothing differs from the config file any more.
     const removed = !event.added && !before.retired && Object.keys(settings).length === 0;
     if (removed) next.delete(event.model);
     else next.set(event.model, { retired: event.added ? false : before.retired, settings });
   }
   return next;
+}
+
+/** An object is empty once all its members were taken back, and then changes nothing. */
+function withoutEmpty(settings: JsonObject): JsonObject {
+  const isEmpty = (value: unknown) => isJsonObject(value) && Object.keys(value).length === 0;
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => !isEmpty(value)));
 }
 
 /**

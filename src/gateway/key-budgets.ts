@@ -117,7 +117,7 @@ export class KeyBudgets {
     const end = periodEnd(per, now);
     return new GatewayError(
       429,
-      `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which does not cover any model's worst case. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,
+      `The budget of key "${key.name}" ($${usd} per ${per}) has $${leftUsd.toFixed(6)} left, which does not cover the worst case of any model that may answer. It is renewed at ${new Date(end).toISOString()}; a smaller max_tokens makes a request cheaper.`,
       {
         type: 'insufficient_quota',
         code: 'insufficient_quota',

@@ -58,7 +58,8 @@ export class KeySpendLedger {
  * model may have thought for long before its first word. So when the client left, or stopped reading until the time
  * was up, the request counts as the predicted cost, or as the estimate if that is higher. Each call that ran out of
  * time before its answer began also counts as predicted: the model may have worked all the while, and hard prompts to
- * a slow model would otherwise be free.
+ * a slow model would otherwise be free. A strict budget is charged the worst case in these places, and for a whole
+ * answer without a usage too.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;
@@ -76,7 +77,8 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   if (completed.arm !== null) {
     const { arm, costUsd } = completed;
     if (costUsd === null) return timedOut + predicted(arm);
-    return timedOut + (isLeftUntold(completed) ? Math.max(costUsd, predicted(arm)) : costUsd);
+    const isUntold = isLeftUntold(completed) || (decision.strictBudget && completed.usageEstimated);
+    return timedOut + (isUntold ? Math.max(costUsd, predicted(arm)) : costUsd);
   }
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
   return timedOut + Math.max(completed.costUsd ?? 0, left);

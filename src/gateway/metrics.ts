@@ -169,16 +169,20 @@ export class Metrics {
   /**
    * Starts the series of these models and keys at 0: Prometheus sees no increase in a series that appears with its
    * first event. Existing counts stay.
-   * @param budgetKeys names of the keys that have a budget
+   * @param keys all of them, empty if none is required
    */
-  begin(models: readonly string[], budgetKeys: readonly string[]): void {
+  begin(models: readonly string[], keys: readonly { name: string; budget?: unknown }[]): void {
     for (const model of models) {
       this.breakerState.inc({ model }, 0);
       this.breakerOpenings.inc({ model }, 0);
       this.snapshotChanges.inc({ model }, 0);
       for (const direction of ['better', 'worse']) this.driftAlarms.inc({ model, direction }, 0);
     }
-    for (const key of budgetKeys) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
+    for (const { name: key, budget } of keys) {
+      if (budget) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
+      this.overloads.inc({ key }, 0);
+    }
+    if (keys.length === 0) this.overloads.inc({ key: '' }, 0);
     this.refusedRequests.inc({ status: 429, code: 'budget_spent' }, 0);
   }
 

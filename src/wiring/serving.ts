@@ -97,10 +97,7 @@ export class Serving {
   #applySettings({ auth, learning }: Config): void {
     const { learner, metrics } = this.#parts;
     const ids = this.#runtime.arms.map(({ id }) => id);
-    metrics.begin(
-      ids,
-      auth.keys.filter(({ budget }) => budget).map(({ name }) => name),
-    );
+    metrics.begin(ids, auth.keys);
     learner.setDrift(learning.drift === 'off' ? null : learning.drift);
     learner.setVersionRemains(learning.snapshot_change.remains);
   }

@@ -56,6 +56,7 @@ describe('changedBy', () => {
       m: { retired: false, settings: { price: { input: 1 } } },
     });
     expect(changesOf(set({ prior: 'mid' }), set({ prior: null }))).toEqual({});
+    expect(changesOf(set({ price: { output: 8 } }), set({ price: { output: null } }))).toEqual({});
     expect(
       changesOf(set({ prior: 'mid' }), modelEvent('m', 'model_retired'), set({ price: { input: 1 } }, true)),
     ).toEqual({

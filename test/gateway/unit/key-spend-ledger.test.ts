@@ -105,6 +105,8 @@ describe('KeySpendLedger', () => {
     const decision = decided('d', { arms, strictBudget: true });
     const left = { arm: 'big', outcome: 'aborted' as const, costUsd: 0.02 };
     expect(chargedUsd(decision, completed('d', { ...left, usageEstimated: true }))).toBe(2);
+    expect(chargedUsd(decision, completed('d', { ...left, outcome: 'ok', usageEstimated: true }))).toBe(2);
+    expect(chargedUsd(decision, completed('d', { ...left, outcome: 'interrupted', usageEstimated: true }))).toBe(2);
     expect(chargedUsd(decision, completed('d', left))).toBe(0.02);
     expect(chargedUsd(decision, completed('d', { costUsd: 0.02 }))).toBe(0.02);
   });
