@@ -21,9 +21,10 @@ export function askedPauseMs(advice: RetryAdvice, now: number): number | null {
   return milliseconds >= 0 ? milliseconds : null;
 }
 
-/** NaN for what is no date of HTTP: `Date.parse` takes "try 5" for a day in 2001. */
+/** NaN for what does not begin like a date: `Date.parse` takes "try 5" for a day in 2001. */
 function dateIn(header: string): number {
-  return /^\s*(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/i.test(header) ? Date.parse(header) : Number.NaN;
+  const isDate = /^\s*((Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\d{1,2} [a-z]{3} \d{4}\b|\d{4}-\d\d-\d\d)/i.test(header);
+  return isDate ? Date.parse(header) : Number.NaN;
 }
 
 function numberIn(header = ''): number | null {

@@ -12,7 +12,7 @@ const MAX_CHOICES = 128;
 /** When an alias accepts any name, the log holds the name as the client wrote it. Ids have at most 128 characters. */
 const MAX_MODEL_CHARACTERS = 512;
 
-/** Fields that the keys' limits and routing depend on. */
+/** The fields that what a request costs its key depends on most. */
 const READ_FIELDS = new Set([
   'model',
   'messages',

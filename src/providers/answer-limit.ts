@@ -45,7 +45,7 @@ export class WholeBody {
     if (length <= this.#memory.length) return;
     const before = this.bytes();
     // Twice what is needed: otherwise each chunk would copy all that came before it.
-    this.#memory = Buffer.allocUnsafeSlow(2 * length);
+    this.#memory = Buffer.allocUnsafeSlow(Math.min(2 * length, MAX_BYTES));
     before.copy(this.#memory);
     this.#first = null;
   }

@@ -22,5 +22,7 @@ export function jsonInStream(event: RawSseEvent, parse?: (json: string) => unkno
  * @param names of the answer's own events
  */
 export function isForeign({ event, data }: RawSseEvent, names: ReadonlySet<string>): boolean {
-  return data?.trim() === '' || (event !== null && !names.has(event));
+  const text = data?.trim() ?? '';
+  // What was to be JSON may be a broken part of the answer.
+  return text === '' || (event !== null && !names.has(event) && !text.startsWith('{'));
 }

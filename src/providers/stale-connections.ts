@@ -36,7 +36,11 @@ export class StaleConnections {
    * @param timeout milliseconds that a new connection may take
    */
   connector(timeout: number): buildConnector.connector {
-    const connect = buildConnector({ timeout });
+    return this.watched(buildConnector({ timeout }));
+  }
+
+  /** Watches the connections that another connector makes. */
+  watched(connect: buildConnector.connector): buildConnector.connector {
     return (options, callback) =>
       connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
         if (error) return callback(error, null);
@@ -72,8 +76,8 @@ export class StaleConnections {
 
 /**
  * Returns a function that tells whether the connection had been in use before its latest request, and has brought
- * nothing since. What a new connection brings before its first request is TLS. A request is written in one go, so an
- * answer to it cannot come between its parts.
+ * nothing since. A request is written in one go, so an answer to it cannot come between its parts. What the server
+ * sends of itself before the first request is no use.
  */
 function watchWrites(socket: Pick<Socket, 'bytesRead' | 'write'>): () => boolean {
   let [readAtFirst, readAtLatest] = [-1, -1];

@@ -235,6 +235,8 @@ export class UpstreamHttp {
             ...limits,
             uri: this.#proxy,
             connectTimeout: connectTimeoutMs,
+            factory: (origin, options: Pool.Options) =>
+              new Pool(origin, { ...options, connect: this.#watched(options.connect) }),
             // The proxy's answer to CONNECT is part of connecting.
             clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: connectTimeoutMs }),
           })
@@ -242,6 +244,10 @@ export class UpstreamHttp {
       this.#pools.set(connectTimeoutMs, pool);
     }
     return pool;
+  }
+
+  #watched(connect: Pool.Options['connect']): Pool.Options['connect'] {
+    return typeof connect === 'function' ? this.#stale.watched(connect) : connect;
   }
 
   /** Like an error answer, an error event within a stream may repeat the key. */

@@ -57,7 +57,11 @@ export function askForWhole(
       onResponseStart(controller, statusCode, responseHeaders) {
         [status, headers] = [statusCode, responseHeaders];
         if (status >= 400)
-          stopWaiting = clock.after(ERROR_TEXT_MS, () => controller.abort(new Error('The text takes too long.')));
+          stopWaiting = clock.after(ERROR_TEXT_MS, () => {
+            // Without its end, it is no JSON.
+            resolve({ status, headers, body: Buffer.alloc(0) });
+            controller.abort(new Error('The text takes too long.'));
+          });
         alive();
       },
       onResponseData(controller, chunk) {

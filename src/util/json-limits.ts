@@ -4,7 +4,7 @@ export interface JsonLimits {
   nesting: number;
   /** Members and elements of all objects and arrays. */
   values: number;
-  /** Members of the outermost object; absent: as many as values. */
+  /** Members of the outermost object, or elements of the outermost array; absent: as many as values. */
   members?: number;
 }
 

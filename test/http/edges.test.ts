@@ -73,6 +73,8 @@ describe('bad input', () => {
       [{ model: 'auto:best', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'gpt-nope', messages: [message] }, 404, 'model', 'model_not_found'],
       [{ model: 'auto', messages: [message], Model: 'big' }, 400, 'Model', null],
+      [{ model: 'auto', messages: [message], Stream_Options: {} }, 400, 'Stream_Options', null],
+      [{ model: 'auto', messages: [message], reasoning_Effort: 'high' }, 400, 'reasoning_Effort', null],
       [
         `{"max_tokens":9,"model":"auto","messages":[${JSON.stringify(message)}],"max_tokens":1}`,
         400,

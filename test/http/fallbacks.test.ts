@@ -140,7 +140,6 @@ describe('what only some models take', () => {
     ],
     [403, { message: 'openai/gpt-4 requires moderation on OpenAI. Your input was flagged for "x".' }],
     [404, { message: 'No endpoints found that support image input' }],
-    [402, { message: 'This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens.' }],
     [400, { message: "Unknown parameter: 'thinking'.", code: 'unknown_parameter', param: 'thinking' }],
     [400, { message: 'Unrecognized request argument supplied: cache_control' }],
     [400, { message: 'Unrecognized request argument supplied: top_k' }],

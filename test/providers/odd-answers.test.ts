@@ -31,12 +31,24 @@ async function streamed(kind: Kind, respond: Responder) {
   return collect(await providers[kind].stream(callOf({ stream: true })));
 }
 
-/** What the client reads of a stream, joined. */
-function textOf(pieces: Awaited<ReturnType<typeof streamed>>): string {
+/** The first choice's deltas. */
+function deltasOf(pieces: Awaited<ReturnType<typeof streamed>>) {
   const events = bytesOf(pieces).toString().split('\n\n').slice(0, -1);
   const chunks = events.filter((event) => event !== 'data: [DONE]').map((event) => JSON.parse(event.slice(6)));
-  return chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
+  return chunks.map(({ choices }) => choices[0]?.delta ?? {});
 }
+
+/** What the client reads of a stream, joined. */
+const textOf = (pieces: Parameters<typeof deltasOf>[0]): string =>
+  deltasOf(pieces)
+    .map(({ content }) => content ?? '')
+    .join('');
+
+const argumentsOf = (pieces: Parameters<typeof deltasOf>[0]): string =>
+  deltasOf(pieces)
+    .flatMap(({ tool_calls: calls = [] }) => calls)
+    .map((call) => call.function.arguments)
+    .join('');
 
 const text = (value: string) => answerStream([Buffer.from(value)]);
 const insertedAfterFirst = (kind: Kind, event: string) => {
@@ -63,12 +75,16 @@ describe.each(KINDS)('a stream of %s', (kind) => {
 
   it('breaks off at an event of its own that is no JSON', async () => {
     const event = kind === 'openai' ? 'data: oops\n\n' : 'event: content_block_delta\ndata: oops\n\n';
+    const torn = 'event: completion\ndata: {"choices":[{"index":0,"delta":{"content":"lost"\n\n';
+    await expect(streamed(kind, insertedAfterFirst(kind, torn))).rejects.toMatchObject({ failure: 'unreadable' });
     await expect(streamed(kind, insertedAfterFirst(kind, event))).rejects.toMatchObject({ failure: 'unreadable' });
   });
 
   it.each(['', '\n', '\ufeff'])('tells of an error that comes as JSON under 200, after %j', async (before) => {
-    const error = JSON.stringify({ type: 'error', error: { type: 'api_error', message: 'no room' } });
-    await expect(streamed(kind, answerJson(before + error))).rejects.toMatchObject({ message: 'no room' });
+    for (const more of [{ type: 'error' }, {}, { choices: [] }]) {
+      const error = JSON.stringify({ ...more, error: { type: 'api_error', message: 'no room' } });
+      await expect(streamed(kind, answerJson(before + error))).rejects.toMatchObject({ message: 'no room' });
+    }
   });
 
   it('is unreadable where an event is longer than the limit, or not in the encoding that it claims', async () => {
@@ -128,6 +144,8 @@ describe('a stream of Anthropic', () => {
     const { message } = JSON.parse(Buffer.from(answer.body).toString()).choices[0];
     const pieces = await streamed('anthropic', answerJson(json));
     expect(textOf(pieces)).toBe(message.content ?? '');
+    const calls: { function: { arguments: string } }[] = message.tool_calls ?? [];
+    expect(argumentsOf(pieces)).toBe(calls.map((call) => call.function.arguments).join(''));
     expect(pieces.flatMap(({ toolCallIds = [] }) => toolCallIds)).toEqual(answer.toolCallIds ?? []);
     const { completionId, servedModel, finishReason, usage } = answer;
     expect(mergeFacts(pieces)).toEqual({ completionId, servedModel, finishReason, usage });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createServer as createTlsServer, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Agent, request } from 'undici';
@@ -120,31 +120,74 @@ it.each([
 
 const tls = certificate();
 
-it.skipIf(!tls)(
-  'takes a new TLS connection that is closed for a failure: its handshake is no use (needs openssl)',
-  async () => {
-    const trusted = getCACertificates('default');
-    setDefaultCACertificates([...trusted, String(tls?.cert)]);
-    let requests = 0;
-    const server = createTlsServer(tls ?? {}, (socket) => {
-      socket.on('error', () => {});
-      socket.on('data', () => {
-        requests++;
-        socket.end();
-      });
+it.skipIf(!tls)('takes a new TLS connection that is closed for a failure (needs openssl)', async () => {
+  const trusted = getCACertificates('default');
+  setDefaultCACertificates([...trusted, String(tls?.cert)]);
+  let requests = 0;
+  const server = createTlsServer(tls ?? {}, (socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      requests++;
+      socket.end();
     });
-    await once(server.listen(0, 'localhost'), 'listening');
-    try {
-      const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}`;
-      const provider = kept(new OpenAIProvider({ apiKey: '', baseUrl, streamUsage: true, clock: systemClock }));
-      await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
-      expect(requests).toBe(1);
-    } finally {
-      setDefaultCACertificates(trusted);
-      server.close();
-    }
-  },
-);
+  });
+  await once(server.listen(0, 'localhost'), 'listening');
+  try {
+    const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}`;
+    const provider = kept(new OpenAIProvider({ apiKey: '', baseUrl, streamUsage: true, clock: systemClock }));
+    await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
+    expect(requests).toBe(1);
+  } finally {
+    setDefaultCACertificates(trusted);
+    server.close();
+  }
+});
+
+it.skipIf(!tls)('sends again by way of a proxy too (needs openssl)', async () => {
+  const trusted = getCACertificates('default');
+  setDefaultCACertificates([...trusted, String(tls?.cert)]);
+  const whole = JSON.stringify(COMPLETION);
+  let requests = 0;
+  const server = createTlsServer(tls ?? {}, (socket) => {
+    let served = 0;
+    socket.on('error', () => {});
+    socket.on('data', (data) => {
+      if (!data.includes('POST')) return;
+      requests++;
+      if (served++ === 0)
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}`);
+      else socket.end();
+    });
+  });
+  const proxy = createHttpServer().on('connect', ({ url = '' }: { url?: string }, client: Socket) => {
+    const onward = connect(Number(url.split(':')[1]), 'localhost', () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(client).pipe(onward);
+    });
+    for (const socket of [onward, client]) socket.on('error', () => onward.destroy());
+  });
+  await Promise.all([server, proxy].map((each) => once(each.listen(0, 'localhost'), 'listening')));
+  const portOf = (each: typeof server | typeof proxy) => (each.address() as AddressInfo).port;
+  const provider = new OpenAIProvider({
+    apiKey: '',
+    baseUrl: `https://localhost:${portOf(server)}`,
+    proxy: `http://localhost:${portOf(proxy)}`,
+    streamUsage: true,
+    clock: systemClock,
+  });
+  try {
+    await provider.complete(call(false));
+    await nextTurn();
+    await provider.complete(call(false));
+    expect(requests).toBe(3);
+  } finally {
+    await provider.close();
+    setDefaultCACertificates(trusted);
+    proxy.closeAllConnections();
+    proxy.close();
+    server.close();
+  }
+});
 
 it.each([
   ['three times at most', 300, 3],

@@ -112,10 +112,10 @@ describe('an error whose text does not end', () => {
   const HEAD = 'HTTP/1.1 429 Slow Down\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\n';
 
   /** Sends the status and part of the text, and stays open. */
-  async function stalled() {
+  async function stalled(head = HEAD) {
     const server = createServer((socket) => {
       socket.on('error', () => {});
-      socket.once('data', () => socket.write(`${HEAD}abc`));
+      socket.once('data', () => socket.write(`${head}abc`));
       closing.push(() => socket.destroy());
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -134,8 +134,24 @@ describe('an error whose text does not end', () => {
     clock.advance(ERROR_TEXT_MS);
     const error = (await asked) as UpstreamStatusError;
     expect(error).toBeInstanceOf(UpstreamStatusError);
-    expect(error).toMatchObject({ status: 429, headers: { 'retry-after': '7' }, body: kind === 'whole' ? 'abc' : '' });
+    expect(error).toMatchObject({ status: 429, headers: { 'retry-after': '7' }, body: '' });
     expect(clock.waiting).toBe(0);
     await http.close();
+  });
+
+  it.each([
+    [200, 0],
+    [400, 1],
+  ])('is not waited for in a success, which may take its time (%i)', async (status, timers) => {
+    const clock = new ManualClock();
+    const client = new AbortController();
+    const [arrived, alive] = [Promise.withResolvers<void>(), () => arrived.resolve()];
+    const origin = await stalled(HEAD.replace('429', String(status)));
+    const asked = askForWhole(agent(), request(origin), client.signal, clock, alive).catch(() => null);
+    if (status === 200) await arrived.promise;
+    else await expect.poll(() => clock.waiting).toBe(1);
+    expect(clock.waiting).toBe(timers);
+    client.abort(new Error('enough'));
+    await asked;
   });
 });

@@ -333,6 +333,20 @@ describe('Router.decide', () => {
     expect(router.decide(limited).referenceMeanCostUsd).toBeCloseTo(((100 + 50) * 10) / 1e6, 12);
   });
 
+  it('goes by the mean that is known, though the reference may not answer', () => {
+    const { router, knowledge } = setUp();
+    knowledge.statistics.learnReference('big', { input: 3600, cachedInput: 0, output: 0 });
+    const decision = router.decide(query({ allowed: new Set(['small', 'blind']) }));
+    expect(decision.referenceMeanCostUsd).toBeCloseTo(0.036, 12);
+  });
+
+  it("writes down that the key's budget is strict", () => {
+    const keyBudget = { leftUsd: 1, choices: 1, otherBytes: 0, refusal: () => new GatewayError(429, 'spent') };
+    const decided = (strict: boolean) => setUp().router.decide(query({ keyBudget: { ...keyBudget, strict } }));
+    expect(decided(true).strictBudget).toBe(true);
+    expect(decided(false)).not.toHaveProperty('strictBudget');
+  });
+
   it('tells them in what the dearest candidate costs where the reference is free', () => {
     const { router } = setUp({ arms: [SMALL, armOf('big', { usd: 0 }), BLIND] });
     expect(router.decide(query()).referenceMeanCostUsd).toBeCloseTo(0.0008, 12);

@@ -46,6 +46,7 @@ function parsed(event: RawSseEvent): JsonObject | null {
 
 /** The events that Anthropic would have sent in place of a whole message, or of an error. */
 function eventsOf(whole: JsonObject): JsonObject[] {
+  if (isJsonObject(whole.error)) return [{ ...whole, type: 'error' }];
   if (whole.type !== 'message' || !Array.isArray(whole.content)) return [whole];
   const blocks = whole.content.flatMap((block, index) => [
     { type: 'content_block_start', index, content_block: block },

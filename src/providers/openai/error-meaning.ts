@@ -45,8 +45,7 @@ function isTooLong({ code, type, message }: JsonObject): boolean {
 const CANNOT = [
   // Groq's under a 413, OpenAI's under a 429: this request alone is more than the model may take in a minute.
   /^Request too large\b/,
-  // OpenRouter's, under 402, 403 and 404.
-  /^This request requires more credits, or fewer max_tokens\b/,
+  // OpenRouter's, under 403 and 404.
   /\brequires moderation\b.*\bwas flagged\b/,
   /^No endpoints found that support\b/,
   /\bdoes not support (tools|images|vision|thinking)\b/,

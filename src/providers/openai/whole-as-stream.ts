@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type RawSseEvent, SSE_DONE, SseSplitter, sseData } from '../../util/sse.ts';
 import { jsonInStream } from '../json-in-stream.ts';
+import { failureIn } from './answer.ts';
 
 /** Fields of an answer that its chunks repeat. */
 const HEAD = ['id', 'created', 'model', 'system_fingerprint', 'service_tier'];
@@ -8,7 +9,7 @@ const HEAD = ['id', 'created', 'model', 'system_fingerprint', 'service_tier'];
 /** Returns the events that OpenAI would have sent in place of a whole completion; any other event as it is. */
 export function streamed(event: RawSseEvent): RawSseEvent[] {
   const completion = jsonInStream(event);
-  if (!completion || !Array.isArray(completion.choices)) return [event];
+  if (!completion || !Array.isArray(completion.choices) || failureIn(completion)) return [event];
   return new SseSplitter().push(wholeAsStream(completion, completion.choices));
 }
 
@@ -21,8 +22,9 @@ function wholeAsStream(completion: JsonObject, choices: readonly unknown[]): Uin
   return Buffer.concat([...[...chunks, ...usage].map((chunk) => sseData({ ...head, ...chunk })), SSE_DONE]);
 }
 
-function chunksOfChoice({ message, finish_reason, index = 0, ...rest }: JsonObject): JsonObject[] {
-  const ended = { index, delta: {}, finish_reason: finish_reason ?? 'stop' };
+function chunksOfChoice({ message, finish_reason, index: told, ...rest }: JsonObject, position: number): JsonObject[] {
+  const index = told ?? position;
+  const ended = { index, delta: {}, finish_reason: finish_reason ?? null };
   if (!isJsonObject(message)) return [{ choices: [ended] }];
   const { tool_calls: calls, ...delta } = message;
   // In a stream, the index says which call a later part continues.

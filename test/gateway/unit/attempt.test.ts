@@ -178,8 +178,8 @@ describe('attempt', () => {
     expect(alone.calls).toHaveLength(1);
   });
 
-  it('asks no arm again whose account is refused', async () => {
-    const refused = new UpstreamError('status', 'no', { status: 429, unusable: true });
+  it.each(['unusable', 'modelSpecific'])('asks no arm again that will refuse again (%s)', async (meaning) => {
+    const refused = new UpstreamError('status', 'no', { status: 429, [meaning]: true });
     const { plan, calls, clock } = scripted({ a: [refused], b: ['yes'] });
     await settled(attempt(plan), clock);
     expect(calls).toEqual(['a@0', 'b@0']);

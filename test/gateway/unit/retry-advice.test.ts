@@ -12,6 +12,8 @@ describe('what an upstream says of trying again', () => {
     ['-3', null],
     ['0', 0],
     ['try 5', null],
+    ['2025-01-01T00:00:07Z', 7000],
+    ['01 Jan 2025 00:00:07 GMT', 7000],
     ['1,2', null],
     ['NaN', null],
     ['Infinity', null],
