@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, Pool, ProxyAgent, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import { GatewayError, RETRY_HEADERS, type RetryAdvice, UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { EventTooLong } from '../util/sse.ts';
@@ -8,6 +8,7 @@ import { connectionFailure } from './connection-failure.ts';
 import { decoded, isDecodingError, wholeOf } from './content-encoding.ts';
 import { Secrets, secretsOfProxy } from './secrets.ts';
 import { StaleConnections } from './stale-connections.ts';
+import { UpstreamPools } from './upstream-pools.ts';
 import { askForWhole, ERROR_TEXT_MS } from './whole-answer.ts';
 
 export interface UpstreamHttpOptions {
@@ -66,24 +67,22 @@ export class UpstreamStatusError extends Error {
  * HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why).
  */
 export class UpstreamHttp {
-  /** One keep-alive pool per connect timeout. Models may set their own; usually all share one. */
-  readonly #pools = new Map<number, Dispatcher>();
+  readonly #pools: UpstreamPools;
   readonly #stale: StaleConnections;
   readonly #clock: Clock;
   readonly #url: URL;
-  readonly #proxy: string | null;
   readonly #secrets: Secrets;
 
   constructor(options: UpstreamHttpOptions) {
     this.#url = options.url;
-    this.#proxy = options.proxy;
     this.#clock = options.clock;
     this.#stale = new StaleConnections(options.clock);
+    this.#pools = new UpstreamPools(options.proxy, this.#stale);
     this.#secrets = new Secrets([...options.secrets, ...(options.proxy ? secretsOfProxy(new URL(options.proxy)) : [])]);
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
+  close(): Promise<void> {
+    return this.#pools.close();
   }
 
   /**
@@ -196,7 +195,7 @@ export class UpstreamHttp {
     { url: first, connectTimeoutMs }: UpstreamPost,
     ask: (dispatcher: Dispatcher, url: URL) => Promise<T>,
   ): Promise<T> {
-    const pool = this.#pool(connectTimeoutMs);
+    const pool = this.#pools.of(connectTimeoutMs);
     let url = first;
     for (let redirections = 0; redirections <= MAX_REDIRECTIONS; redirections++) {
       const answer = await this.#stale.pastThem(() => ask(pool, url));
@@ -223,31 +222,6 @@ export class UpstreamHttp {
       'unreadable',
       `The upstream redirects to another server, ${to.origin}, which the gateway does not follow.`,
     );
-  }
-
-  #pool(connectTimeoutMs: number): Dispatcher {
-    let pool = this.#pools.get(connectTimeoutMs);
-    if (!pool) {
-      // `gateway/attempt` limits the wait for headers and between chunks: it knows the model's own limits.
-      const limits = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
-      pool = this.#proxy
-        ? new ProxyAgent({
-            ...limits,
-            uri: this.#proxy,
-            connectTimeout: connectTimeoutMs,
-            factory: (origin, options: Pool.Options) =>
-              new Pool(origin, { ...options, connect: this.#watched(options.connect) }),
-            // The proxy's answer to CONNECT is part of connecting.
-            clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: connectTimeoutMs }),
-          })
-        : new Agent({ ...limits, connect: this.#stale.connector(connectTimeoutMs) });
-      this.#pools.set(connectTimeoutMs, pool);
-    }
-    return pool;
-  }
-
-  #watched(connect: Pool.Options['connect']): Pool.Options['connect'] {
-    return typeof connect === 'function' ? this.#stale.watched(connect) : connect;
   }
 
   /** Like an error answer, an error event within a stream may repeat the key. */

@@ -138,8 +138,9 @@ export class Router {
     const { policy, statistics } = this.#knowledge();
     const reference = this.#arm(this.#options.reference);
     const mean = statistics.referenceCost(reference, here);
+    if (mean > 0 || here !== null) return mean;
     const explanation = explanations.find(({ arm }) => arm === reference.id);
-    if (mean > 0 || here !== null || !explanation) return mean;
+    if (!explanation) return mean;
     const outputTokens = Math.min(
       policy.expectedOutputTokens(reference.id, context),
       this.#outputLimit(reference.id, profile),

@@ -1,7 +1,7 @@
 import { generatedBytes, isJsonObject, type JsonObject, toolCallIds } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { RawSseEvent } from '../../util/sse.ts';
-import { isForeign, jsonInStream } from '../json-in-stream.ts';
+import { isForeign } from '../json-in-stream.ts';
 import type { StreamPiece } from '../provider.ts';
 import { errorInSuccess, failureIn, failureOf, NO_CHOICES, parseObject, readUsage, stringOrNull } from './answer.ts';
 
@@ -45,11 +45,7 @@ export class StreamReader {
    * an end before any choice
    */
   read(event: RawSseEvent): StreamPiece {
-    if (event.data === null) {
-      const failure = failureIn(jsonInStream(event) ?? {});
-      if (failure) throw errorInSuccess(failure, 'interrupted');
-      return { bytes: event.raw, content: false };
-    }
+    if (event.data === null) return { bytes: event.raw, content: false };
     if (event.data.trim() === '[DONE]') {
       if (this.#begun.size === 0 && !this.#isPaid) throw new UpstreamError('unreadable', NO_CHOICES);
       this.#isDone = true;

@@ -1,16 +1,21 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { type RawSseEvent, SSE_DONE, SseSplitter, sseData } from '../../util/sse.ts';
 import { jsonInStream } from '../json-in-stream.ts';
-import { failureIn } from './answer.ts';
+import { errorInSuccess, failureIn } from './answer.ts';
 
 /** Fields of an answer that its chunks repeat. */
 const HEAD = ['id', 'created', 'model', 'system_fingerprint', 'service_tier'];
 
-/** Returns the events that OpenAI would have sent in place of a whole completion; any other event as it is. */
+/**
+ * Returns the events that OpenAI would have sent in place of a whole completion; any other event as it is.
+ * @throws UpstreamError `interrupted` for an error in place of the stream
+ */
 export function streamed(event: RawSseEvent): RawSseEvent[] {
-  const completion = jsonInStream(event);
-  if (!completion || !Array.isArray(completion.choices) || failureIn(completion)) return [event];
-  return new SseSplitter().push(wholeAsStream(completion, completion.choices));
+  const whole = jsonInStream(event);
+  if (!whole) return [event];
+  const failure = failureIn(whole);
+  if (failure) throw errorInSuccess(failure, 'interrupted');
+  return Array.isArray(whole.choices) ? new SseSplitter().push(wholeAsStream(whole, whole.choices)) : [event];
 }
 
 /** Writes a whole chat completion in the form of a stream: each choice, then its finish reason, then the usage. */
