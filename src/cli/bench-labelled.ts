@@ -1,8 +1,9 @@
 import { drive } from '../demo/drive.ts';
 import { startSimulatedUpstream } from '../demo/upstream.ts';
 import { PLAIN, runStream } from '../offline/online/run-stream.ts';
-import { FIRST_SEED, loadOnlineData, PURPOSE, type Stream, streamOf, utility } from '../offline/online/stream.ts';
+import { FIRST_SEED, PURPOSE, type Stream, streamOf, utility } from '../offline/online/stream.ts';
 import { datasetName, type Spread, spread } from '../offline/online/summary.ts';
+import { loadOnlineData } from '../offline/online-data.ts';
 import { recordedOutputTokens } from '../recorded/recorded-prices.ts';
 import { systemClock } from '../util/clock.ts';
 import { derivedSeed } from '../util/random.ts';

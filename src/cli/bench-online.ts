@@ -11,6 +11,7 @@ import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
+import { recordedContexts } from './recorded-contexts.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
 
@@ -19,6 +20,8 @@ export interface OnlineBenchOptions {
   seeds: number;
   /** `all`, `none`, or names of scenarios, comma-separated. */
   scenarios: string;
+  /** The config whose feature map makes the contexts; the shipped map by default. */
+  config?: string;
   json?: boolean;
   out?: string;
 }
@@ -39,11 +42,12 @@ const CURVES: readonly Way[] = ['cold', 'full', 'flat', 'best_single', 'random']
 export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
   const seeds = Array.from({ length: options.seeds }, (_, i) => FIRST_SEED + i);
   const scenarios = scenarioNames(options.scenarios);
-  const jobs = options.data.flatMap((file) => seeds.map((seed) => ({ file, seed, scenarios })));
   await tellLeftOutOf(options.data);
   // An unwritable folder should fail before the work, not after it.
   if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
+  const { datasets: files, featureMap } = await recordedContexts(options.data, options.config, progress);
+  const jobs = files.flatMap((file) => seeds.map((seed) => ({ ...file, seed, scenarios })));
   const told = (done: number) => `${done}/${jobs.length} runs`;
   const measured = await runJobs(jobs, availableParallelism(), (done) => progress.update(told(done)));
   progress.done(told(jobs.length));
@@ -52,7 +56,8 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
     measurements: measured.slice(i * seeds.length, (i + 1) * seeds.length),
   }));
   const datasets = byFile.map(({ file, measurements }) => reportOf(file, measurements));
-  print(options.json ? JSON.stringify({ datasets }) : renderOnline(datasets));
+  const judged = options.config === undefined ? {} : { feature_map: featureMap };
+  print(options.json ? JSON.stringify({ ...judged, datasets }) : renderOnline(datasets));
   if (options.out) for (const { file, measurements } of byFile) await writeCurve(options.out, file, measurements);
 }
 

@@ -17,6 +17,7 @@ import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
+import { recordedContexts } from './recorded-contexts.ts';
 import { tellLeftOutOf } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
 
@@ -25,6 +26,8 @@ export interface EvaluateOptions {
   seeds: number;
   split: number;
   predictors?: string[];
+  /** The config whose feature map is judged; the shipped map by default. */
+  config?: string;
   json?: boolean;
   out?: string;
 }
@@ -52,8 +55,9 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   if (options.out) await mkdir(options.out, { recursive: true });
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number, of: number) => `${done}/${of} splits`;
+  const { datasets: files, featureMap } = await recordedContexts(options.data, options.config, progress);
   const results = await evaluateFiles({
-    files: options.data,
+    files,
     seeds: options.seeds,
     share: options.split,
     names,
@@ -62,13 +66,14 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   });
   progress.done(told(results.flat().length, results.flat().length));
   const datasets = options.data.map((file, i) => datasetReport(datasetName(file), results[i]));
-  print(options.json ? JSON.stringify({ datasets }) : renderEvaluation(datasets));
+  const judged = options.config === undefined ? {} : { feature_map: featureMap };
+  print(options.json ? JSON.stringify({ ...judged, datasets }) : renderEvaluation(datasets));
   if (!options.out) return;
-  const files = [[join(options.out, 'evaluation.md'), evaluationMarkdown(datasets)] as const];
+  const written = [[join(options.out, 'evaluation.md'), evaluationMarkdown(datasets)] as const];
   for (const [i, { name }] of datasets.entries()) {
-    files.push([join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i])]);
+    written.push([join(options.out, `${name}-evaluation.svg`), await evaluationPlot(name, results[i])]);
   }
-  await writeWhole(files);
+  await writeWhole(written);
   tell(`Wrote ${options.out}/evaluation.md, and a plot for each data set`);
 }
 

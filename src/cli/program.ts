@@ -71,6 +71,7 @@ function addBench(program: Command): void {
     )
     .option('--seeds <number>', 'number of random orders: 24 with --online, 8 with --labelled, else 1', seeds)
     .option('--scenarios <names>', 'with --online: a comma-separated list, all or none (default: all)')
+    .option('-c, --config <file>', 'with --online: use the feature map of this config (default: the shipped map)')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'weight of quality against cost, 0 to 1', share, 0.8)
     .option('--seed <number>', 'seed of the order, the prices and the choices', integer, 1)
@@ -89,6 +90,7 @@ function addBench(program: Command): void {
         });
       else if (options.data.length > 1) throw new Error('Several files need --online.');
       else if (options.scenarios !== undefined) throw new Error('--scenarios needs --online.');
+      else if (options.config !== undefined) throw new Error('--config needs --online.');
       else if (options.labelled) {
         const seeds = options.seeds ?? 8;
         await (await import('./bench-labelled.ts')).benchLabelled({ ...options, data: options.data[0], seeds });
@@ -109,6 +111,7 @@ function addEvaluation(program: Command): void {
     .option('--seeds <number>', 'number of random splits; fewer than 24 are misleading', seeds, 24)
     .option('--split <share>', 'share of the queries to learn from', share, 0.8)
     .option('--predictors <name...>', 'only these predictors, plus all baselines; mixllm is what the gateway does')
+    .option('-c, --config <file>', 'judge the feature map of this config (default: the shipped map)')
     .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./evaluate.ts')).evaluate(options));

@@ -1,14 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { TIER_PRIORS_FILE } from '../bandit/tier-priors.ts';
-import { loadConfig } from '../config/load.ts';
-import { Featurizer } from '../features/featurizer.ts';
-import { LexicalEmbedder } from '../features/lexical-embedder.ts';
 import { trainPriors } from '../offline/priors/train-priors.ts';
 import { systemClock } from '../util/clock.ts';
 import { writeWhole } from '../util/write-whole.ts';
-import { buildFeaturizer } from '../wiring/features.ts';
 import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
+import { recordedFeaturizer } from './recorded-contexts.ts';
 
 export interface TrainPriorsOptions {
   data: string[];
@@ -19,10 +16,7 @@ export interface TrainPriorsOptions {
 /** `mixllm train priors`: the tiers' levels and slopes from public data, with their provenance. */
 export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptions): Promise<void> {
   const progress = new ProgressLine(process.stderr, systemClock);
-  const featurizer =
-    config === undefined
-      ? new Featurizer(new LexicalEmbedder())
-      : buildFeaturizer(loadConfig(config, process.env).config);
+  const featurizer = recordedFeaturizer(config);
   await featurizer.start();
   const priors = await trainPriors({
     files: data,

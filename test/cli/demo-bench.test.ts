@@ -8,12 +8,14 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { CLEAN_ENVIRONMENT } from '../support/clean-environment.ts';
+import { runCommand } from '../support/command.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-bench-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const mixllm = (...args: string[]) =>
+/** As a user would: a process of its own, which must end. */
+const launched = (...args: string[]) =>
   promisify(execFile)(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: CLEAN_ENVIRONMENT });
 
 /** Two kinds of queries, each with the model that is good at it; the third is dear and good at both. */
@@ -40,7 +42,7 @@ function recordedFile(): string {
 
 describe('mixllm demo', () => {
   it('routes simulated queries through the real gateway, loses none, and prints one JSON object', async () => {
-    const { stdout } = await mixllm('demo', '--queries', '80', '--json');
+    const { stdout } = await runCommand('demo', '--queries', '80', '--json');
     const report = JSON.parse(stdout);
     expect(report).toMatchObject({ simulated: true, queries: 80, requests_lost: 0, best_single_model: 'sim-frontier' });
     expect(report.ratings).toBeGreaterThan(20);
@@ -61,7 +63,7 @@ describe('mixllm demo', () => {
   });
 
   it('prints a table and what to do next', async () => {
-    const { stdout, stderr } = await mixllm('demo', '--queries', '12');
+    const { stdout, stderr } = await launched('demo', '--queries', '12');
     expect(stdout).toMatch(/MixLLM Gateway {2,}\d/);
     expect(stdout).toContain('simulated');
     expect(stdout).toMatch(/tag +queries +sim-frontier/);
@@ -74,7 +76,7 @@ describe('mixllm bench', () => {
   it('replays recorded outcomes, learns who is good at what, and repeats itself for a seed', async () => {
     const file = recordedFile();
     const run = async () =>
-      JSON.parse((await mixllm('bench', '--data', file, '--weight', '0.6', '--seed', '3', '--json')).stdout);
+      JSON.parse((await runCommand('bench', '--data', file, '--weight', '0.6', '--seed', '3', '--json')).stdout);
     const [report, again] = [await run(), await run()];
     expect(report).toMatchObject({ queries: 120, requests_lost: 0, weight: 0.6, seed: 3 });
     expect({ ...again, seconds: 0 }).toEqual({ ...report, seconds: 0 });
@@ -95,7 +97,7 @@ describe('mixllm bench', () => {
 
   it('sweeps weights into a table and a plot', async () => {
     const out = join(folder, 'out');
-    const { stdout } = await mixllm('bench', '--data', recordedFile(), '--limit', '9', '--sweep', '--out', out);
+    const { stdout } = await runCommand('bench', '--data', recordedFile(), '--limit', '9', '--sweep', '--out', out);
     expect(stdout.match(/^ *0\.\d+ /gm)).toHaveLength(9);
     expect(readFileSync(join(out, 'recorded.md'), 'utf8')).toContain('| 0.99 |');
     const plot = readFileSync(join(out, 'recorded.svg'), 'utf8');
@@ -107,7 +109,17 @@ describe('mixllm bench', () => {
   });
 
   it('runs several orders, and tells their means', async () => {
-    const { stdout } = await mixllm('bench', '--data', recordedFile(), '--limit', '9', '--seeds', '2', '--seed', '5');
+    const { stdout } = await runCommand(
+      'bench',
+      '--data',
+      recordedFile(),
+      '--limit',
+      '9',
+      '--seeds',
+      '2',
+      '--seed',
+      '5',
+    );
     expect(stdout).toContain('2 random orders');
     expect(stdout).toMatch(/MixLLM Gateway +\d+\.\d ± \d+\.\d +\d+\.\d ± \d+\.\d/);
   });
@@ -115,7 +127,7 @@ describe('mixllm bench', () => {
   it('sends many random orders through the policy in this process, and draws the learning curve', async () => {
     const out = join(folder, 'online');
     const online = (...args: string[]) =>
-      mixllm('bench', '--online', '--data', recordedFile(), '--seeds', '2', ...args);
+      runCommand('bench', '--online', '--data', recordedFile(), '--seeds', '2', ...args);
     const { stdout } = await online('--scenarios', 'rated10', '--json', '--out', out);
     const [dataset] = JSON.parse(stdout).datasets;
     expect(dataset).toMatchObject({ name: 'recorded', seeds: 2 });
@@ -126,7 +138,7 @@ describe('mixllm bench', () => {
   });
 
   it('sends the same orders through HTTP and through the policy in this process, after queries that all have answered', async () => {
-    const labelled = (...args: string[]) => mixllm('bench', '--data', recordedFile(), '--labelled', ...args);
+    const labelled = (...args: string[]) => runCommand('bench', '--data', recordedFile(), '--labelled', ...args);
     const report = JSON.parse((await labelled('30', '--seeds', '1', '--json')).stdout);
     expect(report).toMatchObject({ name: 'recorded', labelled: 30, seeds: 1, runs: [{ seed: 1100 }] });
     const { http, in_process, difference } = report.u;
@@ -140,12 +152,14 @@ describe('mixllm bench', () => {
   it('says what is wrong with a file that it cannot use', async () => {
     const file = join(folder, 'costless.jsonl');
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"m":{"quality":1,"cost":null}}}\n');
-    await expect(mixllm('bench', '--data', file)).rejects.toThrow(/records no costs/);
-    await expect(mixllm('bench', '--data', join(folder, 'none.jsonl'))).rejects.toThrow(/Cannot read .*none\.jsonl/);
-    await expect(mixllm('bench', '--data', file, '--weight', '2')).rejects.toThrow(/number from 0 to 1/);
-    await expect(mixllm('bench', '--online', '--data', file, '--seed', '7')).rejects.toThrow(/--seed/);
+    await expect(runCommand('bench', '--data', file)).rejects.toThrow(/records no costs/);
+    await expect(runCommand('bench', '--data', join(folder, 'none.jsonl'))).rejects.toThrow(
+      /Cannot read .*none\.jsonl/,
+    );
+    await expect(runCommand('bench', '--data', file, '--weight', '2')).rejects.toThrow(/number from 0 to 1/);
+    await expect(runCommand('bench', '--online', '--data', file, '--seed', '7')).rejects.toThrow(/--seed/);
     // The simulated upstream is listening by then, and must not keep the process.
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"GPT 4":{"quality":1,"cost":1}}}\n');
-    await expect(mixllm('bench', '--data', file)).rejects.toThrow(/"GPT 4" cannot be a model of the gateway: id: /);
+    await expect(launched('bench', '--data', file)).rejects.toThrow(/"GPT 4" cannot be a model of the gateway: id: /);
   });
 });

@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, describe, expect, it, vi } from 'vitest';
-import { run } from '../../src/cli/program.ts';
+import { afterAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
+import { runCommand } from '../support/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-evaluate-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,19 +49,8 @@ function writeData(name: string, models: number, costs = true): string {
 const four = writeData('four.jsonl.gz', 4);
 const two = writeData('two.jsonl.gz', 2);
 
-/** A command in this process: what it prints on standard output. */
-async function mixllm(...args: string[]): Promise<string> {
-  const out: string[] = [];
-  const spies = [
-    vi.spyOn(console, 'log').mockImplementation((line) => out.push(line)),
-    vi.spyOn(console, 'error').mockReturnValue(),
-    vi.spyOn(process.stderr, 'write').mockReturnValue(true),
-  ];
-  await run(['node', 'mixllm', ...args]).finally(() => {
-    for (const spy of spies) spy.mockRestore();
-  });
-  return out.join('\n');
-}
+/** What the command prints on standard output. */
+const mixllm = async (...args: string[]) => (await runCommand(...args)).stdout;
 
 const FIGURE = { mean: expect.any(Number), sd: expect.any(Number), reached: expect.any(Number) };
 
@@ -122,11 +111,20 @@ describe('mixllm evaluate', () => {
   );
 
   it('takes no more splits than a list of jobs can hold', async () => {
-    const exit = vi.spyOn(process, 'exit').mockImplementation(() => {
-      throw new Error('exit');
-    });
-    await expect(mixllm('evaluate', '--data', four, '--seeds', '1e9')).rejects.toThrow('exit');
-    exit.mockRestore();
+    await expect(mixllm('evaluate', '--data', four, '--seeds', '1e9')).rejects.toThrow(/exit 1.*seeds/s);
+  });
+
+  it('judges the map of a config: the shipped one where it names none', async () => {
+    const file = join(folder, 'mixllm.yaml');
+    writeFileSync(
+      file,
+      'providers: { p: { type: openai, api_key: none } }\nmodels: [{ id: a, provider: p, price: { input: 1, output: 2 } }]',
+    );
+    const judged = async (...more: string[]) =>
+      JSON.parse(await mixllm('evaluate', '--data', four, '--seeds', '1', '--json', '--predictors', 'mixllm', ...more));
+    const { feature_map, ...figures } = await judged('--config', file);
+    expect(feature_map).toMatch(/^lexical/);
+    expect(figures).toEqual(await judged());
   });
 
   it('refuses what leaves nothing to take shares of, or no stream, and two files of one name', async () => {
@@ -149,6 +147,7 @@ describe('mixllm evaluate', () => {
   it('refuses options of bench that would not count', async () => {
     const bench = (...args: string[]) => mixllm('bench', '--data', four, ...args);
     await expect(bench('--scenarios', 'none')).rejects.toThrow('--scenarios needs --online');
+    await expect(bench('--config', 'mixllm.yaml')).rejects.toThrow('--config needs --online');
     await expect(bench('--seeds', '2', '--out', folder)).rejects.toThrow('--out needs --sweep or --online');
   });
 

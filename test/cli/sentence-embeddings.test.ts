@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkEmbedding } from '../../src/cli/check-embedding.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { buildFeaturizer } from '../../src/wiring/features.ts';
 import { StartError } from '../../src/wiring/start-error.ts';
 import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from '../features/transformers/support.ts';
+import { runCommand } from '../support/command.ts';
 import { writeTinyBert } from '../support/tiny-bert/tiny-bert.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -64,6 +66,36 @@ it('gives texts all the time that they take where no client waits, as when arms 
   );
   expect((await Promise.all(features)).map(({ failure }) => failure)).toEqual(Array(5).fill(null));
   await featurizer.close();
+});
+
+/** Whether a map is worth having is an operator's own question, on the operator's own outcomes. */
+it.each([
+  ['evaluate', ['--predictors', 'mixllm']],
+  ['bench', ['--online', '--scenarios', 'none']],
+])('is judged on recorded outcomes by %s, in the place of the shipped map', async (command, options) => {
+  const prompts = inventPrompts(80, 3);
+  const rows = prompts.map((prompt, i) => {
+    const models = {
+      dear: { quality: 0.7, cost: 0.01 },
+      cheap: { quality: Number(prompt.includes(WORDS[0])), cost: 0.001 },
+    };
+    return JSON.stringify({ id: `${i}`, prompt, models });
+  });
+  const [data, file] = [join(folder, 'recorded.jsonl'), join(folder, 'judged.yaml')];
+  await writeFile(data, rows.join('\n'));
+  await writeFile(
+    file,
+    JSON.stringify({ ...MODELS, embedding: { kind: 'transformers', model: tiny.folder, map: tiny.map } }),
+  );
+  const judged = async (...more: string[]) =>
+    JSON.parse((await runCommand(command, '--data', data, '--seeds', '1', '--json', ...options, ...more)).stdout);
+  const [own, shipped] = [await judged('--config', file), await judged()];
+  expect(own.feature_map).toBe(buildFeaturizer(loadConfig(file, {}).config).featureMap);
+  expect(shipped.feature_map).toBeUndefined();
+  const [a, b] = [own.datasets[0], shipped.datasets[0]];
+  expect([a.name, a.seeds]).toEqual([b.name, b.seeds]);
+  const figures = ({ results, u }: typeof a) => results?.[0] ?? u.full;
+  expect(figures(a)).not.toEqual(figures(b));
 });
 
 function check(embedding: object): string {

@@ -1,8 +1,9 @@
+import type { SharedContexts } from '../online-data.ts';
 import { runOnThreads, workerUrl } from '../parallel.ts';
 import type { EvaluationJob, EvaluationResult } from './worker.ts';
 
 export interface EvaluationOptions {
-  files: readonly string[];
+  files: readonly { file: string; contexts: SharedContexts }[];
   seeds: number;
   /** Share of the rows used for training, 0..1. */
   share: number;
@@ -17,7 +18,7 @@ export interface EvaluationOptions {
  */
 export async function evaluateFiles(options: EvaluationOptions): Promise<EvaluationResult[][]> {
   const { files, seeds, share, names, threads, onDone } = options;
-  const jobs = files.flatMap((file) => Array.from({ length: seeds }, (_, seed) => ({ file, seed, share, names })));
+  const jobs = files.flatMap((file) => Array.from({ length: seeds }, (_, seed) => ({ ...file, seed, share, names })));
   const results = await runOnThreads<EvaluationJob, EvaluationResult>(
     workerUrl('./worker', import.meta.url),
     jobs,

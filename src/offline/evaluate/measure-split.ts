@@ -1,6 +1,6 @@
 import { numpyPermutation } from '../../util/numpy-random.ts';
 import { seededRandom } from '../../util/random.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { POINTS, type PointName, PREDICTORS } from './predictors.ts';
 import { truthOf } from './ridge.ts';

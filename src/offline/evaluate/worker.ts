@@ -1,12 +1,14 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
-import { loadOnlineData, type OnlineData } from '../online/stream.ts';
+import { loadWithContexts, type OnlineData, type SharedContexts } from '../online-data.ts';
 import type { Answer } from '../parallel.ts';
 import { type Measurement, measureSplit, splitOf } from './measure-split.ts';
 
 /** One seed of one file. */
 export interface EvaluationJob {
   file: string;
+  /** Of the file's queries. */
+  contexts: SharedContexts;
   seed: number;
   /** Share of the rows used for training, 0..1. */
   share: number;
@@ -19,13 +21,13 @@ export interface EvaluationResult {
   measurements: Record<string, Measurement>;
 }
 
-/** The current file, kept so that its contexts are computed once. */
+/** The current file, kept so that it is read once. */
 let data: { file: string; content: OnlineData } | null = null;
 
-parentPort?.on('message', async ({ file, seed, share, names }: EvaluationJob) => {
+parentPort?.on('message', async ({ file, contexts, seed, share, names }: EvaluationJob) => {
   const answer = (message: Answer<EvaluationResult>) => parentPort?.postMessage(message);
   try {
-    if (data?.file !== file) data = { file, content: await loadOnlineData(file) };
+    if (data?.file !== file) data = { file, content: await loadWithContexts(file, contexts) };
     const { content } = data;
     const measurements = measureSplit(splitOf(content, seed, share), names);
     answer({ result: { queries: content.queries.length, models: content.models, measurements } });

@@ -1,20 +1,7 @@
-import { Featurizer } from '../../features/featurizer.ts';
-import { LexicalEmbedder } from '../../features/lexical-embedder.ts';
 import { bestSingle } from '../../recorded/baselines.ts';
-import { loadRecordedOutcomes, type RecordedQuery } from '../../recorded/recorded-outcomes.ts';
 import { type RecordedPrice, recordedOutcomes, recordedPrices } from '../../recorded/recorded-prices.ts';
 import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
-import { textContext } from '../text-context.ts';
-
-/** Recorded outcomes with the context of every query. */
-export interface OnlineData {
-  file: string;
-  models: string[];
-  queries: RecordedQuery[];
-  /** x per query: length d, x[0] = 1. */
-  contexts: Float64Array[];
-  dimensions: number;
-}
+import type { OnlineData } from '../online-data.ts';
 
 export interface StreamQuery {
   context: Float64Array;
@@ -50,15 +37,6 @@ export const FIRST_SEED = 1100;
 
 /** Numbers of the independent random streams, by purpose. */
 export const PURPOSE = { order: 0, prices: 1, choices: 2, raters: 3 };
-
-/** Reads the file and computes every query's context, as the gateway would for a chat of one turn. */
-export async function loadOnlineData(file: string): Promise<OnlineData> {
-  const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
-  const featurizer = new Featurizer(new LexicalEmbedder());
-  const contexts: Float64Array[] = [];
-  for (const { text } of queries) contexts.push(await textContext(text, featurizer));
-  return { file, models, queries, contexts, dimensions: featurizer.dimensions };
-}
 
 /**
  * A random permutation, of which the first 80 % are used, with ν log-uniform in [0.02, 0.5] per query.

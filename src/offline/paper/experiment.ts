@@ -1,4 +1,4 @@
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 
 /** Figures of each way, by name: shares (fractions of 1), or seconds when the name ends in `, s`. */
 export type Figures = Record<string, Record<string, number | null>>;

@@ -3,7 +3,7 @@ import { derivedSeed, type Random, seededRandom } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import { splitOf } from '../evaluate/measure-split.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Experiment, type Measurement, MIN_MODELS } from './experiment.ts';
 import { type Choice, PolicyDriver, PURPOSE } from './policy-driver.ts';
 import { figuresOf, type Gain, gainOf, perHundred, type Scale, scaleOf, UTILITY } from './scoring.ts';

@@ -1,7 +1,7 @@
 import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, perHundred, rowsOf, type Scale, scaleOf, UTILITY, utilityOf } from './scoring.ts';

@@ -1,5 +1,5 @@
 import { splitOf } from '../evaluate/measure-split.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { type Feedback, PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, gainOf, scaleOf, UTILITY } from './scoring.ts';

@@ -1,7 +1,7 @@
 import { derivedSeed, seededRandom, shuffled } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Experiment, type Figures, MIN_MODELS } from './experiment.ts';
 import { type Feedback, PolicyDriver, streamThrough } from './policy-driver.ts';
 import { bestValue, figuresOf, gainOf, rowsOf, scaleOf, UTILITY } from './scoring.ts';

@@ -7,7 +7,7 @@ import { priorQualities } from '../../routing/priors.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import { teachRows } from '../evaluate/production.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Gain, gainOf, type Scale, WEIGHT } from './scoring.ts';
 
 /** Numbers of the independent random streams, by purpose. */

@@ -1,6 +1,6 @@
 import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 
 /** Price of money in all experiments at one weight: the logarithmic middle of the protocol's 0.02 to 0.5. */
 export const NU = 0.1;

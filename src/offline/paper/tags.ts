@@ -10,7 +10,7 @@ import {
   toEmbeddingLength,
 } from '../features/pipeline.ts';
 import { logCounts, timesDense, weightAndNormalise } from '../features/sparse-matrix.ts';
-import type { OnlineData } from '../online/stream.ts';
+import type { OnlineData } from '../online-data.ts';
 import { type Experiment, MIN_MODELS } from './experiment.ts';
 import { figuresOfSplit, QUALITY_AT_COST } from './trade-off.ts';
 

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../../util/message-of.ts';
-import { loadOnlineData, type OnlineData } from '../online/stream.ts';
+import { loadOnlineData, type OnlineData } from '../online-data.ts';
 import type { Answer } from '../parallel.ts';
 import type { Measurement } from './experiment.ts';
 import { EXPERIMENTS } from './experiments.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Tier } from '../../../src/domain/arm.ts';
 import { measurePrior, type PriorWay } from '../../../src/offline/online/measure-priors.ts';
-import { type OnlineData, streamOf } from '../../../src/offline/online/stream.ts';
+import { streamOf } from '../../../src/offline/online/stream.ts';
+import type { OnlineData } from '../../../src/offline/online-data.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 
 const POOR = ['poor', 'poorer', 'poorest', 'meagre', 'scanty'];

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { measureSeed } from '../../../src/offline/online/measure-seed.ts';
 import { alwaysBest, anyAtRandom, PLAIN, runStream } from '../../../src/offline/online/run-stream.ts';
-import { type OnlineData, streamOf, utility } from '../../../src/offline/online/stream.ts';
+import { streamOf, utility } from '../../../src/offline/online/stream.ts';
 import { StreamLearner } from '../../../src/offline/online/stream-learner.ts';
 import { reportOf, spread } from '../../../src/offline/online/summary.ts';
+import type { OnlineData } from '../../../src/offline/online-data.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { mean } from '../../../src/util/statistics.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EMBEDDING_LENGTH } from '../../../src/features/lexical-map.ts';
 import { measureSplit, splitOf } from '../../../src/offline/evaluate/measure-split.ts';
-import type { OnlineData } from '../../../src/offline/online/stream.ts';
+import type { OnlineData } from '../../../src/offline/online-data.ts';
 import type { Figures } from '../../../src/offline/paper/experiment.ts';
 import { EXPERIMENTS } from '../../../src/offline/paper/experiments.ts';
 import { newModels } from '../../../src/offline/paper/new-models.ts';

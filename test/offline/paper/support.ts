@@ -1,5 +1,5 @@
 import { STRUCTURE_DIMENSIONS } from '../../../src/features/structure.ts';
-import type { OnlineData } from '../../../src/offline/online/stream.ts';
+import type { OnlineData } from '../../../src/offline/online-data.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 
 const EMBEDDING = 2;

@@ -1,0 +1,42 @@
+import { loadConfig } from '../config/load.ts';
+import { Featurizer } from '../features/featurizer.ts';
+import { LexicalEmbedder } from '../features/lexical-embedder.ts';
+import { type SharedContexts, sharedContexts } from '../offline/online-data.ts';
+import { buildFeaturizer } from '../wiring/features.ts';
+import type { ProgressLine } from './progress-line.ts';
+
+/** For commands that judge on recorded outcomes. @param config whose feature map to use; the shipped one by default */
+export function recordedFeaturizer(config: string | undefined): Featurizer {
+  return config === undefined
+    ? new Featurizer(new LexicalEmbedder())
+    : buildFeaturizer(loadConfig(config, process.env).config);
+}
+
+export interface RecordedContexts {
+  datasets: { file: string; contexts: SharedContexts }[];
+  /** Identifies the map that made the contexts. */
+  featureMap: string;
+}
+
+/**
+ * Computes the contexts of all files, in this thread: a sentence-embedding model has a thread of its own.
+ * @throws StartError when the config's map cannot be used; Error as `loadRecordedOutcomes`
+ */
+export async function recordedContexts(
+  files: readonly string[],
+  config: string | undefined,
+  progress: ProgressLine,
+): Promise<RecordedContexts> {
+  const featurizer = recordedFeaturizer(config);
+  try {
+    await featurizer.start();
+    const datasets: RecordedContexts['datasets'] = [];
+    for (const file of files) {
+      const onProgress = (queries: number) => progress.update(`${file}: features of ${queries} queries`);
+      datasets.push({ file, contexts: await sharedContexts(file, featurizer, onProgress) });
+    }
+    return { datasets, featureMap: featurizer.featureMap };
+  } finally {
+    await featurizer.close();
+  }
+}

@@ -1,0 +1,63 @@
+import { Featurizer } from '../features/featurizer.ts';
+import { LexicalEmbedder } from '../features/lexical-embedder.ts';
+import { loadRecordedOutcomes, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
+import { textContext } from './text-context.ts';
+
+/** Recorded outcomes with the context of every query. */
+export interface OnlineData {
+  file: string;
+  models: string[];
+  queries: RecordedQuery[];
+  /** x per query: length d, x[0] = 1. */
+  contexts: Float64Array[];
+  dimensions: number;
+}
+
+/** The contexts of a file's queries, computed once for all threads. */
+export interface SharedContexts {
+  dimensions: number;
+  /** queries × dimensions, row-major, in the file's order. */
+  values: Float64Array<SharedArrayBuffer>;
+}
+
+/**
+ * Reads the file and computes every query's context, as the gateway would for a chat of one turn.
+ * @param featurizer started; the one with the shipped map by default
+ * @throws Error as `loadRecordedOutcomes`, and of the embedder
+ */
+export async function loadOnlineData(
+  file: string,
+  featurizer = new Featurizer(new LexicalEmbedder()),
+  onProgress: (queries: number) => void = () => {},
+): Promise<OnlineData> {
+  const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
+  const contexts: Float64Array[] = [];
+  for (const { text } of queries) {
+    contexts.push(await textContext(text, featurizer));
+    onProgress(contexts.length);
+  }
+  return { file, models, queries, contexts, dimensions: featurizer.dimensions };
+}
+
+/**
+ * The contexts alone, for the threads to which a job names the file.
+ * @throws Error as `loadOnlineData`
+ */
+export async function sharedContexts(...of: Parameters<typeof loadOnlineData>): Promise<SharedContexts> {
+  const { contexts, dimensions } = await loadOnlineData(...of);
+  const bytes = contexts.length * dimensions * Float64Array.BYTES_PER_ELEMENT;
+  const values = new Float64Array(new SharedArrayBuffer(bytes));
+  for (const [i, context] of contexts.entries()) values.set(context, i * dimensions);
+  return { dimensions, values };
+}
+
+/**
+ * Reads the file, whose contexts are known.
+ * @throws Error as `loadRecordedOutcomes`, and when the file has changed since its contexts were computed
+ */
+export async function loadWithContexts(file: string, { dimensions, values }: SharedContexts): Promise<OnlineData> {
+  const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
+  if (queries.length * dimensions !== values.length) throw new Error(`${file} has changed during the run.`);
+  const contexts = queries.map((_, i) => values.subarray(i * dimensions, (i + 1) * dimensions));
+  return { file, models, queries, contexts, dimensions };
+}
