@@ -49,19 +49,26 @@ const secret = z
   .trim()
   .regex(/^[\x20-\x7e]*$/, 'expected ASCII characters that a header can carry');
 
+/** Of a provider or a key. */
+const name = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -');
+
 const provider = z.strictObject({
   type: z.enum(['openai', 'anthropic']),
   // Secrets mounted as files often end in a line break.
   api_key: secret.optional(),
   base_url: z
-    .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434/v1' })
+    .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434/v1', abort: true })
     .refine(
       (url) => !/^\w+:\/\/[^/]*@/.test(url),
       'it must not contain a user name or password: fetch refuses such a URL',
     )
     .optional(),
   proxy: z
-    .url({ protocol: /^https?$/, error: 'expected the URL of a proxy, such as http://proxy.example.com:3128' })
+    .url({
+      protocol: /^https?$/,
+      error: 'expected the URL of a proxy, such as http://proxy.example.com:3128',
+      abort: true,
+    })
     .refine((url) => isBare(url), 'it must not contain a path or query, and a % in its password must be written as %25')
     .optional(),
   stream_usage: z.boolean().default(true),
@@ -133,7 +140,7 @@ export const qualityTargetSchema = z.union(
 );
 
 const key = z.strictObject({
-  name: z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -'),
+  name,
   key: secret.min(1).regex(/^\S*$/, 'it must not contain spaces: clients send it as a bearer token'),
   weight: z.strictObject({ min: share.default(0), max: share.default(1) }).default({ min: 0, max: 1 }),
   models: z.array(z.string()).min(1).default(['*']),
@@ -158,14 +165,19 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   auth: z.strictObject({ keys: z.array(key).default([]) }).prefault({}),
-  providers: z.record(z.string().regex(/^[\w.-]{1,64}$/), provider),
+  providers: z.record(name, provider),
   models: z.array(modelSchema).min(1),
   routing: z
     .strictObject({
       reference: z.string().optional(),
       weight: share.default(0.5),
       weights: z
-        .record(z.string().regex(/^[a-z][\w-]{0,31}$/), share)
+        .record(
+          z
+            .string()
+            .regex(/^[a-z][\w-]{0,31}$/, 'expected a small letter, then at most 31 letters, digits or any of _ -'),
+          share,
+        )
         .default({})
         // A config that adds names of its own keeps these.
         .transform((weights) => ({ economy: 0.5, balanced: 0.8, quality: 0.95, ...weights })),

@@ -291,6 +291,6 @@ describe('mixllm check', () => {
     writeFileSync(file, 'providers: {}\nmodels:\n  - { id: a, provider: b, price: { input: free, output: 1 } }\n');
     const bad = mixllm(['check', file]);
     expect(bad.status).toBe(1);
-    expect(bad.stderr).toContain('models[0].price.input (line 3): found "free"; expected number');
+    expect(bad.stderr).toContain('models[0].price.input (line 3): found "free"; expected a number');
   });
 });

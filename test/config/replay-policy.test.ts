@@ -25,7 +25,7 @@ priors:
   });
 
   it.each([
-    ['weight: 1.5', /^weight \(line 1\): found 1\.5; .*<=1$/],
+    ['weight: 1.5', /^weight \(line 1\): found 1\.5; .*at most 1$/],
     ['\nexploration: greedy', /^exploration \(line 2\): found "greedy"; .*"thompson"\|"ucb"\|"none"/],
     ['models: []', /^models \(line 1\): found \[\]; /],
     ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; expected letters, digits/],
@@ -35,7 +35,7 @@ priors:
       'wieght: 0.9',
       /^wieght \(line 1\): there is no such setting; known here: weight, exploration, quality, models, priors$/,
     ],
-    ['[1, 2]', /^the file: found a list; expected object$/],
+    ['[1, 2]', /^the file: found a list; expected a mapping$/],
     ['weight: *x', /^(line 1: |an alias)/],
     ['a: [', /^line 1: /],
   ])('is refused with the place and what would be right: %s', (text, expected) => {
