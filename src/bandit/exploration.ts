@@ -1,6 +1,6 @@
+import type { ExplorationKind } from '../domain/exploration.ts';
 import { drawIndex, type Random } from '../util/random.ts';
 import { LAUNCH, THOMPSON, UCB_ALPHA } from './defaults.ts';
-import type { ExplorationKind } from './policy.ts';
 import { winProbabilities } from './win-probabilities.ts';
 
 /** One arm as exploration sees it. Its score is weight · quality − handicap. */

@@ -1,6 +1,5 @@
+import type { ExplorationKind } from '../domain/exploration.ts';
 import type { Random } from '../util/random.ts';
-
-export type ExplorationKind = 'thompson' | 'ucb' | 'none';
 
 /** A candidate arm as the policy sees it: what routing knows about it for this request. */
 export interface Offer {

@@ -20,7 +20,15 @@ import { StartError } from '../wiring/start-error.ts';
  */
 export function checkEmbedding({ embedding }: Config): string {
   const { kind, model = '', map } = embedding;
-  if (kind === 'transformers') return checkTransformers(model, map ?? DEFAULT_PROJECTION);
+  switch (kind) {
+    case 'lexical':
+      return checkLexical(map);
+    case 'transformers':
+      return checkTransformers(model, map ?? DEFAULT_PROJECTION);
+  }
+}
+
+function checkLexical(map: string | undefined): string {
   if (map === undefined) return 'features: the shipped lexical map';
   try {
     return `features: the lexical map ${map}, ${loadLexicalMap(pathToFileURL(map)).dimensions} dimensions`;

@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { Gateway } from '../app.ts';
 import { configSchema } from '../config/schema.ts';
+import type { ProviderType } from '../domain/provider-type.ts';
 import type { RecordedPrice } from '../recorded/recorded-prices.ts';
 import type { TagCount } from '../recorded/tag-shares.ts';
 import { seededRandom } from '../util/random.ts';
@@ -8,7 +9,7 @@ import { LogOutput } from './log-output.ts';
 
 export interface LoopbackModel {
   id: string;
-  format: 'openai' | 'anthropic';
+  format: ProviderType;
   /** Address of its simulated upstream. */
   url: string;
   upstreamModel: string;

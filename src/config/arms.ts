@@ -1,16 +1,9 @@
 import type { Arm, Price, Timeouts } from '../domain/arm.ts';
-import type { AnswerForm } from '../domain/context.ts';
+import { PROVIDER_TRAITS, type ProviderTraits } from '../domain/provider-type.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Config, ModelConfig } from './schema.ts';
 
 const MILLISECONDS = 1000;
-/** What Anthropic charges for writing its prompt cache, in input prices. */
-const ANTHROPIC_CACHE_WRITE = 1.25;
-/**
- * Lost in translation to Anthropic (`providers/anthropic/request.ts`): the answer has another form than the client
- * expects.
- */
-const ANTHROPIC_UNSUPPORTED: readonly AnswerForm[] = ['n', 'logprobs', 'json_object', 'functions', 'custom tools'];
 
 /** The models that can be called: those whose provider has a key. */
 export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
@@ -34,19 +27,23 @@ function toArm(model: ModelConfig, config: Config): Arm {
     contextWindow: model.context_window ?? null,
     maxOutputTokens: model.max_output_tokens ?? null,
     capabilities: model.capabilities,
-    unsupportedForms: config.providers[model.provider].type === 'anthropic' ? ANTHROPIC_UNSUPPORTED : [],
+    unsupportedForms: traitsOf(model, config).unsupportedForms,
     maxConcurrency: model.max_concurrency,
     prior: model.prior ?? null,
     timeouts: toTimeouts(model, config),
   };
 }
 
-function toPrice({ price, provider }: ModelConfig, config: Config): Price {
-  const write = config.providers[provider].type === 'anthropic' ? ANTHROPIC_CACHE_WRITE * price.input : price.input;
+function traitsOf({ provider }: ModelConfig, config: Config): ProviderTraits {
+  return PROVIDER_TRAITS[config.providers[provider].type];
+}
+
+function toPrice(model: ModelConfig, config: Config): Price {
+  const { price } = model;
   return {
     input: price.input,
     cachedInput: price.cached_input ?? price.input,
-    cacheWrite: price.cache_write ?? write,
+    cacheWrite: price.cache_write ?? traitsOf(model, config).cacheWriteShare * price.input,
     output: price.output,
   };
 }

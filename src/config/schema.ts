@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { TIERS } from '../domain/arm.ts';
+import { EXPLORATION_KINDS } from '../domain/exploration.ts';
+import { PROVIDER_TYPES } from '../domain/provider-type.ts';
 
 /** USD per million tokens. */
 const usd = z.number().nonnegative().max(1e6);
@@ -17,7 +19,7 @@ export const priorSchema = z.union(
   'expected small, mid, frontier, { quality: 0.8 } or { like: MODEL }',
 );
 
-export const explorationSchema = z.enum(['thompson', 'ucb', 'none']);
+export const explorationSchema = z.enum(EXPLORATION_KINDS);
 
 /** An entry of `models`. */
 export const modelSchema = z.strictObject({
@@ -53,7 +55,7 @@ const secret = z
 const name = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -');
 
 const provider = z.strictObject({
-  type: z.enum(['openai', 'anthropic']),
+  type: z.enum(PROVIDER_TYPES),
   // Secrets mounted as files often end in a line break.
   api_key: secret.optional(),
   base_url: z

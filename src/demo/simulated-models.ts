@@ -1,3 +1,4 @@
+import type { ProviderType } from '../domain/provider-type.ts';
 import type { KindId } from './kinds/kind-ids.ts';
 
 /** A simulated model: no neural network, only numbers for how well, how fast and how wordily it answers. */
@@ -5,7 +6,7 @@ export interface SimulatedModel {
   /** Id in the gateway's config; all simulated models' ids begin with `sim-`. */
   id: string;
   /** Wire format of its simulated upstream. */
-  format: 'openai' | 'anthropic';
+  format: ProviderType;
   /** Name that the upstream expects and reports. */
   upstreamModel: string;
   /** USD per million tokens. */

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type ChatMessage, contentText, isJsonObject, type JsonObject } from '../domain/chat.ts';
+import type { ProviderType } from '../domain/provider-type.ts';
 import { messageOf } from '../util/message-of.ts';
 import { anthropicWire } from './wire/anthropic.ts';
 import { openaiWire } from './wire/openai.ts';
@@ -12,7 +13,7 @@ export type { SimulatedAnswer } from './wire/wire.ts';
 
 /** What reached the upstream, for the function that decides how to answer. */
 export interface SimulatedRequest {
-  format: 'openai' | 'anthropic';
+  format: ProviderType;
   headers: IncomingMessage['headers'];
   /** The body's text as received, and parsed. */
   text: string;
@@ -27,7 +28,7 @@ export interface SimulatedRequest {
 }
 
 export interface SimulatedUpstreamOptions {
-  format: 'openai' | 'anthropic';
+  format: ProviderType;
   /** Called once for each valid request. An error thrown here becomes a 500 in the provider's format. */
   answer: (request: SimulatedRequest) => SimulatedAnswer | Promise<SimulatedAnswer>;
 }

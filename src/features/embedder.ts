@@ -10,15 +10,17 @@ export interface Embedder {
   start(): Promise<void>;
   /**
    * Settles within the budget.
-   * @returns `dimensions` finite numbers, each of at most about unit variance over ordinary queries
+   * @returns `dimensions` finite numbers, each of at most about unit variance over ordinary queries; their squared
+   *   length is 5 to 20 there. The priors of the slopes are set for that: longer vectors would outweigh the structural
+   *   features and teach more of a rating than it tells, shorter ones less
    * @throws Error when the text cannot be embedded, or not in time; the featurizer survives that
    */
   embed(text: string): Promise<Float32Array>;
   /**
    * @param vector as returned by `embed`
-   * @returns the name, for people, of the kind of text that it resembles most
+   * @returns the name, for people, of the kind of text that it resembles most; null where the map knows no kinds
    */
-  tagOf(vector: Float32Array): string;
+  tagOf(vector: Float32Array): string | null;
   /** Releases what `start` acquired; does nothing when `start` was not called. */
   close(): Promise<void>;
 }

@@ -44,7 +44,7 @@ export interface AttemptPlan<T> {
    * Makes one call.
    * @param signal aborts the call
    * @param onActivity to be called whenever the upstream sends something
-   * @throws UpstreamError
+   * @throws UpstreamError; GatewayError for what the arm's upstream cannot express, after which another arm may
    */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
   /** Called after every failed call, with its record and its error. */

@@ -6,7 +6,7 @@ const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
 /** Parts of the gateway that may work badly while requests are still served. */
 export type DegradablePart = 'store' | 'learner' | 'embedder';
 
-/** Tag label of decisions on queries whose kind is unknown because the embedder failed. */
+/** Tag label of decisions on queries whose kind is unknown because the embedder failed, or knows no kinds. */
 export const UNTAGGED = 'unknown';
 
 /** Everything that /metrics reports. One registry per gateway, so that several gateways can live in one process. */

@@ -1,5 +1,4 @@
 import {
-  type ExplorationKind,
   type Launch,
   NothingAffordable,
   type Offer,
@@ -10,6 +9,7 @@ import type { Arm } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { ArmExplanation, Decision } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
+import type { ExplorationKind } from '../domain/exploration.ts';
 import { messageOf } from '../util/message-of.ts';
 import type { Random } from '../util/random.ts';
 import { leftOfDayMs } from '../util/utc-day.ts';

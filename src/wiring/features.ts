@@ -42,14 +42,18 @@ export function buildFeaturizer(config: Config, parts: EmbedderParts = ASIDE): F
 
 function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: EmbedderParts): Embedder {
   const { kind, model = '', map, timeout_ms } = embedding;
-  if (kind === 'lexical') return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
-  return new TransformersEmbedder({
-    ...parts,
-    model,
-    map: readProjection(model, map),
-    cacheFolder: HUB_CACHE,
-    budgetMs: patient ? null : timeout_ms,
-  });
+  switch (kind) {
+    case 'lexical':
+      return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+    case 'transformers':
+      return new TransformersEmbedder({
+        ...parts,
+        model,
+        map: readProjection(model, map),
+        cacheFolder: HUB_CACHE,
+        budgetMs: patient ? null : timeout_ms,
+      });
+  }
 }
 
 /** @throws StartError that says how to make the map */

@@ -31,7 +31,10 @@ function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
     proxy: provider.proxy ?? null,
     clock,
   };
-  return provider.type === 'anthropic'
-    ? new AnthropicProvider(options)
-    : new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
+  switch (provider.type) {
+    case 'openai':
+      return new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
+    case 'anthropic':
+      return new AnthropicProvider(options);
+  }
 }

@@ -9,11 +9,12 @@ import {
 } from '../../src/bandit/defaults.ts';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import type { DecisionInput } from '../../src/bandit/policy.ts';
+import { EXPLORATION_KINDS } from '../../src/domain/exploration.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { describePolicyContract } from './policy-contract.ts';
 import { inputOf, offer, predictions, randomObservations } from './support.ts';
 
-for (const exploration of ['thompson', 'ucb', 'none'] as const) {
+for (const exploration of EXPLORATION_KINDS) {
   describePolicyContract('LinearPolicy', exploration, (dimensions) => new LinearPolicy(dimensions));
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DecisionInput, ExplorationKind, Observation, Policy } from '../../src/bandit/policy.ts';
+import type { DecisionInput, Observation, Policy } from '../../src/bandit/policy.ts';
+import type { ExplorationKind } from '../../src/domain/exploration.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { inputOf, type OfferSpec, offer, predictions, randomContext, randomObservations } from './support.ts';
 
@@ -89,6 +90,26 @@ export function describePolicyContract(
           expect(costUnitUsd).toBe(input.referenceCost(here) || dearest || 1);
         }),
       );
+    });
+
+    it('chooses as often as its propensities say', () => {
+      const draws = 3000;
+      const offers = [
+        { arm: 'ref', price: 10 },
+        { arm: 'b', price: 4, penalty: 0.01 },
+        { arm: 'c', price: 1 },
+        { arm: 'd', price: 400 },
+      ];
+      for (const [seed, weight] of [0.95, 0.8, 1].entries()) {
+        const [policy, input] = build({ offers, weight, seed, lessons: 40, referenceMean: 0 });
+        const counts = offers.map(() => 0);
+        for (let i = 0; i < draws; i++) counts[policy.decide(input).chosen]++;
+        policy.decide(input).assessments.forEach(({ arm, propensity: p }, i) => {
+          // 4.5 standard errors, and a little for the quadrature.
+          const bound = 4.5 * Math.sqrt((p * (1 - p)) / draws) + 1e-6;
+          expect(Math.abs(counts[i] / draws - p), `${arm} at ${weight}: ${p}`).toBeLessThanOrEqual(bound);
+        });
+      }
     });
 
     it('decides the same again with the same seed, and deciding teaches it nothing', () => {

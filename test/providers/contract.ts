@@ -1,24 +1,33 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ChatBody } from '../../src/domain/chat.ts';
 import { UpstreamError } from '../../src/domain/errors.ts';
 import { MAX_BYTES } from '../../src/providers/answer-limit.ts';
 import type { AnswerFacts, Provider, ProviderCall, ProviderStream, StreamPiece } from '../../src/providers/provider.ts';
-import { answerJson, answerStream, cutAt, type FakeUpstream, startUpstream } from './upstream.ts';
+import { answerJson, answerStream, cutAt, type FakeUpstream, type Responder, startUpstream } from './upstream.ts';
 
 export const PROVIDER_KEY = 'sk-provider-key-0123456789';
 
 /** One provider and answers in its wire format. The two streams and the two error events say the same in each. */
 export interface ProviderFixture {
   create(options: { baseUrl: string; apiKey: string }): Provider;
-  /** Where the SDK posts to. */
+  /** Where it posts to. */
   path: string;
   requestIdHeader: string;
+  /** What a body asks its API for. */
+  asked(body: Record<string, unknown>): Asked;
   completion: { bytes: Uint8Array; facts: AnswerFacts };
   /** A stream with a usage report; `text` is what its pieces' text says. */
   stream: { bytes: Uint8Array; facts: AnswerFacts; text: string };
+  /** Its first event, with the end that tells events apart, and the rest. */
+  splitFirst(stream: string): [string, string];
+  /** Events that are none of the protocol's own, so that a stream goes on over them. */
+  foreignEvents: string[];
+  /** Events of the protocol whose data is not what they promise. */
+  tornEvents: string[];
   /** Answers that call tools, and the ids of the calls. */
   tools: { whole: Uint8Array; streamed: Uint8Array; ids: { whole: string[]; streamed: string[] } };
   /** A stream that an error event ends, with the event's message. */
@@ -27,6 +36,18 @@ export interface ProviderFixture {
   errorBody(message: string, type?: string): string;
   /** How an upstream says that the request is too long. */
   tooLong: string;
+}
+
+/** What a client asks for, in whichever form. */
+export interface Asked {
+  system: string;
+  /** Of the turns. */
+  texts: unknown[];
+  /** Names of the tools. */
+  tools: string[];
+  maxTokens: unknown;
+  temperature: unknown;
+  stream: boolean;
 }
 
 /** What every `Provider` promises, checked against a real server on the loopback interface. */
@@ -63,6 +84,36 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(request?.path).toBe(fixture.path);
       expect(request?.body.model).toBe('upstream-model');
       expect(request?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+    });
+
+    it.each(['complete', 'stream'] as const)('asks for all that the client asks for (%s)', async (method) => {
+      const stream = method === 'stream';
+      upstream.respond = stream ? answerStream([fixture.stream.bytes]) : answerJson(fixture.completion.bytes);
+      const call = callOf({
+        messages: [
+          { role: 'system', content: 'Be brief.' },
+          { role: 'user', content: 'Hi' },
+          { role: 'assistant', content: 'Hello' },
+          { role: 'user', content: 'Bye' },
+        ],
+        tools: [{ type: 'function', function: { name: 'look_up', parameters: { type: 'object', properties: {} } } }],
+        max_tokens: 77,
+        temperature: 0.25,
+        stream,
+      });
+      const { droppedParams } = await provider[method](call);
+      expect(fixture.asked(upstream.requests[0].body)).toEqual({
+        system: 'Be brief.',
+        texts: ['Hi', 'Hello', 'Bye'],
+        tools: ['look_up'],
+        maxTokens: 77,
+        temperature: 0.25,
+        stream,
+      });
+      expect(droppedParams).toEqual([]);
+      const odd = await provider[method](callOf({ stream, of_another_server: 1 }));
+      const sent = 'of_another_server' in upstream.requests[1].body;
+      expect([sent, odd.droppedParams]).toEqual([sent, sent ? [] : ['of_another_server']]);
     });
 
     it('streams pieces in order, with facts, and ends after [DONE]', async () => {
@@ -335,6 +386,73 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       for (const answer of [provider.complete(callOf({})), provider.stream(callOf({ stream: true }))]) {
         expect(await failureOf(answer)).toMatchObject({ failure: 'unreadable', status: 502 });
       }
+    });
+
+    describe('a stream', () => {
+      const text = () => Buffer.from(fixture.stream.bytes).toString();
+      const streamed = async (respond: Responder) => {
+        upstream.respond = respond;
+        return collect(await provider.stream(callOf({ stream: true })));
+      };
+      const withEvent = (event: string) => {
+        const [first, rest] = fixture.splitFirst(text());
+        return answerStream([Buffer.from(first + event + rest)]);
+      };
+      const withoutTimes = (pieces: readonly StreamPiece[]) =>
+        bytesOf(pieces)
+          .toString()
+          .replaceAll(/"created":\d+/g, '');
+
+      it('is the same wherever it is cut', async () => {
+        const whole = withoutTimes(await streamed(answerStream([fixture.stream.bytes])));
+        const cuts = fc.uniqueArray(fc.integer({ min: 1, max: fixture.stream.bytes.length - 1 }), { maxLength: 12 });
+        await fc.assert(
+          fc.asyncProperty(cuts, async (places) => {
+            const parts = cutAt(
+              fixture.stream.bytes,
+              places.sort((a, b) => a - b),
+            );
+            expect(withoutTimes(await streamed(answerStream(parts)))).toBe(whole);
+          }),
+          { numRuns: 12 },
+        );
+      });
+
+      it.each(fixture.foreignEvents)('goes on over %j, of which the client gets nothing', async (event) => {
+        const plain = await streamed(answerStream([fixture.stream.bytes]));
+        expect(withoutTimes(await streamed(withEvent(event)))).toBe(withoutTimes(plain));
+      });
+
+      it.each(fixture.tornEvents)('breaks off at %j', async (event) => {
+        await expect(streamed(withEvent(event))).rejects.toMatchObject({ failure: 'unreadable' });
+      });
+
+      it.each(['', '\n', '\ufeff'])('tells of an error that comes as JSON under 200, after %j', async (before) => {
+        for (const more of [{ type: 'error' }, {}, { choices: [] }]) {
+          const error = JSON.stringify({ ...more, error: { type: 'api_error', message: 'no room' } });
+          await expect(streamed(answerJson(before + error))).rejects.toMatchObject({ message: 'no room' });
+        }
+      });
+
+      it('is unreadable where an event is longer than the limit, or not in the encoding that it claims', async () => {
+        const part = Buffer.alloc(11 * 1024 * 1024, 'x');
+        const parts = [Buffer.from('data: '), ...Array.from({ length: 6 }, () => part)];
+        await expect(streamed(answerStream(parts, 'open'))).rejects.toMatchObject({ failure: 'unreadable' });
+        for (const encoding of ['gzip', 'deflate', 'br', 'zstd']) {
+          const headers = { 'content-encoding': encoding };
+          await expect(streamed(answerStream([Buffer.from('data: {}\n\n')], 'end', headers))).rejects.toMatchObject({
+            failure: 'unreadable',
+          });
+          await expect(provider.complete(callOf({}))).rejects.toMatchObject({ failure: 'unreadable' });
+        }
+      });
+
+      it('passes on no more than the beginning of an endless request id', async () => {
+        upstream.respond = answerStream([fixture.stream.bytes], 'end', { [fixture.requestIdHeader]: 'i'.repeat(9000) });
+        const stream = await provider.stream(callOf({ stream: true }));
+        await collect(stream);
+        expect(stream.upstreamRequestId).toBe('i'.repeat(256));
+      });
     });
 
     it('finds a stream event unreadable that is not JSON', async () => {

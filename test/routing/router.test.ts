@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
-import type { ExplorationKind } from '../../src/bandit/policy.ts';
 import { type Arm, upstreamOf } from '../../src/domain/arm.ts';
 import type { AnswerForm } from '../../src/domain/context.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
+import type { ExplorationKind } from '../../src/domain/exploration.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { AwaitedRatings } from '../../src/routing/awaited-ratings.ts';
 import { Breakers } from '../../src/routing/breaker.ts';

@@ -9,6 +9,7 @@ import {
   type SimulatedUpstream,
   startSimulatedUpstream,
 } from '../../src/demo/upstream.ts';
+import type { ProviderType } from '../../src/domain/provider-type.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 export type Answer = (request: SimulatedRequest) => SimulatedAnswer | Promise<SimulatedAnswer>;
@@ -41,7 +42,7 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
   answers?: Record<string, Answer>;
   /** Arm id -> address of an upstream that the test runs itself. */
   urls?: Record<string, string>;
-  formats?: Record<string, 'openai' | 'anthropic'>;
+  formats?: Record<string, ProviderType>;
   /** Fields of a model's config, over the defaults. */
   models?: Record<string, object>;
   /** Further top-level sections of the config. */

@@ -1,3 +1,4 @@
+import type { ProviderType } from '../../src/domain/provider-type.ts';
 import { chunk, sse } from './raw-upstream.ts';
 
 /** Parts of a stream as each provider's server writes them. */
@@ -11,7 +12,7 @@ export interface WireStart {
 
 const event = (name: string, data: object) => `event: ${name}\ndata: ${JSON.stringify({ type: name, ...data })}\n\n`;
 
-export const WIRES: Record<'openai' | 'anthropic', WireStart> = {
+export const WIRES: Record<ProviderType, WireStart> = {
   openai: {
     opening: sse(chunk({ role: 'assistant', content: '' })),
     content: (text) => sse(chunk({ content: text })),

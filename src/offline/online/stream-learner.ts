@@ -1,8 +1,9 @@
 import { DRIFT, LAUNCH } from '../../bandit/defaults.ts';
 import { DriftMonitor } from '../../bandit/drift-monitor.ts';
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
-import type { ExplorationKind, Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
+import type { Offer, PolicyDecision, QualityGuard } from '../../bandit/policy.ts';
 import type { Arm } from '../../domain/arm.ts';
+import type { ExplorationKind } from '../../domain/exploration.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';

@@ -1,6 +1,7 @@
 import { LinearPolicy } from '../../bandit/linear-policy.ts';
-import type { ExplorationKind, Offer, OfferAssessment } from '../../bandit/policy.ts';
+import type { Offer, OfferAssessment } from '../../bandit/policy.ts';
 import type { Arm } from '../../domain/arm.ts';
+import type { ExplorationKind } from '../../domain/exploration.ts';
 import { recordedOutputTokens, recordedPrices } from '../../recorded/recorded-prices.ts';
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { priorQualities } from '../../routing/priors.ts';

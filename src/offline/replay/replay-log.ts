@@ -1,5 +1,6 @@
 import type { OfferAssessment, Policy } from '../../bandit/policy.ts';
 import type { CompletedEvent, DecidedEvent, StoredEvent } from '../../domain/events.ts';
+import { isExplorationKind } from '../../domain/exploration.ts';
 import type { ModelChanges } from '../../domain/model-changes.ts';
 import { activeRatings, ratedQuality } from '../../domain/ratings.ts';
 import { isAsked } from '../../domain/selection.ts';
@@ -38,6 +39,7 @@ export const LEFT_OUT = {
   unanswered: 'no model answered, or the cost is unknown',
   other_features: 'made with another feature map than the last one',
   unservable: "none of the policy's models was a candidate",
+  unknown_exploration: 'made with an exploration that this version does not have; a policy that names one replaces it',
   undecidable: 'the policy could not tell',
 };
 
@@ -141,6 +143,7 @@ class Replay {
     if (!isDrawn(decision)) return 'not_drawn';
     const { id, dimensions } = this.#outline.featureMap ?? { id: '', dimensions: 0 };
     if (context.featureMap !== id || context.values.length !== dimensions) return 'other_features';
+    if (!this.#target.exploration && !isExplorationKind(decision.exploration)) return 'unknown_exploration';
     try {
       const assessments = targetAssessments(decided, Float64Array.from(context.values), policy, this.#target);
       return assessments.length > 0 ? assessments : 'unservable';

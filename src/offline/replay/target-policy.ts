@@ -1,7 +1,8 @@
-import type { ExplorationKind, OfferAssessment, Policy, QualityGuard } from '../../bandit/policy.ts';
+import type { OfferAssessment, Policy, QualityGuard } from '../../bandit/policy.ts';
 import type { Prior } from '../../domain/arm.ts';
 import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { DecidedEvent } from '../../domain/events.ts';
+import { type ExplorationKind, isExplorationKind } from '../../domain/exploration.ts';
 import { launchOf } from '../../routing/router.ts';
 import { seededRandom } from '../../util/random.ts';
 
@@ -27,7 +28,7 @@ const RANDOM = seededRandom(0);
  * the logged costs are the target's own. Models that a quality target excluded are judged again.
  * @param x the decision's context, length d
  * @returns the assessments of `policy` for each candidate; empty when no model of the target could serve
- * @throws Error when `policy` fails
+ * @throws Error when `policy` fails, or neither target nor log names an exploration of this version
  */
 export function targetAssessments(
   { decision }: DecidedEvent,
@@ -72,6 +73,6 @@ function guardOf({ guard = null }: Decision, { quality }: TargetPolicy): Quality
 }
 
 function explorationOf(name: string): ExplorationKind {
-  if (name === 'thompson' || name === 'ucb' || name === 'none') return name;
+  if (isExplorationKind(name)) return name;
   throw new Error(`The log uses an exploration that this version does not know: ${name}.`);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../../src/bandit/linear-policy.ts';
-import type { ExplorationKind, PolicyDecision } from '../../../src/bandit/policy.ts';
+import type { PolicyDecision } from '../../../src/bandit/policy.ts';
+import type { ExplorationKind } from '../../../src/domain/exploration.ts';
 import { FeedbackRequests } from '../../../src/gateway/feedback-requests.ts';
 import { AskingRule } from '../../../src/routing/asking-rule.ts';
 import { logRatingValue } from '../../../src/routing/rating-value.ts';

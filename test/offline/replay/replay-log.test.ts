@@ -120,6 +120,12 @@ describe('replaying a log', () => {
       context: { featureMap: 'map-0', values: Float32Array.of(1, 2, 3) },
     }));
     expect(await replaySimulated(older, {})).toMatchObject({ left_out: { other_features: 40 }, usable: 260 });
+    const otherwise = withDecisions(40, (event) => ({
+      ...event,
+      decision: { ...event.decision, exploration: 'of another version' },
+    }));
+    expect(await replaySimulated(otherwise, {})).toMatchObject({ left_out: { unknown_exploration: 40 }, usable: 260 });
+    expect((await replaySimulated(otherwise, { exploration: 'thompson' })).left_out).toEqual({});
   });
 
   it('forgets what the gateway forgot', async () => {

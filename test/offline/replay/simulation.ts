@@ -2,6 +2,7 @@ import type { QualityGuard } from '../../../src/bandit/policy.ts';
 import type { Arm } from '../../../src/domain/arm.ts';
 import type { Decision } from '../../../src/domain/decision.ts';
 import type { GatewayEvent, StoredEvent } from '../../../src/domain/events.ts';
+import type { ExplorationKind } from '../../../src/domain/exploration.ts';
 import type { Reliability } from '../../../src/domain/reliability.ts';
 import { LearnerState } from '../../../src/gateway/learning/learner-state.ts';
 import type { Period } from '../../../src/offline/log/decision-records.ts';
@@ -51,7 +52,7 @@ export interface SimulationOptions {
   decisions: number;
   seed: number;
   weight: number;
-  exploration?: 'thompson' | 'ucb' | 'none';
+  exploration?: ExplorationKind;
   target: TargetPolicy;
   /** Target of quality of the gateway that wrote the log. */
   guard?: QualityGuard | null;
