@@ -78,6 +78,7 @@ async function measure(count: number): Promise<void> {
     exploration: 'thompson' as const,
     latency: LATENCY,
     launch: { tries: 30, budgetUsd: 1 },
+    patienceS: 5,
     guard: null,
     budget: null,
   };

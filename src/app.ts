@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { disabledProviders } from './config/arms.ts';
+import { changedSettings } from './config/changed-settings.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog } from './config/model-catalog.ts';
 import type { Config } from './config/schema.ts';
@@ -32,7 +33,14 @@ import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
 import { breakerReport, embedderReport } from './wiring/health-reports.ts';
-import { hashedKeys, keyWarnings, MIN_KEY_CHARACTERS, refuseOpenGateway, shortKeys } from './wiring/keys.ts';
+import {
+  hashedKeys,
+  keyWarnings,
+  MIN_KEY_CHARACTERS,
+  refuseOpenGateway,
+  replacedKeys,
+  shortKeys,
+} from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, bodiesLimit, breakerOptions, reliabilityOf } from './wiring/settings.ts';
@@ -229,14 +237,17 @@ export class Gateway {
    * @returns the settings that have changed and take effect only at the next start
    * @throws StartError when the new config cannot be served; nothing changes then
    */
-  reload(loaded: LoadedConfig): { waiting: readonly string[] } {
+  reload(loaded: LoadedConfig): { waiting: readonly string[]; changed: readonly string[] } {
     refuseOpenGateway({ ...loaded.config, server: this.config.server });
+    const before = this.config;
     const waiting = this.#serving.reload(loaded);
-    this.#keys = hashedKeys(loaded.config);
+    const keys = hashedKeys(loaded.config);
+    const changed = [...changedSettings(before, this.config), ...replacedKeys(this.#keys, keys)];
+    this.#keys = keys;
     this.#warnOfShortKeys(loaded.config);
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
-    return { waiting };
+    return { waiting, changed };
   }
 
   /** Makes the readiness probe fail, then keeps serving for `server.drain_s` so that load balancers can notice. */

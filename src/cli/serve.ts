@@ -59,9 +59,12 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       refusePipe(file);
       const now = digestOrNull(file);
       const loaded = loadWithOverrides(file, process.env);
-      const { waiting } = gateway.reload(loaded);
+      const { waiting, changed } = gateway.reload(loaded);
       // Else whoever replaced a file that a container mounts by itself would believe the new one to be in force.
-      log.info({ config: file }, `The config was reloaded${now === before ? '; its file has not changed' : ''}.`);
+      log.info(
+        { config: file, changed },
+        `The config was reloaded${now === before ? '; its file has not changed' : ''}.`,
+      );
       before = now;
       gateway.metrics.configReloaded.set(Number(waiting.length === 0 || wouldStart(loaded, log)));
     } catch (error) {
@@ -71,9 +74,19 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
     }
   };
   process.on('SIGHUP', reload);
-  return watchFile(file, reload, (error) =>
-    log.warn({ err: error }, "The config's folder cannot be watched; the file itself is checked every 2 seconds."),
-  );
+  return watchFile(file, {
+    change: reload,
+    gone() {
+      gateway.metrics.configReloaded.set(0);
+      log.error(
+        { config: file },
+        'The config file is gone or cannot be read. What it said stays in force; the next start would fail.',
+      );
+    },
+    error(error) {
+      log.warn({ err: error }, "The config's folder cannot be watched; the file itself is checked every 2 seconds.");
+    },
+  });
 }
 
 /** Problems that wait for the next start are best found while somebody looks at the file. */

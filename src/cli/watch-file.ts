@@ -4,22 +4,32 @@ import { dirname } from 'node:path';
 
 const SETTLE_MS = 200;
 const POLL_MS = 2000;
+/** Editors and deployments put a file back within a moment. */
+const GONE_MS = 5000;
 
 /**
- * Calls `onChange` once after each change of the file's content. It watches the folder, not the file: editors replace
+ * Calls `on.change` once after each change of the file's content. It watches the folder, not the file: editors replace
  * files, and Kubernetes swaps a link next to them. It also looks at the file every `pollMs`, because a folder may be
  * replaced too, and then the watched one is another.
+ * @param on.gone called once when the file has been missing for some seconds; `change` follows when it is back
+ * @param on.error called when the folder cannot be watched
  * @returns stops watching
  */
 export function watchFile(
   path: string,
-  onChange: () => void,
-  onError: (error: Error) => void,
-  pollMs = POLL_MS,
+  on: { change(): void; gone(): void; error(error: Error): void },
+  { pollMs = POLL_MS, goneMs = GONE_MS } = {},
 ): () => void {
   let content = digestOrNull(path);
   let latest = content;
   let timer: NodeJS.Timeout | undefined;
+  let goneTimer: NodeJS.Timeout | undefined;
+  const lookWhetherGone = () => {
+    goneTimer = undefined;
+    if (digestOrNull(path) !== null || content === null) return;
+    content = null;
+    on.gone();
+  };
   // Events around the file do not postpone the look: with the event log next to it, they never end.
   const lookSoon = () => {
     timer ??= setTimeout(look, SETTLE_MS).unref();
@@ -31,28 +41,30 @@ export function watchFile(
     const isWhole = now === latest;
     latest = now;
     // A file that is gone for a moment has not changed: an editor is about to put the new one in place.
+    if (now === null) goneTimer ??= setTimeout(lookWhetherGone, goneMs).unref();
     if (now === null || now === content) return;
     if (!isWhole) {
       lookSoon();
       return;
     }
     content = now;
-    onChange();
+    on.change();
   };
   pollFile(path, { persistent: false, interval: pollMs }, lookSoon);
   const stopPolling = () => {
     clearTimeout(timer);
+    clearTimeout(goneTimer);
     unwatchFile(path, lookSoon);
   };
   try {
     const watcher = watch(dirname(path), { persistent: false }, lookSoon);
-    watcher.on('error', onError);
+    watcher.on('error', on.error);
     return () => {
       stopPolling();
       watcher.close();
     };
   } catch (error) {
-    onError(error as Error);
+    on.error(error as Error);
     return stopPolling;
   }
 }

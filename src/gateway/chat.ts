@@ -95,6 +95,7 @@ export class Chat {
     this.#parts.metrics.decisionSeconds.observe((this.#parts.clock.monotonic() - startedAt) / 1000);
     this.#parts.metrics.decisions.inc({ model: decision.arm, chosen_by: decision.chosenBy });
     this.#parts.metrics.tagDecisions.inc({ tag: decision.tag ?? UNTAGGED, model: decision.arm });
+    if (input.key) this.#parts.metrics.keyDecisions.inc({ key: input.key.name });
     this.#decisionMaker.askForFeedback(decision, runtime);
     const exchange = new Exchange(decisionId, decision, { ...input, conversation }, this.#parts);
     const decided: DecidedEvent = {

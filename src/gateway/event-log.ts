@@ -76,7 +76,10 @@ export class EventLog {
       this.#waiting.splice(kept, 1);
       this.#metrics.eventsLost.inc();
     }
-    if (this.#failures > 0) return;
+    if (this.#failures > 0) {
+      this.#metrics.eventsWaiting.set(this.#waiting.length);
+      return;
+    }
     this.#startFlush();
     if (this.#waiting.length >= BATCH) this.#hurry();
   }
@@ -173,6 +176,7 @@ export class EventLog {
       settle?.resolve(stored[i]);
     });
     this.#recovered();
+    this.#metrics.eventsWaiting.set(this.#waiting.length);
     if (stored.length > 0) this.#tell(this.#listeners, stored);
   }
 

@@ -49,7 +49,7 @@ export class Exchange {
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
-  #leave: ((end: CallEnd) => void) | null = null;
+  #leave: ((end: CallEnd, failure: string) => void) | null = null;
   #finished = false;
   #resolveFinished: (completed: CompletedEvent) => void = () => {};
   /** Resolves with the record of the request's end once that is recorded. */
@@ -106,9 +106,9 @@ export class Exchange {
     this.#isOfNow = isOfNow;
     const leaveQueue = load.enter(arm.id);
     const tellBreaker = isOfNow ? breakers.enter(arm.id) : () => {};
-    this.#leave = (end) => {
+    this.#leave = (end, failure) => {
       leaveQueue();
-      tellBreaker(end);
+      tellBreaker(end, failure);
     };
   }
 
@@ -122,7 +122,7 @@ export class Exchange {
     this.attempts.push(record);
     if (error instanceof Error) this.#failedArms.set(error, record.arm);
     const isOfRequest = error instanceof UpstreamError && error.modelSpecific;
-    this.#callEnds(callEnd(record, error));
+    this.#callEnds(record, error);
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
       const startedAt = this.#parts.clock.monotonic() - record.durationMs;
@@ -130,7 +130,7 @@ export class Exchange {
       metrics.rateLimited.inc({ model: record.arm });
     }
     if (record.result !== 'aborted' && record.result !== NOT_SENT) {
-      metrics.upstreamErrors.inc({ model: record.arm, failure: record.result });
+      metrics.upstreamErrors.inc({ model: record.arm, failure: record.result, status: String(record.status ?? '') });
     }
   }
 
@@ -192,7 +192,7 @@ export class Exchange {
     if (answering && serviceMs !== null) {
       const result = outcome === 'ok' ? 'ok' : outcome === 'aborted' ? 'aborted' : failure;
       const record = { arm: answering.arm.id, result, status: 200, durationMs: serviceMs };
-      this.#callEnds(callEnd(record));
+      this.#callEnds(record);
       this.attempts.push(record);
     }
     const timeToFirstTokenMs =
@@ -225,10 +225,11 @@ export class Exchange {
       // A number that the metrics refuse must not fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
-    this.#parts.log.info(
+    this.#parts.log[isForOperator(outcome, status) ? 'warn' : 'info'](
       {
         requestId: this.#requestId,
         decisionId: this.decisionId,
+        key: this.keyName ?? undefined,
         model: answering?.arm.id ?? null,
         outcome,
         status,
@@ -242,8 +243,8 @@ export class Exchange {
     );
   }
 
-  #callEnds(end: CallEnd): void {
-    this.#leave?.(end);
+  #callEnds(record: AttemptRecord, error?: unknown): void {
+    this.#leave?.(callEnd(record, error), inWords(record));
     this.#leave = null;
   }
 
@@ -285,6 +286,19 @@ export class Exchange {
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
+}
+
+/** What clients bring about themselves: an upstream's refusal of what they asked for. */
+const CLIENTS_OWN = new Set([400, 413, 422]);
+
+/** Whether a request failed that the client could not have asked for better, so that the operator should know. */
+function isForOperator(outcome: Outcome, status: number | null): boolean {
+  return outcome === 'interrupted' || (outcome === 'failed' && !CLIENTS_OWN.has(status ?? 0));
+}
+
+/** `status 401`, `connection ECONNREFUSED`, `timeout`. */
+function inWords({ result, status, code }: AttemptRecord): string {
+  return [result, result === 'status' ? status : code].filter((part) => part != null).join(' ');
 }
 
 /** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */

@@ -31,6 +31,7 @@ export class Metrics {
     'tag',
     'model',
   ]);
+  readonly keyDecisions = this.#counter('key_decisions_total', 'Decisions by the key that asked.', ['key']);
   readonly decisionSeconds = this.#histogram(
     'decision_seconds',
     'Time for features, scores and choice.',
@@ -70,7 +71,11 @@ export class Metrics {
     'USD saved against always using the reference model, since start: its predicted cost minus what was spent.',
     [],
   );
-  readonly upstreamErrors = this.#counter('upstream_errors_total', 'Failed upstream calls.', ['model', 'failure']);
+  readonly upstreamErrors = this.#counter('upstream_errors_total', 'Failed upstream calls.', [
+    'model',
+    'failure',
+    'status',
+  ]);
   readonly rateLimited = this.#counter(
     'rate_limited_total',
     'Upstream calls that ended with a 429 or any retry-after.',
@@ -122,6 +127,11 @@ export class Metrics {
   readonly keySpentUsd = this.#counter('key_spent_usd_total', "USD counted against each key's budget, since start.", [
     'key',
   ]);
+  readonly modelOff = this.#gauge(
+    'model_off',
+    "1 for a model of the config that cannot be called because its provider's key is not set, else 0.",
+    ['model'],
+  );
   readonly configReloaded = this.#gauge(
     'config_last_reload_successful',
     'Whether the config file last read can be used: 0 while an older one is in force, or while the next start would fail.',
@@ -136,6 +146,7 @@ export class Metrics {
     ['kept'],
   );
   readonly snapshotsRejected = this.#counter('learner_snapshots_rejected_total', 'Damaged snapshots set aside.', []);
+  readonly eventsWaiting = this.#gauge('events_waiting', 'Events that are yet to be written to the log.', []);
   readonly eventsLost = this.#counter('events_lost_total', 'Events lost while the store was down.', []);
   readonly eventsPruned = this.#counter('events_pruned_total', 'Events deleted because of their age.', []);
   readonly storeErrors = this.#counter(
@@ -181,6 +192,7 @@ export class Metrics {
     for (const { name: key, budget } of keys) {
       if (budget) this.limitedRequests.inc({ key, limit: 'budget' }, 0);
       this.overloads.inc({ key }, 0);
+      this.keyDecisions.inc({ key }, 0);
     }
     if (keys.length === 0) this.overloads.inc({ key: '' }, 0);
     this.refusedRequests.inc({ status: 429, code: 'budget_spent' }, 0);

@@ -100,8 +100,8 @@ export class BodyMemory {
     this.#parts.metrics.overloads.inc({ key: key ?? '' });
     this.#throttle.say((suppressed) =>
       this.#parts.log.warn(
-        { key, bytes, heldBytes: this.#all.used, limitBytes: this.#parts.limitBytes, suppressed },
-        'A request was refused: the bodies of running requests leave no memory for it (server.max_bodies_mb).',
+        { key, bytes, heldBytes: this.#all.used, limitBytes: Math.round(this.#parts.limitBytes), suppressed },
+        'A request was refused: the bodies of running requests leave no memory for it (server.max_bodies_mb). A quarter is kept for small bodies, and half for other keys.',
       ),
     );
     return new GatewayError(

@@ -6,15 +6,22 @@ import { ClientGoneError, GatewayError, openAIError } from '../domain/errors.ts'
 import type { Metrics } from '../gateway/metrics.ts';
 import type { Clock } from '../util/clock.ts';
 import { OVERLOADED } from './body-memory.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 /** Without the header, curl labels what it sends as a form. */
 const MEDIA_TYPE = 'The body must be JSON, sent with "content-type: application/json".';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
+/** Who is told of refusals. */
+export interface RefusalTellers {
+  metrics: Metrics;
+  refusals: RefusalLog;
+}
+
 /** Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's faults. */
-export function registerErrorHandlers(server: FastifyInstance, metrics: Metrics): void {
-  server.setErrorHandler((error: FastifyError | Error, request, reply) => answerError(error, request, reply, metrics));
+export function registerErrorHandlers(server: FastifyInstance, tellers: RefusalTellers): void {
+  server.setErrorHandler((error: FastifyError | Error, request, reply) => answerError(error, request, reply, tellers));
 }
 
 /** 404 for an unknown path, 405 for a known path that does not accept this method. */
@@ -49,10 +56,11 @@ export function answerError(
   error: FastifyError | Error,
   request: FastifyRequest,
   reply: FastifyReply,
-  { refusedRequests }: Metrics,
+  { metrics, refusals }: RefusalTellers,
 ): void {
   const send = (refusal: GatewayError) => {
-    refusedRequests.inc({ status: refusal.status, code: refusal.code ?? 'none' });
+    metrics.refusedRequests.inc({ status: refusal.status, code: refusal.code ?? 'none' });
+    refusals.tell(request, refusal);
     answerWith(refusal, reply);
   };
   if (error instanceof GatewayError) {

@@ -86,6 +86,7 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       created: Math.floor(decided.time / 1000),
       requested_model: decided.requestedModel,
       request_id: decided.requestId,
+      key: decided.key,
       stream: decided.stream,
       // What failed cannot be rated.
       ask_feedback: isAsked(decided.decision.ask) && completed?.arm !== null,

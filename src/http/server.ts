@@ -8,6 +8,7 @@ import { registerBodyMemory } from './hold-body.ts';
 import { hook } from './hook.ts';
 import { registerJsonBody } from './json-body.ts';
 import type { ServerParts } from './parts.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { feedbackRoutes } from './routes/feedback.ts';
@@ -21,6 +22,7 @@ const HEADERS_TIMEOUT_MS = 20_000;
 
 /** Builds the gateway's HTTP server. It does not listen yet: tests may inject requests, and `app` listens. */
 export function buildServer(parts: ServerParts): FastifyInstance {
+  const tellers = { metrics: parts.metrics, refusals: new RefusalLog(parts.clock) };
   const server = Fastify({
     loggerInstance: parts.log,
     // Almost no request logs anything here, but Fastify would make a logger for each.
@@ -34,14 +36,14 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     forceCloseConnections: 'idle',
     // Requests on connections that were already open are served to the end.
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply, parts.metrics),
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply, tellers),
     requestTimeout: UPLOAD_TIMEOUT_MS,
     // A request without a host is refused below, because Node's own answer to it has no body.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 5000, requireHostHeader: false },
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   });
   server.server.on('checkExpectation', answerExpectation);
-  registerErrorHandlers(server, parts.metrics);
+  registerErrorHandlers(server, tellers);
   registerJsonBody(server, parts.clock);
   server.decorateRequest('gatewayKey', null);
   registerBodyMemory(server, parts.bodyMemory, parts.maxBodyBytes);

@@ -47,6 +47,8 @@ const recordedRowSchema = z.object({
 
   /** When the query was decided. ISO 8601, UTC. */
   time: z.string().nullish(),
+  /** Name of the gateway's key that asked. Absent: none was required. */
+  key: z.string().nullish(),
   /** Features of the query, and the id of the map that made them. */
   context: z.object({ featureMap: z.string(), values: z.array(z.number()) }).nullish(),
   /** Weight of quality against cost, 0..1. */

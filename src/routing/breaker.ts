@@ -26,6 +26,14 @@ interface Breaker {
   openings: number;
 }
 
+export interface BreakerChange {
+  state: BreakerState;
+  /** In a row. */
+  failures: number;
+  /** What the last of them was, where the breaker opened. */
+  failure?: string;
+}
+
 /**
  * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"). After a number of failed calls in a row an
  * arm is left out for a while. Then one call may probe it, and its end closes or reopens the breaker. Lives in one
@@ -37,7 +45,7 @@ interface Breaker {
  */
 export class Breakers {
   readonly #clock: Clock;
-  readonly #onChange: (arm: string, state: BreakerState, failures: number) => void;
+  readonly #onChange: (arm: string, change: BreakerChange) => void;
   #options: BreakerOptions;
   readonly #breakers = new Map<string, Breaker>();
   #notClosed = 0;
@@ -46,7 +54,7 @@ export class Breakers {
   constructor(
     clock: Clock,
     options: BreakerOptions,
-    onChange: (arm: string, state: BreakerState, failures: number) => void = () => {},
+    onChange: (arm: string, change: BreakerChange) => void = () => {},
   ) {
     this.#clock = clock;
     this.#options = options;
@@ -80,22 +88,23 @@ export class Breakers {
 
   /**
    * Notes that a call to the arm begins.
-   * @returns a function to call once with the call's end; further calls change nothing
+   * @returns a function to call once with the call's end, and in words for the operator what a failed one failed with;
+   *   further calls change nothing
    */
-  enter(arm: string): (end: CallEnd) => void {
+  enter(arm: string): (end: CallEnd, failure?: string) => void {
     const breaker = this.#of(arm);
     const { openings } = breaker;
     const isProbe = breaker.state === 'half-open' && !breaker.probing;
     if (isProbe) breaker.probing = true;
     let ended = false;
-    return (end) => {
+    return (end, failure) => {
       if (ended) return;
       ended = true;
       if (isProbe && breaker.openings === openings) breaker.probing = false;
       // A call that began before the breaker opened says nothing new about the arm.
       if (breaker.openings !== openings) return;
       if (end === 'ok') this.#close(arm, breaker);
-      if (end === 'failed') this.#fail(arm, breaker);
+      if (end === 'failed') this.#fail(arm, breaker, failure);
     };
   }
 
@@ -114,7 +123,7 @@ export class Breakers {
     this.#change(arm, breaker, 'closed');
   }
 
-  #fail(arm: string, breaker: Breaker): void {
+  #fail(arm: string, breaker: Breaker, failure?: string): void {
     breaker.failures++;
     // When no other arm is left, an open breaker is ignored; failures then must not keep it open forever.
     if (breaker.state === 'open') return;
@@ -124,15 +133,15 @@ export class Breakers {
     breaker.probing = false;
     breaker.probeAt = this.#clock.monotonic() + cooldownMs;
     breaker.cancelWait = this.#clock.after(cooldownMs, () => this.#change(arm, breaker, 'half-open'));
-    this.#change(arm, breaker, 'open');
+    this.#change(arm, breaker, 'open', failure);
   }
 
-  #change(arm: string, breaker: Breaker, state: BreakerState): void {
+  #change(arm: string, breaker: Breaker, state: BreakerState, failure?: string): void {
     if (breaker.state === state) return;
     if (breaker.state === 'closed') this.#notClosed++;
     if (state === 'closed') this.#notClosed--;
     breaker.state = state;
-    this.#onChange(arm, state, breaker.failures);
+    this.#onChange(arm, { state, failures: breaker.failures, failure });
   }
 
   #of(arm: string): Breaker {

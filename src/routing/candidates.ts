@@ -11,6 +11,8 @@ export interface CandidatesOptions {
   arms: readonly Arm[];
   latency: LatencyPenaltyOptions;
   launch: LaunchLimits;
+  /** Longest pause, in seconds, that an upstream may ask for without being left out meanwhile. */
+  patienceS: number;
 }
 
 /**
@@ -38,7 +40,7 @@ export class Candidates {
   explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
     this.#leaveOutLacking(explanations, query);
-    this.#leaveOutBroken(explanations);
+    this.#leaveOutUnavailable(explanations);
     if (explanations.some(({ excluded }) => excluded === null)) return explanations;
     const { keyBudget } = query;
     if (keyBudget && explanations.some(({ worstCaseUsd = 0 }) => !(worstCaseUsd <= keyBudget.leftUsd)))
@@ -118,12 +120,16 @@ export class Candidates {
     }
   }
 
-  /** Leaves out arms whose breaker is open, unless no other candidate is left: a poor chance is better than none. */
-  #leaveOutBroken(explanations: readonly ArmExplanation[]): void {
-    const { breakers } = this.#conditions;
-    if (breakers.allClosed) return;
+  /**
+   * Leaves out arms whose breaker is open, or whose upstream asked for a long pause, unless no other candidate is
+   * left: a poor chance is better than none.
+   */
+  #leaveOutUnavailable(explanations: readonly ArmExplanation[]): void {
+    const { breakers, rateLimits } = this.#conditions;
+    if (breakers.allClosed && rateLimits.none) return;
+    const { patienceS } = this.#options;
     const candidates = explanations.filter(({ excluded }) => excluded === null);
-    const reasons = candidates.map(({ arm }) => breakers.reason(arm));
+    const reasons = candidates.map(({ arm }) => breakers.reason(arm) ?? rateLimits.reason(arm, patienceS));
     if (!reasons.includes(null)) return;
     for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
   }

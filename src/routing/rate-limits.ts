@@ -9,14 +9,17 @@ const MAX_WAIT_MS = 600_000;
 interface Limit {
   /** Monotonic time from which calls are expected to be accepted again. */
   until: number;
+  /** Monotonic time until which the upstream itself said that it would refuse; 0: it named none. */
+  askedUntil: number;
   refusals: number;
   /** Monotonic time of the latest refusal. */
   refusedAt: number;
 }
 
 /**
- * Arms whose upstream said "not now", and for how long. Routing counts the rest of that time as expected wait. Lives
- * in one process: each gateway is refused separately.
+ * Arms whose upstream said "not now", and for how long. Routing counts the rest of that time as expected wait, and
+ * leaves an arm out whose upstream asked for more time than a call may wait: the call would only be refused. Lives in
+ * one process: each gateway is refused separately.
  */
 export class RateLimits {
   readonly #clock: Clock;
@@ -42,7 +45,8 @@ export class RateLimits {
     const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
     // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent earlier.
     const refusedAt = this.#clock.monotonic();
-    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), refusals, refusedAt });
+    const askedUntil = Math.max(retryAfterMs === null ? 0 : until, before?.askedUntil ?? 0);
+    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), askedUntil, refusals, refusedAt });
   }
 
   /** Notes that the arm accepted a call: this lifts a limit, unless that was set after the call had begun. */
@@ -61,5 +65,21 @@ export class RateLimits {
   waitSeconds(arm: string): number {
     const limit = this.#limits.get(arm);
     return limit ? Math.max(0, limit.until - this.#clock.monotonic()) / 1000 : 0;
+  }
+
+  /**
+   * Why a call now would be refused for longer than it can wait, in words for the client; null when it may be made. A
+   * guess is no reason: only what the upstream itself asked for.
+   * @param patienceS seconds that a call may wait
+   */
+  reason(arm: string, patienceS: number): string | null {
+    const limit = this.#limits.get(arm);
+    const seconds = limit ? (limit.askedUntil - this.#clock.monotonic()) / 1000 : 0;
+    return seconds > patienceS ? `its upstream asked for a pause of another ${Math.ceil(seconds)} s` : null;
+  }
+
+  /** True when no arm has been refused and not served since. */
+  get none(): boolean {
+    return this.#limits.size === 0;
   }
 }

@@ -1,16 +1,16 @@
 import type { Logger } from '../gateway/logger.ts';
 import type { Metrics } from '../gateway/metrics.ts';
-import type { BreakerState } from '../routing/breaker.ts';
+import type { BreakerChange, BreakerState } from '../routing/breaker.ts';
 
 const BREAKER_STATES: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };
 
 /** Reports every change of a breaker to the metrics and the log. */
 export function breakerReport(metrics: Metrics, log: Logger) {
-  return (model: string, state: BreakerState, failures: number): void => {
+  return (model: string, { state, failures, failure }: BreakerChange): void => {
     metrics.breakerState.set({ model }, BREAKER_STATES[state]);
     if (state === 'open') {
       metrics.breakerOpenings.inc({ model });
-      log.warn({ model, failures }, "A model's breaker opened: the model is left out until a probe succeeds.");
+      log.warn({ model, failures, failure }, "A model's breaker opened: the model is left out until a probe succeeds.");
     } else {
       log.info({ model, state }, `A model's breaker is now ${state}.`);
     }

@@ -12,6 +12,14 @@ export function hashedKeys(config: Config): HashedKey[] {
   }));
 }
 
+/** Names the keys that have another value than before, as `changedSettings` does: it does not see the values. */
+export function replacedKeys(before: readonly HashedKey[], after: readonly HashedKey[]): string[] {
+  const known = new Map(before.map(({ limits, hash }) => [limits.name, hash]));
+  return after
+    .filter(({ limits, hash }) => known.get(limits.name)?.equals(hash) === false)
+    .map(({ limits }) => `auth.keys.${limits.name}.key`);
+}
+
 /** Length from which a key cannot be guessed. */
 export const MIN_KEY_CHARACTERS = 16;
 

@@ -52,6 +52,7 @@ export function buildRuntime(
         exploration: config.learning.exploration,
         latency: { ...latency, budgetS: latency.budget_s },
         launch: { tries, budgetUsd },
+        patienceS: config.resilience.max_retry_after_s,
         guard: targets.quality ?? null,
         budget,
       },

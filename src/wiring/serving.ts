@@ -37,6 +37,7 @@ export class Serving {
     this.#loaded = withoutGatewayKeys(loaded);
     this.#runtime = buildRuntime(loaded, null, parts);
     this.#applySettings(loaded.config);
+    this.#showModelsOff(modelCatalog(this.#loaded, parts.learner.knowledge.modelChanges));
     this.#tellPriors(this.#loaded);
   }
 
@@ -102,6 +103,15 @@ export class Serving {
     learner.setVersionRemains(learning.snapshot_change.remains);
   }
 
+  /** So that somebody is told of a key that is not set: the model is missing, and no request fails. */
+  #showModelsOff(catalog: readonly CatalogEntry[]): void {
+    const { modelOff } = this.#parts.metrics;
+    modelOff.reset();
+    for (const { id, state } of catalog) {
+      if (state === 'active' || state === 'off') modelOff.set({ model: id }, Number(state === 'off'));
+    }
+  }
+
   /**
    * Sets the priors of all known models, on offer or not: otherwise a retired model's ratings would be compared with
    * another prior, and would move the predictions for all others. While the log is read, each change sets the priors
@@ -126,6 +136,7 @@ export class Serving {
     const before = { loaded: this.#loaded, runtime: previous };
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
     this.#applySettings(loaded.config);
+    this.#showModelsOff(catalog);
     this.#tellPriors(loaded);
     for (const { id, problems } of catalog) {
       for (const { message, leftOut } of problems) {

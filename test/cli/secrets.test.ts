@@ -191,7 +191,7 @@ it('no key, prompt or answer is in anything that the process writes, and no key 
     `GET / HTTP/1.1\r\nauthorization: Bearer ${SECRETS.team}\r\nbad header\r\n\r\n`,
   );
   const metrics = await note(get(`${url}/metrics`));
-  expect(metrics.text).toMatch(/mixllm_upstream_errors_total\{model="anthropic",failure="status"\} [1-9]/);
+  expect(metrics.text).toMatch(/mixllm_upstream_errors_total\{model="anthropic",failure="status",status="\d+"\} [1-9]/);
   child.kill('SIGHUP');
 
   expect(output).toContain('The upstream reported an error: quota_error');

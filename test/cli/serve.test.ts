@@ -153,7 +153,7 @@ describe('mixllm serve', () => {
     });
 
     writeFileSync(file, config(upstream.url, 0.6));
-    await gateway.saw(/The config was reloaded\./);
+    await gateway.saw(/"changed":\["routing\.weight"\].*The config was reloaded\./);
     expect(await weight()).toBe(0.6);
     const isReloaded = async () => {
       const { text } = await get(`${gateway.url}/metrics`);

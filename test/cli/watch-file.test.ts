@@ -8,16 +8,43 @@ import { expect, it } from 'vitest';
 import { watchFile } from '../../src/cli/watch-file.ts';
 import { until } from '../support/until.ts';
 
+const nothingElse = {
+  change: () => expect.unreachable('it has not changed'),
+  gone: () => expect.unreachable('it is there'),
+  error: () => expect.unreachable('it can be watched'),
+};
+
+it('tells once that the file is gone for longer than a moment, and of a change when it is back', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
+  const file = join(folder, 'mixllm.yaml');
+  writeFileSync(file, 'the same');
+  const told: string[] = [];
+  const on = { ...nothingElse, change: () => void told.push('change'), gone: () => void told.push('gone') };
+  const stop = watchFile(file, on, { pollMs: 50, goneMs: 400 });
+  try {
+    rmSync(file);
+    await sleep(250);
+    writeFileSync(file, 'the same');
+    await sleep(400);
+    expect(told).toEqual([]);
+    rmSync(file);
+    await until(() => told.length === 1);
+    await sleep(500);
+    writeFileSync(file, 'the same');
+    await until(() => told.length === 2);
+    expect(told).toEqual(['gone', 'change']);
+  } finally {
+    stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 it('sees a change, once, while another file of the folder is written all the time', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
   const file = join(folder, 'mixllm.yaml');
   writeFileSync(file, 'before');
   let changes = 0;
-  const stop = watchFile(
-    file,
-    () => changes++,
-    () => expect.unreachable('it can be watched'),
-  );
+  const stop = watchFile(file, { ...nothingElse, change: () => void changes++ });
   const writing = setInterval(() => appendFileSync(join(folder, 'mixllm.db-wal'), 'commit'), 20);
   try {
     writeFileSync(file, 'after');
@@ -38,12 +65,7 @@ it('sees changes also after the folder was replaced', async () => {
   mkdirSync(folder);
   writeFileSync(file, 'before');
   let changes = 0;
-  const stop = watchFile(
-    file,
-    () => changes++,
-    () => expect.unreachable('it can be watched'),
-    50,
-  );
+  const stop = watchFile(file, { ...nothingElse, change: () => void changes++ }, { pollMs: 50 });
   try {
     renameSync(folder, join(root, 'old'));
     mkdirSync(folder);
@@ -67,8 +89,7 @@ it('does not open a named pipe, which would wait for somebody to write to it', a
   writer.stdout.on('data', (text) => {
     taken += text;
   });
-  const ignored = () => {};
-  const stop = watchFile(pipe, ignored, ignored);
+  const stop = watchFile(pipe, nothingElse);
   await sleep(200);
   stop();
   writer.kill('SIGKILL');

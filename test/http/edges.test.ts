@@ -476,7 +476,7 @@ describe('what the operator sees', () => {
       'mixllm_tokens_total{model="big",kind="output"} 20',
       'mixllm_learner_lag_events 0',
       'mixllm_degraded{part="store"} 0',
-      'mixllm_upstream_errors_total{model="small",failure="status"} 2',
+      'mixllm_upstream_errors_total{model="small",failure="status",status="401"} 2',
     ]) {
       expect(metrics).toContain(line);
     }

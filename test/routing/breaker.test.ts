@@ -6,8 +6,8 @@ import { ManualClock } from '../support/manual-clock.ts';
 function setUp(failures = 3, cooldownMs = 10_000) {
   const clock = new ManualClock();
   const changes: string[] = [];
-  const breakers = new Breakers(clock, { failures, cooldownMs }, (arm, state, count) =>
-    changes.push(`${arm} ${state} ${count}`),
+  const breakers = new Breakers(clock, { failures, cooldownMs }, (arm, { state, failures, failure }) =>
+    changes.push(`${arm} ${state} ${failures}${failure ? ` ${failure}` : ''}`),
   );
   const call = (end: CallEnd, arm = 'a') => breakers.enter(arm)(end);
   const open = () => {
@@ -122,9 +122,9 @@ describe('Breakers', () => {
       fc.property(steps, (run) => {
         const clock = new ManualClock();
         let state: BreakerState = 'closed';
-        const breakers = new Breakers(clock, { failures: 2, cooldownMs: 10_000 }, (_, next) => {
-          expect(ways).toContain(`${state}>${next}`);
-          state = next;
+        const breakers = new Breakers(clock, { failures: 2, cooldownMs: 10_000 }, (_, change) => {
+          expect(ways).toContain(`${state}>${change.state}`);
+          state = change.state;
         });
         const running: ((end: CallEnd) => void)[] = [];
         for (const step of run) {

@@ -56,6 +56,7 @@ function setUp(
       exploration: options.exploration ?? 'none',
       latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
       launch: { tries: 30, budgetUsd: 1 },
+      patienceS: 5,
       guard: null,
       budget: null,
       ...options.targets,
@@ -236,7 +237,11 @@ describe('Router.decide', () => {
     const { router, load, rateLimits, clock, knowledge } = setUp();
     knowledge.statistics.learnService('big', 60);
     for (let i = 0; i < 4; i++) load.enter('big');
-    rateLimits.refused('big', 30_000, clock.monotonic());
+    for (let i = 0; i < 6; i++) {
+      rateLimits.refused('big', null, clock.monotonic());
+      clock.advance(i < 5 ? 1000 : 2000);
+    }
+    // A guess keeps no arm out.
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 30, excluded: null });
     expect(explained(router, {}, 'big')?.penalty).toBeCloseTo(0.25 * (1 - Math.exp(-4)), 12);
     expect(router.decide(query()).arm).toBe('small');
@@ -244,6 +249,27 @@ describe('Router.decide', () => {
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
     rateLimits.served('big', clock.monotonic());
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
+    expect(router.decide(query()).arm).toBe('big');
+  });
+
+  it('leaves an arm out while its upstream has asked for a longer pause than a call may wait, unless it is the last', () => {
+    const { router, rateLimits, breakers, clock } = setUp();
+    rateLimits.refused('big', 17_000, clock.monotonic());
+    const reason = 'its upstream asked for a pause of another 17 s';
+    expect(explained(router, {}, 'big')).toMatchObject({ waitS: 17, excluded: reason, score: null });
+    expect(router.decide(query({ requested: BIG })).arm).toBe('big');
+    expect(router.decide(query({ allowed: new Set(['big']) })).arm).toBe('big');
+    // A guess that comes later does not shorten what was asked for.
+    rateLimits.refused('big', null, clock.monotonic());
+    expect(explained(router, {}, 'big')?.excluded).toBe(reason);
+    clock.advance(11_999);
+    expect(explained(router, {}, 'big')?.excluded).toBe('its upstream asked for a pause of another 6 s');
+    clock.advance(1);
+    expect(explained(router, {}, 'big')).toMatchObject({ waitS: 5, excluded: null });
+    rateLimits.refused('big', 17_000, clock.monotonic());
+    for (const arm of ['small', 'blind']) for (let i = 0; i < 2; i++) breakers.enter(arm)('failed');
+    expect(router.decide(query()).arms.map(({ excluded }) => excluded)).toEqual([null, null, null]);
+    rateLimits.served('big', clock.monotonic());
     expect(router.decide(query()).arm).toBe('big');
   });
 

@@ -29,6 +29,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
       },
     },
     time: isoTime(decided.time),
+    ...(decided.key !== null && { key: decided.key }),
     context: { featureMap: context.featureMap, values: Array.from(context.values) },
     weight: decision.weight,
     chosenBy: decision.chosenBy,

@@ -2,9 +2,8 @@ import type { CompletedEvent } from '../../domain/events.ts';
 import type { DecisionRecord } from './decision-records.ts';
 import { meanScore } from './export-row.ts';
 
-/** What one model did in a period. A mean is null when there are no values. */
-export interface ModelSummary {
-  model: string;
+/** Answers in a period. A mean is null when there are no values. */
+export interface AnswerSummary {
   answers: number;
   /** Of all answers, 0..1. */
   share: number;
@@ -18,6 +17,9 @@ export interface ModelSummary {
   /** Seconds that the model itself took. */
   mean_latency_s: number | null;
 }
+
+export type ModelSummary = { model: string } & AnswerSummary;
+export type KeySummary = { key: string } & AnswerSummary;
 
 export interface LogSummary {
   decisions: number;
@@ -34,6 +36,8 @@ export interface LogSummary {
   feature_maps: Record<string, number>;
   /** Ordered by number of answers, most first. */
   models: ModelSummary[];
+  /** By the gateway's key that asked, in the same order; empty where none was required. */
+  keys: KeySummary[];
 }
 
 /** Summarises decisions, one at a time. */
@@ -43,7 +47,8 @@ export class LogSummarizer {
   #last = Number.NEGATIVE_INFINITY;
   #costUsd = 0;
   readonly #featureMaps = new Map<string, number>();
-  readonly #models = new Map<string, ModelSums>();
+  readonly #models = new Groups();
+  readonly #keys = new Groups();
 
   add({ decided, completed, ratings }: DecisionRecord): void {
     this.#decisions++;
@@ -53,32 +58,52 @@ export class LogSummarizer {
     this.#featureMaps.set(featureMap, (this.#featureMaps.get(featureMap) ?? 0) + 1);
     this.#costUsd += completed?.costUsd ?? 0;
     if (!completed || completed.arm === null) return;
-    const sums = this.#models.get(completed.arm) ?? new ModelSums();
-    this.#models.set(completed.arm, sums);
-    sums.add(completed, meanScore(ratings));
+    const rating = meanScore(ratings);
+    this.#models.of(completed.arm).add(completed, rating);
+    if (decided.key !== null) this.#keys.of(decided.key).add(completed, rating);
   }
 
   summary(): LogSummary {
-    const sums = [...this.#models.values()];
-    const total = (of: (sums: ModelSums) => number) => sums.reduce((sum, model) => sum + of(model), 0);
-    const answered = total(({ answers }) => answers);
+    const models = this.#models.summaries();
+    const total = (of: (summary: AnswerSummary) => number) => models.reduce((sum, [, model]) => sum + of(model), 0);
     const isoTime = (time: number) => (this.#decisions > 0 ? new Date(time).toISOString() : null);
     return {
       decisions: this.#decisions,
-      answered,
-      rated: total(({ rating }) => rating.count),
+      answered: total(({ answers }) => answers),
+      rated: total(({ rated }) => rated),
       cost_usd: this.#costUsd,
       first: isoTime(this.#first),
       last: isoTime(this.#last),
       feature_maps: Object.fromEntries(this.#featureMaps),
-      models: [...this.#models]
-        .map(([model, sums]) => sums.summary(model, answered))
-        .sort((a, b) => b.answers - a.answers || (a.model < b.model ? -1 : 1)),
+      models: models.map(([model, summary]) => ({ model, ...summary })),
+      keys: this.#keys.summaries().map(([key, summary]) => ({ key, ...summary })),
     };
   }
 }
 
-class ModelSums {
+/** Answers by name. */
+class Groups {
+  readonly #sums = new Map<string, AnswerSums>();
+
+  of(name: string): AnswerSums {
+    let sums = this.#sums.get(name);
+    if (!sums) {
+      sums = new AnswerSums();
+      this.#sums.set(name, sums);
+    }
+    return sums;
+  }
+
+  /** Most answers first. */
+  summaries(): [string, AnswerSummary][] {
+    const all = [...this.#sums.values()].reduce((sum, { answers }) => sum + answers, 0);
+    return [...this.#sums]
+      .map(([name, sums]): [string, AnswerSummary] => [name, sums.summary(all)])
+      .sort(([a, { answers: ofA }], [b, { answers: ofB }]) => ofB - ofA || (a < b ? -1 : 1));
+  }
+}
+
+class AnswerSums {
   answers = 0;
   readonly rating = new Mean();
   readonly cost = new Mean();
@@ -95,11 +120,11 @@ class ModelSums {
     this.#latencyS.add(serviceMs === null ? null : serviceMs / 1000);
   }
 
-  summary(model: string, answered: number): ModelSummary {
+  /** @param all answers of all groups */
+  summary(all: number): AnswerSummary {
     return {
-      model,
       answers: this.answers,
-      share: this.answers / answered,
+      share: this.answers / all,
       rated: this.rating.count,
       mean_rating: this.rating.value,
       cost_usd: this.cost.sum,

@@ -227,7 +227,15 @@ describe('LogSummarizer', () => {
           ...{ mean_input_tokens: null, mean_output_tokens: null, mean_latency_s: null },
         },
       ],
+      keys: [],
     });
+    await store.append(['d', 'e', 'f'].map((id) => ({ ...decided(id), key: id === 'e' ? 'shop' : 'lab' })));
+    await store.append(['d', 'e', 'f'].map((id) => completed(id)));
+    expect(summarize(await read()).keys).toMatchObject([
+      { key: 'lab', answers: 2, share: 2 / 3 },
+      { key: 'shop', answers: 1, share: 1 / 3 },
+    ]);
+    expect((await read()).map(exportRow).map((row) => row?.key)).toEqual(expect.arrayContaining(['lab', 'shop']));
     expect(summarize([])).toMatchObject({ decisions: 0, first: null, last: null, models: [] });
   });
 });

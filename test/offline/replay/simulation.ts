@@ -183,6 +183,7 @@ class SimulatedGateway {
         exploration,
         latency: { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
         launch: { tries: 30, budgetUsd: 1 },
+        patienceS: 5,
         guard,
         budget: null,
       },

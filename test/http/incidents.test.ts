@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { cleanup } from '../support/cleanup.ts';
+import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const kept = cleanup();
+const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
+const metrics = async ({ url }: TestGateway) => (await get(`${url}/metrics`)).text;
+const linesOf = ({ logged }: TestGateway, message: string) =>
+  logged.map((line) => JSON.parse(line)).filter(({ msg }) => msg === message);
+const KEYS = [
+  { name: 'shop', key: 'key-of-shop-0000000000' },
+  { name: 'ops', key: 'key-of-ops-00000000000', role: 'admin' },
+];
+const by = (name: string) => ({ headers: { authorization: `Bearer ${KEYS.find((key) => key.name === name)?.key}` } });
+
+describe('whoever is on call', () => {
+  it('finds in the log why the gateway refused a request, and a flood of them takes a line a second', async () => {
+    const clock = new ManualClock();
+    const gateway = kept(await startTestGateway({ clock, config: { auth: { keys: KEYS } } }));
+    const ids: (string | null)[] = [];
+    const refused = async (model: string, options: object) => {
+      ids.push(
+        (await send(completions(gateway), ask('secret prompt', { model }), options)).headers.get('x-request-id'),
+      );
+    };
+    for (let i = 0; i < 5; i++) await refused('nope', by('shop'));
+    await refused('nope', by('ops'));
+    await refused('auto', { headers: { authorization: 'Bearer key-of-nobody-00000000' } });
+    clock.advance(1000);
+    await refused('nope', by('shop'));
+    const told = linesOf(gateway, 'request refused').map(({ requestId, key, status, code, suppressed }) => {
+      return [ids.indexOf(requestId), key, status, code, suppressed];
+    });
+    expect(told).toEqual([
+      [0, 'shop', 404, 'model_not_found', undefined],
+      [5, 'ops', 404, 'model_not_found', undefined],
+      [6, undefined, 401, 'invalid_api_key', undefined],
+      [7, 'shop', 404, 'model_not_found', 4],
+    ]);
+    expect(gateway.logged.join('')).not.toMatch(/secret prompt|nobody/);
+  });
+
+  it('sees who asked: in the log, the metrics and the record of the decision', async () => {
+    const gateway = kept(await startTestGateway({ config: { auth: { keys: KEYS } } }));
+    const answer = await send(completions(gateway), ask('x'), by('shop'));
+    await settled(gateway);
+    expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 30, key: 'shop', status: 200 }]);
+    const text = await metrics(gateway);
+    expect(text).toContain('mixllm_key_decisions_total{key="shop"} 1');
+    expect(text).toContain('mixllm_key_decisions_total{key="ops"} 0');
+    const id = answer.headers.get('x-mixllm-decision-id');
+    const { json } = await send(`${gateway.url}/v1/decisions/${id}`, null, { method: 'GET', ...by('ops') });
+    expect(json.key).toBe('shop');
+  });
+
+  it.each([
+    [400, 30],
+    [401, 40],
+    [500, 40],
+  ])(
+    'is warned of a request that failed, unless the client brought it about: %i at level %i',
+    async (status, level) => {
+      const gateway = kept(
+        await startTestGateway({
+          answers: { big: plainAnswer({ status, errorMessage: 'no' }) },
+          config: { resilience: { retries: 0 } },
+        }),
+      );
+      expect((await send(completions(gateway), ask('x'))).status).toBe(status);
+      expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level, outcome: 'failed', status }]);
+      expect(await metrics(gateway)).toContain(
+        `mixllm_upstream_errors_total{model="big",failure="status",status="${status}"} 1`,
+      );
+    },
+  );
+
+  it('reads beside an opened breaker what the last call failed with', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: { big: plainAnswer(), small: plainAnswer({ status: 401, errorMessage: 'no such key' }) },
+        config: { resilience: { retries: 0, breaker: { failures: 1 } } },
+      }),
+    );
+    await send(completions(gateway), ask('x', { model: 'auto:0' }));
+    const message = "A model's breaker opened: the model is left out until a probe succeeds.";
+    expect(linesOf(gateway, message)).toMatchObject([{ model: 'small', failures: 1, failure: 'status 401' }]);
+  });
+
+  it('sees which models are off for want of a key, from the start', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        config: {
+          providers: {
+            big: { type: 'openai', api_key: 'k', base_url: 'http://127.0.0.1:9' },
+            small: { type: 'openai', api_key: `\${NOT_SET}` },
+          },
+        },
+      }),
+    );
+    const text = await metrics(gateway);
+    expect(text).toContain('mixllm_model_off{model="big"} 0');
+    expect(text).toContain('mixllm_model_off{model="small"} 1');
+  });
+});
