@@ -79,6 +79,25 @@ describe('Breakers', () => {
     expect(breakers.state('a')).toBe('half-open');
   });
 
+  it('let no second probe through when a call that is none ends', () => {
+    const { breakers, clock, open, call } = setUp();
+    open();
+    clock.advance(10_000);
+    const probe = breakers.enter('a');
+    // Made by name, whatever the breaker says.
+    call('unknown');
+    expect(breakers.reason('a')).toContain('a probe is under way');
+    probe('ok');
+    expect(breakers.state('a')).toBe('closed');
+  });
+
+  it('tell beside an opening what the last call failed with', () => {
+    const { breakers, changes } = setUp(2);
+    breakers.enter('a')('failed', 'timeout');
+    breakers.enter('a')('failed', 'status 401');
+    expect(changes).toEqual(['a open 2 status 401']);
+  });
+
   it('take no notice of calls from before the opening; one that was made all the same may close them', () => {
     const { breakers, clock, open, call } = setUp();
     const [early, late] = [breakers.enter('a'), breakers.enter('a')];
