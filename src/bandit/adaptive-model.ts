@@ -54,6 +54,11 @@ export class AdaptiveLinearModel {
     this.#choose();
   }
 
+  /** As `CoupledLinearModel`. */
+  setPriorsOfNew(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
+    for (const candidate of this.#candidates) candidate.setPriorsOfNew(priors, other);
+  }
+
   /** As `CoupledLinearModel`, from the candidate that predicts. */
   priorLike(arm: string): Float64Array {
     return this.#chosen.priorLike(arm);

@@ -50,14 +50,6 @@ export function scaleSums(sums: ArmSums, factor: number): void {
   sums.weight *= factor;
 }
 
-/** Removes all observations. */
-export function clearSums(sums: ArmSums): void {
-  sums.precision.fill(0);
-  sums.response.fill(0);
-  sums.squares = 0;
-  sums.weight = 0;
-}
-
 /** Copies the sums alone, whatever else the object holds. */
 export function copySums({ precision, response, squares, weight }: ArmSums): ArmSums {
   return { precision: Float64Array.from(precision), response: Float64Array.from(response), squares, weight };

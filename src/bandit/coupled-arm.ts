@@ -65,14 +65,24 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
   };
 }
 
+/** True for an arm without observations: everything about it follows from its prior, to the bit. */
+export function isBlank({ weight, squares, past, precision, response }: CoupledArm): boolean {
+  if (weight !== 0 || squares !== 0 || past.length > 0) return false;
+  return precision.every((value) => value === 0) && response.every((value) => value === 0);
+}
+
 /**
- * Copies both into the arm. If they differ, everything derived must be solved again.
+ * Copies both into the arm and recomputes G and b − A m0: O(d²) where only the mean differs, because G does not depend
+ * on it; `recount` must update the rest.
  * @returns whether they differ from the arm's prior so far
  */
 export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vector): boolean {
-  if (equal(arm.priorMean, priorMean) && equal(arm.ownPrecision, ownPrecision)) return false;
+  const samePrecision = equal(arm.ownPrecision, ownPrecision);
+  if (equal(arm.priorMean, priorMean) && samePrecision) return false;
   arm.priorMean = Float64Array.from(priorMean);
   arm.ownPrecision = Float64Array.from(ownPrecision);
+  if (samePrecision) recentre(arm);
+  else solve(arm);
   return true;
 }
 
@@ -92,8 +102,13 @@ export function solve(arm: CoupledArm): void {
   for (let i = 0; i < d; i++) regularised[i * d + i] += arm.ownPrecision[i];
   arm.covariance = inverseOfPositiveDefinite(regularised, d);
   arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(arm.ownPrecision);
+  recentre(arm);
+}
+
+/** Recomputes b − A m0 from the sums: O(d²). */
+function recentre(arm: CoupledArm): void {
   multiply(arm.precision, arm.priorMean, arm.centred);
-  for (let i = 0; i < d; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
+  for (let i = 0; i < arm.centred.length; i++) arm.centred[i] = arm.response[i] - arm.centred[i];
 }
 
 /**

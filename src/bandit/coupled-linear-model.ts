@@ -5,6 +5,7 @@ import {
   type CoupledArm,
   check,
   checkArm,
+  isBlank,
   type LevelSums,
   levelLoading,
   newArm,
@@ -15,7 +16,7 @@ import {
   updateSolution,
 } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
-import { clearWithPast, isPast, levelWeight, observePast, resetLevel, scaleWithPast } from './past-level.ts';
+import { isPast, levelWeight, observePast, resetLevel, scaleWithPast } from './past-level.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
@@ -28,9 +29,13 @@ export interface ArmPrior {
   interceptVariance?: number;
 }
 
-/** The complete state in serialisable form: a restored model predicts the same to the bit. */
+/**
+ * The complete state in serialisable form, but for the priors of arms without observations: with the same priors a
+ * restored model predicts the same to the bit.
+ */
 export interface CoupledLinearModelState extends SharedPartState {
   updates: number;
+  /** Those with observations. */
   arms: Record<string, CoupledArm>;
 }
 
@@ -63,6 +68,11 @@ export class CoupledLinearModel {
   readonly #levelLoadings: boolean;
   readonly #refreshEvery: number;
   #otherPrior: ArmPrior;
+  #priors: ReadonlyMap<string, ArmPrior> = new Map();
+  /**
+   * Arms with observations, and those without that were asked about. An arm takes 2 d² numbers, so those that are
+   * only named, or gone, must not be here.
+   */
   readonly #arms = new Map<string, CoupledArm>();
   /** In order of their ids; null after an arm was added. */
   #sorted: readonly CoupledArm[] | null = null;
@@ -120,14 +130,22 @@ export class CoupledLinearModel {
    * @param other of all other arms
    */
   setPriors(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
-    this.#otherPrior = other;
-    const changed: CoupledArm[] = [];
-    for (const id of new Set([...this.#arms.keys(), ...priors.keys()])) {
+    this.setPriorsOfNew(priors, other);
+    let changed = false;
+    for (const [id, arm] of this.#arms) {
       const prior = priors.get(id) ?? other;
-      const arm = this.#arm(id);
-      if (setPrior(arm, prior.mean, this.#precisionOf(prior))) changed.push(arm);
+      if (!setPrior(arm, prior.mean, this.#precisionOf(prior))) continue;
+      this.#derive(arm);
+      changed = true;
     }
-    if (changed.length > 0) this.#solveAgain(changed);
+    if (changed) this.#sumUp();
+  }
+
+  /** As `setPriors`, but arms with observations keep the priors that they have. */
+  setPriorsOfNew(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
+    this.#priors = new Map(priors);
+    this.#otherPrior = other;
+    for (const [id, arm] of this.#arms) if (isBlank(arm)) this.#drop(id);
   }
 
   /**
@@ -150,7 +168,8 @@ export class CoupledLinearModel {
    * @param factor > 0
    */
   temper(id: string, factor: number): void {
-    const arm = this.#arm(id);
+    const arm = this.#arms.get(id);
+    if (!arm || isBlank(arm)) return;
     scaleWithPast(arm, factor);
     this.#solveAgain([arm]);
   }
@@ -161,7 +180,8 @@ export class CoupledLinearModel {
    * @param remains in (0, 1]
    */
   resetLevel(id: string, remains: number): void {
-    const arm = this.#arm(id);
+    const arm = this.#arms.get(id);
+    if (!arm || isBlank(arm)) return;
     resetLevel(arm, remains);
     this.#solveAgain([arm]);
   }
@@ -200,7 +220,8 @@ export class CoupledLinearModel {
     if (past) observePast(arm, x, y, weight, alarmsSince);
     else observe(arm, x, y, weight);
     this.#predictor.forget(id);
-    if (this.#updates % REBUILD_EVERY === 0) this.rebuild();
+    if (weight < 0 && isBlank(arm)) this.forget(id);
+    else if (this.#updates % REBUILD_EVERY === 0) this.rebuild();
     else if (past) this.#solveAgain([arm]);
     else if (!this.#updateDerived(arm, x, weight)) this.rebuild();
   }
@@ -220,9 +241,13 @@ export class CoupledLinearModel {
     }
   }
 
-  /** Copies, by arm. */
+  /** Copies, by arm; none of arms without observations. */
   sums(): Map<string, ArmSums> {
-    return new Map([...this.#arms].map(([id, arm]) => [id, copySums(arm)]));
+    return new Map(this.#observed().map(([id, arm]) => [id, copySums(arm)]));
+  }
+
+  #observed(): [string, CoupledArm][] {
+    return [...this.#arms].filter(([, arm]) => !isBlank(arm));
   }
 
   /**
@@ -237,10 +262,15 @@ export class CoupledLinearModel {
 
   /** Forgets all observations of the arm; its prior mean stays. */
   forget(id: string): void {
-    const arm = this.#arms.get(id);
-    if (!arm) return;
-    clearWithPast(arm);
-    this.rebuild();
+    if (!this.#arms.has(id)) return;
+    this.#drop(id);
+    this.#sumUp();
+  }
+
+  #drop(id: string): void {
+    this.#arms.delete(id);
+    this.#predictor.forget(id);
+    this.#sorted = null;
   }
 
   /**
@@ -280,7 +310,7 @@ export class CoupledLinearModel {
 
   /** Recomputes everything derived from the sums: O(K d³). */
   rebuild(): void {
-    this.#solveAgain(this.#arms.values());
+    this.#solveAgain(this.#observed().map(([, arm]) => arm));
   }
 
   /**
@@ -290,18 +320,29 @@ export class CoupledLinearModel {
   #solveAgain(changed: Iterable<CoupledArm>): void {
     for (const arm of changed) {
       solve(arm);
-      arm.loading = this.#loadingOf(arm);
-      recount(arm);
+      this.#derive(arm);
     }
+    this.#sumUp();
+  }
+
+  /** Recomputes an arm's loading, vote and residual from its solution: O(d²). */
+  #derive(arm: CoupledArm): void {
+    arm.loading = this.#loadingOf(arm);
+    recount(arm);
+  }
+
+  /** Recomputes the shared part from all arms: O(d³ + K d²). */
+  #sumUp(): void {
     this.#shared.clear();
-    for (const arm of this.#inOrderOfIds()) this.#shared.add(arm);
+    // Of an arm without observations rounding alone would be added, and a restored model does not have it.
+    for (const arm of this.#inOrderOfIds()) if (!isBlank(arm)) this.#shared.add(arm);
     this.#shared.invert();
     this.#refreshShared();
   }
 
   /** The live arrays, not copies: serialise them before the next update. */
   state(): CoupledLinearModelState {
-    return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#arms) };
+    return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#observed()) };
   }
 
   /**
@@ -332,7 +373,8 @@ export class CoupledLinearModel {
   #arm(id: string): CoupledArm {
     let arm = this.#arms.get(id);
     if (!arm) {
-      arm = newArm(this.#otherPrior.mean, this.#precisionOf(this.#otherPrior));
+      const prior = this.#priors.get(id) ?? this.#otherPrior;
+      arm = newArm(prior.mean, this.#precisionOf(prior));
       arm.loading = this.#loadingOf(arm);
       this.#arms.set(id, arm);
       this.#sorted = null;

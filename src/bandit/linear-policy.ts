@@ -285,6 +285,7 @@ export class LinearPolicy implements Policy {
     this.#quality.restore(state.quality);
     this.#length.restore(state);
     this.#priors.restoreLaunched(state.launched);
+    this.#quality.setPriorsOfNew(this.#priors.all(), this.#priors.ofOthers());
   }
 
   /**

@@ -1,5 +1,5 @@
 import { addOuterProduct, addScaled, type Vector } from '../util/linear-algebra.ts';
-import { type ArmSums, addObservation, clearSums, scaleSums } from './arm-sums.ts';
+import { type ArmSums, addObservation, scaleSums } from './arm-sums.ts';
 import { PAST_LEVEL_PRECISION } from './defaults.ts';
 
 /**
@@ -45,12 +45,6 @@ export function resetLevel(sums: SumsWithPast, remains: number): void {
  */
 export function scaleWithPast(sums: SumsWithPast, factor: number): void {
   withLevelsKnown(sums, () => scale(sums, factor));
-}
-
-/** Removes all observations and all past levels. */
-export function clearWithPast(sums: SumsWithPast): void {
-  clearSums(sums);
-  sums.past = [];
 }
 
 /** Bound on the rounding error that remains in the count after all observations of an arm have been taken back. */

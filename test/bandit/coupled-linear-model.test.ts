@@ -380,6 +380,72 @@ describe('CoupledLinearModel.restore', () => {
     expect(copy.logEvidence).toBe(model.logEvidence);
   });
 
+  it('holds only arms with observations, and predicts the same to the bit with the same priors, whatever happened', () => {
+    const arms = [...ARMS, 'named', 'unnamed'];
+    const step = fc.oneof(
+      fc.record({ learn: fc.nat(4), seed: fc.integer() }),
+      fc.record({ takeBack: fc.nat(20) }),
+      fc.record({ forget: fc.nat(4) }),
+      fc.record({ temper: fc.nat(4), factor: fc.double({ min: 0.1, max: 1, noNaN: true }) }),
+      fc.record({ reset: fc.nat(4) }),
+      fc.record({ level: fc.double({ min: 0, max: 1, noNaN: true }), wide: fc.boolean() }),
+      fc.record({ ask: fc.nat(4) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const model = freshModel();
+        let priors: Parameters<CoupledLinearModel['setPriors']>[0] = PRIORS;
+        let kept: Observation[] = [];
+        const taught = new Set<string>();
+        let isTempered = false;
+        for (const now of steps) {
+          if ('learn' in now) {
+            const [made] = observations(seededRandom(now.seed), 1);
+            const { x, y, weight } = made;
+            kept.push({ ...made, arm: arms[now.learn] });
+            model.learn(arms[now.learn], x, y, weight);
+            taught.add(arms[now.learn]);
+          } else if ('takeBack' in now && kept.length > 0 && !isTempered) {
+            const [{ arm, x, y, weight }] = kept.splice(now.takeBack % kept.length, 1);
+            model.learn(arm, x, y, -weight);
+          } else if ('forget' in now) {
+            model.forget(arms[now.forget]);
+            kept = kept.filter(({ arm }) => arm !== arms[now.forget]);
+            taught.delete(arms[now.forget]);
+          } else if ('temper' in now) {
+            model.temper(arms[now.temper], now.factor);
+            isTempered = true;
+          } else if ('reset' in now) {
+            model.resetLevel(arms[now.reset], 0.5);
+            isTempered = true;
+          } else if ('level' in now) {
+            const prior = { mean: Float64Array.of(now.level, 0, 0.1, 0), ...(now.wide && { interceptVariance: 0.5 }) };
+            priors = new Map([...PRIORS, ['named', prior], ['a', prior]]);
+            model.setPriors(priors);
+          } else if ('ask' in now) {
+            model.predict(arms[now.ask], context(seededRandom(1)));
+          }
+        }
+        const state = structuredClone(model.state());
+        const observed = new Set(kept.map(({ arm }) => arm));
+        for (const arm of Object.keys(state.arms)) expect(taught).toContain(arm);
+        for (const arm of observed) expect(Object.keys(state.arms)).toContain(arm);
+        const copy = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
+        copy.restore(state);
+        copy.setPriorsOfNew(priors);
+        const random = seededRandom(9);
+        for (let i = 0; i < 5; i++) {
+          const x = context(random);
+          for (const arm of arms) expect(copy.predict(arm, x)).toEqual(model.predict(arm, x));
+          for (const each of [model, copy]) each.learn(arms[i], x, 0.3, 1);
+        }
+        expect(copy.logEvidence).toBe(model.logEvidence);
+        expect(copy.state()).toEqual(model.state());
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('refuses states that do not fit or are not finite, and stays as it was', () => {
     const model = taught(observations(seededRandom(4), 20));
     const good = () => structuredClone(model.state());

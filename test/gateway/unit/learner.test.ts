@@ -470,11 +470,16 @@ describe('Learner.setPriors', () => {
     const before = knowledgeOf(live);
     live.learner.setPriors(new Map(PRIORS));
     expect(knowledgeOf(live)).toBe(before);
+    // An arm that is only named is in no state: what is expected of it is in the config.
     live.learner.setPriors(new Map([...PRIORS, ['new', 0.5]]));
+    expect(knowledgeOf(live)).toBe(before);
+    const [[arm]] = PRIORS;
+    const moved = new Map([...PRIORS, [arm, 0.31]]);
+    live.learner.setPriors(moved);
     expect(knowledgeOf(live)).not.toBe(before);
     await live.learner.close();
     const restarted = learnerOn(live.store);
-    restarted.learner.setPriors(new Map([...PRIORS, ['new', 0.5]]));
+    restarted.learner.setPriors(moved);
     await restarted.learner.start();
     expect(knowledgeOf(restarted)).toBe(knowledgeOf(live));
   });
