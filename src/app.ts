@@ -83,6 +83,7 @@ export class Gateway {
   readonly #featurizer: Featurizer;
   readonly #serving: Serving;
   readonly #connections: Connections;
+  readonly #keyLimiter: KeyLimiter;
   #keys: HashedKey[];
   #notReady: string | null = 'the event log has not been read yet';
 
@@ -118,7 +119,8 @@ export class Gateway {
     this.#keys = hashedKeys(config);
     this.#warnOfShortKeys(config);
     const runtime = () => this.#serving.runtime;
-    const keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
+    this.#keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
+    const keyLimiter = this.#keyLimiter;
     this.#followLearner(keyLimiter);
     this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog });
     this.#chat = new Chat({
@@ -244,6 +246,7 @@ export class Gateway {
     const keys = hashedKeys(loaded.config);
     const changed = [...changedSettings(before, this.config), ...replacedKeys(this.#keys, keys)];
     this.#keys = keys;
+    this.#keyLimiter.retain(new Set(keys.map(({ limits }) => limits.name)));
     this.#warnOfShortKeys(loaded.config);
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const line of disabledProviders(loaded)) this.#log.warn(line);

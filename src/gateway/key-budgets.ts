@@ -111,6 +111,13 @@ export class KeyBudgets {
     }
   }
 
+  /** Forgets the keys that are gone, except what their running requests have reserved. */
+  retain(names: ReadonlySet<string>): void {
+    for (const [name, { reservations }] of this.#accounts) {
+      if (!names.has(name) && reservations.size === 0) this.#accounts.delete(name);
+    }
+  }
+
   /** The refusal of a request that what is left does not cover. */
   refusal(key: KeyLimits, { usd, per }: BudgetOfKey, leftUsd: number): GatewayError {
     const now = this.#parts.clock.now();

@@ -37,6 +37,12 @@ export class KeyLimiter {
     if (key) this.#rates.takeRequest(key);
   }
 
+  /** The only keys from now on: others are forgotten, except where requests of theirs still run. */
+  retain(names: ReadonlySet<string>): void {
+    this.#rates.retain(names);
+    this.#budgets.retain(names);
+  }
+
   /** What routing needs to know about the key's budget; null when it has none. */
   budget(key: KeyLimits | null, body: ChatBody): KeyBudget | null {
     const budget = key?.budget;

@@ -74,6 +74,13 @@ export class KeyRates {
     account.tokens.adjust(expected.second, usedTokens(completed, expected.tokens) - expected.tokens);
   }
 
+  /** Forgets the keys that are gone, except those with running requests. */
+  retain(names: ReadonlySet<string>): void {
+    for (const [name, { running }] of this.#accounts) {
+      if (!names.has(name) && running.size === 0) this.#accounts.delete(name);
+    }
+  }
+
   /** OpenAI's `x-ratelimit-*` headers for a key with rates; none for other keys. */
   headers(key: KeyLimits): Record<string, string> {
     const headers: Record<string, string> = {};

@@ -9,6 +9,11 @@ export type DegradablePart = 'store' | 'learner' | 'embedder';
 /** Tag label of decisions on queries whose kind is unknown because the embedder failed, or knows no kinds. */
 export const UNTAGGED = 'unknown';
 
+/** What a series may be about. */
+export type NamedIn = 'model' | 'key';
+
+const LABELS: Record<NamedIn, readonly string[]> = { model: ['model', 'from', 'to'], key: ['key'] };
+
 /** Everything that /metrics reports. One registry per gateway, so that several gateways can live in one process. */
 export class Metrics {
   readonly registry = new Registry();
@@ -196,6 +201,19 @@ export class Metrics {
     }
     if (keys.length === 0) this.overloads.inc({ key: '' }, 0);
     this.refusedRequests.inc({ status: 429, code: 'budget_spent' }, 0);
+  }
+
+  /** Removes every series about one of these. */
+  async forget(kind: NamedIn, names: ReadonlySet<string>): Promise<void> {
+    for (const { name } of this.registry.getMetricsAsArray()) {
+      const metric = this.registry.getSingleMetric(name);
+      if (!metric) continue;
+      for (const { labels } of (await metric.get()).values) {
+        // A histogram's buckets are parts of one series.
+        const { le: _, ...own } = labels as Record<string, string>;
+        if (LABELS[kind].some((label) => names.has(own[label]))) metric.remove(own);
+      }
+    }
   }
 
   /** Sets or clears one cause. A part is degraded while any of its causes is set. */

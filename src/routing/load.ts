@@ -11,7 +11,7 @@ export class Load {
 
   /** Arms with calls under way. */
   busy(): string[] {
-    return [...this.#inFlight].filter(([, calls]) => calls > 0).map(([arm]) => arm);
+    return [...this.#inFlight.keys()];
   }
 
   /** Counts a call to the arm until the returned function is called (once; further calls change nothing). */
@@ -21,7 +21,10 @@ export class Load {
     return () => {
       if (left) return;
       left = true;
-      this.#inFlight.set(arm, this.inFlight(arm) - 1);
+      const others = this.inFlight(arm) - 1;
+      if (others > 0) this.#inFlight.set(arm, others);
+      // Models come and go; those that nobody calls take no room.
+      else this.#inFlight.delete(arm);
     };
   }
 }

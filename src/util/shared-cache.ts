@@ -37,7 +37,10 @@ export class SharedCache<Value extends object | string> {
    */
   #evict(latest: LRUCache<string, Value>): void {
     let largest = latest;
-    for (const cache of this.#byOwner.values()) if (cache.size > largest.size) largest = cache;
+    for (const [owner, cache] of this.#byOwner) {
+      if (cache.size > largest.size) largest = cache;
+      else if (cache.size === 0) this.#byOwner.delete(owner);
+    }
     largest.pop();
     this.#size--;
   }

@@ -1,6 +1,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { type CatalogEntry, knownArms, modelCatalog, withCatalog } from '../config/model-catalog.ts';
 import type { Config } from '../config/schema.ts';
+import { FormerSeries } from '../gateway/former-series.ts';
 import type { Metrics } from '../gateway/metrics.ts';
 import { isSameUpstream, type Runtime } from '../gateway/runtime.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -28,12 +29,14 @@ export class Serving {
   /** Without the gateway's own keys: what is not kept cannot leak. */
   #loaded: LoadedConfig;
   #runtime: Runtime;
+  readonly #series: FormerSeries;
   /** The log has been read: from here on each change of a model takes effect when it comes. */
   #begun = false;
 
   /** @throws StartError when no model can be called */
   constructor(loaded: LoadedConfig, parts: ServingParts) {
     this.#parts = parts;
+    this.#series = new FormerSeries(parts.metrics, parts.clock);
     this.#loaded = withoutGatewayKeys(loaded);
     this.#runtime = buildRuntime(loaded, null, parts);
     this.#applySettings(loaded.config);
@@ -95,10 +98,15 @@ export class Serving {
   }
 
   /** Applies the config to the parts that outlive a runtime. */
-  #applySettings({ auth, learning }: Config): void {
+  #applySettings({ auth, learning, models }: Config): void {
     const { learner, metrics } = this.#parts;
     const ids = this.#runtime.arms.map(({ id }) => id);
     metrics.begin(ids, auth.keys);
+    this.#series.present('model', [...new Set([...ids, ...models.map(({ id }) => id)])]);
+    this.#series.present(
+      'key',
+      auth.keys.map(({ name }) => name),
+    );
     learner.setDrift(learning.drift === 'off' ? null : learning.drift);
     learner.setVersionRemains(learning.snapshot_change.remains);
   }

@@ -56,3 +56,25 @@ it('counts an answer that the client left before its usage was told as predicted
   expect(left({ ...unanswered, attempts: [timedOut] })).toBe(990);
   expect(left({ ...unanswered, attempts: [timedOut] }, true)).toBe(590);
 });
+
+it('forgets keys that are gone, but not what their running requests have reserved', () => {
+  const ledger = new KeySpendLedger();
+  const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), keySpend: () => ledger });
+  const budget = { usd: 1, per: 'day' as const, strict: false };
+  const key = { name: 'team', rpm: 2, tpm: 1e6, budget } as KeyLimits;
+  const body = { model: 'auto', messages: [] };
+  const { decision } = decided('d');
+  const arms = decision.arms.map((arm) => ({ ...arm, worstCaseUsd: 0.25 }));
+  const left = () => limiter.budget(key, body)?.leftUsd;
+  const remaining = () => limiter.headers(key)['x-ratelimit-remaining-requests'];
+  limiter.takeRequest(key);
+  limiter.reserve(key, 'd', { ...decision, arms });
+  limiter.retain(new Set(['another']));
+  expect([left(), remaining()]).toEqual([0.75, '1']);
+  limiter.settle({ ...decided('d'), key: 'team' }, completed('d', { costUsd: 0.1 }));
+  limiter.booked('d');
+  limiter.retain(new Set(['team']));
+  expect([left(), remaining()]).toEqual([1, '1']);
+  limiter.retain(new Set(['another']));
+  expect([left(), remaining()]).toEqual([1, '2']);
+});

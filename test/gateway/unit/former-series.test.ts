@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest';
+import { FormerSeries } from '../../../src/gateway/former-series.ts';
+import { Metrics } from '../../../src/gateway/metrics.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const MINUTE = 60_000;
+
+function setUp() {
+  const [metrics, clock] = [new Metrics(), new ManualClock()];
+  const series = new FormerSeries(metrics, clock);
+  const use = (model: string, key: string) => {
+    metrics.requests.inc({ model, provider: 'p', status: '200' });
+    metrics.fallbacks.inc({ from: 'a', to: model });
+    metrics.upstreamSeconds.observe({ model }, 1.5);
+    metrics.keyDecisions.inc({ key });
+  };
+  /** Once what the clock began is done. */
+  const text = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return metrics.registry.metrics();
+  };
+  return { metrics, clock, series, use, text };
+}
+
+it('removes the series of models and keys a quarter of an hour after they are gone, and no others', async () => {
+  const { clock, series, use, text } = setUp();
+  series.present('model', ['a', 'b']);
+  series.present('key', ['shop', 'lab']);
+  use('a', 'shop');
+  use('b', 'lab');
+  const before = await text();
+  series.present('model', ['a']);
+  clock.advance(10 * MINUTE);
+  series.present('key', ['shop']);
+  expect(await text()).toBe(before);
+  clock.advance(5 * MINUTE);
+  const later = await text();
+  expect(later).not.toContain('="b"');
+  expect(later).toContain('key="lab"');
+  clock.advance(15 * MINUTE);
+  expect(await text()).not.toContain('key="lab"');
+  const left = before.split('\n').filter((line) => !line.includes('="b"') && !line.includes('"lab"'));
+  expect((await text()).split('\n')).toEqual(left);
+});
+
+it('keeps those of a model that comes back', async () => {
+  const { clock, series, use, text } = setUp();
+  series.present('model', ['a', 'b']);
+  use('b', 'shop');
+  const before = await text();
+  series.present('model', ['a']);
+  clock.advance(10 * MINUTE);
+  series.present('model', ['a', 'b']);
+  clock.advance(60 * MINUTE);
+  expect(await text()).toBe(before);
+});
