@@ -18,8 +18,8 @@ import { renderTable } from './table.ts';
 export interface OnlineBenchOptions {
   data: readonly string[];
   seeds: number;
-  /** `all`, `none`, or names of scenarios, comma-separated. */
-  scenarios: string;
+  /** Names of scenarios, `all` or `none`; absent: all. */
+  scenarios?: readonly string[];
   /** The config whose feature map makes the contexts; the shipped map by default. */
   config?: string;
   json?: boolean;
@@ -61,11 +61,10 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
   if (options.out) for (const { file, measurements } of byFile) await writeCurve(options.out, file, measurements);
 }
 
-function scenarioNames(text: string): ScenarioName[] {
+function scenarioNames(names: readonly string[] = ['all']): ScenarioName[] {
   const known = Object.keys(SCENARIOS) as ScenarioName[];
-  if (text === 'all') return known;
-  if (text === 'none') return [];
-  const names = text.split(',').map((name) => name.trim());
+  if (names.length === 1 && names[0] === 'all') return known;
+  if (names.length === 1 && names[0] === 'none') return [];
   const unknown = names.filter((name) => !known.some((candidate) => candidate === name));
   if (unknown.length > 0)
     throw new Error(`There is no scenario ${unknown.join(', ')}; choose from: ${known.join(', ')}.`);

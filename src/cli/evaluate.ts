@@ -42,7 +42,7 @@ const TITLES = new Map<string, string>([
  * choosing.
  */
 export async function evaluate(options: EvaluateOptions): Promise<void> {
-  const asked = options.predictors?.flatMap((names) => names.split(',')) ?? [...TITLES.keys()];
+  const asked = options.predictors ?? [...TITLES.keys()];
   const unknown = asked.filter((name) => !TITLES.has(name));
   if (unknown.length > 0) {
     throw new Error(`There is no predictor ${unknown.join(', ')}; choose from: ${[...TITLES.keys()].join(', ')}.`);

@@ -70,7 +70,7 @@ function addBench(program: Command): void {
         .conflicts(['online', 'sweep', 'limit', 'weight', 'seed', 'out']),
     )
     .option('--seeds <number>', 'number of random orders: 24 with --online, 8 with --labelled, else 1', seeds)
-    .option('--scenarios <names>', 'with --online: a comma-separated list, all or none (default: all)')
+    .option('--scenarios <names...>', 'with --online: only these scenarios, or none (default: all)', names)
     .option('-c, --config <file>', 'with --online: use the feature map of this config (default: the shipped map)')
     .option('--limit <number>', 'queries to send, drawn at random', positiveInteger)
     .option('--weight <number>', 'weight of quality against cost, 0 to 1', share, 0.8)
@@ -84,7 +84,6 @@ function addBench(program: Command): void {
     .action(async (options) => {
       if (options.online)
         await (await import('./bench-online.ts')).benchOnline({
-          scenarios: 'all',
           ...options,
           seeds: options.seeds ?? 24,
         });
@@ -110,7 +109,11 @@ function addEvaluation(program: Command): void {
     .requiredOption('--data <file...>', 'recorded outcomes, JSONL or JSONL.gz')
     .option('--seeds <number>', 'number of random splits; fewer than 24 are misleading', seeds, 24)
     .option('--split <share>', 'share of the queries to learn from', share, 0.8)
-    .option('--predictors <name...>', 'only these predictors, plus all baselines; mixllm is what the gateway does')
+    .option(
+      '--predictors <name...>',
+      'only these predictors, plus all baselines; mixllm is what the gateway does',
+      names,
+    )
     .option('-c, --config <file>', 'judge the feature map of this config (default: the shipped map)')
     .option('--out <folder>', 'where to write a table (Markdown) and plots (SVG)')
     .option('--json', 'print one JSON object instead of tables')
@@ -121,7 +124,7 @@ function addEvaluation(program: Command): void {
     .description("the paper's experiments on recorded outcomes, in one report with plots")
     .option('--data <path...>', 'files of recorded outcomes, JSONL or JSONL.gz, or folders of them')
     .option('--seeds <number>', 'random splits of the main trade-off; the others use some of them', seeds, 24)
-    .option('--experiments <name...>', 'only these experiments')
+    .option('--experiments <name...>', 'only these experiments', names)
     .option('--out <folder>', 'where to write the report (Markdown) and plots (SVG)', 'docs/paper')
     .option('--json', 'also print the figures as one JSON object')
     .action(async (options) => (await import('./paper.ts')).paper(options));
@@ -212,6 +215,11 @@ function addLog(program: Command): void {
     )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));
+}
+
+/** A list, separated by spaces or commas. */
+function names(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(',').map((name) => name.trim())].filter((name) => name !== '');
 }
 
 function integer(text: string): number {

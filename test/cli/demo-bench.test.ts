@@ -128,10 +128,11 @@ describe('mixllm bench', () => {
     const out = join(folder, 'online');
     const online = (...args: string[]) =>
       runCommand('bench', '--online', '--data', recordedFile(), '--seeds', '2', ...args);
-    const { stdout } = await online('--scenarios', 'rated10', '--json', '--out', out);
+    const { stdout } = await online('--scenarios', 'rated10,asked10', 'rated10', '--json', '--out', out);
     const [dataset] = JSON.parse(stdout).datasets;
     expect(dataset).toMatchObject({ name: 'recorded', seeds: 2 });
     expect(dataset.u.full.mean).toBeGreaterThan(dataset.u.best_single.mean);
+    expect(Object.keys(dataset.scenarios).sort()).toEqual(['asked10', 'rated10']);
     expect(dataset.scenarios.rated10.mean).toBe(dataset.scenarios.rated10.warm50.mean);
     expect(readFileSync(join(out, 'recorded-learning.svg'), 'utf8')).toMatch(/^<svg [^>]*xmlns/);
     await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; choose from: delay300/);
