@@ -139,7 +139,10 @@ export interface SnapshotChangedEvent extends EventOfModel {
   /** The upstream's names for the model: the one learned about, and the one that serves now. */
   from: string;
   to: string;
-  /** Share of what was learned that remains, in (0, 1]. */
+  /**
+   * Share of what was learned that remains, in (0, 1]; above 1 where the name before is back and nothing was learned in
+   * between: then the change before this one is undone.
+   */
   remains: number;
 }
 

@@ -201,14 +201,14 @@ describe('/admin/models', () => {
 
     const second = await start();
     expect(await ratings(second)).toBe(1);
-    // Nothing has answered under the new name: a slip that is corrected costs no more.
+    // Nothing has answered under the new name: a slip that is corrected costs nothing.
     await patch(second, 'big', { model: null });
-    expect(await ratings(second)).toBe(1);
+    expect(await ratings(second)).toBe(4);
     await chat(second, 'big');
     await second.close();
     // The config file may say so as well.
     const third = kept(await start({ model: 'big-2027-01' }));
-    expect(await ratings(third)).toBe(0.25);
+    expect(await ratings(third)).toBe(1);
     expect((await one(third, 'big')).snapshot_change).toEqual({ ...change, from: 'big', to: 'big-2027-01' });
     expect(third.logged.join()).toContain('The upstream model has changed');
   });

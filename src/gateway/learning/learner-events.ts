@@ -141,7 +141,8 @@ export class LearnerEvents {
       if (this.#changing.get(model) === to) continue;
       this.#changing.set(model, to);
       metrics.snapshotChanges.inc({ model });
-      const effect = remains < 1 ? ': what was learned is trusted less' : '';
+      const undone = ': nothing was learned under the other name, and what was learned before counts in full again';
+      const effect = remains < 1 ? ': what was learned is trusted less' : remains > 1 ? undone : '';
       log.warn({ model, from, to, remains }, `The upstream model has changed${effect}.`);
       record(event);
     }

@@ -8,7 +8,7 @@ export interface SnapshotChange {
   /** Milliseconds since the epoch, then the sequence number of its event. */
   time: number;
   sequence: number;
-  /** Share of what was learned before the change that still counts. */
+  /** Share of what was learned before the change that still counts; above 1 where it undoes the change before it. */
   remains: number;
 }
 
@@ -23,7 +23,7 @@ interface Served {
 
 interface Version {
   upstreamModel: string;
-  /** Whether this upstream model has answered since it became the arm's. */
+  /** Whether this upstream model has answered since it became the arm's, so that the state is of its making. */
   hasAnswered: boolean;
   served: Served;
   changes: SnapshotChange[];
@@ -80,7 +80,8 @@ export class UpstreamVersions {
     const changes = [...version.changes, { from, to, time, sequence, remains }];
     if (seenBy === 'answers')
       this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
-    else this.#arms.set(model, { upstreamModel: to, hasAnswered: false, served: UNKNOWN, changes });
+    // Undone: what was learned under this name counts again.
+    else this.#arms.set(model, { upstreamModel: to, hasAnswered: remains > 1, served: UNKNOWN, changes });
     return true;
   }
 
@@ -92,7 +93,9 @@ export class UpstreamVersions {
   /** The share that is left of a lesson whose decision has this number: it taught about the model of that time. */
   shareLeft(arm: string, sequence: number): number {
     const changes = this.#arms.get(arm)?.changes ?? [];
-    return changes.reduce((share, change) => (change.sequence > sequence ? share * change.remains : share), 1);
+    const share = changes.reduce((left, change) => (change.sequence > sequence ? left * change.remains : left), 1);
+    // A change that undoes another must not count for a decision that only it came after.
+    return Math.min(1, share);
   }
 
   lastChange(arm: string): SnapshotChange | null {
@@ -101,15 +104,18 @@ export class UpstreamVersions {
 
   /**
    * Returns events for the arms whose upstream model differs from the one that their state was learned from. Leaving
-   * a name under which nothing was learned costs nothing, so a slip that is corrected at once does not count twice.
+   * a name under which nothing was learned costs nothing, and going back from it to the name before undoes what the
+   * slip has cost.
    * @param now as `time`
    */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
     return arms.flatMap(({ id, upstreamModel: to }) => {
       const version = this.#arms.get(id);
       if (!version || version.upstreamModel === to) return [];
-      const { upstreamModel: from, hasAnswered } = version;
-      const left = hasAnswered ? remains : 1;
+      const { upstreamModel: from, hasAnswered, changes } = version;
+      const last = changes.at(-1);
+      const undone = last?.from === to && last.to === from ? 1 / last.remains : 1;
+      const left = hasAnswered ? remains : undone;
       return [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains: left }];
     });
   }

@@ -77,6 +77,32 @@ describe('a change of the upstream model in the log', () => {
     expect(after.upstreamVersions.lastChange('big')).toMatchObject({ from: 'v1', to: 'v2', remains: REMAINS });
   });
 
+  it('is undone by going back, if no answer came under the other name; late ratings count in full then, too', () => {
+    const [big, slip] = [armOf('big', { upstreamModel: 'v1' }), changed('v1', 'v1-typo')];
+    const slipped = [...lives, ratings[0], slip, ratings[1]];
+    const [back] = fold(slipped).upstreamVersions.changesDue([big], REMAINS, 0);
+    expect(back).toMatchObject({ from: 'v1-typo', to: 'v1', remains: 1 / REMAINS });
+    const never = fold([...lives, ...ratings]);
+    const undone = fold([...slipped, back]);
+    expect(weightOf(fold(slipped))).toBeCloseTo(2 * REMAINS, 12);
+    expect(weightOf(undone)).toBe(2);
+    expectEqual(undone, never);
+    const [late, since] = [rated('c', 'fb-c', 1), [...answered('d', 'v1'), rated('d', 'fb-d', 0)]];
+    expectEqual(fold([...slipped, back, late, ...since]), fold([...lives, ...ratings, late, ...since]));
+    // It is the model that it was, so another one costs again.
+    expect(undone.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v2' })], REMAINS, 0)).toMatchObject([
+      { remains: REMAINS },
+    ]);
+    // A decision from between the two counts once, not four times.
+    const between = fold([...slipped, ...answered('e', 'v1'), back, rated('e', 'fb-e', 1)]);
+    expect(weightOf(between)).toBeCloseTo(3, 9);
+    // Where answers came under the other name it was a model of its own.
+    const used = fold([...slipped, ...answered('f', 'v1-typo')]);
+    expect(used.upstreamVersions.changesDue([big], REMAINS, 0)).toMatchObject([{ remains: REMAINS }]);
+    const other = armOf('big', { upstreamModel: 'v2' });
+    expect(fold(slipped).upstreamVersions.changesDue([other], REMAINS, 0)).toMatchObject([{ remains: 1 }]);
+  });
+
   it('counts once: a second process writes the same, and answers that were under way say nothing new', () => {
     const once = fold([...lives, ...ratings, changed('v1', 'v2')]);
     const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
@@ -93,11 +119,15 @@ describe('a change of the upstream model in the log', () => {
       state.upstreamVersions.changesDue([armOf('big', { upstreamModel })], REMAINS, 0).map(({ remains }) => remains);
     const learned = [...lives, ...ratings];
     expect(due(fold(learned), 'v2')).toEqual([REMAINS]);
+    const on = [...learned, changed('v1', 'v2'), { ...changed('v2', 'v3'), remains: 1 }];
+    expect(due(fold([...learned, changed('v1', 'v2')]), 'v3')).toEqual([1]);
+    expect(due(fold(on), 'v4')).toEqual([1]);
+    expect(weightOf(fold(on))).toBeCloseTo(2 * REMAINS, 12);
+    expect(due(fold([...on, ...answered('d', 'v3')]), 'v4')).toEqual([REMAINS]);
+    // As a version before this one wrote it.
     const back = [...learned, changed('v1', 'v2'), { ...changed('v2', 'v1'), remains: 1 }];
-    expect(due(fold([...learned, changed('v1', 'v2')]), 'v1')).toEqual([1]);
     expect(due(fold(back), 'v3')).toEqual([1]);
     expect(weightOf(fold(back))).toBeCloseTo(2 * REMAINS, 12);
-    expect(due(fold([...back, ...answered('d', 'v1')]), 'v3')).toEqual([REMAINS]);
   });
 
   it('counts a late rating of the old model as little as an early one, and one of the new model whole', () => {
