@@ -46,7 +46,8 @@ describe('the predictors', () => {
 
   it('learn what helps to choose: the gateway beats mixing by lot and its own choices shuffled', () => {
     const names = [...PREDICTORS.map(({ name }) => name), 'best-single', 'cheapest', 'random'];
-    const measured = measureSplit(split(), names);
+    const halves = split();
+    const measured = measureSplit(halves, names);
     const quality = (name: string) => measured[name].qualityAtCost ?? 0;
     for (const name of ['mixllm', 'coupled', 'ridge-1000', 'rank-2', 'knn', 'task-label']) {
       expect(quality(name), name).toBeGreaterThan(quality('static-mix') + 0.05);
@@ -54,7 +55,10 @@ describe('the predictors', () => {
     }
     expect(Math.abs(quality('shuffled') - quality('static-mix'))).toBeLessThan(0.1);
     expect(measured['best-single'].point).toEqual({ cost: 1, quality: 1 });
-    expect(measured.cheapest.point?.cost).toBeLessThan(0.15);
+    const truth = truthOf(halves.test);
+    const [[, best], [cost, dearest]] = [columnMeans(truth.quality), columnMeans(truth.cost)];
+    expect(measured.cheapest.point?.cost).toBeCloseTo(cost / dearest, 12);
+    expect(measured.cheapest.point?.quality).toBeCloseTo(columnMeans(truth.quality)[0] / best, 12);
     expect(measured.random.qualityAtCost).toBeNull();
     expect(measured.mixllm.curve.filter((value) => value !== null).length).toBeGreaterThan(10);
   });

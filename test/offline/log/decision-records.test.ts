@@ -51,7 +51,11 @@ describe('readDecisions', () => {
     }
     expect(shares).toEqual([...shares].sort((a, b) => a - b));
     expect(shares.length).toBeGreaterThanOrEqual(4);
-    expect(Math.max(...shares)).toBeLessThanOrEqual(1);
+    expect([Math.min(...shares) < 0.3, Math.max(...shares) > 0.7, Math.max(...shares) <= 1]).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 
   it('goes by the time of the decision, whenever the rest came', async () => {
