@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger as PinoLogger } from 'pino';
 import { disabledProviders } from './config/arms.ts';
-import { changedSettings } from './config/changed-settings.ts';
+import { changedSettings, firstOf } from './config/changed-settings.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { modelCatalog } from './config/model-catalog.ts';
 import type { Config } from './config/schema.ts';
@@ -244,7 +244,7 @@ export class Gateway {
     const before = this.config;
     const waiting = this.#serving.reload(loaded);
     const keys = hashedKeys(loaded.config);
-    const changed = [...changedSettings(before, this.config), ...replacedKeys(this.#keys, keys)];
+    const changed = firstOf([...changedSettings(before, this.config), ...replacedKeys(this.#keys, keys)]);
     this.#keys = keys;
     this.#keyLimiter.retain(new Set(keys.map(({ limits }) => limits.name)));
     this.#warnOfShortKeys(loaded.config);

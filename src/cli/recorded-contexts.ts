@@ -12,6 +12,8 @@ export function recordedFeaturizer(config: string | undefined): Featurizer {
     : buildFeaturizer(loadConfig(config, process.env).config);
 }
 
+const TOLD_EVERY = 500;
+
 export interface RecordedContexts {
   datasets: { file: string; contexts: SharedContexts }[];
   /** Identifies the map that made the contexts. */
@@ -32,7 +34,10 @@ export async function recordedContexts(
     await featurizer.start();
     const datasets: RecordedContexts['datasets'] = [];
     for (const file of files) {
-      const onProgress = (queries: number) => progress.update(`${file}: features of ${queries} queries`);
+      // A lexical map is done before anyone could read it.
+      const onProgress = (queries: number) => {
+        if (queries % TOLD_EVERY === 0) progress.update(`${file}: features of ${queries} queries`);
+      };
       datasets.push({ file, contexts: await sharedContexts(file, featurizer, onProgress) });
     }
     return { datasets, featureMap: featurizer.featureMap };

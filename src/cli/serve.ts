@@ -55,9 +55,9 @@ function refusePipe(file: string): void {
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   let before = digestOrNull(file);
   const reload = () => {
+    const now = digestOrNull(file);
     try {
       refusePipe(file);
-      const now = digestOrNull(file);
       const loaded = loadWithOverrides(file, process.env);
       const { waiting, changed } = gateway.reload(loaded);
       // Else whoever replaced a file that a container mounts by itself would believe the new one to be in force.
@@ -73,8 +73,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }
   };
-  process.on('SIGHUP', reload);
-  return watchFile(file, {
+  const watched = watchFile(file, {
     change: reload,
     gone() {
       gateway.metrics.configReloaded.set(0);
@@ -87,6 +86,13 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       log.warn({ err: error }, "The config's folder cannot be watched; the file itself is checked every 2 seconds.");
     },
   });
+  process.on('SIGHUP', () => {
+    // Read first: what the signal found may be half a file, and the whole one that follows is then a change.
+    const digest = digestOrNull(file);
+    reload();
+    watched.seen(digest);
+  });
+  return watched.stop;
 }
 
 /** Problems that wait for the next start are best found while somebody looks at the file. */

@@ -13,13 +13,13 @@ const GONE_MS = 5000;
  * replaced too, and then the watched one is another.
  * @param on.gone called once when the file has been missing for some seconds; `change` follows when it is back
  * @param on.error called when the folder cannot be watched
- * @returns stops watching
+ * @returns `stop`, and `seen`: tells that the content with this digest (null: none) was read aside from `on.change`
  */
 export function watchFile(
   path: string,
   on: { change(): void; gone(): void; error(error: Error): void },
   { pollMs = POLL_MS, goneMs = GONE_MS } = {},
-): () => void {
+): { stop(): void; seen(digest: string | null): void } {
   let content = digestOrNull(path);
   let latest = content;
   let timer: NodeJS.Timeout | undefined;
@@ -41,8 +41,13 @@ export function watchFile(
     const isWhole = now === latest;
     latest = now;
     // A file that is gone for a moment has not changed: an editor is about to put the new one in place.
-    if (now === null) goneTimer ??= setTimeout(lookWhetherGone, goneMs).unref();
-    if (now === null || now === content) return;
+    if (now === null) {
+      goneTimer ??= setTimeout(lookWhetherGone, goneMs).unref();
+      return;
+    }
+    clearTimeout(goneTimer);
+    goneTimer = undefined;
+    if (now === content) return;
     if (!isWhole) {
       lookSoon();
       return;
@@ -51,6 +56,10 @@ export function watchFile(
     on.change();
   };
   pollFile(path, { persistent: false, interval: pollMs }, lookSoon);
+  const seen = (digest: string | null) => {
+    content = digest;
+    lookSoon();
+  };
   const stopPolling = () => {
     clearTimeout(timer);
     clearTimeout(goneTimer);
@@ -59,13 +68,14 @@ export function watchFile(
   try {
     const watcher = watch(dirname(path), { persistent: false }, lookSoon);
     watcher.on('error', on.error);
-    return () => {
+    const stop = () => {
       stopPolling();
       watcher.close();
     };
+    return { stop, seen };
   } catch (error) {
     on.error(error as Error);
-    return stopPolling;
+    return { stop: stopPolling, seen };
   }
 }
 

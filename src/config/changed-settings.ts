@@ -8,7 +8,11 @@ const MOST = 20;
  * @returns paths such as `models.big.price.input`; entries of lists are named by their id or name
  */
 export function changedSettings(before: unknown, after: unknown): string[] {
-  const paths = differences(before, after, '');
+  return differences(before, after, '');
+}
+
+/** For a line of the log. */
+export function firstOf(paths: readonly string[]): readonly string[] {
   return paths.length > MOST ? [...paths.slice(0, MOST), `${paths.length - MOST} more`] : paths;
 }
 

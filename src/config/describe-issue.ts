@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { plainWords } from '../util/plain-words.ts';
 import { configSchema } from './schema.ts';
 import { knownSettings } from './schema-inside.ts';
 import type { MissingVariable } from './variables.ts';
@@ -58,6 +59,7 @@ function withoutCredentials(json: string): string {
 }
 
 function asJson(value: unknown): string {
+  if (typeof value === 'number') return String(value);
   try {
     return JSON.stringify(value);
   } catch {
@@ -70,22 +72,5 @@ function right(issue: z.core.$ZodIssue): string {
   // The schema has a message of its own for each of its unions.
   if (issue.code === 'invalid_union') return issue.message;
   if (issue.code === 'invalid_key') return `its name: ${right(issue.issues[0])}`;
-  return issue.message
-    .replace(/^(Invalid (input|option|string|URL)|Too small|Too big): /, '')
-    .replace(/, received .*$/, '')
-    .replace(/^expected \w+ to (be|have) ([<>]=?)/, (_, __, relation) => `expected ${LIMITS[relation]}`)
-    .replace(/(?<= 1 (character|item))s$/, '')
-    .replace(/^expected (\w+)$/, (whole, kind) => (KINDS[kind] ? `expected ${KINDS[kind]}` : whole));
+  return plainWords(issue.message);
 }
-
-/** What zod says in its own words. */
-const LIMITS: Record<string, string> = { '>=': 'at least ', '<=': 'at most ', '>': 'more than ', '<': 'less than ' };
-const KINDS: Record<string, string> = {
-  int: 'a whole number',
-  number: 'a number',
-  string: 'a string',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a mapping',
-  record: 'a mapping',
-};

@@ -1,6 +1,7 @@
 import type { Arm } from '../domain/arm.ts';
 import type { JsonObject } from '../domain/chat.ts';
 import { type ModelChange, type ModelChanges, mergeModel } from '../domain/model-changes.ts';
+import { plainWords } from '../util/plain-words.ts';
 import { enabledArms } from './arms.ts';
 import { checkModel } from './cross-check.ts';
 import type { LoadedConfig } from './load.ts';
@@ -46,7 +47,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
     // Unknown fields are named by the issue, not by its path.
     const unknown = 'keys' in issue && issue.path.length === 0 ? issue.keys.map(String) : [];
     const param = issue.path.join('.') || unknown[0] || null;
-    return { model: null, problem: { param, message: issue.message }, unknown };
+    return { model: null, problem: { param, message: plainWords(issue.message) }, unknown };
   };
 
   /** Leaves out changes that no longer fit because the file has changed since. */

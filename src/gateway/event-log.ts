@@ -207,6 +207,7 @@ export class EventLog {
     const all = [...batch, ...this.#waiting];
     for (const { settle } of all) settle?.reject(error);
     this.#waiting = all.filter(({ settle }) => settle === null);
+    this.#metrics.eventsWaiting.set(this.#waiting.length);
     const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** this.#retries);
     this.#cancelRetry?.();
     this.#cancelRetry = this.#clock.after(delay, () => {

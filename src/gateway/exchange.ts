@@ -50,6 +50,8 @@ export class Exchange {
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
   #leave: ((end: CallEnd, failure: string) => void) | null = null;
+  /** A call ended in a way that its arm's availability suffers from. */
+  #sawFault = false;
   #finished = false;
   #resolveFinished: (completed: CompletedEvent) => void = () => {};
   /** Resolves with the record of the request's end once that is recorded. */
@@ -225,7 +227,7 @@ export class Exchange {
       // A number that the metrics refuse must not fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
-    this.#parts.log[isForOperator(outcome, status) ? 'warn' : 'info'](
+    this.#parts.log[this.#isForOperator(outcome, status) ? 'warn' : 'info'](
       {
         requestId: this.#requestId,
         decisionId: this.decisionId,
@@ -243,8 +245,15 @@ export class Exchange {
     );
   }
 
+  /** Whether a request failed that the client could not have asked for better. A spent account is told by a 400, too. */
+  #isForOperator(outcome: Outcome, status: number | null): boolean {
+    return outcome === 'interrupted' || (outcome === 'failed' && (this.#sawFault || !CLIENTS_OWN.has(status ?? 0)));
+  }
+
   #callEnds(record: AttemptRecord, error?: unknown): void {
-    this.#leave?.(callEnd(record, error), inWords(record));
+    const end = callEnd(record, error);
+    this.#sawFault ||= end === 'failed';
+    this.#leave?.(end, inWords(record));
     this.#leave = null;
   }
 
@@ -290,11 +299,6 @@ export class Exchange {
 
 /** What clients bring about themselves: an upstream's refusal of what they asked for. */
 const CLIENTS_OWN = new Set([400, 413, 422]);
-
-/** Whether a request failed that the client could not have asked for better, so that the operator should know. */
-function isForOperator(outcome: Outcome, status: number | null): boolean {
-  return outcome === 'interrupted' || (outcome === 'failed' && !CLIENTS_OWN.has(status ?? 0));
-}
 
 /** `status 401`, `connection ECONNREFUSED`, `timeout`. */
 function inWords({ result, status, code }: AttemptRecord): string {

@@ -33,7 +33,8 @@ export class FormerSeries {
   #wait(): void {
     if (this.#isWaiting || this.#gone.model.size + this.#gone.key.size === 0) return;
     this.#isWaiting = true;
-    this.#clock.after(KEPT_MS, () => {
+    const earliest = Math.min(...this.#gone.model.values(), ...this.#gone.key.values());
+    this.#clock.after(earliest + KEPT_MS - this.#clock.monotonic(), () => {
       this.#isWaiting = false;
       for (const kind of ['model', 'key'] as const) this.#remove(kind);
       this.#wait();

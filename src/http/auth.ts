@@ -54,6 +54,8 @@ export function authenticateAdmin(
 ): KeyLimits | null {
   if (!exposed && keys.length === 0 && isFromThisMachine(request)) return null;
   const key = authenticate(request, keys);
+  // Also of one that is refused: the log names who it was.
+  request.gatewayKey = key;
   if (key?.role === 'admin') return key;
   throw new GatewayError(403, 'This needs a key with "role: admin" in the config\'s auth.keys.', {
     type: 'permission_error',

@@ -1,40 +1,62 @@
 import type { FastifyRequest } from 'fastify';
 import type { GatewayError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
-import { LogThrottle } from '../util/log-throttle.ts';
 
 /** Whoever sends one request a second that is refused finds each of them in the log; a flood takes no more room. */
 const INTERVAL_MS = 1000;
-/** Keys come and go with the config. Beyond this the oldest are forgotten, which costs a line at most. */
+/** So many different refusals may have a line in one interval; beyond that, lines are left out. */
 const MOST = 1000;
+/** A field of the API. Anything else in its place may be a client's own words. */
+const FIELD = /^[a-z_]{1,32}(\.[a-z_]{1,32}|\[\d{1,4}\]){0,6}$/;
+
+interface Told {
+  /** Monotonic time of the last line. */
+  at: number;
+  /** Refusals since. */
+  suppressed: number;
+}
 
 /** Logs the gateway's own refusals, so that the request id that a client was given leads to the reason. */
 export class RefusalLog {
   readonly #clock: Clock;
-  /** By key and code. */
-  readonly #throttles = new Map<string, LogThrottle>();
+  /** By key, status, code and field. */
+  readonly #told = new Map<string, Told>();
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  tell({ log, id, method, gatewayKey }: FastifyRequest, { status, code }: GatewayError): void {
+  tell({ log, id, method, gatewayKey }: FastifyRequest, { status, code, param }: GatewayError): void {
     const key = gatewayKey?.name;
-    this.#throttleOf(JSON.stringify([key, status, code])).say((suppressed) =>
-      // Neither the path nor the message: both may repeat what a client sent.
-      log.info({ requestId: id, key, method, status, code, ...(suppressed > 0 && { suppressed }) }, 'request refused'),
-    );
+    const field = param !== null && FIELD.test(param) ? param : undefined;
+    const suppressed = this.#count(JSON.stringify([key, status, code, field?.replaceAll(/\d+/g, '')]));
+    if (suppressed === null) return;
+    // Neither the path nor the message: both may repeat what a client sent.
+    const told = { requestId: id, key, method, status, code, param: field, ...(suppressed > 0 && { suppressed }) };
+    log.info(told, 'request refused');
   }
 
-  #throttleOf(name: string): LogThrottle {
-    const known = this.#throttles.get(name);
-    if (known) return known;
-    for (const oldest of this.#throttles.keys()) {
-      if (this.#throttles.size < MOST) break;
-      this.#throttles.delete(oldest);
+  /** @returns how many were left out since the last line of this kind; null when this one is to be left out */
+  #count(name: string): number | null {
+    const now = this.#clock.monotonic();
+    if (now - this.#sweptAt >= INTERVAL_MS) this.#sweep(now);
+    const told = this.#told.get(name);
+    if (told && now - told.at < INTERVAL_MS) {
+      told.suppressed++;
+      return null;
     }
-    const throttle = new LogThrottle(this.#clock, INTERVAL_MS);
-    this.#throttles.set(name, throttle);
-    return throttle;
+    if (!told && this.#told.size >= MOST) return null;
+    this.#told.set(name, { at: now, suppressed: 0 });
+    return told?.suppressed ?? 0;
+  }
+
+  /** Forgets what need not be counted any more. */
+  #sweep(now: number): void {
+    this.#sweptAt = now;
+    const isFull = this.#told.size >= MOST;
+    for (const [name, { at, suppressed }] of this.#told) {
+      if (now - at >= INTERVAL_MS && (isFull || suppressed === 0)) this.#told.delete(name);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
 import { loadRecordedOutcomes, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
@@ -18,6 +19,8 @@ export interface SharedContexts {
   dimensions: number;
   /** queries × dimensions, row-major, in the file's order. */
   values: Float64Array<SharedArrayBuffer>;
+  /** Digest of the texts. */
+  texts: string;
 }
 
 /**
@@ -44,20 +47,27 @@ export async function loadOnlineData(
  * @throws Error as `loadOnlineData`
  */
 export async function sharedContexts(...of: Parameters<typeof loadOnlineData>): Promise<SharedContexts> {
-  const { contexts, dimensions } = await loadOnlineData(...of);
+  const { contexts, dimensions, queries } = await loadOnlineData(...of);
   const bytes = contexts.length * dimensions * Float64Array.BYTES_PER_ELEMENT;
   const values = new Float64Array(new SharedArrayBuffer(bytes));
   for (const [i, context] of contexts.entries()) values.set(context, i * dimensions);
-  return { dimensions, values };
+  return { dimensions, values, texts: digestOf(queries) };
 }
 
 /**
  * Reads the file, whose contexts are known.
  * @throws Error as `loadRecordedOutcomes`, and when the file has changed since its contexts were computed
  */
-export async function loadWithContexts(file: string, { dimensions, values }: SharedContexts): Promise<OnlineData> {
+export async function loadWithContexts(
+  file: string,
+  { dimensions, values, texts }: SharedContexts,
+): Promise<OnlineData> {
   const { models, queries } = await loadRecordedOutcomes(file, { withRepeats: true });
-  if (queries.length * dimensions !== values.length) throw new Error(`${file} has changed during the run.`);
+  if (digestOf(queries) !== texts) throw new Error(`${file} has changed during the run.`);
   const contexts = queries.map((_, i) => values.subarray(i * dimensions, (i + 1) * dimensions));
   return { file, models, queries, contexts, dimensions };
+}
+
+function digestOf(queries: readonly RecordedQuery[]): string {
+  return hash('sha256', JSON.stringify(queries.map(({ text }) => text)));
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { watchFile } from '../../src/cli/watch-file.ts';
+import { digestOrNull, watchFile } from '../../src/cli/watch-file.ts';
 import { until } from '../support/until.ts';
 
 const nothingElse = {
@@ -20,7 +20,7 @@ it('tells once that the file is gone for longer than a moment, and of a change w
   writeFileSync(file, 'the same');
   const told: string[] = [];
   const on = { ...nothingElse, change: () => void told.push('change'), gone: () => void told.push('gone') };
-  const stop = watchFile(file, on, { pollMs: 50, goneMs: 400 });
+  const { stop } = watchFile(file, on, { pollMs: 50, goneMs: 400 });
   try {
     rmSync(file);
     await sleep(250);
@@ -39,12 +39,44 @@ it('tells once that the file is gone for longer than a moment, and of a change w
   }
 });
 
+it('is told of no absence where the file was back in between, and of what a reader aside from it has missed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
+  const file = join(folder, 'mixllm.yaml');
+  writeFileSync(file, 'whole');
+  let changes = 0;
+  const { stop, seen } = watchFile(
+    file,
+    { ...nothingElse, change: () => void changes++ },
+    { pollMs: 50, goneMs: 1500 },
+  );
+  try {
+    rmSync(file);
+    await sleep(600);
+    writeFileSync(file, 'whole');
+    await sleep(600);
+    rmSync(file);
+    await sleep(600);
+    writeFileSync(file, 'whole');
+    await sleep(600);
+    expect(changes).toBe(0);
+    // As a signal does that came while the file was half written, or away.
+    seen(null);
+    await until(() => changes === 1);
+    seen(digestOrNull(file));
+    await sleep(400);
+    expect(changes).toBe(1);
+  } finally {
+    stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 it('sees a change, once, while another file of the folder is written all the time', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
   const file = join(folder, 'mixllm.yaml');
   writeFileSync(file, 'before');
   let changes = 0;
-  const stop = watchFile(file, { ...nothingElse, change: () => void changes++ });
+  const { stop } = watchFile(file, { ...nothingElse, change: () => void changes++ });
   const writing = setInterval(() => appendFileSync(join(folder, 'mixllm.db-wal'), 'commit'), 20);
   try {
     writeFileSync(file, 'after');
@@ -65,7 +97,7 @@ it('sees changes also after the folder was replaced', async () => {
   mkdirSync(folder);
   writeFileSync(file, 'before');
   let changes = 0;
-  const stop = watchFile(file, { ...nothingElse, change: () => void changes++ }, { pollMs: 50 });
+  const { stop } = watchFile(file, { ...nothingElse, change: () => void changes++ }, { pollMs: 50 });
   try {
     renameSync(folder, join(root, 'old'));
     mkdirSync(folder);
@@ -89,7 +121,7 @@ it('does not open a named pipe, which would wait for somebody to write to it', a
   writer.stdout.on('data', (text) => {
     taken += text;
   });
-  const stop = watchFile(pipe, nothingElse);
+  const { stop } = watchFile(pipe, nothingElse);
   await sleep(200);
   stop();
   writer.kill('SIGKILL');

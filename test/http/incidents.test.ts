@@ -29,9 +29,24 @@ describe('whoever is on call', () => {
     await refused('auto', { headers: { authorization: 'Bearer key-of-nobody-00000000' } });
     clock.advance(1000);
     await refused('nope', by('shop'));
-    const told = linesOf(gateway, 'request refused').map(({ requestId, key, status, code, suppressed }) => {
-      return [ids.indexOf(requestId), key, status, code, suppressed];
-    });
+    clock.advance(1000);
+    // Different faults of one client do not hide each other; what may be a client's own words is left out.
+    for (const fields of [{ messages: [] }, { n: 0 }, { n: 0 }]) {
+      await send(completions(gateway), ask('x', fields), by('shop'));
+    }
+    expect((await send(`${gateway.url}/admin/models`, null, { method: 'GET', ...by('shop') })).status).toBe(403);
+    const [empty, none, admin, ...more] = linesOf(gateway, 'request refused').slice(-3);
+    expect([empty, none, admin, more]).toMatchObject([
+      { key: 'shop', status: 400, param: 'messages' },
+      { key: 'shop', status: 400, param: 'n' },
+      { key: 'shop', status: 403, code: 'admin_required' },
+      [],
+    ]);
+    const told = linesOf(gateway, 'request refused')
+      .slice(0, -3)
+      .map(({ requestId, key, status, code, suppressed }) => {
+        return [ids.indexOf(requestId), key, status, code, suppressed];
+      });
     expect(told).toEqual([
       [0, 'shop', 404, 'model_not_found', undefined],
       [5, 'ops', 404, 'model_not_found', undefined],
@@ -74,6 +89,19 @@ describe('whoever is on call', () => {
       );
     },
   );
+
+  it('is warned of a spent account, though the upstream says so by a 400', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        answers: {
+          big: plainAnswer({ status: 400, errorMessage: 'Your credit balance is too low to access the API.' }),
+        },
+        config: { resilience: { retries: 0 } },
+      }),
+    );
+    await send(completions(gateway), ask('x'));
+    expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 40, outcome: 'failed', status: 400 }]);
+  });
 
   it('reads beside an opened breaker what the last call failed with', async () => {
     const gateway = kept(

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { invalidRequest } from '../../domain/errors.ts';
 import { activeRatings, IMPLICIT } from '../../domain/ratings.ts';
+import { plainWords } from '../../util/plain-words.ts';
 import { bodyOf } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
@@ -68,6 +69,6 @@ function validRating(value: unknown): z.infer<typeof ratingBody> {
   const [issue] = parsed.error.issues;
   const param = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys[0] : null);
   // Zod reports a missing field as one of the wrong type.
-  const told = issue.message.endsWith('received undefined') ? 'it is missing' : issue.message;
+  const told = issue.message.endsWith('received undefined') ? 'it is missing' : plainWords(issue.message);
   throw invalidRequest(issue.path.length > 0 ? `"${param}": ${told}` : told, param);
 }

@@ -64,7 +64,7 @@ export class LogSummarizer {
   }
 
   summary(): LogSummary {
-    const models = this.#models.summaries();
+    const models = this.#models.summaries(this.#models.answers);
     const total = (of: (summary: AnswerSummary) => number) => models.reduce((sum, [, model]) => sum + of(model), 0);
     const isoTime = (time: number) => (this.#decisions > 0 ? new Date(time).toISOString() : null);
     return {
@@ -76,7 +76,7 @@ export class LogSummarizer {
       last: isoTime(this.#last),
       feature_maps: Object.fromEntries(this.#featureMaps),
       models: models.map(([model, summary]) => ({ model, ...summary })),
-      keys: this.#keys.summaries().map(([key, summary]) => ({ key, ...summary })),
+      keys: this.#keys.summaries(this.#models.answers).map(([key, summary]) => ({ key, ...summary })),
     };
   }
 }
@@ -94,9 +94,15 @@ class Groups {
     return sums;
   }
 
-  /** Most answers first. */
-  summaries(): [string, AnswerSummary][] {
-    const all = [...this.#sums.values()].reduce((sum, { answers }) => sum + answers, 0);
+  get answers(): number {
+    return [...this.#sums.values()].reduce((sum, { answers }) => sum + answers, 0);
+  }
+
+  /**
+   * Most answers first.
+   * @param all answers, of which the shares are
+   */
+  summaries(all: number): [string, AnswerSummary][] {
     return [...this.#sums]
       .map(([name, sums]): [string, AnswerSummary] => [name, sums.summary(all)])
       .sort(([a, { answers: ofA }], [b, { answers: ofB }]) => ofB - ofA || (a < b ? -1 : 1));
@@ -120,7 +126,6 @@ class AnswerSums {
     this.#latencyS.add(serviceMs === null ? null : serviceMs / 1000);
   }
 
-  /** @param all answers of all groups */
   summary(all: number): AnswerSummary {
     return {
       answers: this.answers,

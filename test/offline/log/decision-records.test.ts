@@ -236,8 +236,8 @@ describe('LogSummarizer', () => {
     await store.append(['d', 'e', 'f'].map((id) => ({ ...decided(id), key: id === 'e' ? 'shop' : 'lab' })));
     await store.append(['d', 'e', 'f'].map((id) => completed(id)));
     expect(summarize(await read()).keys).toMatchObject([
-      { key: 'lab', answers: 2, share: 2 / 3 },
-      { key: 'shop', answers: 1, share: 1 / 3 },
+      { key: 'lab', answers: 2, share: 0.5 },
+      { key: 'shop', answers: 1, share: 0.25 },
     ]);
     expect((await read()).map(exportRow).map((row) => row?.key)).toEqual(expect.arrayContaining(['lab', 'shop']));
     expect(summarize([])).toMatchObject({ decisions: 0, first: null, last: null, models: [] });

@@ -1,0 +1,23 @@
+const LIMITS: Record<string, string> = { '>=': 'at least ', '<=': 'at most ', '>': 'more than ', '<': 'less than ' };
+const KINDS: Record<string, string> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+};
+
+/**
+ * What is right, in plain words, of a message that zod made by itself; other messages stay as they are.
+ * @param message e.g. `Too small: expected number to be >=0` gives `expected at least 0`
+ */
+export function plainWords(message: string): string {
+  return message
+    .replace(/^(Invalid (input|option|string|URL)|Too small|Too big): /, '')
+    .replace(/, received .*$/, '')
+    .replace(/^expected \w+ to (be|have) ([<>]=?)/, (_, __, relation) => `expected ${LIMITS[relation]}`)
+    .replace(/(?<= 1 (character|item))s$/, '')
+    .replace(/^expected (\w+)$/, (whole, kind) => (KINDS[kind] ? `expected ${KINDS[kind]}` : whole));
+}
