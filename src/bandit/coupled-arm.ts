@@ -65,7 +65,7 @@ export function newArm(priorMean: Vector, ownPrecision: Vector): CoupledArm {
   };
 }
 
-/** True for an arm without observations: everything about it follows from its prior, to the bit. */
+/** True for an arm without observations: a new one with the same prior can take its place. */
 export function isBlank({ weight, squares, past, precision, response }: CoupledArm): boolean {
   if (weight !== 0 || squares !== 0 || past.length > 0) return false;
   return precision.every((value) => value === 0) && response.every((value) => value === 0);

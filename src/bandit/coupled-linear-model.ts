@@ -180,8 +180,7 @@ export class CoupledLinearModel {
    * @param remains in (0, 1]
    */
   resetLevel(id: string, remains: number): void {
-    const arm = this.#arms.get(id);
-    if (!arm || isBlank(arm)) return;
+    const arm = this.#arm(id);
     resetLevel(arm, remains);
     this.#solveAgain([arm]);
   }
@@ -220,8 +219,10 @@ export class CoupledLinearModel {
     if (past) observePast(arm, x, y, weight, alarmsSince);
     else observe(arm, x, y, weight);
     this.#predictor.forget(id);
-    if (weight < 0 && isBlank(arm)) this.forget(id);
-    else if (this.#updates % REBUILD_EVERY === 0) this.rebuild();
+    if (weight < 0 && isBlank(arm)) {
+      this.#drop(id);
+      this.#sumUp();
+    } else if (this.#updates % REBUILD_EVERY === 0) this.rebuild();
     else if (past) this.#solveAgain([arm]);
     else if (!this.#updateDerived(arm, x, weight)) this.rebuild();
   }
@@ -262,9 +263,11 @@ export class CoupledLinearModel {
 
   /** Forgets all observations of the arm; its prior mean stays. */
   forget(id: string): void {
-    if (!this.#arms.has(id)) return;
+    const arm = this.#arms.get(id);
+    if (!arm) return;
     this.#drop(id);
-    this.#sumUp();
+    // One that was only asked about has no part in the shared part, and a restored model does not have it.
+    if (!isBlank(arm)) this.#sumUp();
   }
 
   #drop(id: string): void {
@@ -310,7 +313,8 @@ export class CoupledLinearModel {
 
   /** Recomputes everything derived from the sums: O(K d³). */
   rebuild(): void {
-    this.#solveAgain(this.#observed().map(([, arm]) => arm));
+    for (const [id, arm] of this.#arms) if (isBlank(arm)) this.#drop(id);
+    this.#solveAgain(this.#arms.values());
   }
 
   /**

@@ -6,6 +6,8 @@ export interface ArmExplanation {
   provider: string;
   /** Why the arm could not serve the request, in words; null for a candidate. */
   excluded: string | null;
+  /** Excluded for a pause that its upstream asked for: it may stand in for others once that is over. Absent or null: no. */
+  paused?: true | null;
   /**
    * The target that kept the arm out after its prediction; null: none. Absent in events from before it was recorded.
    */

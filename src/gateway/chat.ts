@@ -225,13 +225,16 @@ export class Chat {
    * The other candidates, best score first; those whose breaker has opened since the decision come last. Empty when
    * the client named its model or asked for no fallback.
    */
-  #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean): Arm[] {
+  #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean, patienceS: number): Arm[] {
     if (noFallback || decision.chosenBy === 'request') return [];
-    const { breakers } = this.#parts.conditions;
+    const { breakers, rateLimits } = this.#parts.conditions;
+    // One that was left out for a pause may be over it by now.
+    const mayStandIn = ({ arm, excluded, paused }: ArmExplanation) =>
+      excluded === null || (paused === true && rateLimits.reason(arm, patienceS) === null);
     const isBroken = ({ arm }: ArmExplanation) => Number(breakers.reason(arm) !== null);
     return decision.arms
-      .filter((candidate) => candidate.excluded === null && candidate.arm !== decision.arm)
-      .sort((a, b) => isBroken(a) - isBroken(b) || (b.score ?? 0) - (a.score ?? 0))
+      .filter((candidate) => mayStandIn(candidate) && candidate.arm !== decision.arm)
+      .sort((a, b) => isBroken(a) - isBroken(b) || scoreOf(b) - scoreOf(a))
       .map((candidate) => arms.find((arm) => arm.id === candidate.arm) as Arm);
   }
 
@@ -247,7 +250,8 @@ export class Chat {
   ): Promise<Attempt<T>> {
     return attempt<T>({
       arm: runtime.arms.find(({ id }) => id === exchange.decision.arm) as Arm,
-      fallbacks: () => this.#fallbacks(exchange.decision, runtime.arms, input.noFallback),
+      fallbacks: () =>
+        this.#fallbacks(exchange.decision, runtime.arms, input.noFallback, runtime.resilience.maxRetryAfterMs / 1000),
       resilience: runtime.resilience,
       awaited: input.request.body.stream === true ? 'content' : 'byte',
       clock: this.#parts.clock,
@@ -282,4 +286,9 @@ export class Chat {
       },
     });
   }
+}
+
+/** Arms without a score come last. */
+function scoreOf({ score }: ArmExplanation): number {
+  return score ?? Number.NEGATIVE_INFINITY;
 }

@@ -43,8 +43,9 @@ export class FormerSeries {
 
   #remove(kind: NamedIn): void {
     const until = this.#clock.monotonic() - KEPT_MS;
-    const names = [...this.#gone[kind]].filter(([, since]) => since <= until).map(([name]) => name);
-    for (const name of names) this.#gone[kind].delete(name);
-    if (names.length > 0) void this.#metrics.forget(kind, new Set(names));
+    const [present, gone] = [this.#present[kind], this.#gone[kind]];
+    for (const [name, since] of gone) if (since <= until) gone.delete(name);
+    // Also those of before, where something late has begun them again. No key is required: not a name.
+    void this.#metrics.forget(kind, (name) => name !== '' && !present.has(name) && !gone.has(name));
   }
 }

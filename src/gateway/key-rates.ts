@@ -74,7 +74,7 @@ export class KeyRates {
     account.tokens.adjust(expected.second, usedTokens(completed, expected.tokens) - expected.tokens);
   }
 
-  /** Forgets the keys that are gone, except those with running requests. */
+  /** Forgets the keys that are gone, except those with running requests whose tokens count. */
   retain(names: ReadonlySet<string>): void {
     for (const [name, { running }] of this.#accounts) {
       if (!names.has(name) && running.size === 0) this.#accounts.delete(name);

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 
 const SECONDS_FAST = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
@@ -17,6 +17,7 @@ const LABELS: Record<NamedIn, readonly string[]> = { model: ['model', 'from', 't
 /** Everything that /metrics reports. One registry per gateway, so that several gateways can live in one process. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly #labelled: { metric: Metric; labelNames: readonly string[] }[] = [];
   readonly requests = this.#counter('requests_total', 'Chat requests by answering model and status.', [
     'model',
     'provider',
@@ -203,15 +204,17 @@ export class Metrics {
     this.refusedRequests.inc({ status: 429, code: 'budget_spent' }, 0);
   }
 
-  /** Removes every series about one of these. */
-  async forget(kind: NamedIn, names: ReadonlySet<string>): Promise<void> {
-    for (const { name } of this.registry.getMetricsAsArray()) {
-      const metric = this.registry.getSingleMetric(name);
-      if (!metric) continue;
+  /**
+   * Removes every series about one that is gone. Looks at no others: reading the process's own figures resets them.
+   * @param isGone of a name
+   */
+  async forget(kind: NamedIn, isGone: (name: string) => boolean): Promise<void> {
+    for (const { metric, labelNames } of this.#labelled) {
+      if (!LABELS[kind].some((label) => labelNames.includes(label))) continue;
       for (const { labels } of (await metric.get()).values) {
         // A histogram's buckets are parts of one series.
         const { le: _, ...own } = labels as Record<string, string>;
-        if (LABELS[kind].some((label) => names.has(own[label]))) metric.remove(own);
+        if (LABELS[kind].some((label) => own[label] !== undefined && isGone(own[label]))) metric.remove(own);
       }
     }
   }
@@ -227,15 +230,24 @@ export class Metrics {
     this.#degradedParts.set({ part }, causes.size > 0 ? 1 : 0);
   }
 
+  #kept<M>(metric: M, labelNames: readonly string[]): M {
+    if (labelNames.length > 0) this.#labelled.push({ metric: metric as Metric, labelNames });
+    return metric;
+  }
+
   #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
-    return new Counter({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] });
+    return this.#kept(
+      new Counter({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] }),
+      labelNames,
+    );
   }
 
   #gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
-    return new Gauge({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] });
+    return this.#kept(new Gauge({ name: `mixllm_${name}`, help, labelNames, registers: [this.registry] }), labelNames);
   }
 
   #histogram<L extends string>(name: string, help: string, labelNames: L[], buckets: number[]): Histogram<L> {
-    return new Histogram({ name: `mixllm_${name}`, help, labelNames, buckets, registers: [this.registry] });
+    const options = { name: `mixllm_${name}`, help, labelNames, buckets, registers: [this.registry] };
+    return this.#kept(new Histogram(options), labelNames);
   }
 }

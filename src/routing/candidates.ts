@@ -126,12 +126,10 @@ export class Candidates {
    */
   #leaveOutUnavailable(explanations: readonly ArmExplanation[]): void {
     const { breakers, rateLimits } = this.#conditions;
-    if (breakers.allClosed && rateLimits.none) return;
-    const { patienceS } = this.#options;
-    const candidates = explanations.filter(({ excluded }) => excluded === null);
-    const reasons = candidates.map(({ arm }) => breakers.reason(arm) ?? rateLimits.reason(arm, patienceS));
-    if (!reasons.includes(null)) return;
-    for (const [i, candidate] of candidates.entries()) candidate.excluded = reasons[i];
+    if (!breakers.allClosed) leaveOut(explanations, ({ arm }) => breakers.reason(arm));
+    if (rateLimits.none) return;
+    const paused = leaveOut(explanations, ({ arm }) => rateLimits.reason(arm, this.#options.patienceS));
+    for (const explanation of paused) explanation.paused = true;
   }
 
   /** A client that names an arm knows what it can do, so only the permission to use it is checked. */
@@ -139,6 +137,22 @@ export class Candidates {
     if (!query.requested) return exclusionReason(arm, query.profile, inputTokens, query.allowed);
     return query.requested.id === arm.id ? null : 'the request names another model';
   }
+}
+
+/**
+ * Excludes the candidates with a reason, unless all have one.
+ * @returns those
+ */
+function leaveOut(
+  explanations: readonly ArmExplanation[],
+  reasonOf: (candidate: ArmExplanation) => string | null,
+): readonly ArmExplanation[] {
+  const candidates = explanations.filter(({ excluded }) => excluded === null);
+  const reasons = new Map(candidates.map((candidate) => [candidate, reasonOf(candidate)]));
+  const out = candidates.filter((candidate) => reasons.get(candidate) !== null);
+  if (out.length === candidates.length) return [];
+  for (const candidate of out) candidate.excluded = reasons.get(candidate) ?? null;
+  return out;
 }
 
 function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {

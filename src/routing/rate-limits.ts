@@ -45,8 +45,11 @@ export class RateLimits {
     const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
     // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent earlier.
     const refusedAt = this.#clock.monotonic();
-    const askedUntil = Math.max(retryAfterMs === null ? 0 : until, before?.askedUntil ?? 0);
-    this.#limits.set(arm, { until: Math.max(until, before?.until ?? 0), askedUntil, refusals, refusedAt });
+    // What a later call was told replaces what an earlier one was.
+    const isLater = before !== undefined && startedAt > before.refusedAt;
+    const kept = isLater && retryAfterMs !== null ? undefined : before;
+    const askedUntil = Math.max(retryAfterMs === null ? 0 : until, kept?.askedUntil ?? 0);
+    this.#limits.set(arm, { until: Math.max(until, kept?.until ?? 0), askedUntil, refusals, refusedAt });
   }
 
   /** Notes that the arm accepted a call: this lifts a limit, unless that was set after the call had begun. */

@@ -69,6 +69,7 @@ const FIELDS: { [Field in keyof ArmExplanation]-?: (arm: ArmExplanation) => ArmE
   arm: ({ arm }) => arm,
   provider: ({ provider }) => provider,
   excluded: ({ excluded }) => excluded,
+  paused: ({ paused }) => paused,
   keptOut: ({ keptOut }) => keptOut,
   quality: ({ quality }) => quality,
   qualitySd: ({ qualitySd }) => qualitySd,

@@ -40,7 +40,7 @@ export class Serving {
     this.#loaded = withoutGatewayKeys(loaded);
     this.#runtime = buildRuntime(loaded, null, parts);
     this.#applySettings(loaded.config);
-    this.#showModelsOff(modelCatalog(this.#loaded, parts.learner.knowledge.modelChanges));
+    this.#followModels(modelCatalog(this.#loaded, parts.learner.knowledge.modelChanges));
     this.#tellPriors(this.#loaded);
   }
 
@@ -98,11 +98,10 @@ export class Serving {
   }
 
   /** Applies the config to the parts that outlive a runtime. */
-  #applySettings({ auth, learning, models }: Config): void {
+  #applySettings({ auth, learning }: Config): void {
     const { learner, metrics } = this.#parts;
     const ids = this.#runtime.arms.map(({ id }) => id);
     metrics.begin(ids, auth.keys);
-    this.#series.present('model', [...new Set([...ids, ...models.map(({ id }) => id)])]);
     this.#series.present(
       'key',
       auth.keys.map(({ name }) => name),
@@ -111,12 +110,17 @@ export class Serving {
     learner.setVersionRemains(learning.snapshot_change.remains);
   }
 
-  /** So that somebody is told of a key that is not set: the model is missing, and no request fails. */
-  #showModelsOff(catalog: readonly CatalogEntry[]): void {
+  /** Metrics of the models that there are. Of one that is off somebody should be told: it is missing, and no request fails. */
+  #followModels(catalog: readonly CatalogEntry[]): void {
     const { modelOff } = this.#parts.metrics;
+    const present = catalog.filter(({ state }) => state !== 'retired');
+    this.#series.present(
+      'model',
+      present.map(({ id }) => id),
+    );
     modelOff.reset();
-    for (const { id, state } of catalog) {
-      if (state === 'active' || state === 'off') modelOff.set({ model: id }, Number(state === 'off'));
+    for (const { id, state } of present) {
+      if (state !== 'refused') modelOff.set({ model: id }, Number(state === 'off'));
     }
   }
 
@@ -124,7 +128,7 @@ export class Serving {
    * Sets the priors of all known models, on offer or not: otherwise a retired model's ratings would be compared with
    * another prior, and would move the predictions for all others. While the log is read, each change sets the priors
    * that it set when it came. The file's priors alone would teach the same except for the last bit: whenever the
-   * priors change, everything derived is recomputed.
+   * priors change, all that depends on them is recomputed.
    */
   #tellPriors(loaded: LoadedConfig): void {
     const { learner, tierSlopes } = this.#parts;
@@ -144,7 +148,7 @@ export class Serving {
     const before = { loaded: this.#loaded, runtime: previous };
     this.#runtime = buildRuntime(withCatalog(loaded, catalog), before, this.#parts);
     this.#applySettings(loaded.config);
-    this.#showModelsOff(catalog);
+    this.#followModels(catalog);
     this.#tellPriors(loaded);
     for (const { id, problems } of catalog) {
       for (const { message, leftOut } of problems) {

@@ -312,6 +312,53 @@ describe('a rate limit', () => {
   });
 });
 
+describe('a pause that an upstream asked for', () => {
+  const limited = (pauseS: number, also: object = {}) => ({
+    big: plainAnswer(),
+    small: plainAnswer({ status: 429, retryAfterS: pauseS }),
+    ...also,
+  });
+
+  it('leaves no model out that is waited for: max_retry_after_s', async () => {
+    const gateway = kept(
+      await startTestGateway({
+        clock: new ManualClock(),
+        answers: limited(40),
+        config: { resilience: { retries: 0, max_retry_after_s: 50 } },
+      }),
+    );
+    await send(completions(gateway), ask('x', { model: 'small' }));
+    expect(await explained(gateway, 'small')).toMatchObject({ eligible: true, expected_wait_s: 40 });
+  });
+
+  it('is over when the others have failed: the model stands in then', async () => {
+    const clock = new ManualClock();
+    let isLimited = true;
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        answers: {
+          big: (request) => plainAnswer(isLimited ? { status: 429, retryAfterS: 6 } : {})(request),
+          small: (request) => {
+            clock.advance(2000);
+            return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
+          },
+        },
+        config: { resilience: { retries: 0 } },
+      }),
+    );
+    expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(429);
+    isLimited = false;
+    const answer = await send(completions(gateway), ask('x'));
+    expect([answer.status, answer.headers.get('x-mixllm-model')]).toEqual([200, 'big']);
+    await settled(gateway);
+    const id = answer.headers.get('x-mixllm-decision-id');
+    const { json } = await get(`${gateway.url}/v1/decisions/${id}`).then(({ text }) => ({ json: JSON.parse(text) }));
+    expect([json.model, json.outcome.answered_by]).toEqual(['small', 'big']);
+    expect(json.models[0].excluded).toBe('its upstream asked for a pause of another 6 s');
+  });
+});
+
 describe('a reload', () => {
   it('leaves a running request its connections, however many models it has yet to try', async () => {
     const clock = new ManualClock();

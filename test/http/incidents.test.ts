@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { parseConfig } from '../../src/config/load.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { chunk, sse, startRawUpstream } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
@@ -129,5 +132,58 @@ describe('whoever is on call', () => {
     const text = await metrics(gateway);
     expect(text).toContain('mixllm_model_off{model="big"} 0');
     expect(text).toContain('mixllm_model_off{model="small"} 1');
+  });
+
+  it('sees them for as long as they are off, also those of an admin, and not those that are retired', async () => {
+    const clock = new ManualClock();
+    const gateway = kept(await startTestGateway({ clock }));
+    const model = (id: string) => ({ id, provider: 'small', price: { input: 1, output: 2 } });
+    for (const id of ['added', 'former']) await send(`${gateway.url}/admin/models`, model(id));
+    await send(`${gateway.url}/admin/models/former`, null, { method: 'DELETE' });
+    await settled(gateway);
+    const { config } = gateway.gateway;
+    gateway.gateway.reload({ config, missingKeys: new Map([['small', 'KEY']]) });
+    clock.advance(20 * 60_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    const off = (await metrics(gateway)).split('\n').filter((line) => line.startsWith('mixllm_model_off{'));
+    expect(off.sort()).toEqual(
+      ['added', 'big', 'small'].map((id) => `mixllm_model_off{model="${id}"} ${id === 'big' ? 0 : 1}`),
+    );
+    gateway.gateway.reload({ config, missingKeys: new Map() });
+    expect(await metrics(gateway)).toContain('mixllm_model_off{model="added"} 0');
+  });
+
+  it('is warned of a stream that broke off', async () => {
+    const broken = kept(
+      await startRawUpstream((response) => {
+        response.write(sse(chunk({ content: 'half' })));
+        setTimeout(() => response.destroy(), 20);
+      }),
+    );
+    const gateway = kept(await startTestGateway({ urls: { big: broken.url }, config: { resilience: { retries: 0 } } }));
+    await send(completions(gateway), ask('x', { stream: true }));
+    await settled(gateway);
+    expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 40, outcome: 'interrupted' }]);
+  });
+
+  it('can take a key out and put it back: nothing of it is left meanwhile', async () => {
+    const limited = [{ ...KEYS[0], rpm: 1 }, KEYS[1]];
+    const gateway = kept(await startTestGateway({ clock: new ManualClock(), config: { auth: { keys: limited } } }));
+    const asked = async () => (await send(completions(gateway), ask('x'), by('shop'))).status;
+    expect([await asked(), await asked()]).toEqual([200, 429]);
+    const { config } = parseConfig(
+      stringify({
+        ...gateway.gateway.config,
+        auth: { keys: limited },
+      }),
+      'test.yaml',
+      {},
+    );
+    gateway.gateway.reload({ config, missingKeys: new Map() });
+    expect(await asked()).toBe(429);
+    for (const keys of [config.auth.keys.slice(1), config.auth.keys]) {
+      gateway.gateway.reload({ config: { ...config, auth: { keys } }, missingKeys: new Map() });
+    }
+    expect(await asked()).toBe(200);
   });
 });

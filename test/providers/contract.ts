@@ -113,7 +113,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(droppedParams).toEqual([]);
       const odd = await provider[method](callOf({ stream, of_another_server: 1 }));
       const sent = 'of_another_server' in upstream.requests[1].body;
-      expect([sent, odd.droppedParams]).toEqual([sent, sent ? [] : ['of_another_server']]);
+      expect(odd.droppedParams).toEqual(sent ? [] : ['of_another_server']);
     });
 
     it('streams pieces in order, with facts, and ends after [DONE]', async () => {
@@ -443,6 +443,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
           await expect(streamed(answerStream([Buffer.from('data: {}\n\n')], 'end', headers))).rejects.toMatchObject({
             failure: 'unreadable',
           });
+          upstream.respond = answerJson(fixture.completion.bytes, 200, headers);
           await expect(provider.complete(callOf({}))).rejects.toMatchObject({ failure: 'unreadable' });
         }
       });

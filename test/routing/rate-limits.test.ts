@@ -48,6 +48,24 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(600);
   });
 
+  it('believe a call that began later, also where the pause has become shorter', () => {
+    const { clock, limits } = setUp();
+    const early = clock.monotonic();
+    clock.advance(100);
+    limits.refused('a', 600_000);
+    // Under way by then.
+    limits.refused('a', 1000, early);
+    expect(limits.waitSeconds('a')).toBe(600);
+    clock.advance(60_000);
+    limits.refused('a', null);
+    expect(limits.waitSeconds('a')).toBe(540);
+    limits.refused('a', 2000, clock.monotonic() - 1);
+    expect(limits.waitSeconds('a')).toBe(540);
+    clock.advance(1);
+    limits.refused('a', 2000);
+    expect(limits.waitSeconds('a')).toBe(2);
+  });
+
   it('are not lifted by an answer to a call from before, and count calls under way together once', () => {
     const { clock, limits } = setUp();
     const before = clock.monotonic();

@@ -261,14 +261,16 @@ describe('Router.decide', () => {
     expect(router.decide(query({ allowed: new Set(['big']) })).arm).toBe('big');
     // A guess that comes later does not shorten what was asked for.
     rateLimits.refused('big', null, clock.monotonic());
-    expect(explained(router, {}, 'big')?.excluded).toBe(reason);
+    expect(explained(router, {}, 'big')).toMatchObject({ excluded: reason, paused: true });
     clock.advance(11_999);
     expect(explained(router, {}, 'big')?.excluded).toBe('its upstream asked for a pause of another 6 s');
     clock.advance(1);
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 5, excluded: null });
     rateLimits.refused('big', 17_000, clock.monotonic());
     for (const arm of ['small', 'blind']) for (let i = 0; i < 2; i++) breakers.enter(arm)('failed');
-    expect(router.decide(query()).arms.map(({ excluded }) => excluded)).toEqual([null, null, null]);
+    // A pause is no reason to ask an arm that fails.
+    const broken = 'breaker open for 10 s after 2 failures';
+    expect(router.decide(query()).arms.map(({ excluded }) => excluded)).toEqual([broken, null, broken]);
     rateLimits.served('big', clock.monotonic());
     expect(router.decide(query()).arm).toBe('big');
   });

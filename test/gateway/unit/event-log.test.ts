@@ -77,6 +77,19 @@ describe('EventLog', () => {
     expect(await degraded(metrics)).toBe(true);
   });
 
+  it('tells how many events wait for a store that fails, and that none does once it works', async () => {
+    const { store, metrics, eventLog } = setUp();
+    store.failing = true;
+    for (const name of names(3)) eventLog.record(rated(name, `fb-${name}`, 1));
+    await eventLog.flush();
+    expect(await metricValue(metrics.eventsWaiting)).toBe(3);
+    eventLog.record(rated('d', 'fb-d', 1));
+    expect(await metricValue(metrics.eventsWaiting)).toBe(4);
+    store.failing = false;
+    await eventLog.flush();
+    expect(await metricValue(metrics.eventsWaiting)).toBe(0);
+  });
+
   it('says why the store fails at the beginning of each outage', async () => {
     const { store, log, eventLog } = setUp();
     const outage = async (reason: string) => {

@@ -1,3 +1,4 @@
+import { Gauge } from 'prom-client';
 import { expect, it } from 'vitest';
 import { FormerSeries } from '../../../src/gateway/former-series.ts';
 import { Metrics } from '../../../src/gateway/metrics.ts';
@@ -11,6 +12,7 @@ function setUp() {
   const use = (model: string, key: string) => {
     metrics.requests.inc({ model, provider: 'p', status: '200' });
     metrics.fallbacks.inc({ from: 'a', to: model });
+    metrics.fallbacks.inc({ from: model, to: 'a' });
     metrics.upstreamSeconds.observe({ model }, 1.5);
     metrics.keyDecisions.inc({ key });
   };
@@ -37,7 +39,9 @@ it('removes the series of models and keys a quarter of an hour after they are go
   const later = await text();
   expect(later).not.toContain('="b"');
   expect(later).toContain('key="lab"');
-  clock.advance(15 * MINUTE);
+  clock.advance(9 * MINUTE);
+  expect(await text()).toContain('key="lab"');
+  clock.advance(MINUTE);
   expect(await text()).not.toContain('key="lab"');
   const left = before.split('\n').filter((line) => !line.includes('="b"') && !line.includes('"lab"'));
   expect((await text()).split('\n')).toEqual(left);
@@ -45,6 +49,7 @@ it('removes the series of models and keys a quarter of an hour after they are go
 
 it('keeps those of a model that comes back', async () => {
   const { clock, series, use, text } = setUp();
+  series.present('key', ['shop']);
   series.present('model', ['a', 'b']);
   use('b', 'shop');
   const before = await text();
@@ -53,4 +58,23 @@ it('keeps those of a model that comes back', async () => {
   series.present('model', ['a', 'b']);
   clock.advance(60 * MINUTE);
   expect(await text()).toBe(before);
+});
+
+it('removes what something late has begun again, at the next occasion, and reads nothing of the process', async () => {
+  const { metrics, clock, series, use, text } = setUp();
+  let reads = 0;
+  new Gauge({ name: 'of_the_process', help: 'x', registers: [metrics.registry], collect: () => void reads++ });
+  series.present('model', ['a', 'b', 'c']);
+  series.present('key', ['']);
+  use('b', '');
+  series.present('model', ['a', 'c']);
+  clock.advance(20 * MINUTE);
+  use('b', '');
+  series.present('model', ['a']);
+  clock.advance(15 * MINUTE);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(reads).toBe(0);
+  const left = await text();
+  expect(left).not.toContain('="b"');
+  expect(left).toContain('mixllm_key_decisions_total{key=""} 2');
 });
