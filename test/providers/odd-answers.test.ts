@@ -57,6 +57,24 @@ describe('a stream of OpenAI', () => {
   });
 });
 
+describe('an event of OpenAI', () => {
+  it.each([
+    [{ content: 'x' }, true],
+    [{ role: 'assistant', content: '' }, false],
+    [{ role: 'assistant' }, false],
+    [{ content: null, tool_calls: [] }, false],
+    [{ content: null, tool_calls: [{ index: 0, id: 'call_1' }] }, true],
+    [{ content: '', reasoning_content: 'thinks' }, true],
+    [{ refusal: 'No.' }, true],
+    [{}, false],
+  ])('with the delta %j carries the answer: %s', async (delta, carries) => {
+    const event = (fields: object, reason: string | null) =>
+      `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: fields, finish_reason: reason }] })}\n\n`;
+    const pieces = await streamed('openai', text(`${event(delta, null)}${event({}, 'stop')}data: [DONE]\n\n`));
+    expect(pieces[0].content).toBe(carries);
+  });
+});
+
 describe('an error of OpenAI without a text', () => {
   it("is told in the gateway's own words, and those are JSON", async () => {
     upstream.respond = answerJson('', 503, { 'content-type': 'text/html' });
