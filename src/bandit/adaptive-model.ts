@@ -1,10 +1,6 @@
 import type { ArmSums, LinearObservation } from './arm-sums.ts';
-import {
-  type ArmPrior,
-  CoupledLinearModel,
-  type CoupledLinearModelState,
-  type Prediction,
-} from './coupled-linear-model.ts';
+import type { ArmPrior } from './coupled-arms.ts';
+import { CoupledLinearModel, type CoupledLinearModelState, type Prediction } from './coupled-linear-model.ts';
 import type { CoupledModelOptions } from './defaults.ts';
 
 export interface AdaptiveModelState {

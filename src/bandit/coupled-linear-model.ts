@@ -6,28 +6,18 @@ import {
   check,
   checkArm,
   isBlank,
-  type LevelSums,
-  levelLoading,
-  newArm,
   observe,
   recount,
   setPrior,
   solve,
   updateSolution,
 } from './coupled-arm.ts';
+import { type ArmPrior, CoupledArms, precisions } from './coupled-arms.ts';
 import type { CoupledModelOptions } from './defaults.ts';
 import { isPast, levelWeight, observePast, resetLevel, scaleWithPast } from './past-level.ts';
 import { SharedPart, type SharedPartState } from './shared-part.ts';
 
 export type { Prediction } from './arm-predictor.ts';
-
-/** What is assumed about an arm before it has data of its own. */
-export interface ArmPrior {
-  /** m0: length d. */
-  mean: Vector;
-  /** Variance of the arm's own intercept. Absent: the one that all arms have. */
-  interceptVariance?: number;
-}
 
 /**
  * The complete state in serialisable form, but for the priors of arms without observations: with the same priors a
@@ -64,18 +54,8 @@ const REBUILD_EVERY = 4096;
 export class CoupledLinearModel {
   readonly dimensions: number;
   readonly noiseVariance: number;
-  readonly #ownVariance: CoupledModelOptions['ownVariance'];
-  readonly #levelLoadings: boolean;
   readonly #refreshEvery: number;
-  #otherPrior: ArmPrior;
-  #priors: ReadonlyMap<string, ArmPrior> = new Map();
-  /**
-   * Arms with observations, and those without that were asked about. An arm takes 2 d² numbers, so those that are
-   * only named, or gone, must not be here.
-   */
-  readonly #arms = new Map<string, CoupledArm>();
-  /** In order of their ids; null after an arm was added. */
-  #sorted: readonly CoupledArm[] | null = null;
+  readonly #arms: CoupledArms;
   readonly #shared: SharedPart;
   #updates = 0;
   readonly #predictor: ArmPredictor;
@@ -89,10 +69,8 @@ export class CoupledLinearModel {
   constructor(dimensions: number, options: CoupledModelOptions, defaultPriorMean: Vector) {
     this.dimensions = dimensions;
     this.noiseVariance = options.noiseVariance;
-    this.#ownVariance = options.ownVariance;
-    this.#levelLoadings = options.levelLoadings ?? false;
     this.#refreshEvery = options.refreshEvery ?? 1;
-    this.#otherPrior = { mean: defaultPriorMean };
+    this.#arms = new CoupledArms(options, defaultPriorMean);
     this.#shared = new SharedPart(precisions(dimensions, options.noiseVariance, options.sharedVariance));
     this.#predictor = new ArmPredictor(this.#shared, options.noiseVariance);
     this.#direction = new Float64Array(dimensions);
@@ -116,7 +94,7 @@ export class CoupledLinearModel {
     let weight = 0;
     let logDeterminants = this.#shared.logDeterminant;
     let unexplained = -this.#shared.explained;
-    for (const arm of this.#inOrderOfIds()) {
+    for (const arm of this.#arms.inOrder()) {
       weight += arm.weight;
       logDeterminants += arm.logDeterminant;
       unexplained += arm.residual;
@@ -129,12 +107,12 @@ export class CoupledLinearModel {
    * @param priors of some arms
    * @param other of all other arms
    */
-  setPriors(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
+  setPriors(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
     this.setPriorsOfNew(priors, other);
     let changed = false;
-    for (const [id, arm] of this.#arms) {
-      const prior = priors.get(id) ?? other;
-      if (!setPrior(arm, prior.mean, this.#precisionOf(prior))) continue;
+    for (const [id, arm] of this.#arms.observed()) {
+      const { mean, precision } = this.#arms.priorOf(id);
+      if (!setPrior(arm, mean, precision)) continue;
       this.#derive(arm);
       changed = true;
     }
@@ -142,10 +120,8 @@ export class CoupledLinearModel {
   }
 
   /** As `setPriors`, but arms with observations keep the priors that they have. */
-  setPriorsOfNew(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): void {
-    this.#priors = new Map(priors);
-    this.#otherPrior = other;
-    for (const [id, arm] of this.#arms) if (isBlank(arm)) this.#drop(id);
+  setPriorsOfNew(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
+    for (const id of this.#arms.setPriors(priors, other)) this.#predictor.forget(id);
   }
 
   /**
@@ -153,12 +129,12 @@ export class CoupledLinearModel {
    * will take, because the shared part is added to every arm's prior mean.
    */
   priorLike(id: string): Vector {
-    const arm = this.#arm(id);
+    const arm = this.#arms.of(id);
     const { mean } = this.#shared;
     const prior = Float64Array.from(this.#predictor.coefficients(id, arm));
     prior[0] -= mean[0];
     const nothing = new Float64Array(prior.length);
-    const loading = this.#loadingOf({ ...arm, priorMean: prior, precision: nothing, response: nothing });
+    const loading = this.#arms.loadingOf({ ...arm, priorMean: prior, precision: nothing, response: nothing });
     for (let i = 1; i < prior.length; i++) prior[i] -= loading * mean[i];
     return prior;
   }
@@ -180,7 +156,7 @@ export class CoupledLinearModel {
    * @param remains in (0, 1]
    */
   resetLevel(id: string, remains: number): void {
-    const arm = this.#arm(id);
+    const arm = this.#arms.of(id);
     resetLevel(arm, remains);
     this.#solveAgain([arm]);
   }
@@ -191,17 +167,17 @@ export class CoupledLinearModel {
    * @throws RangeError unless x has length d
    */
   predict(id: string, x: Vector): Prediction {
-    return this.#predictor.predict(id, this.#arm(id), x);
+    return this.#predictor.predict(id, this.#arms.of(id), x);
   }
 
   /** As `predict`, but identical to the last bit whatever was asked before: for what goes into a state. */
   predictAside(id: string, x: Vector): Prediction {
-    return this.#predictor.predictAside(id, this.#arm(id), x);
+    return this.#predictor.predictAside(id, this.#arms.of(id), x);
   }
 
   /** As `predict`, but the expectation alone: O(d) for an arm that has not learned anything since the last call. */
   predictMean(id: string, x: Vector): number {
-    return this.#predictor.predictMean(id, this.#arm(id), x);
+    return this.#predictor.predictMean(id, this.#arms.of(id), x);
   }
 
   /**
@@ -213,7 +189,7 @@ export class CoupledLinearModel {
    */
   learn(id: string, x: Vector, y: number, weight: number, alarmsSince = 0): void {
     checkObservation(x, y, weight, this.dimensions);
-    const arm = this.#arm(id);
+    const arm = this.#arms.of(id);
     this.#updates++;
     const past = isPast(arm, alarmsSince);
     if (past) observePast(arm, x, y, weight, alarmsSince);
@@ -235,7 +211,7 @@ export class CoupledLinearModel {
     try {
       for (const { arm, x, y, weight } of observations) {
         checkObservation(x, y, weight, this.dimensions);
-        observe(this.#arm(arm), x, y, weight);
+        observe(this.#arms.of(arm), x, y, weight);
       }
     } finally {
       this.rebuild();
@@ -244,11 +220,7 @@ export class CoupledLinearModel {
 
   /** Copies, by arm; none of arms without observations. */
   sums(): Map<string, ArmSums> {
-    return new Map(this.#observed().map(([id, arm]) => [id, copySums(arm)]));
-  }
-
-  #observed(): [string, CoupledArm][] {
-    return [...this.#arms].filter(([, arm]) => !isBlank(arm));
+    return new Map(this.#arms.observed().map(([id, arm]) => [id, copySums(arm)]));
   }
 
   /**
@@ -257,7 +229,7 @@ export class CoupledLinearModel {
    */
   addSums(sums: ReadonlyMap<string, ArmSums>): void {
     for (const those of sums.values()) checkSums(those, this.dimensions);
-    for (const [id, those] of sums) addSums(this.#arm(id), those);
+    for (const [id, those] of sums) addSums(this.#arms.of(id), those);
     this.rebuild();
   }
 
@@ -271,9 +243,8 @@ export class CoupledLinearModel {
   }
 
   #drop(id: string): void {
-    this.#arms.delete(id);
+    this.#arms.drop(id);
     this.#predictor.forget(id);
-    this.#sorted = null;
   }
 
   /**
@@ -286,7 +257,7 @@ export class CoupledLinearModel {
     this.#shared.removeVote(arm.vote);
     recount(arm);
     this.#shared.addVote(arm.vote);
-    const loading = this.#loadingOf(arm);
+    const loading = this.#arms.loadingOf(arm);
     if (loading !== arm.loading) this.#reload(arm, loading);
     if (this.#updates < SETTLED_AFTER || this.#updates % this.#refreshEvery === 0) this.#refreshShared();
     else this.#predictor.forgetSpreads();
@@ -296,10 +267,6 @@ export class CoupledLinearModel {
   #refreshShared(): void {
     this.#shared.refreshMean();
     this.#predictor.forgetAll();
-  }
-
-  #loadingOf(arm: LevelSums): number {
-    return this.#levelLoadings ? levelLoading(arm) : 1;
   }
 
   /** Changes the arm's loading and replaces its contribution to the shared part. */
@@ -313,8 +280,8 @@ export class CoupledLinearModel {
 
   /** Recomputes everything derived from the sums: O(K d³). */
   rebuild(): void {
-    for (const [id, arm] of this.#arms) if (isBlank(arm)) this.#drop(id);
-    this.#solveAgain(this.#arms.values());
+    for (const id of this.#arms.dropBlank()) this.#predictor.forget(id);
+    this.#solveAgain(this.#arms.inOrder());
   }
 
   /**
@@ -331,7 +298,7 @@ export class CoupledLinearModel {
 
   /** Recomputes an arm's loading, vote and residual from its solution: O(d²). */
   #derive(arm: CoupledArm): void {
-    arm.loading = this.#loadingOf(arm);
+    arm.loading = this.#arms.loadingOf(arm);
     recount(arm);
   }
 
@@ -339,14 +306,14 @@ export class CoupledLinearModel {
   #sumUp(): void {
     this.#shared.clear();
     // Of an arm without observations rounding alone would be added, and a restored model does not have it.
-    for (const arm of this.#inOrderOfIds()) if (!isBlank(arm)) this.#shared.add(arm);
+    for (const arm of this.#arms.inOrder()) if (!isBlank(arm)) this.#shared.add(arm);
     this.#shared.invert();
     this.#refreshShared();
   }
 
   /** The live arrays, not copies: serialise them before the next update. */
   state(): CoupledLinearModelState {
-    return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#observed()) };
+    return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#arms.observed()) };
   }
 
   /**
@@ -356,37 +323,8 @@ export class CoupledLinearModel {
     check([state.updates], 1);
     for (const arm of Object.values(state.arms)) checkArm(arm, this.dimensions);
     this.#shared.restore(state);
-    this.#arms.clear();
-    for (const [id, arm] of Object.entries(state.arms)) this.#arms.set(id, arm);
-    this.#sorted = null;
+    this.#arms.restore(state.arms);
     this.#updates = state.updates;
     this.#predictor.forgetAll();
   }
-
-  /** A floating-point sum depends on its order, and insertion order does not survive a restart. */
-  #inOrderOfIds(): readonly CoupledArm[] {
-    this.#sorted ??= [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);
-    return this.#sorted;
-  }
-
-  /** Diagonal of P1. */
-  #precisionOf({ interceptVariance: intercept = this.#ownVariance.intercept }: ArmPrior): Vector {
-    return precisions(this.dimensions, this.noiseVariance, { ...this.#ownVariance, intercept });
-  }
-
-  #arm(id: string): CoupledArm {
-    let arm = this.#arms.get(id);
-    if (!arm) {
-      const prior = this.#priors.get(id) ?? this.#otherPrior;
-      arm = newArm(prior.mean, this.#precisionOf(prior));
-      arm.loading = this.#loadingOf(arm);
-      this.#arms.set(id, arm);
-      this.#sorted = null;
-    }
-    return arm;
-  }
-}
-
-function precisions(d: number, noise: number, variance: { intercept: number; slope: number }): Vector {
-  return new Float64Array(d).fill(noise / variance.slope).fill(noise / variance.intercept, 0, 1);
 }

@@ -1,5 +1,5 @@
 import { allFinite } from '../util/linear-algebra.ts';
-import type { ArmPrior } from './coupled-linear-model.ts';
+import type { ArmPrior } from './coupled-arms.ts';
 import { LAUNCH } from './defaults.ts';
 
 /** So wide that a level on [0, 1] is as good as unknown. */
