@@ -86,13 +86,18 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       log.warn({ err: error }, "The config's folder cannot be watched; the file itself is checked every 2 seconds.");
     },
   });
-  process.on('SIGHUP', () => {
+  const onSignal = () => {
     // Read first: what the signal found may be half a file, and the whole one that follows is then a change.
     const digest = digestOrNull(file);
     reload();
     watched.seen(digest);
-  });
-  return watched.stop;
+  };
+  process.on('SIGHUP', onSignal);
+  return () => {
+    watched.stop();
+    // Still listened for: by default the signal would end the process.
+    process.on('SIGHUP', () => {}).off('SIGHUP', onSignal);
+  };
 }
 
 /** Problems that wait for the next start are best found while somebody looks at the file. */

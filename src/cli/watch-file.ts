@@ -56,11 +56,14 @@ export function watchFile(
     on.change();
   };
   pollFile(path, { persistent: false, interval: pollMs }, lookSoon);
+  let isStopped = false;
   const seen = (digest: string | null) => {
+    if (isStopped) return;
     content = digest;
     lookSoon();
   };
   const stopPolling = () => {
+    isStopped = true;
     clearTimeout(timer);
     clearTimeout(goneTimer);
     unwatchFile(path, lookSoon);

@@ -228,9 +228,11 @@ export class Chat {
   #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean, patienceS: number): Arm[] {
     if (noFallback || decision.chosenBy === 'request') return [];
     const { breakers, rateLimits } = this.#parts.conditions;
-    // One that was left out for a pause may be over it by now.
+    // One that was left out for a pause may be over it by now. But nothing is known of its cost and quality here, so it
+    // must not stand in where a target has to be kept.
+    const hasTarget = Boolean(decision.guard) || decision.budgetUsd !== null;
     const mayStandIn = ({ arm, excluded, paused }: ArmExplanation) =>
-      excluded === null || (paused === true && rateLimits.reason(arm, patienceS) === null);
+      excluded === null || (paused === true && !hasTarget && rateLimits.reason(arm, patienceS) === null);
     const isBroken = ({ arm }: ArmExplanation) => Number(breakers.reason(arm) !== null);
     return decision.arms
       .filter((candidate) => mayStandIn(candidate) && candidate.arm !== decision.arm)

@@ -6,8 +6,14 @@ import type { Clock } from '../util/clock.ts';
 const INTERVAL_MS = 1000;
 /** So many different refusals may have a line in one interval; beyond that, lines are left out. */
 const MOST = 1000;
-/** A field of the API. Anything else in its place may be a client's own words. */
-const FIELD = /^[a-z_]{1,32}(\.[a-z_]{1,32}|\[\d{1,4}\]){0,6}$/;
+/** Fields of the API. What stands in their place in an error may be a client's own words, also when it looks like one. */
+const FIELDS = new Set([
+  ...['messages', 'model', 'n', 'stream', 'stream_options', 'max_tokens', 'max_completion_tokens', 'temperature'],
+  ...['tools', 'tool_choice', 'response_format', 'reasoning_effort', 'top_p', 'logprobs', 'functions', 'modalities'],
+  ...['id', 'score', 'rating', 'source', 'comment', 'idempotency_key'],
+  ...['provider', 'price', 'capabilities', 'prior', 'timeouts', 'context_window', 'max_output_tokens'],
+  ...['max_concurrency', 'x-mixllm-weight', 'x-mixllm-models', 'x-session-id'],
+]);
 
 interface Told {
   /** Monotonic time of the last line. */
@@ -29,8 +35,10 @@ export class RefusalLog {
 
   tell({ log, id, method, gatewayKey }: FastifyRequest, { status, code, param }: GatewayError): void {
     const key = gatewayKey?.name;
-    const field = param !== null && FIELD.test(param) ? param : undefined;
-    const suppressed = this.#count(JSON.stringify([key, status, code, field?.replaceAll(/\d+/g, '')]));
+    // `messages[3].content` is in `messages`.
+    const named = param?.split(/[.[]/, 1)[0] ?? '';
+    const field = FIELDS.has(named) ? named : undefined;
+    const suppressed = this.#count(JSON.stringify([key, status, code, field]));
     if (suppressed === null) return;
     // Neither the path nor the message: both may repeat what a client sent.
     const told = { requestId: id, key, method, status, code, param: field, ...(suppressed > 0 && { suppressed }) };

@@ -1,4 +1,10 @@
-const LIMITS: Record<string, string> = { '>=': 'at least ', '<=': 'at most ', '>': 'more than ', '<': 'less than ' };
+const LIMITS: Record<string, string> = {
+  '>=': 'at least ',
+  '<=': 'at most ',
+  '>': 'more than ',
+  '<': 'less than ',
+  'exactly ': 'exactly ',
+};
 const KINDS: Record<string, string> = {
   int: 'a whole number',
   number: 'a number',
@@ -16,8 +22,8 @@ const KINDS: Record<string, string> = {
 export function plainWords(message: string): string {
   return message
     .replace(/^(Invalid (input|option|string|URL)|Too small|Too big): /, '')
-    .replace(/, received .*$/, '')
-    .replace(/^expected \w+ to (be|have) ([<>]=?)/, (_, __, relation) => `expected ${LIMITS[relation]}`)
+    .replace(/^(expected [^"]*), received \w+$/, '$1')
+    .replace(/^expected \w+ to (be|have) ([<>]=?|exactly )/, (_, __, relation) => `expected ${LIMITS[relation]}`)
     .replace(/(?<= 1 (character|item))s$/, '')
     .replace(/^expected (\w+)$/, (whole, kind) => (KINDS[kind] ? `expected ${KINDS[kind]}` : whole));
 }

@@ -461,6 +461,14 @@ describe('CoupledLinearModel.restore', () => {
     );
   });
 
+  it('is not moved by forgetting an arm that was only asked about', () => {
+    const model = taught(observations(seededRandom(5), 50), { ...QUALITY_MODEL, refreshEvery: 25 });
+    model.predict('unnamed', context(seededRandom(1)));
+    const before = structuredClone(model.state());
+    model.forget('unnamed');
+    expect(model.state()).toEqual(before);
+  });
+
   it('holds an arm whose observations only seem to cancel', () => {
     const [one, other] = [Float64Array.of(1, 1, 0, 0), Float64Array.of(1, -1, 0, 0)];
     const model = freshModel();

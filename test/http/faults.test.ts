@@ -331,32 +331,41 @@ describe('a pause that an upstream asked for', () => {
     expect(await explained(gateway, 'small')).toMatchObject({ eligible: true, expected_wait_s: 40 });
   });
 
-  it('is over when the others have failed: the model stands in then', async () => {
-    const clock = new ManualClock();
-    let isLimited = true;
-    const gateway = kept(
-      await startTestGateway({
-        clock,
-        answers: {
-          big: (request) => plainAnswer(isLimited ? { status: 429, retryAfterS: 6 } : {})(request),
-          small: (request) => {
-            clock.advance(2000);
-            return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
+  it.each([
+    [{}, [200, 'big']],
+    // It was not judged by these.
+    [{ targets: { quality: 0.9 } }, [500, 'small']],
+    [{ targets: { budget: { usd_per_day: 10 } } }, [500, 'small']],
+  ])(
+    'is over when the others have failed: the model stands in then, but where there are targets: %j',
+    async (routing, expected) => {
+      const clock = new ManualClock();
+      let isLimited = true;
+      const gateway = kept(
+        await startTestGateway({
+          clock,
+          answers: {
+            big: (request) => plainAnswer(isLimited ? { status: 429, retryAfterS: 6 } : {})(request),
+            small: (request) => {
+              clock.advance(2000);
+              return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
+            },
           },
-        },
-        config: { resilience: { retries: 0 } },
-      }),
-    );
-    expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(429);
-    isLimited = false;
-    const answer = await send(completions(gateway), ask('x'));
-    expect([answer.status, answer.headers.get('x-mixllm-model')]).toEqual([200, 'big']);
-    await settled(gateway);
-    const id = answer.headers.get('x-mixllm-decision-id');
-    const { json } = await get(`${gateway.url}/v1/decisions/${id}`).then(({ text }) => ({ json: JSON.parse(text) }));
-    expect([json.model, json.outcome.answered_by]).toEqual(['small', 'big']);
-    expect(json.models[0].excluded).toBe('its upstream asked for a pause of another 6 s');
-  });
+          config: { resilience: { retries: 0 }, routing },
+        }),
+      );
+      expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(429);
+      isLimited = false;
+      const answer = await send(completions(gateway), ask('x'));
+      expect([answer.status, answer.headers.get('x-mixllm-model')]).toEqual(expected);
+      if (answer.status !== 200) return;
+      await settled(gateway);
+      const id = answer.headers.get('x-mixllm-decision-id');
+      const { json } = await get(`${gateway.url}/v1/decisions/${id}`).then(({ text }) => ({ json: JSON.parse(text) }));
+      expect([json.model, json.outcome.answered_by]).toEqual(['small', 'big']);
+      expect(json.models[0].excluded).toBe('its upstream asked for a pause of another 6 s');
+    },
+  );
 });
 
 describe('a reload', () => {

@@ -43,10 +43,12 @@ export function observationsOf(
     const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
     const predictedTokens = explanation?.modelOutputTokens ?? null;
     const { outputTokens } = usage;
-    // A model whose answers are cut off, e.g. by a monitor that asks for one token, does not write short answers.
-    const isCut = completed.finishReason === 'length' && predictedTokens !== null && predictedTokens > 0;
-    const length = isCut ? lengthBeyond(outputTokens, predictedTokens) : { outputTokens, weight: 1 };
-    lessons.set('length', { kind: 'length', arm, context, predictedTokens, ...length });
+    // A model whose answers are cut off, e.g. by a monitor that asks for one token, does not write short answers. Where
+    // nothing was predicted, nobody can tell what a cut answer says.
+    const isCut = completed.finishReason === 'length';
+    const isPredicted = predictedTokens !== null && predictedTokens > 0;
+    const length = isCut && isPredicted ? lengthBeyond(outputTokens, predictedTokens) : { outputTokens, weight: 1 };
+    if (isPredicted || !isCut) lessons.set('length', { kind: 'length', arm, context, predictedTokens, ...length });
   }
   for (const rating of countingRatings(events)) {
     const selection = selectionWeight(rating.score, isAsked(decided.decision.ask), rating.volunteered ?? null);
