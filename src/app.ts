@@ -120,12 +120,11 @@ export class Gateway {
     this.#warnOfShortKeys(config);
     const runtime = () => this.#serving.runtime;
     this.#keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
-    const keyLimiter = this.#keyLimiter;
-    this.#followLearner(keyLimiter);
+    this.#followLearner();
     this.#implicitSignals = new ImplicitSignals({ ...parts, eventLog });
     this.#chat = new Chat({
       ...parts,
-      keyLimiter,
+      keyLimiter: this.#keyLimiter,
       runtime,
       featurizer,
       eventLog,
@@ -138,7 +137,7 @@ export class Gateway {
     });
     this.server = buildServer({
       ...parts,
-      keyLimiter,
+      keyLimiter: this.#keyLimiter,
       exposed: !isLoopback(config.server.host),
       models: new ModelAdmin({
         ...parts,
@@ -165,14 +164,14 @@ export class Gateway {
   }
 
   /** Applies what the learner reads in the log to the key limiter and to the models that serve. */
-  #followLearner(keyLimiter: KeyLimiter): void {
+  #followLearner(): void {
     const { learner } = this;
     learner.onFold((event) => {
-      if (event.type === 'completed') keyLimiter.booked(event.decisionId);
+      if (event.type === 'completed') this.#keyLimiter.booked(event.decisionId);
       if (isModelChange(event)) this.#serving.modelsChanged();
     });
     learner.onReplaced(() => {
-      keyLimiter.bookedUpTo(learner.knowledge.lastFolded?.time ?? 0);
+      this.#keyLimiter.bookedUpTo(learner.knowledge.lastFolded?.time ?? 0);
       this.#serving.modelsChanged();
     });
   }

@@ -54,8 +54,7 @@ function refusePipe(file: string): void {
  */
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   let before = digestOrNull(file);
-  const reload = () => {
-    const now = digestOrNull(file);
+  const reload = (now: string | null) => {
     try {
       refusePipe(file);
       const loaded = loadWithOverrides(file, process.env);
@@ -74,7 +73,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
     }
   };
   const watched = watchFile(file, {
-    change: reload,
+    change: () => reload(digestOrNull(file)),
     gone() {
       gateway.metrics.configReloaded.set(0);
       log.error(
@@ -89,7 +88,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   const onSignal = () => {
     // Read first: what the signal found may be half a file, and the whole one that follows is then a change.
     const digest = digestOrNull(file);
-    reload();
+    reload(digest);
     watched.seen(digest);
   };
   process.on('SIGHUP', onSignal);

@@ -1,5 +1,5 @@
 import { UpstreamError } from '../domain/errors.ts';
-import type { AttemptRecord } from '../domain/events.ts';
+import type { AttemptRecord, Outcome } from '../domain/events.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 
 export const RATE_LIMITED = 429;
@@ -24,4 +24,30 @@ export function callEnd({ result, status, code }: AttemptRecord, error?: unknown
 /** This process has reached its limit of open files or connections, which is not the upstream's fault. */
 export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
+}
+
+/** What clients bring about themselves: an upstream's refusal of what they asked for. */
+const CLIENTS_OWN = new Set([400, 413, 422]);
+
+/**
+ * Whether a request ended in a way that the operator should be warned of: the client could not have asked for better.
+ * @param status that the client got, null for none
+ * @param sawFault a call ended as `failed`: a spent account, too, is told by a 400
+ */
+export function isForOperator(outcome: Outcome, status: number | null, sawFault: boolean): boolean {
+  return outcome === 'interrupted' || (outcome === 'failed' && (sawFault || !CLIENTS_OWN.has(status ?? 0)));
+}
+
+/** `status 401`, `connection ECONNREFUSED`, `timeout`. */
+export function inWords({ result, status, code }: AttemptRecord): string {
+  return [result, result === 'status' ? status : code].filter((part) => part != null).join(' ');
+}
+
+/** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */
+export function failuresIn(attempts: readonly AttemptRecord[]) {
+  const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
+  if (!attempts.some(failed)) return undefined;
+  return attempts
+    .filter(failed)
+    .map(({ arm, result, status, code }) => ({ model: arm, failure: result, status, code }));
 }

@@ -8,7 +8,7 @@ import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
-import { callEnd, NOT_SENT, RATE_LIMITED } from './call-end.ts';
+import { callEnd, failuresIn, inWords, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
@@ -49,7 +49,7 @@ export class Exchange {
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
-  #leave: ((end: CallEnd, failure: string) => void) | null = null;
+  #leave: ((end: CallEnd, failure?: string) => void) | null = null;
   /** A call ended in a way that its arm's availability suffers from. */
   #sawFault = false;
   #finished = false;
@@ -227,7 +227,7 @@ export class Exchange {
       // A number that the metrics refuse must not fail an answer, least of all from within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
-    this.#parts.log[this.#isForOperator(outcome, status) ? 'warn' : 'info'](
+    this.#parts.log[isForOperator(outcome, status, this.#sawFault) ? 'warn' : 'info'](
       {
         requestId: this.#requestId,
         decisionId: this.decisionId,
@@ -245,15 +245,11 @@ export class Exchange {
     );
   }
 
-  /** Whether a request failed that the client could not have asked for better. A spent account is told by a 400, too. */
-  #isForOperator(outcome: Outcome, status: number | null): boolean {
-    return outcome === 'interrupted' || (outcome === 'failed' && (this.#sawFault || !CLIENTS_OWN.has(status ?? 0)));
-  }
-
   #callEnds(record: AttemptRecord, error?: unknown): void {
     const end = callEnd(record, error);
-    this.#sawFault ||= end === 'failed';
-    this.#leave?.(end, inWords(record));
+    const isFault = end === 'failed';
+    this.#sawFault ||= isFault;
+    this.#leave?.(end, isFault ? inWords(record) : undefined);
     this.#leave = null;
   }
 
@@ -295,21 +291,4 @@ export class Exchange {
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
-}
-
-/** What clients bring about themselves: an upstream's refusal of what they asked for. */
-const CLIENTS_OWN = new Set([400, 413, 422]);
-
-/** `status 401`, `connection ECONNREFUSED`, `timeout`. */
-function inWords({ result, status, code }: AttemptRecord): string {
-  return [result, result === 'status' ? status : code].filter((part) => part != null).join(' ');
-}
-
-/** For the log, which leaves out undefined fields: nearly every request makes one call, and it answers. */
-function failuresIn(attempts: readonly AttemptRecord[]) {
-  const failed = ({ result }: AttemptRecord) => result !== 'ok' && result !== 'aborted';
-  if (!attempts.some(failed)) return undefined;
-  return attempts
-    .filter(failed)
-    .map(({ arm, result, status, code }) => ({ model: arm, failure: result, status, code }));
 }

@@ -4,9 +4,23 @@ import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { digestOrNull, watchFile } from '../../src/cli/watch-file.ts';
 import { until } from '../support/until.ts';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+/** A config file in a folder of its own. */
+function configFile(content: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
+  folders.push(folder);
+  const file = join(folder, 'mixllm.yaml');
+  writeFileSync(file, content);
+  return { folder, file };
+}
 
 const nothingElse = {
   change: () => expect.unreachable('it has not changed'),
@@ -15,9 +29,7 @@ const nothingElse = {
 };
 
 it('tells once that the file is gone for longer than a moment, and of a change when it is back', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
-  const file = join(folder, 'mixllm.yaml');
-  writeFileSync(file, 'the same');
+  const { file } = configFile('the same');
   const told: string[] = [];
   const on = { ...nothingElse, change: () => void told.push('change'), gone: () => void told.push('gone') };
   const { stop } = watchFile(file, on, { pollMs: 50, goneMs: 400 });
@@ -35,14 +47,11 @@ it('tells once that the file is gone for longer than a moment, and of a change w
     expect(told).toEqual(['gone', 'change']);
   } finally {
     stop();
-    rmSync(folder, { recursive: true });
   }
 });
 
 it('is told of no absence where the file was back in between, and of what a reader aside from it has missed', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
-  const file = join(folder, 'mixllm.yaml');
-  writeFileSync(file, 'whole');
+  const { file } = configFile('whole');
   let changes = 0;
   const { stop, seen } = watchFile(
     file,
@@ -67,14 +76,11 @@ it('is told of no absence where the file was back in between, and of what a read
     expect(changes).toBe(1);
   } finally {
     stop();
-    rmSync(folder, { recursive: true });
   }
 });
 
 it('sees a change, once, while another file of the folder is written all the time', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
-  const file = join(folder, 'mixllm.yaml');
-  writeFileSync(file, 'before');
+  const { folder, file } = configFile('before');
   let changes = 0;
   const { stop } = watchFile(file, { ...nothingElse, change: () => void changes++ });
   const writing = setInterval(() => appendFileSync(join(folder, 'mixllm.db-wal'), 'commit'), 20);
@@ -86,7 +92,6 @@ it('sees a change, once, while another file of the folder is written all the tim
   } finally {
     stop();
     clearInterval(writing);
-    rmSync(folder, { recursive: true });
   }
 });
 
