@@ -17,7 +17,6 @@ import { KeyLimiter } from './gateway/key-limiter.ts';
 import type { Learner } from './gateway/learning/learner.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { ModelAdmin } from './gateway/model-admin.ts';
-import type { HashedKey } from './http/auth.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { Connections } from './http/connections.ts';
 import { buildServer } from './http/server.ts';
@@ -33,14 +32,7 @@ import { isLoopback } from './util/loopback.ts';
 import { type Random, systemRandom } from './util/random.ts';
 import { buildFeaturizer, tierSlopes } from './wiring/features.ts';
 import { breakerReport, embedderReport } from './wiring/health-reports.ts';
-import {
-  hashedKeys,
-  keyWarnings,
-  MIN_KEY_CHARACTERS,
-  refuseOpenGateway,
-  replacedKeys,
-  shortKeys,
-} from './wiring/keys.ts';
+import { GatewayKeys, keyWarnings, refuseOpenGateway } from './wiring/keys.ts';
 import { Recording } from './wiring/recording.ts';
 import { Serving } from './wiring/serving.ts';
 import { auditOf, bodiesLimit, breakerOptions, reliabilityOf } from './wiring/settings.ts';
@@ -84,7 +76,7 @@ export class Gateway {
   readonly #serving: Serving;
   readonly #connections: Connections;
   readonly #keyLimiter: KeyLimiter;
-  #keys: HashedKey[];
+  readonly #keys: GatewayKeys;
   #notReady: string | null = 'the event log has not been read yet';
 
   /** @throws StartError when no model can be called, or when the gateway would be open to strangers */
@@ -116,8 +108,7 @@ export class Gateway {
       tierSlopes: tierSlopes(featurizer),
       requestsEnded: () => this.#chat.ended(),
     });
-    this.#keys = hashedKeys(config);
-    this.#warnOfShortKeys(config);
+    this.#keys = new GatewayKeys(config, this.#log);
     const runtime = () => this.#serving.runtime;
     this.#keyLimiter = new KeyLimiter({ ...parts, keySpend: () => learner.knowledge.keySpend });
     this.#followLearner();
@@ -149,13 +140,13 @@ export class Gateway {
       runtime,
       chat: this.#chat,
       feedback: this.#buildFeedback(),
-      keys: () => this.#keys,
+      keys: () => this.#keys.hashed,
       notReady: () => this.#notReady,
       maxBodyBytes: Math.ceil(config.server.max_body_mb * 2 ** 20),
       bodyMemory: new BodyMemory({
         ...parts,
         limitBytes: bodiesLimit(config),
-        isShared: () => this.#keys.length > 1,
+        isShared: () => this.#keys.hashed.length > 1,
       }),
       corsOrigins: config.server.cors_origins,
     });
@@ -235,18 +226,15 @@ export class Gateway {
 
   /**
    * Puts another config in force for new requests; running requests keep theirs.
-   * @returns the settings that have changed and take effect only at the next start
+   * @returns the settings that have changed and take effect only at the next start, and what has changed, for the log
    * @throws StartError when the new config cannot be served; nothing changes then
    */
   reload(loaded: LoadedConfig): { waiting: readonly string[]; changed: readonly string[] } {
     refuseOpenGateway({ ...loaded.config, server: this.config.server });
     const before = this.config;
     const waiting = this.#serving.reload(loaded);
-    const keys = hashedKeys(loaded.config);
-    const changed = firstOf([...changedSettings(before, this.config), ...replacedKeys(this.#keys, keys)]);
-    this.#keys = keys;
-    this.#keyLimiter.retain(new Set(keys.map(({ limits }) => limits.name)));
-    this.#warnOfShortKeys(loaded.config);
+    const changed = firstOf([...changedSettings(before, this.config), ...this.#keys.replace(loaded.config)]);
+    this.#keyLimiter.retain(new Set(this.config.auth.keys.map(({ name }) => name)));
     this.#conditions.breakers.configure(breakerOptions(loaded.config));
     for (const line of disabledProviders(loaded)) this.#log.warn(line);
     return { waiting, changed };
@@ -293,11 +281,5 @@ export class Gateway {
     }
     // A request whose connection was cut ends a moment later, and its end must reach the log.
     await isDoneWithin(this.#clock, LAST_RECORDS_MS, this.#chat.idle());
-  }
-
-  #warnOfShortKeys(config: Config): void {
-    for (const key of shortKeys(config)) {
-      this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: it could be guessed.`);
-    }
   }
 }

@@ -1,30 +1,23 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import type { Logger } from '../gateway/logger.ts';
 import { type HashedKey, hashKey } from '../http/auth.ts';
 import { isLoopback } from '../util/loopback.ts';
 import { bodiesLimit } from './settings.ts';
 import { StartError } from './start-error.ts';
 
-export function hashedKeys(config: Config): HashedKey[] {
+function hashedKeys(config: Config): HashedKey[] {
   return config.auth.keys.map(({ key, models, rpm = null, tpm = null, budget = null, ...limits }) => ({
     hash: hashKey(key),
     limits: { ...limits, rpm, tpm, budget, models: models.includes('*') ? null : new Set(models) },
   }));
 }
 
-/** Names the keys that have another value than before, as `changedSettings` does: it does not see the values. */
-export function replacedKeys(before: readonly HashedKey[], after: readonly HashedKey[]): string[] {
-  const known = new Map(before.map(({ limits, hash }) => [limits.name, hash]));
-  return after
-    .filter(({ limits, hash }) => known.get(limits.name)?.equals(hash) === false)
-    .map(({ limits }) => `auth.keys.${limits.name}.key`);
-}
-
 /** Length from which a key cannot be guessed. */
-export const MIN_KEY_CHARACTERS = 16;
+const MIN_KEY_CHARACTERS = 16;
 
 /** Names of the keys that are shorter than that. */
-export function shortKeys({ auth }: Config): string[] {
+function shortKeys({ auth }: Config): string[] {
   return auth.keys.filter(({ key }) => key.length < MIN_KEY_CHARACTERS).map(({ name }) => name);
 }
 
@@ -67,4 +60,39 @@ export function keyWarnings(config: Config): string[] {
     );
   }
   return warnings;
+}
+
+/** The gateway's own keys as they are now. */
+export class GatewayKeys {
+  readonly #log: Logger;
+  #hashed: readonly HashedKey[];
+
+  constructor(config: Config, log: Logger) {
+    this.#log = log;
+    this.#hashed = hashedKeys(config);
+    this.#warnOfShort(config);
+  }
+
+  get hashed(): readonly HashedKey[] {
+    return this.#hashed;
+  }
+
+  /**
+   * Puts the config's keys in force.
+   * @returns those that have another value than before, named as `changedSettings` does, which does not see the values
+   */
+  replace(config: Config): string[] {
+    const known = new Map(this.#hashed.map(({ limits, hash }) => [limits.name, hash]));
+    this.#hashed = hashedKeys(config);
+    this.#warnOfShort(config);
+    return this.#hashed
+      .filter(({ limits, hash }) => known.get(limits.name)?.equals(hash) === false)
+      .map(({ limits }) => `auth.keys.${limits.name}.key`);
+  }
+
+  #warnOfShort(config: Config): void {
+    for (const key of shortKeys(config)) {
+      this.#log.warn({ key }, `This key has fewer than ${MIN_KEY_CHARACTERS} characters: it could be guessed.`);
+    }
+  }
 }
