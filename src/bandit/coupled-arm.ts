@@ -3,8 +3,7 @@ import {
   allFinite,
   diagonalMatrix,
   dot,
-  inverseOfPositiveDefinite,
-  logDeterminant,
+  invertPositiveDefinite,
   multiply,
   type SquareMatrix,
   sumOfLogs,
@@ -100,8 +99,9 @@ export function solve(arm: CoupledArm): void {
   const d = arm.ownPrecision.length;
   const regularised = Float64Array.from(arm.precision);
   for (let i = 0; i < d; i++) regularised[i * d + i] += arm.ownPrecision[i];
-  arm.covariance = inverseOfPositiveDefinite(regularised, d);
-  arm.logDeterminant = logDeterminant(regularised, d) - sumOfLogs(arm.ownPrecision);
+  const { inverse, logDeterminant } = invertPositiveDefinite(regularised, d);
+  arm.covariance = inverse;
+  arm.logDeterminant = logDeterminant - sumOfLogs(arm.ownPrecision);
   recentre(arm);
 }
 

@@ -107,14 +107,6 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Scales down the weight of everything the arm's ratings have taught.
-   * @param factor in (0, 1]
-   */
-  temper(arm: string, factor: number): void {
-    this.#quality.temper(arm, factor);
-  }
-
-  /**
    * As `temper`, but next to nothing remains of how good the arm is: its ratings have drifted.
    * @param remains in (0, 1]
    */
@@ -127,7 +119,7 @@ export class LinearPolicy implements Policy {
    * @param factor in (0, 1]
    */
   temperAll(arm: string, factor: number): void {
-    this.temper(arm, factor);
+    this.#quality.temper(arm, factor);
     this.#length.temper(arm, factor);
   }
 

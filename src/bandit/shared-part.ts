@@ -3,8 +3,7 @@ import {
   addScaled,
   diagonalMatrix,
   dot,
-  inverseOfPositiveDefinite,
-  logDeterminant,
+  invertPositiveDefinite,
   multiply,
   type SquareMatrix,
   sumOfLogs,
@@ -130,8 +129,9 @@ export class SharedPart {
    */
   invert(): void {
     const d = this.#priorPrecision.length;
-    this.#covariance = inverseOfPositiveDefinite(this.#inverse, d);
-    this.#logDeterminant = logDeterminant(this.#inverse, d) - this.#priorLogDeterminant;
+    const { inverse, logDeterminant } = invertPositiveDefinite(this.#inverse, d);
+    this.#covariance = inverse;
+    this.#logDeterminant = logDeterminant - this.#priorLogDeterminant;
   }
 
   /** m = V Σ_a h_a: O(d²). */

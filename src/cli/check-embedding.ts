@@ -1,16 +1,13 @@
-import { pathToFileURL } from 'node:url';
 import type { Config } from '../config/schema.ts';
-import { loadLexicalMap } from '../features/lexical-map.ts';
 import { fingerprintOf, missingFiles, placeOfModel } from '../features/transformers/model-files.ts';
-import { loadProjection, type Projection } from '../features/transformers/projection.ts';
 import {
   cannotLoad,
-  cannotUseMap,
   DEFAULT_PROJECTION,
   HUB_CACHE,
   otherModel,
 } from '../features/transformers/transformers-embedder.ts';
 import { messageOf } from '../util/message-of.ts';
+import { readLexicalMap, readProjection } from '../wiring/features.ts';
 import { StartError } from '../wiring/start-error.ts';
 
 /**
@@ -30,15 +27,11 @@ export function checkEmbedding({ embedding }: Config): string {
 
 function checkLexical(map: string | undefined): string {
   if (map === undefined) return 'features: the shipped lexical map';
-  try {
-    return `features: the lexical map ${map}, ${loadLexicalMap(pathToFileURL(map)).dimensions} dimensions`;
-  } catch (error) {
-    throw new StartError(messageOf(error));
-  }
+  return `features: the lexical map ${map}, ${readLexicalMap(map).dimensions} dimensions`;
 }
 
 function checkTransformers(model: string, file: string): string {
-  const map = read(model, file);
+  const map = readProjection(model, file);
   const { dtype, maxTokens, fingerprint } = map.model;
   const described = `${model} (${dtype}, at most ${maxTokens} tokens) with the map ${file}, ${map.dimensions} dimensions`;
   try {
@@ -53,12 +46,4 @@ function checkTransformers(model: string, file: string): string {
     throw new StartError(cannotLoad(model, messageOf(error)));
   }
   throw new StartError(otherModel(model, map.model.name));
-}
-
-function read(model: string, file: string): Projection {
-  try {
-    return loadProjection(pathToFileURL(file));
-  } catch (error) {
-    throw new StartError(cannotUseMap(model, messageOf(error)));
-  }
 }

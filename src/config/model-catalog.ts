@@ -71,7 +71,7 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
       ? 'retired'
       : model === null
         ? 'refused'
-        : missingKeys.has(model?.provider ?? '')
+        : missingKeys.has(model.provider)
           ? 'off'
           : 'active';
     return {

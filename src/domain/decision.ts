@@ -45,6 +45,11 @@ export interface ArmExplanation {
   propensity: number | null;
 }
 
+/** How the arm looked in the decision; undefined when it was not among the arms. */
+export function explanationOf<A extends { arm: string }>({ arms }: { arms: readonly A[] }, id: string): A | undefined {
+  return arms.find(({ arm }) => arm === id);
+}
+
 /** A weight at which another arm would have the best score. */
 export interface Flip {
   weight: number;

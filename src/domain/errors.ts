@@ -119,10 +119,9 @@ export class UpstreamError extends Error {
       tooLong?: boolean;
       unusable?: boolean;
       code?: string | null;
-      cause?: unknown;
     } = {},
   ) {
-    super(message, { cause: answer.cause });
+    super(message);
     this.name = 'UpstreamError';
     this.failure = failure;
     this.status = answer.status ?? (failure === 'timeout' ? 504 : 502);

@@ -1,21 +1,23 @@
 import type { JsonObject, Usage } from './chat.ts';
 import type { Context } from './context.ts';
 import type { Decision } from './decision.ts';
+import type { UpstreamFailure } from './errors.ts';
 import type { Reliability } from './reliability.ts';
 import type { VolunteerWeights } from './selection.ts';
 
 /** How a request ended. `aborted`: the client left. `interrupted`: the stream broke off after it had begun. */
 export type Outcome = 'ok' | 'failed' | 'aborted' | 'interrupted';
 
+/**
+ * `ok`, or how the call failed; `aborted`: the client left; `unread`: the client did not read the answer within the
+ * call's total time; `error`: the call could not be made.
+ */
+export type CallResult = 'ok' | UpstreamFailure | 'aborted' | 'unread' | 'error';
+
 /** One upstream call within a request. */
 export interface AttemptRecord {
   arm: string;
-  /**
-   * `ok`, or how it failed (`status`, `connection`, `timeout`, `unreadable`, `interrupted`); `aborted`: the client
-   * left; `unread`: the client did not read the answer within the call's total time; `error`: the call could not be
-   * made.
-   */
-  result: string;
+  result: CallResult;
   /** HTTP status, if the upstream gave one. */
   status: number | null;
   /** Why there was no answer, e.g. `ECONNREFUSED`; absent when unknown. */
@@ -188,12 +190,26 @@ export function isModelEvent<E extends GatewayEvent>(event: E): event is E & Mod
   return event.decisionId === null && event.type !== 'unreadable';
 }
 
+/** The decision among its events. */
+export function decidedIn<E extends GatewayEvent>(events: readonly E[]): (E & DecidedEvent) | undefined {
+  return events.find((event): event is E & DecidedEvent => event.type === 'decided');
+}
+
+/** The request's end among its events. */
+export function completedIn<E extends GatewayEvent>(events: readonly E[]): (E & CompletedEvent) | undefined {
+  return events.find((event): event is E & CompletedEvent => event.type === 'completed');
+}
+
 /** Model events that the learner itself writes. */
-const LEARNERS = ['launched', 'drifted', 'snapshot_changed'] as const satisfies readonly ModelEvent['type'][];
+const LEARNER_EVENT_TYPES = [
+  'launched',
+  'drifted',
+  'snapshot_changed',
+] as const satisfies readonly ModelEvent['type'][];
 
 /** True for an admin's event: other models may be in force after it. */
 export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
-  return isModelEvent(event) && !(LEARNERS as readonly string[]).includes(event.type);
+  return isModelEvent(event) && !(LEARNER_EVENT_TYPES as readonly string[]).includes(event.type);
 }
 
 /** An event with its number in the log. Numbers rise by one; only deletion (`storage.keep_days`) leaves gaps. */

@@ -12,7 +12,7 @@ export interface Embedder {
    * Settles within the budget.
    * @returns `dimensions` finite numbers, each of at most about unit variance over ordinary queries; their squared
    *   length is 5 to 20 there. The priors of the slopes are set for that: longer vectors would outweigh the structural
-   *   features and teach more of a rating than it tells, shorter ones less
+   *   features, and a rating would count for more than it says; with shorter ones, for less
    * @throws Error when the text cannot be embedded, or not in time; the featurizer survives that
    */
   embed(text: string): Promise<Float32Array>;

@@ -30,9 +30,9 @@ export function isOutOfDescriptors(code: string | undefined): boolean {
 const CLIENTS_OWN = new Set([400, 413, 422]);
 
 /**
- * Whether a request ended in a way that the operator should be warned of: the client could not have asked for better.
+ * Whether a request ended in a way that the operator should be warned of: in a failure that the client did not cause.
  * @param status that the client got, null for none
- * @param sawFault a call ended as `failed`: a spent account, too, is told by a 400
+ * @param sawFault a call ended as `failed`; upstreams report a spent account with a 400 too
  */
 export function isForOperator(outcome: Outcome, status: number | null, sawFault: boolean): boolean {
   return outcome === 'interrupted' || (outcome === 'failed' && (sawFault || !CLIENTS_OWN.has(status ?? 0)));

@@ -3,7 +3,7 @@ import { costOf } from '../domain/arm.ts';
 import type { Usage } from '../domain/chat.ts';
 import type { Decision } from '../domain/decision.ts';
 import { UpstreamError } from '../domain/errors.ts';
-import type { AttemptRecord, CompletedEvent, Outcome } from '../domain/events.ts';
+import type { AttemptRecord, CallResult, CompletedEvent, Outcome } from '../domain/events.ts';
 import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
@@ -44,7 +44,7 @@ export class Exchange {
   #shownArm: string | null = null;
   /** The arm of the latest call, unless that call failed. */
   #called: Arm | null = null;
-  /** The last `isOfNow` that `callStarts` got. */
+  /** Whether the arm of the latest call still has the same upstream model in the config in force. */
   #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
@@ -184,7 +184,7 @@ export class Exchange {
    * Records the end, once; later calls change nothing.
    * @param status the status that the client got, null for none
    */
-  finish(outcome: Outcome, status: number | null, failure = 'interrupted'): void {
+  finish(outcome: Outcome, status: number | null, failure: CallResult = 'interrupted'): void {
     if (this.#finished) return;
     this.#finished = true;
     const { clock, eventLog } = this.#parts;

@@ -1,5 +1,5 @@
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
-import type { DecidedEvent, DecisionEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
+import { type DecisionEvent, decidedIn, type GatewayEvent, type StoredEvent } from '../domain/events.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { VolunteerWeights } from '../domain/selection.ts';
 import { type Clock, pause } from '../util/clock.ts';
@@ -180,7 +180,7 @@ export class Feedback {
  * to no key.
  */
 function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
-  const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
+  const decided = decidedIn(events);
   return mayTouchAll(key) || decided?.key === key.name;
 }
 

@@ -45,7 +45,8 @@ export class FormerSeries {
     const until = this.#clock.monotonic() - KEPT_MS;
     const [present, gone] = [this.#present[kind], this.#gone[kind]];
     for (const [name, since] of gone) if (since <= until) gone.delete(name);
-    // Also those of before, where something late has begun them again. No key is required: not a name.
+    // Names removed earlier are included, in case something late has begun their series again. The empty name stands
+    // for requests without a key: it stays.
     void this.#metrics.forget(kind, (name) => name !== '' && !present.has(name) && !gone.has(name));
   }
 }

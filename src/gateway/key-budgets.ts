@@ -1,4 +1,4 @@
-import type { Decision } from '../domain/decision.ts';
+import { type Decision, explanationOf } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import type { CompletedEvent } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
@@ -62,7 +62,7 @@ export class KeyBudgets {
   reserve(key: KeyLimits, decisionId: string, decision: Decision): void {
     if (key.budget === null) return;
     const account = this.#account(key);
-    const usd = worstCaseUsd(decision, decision.arm);
+    const usd = explanationOf(decision, decision.arm)?.worstCaseUsd ?? 0;
     account.reservations.set(decisionId, { usd, endedAt: null });
     account.reservedUsd += usd;
   }
@@ -75,7 +75,7 @@ export class KeyBudgets {
     const account = this.#accounts.get(key.name);
     const reservation = account?.reservations.get(decisionId);
     if (!account || !reservation || !key.budget) return;
-    const usd = worstCaseUsd(decision, arm);
+    const usd = explanationOf(decision, arm)?.worstCaseUsd ?? 0;
     const leftUsd = this.leftUsd(key, key.budget) + reservation.usd;
     if (usd > reservation.usd && usd > leftUsd) throw this.refusal(key, key.budget, leftUsd);
     account.reservedUsd += usd - reservation.usd;
@@ -141,10 +141,6 @@ export class KeyBudgets {
     }
     return account;
   }
-}
-
-function worstCaseUsd(decision: Decision, called: string): number {
-  return decision.arms.find(({ arm }) => arm === called)?.worstCaseUsd ?? 0;
 }
 
 function drop(account: Account, decisionId: string): void {

@@ -1,4 +1,4 @@
-import type { Decision } from '../domain/decision.ts';
+import { type Decision, explanationOf } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { CompletedEvent } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
@@ -118,7 +118,7 @@ export class KeyRates {
       {
         type: 'rate_limit_error',
         code: 'rate_limit_exceeded',
-        // OpenAI's clients obey the second one.
+        // OpenAI's clients obey `retry-after` and `x-should-retry`, not `x-ratelimit-…`.
         responseHeaders: {
           ...this.headers(key),
           ...(neverFits ? { 'x-should-retry': 'false' } : { 'retry-after': String(wait) }),
@@ -129,7 +129,7 @@ export class KeyRates {
 }
 
 function expectedTokens(decision: Decision, limit: number): number {
-  const chosen = decision.arms.find(({ arm }) => arm === decision.arm);
+  const chosen = explanationOf(decision, decision.arm);
   // The prediction is for one answer.
   const predicted = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
   // A file's tokens are guessed from its size. The guess counts for at most half of the limit, or a large file would

@@ -1,4 +1,5 @@
-import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../domain/events.ts';
+import { explanationOf } from '../domain/decision.ts';
+import { type CompletedEvent, type DecidedEvent, decidedIn, type GatewayEvent } from '../domain/events.ts';
 import { dayOf } from '../util/utc-day.ts';
 
 /** More than any month has, so that the current one is complete. */
@@ -20,7 +21,7 @@ export class KeySpendLedger {
   /** @param history earlier events of the same decision */
   fold(event: GatewayEvent, history: readonly GatewayEvent[]): void {
     if (event.type !== 'completed') return;
-    const decided = history.find((earlier): earlier is DecidedEvent => earlier.type === 'decided');
+    const decided = decidedIn(history);
     if (!decided || decided.key === null) return;
     const usd = chargedUsd(decided, event);
     if (!(usd > 0) || !Number.isFinite(usd)) return;
@@ -65,7 +66,7 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   const choices = decision.choices ?? 1;
   const last = completed.attempts.at(-1);
   const predicted = (called: string) => {
-    const explanation = decision.arms.find(({ arm }) => arm === called);
+    const explanation = explanationOf(decision, called);
     // Without a prediction the worst case counts: leaving early must not be cheaper than staying.
     const isWorst = decision.strictBudget || !explanation?.costUsd;
     return isWorst ? (explanation?.worstCaseUsd ?? 0) : (explanation.costUsd as number) * choices;

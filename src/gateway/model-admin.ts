@@ -196,7 +196,7 @@ export class ModelAdmin {
   #status(listing: ModelListing): ModelStatus {
     const { learner, load } = this.#parts;
     const { policy, upstreamVersions } = learner.knowledge;
-    const drift = learner.knowledge.lastDrift(listing.id);
+    const drift = learner.knowledge.resets.lastDrift(listing.id);
     const ratings = policy.ratingsOf(listing.id);
     const snapshotChange = upstreamVersions.lastChange(listing.id);
     return { ...listing, ratings, inFlight: load.inFlight(listing.id), snapshotChange, drift };

@@ -1,4 +1,4 @@
-import type { Decision } from '../domain/decision.ts';
+import { type Decision, explanationOf } from '../domain/decision.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import type { RoutingBudgetLedger } from '../routing/routing-budget-ledger.ts';
 import type { Clock } from '../util/clock.ts';
@@ -24,8 +24,8 @@ export class RoutingBudget {
    * Sets aside the predicted cost of the request, so that others cannot spend it.
    * @param called the arm that is asked
    */
-  reserve(decisionId: string, { arms, choices = 1 }: Decision, called: string): void {
-    const usd = (arms.find(({ arm }) => arm === called)?.costUsd ?? 0) * choices;
+  reserve(decisionId: string, decision: Decision, called: string): void {
+    const usd = (explanationOf(decision, called)?.costUsd ?? 0) * (decision.choices ?? 1);
     this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
 

@@ -40,23 +40,19 @@ export function authenticate(
 }
 
 /**
- * Returns the key of a request that may change the models, or read /metrics where that needs a key: a key with the
- * role `admin`. A gateway on loopback without any keys also accepts requests from this machine. A gateway with keys
+ * Refuses a request that may not change the models, or read /metrics where that needs a key: it needs a key with the
+ * role `admin`, which it sets as the request's. A gateway on loopback without any keys also accepts requests from this machine. A gateway with keys
  * does not: it may be behind a proxy on this machine that sends no forwarding headers, and strangers would be admins.
  * (/metrics on loopback takes that risk.)
  * @param exposed the gateway listens beyond loopback
  * @throws GatewayError 401 without a key, 403 with one that is not an admin's
  */
-export function authenticateAdmin(
-  request: FastifyRequest,
-  keys: readonly HashedKey[],
-  exposed: boolean,
-): KeyLimits | null {
-  if (!exposed && keys.length === 0 && isFromThisMachine(request)) return null;
+export function authenticateAdmin(request: FastifyRequest, keys: readonly HashedKey[], exposed: boolean): void {
+  if (!exposed && keys.length === 0 && isFromThisMachine(request)) return;
   const key = authenticate(request, keys);
   // Also of one that is refused: the log names who it was.
   request.gatewayKey = key;
-  if (key?.role === 'admin') return key;
+  if (key?.role === 'admin') return;
   throw new GatewayError(403, 'This needs a key with "role: admin" in the config\'s auth.keys.', {
     type: 'permission_error',
     code: 'admin_required',

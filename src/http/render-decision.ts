@@ -1,5 +1,5 @@
-import type { ArmExplanation, Decision, Flip } from '../domain/decision.ts';
-import type { CompletedEvent, DecidedEvent, RatedEvent, StoredEvent } from '../domain/events.ts';
+import { type ArmExplanation, type Decision, explanationOf, type Flip } from '../domain/decision.ts';
+import { type CompletedEvent, completedIn, decidedIn, type RatedEvent, type StoredEvent } from '../domain/events.ts';
 import { inclusionWeight, isAsked } from '../domain/selection.ts';
 import { rounded } from './rounded.ts';
 
@@ -8,7 +8,7 @@ export function renderDecision(decision: Decision) {
   return {
     object: 'mixllm.decision',
     model: decision.arm,
-    provider: decision.arms.find(({ arm }) => arm === decision.arm)?.provider ?? null,
+    provider: explanationOf(decision, decision.arm)?.provider ?? null,
     chosen_by: decision.chosenBy,
     degraded: decision.degraded,
     weight: decision.weight,
@@ -75,10 +75,10 @@ function renderLaunch(launch: ArmExplanation['launch']): string | null {
 
 /** Renders everything known about a decision: how it was made, how it went, and how it was rated. */
 export function renderDecisionRecord(events: readonly StoredEvent[], activeRatings: readonly RatedEvent[]) {
-  const decided = events.find((event): event is StoredEvent<DecidedEvent> => event.type === 'decided');
-  const completed = events.find((event): event is StoredEvent<CompletedEvent> => event.type === 'completed');
+  const decided = decidedIn(events);
+  const completed = completedIn(events);
   const active = new Set(activeRatings.map(({ feedbackId }) => feedbackId));
-  const ratings = events.filter((event): event is StoredEvent<RatedEvent> => event.type === 'rated');
+  const ratings = events.filter((event) => event.type === 'rated');
   return {
     id: events[0].decisionId,
     ...(decided && {

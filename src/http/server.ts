@@ -74,10 +74,10 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     modelRoutes(guarded, parts);
   });
   server.register(async (guarded) => {
-    const authenticateAsAdmin = hook((request) => {
-      request.gatewayKey = authenticateAdmin(request, parts.keys(), parts.exposed);
-    });
-    guarded.addHook('onRequest', authenticateAsAdmin);
+    guarded.addHook(
+      'onRequest',
+      hook((request) => authenticateAdmin(request, parts.keys(), parts.exposed)),
+    );
     adminRoutes(guarded, parts);
   });
   return server;

@@ -1,3 +1,4 @@
+import { explanationOf } from '../domain/decision.ts';
 import { AdaptiveThreshold } from '../util/adaptive-threshold.ts';
 import type { Random } from '../util/random.ts';
 import { type DecidedArms, logRatingValue } from './rating-value.ts';
@@ -29,7 +30,7 @@ export class AskingRule {
   chooses(decision: DecidedArms, share: number): boolean {
     const value = logRatingValue(decision);
     if (value === null) return false;
-    const ratings = decision.arms.find(({ arm }) => arm === decision.arm)?.ratings ?? 0;
+    const ratings = explanationOf(decision, decision.arm)?.ratings ?? 0;
     return ratings < this.#knownFrom ? this.#random.uniform() < share : this.#threshold.takes(value, share);
   }
 }

@@ -141,7 +141,7 @@ export class Candidates {
 
 /**
  * Excludes the candidates with a reason, unless all have one.
- * @returns those
+ * @returns the candidates that were excluded
  */
 function leaveOut(
   explanations: readonly ArmExplanation[],

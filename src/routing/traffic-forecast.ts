@@ -1,3 +1,4 @@
+import { mean } from '../util/statistics.ts';
 import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
 
 const HOUR_MS = 3_600_000;
@@ -109,8 +110,4 @@ function hourOf(time: number): number {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : sum(values) / values.length;
 }

@@ -145,8 +145,13 @@ export function diagonalMatrix(diagonal: Vector): SquareMatrix {
  * code: ml-matrix takes three times as long at d = 42, and the learner needs an inverse whenever a loading changes.
  * @throws Error when the matrix is not positive definite
  */
-export function inverseOfPositiveDefinite(matrix: SquareMatrix, d: number): SquareMatrix {
+export function invertPositiveDefinite(
+  matrix: SquareMatrix,
+  d: number,
+): { inverse: SquareMatrix; logDeterminant: number } {
   const lower = choleskyFactor(matrix, d);
+  let logDeterminant = 0;
+  for (let i = 0; i < d; i++) logDeterminant += 2 * Math.log(lower[i * d + i]);
   invertLower(lower, d);
   // M⁻¹ = L⁻ᵀ L⁻¹: entry (i, j) sums over the rows from max(i, j) on.
   const inverse = new Float64Array(d * d);
@@ -157,18 +162,7 @@ export function inverseOfPositiveDefinite(matrix: SquareMatrix, d: number): Squa
     }
   }
   for (let i = 0; i < d; i++) for (let j = 0; j < i; j++) inverse[j * d + i] = inverse[i * d + j];
-  return inverse;
-}
-
-/**
- * ln |M| of a positive definite matrix.
- * @throws Error when the matrix is not positive definite
- */
-export function logDeterminant(matrix: SquareMatrix, d: number): number {
-  const lower = choleskyFactor(matrix, d);
-  let sum = 0;
-  for (let i = 0; i < d; i++) sum += 2 * Math.log(lower[i * d + i]);
-  return sum;
+  return { inverse, logDeterminant };
 }
 
 /** ln |M| of the diagonal matrix with these entries, each > 0. */

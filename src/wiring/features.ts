@@ -7,7 +7,7 @@ import type { Embedder } from '../features/embedder.ts';
 import { coefficientsUnder } from '../features/feature-map.ts';
 import { Featurizer } from '../features/featurizer.ts';
 import { LexicalEmbedder } from '../features/lexical-embedder.ts';
-import { loadLexicalMap } from '../features/lexical-map.ts';
+import { type LexicalMap, loadLexicalMap } from '../features/lexical-map.ts';
 import type { StartWorker } from '../features/transformers/model-thread.ts';
 import { loadProjection, type Projection } from '../features/transformers/projection.ts';
 import {
@@ -44,7 +44,7 @@ function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: Emb
   const { kind, model = '', map, timeout_ms } = embedding;
   switch (kind) {
     case 'lexical':
-      return new LexicalEmbedder(map ? loadLexicalMap(pathToFileURL(map)) : undefined);
+      return new LexicalEmbedder(map ? readLexicalMap(map) : undefined);
     case 'transformers':
       return new TransformersEmbedder({
         ...parts,
@@ -56,8 +56,17 @@ function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: Emb
   }
 }
 
+/** @throws StartError when the file is no map */
+export function readLexicalMap(file: string): LexicalMap {
+  try {
+    return loadLexicalMap(pathToFileURL(file));
+  } catch (error) {
+    throw new StartError(messageOf(error));
+  }
+}
+
 /** @throws StartError that says how to make the map */
-function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
+export function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   try {
     return loadProjection(pathToFileURL(map));
   } catch (error) {

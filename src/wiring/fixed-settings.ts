@@ -11,7 +11,7 @@ export function waitingForStart(next: Config, running: Config): string[] {
 
 /** The new config, except for the settings that stay as they were at the start. */
 export function asStarted(next: Config, running: Config): Config {
-  const { server, storage, embedding, logging } = running;
+  const fixed = Object.fromEntries(FIXED.map((name) => [name, running[name]]));
   const learning = { ...next.learning, warm_start: running.learning.warm_start };
-  return { ...next, server, storage, embedding, logging, learning };
+  return { ...next, ...fixed, learning };
 }

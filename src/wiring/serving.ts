@@ -110,7 +110,7 @@ export class Serving {
     learner.setVersionRemains(learning.snapshot_change.remains);
   }
 
-  /** Metrics of the models that there are. Of one that is off somebody should be told: it is missing, and no request fails. */
+  /** Metrics of the models that there are. One that is off is reported, because no request fails for want of it. */
   #followModels(catalog: readonly CatalogEntry[]): void {
     const { modelOff } = this.#parts.metrics;
     const present = catalog.filter(({ state }) => state !== 'retired');

@@ -143,7 +143,7 @@ describe('DriftMonitor', () => {
     expect(found.every((at) => at < 500)).toBe(true);
   });
 
-  it('takes less of what befalls all arms alike for drift, and what befalls one of them for its own', () => {
+  it('attributes less of a shift of all arms to drift, and still raises an alarm for the shift of one', () => {
     const random = seededRandom(4);
     const arms = ['a', 'b', 'c', 'd'];
     /** Which arms have an alarm, of 40 streams of 1,200 residuals, the last 800 of them shifted. */

@@ -192,7 +192,7 @@ describe('what agents send', () => {
     }
   });
 
-  it('takes no broken arguments for the limits of others, nor others for theirs', () => {
+  it('counts the nesting of the arguments of each call by itself, also after broken JSON', () => {
     const deep = assistantCall('{"a":'.repeat(300));
     expect(() => conversation([user, assistantCall('"'), deep])).toThrow('nested deeper');
     expect(() => conversation([{ ...user, tool_calls: assistantCall('"').tool_calls }, deep])).toThrow('nested deeper');

@@ -7,7 +7,7 @@ import {
   allFinite,
   diagonalMatrix,
   dot,
-  inverseOfPositiveDefinite,
+  invertPositiveDefinite,
   multiply,
   packedQuadraticForm,
   packSymmetric,
@@ -65,7 +65,7 @@ describe('linear algebra', () => {
         const matrix = diagonalMatrix(new Float64Array(d).fill(0.5));
         for (let i = 0; i < 2 * d; i++) addOuterProduct(matrix, randomVector(d, seed + i), 0.1 + random.uniform());
         for (let i = 0; rounded && i < matrix.length; i++) matrix[i] *= 1 + 2e-16 * random.normal();
-        const result = inverseOfPositiveDefinite(matrix, d);
+        const result = invertPositiveDefinite(matrix, d).inverse;
         const expected = inverse(asMatrix(matrix, d));
         for (let i = 0; i < d; i++) {
           for (let j = 0; j < d; j++) {
@@ -83,7 +83,7 @@ describe('linear algebra', () => {
       fc.property(sizes, fc.integer(), (d, seed) => {
         const matrix = diagonalMatrix(new Float64Array(d).fill(0.5));
         for (let i = 0; i < 2 * d; i++) addOuterProduct(matrix, randomVector(d, seed + i), 0.3);
-        const result = inverseOfPositiveDefinite(matrix, d);
+        const result = invertPositiveDefinite(matrix, d).inverse;
         const [v, image] = [randomVector(d, seed - 1), new Float64Array(d)];
         for (const factor of [0.7, -0.6]) {
           const before = determinant(asMatrix(matrix, d));
@@ -112,9 +112,9 @@ describe('linear algebra', () => {
       [0, 0, 0, 0],
       [-1, 0, 0, -1],
     ]) {
-      expect(() => inverseOfPositiveDefinite(Float64Array.from(values), 2)).toThrow();
+      expect(() => invertPositiveDefinite(Float64Array.from(values), 2).inverse).toThrow();
     }
-    expect(() => inverseOfPositiveDefinite(Float64Array.of(Number.NaN, 0, 0, 1), 2)).toThrow();
+    expect(() => invertPositiveDefinite(Float64Array.of(Number.NaN, 0, 0, 1), 2).inverse).toThrow();
   });
 
   it('tells what is finite', () => {

@@ -13,8 +13,8 @@ import { UpstreamVersions, type UpstreamVersionsState } from './upstream-version
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 
 /**
- * The saved form of the parts: plain values. Three of its names are older than the parts' own; saved states keep
- * them.
+ * The saved form of the parts: plain values. `ledger`, `spend` and `snapshots` are the earlier names of
+ * `routingSpend`, `keySpend` and `upstreamVersions`, kept so that saved states stay readable.
  */
 export interface LearnerPartsState extends ArmResetsState {
   lastFolded: PlaceInLog | null;

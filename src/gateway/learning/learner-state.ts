@@ -1,11 +1,13 @@
 import { DRIFT } from '../../bandit/defaults.ts';
 import type { DriftOptions } from '../../bandit/drift-monitor.ts';
 import type { Observation } from '../../bandit/policy.ts';
+import { explanationOf } from '../../domain/decision.ts';
 import {
   type CompletedEvent,
   type DecidedEvent,
   type DecisionEvent,
   type DriftedEvent,
+  decidedIn,
   isModelChange,
   isModelEvent,
   type LaunchedEvent,
@@ -16,7 +18,6 @@ import {
 } from '../../domain/events.ts';
 import { changedBy } from '../../domain/model-changes.ts';
 import { coefficientsUnder } from '../../features/feature-map.ts';
-import type { DriftReset } from './arm-resets.ts';
 import { LearnerParts, type LearnerPartsState } from './learner-parts.ts';
 import { type KeyedLesson, lessonChanges } from './lesson-changes.ts';
 import { type Lesson, observationsOf } from './observations.ts';
@@ -45,11 +46,6 @@ export class LearnerState extends LearnerParts {
     this.#dimensions = dimensions;
     this.#warmStart = warmStart;
     if (warmStart) this.policy.addSums(warmStart.sums);
-  }
-
-  /** The last drift alarm that reduced the arm's state; null when there was none since the arm was new. */
-  lastDrift(arm: string): DriftReset | null {
-    return this.resets.lastDrift(arm);
   }
 
   /**
@@ -91,7 +87,7 @@ export class LearnerState extends LearnerParts {
 
   #learnDecision({ decision, context, time }: DecidedEvent): void {
     this.foreign.count(context, this.#featureMap, this.#dimensions);
-    const reference = decision.arms.find(({ arm }) => arm === decision.reference);
+    const reference = explanationOf(decision, decision.reference);
     const tokens = reference && predictedTokens(reference);
     if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
     this.routingSpend.asked(time);
@@ -102,7 +98,7 @@ export class LearnerState extends LearnerParts {
   }
 
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
-    const decision = history.find((earlier) => earlier.type === 'decided')?.decision;
+    const decision = decidedIn(history)?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
     // A failure has saved nothing: otherwise models that are down would drive the price of money ν to nothing.
     const hasFailed = event.arm === null && costUsd === 0;
@@ -246,7 +242,7 @@ export class LearnerState extends LearnerParts {
 
   /** Decisions from before a model's reset teach nothing about it, however late a rating comes or is withdrawn. */
   #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
-    const decided = events.find(({ type }) => type === 'decided');
+    const decided = decidedIn(events);
     return decided !== undefined && this.resets.isForgotten(arm, decided.sequence);
   }
 
@@ -255,7 +251,7 @@ export class LearnerState extends LearnerParts {
     if (event.serviceMs !== null && Number.isFinite(event.serviceMs)) {
       this.statistics.learnService(event.arm, event.serviceMs / 1000);
     }
-    const decided = history.find((earlier) => earlier.type === 'decided');
+    const decided = decidedIn(history);
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     const { inputBytes } = decided.decision;
@@ -285,7 +281,7 @@ export class LearnerState extends LearnerParts {
 
 /** Sequence number of the decision in the log; 0 when it is not there. */
 function decidedAt(events: readonly StoredEvent[]): number {
-  return events.find(({ type }) => type === 'decided')?.sequence ?? 0;
+  return decidedIn(events)?.sequence ?? 0;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { lengthBeyond } from '../../bandit/length-model.ts';
 import type { Observation } from '../../bandit/policy.ts';
-import type { CompletedEvent, DecidedEvent, GatewayEvent } from '../../domain/events.ts';
+import { explanationOf } from '../../domain/decision.ts';
+import { completedIn, decidedIn, type GatewayEvent } from '../../domain/events.ts';
 import { countingRatings, isImplicit, sharedWeights } from '../../domain/ratings.ts';
 import { type Reliability, weighedRating } from '../../domain/reliability.ts';
 import { isAsked, selectionWeight } from '../../domain/selection.ts';
@@ -28,8 +29,8 @@ export function observationsOf(
   dimensions: number,
 ): Map<string, Lesson> {
   const lessons = new Map<string, Lesson>();
-  const decided = events.find((event): event is DecidedEvent => event.type === 'decided');
-  const completed = events.find((event): event is CompletedEvent => event.type === 'completed');
+  const decided = decidedIn(events);
+  const completed = completedIn(events);
   // The model that answered learns, whichever was chosen first.
   const arm = completed?.arm;
   if (!decided || !completed || !arm) return lessons;
@@ -40,7 +41,7 @@ export function observationsOf(
   // For several answers at once only the sum is reported, and the prediction is for one.
   const single = (decided.decision.choices ?? 1) === 1;
   if (completed.outcome === 'ok' && single && usage && usage.outputTokens > 0) {
-    const explanation = decided.decision.arms.find((candidate) => candidate.arm === arm);
+    const explanation = explanationOf(decided.decision, arm);
     const predictedTokens = explanation?.modelOutputTokens ?? null;
     const { outputTokens } = usage;
     // A model whose answers are cut off, e.g. by a monitor that asks for one token, does not write short answers. Where

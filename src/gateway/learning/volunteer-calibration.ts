@@ -1,4 +1,4 @@
-import type { DecidedEvent, GatewayEvent } from '../../domain/events.ts';
+import { decidedIn, type GatewayEvent } from '../../domain/events.ts';
 import { activeRatings } from '../../domain/ratings.ts';
 import type { VolunteerWeights } from '../../domain/selection.ts';
 
@@ -89,7 +89,7 @@ export class VolunteerCalibration {
 
   /** Ratings from before there was an audit, and of sources that are not audited, say nothing about volunteers. */
   #add(events: readonly GatewayEvent[], sign: 1 | -1): void {
-    const request = events.find((event): event is DecidedEvent => event.type === 'decided')?.decision.ask;
+    const request = decidedIn(events)?.decision.ask;
     // Answers that are asked about because they teach belong to other queries than the average one, audited or not.
     if (!request || request.teaches) return;
     for (const { source, score, volunteered } of activeRatings(events)) {

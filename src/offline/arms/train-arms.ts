@@ -113,24 +113,21 @@ async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Floa
   return typeof text === 'string' ? textContext(text, featurizer) : null;
 }
 
-/**
- * The sums that the observations leave in a policy. For the correction, lengths are predicted after they have been
- * learned: in the gateway a prediction is as old as its decision, but these outcomes have none.
- * @param dimensions d of the contexts
- * @throws RangeError for observations that are not finite
- */
+/** The sums that the observations leave in a policy. */
 export function sumsOf(observations: readonly Observation[], dimensions: number): PolicySums {
   const policy = new LinearPolicy(dimensions);
+  teach(policy, observations);
+  return policy.sums();
+}
+
+/** Learns outcomes without predictions; the correction takes those that the lengths themselves have led to. */
+export function teach(policy: LinearPolicy, observations: readonly Observation[]): void {
   policy.learnAll(observations);
   policy.learnCorrections(
     observations
       .filter((observation) => observation.kind === 'length')
-      .map((observation) => ({
-        ...observation,
-        predictedTokens: policy.modelOutputTokens(observation.arm, observation.context),
-      })),
+      .map((length) => ({ ...length, predictedTokens: policy.modelOutputTokens(length.arm, length.context) })),
   );
-  return policy.sums();
 }
 
 function spreadOut<T>(items: readonly T[], count: number): T[] {

@@ -4,6 +4,7 @@ import type { Observation, Offer, OfferAssessment } from '../../bandit/policy.ts
 import { recordedOutputTokens, TOKENS_PER_ANSWER } from '../../recorded/recorded-prices.ts';
 import { priorQualities } from '../../routing/priors.ts';
 import { seededRandom } from '../../util/random.ts';
+import { teach } from '../arms/train-arms.ts';
 import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { matrixOf, type Outlook } from './trade-off.ts';
 
@@ -49,7 +50,10 @@ class TaughtPolicy {
       cost: (tokens) => (tokens * prices[k].output) / 1e6,
       penalty: 0,
     }));
-    teachRows(this.#policy, models, prices, train, (context) => this.assess(context));
+    teach(
+      this.#policy,
+      train.flatMap((row) => observationsOf(row, models, prices)),
+    );
   }
 
   assess(context: Float64Array): OfferAssessment[] {
@@ -65,42 +69,18 @@ class TaughtPolicy {
   }
 }
 
-/**
- * A warm start: every model's quality and length on every row, solved once.
- * @param prices per model, USD per million output tokens
- * @param assess the policy's assessments of every model, in order
- */
-export function teachRows(
-  policy: LinearPolicy,
+/** Every model's quality and length on a row; a free answer has no length. */
+export function observationsOf(
+  { context, quality, cost }: Pick<EvaluationRow, 'context' | 'quality' | 'cost'>,
   models: readonly string[],
   prices: readonly { output: number }[],
-  rows: readonly EvaluationRow[],
-  assess: (context: Float64Array) => readonly OfferAssessment[],
-): void {
-  const lengths = (predicted: (row: EvaluationRow, arm: number) => number | null) =>
-    rows.flatMap((row) => models.map((arm, k) => lengthOf(arm, row, k, prices[k], predicted(row, k))));
-  policy.learnAll([
-    ...rows.flatMap(({ context, quality }) =>
-      models.map((arm, k): Observation => ({ kind: 'quality', arm, context, reward: quality[k], weight: 1 })),
-    ),
-    ...lengths(() => null).filter((observation) => observation !== null),
-  ]);
-  // The bias that exp() of the mean logarithm leaves is estimated on the same rows.
-  const fitted = new Map(rows.map((row) => [row, assess(row.context)]));
-  policy.learnCorrections(
-    lengths((row, k) => fitted.get(row)?.[k].modelOutputTokens ?? null).filter((observation) => observation !== null),
-  );
-}
-
-function lengthOf(
-  arm: string,
-  { context, cost }: EvaluationRow,
-  k: number,
-  price: { output: number },
-  predictedTokens: number | null,
-): Extract<Observation, { kind: 'length' }> | null {
-  const outputTokens = price.output > 0 ? recordedOutputTokens(price, cost[k]) : 0;
-  return outputTokens > 0 ? { kind: 'length', arm, context, outputTokens, predictedTokens, weight: 1 } : null;
+): Observation[] {
+  return models.flatMap((arm, k): Observation[] => {
+    const outputTokens = prices[k].output > 0 ? recordedOutputTokens(prices[k], cost[k]) : 0;
+    const rated: Observation = { kind: 'quality', arm, context, reward: quality[k], weight: 1 };
+    if (outputTokens === 0) return [rated];
+    return [rated, { kind: 'length', arm, context, outputTokens, predictedTokens: null, weight: 1 }];
+  });
 }
 
 /**

@@ -1,11 +1,10 @@
 import type { LinearPolicy } from '../../bandit/linear-policy.ts';
-import type { Observation } from '../../bandit/policy.ts';
 import type { Arm, Tier } from '../../domain/arm.ts';
-import { recordedOutputTokens } from '../../recorded/recorded-prices.ts';
 import { priorQualities, priorSlopes } from '../../routing/priors.ts';
 import { derivedSeed, seededRandom } from '../../util/random.ts';
 import { mean } from '../../util/statistics.ts';
 import { sumsOf } from '../arms/train-arms.ts';
+import { observationsOf } from '../evaluate/production.ts';
 import { PURPOSE, type Stream, utility } from './stream.ts';
 import { StreamLearner, type StreamLearnerOptions } from './stream-learner.ts';
 
@@ -70,7 +69,9 @@ function prepare(policy: LinearPolicy, stream: Stream, way: PriorWay, { tiers, s
       new Map(stream.models.map((id, i) => [id, mean(stream.queries.map(({ quality }) => quality[i]))])),
     );
   } else if (way === 'warm50' || way === 'warm300') {
-    policy.addSums(sumsOf(recordedObservations(stream, RECORDED[way]), stream.dimensions));
+    const recorded = stream.queries.slice(SCORED, SCORED + RECORDED[way]);
+    const observations = recorded.flatMap((query) => observationsOf(query, stream.models, stream.prices));
+    policy.addSums(sumsOf(observations, stream.dimensions));
   } else if (way !== 'price') {
     policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, scaled(slopes, SLOPE_SHARES[way])));
   }
@@ -84,16 +85,4 @@ function tierOf(model: string, tiers: Readonly<Record<string, Tier>>): Tier {
 
 function scaled(slopes: TierKnowledge['slopes'], share: number): Map<Tier, Float64Array> {
   return new Map([...slopes].map(([tier, values]) => [tier, values.map((value) => share * value)]));
-}
-
-/** All models' outcomes on the first `count` queries that are not scored. */
-function recordedObservations(stream: Stream, count: number): Observation[] {
-  return stream.queries.slice(SCORED, SCORED + count).flatMap(({ context, quality, cost }) =>
-    stream.models.flatMap((arm, i): Observation[] => {
-      const outputTokens = recordedOutputTokens(stream.prices[i], cost[i]);
-      const rated: Observation = { kind: 'quality', arm, context, reward: quality[i], weight: 1 };
-      if (outputTokens === 0) return [rated];
-      return [rated, { kind: 'length', arm, context, outputTokens, predictedTokens: null, weight: 1 }];
-    }),
-  );
 }

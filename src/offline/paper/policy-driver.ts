@@ -6,8 +6,9 @@ import { recordedOutputTokens, recordedPrices } from '../../recorded/recorded-pr
 import { ArmStatistics } from '../../routing/arm-statistics.ts';
 import { priorQualities } from '../../routing/priors.ts';
 import { derivedSeed, drawIndex, type Random, seededRandom } from '../../util/random.ts';
+import { teach } from '../arms/train-arms.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
-import { teachRows } from '../evaluate/production.ts';
+import { observationsOf } from '../evaluate/production.ts';
 import type { OnlineData } from '../online-data.ts';
 import { type Gain, gainOf, type Scale, WEIGHT } from './scoring.ts';
 
@@ -67,14 +68,9 @@ export class PolicyDriver {
 
   /** A warm start: every model's outcome on every row. */
   teach(rows: readonly EvaluationRow[]): void {
-    if (rows.length === 0) return;
-    const all = this.#models.map((_, model) => this.#offer(model, 0));
-    teachRows(
+    teach(
       this.#policy,
-      this.#models,
-      this.#prices,
-      rows,
-      (context) => this.#assess(context, all, 'none').assessments,
+      rows.flatMap((row) => observationsOf(row, this.#models, this.#prices)),
     );
   }
 

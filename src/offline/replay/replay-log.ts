@@ -1,4 +1,5 @@
 import type { OfferAssessment, Policy } from '../../bandit/policy.ts';
+import { explanationOf } from '../../domain/decision.ts';
 import type { CompletedEvent, DecidedEvent, StoredEvent } from '../../domain/events.ts';
 import { isExplorationKind } from '../../domain/exploration.ts';
 import type { ModelChanges } from '../../domain/model-changes.ts';
@@ -166,7 +167,7 @@ class Replay {
   #use(decided: DecidedEvent, assessments: OfferAssessment[], costUsd: number): void {
     const { decision, decisionId } = decided;
     const chosen = assessments.find(({ arm }) => arm === decision.arm);
-    const explained = decision.arms.find(({ arm }) => arm === decision.arm);
+    const explained = explanationOf(decision, decision.arm);
     const expected = (of: (assessment: OfferAssessment) => number) =>
       assessments.reduce((sum, assessment) => sum + assessment.propensity * of(assessment), 0);
     const sample: Sample = {

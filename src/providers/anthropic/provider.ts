@@ -16,19 +16,10 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
-import { ADDED_THINKING_BESIDE_SAMPLING } from './effort.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
-import {
-  excludesSampling,
-  isLastingRefusal,
-  lasting,
-  refusedFields,
-  refusesManualThinking,
-  withoutQuotes,
-} from './refusal.ts';
+import { refusalOf } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
-import { MANUAL_THINKING } from './thinking-blocks.ts';
 
 /** Version of the Messages API, and the last version that still takes temperature, top_p and top_k. */
 const API_VERSION = '2026-10-21';
@@ -120,22 +111,13 @@ export class AnthropicProvider implements Provider {
         const answer = await post({ url: this.#url, headers, body, signal, connectTimeoutMs });
         return { answer, droppedParams };
       } catch (error) {
-        const refused = this.#learnRefusal(error, call, without);
-        if (refused.length === 0) throw error;
-        for (const name of refused) without.add(name);
+        if (!(error instanceof UpstreamStatusError) || error.status !== 400) throw error;
+        const { fields, lasting } = refusalOf(this.#http.redact(error.body), parsed, without);
+        this.#refused.add(call.model, lasting);
+        if (fields.length === 0) throw error;
+        for (const name of fields) without.add(name);
       }
     }
-  }
-
-  #learnRefusal(error: unknown, call: ProviderCall, without: ReadonlySet<string>): string[] {
-    if (!(error instanceof UpstreamStatusError) || error.status !== 400) return [];
-    const answer = this.#http.redact(error.body);
-    const { body } = call.request;
-    const told = withoutQuotes(answer);
-    if (isLastingRefusal(told)) this.#refused.add(call.model, lasting(refusedFields(told, body, without), told, body));
-    if (refusesManualThinking(answer)) this.#refused.add(call.model, [MANUAL_THINKING]);
-    if (excludesSampling(told)) this.#refused.add(call.model, [ADDED_THINKING_BESIDE_SAMPLING]);
-    return refusedFields(answer, body, without);
   }
 
   async *#pieces(body: AsyncIterable<Uint8Array>, call: ProviderCall): AsyncGenerator<StreamPiece> {

@@ -1,7 +1,7 @@
 import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
 import { wantsThinkingAllowance } from '../../domain/thinking.ts';
 import { beginningOf, ownWords } from '../error-words.ts';
-import { ADDED_THINKING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
+import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { hasStrictTool } from './tools.ts';
 
@@ -32,6 +32,24 @@ const SAMPLING: ReadonlySet<string> = new Set(['temperature', 'top_p', 'top_k'])
  */
 const REFUSED_THINKING_BLOCKS =
   /\bInvalid `signature` in `thinking` block|\bblock is bound to a different conversation|thinking` blocks in the latest assistant message cannot be modified/;
+
+/** What a 400 refuses: fields to leave out or reword at once, and what the model refuses of every request. */
+export interface Refusal {
+  fields: string[];
+  lasting: string[];
+}
+
+/**
+ * @param answer the body of Anthropic's error
+ * @param without fields that were not sent
+ */
+export function refusalOf(answer: string, body: ChatBody, without: ReadonlySet<string>): Refusal {
+  const told = withoutQuotes(answer);
+  const kept = isLastingRefusal(told) ? lasting(refusedFields(told, body, without), told, body) : [];
+  if (refusesManualThinking(answer)) kept.push(MANUAL_THINKING);
+  if (excludesSampling(told)) kept.push(ADDED_THINKING_BESIDE_SAMPLING);
+  return { fields: refusedFields(answer, body, without), lasting: kept };
+}
 
 /**
  * The client's fields that a 400 is about, to be left out or reworded when the request is sent again.
@@ -85,7 +103,7 @@ function thinkingRefused(answer: string, { thinking }: ChatBody, without: Readon
  * Recognises Anthropic's refusal of `enabled` on recent models. The match begins with the message's first word: what
  * is quoted from the request stands elsewhere.
  */
-export function refusesManualThinking(answer: string): boolean {
+function refusesManualThinking(answer: string): boolean {
   return /"message":\s?"\\"thinking\.type\.enabled\\" is not supported\b/.test(beginningOf(answer));
 }
 
@@ -93,7 +111,7 @@ export function refusesManualThinking(answer: string): boolean {
  * True when the model does not think with a temperature or the like.
  * @param told the refusal, without what it quotes
  */
-export function excludesSampling(told: string): boolean {
+function excludesSampling(told: string): boolean {
   return BESIDE_THINKING.test(told) && /\b(temperature|top_p|top_k)\b/.test(told);
 }
 
@@ -123,7 +141,7 @@ const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools'
  * The fields that the model will refuse in other requests too.
  * @param told the refusal, without what it quotes
  */
-export function lasting(fields: readonly string[], told: string, { reasoning_effort: effort }: ChatBody): string[] {
+function lasting(fields: readonly string[], told: string, { reasoning_effort: effort }: ChatBody): string[] {
   return fields.filter((name) => {
     // A model that must think may still take an effort, and one that cannot think with a temperature may without.
     if (name === 'reasoning_effort') return effort !== 'none' && !EFFORT_LEVEL.test(told);

@@ -1,28 +1,9 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 
-export type Statements = Record<
-  | 'insert'
-  | 'alias'
-  | 'newAlias'
-  | 'keyOf'
-  | 'byUniqueKey'
-  | 'after'
-  | 'ofDecision'
-  | 'named'
-  | 'byAlias'
-  | 'last'
-  | 'ages'
-  | 'lastOf'
-  | 'remove'
-  | 'removeAlias'
-  | 'save'
-  | 'load'
-  | 'forget',
-  StatementSync
->;
+export type Statements = ReturnType<typeof prepareStatements>;
 
 /** Every statement that the store runs more than once. */
-export function prepareStatements(database: DatabaseSync): Statements {
+export function prepareStatements(database: DatabaseSync) {
   const prepare = (sql: string) => database.prepare(sql);
   return {
     insert: prepare('INSERT INTO events (type, decision_id, time, unique_key, body) VALUES (?, ?, ?, ?, ?)'),

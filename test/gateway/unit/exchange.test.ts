@@ -154,7 +154,7 @@ describe('Exchange', () => {
     'holds a failed connection against the upstream, but not that this process may open no more: %s',
     async (code, state) => {
       const { exchange, breakers } = begun();
-      const failure = { arm: 'big', result: 'connection', status: null, code, durationMs: 1 };
+      const failure = { arm: 'big', result: 'connection' as const, status: null, code, durationMs: 1 };
       for (let i = 0; i < 5; i++) {
         if (i > 0) exchange.callStarts(arm);
         exchange.callFailed(failure, FAILURE, null);

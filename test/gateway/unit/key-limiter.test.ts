@@ -50,7 +50,7 @@ it('counts an answer that the client left before its usage was told as predicted
   expect(left({ outcome: 'aborted', usage, usageEstimated: false })).toBe(1495);
   expect(left({ outcome: 'ok', usage, usageEstimated: true })).toBe(1390);
   // As in USD, what came of it or not: a model that ran out of time may have written all the while.
-  const timedOut = { arm: decided('d').decision.arm, result: 'timeout', status: null, durationMs: 1 };
+  const timedOut = { arm: decided('d').decision.arm, result: 'timeout' as const, status: null, durationMs: 1 };
   const unanswered = { outcome: 'failed' as const, arm: null, usage: null, usageEstimated: false, costUsd: null };
   expect(left({ ...unanswered, attempts: [{ ...timedOut, result: 'connection' }] })).toBe(1390);
   expect(left({ ...unanswered, attempts: [timedOut] })).toBe(990);

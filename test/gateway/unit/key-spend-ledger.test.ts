@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GatewayEvent } from '../../../src/domain/events.ts';
+import type { CallResult, GatewayEvent } from '../../../src/domain/events.ts';
 import { chargedUsd, KeySpendLedger, periodEnd } from '../../../src/gateway/key-spend-ledger.ts';
 import { completed, decided, explanationOf } from './support.ts';
 
@@ -61,7 +61,7 @@ describe('KeySpendLedger', () => {
       arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
     });
     const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
-    const attempt = (arm: string, result: string) => ({ arm, result, status: null, durationMs: 1 });
+    const attempt = (arm: string, result: CallResult) => ({ arm, result, status: null, durationMs: 1 });
     expect(charge({ costUsd: 0.02 })).toBe(0.02);
     expect(charge({ costUsd: null, arm: 'small', outcome: 'aborted' })).toBe(0.1);
     expect(
@@ -76,8 +76,13 @@ describe('KeySpendLedger', () => {
       arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
     });
     const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
-    const [late, lateToo] = ['big', 'small'].map((arm) => ({ arm, result: 'timeout', status: null, durationMs: 1 }));
-    const answered = { arm: 'small', result: 'ok', status: 200, durationMs: 1 };
+    const [late, lateToo] = ['big', 'small'].map((arm) => ({
+      arm,
+      result: 'timeout' as const,
+      status: null,
+      durationMs: 1,
+    }));
+    const answered = { arm: 'small', result: 'ok' as const, status: 200, durationMs: 1 };
     expect(charge({ costUsd: null, arm: null, attempts: [late, late, lateToo] })).toBeCloseTo(1.1, 12);
     expect(charge({ costUsd: 0.02, arm: 'small', attempts: [late, answered] })).toBeCloseTo(0.52, 12);
     // Here it had begun, and what came is known.
@@ -92,7 +97,7 @@ describe('KeySpendLedger', () => {
     expect(charge({ ...estimated, outcome: 'aborted', costUsd: 0.75 })).toBe(0.75);
     const unread = {
       outcome: 'interrupted' as const,
-      attempts: [{ arm: 'big', result: 'unread', status: 200, durationMs: 1 }],
+      attempts: [{ arm: 'big', result: 'unread' as const, status: 200, durationMs: 1 }],
     };
     expect([charge({ ...estimated, ...unread }), charge({ costUsd: 0.02, ...unread })]).toEqual([0.5, 0.02]);
     expect(charge({ costUsd: 0.02, outcome: 'aborted' })).toBe(0.02);
