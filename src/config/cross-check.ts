@@ -30,7 +30,7 @@ export function crossCheck(config: Config): Problem[] {
   if (reference !== undefined && !ids.includes(reference)) {
     problems.push({ path: ['routing', 'reference'], message: unknownModel(reference, ids) });
   }
-  problems.push(...checkAliases(config, ids));
+  problems.push(...checkProviders(config), ...checkAliases(config, ids));
   const { kind, model } = config.embedding;
   if (kind === 'transformers' && model === undefined) {
     problems.push({
@@ -41,15 +41,35 @@ export function crossCheck(config: Config): Problem[] {
   if (kind === 'lexical' && model !== undefined) {
     problems.push({ path: ['embedding', 'model'], message: 'it needs kind: transformers; the kind is lexical' });
   }
-  config.auth.keys.forEach((key, i) => {
-    if (config.auth.keys.findIndex(({ name }) => name === key.name) !== i) {
+  problems.push(...checkKeys(config.auth.keys, ids));
+  return problems;
+}
+
+/** A URL that ends in the route gets it twice: `base_url` is what clients of the server are given. */
+function checkProviders({ providers }: Config): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, { api_key, base_url }] of Object.entries(providers)) {
+    const route = /\/(chat\/completions|messages)\/?$/.exec(base_url ? new URL(base_url).pathname : '')?.[0];
+    if (route) problems.push({ path: ['providers', name, 'base_url'], message: `leave out "${route}" at its end` });
+    if (api_key?.startsWith('os.environ/')) {
+      const message = `a variable is written \${NAME}; os.environ/NAME would be sent as the key`;
+      problems.push({ path: ['providers', name, 'api_key'], message });
+    }
+  }
+  return problems;
+}
+
+function checkKeys(keys: Config['auth']['keys'], ids: string[]): Problem[] {
+  const problems: Problem[] = [];
+  keys.forEach((key, i) => {
+    if (keys.findIndex(({ name }) => name === key.name) !== i) {
       problems.push({
         path: ['auth', 'keys', i, 'name'],
         message: `"${key.name}" appears twice; names must be unique`,
       });
     }
     // Which name a client has would depend on the order of the file. The message does not show the key.
-    if (config.auth.keys.findIndex((other) => other.key === key.key) !== i) {
+    if (keys.findIndex((other) => other.key === key.key) !== i) {
       problems.push({
         path: ['auth', 'keys', i, 'key'],
         message: 'another name has the same key; keys must be unique',
@@ -73,10 +93,22 @@ export function crossCheck(config: Config): Problem[] {
 /** An alias stands for routing or for a model, and must not take the name of either. */
 function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   const problems: Problem[] = [];
-  for (const [alias, target] of Object.entries(routing.aliases)) {
+  for (const [alias, entry] of Object.entries(routing.aliases)) {
     const path = ['routing', 'aliases', alias];
     if (standsForRouting(alias) || ids.includes(alias)) {
       problems.push({ path, message: `"${alias}" is already taken; an alias needs a name of its own` });
+    }
+    if (alias.includes('*') && alias !== '*') {
+      problems.push({ path, message: 'only "*" alone stands for other names: write each name out' });
+    }
+    const { model: target, models } = typeof entry === 'string' ? { model: entry, models: [] } : entry;
+    models.forEach((name, i) => {
+      if (!ids.includes(name)) problems.push({ path: [...path, 'models', i], message: unknownModel(name, ids) });
+    });
+    if (models.length > 0 && !standsForRouting(target)) {
+      const message = `with "models" it must be "auto" or a weight such as "auto:0.7": routing chooses among them`;
+      problems.push({ path: [...path, 'model'], message });
+      continue;
     }
     const isKnown = standsForRouting(target) ? isWeight(weightIn(target), routing.weights) : ids.includes(target);
     if (!isKnown) {

@@ -39,7 +39,7 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   if (nearKeys && Array.isArray(found)) return 'found a list';
   if (nearKeys && typeof found === 'object' && found !== null) return 'found a mapping';
   const structureExpected = issue.code === 'invalid_type' && STRUCTURES.includes(issue.expected);
-  const isKey = path.some((part) => part === 'key' || part === 'api_key');
+  const isKey = path.some((part) => part === 'key' || part === 'api_key' || part === 'headers');
   if (isKey || (nearKeys && typeof found === 'string' && structureExpected)) return 'its value is not shown';
   return `found ${withoutCredentials(asJson(found))}`;
 }

@@ -57,9 +57,9 @@ export function parseConfig(text: string, source: string, environment: Environme
   return structuredClone({ config: parsed.data, missingKeys: missingKeys(parsed.data, missing) });
 }
 
-/** A provider whose key is not set is left out; any other unset variable is a mistake. */
+/** A provider whose key or header is not set is left out; any other unset variable is a mistake. */
 function isProviderKey({ path }: MissingVariable): boolean {
-  return path[0] === 'providers' && path[2] === 'api_key';
+  return path[0] === 'providers' && (path[2] === 'api_key' || path[2] === 'headers');
 }
 
 function unsetVariables(missing: readonly MissingVariable[]): Problem[] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TIERS } from '../domain/arm.ts';
+import { AUTO } from '../domain/auto-model.ts';
 import { EXPLORATION_KINDS } from '../domain/exploration.ts';
 import { PROVIDER_TYPES } from '../domain/provider-type.ts';
 
@@ -54,10 +55,23 @@ const secret = z
 /** Of a provider or a key. */
 const name = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -');
 
+/** What the gateway, the connection or the wire format itself decides. */
+const RESERVED_HEADERS =
+  /^(host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|content-(length|type|encoding)|accept-encoding|proxy-.*|anthropic-version)$/i;
+
+const headers = z.record(
+  z
+    .string()
+    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'expected the name of a header')
+    .refine((header) => !RESERVED_HEADERS.test(header), 'the gateway sets this header itself'),
+  secret,
+);
+
 const provider = z.strictObject({
   type: z.enum(PROVIDER_TYPES),
   // Secrets mounted as files often end in a line break.
   api_key: secret.optional(),
+  headers: headers.optional(),
   base_url: z
     .url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:11434/v1', abort: true })
     .refine(
@@ -123,6 +137,12 @@ const signal = (score: number, weight: number) => ({
   weight: z.number().gt(0).max(1).default(weight),
 });
 
+/** What another name of a model stands for. With `models`, only these answer, in the order that routing finds best. */
+const alias = z.union(
+  [z.string(), z.strictObject({ model: z.string().default(AUTO), models: z.array(z.string()).min(1) })],
+  'expected "auto", a weight such as "auto:0.7", the id of a model, or { model: "auto:0.7", models: [ID, …] }',
+);
+
 const targetUsd = z.number().positive();
 
 const budget = z.union(
@@ -183,7 +203,7 @@ export const configSchema = z.strictObject({
         .default({})
         // A config that adds names of its own keeps these.
         .transform((weights) => ({ economy: 0.5, balanced: 0.8, quality: 0.95, ...weights })),
-      aliases: z.record(z.string().min(1), z.string()).default({}),
+      aliases: z.record(z.string().min(1), alias).default({}),
       latency: z
         .strictObject({
           budget_s: seconds.default(30),

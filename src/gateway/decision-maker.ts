@@ -61,7 +61,7 @@ export class DecisionMaker {
     const { keyLimiter } = this.#parts;
     const { body } = input.request;
     const choice = chooseModel(body.model, input.weightHeader, input.key, runtime, this.#budget.weight(runtime));
-    const allowed = allowedArms(input.models, input.key, runtime);
+    const allowed = allowedArms(input.models, choice.among, input.key, runtime);
     if (choice.requested && allowed && !allowed.has(choice.requested.id)) {
       throw invalidRequest(`"${body.model}" is not among x-mixllm-models.`, 'model', 'no_eligible_model');
     }

@@ -238,6 +238,8 @@ export class Exchange {
         attempts: this.calls,
         failures: failuresIn(this.attempts),
         latencyMs: Math.round(now - this.#arrivedAt),
+        inputTokens: bill?.usage.inputTokens,
+        outputTokens: bill?.usage.outputTokens,
         costUsd: bill?.costUsd ?? null,
         ...(bill?.estimated && { usageEstimated: true }),
       },
@@ -280,9 +282,11 @@ export class Exchange {
   #countUsage({ arm, usage, costUsd }: Bill, outcome: Outcome): void {
     const { metrics } = this.#parts;
     const model = arm.id;
-    metrics.tokens.inc({ model, kind: 'input' }, usage.inputTokens);
-    metrics.tokens.inc({ model, kind: 'cached_input' }, usage.cachedInputTokens);
-    metrics.tokens.inc({ model, kind: 'output' }, usage.outputTokens);
+    const kinds = { input: usage.inputTokens, cached_input: usage.cachedInputTokens, output: usage.outputTokens };
+    for (const [kind, count] of Object.entries(kinds)) {
+      metrics.tokens.inc({ model, kind }, count);
+      if (this.keyName !== null) metrics.keyTokens.inc({ key: this.keyName, kind }, count);
+    }
     metrics.costUsd.inc({ model }, costUsd);
     const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
     // Savings count only what routing brought. A client that names a model chose its price itself. Half an answer

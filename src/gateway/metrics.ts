@@ -66,6 +66,7 @@ export class Metrics {
     'model',
     'kind',
   ]);
+  readonly keyTokens = this.#counter('key_tokens_total', 'The same tokens, by the key that asked.', ['key', 'kind']);
   readonly costUsd = this.#counter('cost_usd_total', 'USD spent, by the configured prices.', ['model']);
   readonly referenceCostUsd = this.#counter(
     'reference_cost_usd_total',

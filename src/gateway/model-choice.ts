@@ -2,11 +2,16 @@ import type { Arm } from '../domain/arm.ts';
 import { AUTO, numericWeight, standsForRouting, weightIn } from '../domain/auto-model.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
-import type { KeyLimits, Runtime } from './runtime.ts';
+import type { Alias, KeyLimits, Runtime } from './runtime.ts';
+
+/** The weight, and where it comes from. */
+type ChosenWeight = Pick<ModelChoice, 'weight' | 'weightFrom' | 'budgetWeight'>;
 
 export interface ModelChoice {
   /** The arm that the client named, or null to route. */
   requested: Arm | null;
+  /** Ids of the arms to route among, because the name is an alias for a group of them; null for all. */
+  among: ReadonlySet<string> | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
   /** The budget's weight, when a key's bounds replaced it. */
@@ -27,7 +32,7 @@ export function chooseModel(
   runtime: Runtime,
   budgetWeight: number | null = null,
 ): ModelChoice {
-  const meant = meaningOf(model, runtime);
+  const { model: meant, among } = meaningOf(model, runtime);
   const requested = armCalled(meant, runtime);
   if (requested && key?.models && !key.models.has(requested.id)) throw modelNotFound(model);
   const suffix = requested ? null : weightSuffix(meant, runtime, model);
@@ -39,19 +44,19 @@ export function chooseModel(
         : budgetWeight !== null
           ? { weight: budgetWeight, weightFrom: 'budget' as const }
           : { weight: runtime.defaultWeight, weightFrom: 'config' as const };
-  return { requested, ...clamp(unclamped, key) };
+  return { requested, among, ...clamp(unclamped, key) };
 }
 
 /**
  * Resolves the client's name for a model. An arm's own id always means that arm, even if an admin added it later. An
  * alias of an arm that is not on offer (an admin retired it) is treated like any other name.
  */
-function meaningOf(model: string, runtime: Runtime): string {
+function meaningOf(model: string, runtime: Runtime): Alias {
   const isOnOffer = (name: string) => standsForRouting(name) || armCalled(name, runtime) !== null;
-  if (isOnOffer(model)) return model;
+  if (isOnOffer(model)) return { model, among: null };
   const alias = runtime.aliases.get(model);
-  if (alias !== undefined && isOnOffer(alias)) return alias;
-  return runtime.aliases.get('*') ?? alias ?? model;
+  if (alias && isOnOffer(alias.model)) return alias;
+  return runtime.aliases.get('*') ?? alias ?? { model, among: null };
 }
 
 function armCalled(id: string, runtime: Runtime): Arm | null {
@@ -74,7 +79,7 @@ function weightSuffix(model: string, runtime: Runtime, asked: string): number | 
   return weight;
 }
 
-function clamp(choice: Omit<ModelChoice, 'requested'>, key: KeyLimits | null): Omit<ModelChoice, 'requested'> {
+function clamp(choice: ChosenWeight, key: KeyLimits | null): ChosenWeight {
   if (!key) return choice;
   const weight = Math.min(key.weight.max, Math.max(key.weight.min, choice.weight));
   if (weight === choice.weight) return choice;
@@ -84,10 +89,12 @@ function clamp(choice: Omit<ModelChoice, 'requested'>, key: KeyLimits | null): O
 /**
  * Returns the ids that the request may use, null for all.
  * @param names ids from `x-mixllm-models`, or null
+ * @param among as in `ModelChoice`
  * @throws GatewayError 400 for ids that are not registered
  */
 export function allowedArms(
   names: readonly string[] | null,
+  among: ReadonlySet<string> | null,
   key: KeyLimits | null,
   runtime: Runtime,
 ): ReadonlySet<string> | null {
@@ -99,8 +106,9 @@ export function allowedArms(
       'model_not_found',
     );
   }
-  if (!names) return key?.models ?? null;
-  return new Set(names.filter((name) => !key?.models || key.models.has(name)));
+  const lists = [names && new Set(names), among, key?.models ?? null].filter((list) => list !== null);
+  if (lists.length === 0) return null;
+  return new Set([...lists[0]].filter((name) => lists.every((list) => list.has(name))));
 }
 
 export function modelNotFound(model: string): GatewayError {

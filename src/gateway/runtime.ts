@@ -28,6 +28,14 @@ export interface Resilience {
   maxRetryAfterMs: number;
 }
 
+/** What another name of a model stands for. */
+export interface Alias {
+  /** `auto`, `auto:…` or an arm's id. */
+  model: string;
+  /** Ids of the arms that may answer, for a `model` that is routed; null for all. */
+  among: ReadonlySet<string> | null;
+}
+
 /**
  * Everything that follows from the config file and changes with it, as one immutable value. A request takes the value
  * in force when it arrives and keeps it to the end.
@@ -41,8 +49,8 @@ export interface Runtime {
   defaultWeight: number;
   budget: RoutingBudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
-  /** What other names of models stand for: `auto`, `auto:…` or an arm's id. The name `*` covers all unknown ones. */
-  aliases: ReadonlyMap<string, string>;
+  /** What other names of models stand for. The name `*` covers all unknown ones. */
+  aliases: ReadonlyMap<string, Alias>;
   resilience: Resilience;
   /** `named`: conversations that the client names by `x-session-id`. `recognised`: those known by their messages. */
   stickiness: { named: Stickiness; recognised: Stickiness };

@@ -46,6 +46,9 @@ function wayOut(path: string, isServed: (path: string) => boolean): string {
   if (/\/responses(\/|$)/.test(path)) {
     return ' The gateway serves /v1/chat/completions: set the client to the Chat Completions API.';
   }
+  if (/\/(messages|completions|embeddings)$/.test(path) && !path.endsWith('/chat/completions')) {
+    return ' Of the APIs for models, the gateway serves /v1/chat/completions alone.';
+  }
   if (isServed(`/v1${path}`)) return ` /v1${path} is served: the client's base URL must end in /v1.`;
   if (!path.startsWith('/v1/') || !isServed(path.slice('/v1'.length))) return '';
   const isDoubled = path.startsWith('/v1/v1/');

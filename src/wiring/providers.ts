@@ -27,6 +27,7 @@ export function buildProviders(
 function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
   const options = {
     apiKey: provider.api_key ?? '',
+    headers: provider.headers,
     baseUrl: provider.base_url ?? null,
     proxy: provider.proxy ?? null,
     clock,

@@ -10,7 +10,7 @@ import { Router } from '../routing/router.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Random } from '../util/random.ts';
 import { buildProviders } from './providers.ts';
-import { auditOf, budgetTarget, implicitSettings } from './settings.ts';
+import { aliasesOf, auditOf, budgetTarget, implicitSettings } from './settings.ts';
 import { StartError } from './start-error.ts';
 
 export interface RuntimeParts {
@@ -64,7 +64,7 @@ export function buildRuntime(
     defaultWeight: config.routing.weight,
     budget,
     namedWeights: new Map(Object.entries(config.routing.weights)),
-    aliases: new Map(Object.entries(config.routing.aliases)),
+    aliases: aliasesOf(config),
     resilience: {
       retries: config.resilience.retries,
       maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,

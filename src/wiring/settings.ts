@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Config } from '../config/schema.ts';
 import type { Reliability } from '../domain/reliability.ts';
 import type { ImplicitSettings } from '../gateway/implicit-signals.ts';
+import type { Alias } from '../gateway/runtime.ts';
 import type { BreakerOptions } from '../routing/breaker.ts';
 import type { RoutingBudgetTarget } from '../routing/routing-budget-ledger.ts';
 
@@ -23,6 +24,15 @@ export function implicitSettings({ learning: { implicit } }: Config): ImplicitSe
       : null,
     abort: abort ?? null,
   };
+}
+
+export function aliasesOf({ routing: { aliases } }: Config): Map<string, Alias> {
+  return new Map(
+    Object.entries(aliases).map(([name, alias]) => [
+      name,
+      typeof alias === 'string' ? { model: alias, among: null } : { model: alias.model, among: new Set(alias.models) },
+    ]),
+  );
 }
 
 type Targets = Config['routing']['targets'];

@@ -20,6 +20,7 @@ const SECRETS = {
   admin: 'mx-admin-key-secret-0002',
   openai: 'sk-openai/key+secret-0003',
   anthropic: 'sk-ant-key-secret-0004',
+  header: 'hd-header-token-secret-0008',
   mistyped: 'mx-mistyped-key-secret-0005',
   prompt: 'a prompt that is nobody elses business 0006',
   answer: 'an answer that is nobody elses business 0007',
@@ -90,7 +91,7 @@ async function serve(urls: { openai: string; anthropic: string }): Promise<strin
       'server: { port: 0 }',
       `auth: { keys: [{ name: team, key: "\${TEAM}", budget: { usd: 1, per: day }, rpm: 1000 }, { name: ops, key: "\${ADMIN}", role: admin }] }`,
       'providers:',
-      `  openai: { type: openai, api_key: "\${OPENAI}", base_url: "${urls.openai}" }`,
+      `  openai: { type: openai, api_key: "\${OPENAI}", headers: { x-org-token: "\${HEADER}" }, base_url: "${urls.openai}" }`,
       `  anthropic: { type: anthropic, api_key: "\${ANTHROPIC}", base_url: "${urls.anthropic}" }`,
       `  nobody: { type: openai, api_key: "\${OPENAI}", base_url: "http://127.0.0.1:9/v1" }`,
       'models:',
@@ -102,10 +103,10 @@ async function serve(urls: { openai: string; anthropic: string }): Promise<strin
       'logging: { level: debug }',
     ].join('\n'),
   );
-  const { team, admin, openai, anthropic } = SECRETS;
+  const { team, admin, openai, anthropic, header } = SECRETS;
   child = spawn(process.execPath, [MAIN, 'serve', '--config', file], {
     cwd: folder,
-    env: { ...CLEAN_ENVIRONMENT, TEAM: team, ADMIN: admin, OPENAI: openai, ANTHROPIC: anthropic },
+    env: { ...CLEAN_ENVIRONMENT, TEAM: team, ADMIN: admin, OPENAI: openai, ANTHROPIC: anthropic, HEADER: header },
   });
   output = '';
   return new Promise((resolve, reject) => {
@@ -138,7 +139,7 @@ const forms = (secret: string) => [
 ];
 
 it('no key, prompt or answer is in anything that the process writes, and no key reaches the other side', async () => {
-  const openai = kept(await startRawUpstream(indiscreet(SECRETS.openai)));
+  const openai = kept(await startRawUpstream(indiscreet(`${SECRETS.openai} ${SECRETS.header}`)));
   const anthropic = kept(await startRawUpstream(indiscreet(SECRETS.anthropic)));
   const url = await serve({ openai: openai.url, anthropic: anthropic.url.replace(/\/v1$/, '') });
   const answers: Answered[] = [];
@@ -225,6 +226,7 @@ it('no key, prompt or answer is in anything that the process writes, and no key 
     ]) {
       expect(got + upstream.bodies.join()).not.toContain(key);
     }
+    expect(got.includes(SECRETS.header)).toBe(upstream === openai);
     expect(got).not.toContain('cookie');
   }
 });

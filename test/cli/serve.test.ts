@@ -281,6 +281,13 @@ describe('mixllm check', () => {
     expect(mixllm(['check'], { OPENAI_API_KEY: 'x', PORT: '8081' }).status).toBe(0);
   });
 
+  it('points at prices per token, which are a millionth of what they should be', () => {
+    const file = join(folder, 'prices.yaml');
+    writeFileSync(file, config('http://127.0.0.1:9/v1', 0.5).replace('input: 1,', 'input: 0.0000025,'));
+    const { status, stdout } = mixllm(['check', file]);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('note: big: $0.0000025 looks like the price of one')]);
+  });
+
   it('tells what a config means, and what is wrong with a bad one', () => {
     const good = mixllm(['check'], { OPENAI_API_KEY: 'sk-secret' });
     expect([good.status, good.stderr]).toEqual([0, '']);

@@ -179,6 +179,33 @@ auth:
       expect.stringMatching(/^routing\.aliases\.w .*"auto:2" is neither/),
     ]);
   });
+
+  it('finds groups of models that lead nowhere, and names with a wildcard inside', () => {
+    const aliases =
+      '{ x: { models: [a, c] }, y: { model: a, models: [a] }, z: { model: auto:1, models: [] }, "openai/*": a, w: { model: auto:2, models: [a] } }';
+    expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
+      expect.stringMatching(/^routing\.aliases\.z\.models .*at least 1 item/),
+    ]);
+    expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases.replace('[]', '[a]')} }`)).toEqual([
+      expect.stringMatching(/^routing\.aliases\.x\.models\[1\] .*no model has the id "c"/),
+      expect.stringMatching(/^routing\.aliases\.y\.model .*it must be "auto" or a weight/),
+      expect.stringMatching(/^routing\.aliases\.openai\/\* .*only "\*" alone/),
+      expect.stringMatching(/^routing\.aliases\.w .*"auto:2" is neither/),
+    ]);
+  });
+
+  it.each([
+    ['base_url: "https://x.example/v1/chat/completions"', /base_url .*leave out "\/chat\/completions" at its end/],
+    ['base_url: "https://x.example/v1/messages/?a=b"', /base_url .*leave out "\/messages\/" at its end/],
+    ['api_key: os.environ/KEY', /api_key .*a variable is written \$\{NAME\}/],
+    ['headers: { Host: x }', /headers\.Host .*its value is not shown; its name: the gateway sets this header itself/],
+    ['headers: { "a b": SECRET }', /headers\.a b .*its value is not shown; its name: expected the name of a header/],
+    ['headers: { a: "é" }', /headers\.a .*its value is not shown; expected ASCII/],
+  ])('of a provider finds %s', (setting, expected) => {
+    expect(problemsOf(`providers: { p: { type: openai, ${setting} } }\n${MODELS}`)).toEqual([
+      expect.stringMatching(expected),
+    ]);
+  });
 });
 
 describe('secrets in a config error', () => {

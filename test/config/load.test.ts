@@ -224,6 +224,17 @@ describe('loadConfig', () => {
   });
 });
 
+describe('the headers of a provider', () => {
+  const text = `providers: { p: { type: openai, base_url: "http://127.0.0.1:1/v1", headers: { Api-Key: "\${AZURE}", X-Title: Demo } } }\nmodels: [{ id: m, provider: p, price: { input: 1, output: 1 } }]`;
+
+  it('are filled in like its key, and turn it off where a variable is not set', () => {
+    const { config, missingKeys } = parseConfig(text, 'test.yaml', { AZURE: 'k' });
+    expect(config.providers.p.headers).toEqual({ 'Api-Key': 'k', 'X-Title': 'Demo' });
+    expect(missingKeys.size).toBe(0);
+    expect([...parseConfig(text, 'test.yaml', {}).missingKeys]).toEqual([['p', 'AZURE']]);
+  });
+});
+
 describe('the URL of a proxy', () => {
   it.each([
     ['http://ann:a%20b%40c@proxy.example.com:3128', true],

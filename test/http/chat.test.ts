@@ -341,6 +341,20 @@ describe('failures upstream', () => {
     expect((await get(`${gateway.url}/v1/models/none`)).status).toBe(404);
   });
 
+  it('routes an alias for a group of models among these alone, and falls back within the group', async () => {
+    const aliases = { group: { model: 'auto:0', models: ['big', 'middle'] } };
+    const gateway = kept(
+      await startTestGateway({
+        answers: { big: plainAnswer(), middle: plainAnswer({ status: 500 }), small: plainAnswer() },
+        models: { big: { price: { input: 10, output: 10 } }, middle: { price: { input: 1, output: 1 } } },
+        config: { routing: { aliases } },
+      }),
+    );
+    const { headers, status } = await send(completions(gateway), ask('Hello', { model: 'group' }));
+    expect([status, headers.get('x-mixllm-model')]).toEqual([200, 'big']);
+    expect(gateway.upstreams.small.requests).toBe(0);
+  });
+
   it('adapts a request that names a model by an alias, and not one that names it by its id', async () => {
     const bodies: string[] = [];
     const upstream = kept(

@@ -112,6 +112,8 @@ describe('bad input', () => {
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
     for (const [path, wayOut] of [
       ['/v1/responses', 'Chat Completions API'],
+      ['/v1/embeddings', 'serves /v1/chat/completions alone'],
+      ['/v1/messages', 'serves /v1/chat/completions alone'],
       ['/chat/completions', "/v1/chat/completions is served: the client's base URL must end in /v1"],
       ['/v1/v1/models', '/v1/models is served: '],
       ['/v1/metrics', ' /metrics is served.'],

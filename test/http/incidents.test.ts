@@ -63,10 +63,13 @@ describe('whoever is on call', () => {
     const gateway = kept(await startTestGateway({ config: { auth: { keys: KEYS } } }));
     const answer = await send(completions(gateway), ask('x'), by('shop'));
     await settled(gateway);
-    expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 30, key: 'shop', status: 200 }]);
+    expect(linesOf(gateway, 'chat completion')).toMatchObject([
+      { level: 30, key: 'shop', status: 200, inputTokens: 20, outputTokens: 10 },
+    ]);
     const text = await metrics(gateway);
     expect(text).toContain('mixllm_key_decisions_total{key="shop"} 1');
     expect(text).toContain('mixllm_key_decisions_total{key="ops"} 0');
+    expect(text).toContain('mixllm_key_tokens_total{key="shop",kind="output"} 10');
     const id = answer.headers.get('x-mixllm-decision-id');
     const { json } = await send(`${gateway.url}/v1/decisions/${id}`, null, { method: 'GET', ...by('ops') });
     expect(json.key).toBe('shop');

@@ -33,8 +33,8 @@ const FIXTURES: Record<ProviderType, [string, ProviderFixture]> = {
   openai: [
     'OpenAIProvider',
     {
-      create: ({ baseUrl, apiKey }) =>
-        new OpenAIProvider({ clock: systemClock, apiKey, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
+      create: ({ baseUrl, ...access }) =>
+        new OpenAIProvider({ clock: systemClock, ...access, baseUrl: `${baseUrl}/v1`, streamUsage: true }),
       path: '/v1/chat/completions',
       requestIdHeader: 'x-request-id',
       asked: ({ messages, tools, max_tokens, temperature, stream }) => {
@@ -87,7 +87,7 @@ const FIXTURES: Record<ProviderType, [string, ProviderFixture]> = {
   anthropic: [
     'AnthropicProvider',
     {
-      create: ({ baseUrl, apiKey }) => new AnthropicProvider({ clock: systemClock, apiKey, baseUrl }),
+      create: (options) => new AnthropicProvider({ clock: systemClock, ...options }),
       path: '/v1/messages',
       requestIdHeader: 'request-id',
       asked: ({ system, messages, tools, max_tokens, temperature, stream }) => ({

@@ -13,7 +13,7 @@ export const PROVIDER_KEY = 'sk-provider-key-0123456789';
 
 /** One provider and answers in its wire format. The two streams and the two error events say the same in each. */
 export interface ProviderFixture {
-  create(options: { baseUrl: string; apiKey: string }): Provider;
+  create(options: { baseUrl: string; apiKey: string; headers?: Record<string, string> }): Provider;
   /** Where it posts to. */
   path: string;
   requestIdHeader: string;
@@ -84,6 +84,42 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(request?.path).toBe(fixture.path);
       expect(request?.body.model).toBe('upstream-model');
       expect(request?.headers.authorization).toBe(`Bearer ${PROVIDER_KEY}`);
+    });
+
+    it('sends the configured headers, in place of its own where they have the same name', async () => {
+      upstream.respond = answerJson(fixture.completion.bytes);
+      const headers = { 'HTTP-Referer': 'https://app.example.com', Authorization: 'Custom abc' };
+      const configured = fixture.create({ baseUrl: upstream.url, apiKey: PROVIDER_KEY, headers });
+      await configured.complete(callOf({}));
+      const [request] = upstream.requests;
+      expect(request.headers).toMatchObject({
+        'http-referer': 'https://app.example.com',
+        authorization: 'Custom abc',
+        'content-type': 'application/json',
+      });
+      await configured.close();
+    });
+
+    it('sends no key of its own beside a configured header that authenticates', async () => {
+      upstream.respond = answerJson(fixture.completion.bytes);
+      for (const [headers, expected] of [
+        [{ 'api-key': PROVIDER_KEY }, { 'api-key': PROVIDER_KEY, authorization: undefined }],
+        [{ 'openai-organization': 'org-1' }, { 'openai-organization': 'org-1', authorization: 'Bearer none' }],
+      ] as const) {
+        const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers });
+        await configured.complete(callOf({}));
+        expect({ authorization: undefined, ...upstream.requests.at(-1)?.headers }).toMatchObject(expected);
+        await configured.close();
+      }
+    });
+
+    it('redacts configured headers that authenticate, and no others', async () => {
+      const headers = { 'x-gateway-token': `Bearer ${PROVIDER_KEY}`, 'x-title': 'My application' };
+      const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers });
+      upstream.respond = answerJson(fixture.errorBody(`My application may not use ${PROVIDER_KEY}`), 401);
+      const error = await failureOf(configured.complete(callOf({})));
+      expect(error.body).toContain('My application may not use [redacted]');
+      await configured.close();
     });
 
     it.each(['complete', 'stream'] as const)('asks for all that the client asks for (%s)', async (method) => {

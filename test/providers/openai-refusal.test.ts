@@ -159,6 +159,35 @@ describe('a request that is too long for the model', () => {
     [{ message: "You passed 9 input tokens. However, the model's context length is only 8 tokens." }, true],
     [{ message: "Request 'abc': the input is longer than the model's context length." }, true],
     [{ message: "Invalid name: 'x' is longer than the model's context length 'y'." }, false],
+    [
+      {
+        error: {
+          message:
+            'litellm.ContextWindowExceededError: litellm.BadRequestError: AnthropicException - prompt is too long: 9000 tokens > 8192 maximum',
+          type: null,
+          code: '400',
+        },
+      },
+      true,
+    ],
+    [{ error: { message: 'ContextWindowExceededError: OpenAIException - Error code: 400' } }, true],
+    [{ error: { message: 'Unknown name: ContextWindowExceededError' } }, false],
+    [{ error: { message: 'Input is too long for requested model.', type: 'BadRequestError', code: 400 } }, true],
+    [
+      {
+        error: {
+          message: 'Provider returned error',
+          code: 400,
+          metadata: {
+            raw: '{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9000 tokens > 8192 maximum"}}',
+            provider_name: 'Anthropic',
+          },
+        },
+      },
+      true,
+    ],
+    [{ error: { message: 'Provider returned error', metadata: { raw: 'not JSON: temperature' } } }, false],
+    [{ error: { message: "Unknown field 'prompt is too long: 9 tokens > 8 maximum'" } }, false],
     [{ error: { message: 'Your request exceeded model token limit: 8192' } }, true],
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
     ['maximum context length', false],

@@ -13,6 +13,16 @@ describe('ArmStatistics', () => {
     expect(statistics.tokensPerByte('b')).toBe(0.25);
   });
 
+  it('learns nothing from an upstream that read only a part of the prompt', () => {
+    const statistics = new ArmStatistics();
+    // Ollama with a window of 8,192 tokens cuts 100,000 characters to half of it, and reports what is left.
+    statistics.learnInput('a', 100_000, 4098);
+    statistics.learnInput('a', 100_000, 0);
+    expect(statistics.tokensPerByte('a')).toBe(0.25);
+    statistics.learnInput('a', 2000, 260);
+    expect(statistics.tokensPerByte('a')).toBe(0.19);
+  });
+
   it('knows a service time from the first answer on, and forgets old ones bit by bit', () => {
     const statistics = new ArmStatistics();
     expect(statistics.serviceSeconds('a')).toBe(2);

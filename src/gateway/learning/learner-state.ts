@@ -26,7 +26,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Raise this when the fold changes: older snapshots are then refolded from the log. */
-const FOLD_VERSION = 26;
+const FOLD_VERSION = 27;
 
 /** What the learner knows: a deterministic fold over the event log, starting from a warm start if there is one. */
 export class LearnerState extends LearnerParts {

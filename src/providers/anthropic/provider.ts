@@ -5,8 +5,8 @@ import { mayHoldLongIntegers, parseExactly } from '../../util/exact-json.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MAX_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
+import { type ProviderAccess, providerHeaders, secretsOf } from '../provider-headers.ts';
 import { RefusedFields } from '../refused-fields.ts';
-import { keysIn } from '../secrets.ts';
 import {
   decodeText,
   JSON_HEADERS,
@@ -25,8 +25,7 @@ import { StreamTranslator } from './stream.ts';
 const API_VERSION = '2026-10-21';
 const SAMPLING_VERSION = '2023-06-01';
 
-export interface AnthropicProviderOptions {
-  apiKey: string;
+export interface AnthropicProviderOptions extends ProviderAccess {
   baseUrl: string | null;
   /** URL of the proxy through which the provider is reached; absent or null: none. */
   proxy?: string | null;
@@ -51,14 +50,13 @@ export class AnthropicProvider implements Provider {
     this.#url = urlOf(base, '/v1/messages');
     this.#http = new UpstreamHttp({
       url: this.#url,
-      secrets: [options.apiKey, ...keysIn(this.#url)],
+      secrets: secretsOf(options, this.#url),
       proxy: options.proxy ?? null,
       clock: options.clock,
     });
-    // Servers without authentication ignore the key. Recent ones want it as a bearer token, older ones as
-    // `x-api-key`.
-    const apiKey = options.apiKey || 'none';
-    this.#headers = { ...JSON_HEADERS, authorization: `Bearer ${apiKey}`, 'x-api-key': apiKey };
+    // Recent servers want the key as a bearer token, older ones as `x-api-key`.
+    const keyHeaders = (key: string) => ({ authorization: `Bearer ${key}`, 'x-api-key': key });
+    this.#headers = { ...JSON_HEADERS, ...providerHeaders(options, keyHeaders) };
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {

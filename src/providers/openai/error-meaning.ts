@@ -1,4 +1,4 @@
-import type { ChatMessage, JsonObject } from '../../domain/chat.ts';
+import { type ChatMessage, isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { ownWords } from '../error-words.ts';
@@ -24,17 +24,30 @@ export function meaningOf(answer: string, messages: readonly ChatMessage[]): Err
   };
 }
 
-/** The words of servers that give no code: vLLM and Mistral, SGLang, xAI, Google, Moonshot. */
-const TOO_LONG =
-  /\bmaximum (context|prompt) length\b|\blonger than the model's context length\b|^Input length .*\bexceeds the maximum allowed length\b|^The input token count\b.*\bexceeds the maximum\b|\bexceeded model token limit\b|\bthe model's context length is only\b/;
+/** The words of servers that give no code. */
+const TOO_LONG = [
+  // vLLM and Mistral, xAI.
+  /\bmaximum (context|prompt) length\b/,
+  // SGLang.
+  /\blonger than the model's context length\b/,
+  /^Input length .*\bexceeds the maximum allowed length\b/,
+  // Google.
+  /^The input token count\b.*\bexceeds the maximum\b/,
+  // Moonshot.
+  /\bexceeded model token limit\b/,
+  /\bthe model's context length is only\b/,
+  // Anthropic's and Bedrock's, as gateways in front of them pass them on.
+  /(^|: |- )prompt is too long: \d+ tokens > \d+ maximum\b/,
+  /(^|: |- )Input is too long for requested model\b/,
+  // LiteLLM.
+  /^((litellm\.)?\w+Error: ){0,3}(litellm\.)?ContextWindowExceededError\b/,
+];
 
 /** Goes by OpenAI's code, llama.cpp's type, or the words. */
-function isTooLong({ code, type, message }: JsonObject): boolean {
-  return (
-    code === 'context_length_exceeded' ||
-    type === 'exceed_context_size_error' ||
-    (typeof message === 'string' && TOO_LONG.test(ownWords(innermost(message))))
-  );
+function isTooLong(error: JsonObject): boolean {
+  if (error.code === 'context_length_exceeded' || error.type === 'exceed_context_size_error') return true;
+  const words = ownWords(innermost(error));
+  return TOO_LONG.some((wording) => wording.test(words));
 }
 
 /**
@@ -71,7 +84,7 @@ const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thi
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   const message = typeof error.message === 'string' ? error.message : '';
-  const words = ownWords(innermost(message));
+  const words = ownWords(innermost(error));
   const field = unknownField(error, message);
   return (
     TOOLS_NOT_SET_UP.test(message) ||
@@ -101,9 +114,14 @@ function isOfAnswer(field: string, messages: readonly ChatMessage[]): boolean {
 
 /**
  * Returns the message of the innermost error: a proxy's message may hold, as JSON, the error of the server that it
- * calls.
+ * calls. OpenRouter has it in `metadata.raw`.
  */
-function innermost(message: string): string {
+function innermost({ message, metadata }: JsonObject): string {
+  if (isJsonObject(metadata) && typeof metadata.raw === 'string') return innermostOf(metadata.raw);
+  return typeof message === 'string' ? innermostOf(message) : '';
+}
+
+function innermostOf(message: string): string {
   if (!message.includes('{')) return message;
   const inner = errorIn(upstreamJsonOrNull(message.slice(message.indexOf('{'), message.lastIndexOf('}') + 1)));
   return typeof inner?.message === 'string' ? inner.message : message;

@@ -4,8 +4,8 @@ import type { Clock } from '../../util/clock.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MAX_BYTES } from '../answer-limit.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
+import { type ProviderAccess, providerHeaders, secretsOf } from '../provider-headers.ts';
 import { RefusedFields } from '../refused-fields.ts';
-import { keysIn } from '../secrets.ts';
 import {
   decodeText,
   JSON_HEADERS,
@@ -21,9 +21,7 @@ import { toUpstreamRequest } from './request.ts';
 import { StreamReader } from './stream.ts';
 import { streamed } from './whole-as-stream.ts';
 
-export interface OpenAIProviderOptions {
-  /** Empty for servers that need none. */
-  apiKey: string;
+export interface OpenAIProviderOptions extends ProviderAccess {
   baseUrl: string | null;
   /** False for servers that refuse `stream_options`; their streams then report no usage. */
   streamUsage: boolean;
@@ -48,15 +46,11 @@ export class OpenAIProvider implements Provider {
     this.#url = urlOf(options.baseUrl ?? 'https://api.openai.com/v1', '/chat/completions');
     this.#http = new UpstreamHttp({
       url: this.#url,
-      secrets: [options.apiKey, ...keysIn(this.#url)],
+      secrets: secretsOf(options, this.#url),
       proxy: options.proxy ?? null,
       clock: options.clock,
     });
-    this.#headers = {
-      ...JSON_HEADERS,
-      // Servers without authentication ignore it; some refuse a request without it.
-      authorization: `Bearer ${options.apiKey || 'none'}`,
-    };
+    this.#headers = { ...JSON_HEADERS, ...providerHeaders(options, (key) => ({ authorization: `Bearer ${key}` })) };
   }
 
   async complete(call: ProviderCall): Promise<ProviderAnswer> {

@@ -177,10 +177,10 @@ describe('LearnerState.fold', () => {
     const { state } = foldAll([
       decided('old', { ...predicted(200), inputCharacters: 600, inputBytes: undefined }),
       completed('old'),
-      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 1800 }),
+      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 900 }),
       completed('a'),
     ]);
-    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 1800));
+    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 900));
   });
 
   it('forgets by a reset what the arm had learned, and nothing of others, whatever later comes of older decisions', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allowedArms, chooseModel } from '../../../src/gateway/model-choice.ts';
-import type { KeyLimits, Runtime } from '../../../src/gateway/runtime.ts';
+import type { Alias, KeyLimits, Runtime } from '../../../src/gateway/runtime.ts';
 import { armOf } from '../../routing/support.ts';
 
 const RUNTIME = {
@@ -30,10 +30,10 @@ const choose = (model: string, header: number | null = null, key: KeyLimits | nu
 
 describe('chooseModel', () => {
   it('takes the weight of the suffix before the header, the header before the config', () => {
-    expect(choose('auto')).toEqual({ requested: null, weight: 0.5, weightFrom: 'config' });
-    expect(choose('auto', 0.3)).toEqual({ requested: null, weight: 0.3, weightFrom: 'header' });
-    expect(choose('auto:0.7', 0.3)).toEqual({ requested: null, weight: 0.7, weightFrom: 'model' });
-    expect(choose('auto:economy', 0.3)).toEqual({ requested: null, weight: 0.2, weightFrom: 'model' });
+    expect(choose('auto')).toMatchObject({ requested: null, weight: 0.5, weightFrom: 'config' });
+    expect(choose('auto', 0.3)).toMatchObject({ requested: null, weight: 0.3, weightFrom: 'header' });
+    expect(choose('auto:0.7', 0.3)).toMatchObject({ requested: null, weight: 0.7, weightFrom: 'model' });
+    expect(choose('auto:economy', 0.3)).toMatchObject({ requested: null, weight: 0.2, weightFrom: 'model' });
     expect(choose('auto:v2')).toMatchObject({ weight: 0.6 });
     expect(choose('auto', 0)).toMatchObject({ weight: 0, weightFrom: 'header' });
   });
@@ -75,20 +75,30 @@ describe('chooseModel', () => {
   });
 
   it('takes an alias for what it stands for, and an id or "auto" for itself', () => {
-    const aliases = new Map([
-      ['gpt-4o', 'auto:quality'],
-      ['mini', 'small'],
-      ['big', 'small'],
-      ['*', 'auto'],
+    const aliases = new Map<string, Alias>([
+      ['gpt-4o', { model: 'auto:quality', among: new Set(['big']) }],
+      ['mini', { model: 'small', among: null }],
+      ['big', { model: 'small', among: null }],
+      ['*', { model: 'auto', among: null }],
     ]);
     const meant = (model: string, header: number | null = null, key: KeyLimits | null = null) =>
       chooseModel(model, header, key, { ...RUNTIME, aliases });
-    expect(meant('gpt-4o', 0.1)).toEqual({ requested: null, weight: 0.95, weightFrom: 'model' });
-    expect(meant('anything', 0.1)).toEqual({ requested: null, weight: 0.1, weightFrom: 'header' });
+    expect(meant('gpt-4o', 0.1)).toEqual({
+      requested: null,
+      among: new Set(['big']),
+      weight: 0.95,
+      weightFrom: 'model',
+    });
+    expect(meant('anything', 0.1)).toMatchObject({
+      requested: null,
+      among: null,
+      weight: 0.1,
+      weightFrom: 'header',
+    });
     expect(meant('mini').requested?.id).toBe('small');
     expect(meant('big').requested?.id).toBe('big');
     // Of a model that an admin retired.
-    const stale = new Map([...aliases, ['old', 'retired']]);
+    const stale = new Map([...aliases, ['old', { model: 'retired', among: null }]]);
     expect(chooseModel('old', null, null, { ...RUNTIME, aliases: stale }).requested).toBeNull();
     stale.delete('*');
     expect(() => chooseModel('old', null, null, { ...RUNTIME, aliases: stale })).toThrow('"old" does not exist');
@@ -164,8 +174,8 @@ describe('chooseModel', () => {
 });
 
 describe('allowedArms', () => {
-  const allowed = (names: string[] | null, key: KeyLimits | null = null) => {
-    const ids = allowedArms(names, key, RUNTIME);
+  const allowed = (names: string[] | null, key: KeyLimits | null = null, among: string[] | null = null) => {
+    const ids = allowedArms(names, among && new Set(among), key, RUNTIME);
     return ids && [...ids];
   };
 
@@ -178,6 +188,14 @@ describe('allowedArms', () => {
     expect(allowed(['big', 'small'], key)).toEqual(['small']);
     expect(allowed(['big'], key)).toEqual([]);
     expect(allowed(['big'], keyOf())).toEqual(['big']);
+  });
+
+  it('allows what an alias stands for, within what the request names and the key may', () => {
+    const key = keyOf({ models: new Set(['small', 'org/model:7b']) });
+    expect(allowed(null, null, ['big', 'gone'])).toEqual(['big', 'gone']);
+    expect(allowed(['small', 'big'], null, ['big', 'org/model:7b'])).toEqual(['big']);
+    expect(allowed(null, key, ['big', 'small'])).toEqual(['small']);
+    expect(allowed(['big'], key, ['big', 'small'])).toEqual([]);
   });
 
   it('refuses names that are not registered, all of them named', () => {
