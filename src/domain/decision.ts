@@ -90,6 +90,11 @@ export interface Decision {
   reference: string;
   referenceMeanCostUsd: number;
   referenceCostUsd: number | null;
+  /**
+   * Input tokens that the reference would read from its prompt cache if it had answered the conversation so far. Absent
+   * when they are those that it is likely to have.
+   */
+  referenceCachedTokens?: number;
   featureMap: string;
   /** Name, for people, of the kind of query that this one resembles most; null when unknown. */
   tag: string | null;

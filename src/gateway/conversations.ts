@@ -1,7 +1,9 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type Arm, upstreamOf } from '../domain/arm.ts';
-import type { ChatMessage, Usage } from '../domain/chat.ts';
+import { type ChatMessage, isJsonObject, type Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
+import { hasReadAll } from '../routing/arm-statistics.ts';
+import type { CountedInput, InputSize } from '../routing/eligibility.ts';
 import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { SharedCache } from '../util/shared-cache.ts';
@@ -35,6 +37,8 @@ export interface Turn {
   key: string | null;
   sessionId: string | null;
   messages: readonly ChatMessage[];
+  /** Size of the whole input, tools included; absent: the next request's input is estimated as a whole. */
+  size?: InputSize;
 }
 
 /** What routing needs to know about the conversation. */
@@ -42,6 +46,8 @@ export interface Recollection {
   stayWith: StayWith | null;
   /** By the arm's upstream (`upstreamOf`): input tokens that it is likely to read from its prompt cache. */
   cachedTokens: ReadonlyMap<string, number>;
+  /** By the arm's upstream: the longest part of the conversation whose tokens it counted. */
+  countedInput: ReadonlyMap<string, CountedInput>;
 }
 
 /** An arm has answered a request with exactly these messages. */
@@ -49,9 +55,12 @@ interface Answered {
   arm: string;
   /** As in `upstreamOf`: the arm may move to another upstream, which has nothing cached. */
   upstream: string;
+  session: string | null;
   /** Tokens of these messages that the upstream has cached, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
+  /** The whole input, as the upstream counted it; null when it did not. */
+  counted: CountedInput | null;
 }
 
 /** Who answered what. Known in this process only: after a restart the next answer establishes it again. */
@@ -103,27 +112,32 @@ export class Conversation {
 
   recall(): Recollection {
     const cachedTokens = new Map<string, number>();
+    const countedInput = new Map<string, CountedInput>();
     const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
     for (const answer of prefixes.flatMap(({ answers }) => answers).filter((each) => this.#isCached(each))) {
       // The longest prefix comes first.
-      if (!cachedTokens.has(answer.upstream)) cachedTokens.set(answer.upstream, answer.tokens);
+      if (cachedTokens.has(answer.upstream)) continue;
+      cachedTokens.set(answer.upstream, answer.tokens);
+      if (answer.counted) countedInput.set(answer.upstream, answer.counted);
     }
-    return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens };
+    return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens, countedInput };
   }
 
   /** Notes that the arm's answer has begun. */
   answeredBy(arm: Arm): void {
     if (this.#terms.stickiness === 'off') return;
     if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id, this.#turn.key);
-    else if (this.#terms.stickiness === 'strict') this.#remember(arm, 0);
+    if (this.#terms.stickiness === 'strict') this.#remember(arm, 0);
   }
 
   /** Notes the usage that the arm's upstream reported. */
   used(arm: Arm, usage: Usage): void {
     if (this.#terms.stickiness === 'off') return;
     const tokens = heldTokens(usage, this.#terms.promptCache(arm));
+    const { size } = this.#turn;
+    const counted = size && hasReadAll(size.inputBytes, usage.inputTokens) ? { tokens: usage.inputTokens, size } : null;
     // Most requests have nothing cached; entries for them would evict useful ones.
-    if (tokens > 0) this.#remember(arm, tokens);
+    if (tokens > 0) this.#remember(arm, tokens, counted);
   }
 
   /** Notes that the arm's answer calls tools. */
@@ -187,8 +201,11 @@ export class Conversation {
     if (this.#terms.stickiness !== 'strict') return null;
     const { sessionId, messages } = this.#turn;
     if (sessionId !== null) {
-      const arm = this.#memory.sessions.get(this.#sessionKey(), this.#turn.key);
-      return arm === undefined ? null : { arm, as: 'session' };
+      const latest = this.#memory.sessions.get(this.#sessionKey(), this.#turn.key);
+      if (latest === undefined) return null;
+      // Sub-agents and requests for a title have the id of the session, but not the messages.
+      const own = messages.some(isAnswer) ? prefix?.answers.findLast((answer) => answer.session === sessionId) : null;
+      return { arm: own?.arm ?? latest, as: 'session' };
     }
     const arm = prefix?.answers.at(-1)?.arm;
     if (!prefix || arm === undefined) return null;
@@ -197,11 +214,13 @@ export class Conversation {
     return isShared ? null : { arm, as: 'session' };
   }
 
-  #remember(arm: Arm, tokens: number): void {
+  #remember(arm: Arm, tokens: number, counted: CountedInput | null = null): void {
     const digest = this.#digestsOf().at(-1);
     if (digest === undefined) return;
     const before = this.#memory.prefixes.get(digest, this.#turn.key) ?? [];
-    const answered = { arm: arm.id, upstream: upstreamOf(arm), tokens, at: this.#terms.clock.monotonic() };
+    const upstream = upstreamOf(arm);
+    const session = this.#turn.sessionId;
+    const answered = { arm: arm.id, upstream, session, tokens, at: this.#terms.clock.monotonic(), counted };
     this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered], this.#turn.key);
   }
 
@@ -241,14 +260,29 @@ function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number 
 }
 
 /** The content that identifies a message. Clients differ in which other fields of an answer they send back. */
-function said({ role, content, tool_calls: calls }: ChatMessage): string {
+function said({ role, content: whole, tool_calls: calls }: ChatMessage): string {
+  const content = onlyText(whole) ?? whole;
   // Most messages consist of text only.
   if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
   return JSON.stringify([role, content ?? null, calls ?? null], shortened);
 }
 
-/** For images of many megabytes, both ends and the length are enough. */
-function shortened(_: string, value: unknown): unknown {
+/**
+ * The text of a content that is a single text part; null for any other. Clients write a text as a part while it bears
+ * a cache mark, and as a string again once the mark has moved on.
+ */
+function onlyText(content: unknown): string | null {
+  if (!Array.isArray(content) || content.length !== 1) return null;
+  const [part] = content;
+  return isJsonObject(part) && part.type === 'text' && typeof part.text === 'string' ? part.text : null;
+}
+
+/**
+ * For images of many megabytes, both ends and the length are enough. Cache marks are left out: clients move them with
+ * every request, to what is then the newest message.
+ */
+function shortened(name: string, value: unknown): unknown {
+  if (name === 'cache_control') return undefined;
   if (typeof value !== 'string' || value.length <= LONG_TEXT) return value;
   return [value.length, value.slice(0, LONG_TEXT / 2), value.slice(-LONG_TEXT / 2)];
 }

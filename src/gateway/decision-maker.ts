@@ -1,3 +1,4 @@
+import type { RequestProfile } from '../domain/context.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
 import type { Features, Featurizer } from '../features/featurizer.ts';
@@ -67,7 +68,7 @@ export class DecisionMaker {
     }
     const features = await this.#parts.featurizer.featurize(body);
     const { context, profile, tag } = features;
-    const conversation = this.#conversation(input, runtime);
+    const conversation = this.#conversation(input, runtime, profile);
     const keyBudget = keyLimiter.budget(input.key, body);
     const now = this.#parts.clock.now();
     const query = { context, profile, tag, allowed, keyBudget, now, ...conversation.recall(), ...choice };
@@ -96,8 +97,13 @@ export class DecisionMaker {
     }
   }
 
-  #conversation({ key, sessionId, request }: ChatInput, { stickiness, providers }: Runtime): Conversation {
-    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages };
+  #conversation(
+    { key, sessionId, request }: ChatInput,
+    { stickiness, providers }: Runtime,
+    { inputBytes, images, attached }: RequestProfile,
+  ): Conversation {
+    const size = { inputBytes, images, attached };
+    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages, size };
     const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
     return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
   }

@@ -8,15 +8,20 @@ export const PRIOR_TOKENS_PER_BYTE = 0.25;
 const PRIOR_BYTES = 2000;
 /** The upper limit, whatever an upstream reports: the ratio decides which prompts fit a context window. */
 const MAX_TOKENS_PER_BYTE = 1.5;
-/**
- * An upstream that reports fewer has not read the whole prompt: some servers cut what exceeds their window and say
- * nothing (Ollama beyond `num_ctx`). Learned from, such answers would let ever longer prompts pass for short ones.
- */
 const FEWEST_TOKENS_PER_BYTE = PRIOR_TOKENS_PER_BYTE / 2;
 /** Share of the newest answer in the mean service time: about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
 /** Assumed seconds per answer before the first was seen. */
 const PRIOR_SERVICE_S = 2;
+
+/**
+ * False for an upstream that reports so few tokens that it must have cut the prompt: some servers cut what exceeds
+ * their window and say nothing (Ollama beyond `num_ctx`). Relied on, such counts would let ever longer prompts pass for
+ * short ones.
+ */
+export function hasReadAll(bytes: number, tokens: number): boolean {
+  return tokens >= FEWEST_TOKENS_PER_BYTE * bytes;
+}
 
 /** Predicted tokens of an answer, by the price that applies to them. */
 export interface PricedTokens {
@@ -52,7 +57,7 @@ export class ArmStatistics {
 
   /** Learns the arm's tokens per byte from an answer, unless its upstream read only a part of the prompt. */
   learnInput(arm: string, bytes: number, tokens: number): void {
-    if (tokens < FEWEST_TOKENS_PER_BYTE * bytes) return;
+    if (!hasReadAll(bytes, tokens)) return;
     const sums = this.#sums(arm);
     sums.inputBytes += bytes;
     sums.inputTokens += tokens;

@@ -2,6 +2,7 @@ import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { ArmExplanation } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { unaffordableReason, worstCaseUsd } from './affordable.ts';
+import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
 import { estimatedInputTokens, exclusionReason, isTooLong } from './eligibility.ts';
 import type { LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, latencyPenalty } from './load.ts';
@@ -39,6 +40,7 @@ export class Candidates {
    */
   explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
+    if (explanations.every(({ excluded }) => excluded !== null)) this.#admitMisjudged(explanations, query, context);
     this.#leaveOutLacking(explanations, query);
     this.#leaveOutUnavailable(explanations);
     if (explanations.some(({ excluded }) => excluded === null)) return explanations;
@@ -52,7 +54,8 @@ export class Candidates {
     const { policy, statistics, launches, awaitedRatings } = this.#knowledge();
     const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
-    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerByte(arm.id));
+    const counted = query.countedInput?.get(upstreamOf(arm));
+    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerByte(arm.id), counted);
     const { load, rateLimits } = this.#conditions;
     const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
@@ -82,13 +85,40 @@ export class Candidates {
     return explanation;
   }
 
+  /**
+   * Admits arms into whose context window the request fits by the usual number of tokens per byte. Their own number may
+   * come from denser traffic (minified JSON, say), which must not be the only reason to refuse a request: if it is too
+   * long, the upstream will say so.
+   */
+  #admitMisjudged(explanations: readonly ArmExplanation[], query: RouteQuery, context: Float64Array): void {
+    for (const [i, explanation] of explanations.entries()) {
+      if (!isTooLong(explanation.excluded)) continue;
+      const arm = this.#options.arms[i];
+      const usualTokens = estimatedInputTokens(
+        query.profile,
+        PRIOR_TOKENS_PER_BYTE,
+        query.countedInput?.get(upstreamOf(arm)),
+      );
+      const inputTokens = explanation.inputTokens ?? usualTokens;
+      Object.assign(
+        explanation,
+        this.#eligibility(arm, query, inputTokens, context, Math.min(inputTokens, usualTokens)),
+      );
+    }
+  }
+
+  /**
+   * @param inputTokens that the request is expected to cost
+   * @param fittingTokens that must fit into the context window
+   */
   #eligibility(
     arm: Arm,
     query: RouteQuery,
     inputTokens: number,
     context: Float64Array,
+    fittingTokens = inputTokens,
   ): Pick<ArmExplanation, 'excluded' | 'worstCaseUsd'> {
-    const excluded = this.#exclusion(arm, query, inputTokens);
+    const excluded = this.#exclusion(arm, query, fittingTokens);
     const { keyBudget, profile } = query;
     if (!keyBudget) return { excluded };
     if (excluded !== null) return { excluded, worstCaseUsd: 0 };

@@ -6,9 +6,25 @@ const TOKENS_PER_IMAGE = 800;
 
 const TOO_LONG = 'exceed its context window of';
 
-export function estimatedInputTokens(profile: RequestProfile, tokensPerByte: number): number {
-  const attached = profile.attached?.likely ?? 0;
-  return Math.ceil(profile.inputBytes * tokensPerByte) + profile.images * TOKENS_PER_IMAGE + attached;
+/** What a request's input tokens are estimated from. */
+export type InputSize = Pick<RequestProfile, 'inputBytes' | 'images' | 'attached'>;
+
+/** An earlier request that this one continues, and its input tokens as the arm's own upstream counted them. */
+export interface CountedInput {
+  tokens: number;
+  size: InputSize;
+}
+
+/** @param before makes the estimate one of what has been added since; absent: nothing was counted */
+export function estimatedInputTokens(size: InputSize, tokensPerByte: number, before?: CountedInput): number {
+  const whole = bySize(size, tokensPerByte);
+  if (!before) return whole;
+  const added = whole - bySize(before.size, tokensPerByte);
+  return added < 0 ? whole : before.tokens + added;
+}
+
+function bySize({ inputBytes, images, attached }: InputSize, tokensPerByte: number): number {
+  return Math.ceil(inputBytes * tokensPerByte) + images * TOKENS_PER_IMAGE + (attached?.likely ?? 0);
 }
 
 /**

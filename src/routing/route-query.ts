@@ -6,6 +6,7 @@ import type { KeyBudget } from './affordable.ts';
 import type { ArmStatistics } from './arm-statistics.ts';
 import type { AwaitedRatings } from './awaited-ratings.ts';
 import type { Breakers } from './breaker.ts';
+import type { CountedInput } from './eligibility.ts';
 import type { Launches } from './launches.ts';
 import type { Load } from './load.ts';
 import type { RateLimits } from './rate-limits.ts';
@@ -40,6 +41,8 @@ export interface RouteQuery {
   stayWith: StayWith | null;
   /** By the arm's upstream (`upstreamOf`): input tokens that its prompt cache is likely to supply; absent: none. */
   cachedTokens?: ReadonlyMap<string, number>;
+  /** By the arm's upstream: the earlier request that it counted; absent: none. */
+  countedInput?: ReadonlyMap<string, CountedInput>;
   weight: number;
   weightFrom: Decision['weightFrom'];
   budgetWeight?: Decision['budgetWeight'];

@@ -7,7 +7,7 @@ import {
 } from '../bandit/policy.ts';
 import type { Arm } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
-import type { ArmExplanation, Decision } from '../domain/decision.ts';
+import { type ArmExplanation, type Decision, explanationOf } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
 import type { ExplorationKind } from '../domain/exploration.ts';
 import { messageOf } from '../util/message-of.ts';
@@ -86,6 +86,7 @@ export class Router {
   ): Decision {
     const { policy, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
+    const alwaysReference = this.#alwaysReference(query, explanations);
     // The guard judges answers by prediction: no reason to give a tool's result to an arm other than the caller.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
     const made = policy.decide({
@@ -93,7 +94,13 @@ export class Router {
       offers: candidates.map((candidate) => this.#offer(candidate, query)),
       weight: query.weight,
       reference,
-      referenceCost: (here) => this.#referenceCost(here, context, explanations, query.profile),
+      referenceCost: (here) =>
+        this.#referenceCost(
+          here === null ? null : here - alwaysReference.savedUsd,
+          context,
+          explanations,
+          query.profile,
+        ),
       exploration,
       guard: isMidLoop ? null : guard,
       // The prediction is for one answer.
@@ -116,13 +123,31 @@ export class Router {
       chosenBy: query.requested ? 'request' : before && query.stayWith ? query.stayWith.as : made.chosenBy,
       propensity: before ? 1 : chosen.propensity,
       referenceMeanCostUsd: made.costUnitUsd,
-      referenceCostUsd,
+      referenceCostUsd: referenceCostUsd === null ? null : referenceCostUsd - alwaysReference.savedUsd,
+      ...(alwaysReference.savedUsd > 0 && { referenceCachedTokens: alwaysReference.cachedTokens }),
       runnerUp: best(taking.filter(({ arm }) => arm !== chosen.arm)),
       // Where the score did not choose, no weight would have changed the choice.
       ...(before || made.chosenBy !== 'score'
         ? { flipBelow: null, flipAbove: null }
         : flips(taking, query.weight, made.costUnitUsd)),
     };
+  }
+
+  /**
+   * What the reference's prompt cache would supply if it had answered the conversation so far. Costs and savings are
+   * told against using the reference alone: priced as it is, it would read each conversation anew that another arm
+   * holds, and routing would seem to save several times what it does.
+   * @returns its cached tokens, and the USD by which its answer would be cheaper for them
+   */
+  #alwaysReference(
+    { cachedTokens: held }: RouteQuery,
+    explanations: readonly ArmExplanation[],
+  ): { cachedTokens: number; savedUsd: number } {
+    const { inputTokens, cachedTokens = 0 } = explanationOf({ arms: explanations }, this.#options.reference) ?? {};
+    const longest = Math.min(inputTokens ?? 0, Math.max(0, ...(held?.values() ?? [])));
+    if (longest <= cachedTokens) return { cachedTokens, savedUsd: 0 };
+    const { input, cachedInput } = this.#arm(this.#options.reference).price;
+    return { cachedTokens: longest, savedUsd: ((longest - cachedTokens) * (input - cachedInput)) / 1e6 };
   }
 
   /**

@@ -100,6 +100,82 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests[2].text.match(/max_completion_tokens/g)).toHaveLength(1);
   });
 
+  it("is left out where it is Anthropic's: thinking, top_k, and cache marks wherever they stand", async () => {
+    const respond = upstream.respond;
+    const refuse = (param: string) =>
+      answerJson(
+        JSON.stringify({ error: { message: `Unknown parameter: '${param}'.`, code: 'unknown_parameter', param } }),
+        400,
+      );
+    upstream.respond = (response, request) => {
+      const { body, text } = request;
+      const param = ['thinking', 'top_k'].find((name) => name in body);
+      if (param) return refuse(param)(response, request);
+      const marked = /"cache_control":\{"type"/.test(text) ? 'messages[0].content[0].cache_control' : null;
+      return marked ? refuse(marked)(response, request) : respond(response, request);
+    };
+    const mark = { cache_control: { type: 'ephemeral' } };
+    const call = callOf({
+      messages: [
+        { role: 'system', content: [{ type: 'text', text: 'Be brief: "cache_control".', ...mark }] },
+        { role: 'user', content: 'Hi', ...mark },
+      ],
+      tools: [
+        { type: 'function', function: { name: 'f', parameters: { properties: { cache_control: {} } } }, ...mark },
+        { type: 'function', function: { name: 'g', ...mark } },
+      ],
+      ...mark,
+      thinking: { type: 'enabled', budget_tokens: 2000 },
+      top_k: 5,
+    });
+    call.request.text = `{"seed":9007199254740993,${call.request.text.slice(1)}`;
+    const first = await provider.complete(call);
+    expect(first.droppedParams.toSorted()).toEqual(['cache_control', 'thinking', 'top_k']);
+    expect(upstream.requests).toHaveLength(4);
+    const { text, body } = upstream.requests[3];
+    expect(text).toContain('"seed":9007199254740993');
+    expect(body.messages).toEqual([
+      { role: 'system', content: [{ type: 'text', text: 'Be brief: "cache_control".' }] },
+      { role: 'user', content: 'Hi' },
+    ]);
+    expect(body.tools).toEqual([
+      { type: 'function', function: { name: 'f', parameters: { properties: { cache_control: {} } } } },
+      { type: 'function', function: { name: 'g' } },
+    ]);
+    await provider.complete(call);
+    expect(upstream.requests).toHaveLength(5);
+    upstream.respond = respond;
+  });
+
+  it.each([
+    [{ message: 'Unrecognized request argument supplied: thinking' }, 'thinking'],
+    [{ message: "Unknown parameter: 'tools[1].cache_control'." }, 'cache_control'],
+    [
+      {
+        message:
+          "'messages.1' : for 'role:user' the following must be satisfied[('messages.1' : property 'cache_control' is unsupported)]",
+      },
+      'cache_control',
+    ],
+    [
+      { message: 'Invalid JSON payload received. Unknown name "cache_control" at \'messages[1]\': Cannot find field.' },
+      'cache_control',
+    ],
+    [{ detail: [{ type: 'extra_forbidden', loc: ['body', 'messages', 1, 'user', 'cache_control'] }] }, 'cache_control'],
+    [{ message: "Unknown parameter: 'messages[0].thinking'." }, undefined],
+    [{ message: "Unknown parameter: 'top_k'." }, undefined],
+    [{ message: "Invalid value 'cache_control'" }, undefined],
+  ])("is found in a server's words: %j", (error, field) => {
+    const { body } = callOf({
+      thinking: { type: 'adaptive' },
+      messages: [
+        { role: 'system', content: 'x' },
+        { role: 'user', content: 'x', cache_control: {} },
+      ],
+    }).request;
+    expect(refusalOf(JSON.stringify({ error }), body)?.field).toBe(field);
+  });
+
   it('is remembered for others only where no other field of the request may be the reason', async () => {
     const call = callOf({ reasoning_effort: 'high', temperature: 0.2 });
     expect((await provider.complete(call)).droppedParams.toSorted()).toEqual(['reasoning_effort', 'temperature']);

@@ -569,6 +569,33 @@ describe('AnthropicProvider', () => {
     await expect(provider.complete(callOf({ max_tokens: 9000 }))).rejects.toMatchObject({ status: 400 });
   });
 
+  it('lowers its own limit to what the context window has room for beside the input', async () => {
+    const said = (input: number) => (response: never, request: { body: { max_tokens?: unknown } }) =>
+      input + (request.body.max_tokens as number) > 200_000
+        ? answerJson(
+            refusal(
+              `input length and \`max_tokens\` exceed context limit: ${input} + ${request.body.max_tokens} > 200000, decrease input length or \`max_tokens\` and try again`,
+            ),
+            400,
+          )(response, request as never)
+        : answerJson(message)(response, request as never);
+    const limits = async (input: number, fields: object) => {
+      upstream.requests.length = 0;
+      upstream.respond = said(input) as never;
+      const status = await provider.complete({ ...callOf(fields), maxOutputTokens: 64_000 }).then(
+        () => 200,
+        (error: UpstreamError) => error.status,
+      );
+      return [status, ...upstream.requests.map(({ body }) => body.max_tokens)];
+    };
+    expect(await limits(165_883, {})).toEqual([200, 64_000, 34_117]);
+    // Next to nothing: a model with a larger window should answer.
+    expect(await limits(199_000, {})).toEqual([400, 64_000]);
+    expect(await limits(194_000, { thinking: { type: 'enabled', budget_tokens: 5000 } })).toEqual([400, 64_000]);
+    // The client's own is its own matter.
+    expect(await limits(165_883, { max_tokens: 50_000 })).toEqual([400, 50_000]);
+  });
+
   it('remembers nothing that an answer only quotes of the request', async () => {
     upstream.respond = answerJson(refusal("Tool 'top_k unsupported' not found in provided tools"), 400);
     await expect(provider.complete(callOf({ top_k: 5 }))).rejects.toMatchObject({ status: 400 });

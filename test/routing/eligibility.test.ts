@@ -8,6 +8,13 @@ describe('estimatedInputTokens', () => {
     expect(estimatedInputTokens(profileOf({ inputBytes: 401 }), 0.25)).toBe(101);
     expect(estimatedInputTokens(profileOf({ inputBytes: 400, images: 3 }), 0.25)).toBe(100 + 2400);
   });
+
+  it('adds what is new to what the upstream counted of the earlier request', () => {
+    const before = { tokens: 900, size: { inputBytes: 2000, images: 1 } };
+    expect(estimatedInputTokens(profileOf({ inputBytes: 2400, images: 2 }), 0.25, before)).toBe(900 + 100 + 800);
+    // Less than before: its tools were taken away.
+    expect(estimatedInputTokens(profileOf({ inputBytes: 400 }), 0.25, before)).toBe(100);
+  });
 });
 
 describe('exclusionReason', () => {

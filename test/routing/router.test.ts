@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { type Arm, upstreamOf } from '../../src/domain/arm.ts';
 import type { AnswerForm } from '../../src/domain/context.ts';
+import { explanationOf } from '../../src/domain/decision.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import type { ExplorationKind } from '../../src/domain/exploration.ts';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
@@ -66,6 +67,13 @@ function setUp(
     seededRandom(1),
   );
   return { router, load, breakers, rateLimits, clock, knowledge, policy };
+}
+
+/** As a damaged snapshot may hold it: what is learned from answers is checked. */
+function spoilTokens(statistics: ArmStatistics): void {
+  statistics.learnInput('small', 1, 1);
+  const state = statistics.state();
+  statistics.restore({ ...state, small: { ...state.small, inputTokens: Number.NaN } });
 }
 
 function query(fields: Partial<RouteQuery> = {}): RouteQuery {
@@ -316,6 +324,36 @@ describe('Router.decide', () => {
     expect(explained(router, {}, 'big')).toMatchObject({ cachedTokens: 0 });
   });
 
+  it('tells savings against a reference that always answers, and so has the conversation in its cache', () => {
+    const reference = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
+    const { router } = setUp({ arms: [SMALL, reference] });
+    const decision = (held: Map<string, number>) => router.decide(query({ cachedTokens: held }));
+    const elsewhere = decision(new Map([[upstreamOf(SMALL), 80]]));
+    const own = explanationOf(elsewhere, 'big')?.costUsd ?? 0;
+    expect(own).toBeCloseTo((100 * 10 + 300 * 10) / 1e6, 12);
+    expect(elsewhere.referenceCostUsd).toBeCloseTo((20 * 10 + 80 * 1 + 300 * 10) / 1e6, 12);
+    expect(elsewhere.referenceCachedTokens).toBe(80);
+    expect(elsewhere.referenceMeanCostUsd).toBeCloseTo(elsewhere.referenceCostUsd ?? 0, 12);
+    const here = decision(new Map([[upstreamOf(reference), 80]]));
+    expect(here.referenceCostUsd).toBe(explanationOf(here, 'big')?.costUsd);
+    expect(here).not.toHaveProperty('referenceCachedTokens');
+  });
+
+  it('asks an arm that seems too small only by what denser texts have taught, where no other is left', () => {
+    const small = { ...SMALL, contextWindow: 150 };
+    const { router, knowledge } = setUp({ arms: [small, { ...BIG, contextWindow: 10 }] });
+    knowledge.statistics.learnInput('small', 1_000_000, 700_000);
+    const asked = router.decide(query());
+    expect(asked.arm).toBe('small');
+    expect(explanationOf(asked, 'small')?.inputTokens).toBeGreaterThan(250);
+    const longer = query({ profile: profileOf({ inputBytes: 800 }) });
+    expect(() => router.decide(longer)).toThrow('exceed its context window of 150');
+    const roomy = { ...BIG, contextWindow: 1000 };
+    const both = setUp({ arms: [small, roomy] });
+    both.knowledge.statistics.learnInput('small', 1_000_000, 700_000);
+    expect(explanationOf(both.router.decide(query()), 'small')?.excluded).toContain('exceed its context window');
+  });
+
   it('lets an arm go on in a loop of tool calls that the quality target would keep out', () => {
     const { router } = setUp({ targets: { guard: { share: 0.97, confidence: 0.5 } } });
     const asked = (as: 'session' | 'tool_calls') => router.decide(query({ stayWith: { arm: 'small', as } }));
@@ -429,7 +467,7 @@ describe('Router.decide without a usable learner', () => {
   it('does so for any number that is not finite: in a context, in the statistics, in the sums', () => {
     const spoilt: [string, (knowledge: RoutingKnowledge) => void, Partial<RouteQuery>][] = [
       ['context', () => {}, { context: { featureMap: 'map-1', values: Float32Array.of(1, Number.NaN, 0) } }],
-      ['tokens', ({ statistics }) => statistics.learnInput('small', 1, Number.NaN), {}],
+      ['tokens', ({ statistics }) => spoilTokens(statistics), {}],
       ['service', ({ statistics }) => statistics.learnService('small', Number.NaN), {}],
       ['sums', ({ policy }) => spoilModels(policy as LinearPolicy), {}],
     ];

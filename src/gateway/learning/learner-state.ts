@@ -88,7 +88,8 @@ export class LearnerState extends LearnerParts {
   #learnDecision({ decision, context, time }: DecidedEvent): void {
     this.foreign.count(context, this.#featureMap, this.#dimensions);
     const reference = explanationOf(decision, decision.reference);
-    const tokens = reference && predictedTokens(reference);
+    const { referenceCachedTokens: cachedTokens } = decision;
+    const tokens = reference && predictedTokens({ ...reference, ...(cachedTokens !== undefined && { cachedTokens }) });
     if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
     this.routingSpend.asked(time);
     const budgeted = budgetedRequest(decision);

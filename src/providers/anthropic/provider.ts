@@ -17,7 +17,7 @@ import {
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
-import { refusalOf } from './refusal.ts';
+import { refusalOf, roomForOutput } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -99,8 +99,9 @@ export class AnthropicProvider implements Provider {
     const without = this.#refused.of(call.model);
     const { text, body: parsed } = call.request;
     const exact = mayHoldLongIntegers(text) ? (parseExactly(text) as ChatBody) : parsed;
-    for (;;) {
-      const { model, maxOutputTokens, signal, connectTimeoutMs } = call;
+    let { maxOutputTokens } = call;
+    for (let isLowered = false; ; ) {
+      const { model, signal, connectTimeoutMs } = call;
       const { params, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
       const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
       const headers = { ...this.#headers, 'anthropic-version': version };
@@ -110,6 +111,12 @@ export class AnthropicProvider implements Provider {
         return { answer, droppedParams };
       } catch (error) {
         if (!(error instanceof UpstreamStatusError) || error.status !== 400) throw error;
+        const room = isLowered ? null : roomForOutput(error.body, parsed);
+        if (room !== null) {
+          maxOutputTokens = room;
+          isLowered = true;
+          continue;
+        }
         const { fields, lasting } = refusalOf(this.#http.redact(error.body), parsed, without);
         this.#refused.add(call.model, lasting);
         if (fields.length === 0) throw error;

@@ -1,6 +1,7 @@
-import { type ChatBody, isJsonObject, requestedMaxTokens } from '../../domain/chat.ts';
+import { type ChatBody, isJsonObject, requestedMaxTokens, tokenCount } from '../../domain/chat.ts';
 import { wantsThinkingAllowance } from '../../domain/thinking.ts';
 import { beginningOf, ownWords } from '../error-words.ts';
+import { DEFAULT_MAX_TOKENS } from './default-max-tokens.ts';
 import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { hasStrictTool } from './tools.ts';
@@ -113,6 +114,22 @@ function refusesManualThinking(answer: string): boolean {
  */
 function excludesSampling(told: string): boolean {
   return BESIDE_THINKING.test(told) && /\b(temperature|top_p|top_k)\b/.test(told);
+}
+
+/** "input length and `max_tokens` exceed context limit: 165883 + 64000 > 200000, decrease input length or …" */
+const NO_ROOM = /"message":\s?"input length and `max_tokens` exceed context limit: (\d+) \+ \d+ > (\d+)\b/;
+
+/**
+ * The output tokens that the context window has room for beside the input, where a 400 says that the limit was too
+ * high. Null when it says nothing of that kind, when the client itself set the limit, or when the room is less than the
+ * limit of a model that has none: a model with a larger window may answer in full.
+ */
+export function roomForOutput(answer: string, body: ChatBody): number | null {
+  const [, input, window] = NO_ROOM.exec(beginningOf(answer)) ?? [];
+  if (input === undefined || requestedMaxTokens(body) !== null) return null;
+  const room = Number(window) - Number(input);
+  const thinking = isJsonObject(body.thinking) ? (tokenCount(body.thinking.budget_tokens) ?? 0) : 0;
+  return room >= DEFAULT_MAX_TOKENS + thinking ? room : null;
 }
 
 /** True when the answer is about the model in general, not about this request's combination of fields. */

@@ -8,6 +8,7 @@ import {
   tokenCount,
 } from '../../domain/chat.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../../domain/thinking.ts';
+import { DEFAULT_MAX_TOKENS } from './default-max-tokens.ts';
 import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
@@ -35,9 +36,6 @@ export interface RequestOptions {
   /** Fields to leave out although Anthropic knows them, or to reword where that is possible. */
   without?: ReadonlySet<string>;
 }
-
-/** Anthropic demands a limit; this one is within every model's own. */
-const DEFAULT_MAX_TOKENS = 4096;
 
 const MAX_USER_ID_CHARACTERS = 256;
 /** Matches e-mail addresses and telephone numbers. */

@@ -3,6 +3,7 @@ import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { errorIn } from '../error-meaning.ts';
 import { beginningOf } from '../error-words.ts';
 import { refusedAnswerField } from './answer-fields.ts';
+import { refusedAnthropicField } from './anthropic-fields.ts';
 import { extraFieldIn } from './extra-field.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 
@@ -52,7 +53,8 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const error = errorIn(upstreamJsonOrNull(answer));
   if (error === null) return null;
   const ofMessages = refusedOfMessages(error, body.messages) ?? refusedAnswerField(error, body.messages);
-  if (ofMessages !== null) return { field: ofMessages, lasting: true };
+  const found = ofMessages ?? refusedAnthropicField(error, body);
+  if (found !== null) return { field: found, lasting: true };
   const { field, isOfValue } = unsupportedIn(error) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;

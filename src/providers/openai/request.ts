@@ -1,6 +1,7 @@
 import { type ChatRequest, isJsonObject } from '../../domain/chat.ts';
 import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '../../util/json-edit.ts';
 import { answerFieldsIn, withoutAnswerFields } from './answer-fields.ts';
+import { cacheMarksIn, withoutCacheMarks } from './anthropic-fields.ts';
 import { withOtherMessages } from './message-refusal.ts';
 import { isSet, otherName } from './refusal.ts';
 
@@ -37,13 +38,14 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   };
   const { messages } = request.body;
   const answerFields = answerFieldsIn(messages, options.refused);
+  const cacheMarks = cacheMarksIn(request.body, options.refused);
+  const adapted = withOtherMessages(refused.reduce(without, text), messages, options.refused);
+  const plain = withoutAnswerFields(adapted, answerFields);
+  const dropped = [...refused.filter((field) => otherName(field) === null), ...answerFields, ...cacheMarks];
   return {
-    text: withoutAnswerFields(
-      withOtherMessages(refused.reduce(without, text), messages, options.refused),
-      answerFields,
-    ),
+    text: cacheMarks.length > 0 ? withoutCacheMarks(plain) : plain,
     usageAdded,
-    droppedParams: [...refused.filter((field) => otherName(field) === null), ...answerFields],
+    droppedParams: [...new Set(dropped)],
   };
 }
 

@@ -89,6 +89,43 @@ describe('Conversations', () => {
     expect(of('b', 's0').recall().stayWith).toBeNull();
   });
 
+  it('stays with the arm of the main conversation after a sub-agent or a title has used its session', () => {
+    const of = setUp('strict');
+    const main = [user('Fix the bug.')];
+    of(main, 's').answeredBy(A);
+    const next = [...main, said('Done.'), user('Now test it.')];
+    of([{ role: 'system', content: 'You are a sub-agent.' }, user('Search.')], 's').answeredBy(B);
+    expect(of(next, 's').recall().stayWith).toEqual({ arm: 'a', as: 'session' });
+    // Only the session is known of a conversation whose beginning was rewritten.
+    expect(of([user('Summary'), said('Ok.'), user('Go on.')], 's').recall().stayWith?.arm).toBe('b');
+    // Another session with the same messages is none of its business.
+    of(main, 't').answeredBy(B);
+    expect(of(next, 's').recall().stayWith?.arm).toBe('a');
+    expect(of(next, 't').recall().stayWith?.arm).toBe('b');
+  });
+
+  it('knows a conversation again whose client moves its cache marks', () => {
+    const of = setUp('price');
+    const part = (text: string, mark = {}) => ({ role: 'user', content: [{ type: 'text', text, ...mark }] });
+    const mark = { cache_control: { type: 'ephemeral' } };
+    of([part('one', mark)], 's').used(A, USAGE);
+    for (const first of [user('one'), part('one'), part('one', mark)]) {
+      const { cachedTokens } = of([first, said('x'), part('two', mark)], 's').recall();
+      expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+    }
+    const parts = (...marks: object[]) => ({
+      role: 'user',
+      content: [part('a'), part('b')].map(({ content }, i) => ({ ...content[0], ...marks[i] })),
+    });
+    of([parts({}, mark)], 's').used(B, USAGE);
+    expect(
+      of([parts(), said('x'), user('two')], 's')
+        .recall()
+        .cachedTokens.get(upstreamOf(B)),
+    ).toBe(2000);
+    expect(of([user('two'), said('x'), user('two')], 's').recall().cachedTokens.size).toBe(0);
+  });
+
   it('ends a loop without ids by the arm of the session', () => {
     const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
     for (const stickiness of ['price', 'strict'] as const) {
@@ -135,7 +172,7 @@ describe('Conversations', () => {
       one.used(arm, USAGE);
     }
     const stranger = of([...examples, user('7 + 7?')]).recall();
-    expect(stranger).toEqual({ stayWith: null, cachedTokens: new Map() });
+    expect(stranger).toEqual({ stayWith: null, cachedTokens: new Map(), countedInput: new Map() });
     of([user('Hello')]).answeredBy(A);
     expect(of([user('Hello')]).recall().stayWith).toBeNull();
   });
