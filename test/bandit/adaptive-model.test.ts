@@ -36,11 +36,11 @@ function teach(model: AdaptiveLinearModel | CoupledLinearModel, items: readonly 
 }
 
 const level = () => 0.8;
-/** Each arm good at something of its own. */
+/** Each arm is good at something different. */
 const specialists = (arm: string, x: Float64Array) => 0.8 + 0.08 * x[1 + ARMS.indexOf(arm)] - 0.08 * x[4];
 
 describe('AdaptiveLinearModel', () => {
-  it('begins with the first candidate, and predicts as that one alone does', () => {
+  it('begins with the first candidate and predicts exactly as it does', () => {
     const model = fresh();
     const [alone] = QUALITY_MODELS.map((options) => new CoupledLinearModel(D, options, PRIOR));
     const items = observations(seededRandom(1), 40, level, 0.4);
@@ -52,7 +52,7 @@ describe('AdaptiveLinearModel', () => {
     expect(model.weightOf('a')).toBe(alone.weightOf('a'));
   });
 
-  it('stays with it for a fleet of equals rated by thumbs, and leaves it for fine ratings of specialists', () => {
+  it('keeps the first candidate for equal arms rated by thumbs, and leaves it for finely rated specialists', () => {
     let stayed = 0;
     for (let seed = 0; seed < 20; seed++) {
       const [equals, finely] = [fresh(), fresh()];
@@ -64,7 +64,7 @@ describe('AdaptiveLinearModel', () => {
     expect(stayed).toBeGreaterThanOrEqual(18);
   });
 
-  it('predicts with the candidate of the highest evidence, the others ahead of the first by the margin', () => {
+  it('predicts with the candidate of highest evidence, if it beats the first one by the margin', () => {
     fc.assert(
       fc.property(
         fc.integer(),
@@ -87,7 +87,7 @@ describe('AdaptiveLinearModel', () => {
     );
   });
 
-  it('chooses as if it had never learned what was taken back, in whichever order', () => {
+  it('chooses as if withdrawn observations had never been learned, in any order', () => {
     const random = seededRandom(4);
     const kept = observations(random, 60, level, 0.4);
     const fine = observations(random, 500, specialists, 0.1);
@@ -106,7 +106,7 @@ describe('AdaptiveLinearModel', () => {
     }
   });
 
-  it('restores its choice and its predictions to the bit, and refuses another number of candidates', () => {
+  it('restores choice and predictions bit-identically, and rejects another number of candidates', () => {
     const model = fresh();
     teach(model, observations(seededRandom(5), 400, specialists, 0.1));
     const copy = fresh();
@@ -119,7 +119,7 @@ describe('AdaptiveLinearModel', () => {
     expect(() => fresh().restore(state)).toThrow(RangeError);
   });
 
-  it('refuses what is not finite in all candidates alike', () => {
+  it('rejects non-finite values in all candidates alike', () => {
     const model = fresh();
     teach(model, observations(seededRandom(7), 20, level, 0.4));
     const before = structuredClone(model.state());

@@ -53,7 +53,7 @@ function taught(items: readonly Observation[], options?: CoupledModelOptions): C
   return model;
 }
 
-/** How much of the shared slopes each arm takes, by the level that its observations and its prior speak for. */
+/** How much of the shared slopes each arm takes, given the level that its observations and its prior suggest. */
 function loadings(items: readonly Observation[], options: CoupledModelOptions): Map<string, number> {
   const pseudo = options.noiseVariance / options.ownVariance.intercept;
   return new Map(
@@ -156,7 +156,7 @@ function distance(
 const predictorOf = (model: CoupledLinearModel) => (arm: string, x: Float64Array) => model.predict(arm, x);
 
 describe('CoupledLinearModel', () => {
-  it('knows its prior: the mean of each arm, and the sum of both variances', () => {
+  it('starts from its prior: the mean of each arm, and the sum of both variances', () => {
     const x = Float64Array.of(1, 2, 0, -1);
     const { mean, sd } = freshModel().predict('b', x);
     expect(mean).toBeCloseTo(0.9 + 0.2, 12);
@@ -165,7 +165,7 @@ describe('CoupledLinearModel', () => {
     expect(freshModel().predict('never heard of', x).mean).toBeCloseTo(0.85 + 0.02 + 0.02, 12);
   });
 
-  it('follows by rank-1 updates the posterior of a dense solve, and so does a rebuild', () => {
+  it('matches a dense solve of the posterior, by rank-1 updates and after a rebuild', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 40 }), fc.boolean(), (seed, count, isWide) => {
         const options = isWide ? WIDE : QUALITY_MODEL;
@@ -180,13 +180,13 @@ describe('CoupledLinearModel', () => {
     );
   });
 
-  it('predicts the same from a prepared spread as without one, and anew after each observation', () => {
+  it('predicts the same with and without a prepared spread, and updates it after each observation', () => {
     for (const options of [QUALITY_MODEL, WIDE]) {
       const items = observations(seededRandom(8), 30);
       const model = taught(items, options);
       const more = observations(seededRandom(9), 3);
       for (const [known, { arm, x, y, weight }] of more.entries()) {
-        // Often enough that the spread of every arm has been prepared.
+        // Often enough for the spread of every arm to be prepared.
         for (let i = 0; i < 130; i++) for (const asked of ARMS) model.predict(asked, x);
         expect(model.predictAside(arm, x)).toEqual(
           taught([...items, ...more.slice(0, known)], options).predict(arm, x),
@@ -199,7 +199,7 @@ describe('CoupledLinearModel', () => {
     }
   });
 
-  it('may let the other arms wait for what one has learned, which a restart does not change', () => {
+  it('may delay what other arms gain from an observation, and a restart does not change that', () => {
     const patient: CoupledModelOptions = { ...WIDE, refreshEvery: 25 };
     const items = observations(seededRandom(12), 299);
     const [model, prompt] = [taught(items, patient), taught(items, WIDE)];
@@ -207,13 +207,13 @@ describe('CoupledLinearModel', () => {
     const restored = new CoupledLinearModel(D, patient, DEFAULT_MEAN);
     restored.restore(structuredClone(model.state()));
     expect(distance(predictorOf(restored), predictorOf(model))).toBe(0);
-    // The first ones reach all at once, and so does every 25th.
+    // The first observations reach all arms at once, and so does every 25th.
     for (const count of [40, 255, 275]) {
       const early = items.slice(0, count);
       expect(distance(predictorOf(taught(early, patient)), predictorOf(taught(early, WIDE)))).toBeLessThan(1e-12);
     }
     const [last] = observations(seededRandom(13), 1);
-    // An arm's own part waits for nothing, nor does a model that has predicted and is then restored.
+    // An arm's own part is never delayed, even in a model that predicted and was then restored.
     const before = predictorOf(model)(last.arm, last.x);
     for (const arm of ARMS) restored.predict(arm, last.x);
     restored.learn(last.arm, last.x, last.y + 3, 1);
@@ -224,7 +224,7 @@ describe('CoupledLinearModel', () => {
     expect(distance(predictorOf(model), predictorOf(prompt))).toBeLessThan(1e-12);
   });
 
-  it('learns all at once what it learns one by one, and goes on from there', () => {
+  it('learns a batch as it would learn one by one, and continues from there', () => {
     const items = observations(seededRandom(21), 60);
     const together = freshModel();
     together.learnAll(items.slice(0, 50));
@@ -233,7 +233,7 @@ describe('CoupledLinearModel', () => {
     expect(together.logEvidence).toBeCloseTo(taught(items).logEvidence, 8);
   });
 
-  it('knows the marginal likelihood of what it has learned, as a joint normal of all observations has it', () => {
+  it('computes the marginal likelihood of its observations, as a joint normal does', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 0, max: 30 }), fc.boolean(), (seed, count, isWide) => {
         const options = isWide ? WIDE : QUALITY_MODEL;
@@ -249,7 +249,7 @@ describe('CoupledLinearModel', () => {
     );
   });
 
-  it('moves arms of the middle most by what is learned of the difficulty of a query', () => {
+  it('applies what it learns about the difficulty of a query most to arms of medium level', () => {
     const model = new CoupledLinearModel(D, QUALITY_MODEL, Float64Array.of(0.5, 0, 0, 0));
     model.setPriors(new Map([['sure', { mean: Float64Array.of(0.97, 0, 0, 0) }]]));
     const random = seededRandom(11);
@@ -274,7 +274,7 @@ describe('CoupledLinearModel', () => {
     expect(model.weightOf('a')).toBe(20);
   });
 
-  it('forgets without trace what is taken back, in any order', () => {
+  it('forgets withdrawn observations without a trace, in any order', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const random = seededRandom(seed);
@@ -291,7 +291,7 @@ describe('CoupledLinearModel', () => {
     );
   });
 
-  it('takes back even what left it next to nothing to divide by', () => {
+  it('withdraws even an observation that left a denominator near zero', () => {
     const kept = observations(seededRandom(6), 10);
     const model = taught(kept);
     const huge = Float64Array.of(1, 3e5, -2e5, 1e5);
@@ -300,7 +300,7 @@ describe('CoupledLinearModel', () => {
     expect(distance(predictorOf(model), predictorOf(taught(kept)))).toBeLessThan(1e-4);
   });
 
-  it('is no different after the periodic rebuild, and goes on learning', () => {
+  it('is unchanged by the periodic rebuild, and continues learning', () => {
     const random = seededRandom(5);
     const model = taught(observations(random, 4095));
     const before = ARMS.map((arm) => model.predict(arm, Float64Array.of(1, 0.5, -1, 2)));
@@ -320,7 +320,7 @@ describe('CoupledLinearModel', () => {
     expect(distance(predictorOf(model), predictorOf(rebuilt))).toBeLessThan(1e-9);
   });
 
-  it('refuses what is not finite or does not fit, and stays as it was', () => {
+  it('rejects non-finite or mismatched observations, and stays unchanged', () => {
     const model = taught(observations(seededRandom(1), 10));
     const before = structuredClone(model.state());
     const x = Float64Array.of(1, 0, 0, 0);
@@ -341,12 +341,12 @@ describe('CoupledLinearModel', () => {
     expect(model.state()).toEqual(before);
   });
 
-  it('refuses to predict for a context of another length', () => {
+  it('rejects a context of the wrong length when predicting', () => {
     expect(() => freshModel().predict('a', Float64Array.of(1, 0, 0))).toThrow(RangeError);
     expect(() => freshModel().predict('a', Float64Array.of(1, 0, 0, 0, 0))).toThrow(RangeError);
   });
 
-  it('changes nothing to the bit for equal prior means, and all of it for others', () => {
+  it('is bit-identical after setting equal prior means, and recomputed fully for different ones', () => {
     const model = taught(observations(seededRandom(2), 30));
     const before = structuredClone(model.state());
     model.setPriors(new Map([...PRIOR_MEANS].map(([arm, mean]) => [arm, { mean: Float64Array.from(mean) }])));
@@ -378,11 +378,11 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-/** Does the same to several models. */
+/** Applies the same steps to several models. */
 class Script {
   priors: Parameters<CoupledLinearModel['setPriors']>[0] = PRIORS;
   kept: Observation[] = [];
-  /** Arms that may be in a state. */
+  /** Arms that may appear in a state. */
   readonly taught = new Set<string>();
   #isTempered = false;
 
@@ -419,12 +419,12 @@ class Script {
 }
 
 describe('CoupledLinearModel.restore', () => {
-  it('predicts the same to the bit, and keeps doing so while both go on learning', () => {
+  it('predicts bit-identically, and keeps doing so while both models continue learning', () => {
     const random = seededRandom(3);
     const model = taught(observations(random, 4090));
     const copy = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
     copy.restore(structuredClone(model.state()));
-    // The twelve cross the periodic rebuild.
+    // These observations cross the periodic rebuild.
     for (const { arm, x, y, weight } of [...observations(random, 12), { ...observations(random, 1)[0], arm: 'aa' }]) {
       expect(distance(predictorOf(copy), predictorOf(model))).toBe(0);
       for (const each of [model, copy]) each.learn(arm, x, y, weight);
@@ -433,7 +433,7 @@ describe('CoupledLinearModel.restore', () => {
     expect(copy.logEvidence).toBe(model.logEvidence);
   });
 
-  it('holds only arms with observations, and predicts the same to the bit with the same priors, whatever happened', () => {
+  it('stores only arms with observations, and predicts bit-identically with the same priors after any history', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.array(step, { maxLength: 15 }), (steps, later) => {
         const model = freshModel();
@@ -445,7 +445,7 @@ describe('CoupledLinearModel.restore', () => {
         const copy = new CoupledLinearModel(D, QUALITY_MODEL, DEFAULT_MEAN);
         copy.restore(state);
         copy.setPriorsOfNew(script.priors);
-        // Only the first is asked: what nobody asks about must not be different for it.
+        // Only the first model is asked for predictions, which must not change anything.
         for (const now of later) script.apply(now, 'ask' in now ? [model] : [model, copy]);
         expect(copy.state()).toEqual(model.state());
         const random = seededRandom(9);
@@ -461,7 +461,7 @@ describe('CoupledLinearModel.restore', () => {
     );
   });
 
-  it('is not moved by forgetting an arm that was only asked about', () => {
+  it('does not change when an arm that was only asked about is forgotten', () => {
     const model = taught(observations(seededRandom(5), 50), { ...QUALITY_MODEL, refreshEvery: 25 });
     model.predict('unnamed', context(seededRandom(1)));
     const before = structuredClone(model.state());
@@ -469,7 +469,7 @@ describe('CoupledLinearModel.restore', () => {
     expect(model.state()).toEqual(before);
   });
 
-  it('holds an arm whose observations only seem to cancel', () => {
+  it('keeps an arm whose observations only seem to cancel', () => {
     const [one, other] = [Float64Array.of(1, 1, 0, 0), Float64Array.of(1, -1, 0, 0)];
     const model = freshModel();
     model.learn('a', one, 0.5, 1);
@@ -485,7 +485,7 @@ describe('CoupledLinearModel.restore', () => {
     expect(distance(predictorOf(all), predictorOf(freshModel()))).toBe(0);
   });
 
-  it('refuses states that do not fit or are not finite, and stays as it was', () => {
+  it('rejects mismatched or non-finite states, and stays unchanged', () => {
     const model = taught(observations(seededRandom(4), 20));
     const good = () => structuredClone(model.state());
     const spoilt: ((state: ReturnType<typeof good>) => void)[] = [

@@ -10,7 +10,7 @@ const { slack: K, threshold: H } = DRIFT;
 /** Siegmund's correction of the threshold for the overshoot. */
 const CORRECTED = H + 1.166;
 
-/** Number of the observation that raises the alarm, or null within `count`. */
+/** Number of the observation that raises the alarm; null if none does within `count`. */
 function alarmAfter(residual: () => number, count: number) {
   const monitor = new DriftMonitor();
   for (let i = 1; i <= count; i++) {
@@ -20,13 +20,13 @@ function alarmAfter(residual: () => number, count: number) {
   return null;
 }
 
-/** Share of arms with an alarm among so many residuals of N(0, 1): Siegmund's approximation of the time between two. */
+/** Share of arms with a false alarm in so many residuals of N(0, 1): Siegmund's approximation of the run length. */
 function chanceOfFalseAlarm(count: number): number {
   const between = (Math.exp(2 * K * CORRECTED) - 1 - 2 * K * CORRECTED) / (2 * K * K);
   return 1 - Math.exp((-2 * count) / between);
 }
 
-/** E[z], bounded as the monitor does it, of z ~ N(mean, 1). */
+/** E[z] of z ~ N(mean, 1), bounded as in the monitor. */
 function boundedMean(mean: number): number {
   const { most } = DRIFT_RESIDUALS;
   const density = (z: number) => Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
@@ -40,9 +40,9 @@ function boundedMean(mean: number): number {
   );
 }
 
-describe('ratings that are pure chance', () => {
-  // Uniform ones have a variance of 0.083: of the candidates for the noise, 0.05 explains them about as well as 0.16.
-  it.each([1, 2, 3, 4])('raise no alarm, whatever noise they are taken to have (seed %i)', (seed) => {
+describe('purely random ratings', () => {
+  // Uniform ratings have a variance of 0.083, which noise candidates of 0.05 and 0.16 explain about equally well.
+  it.each([1, 2, 3, 4])('raise no alarm, whichever noise is assumed (seed %i)', (seed) => {
     const random = seededRandom(derivedSeed(seed, 0));
     const policy = new LinearPolicy(6);
     const monitor = new DriftMonitor();
@@ -56,10 +56,10 @@ describe('ratings that are pure chance', () => {
   });
 });
 
-describe('thumbs of which a fifth are wrong, corrected', () => {
+describe('corrected thumbs of which a fifth are wrong', () => {
   const crowd = { truePositive: 0.8, falsePositive: 0.2 };
 
-  /** Number of the rating that raises the first alarm, or null within `count`. @param up share of thumbs up by rating */
+  /** Number of the first rating that raises an alarm; null if none within `count`. @param up share of thumbs up */
   function firstAlarm(seed: number, count: number, up: (i: number) => number): number | null {
     const random = seededRandom(derivedSeed(seed, 1));
     const policy = new LinearPolicy(1);
@@ -74,13 +74,13 @@ describe('thumbs of which a fifth are wrong, corrected', () => {
     return null;
   }
 
-  it('raise no more alarms by chance than ratings without errors', () => {
+  it('raise no more false alarms than ratings without errors', () => {
     const alarms = Array.from({ length: 100 }, (_, seed) => firstAlarm(seed, 500, () => 0.62)).filter(Boolean);
     const expected = 100 * chanceOfFalseAlarm(500);
     expect(alarms.length).toBeLessThan(expected + 4 * Math.sqrt(expected));
   });
 
-  it('raise one soon after the quality has fallen from 0.9 to 0.4', () => {
+  it('raise an alarm soon after quality drops from 0.9 to 0.4', () => {
     const found = Array.from({ length: 20 }, (_, seed) => firstAlarm(seed, 500, (i) => (i <= 200 ? 0.74 : 0.44)));
     const after = found.map((at) => (at ?? 500) - 200);
     expect(after.reduce((sum, count) => sum + count, 0) / after.length).toBeLessThan(80);
@@ -88,7 +88,7 @@ describe('thumbs of which a fifth are wrong, corrected', () => {
 });
 
 describe('DriftMonitor', () => {
-  it('adds up what exceeds the slack, on either side', () => {
+  it('adds up what exceeds the slack in either direction', () => {
     const passed = (excess: number) => Math.floor(H / excess) + 1;
     expect(alarmAfter(() => -0.55, 100)).toMatchObject({ direction: 'worse', at: passed(0.55 - K) });
     const statistic = expect.closeTo(passed(1.17 - K) * (1.17 - K), 9);
@@ -97,7 +97,7 @@ describe('DriftMonitor', () => {
     expect(alarmAfter(() => K, 5000)).toBeNull();
   });
 
-  it('tells since which decision the ratings are off, though they come in another order', () => {
+  it('reports the decision from which ratings changed, even if they arrive in another order', () => {
     const monitor = new DriftMonitor();
     let at = 0;
     const rate = (z: number, decidedAt: number) => monitor.observe('a', z, ++at, DRIFT, 1, decidedAt);
@@ -108,12 +108,12 @@ describe('DriftMonitor', () => {
     expect(monitor.alarmOf('a')).toMatchObject({ direction: 'worse', changedAt: 200 });
   });
 
-  it('forgets on one side what the other side brings', () => {
+  it('reduces the sum of one direction by ratings in the other', () => {
     let i = 0;
     expect(alarmAfter(() => (i++ % 2 === 0 ? 3 : -3), 10_000)).toBeNull();
   });
 
-  it('bounds what one rating counts, and counts each by its weight', () => {
+  it('bounds the effect of one rating, and counts each by its weight', () => {
     const monitor = new DriftMonitor();
     monitor.observe('a', -10, 1, DRIFT);
     expect(monitor.statisticOf('a')).toBeCloseTo(DRIFT_RESIDUALS.most - K, 12);
@@ -126,12 +126,12 @@ describe('DriftMonitor', () => {
     expect(monitor.statisticOf('c')).toBeCloseTo(0.25 - K, 12);
   });
 
-  it('seldom cries wolf, and finds a drop of half a standard deviation within a few dozen ratings', () => {
+  it('rarely raises a false alarm, and finds a drop of half a standard deviation within a few dozen ratings', () => {
     const random = seededRandom(3);
     const runs = Array.from({ length: 200 }, () => alarmAfter(() => random.normal(), 500));
     const expected = chanceOfFalseAlarm(500);
     const share = runs.filter(Boolean).length / runs.length;
-    // Bounded, residuals scatter less than the formula has it.
+    // Bounded residuals scatter less than the formula assumes.
     expect(share).toBeGreaterThan(0);
     expect(share).toBeLessThan(expected + 4 * Math.sqrt((expected * (1 - expected)) / runs.length));
     const found = Array.from({ length: 200 }, () => alarmAfter(() => random.normal() - 0.5, 500)?.at ?? 500);
@@ -143,10 +143,10 @@ describe('DriftMonitor', () => {
     expect(found.every((at) => at < 500)).toBe(true);
   });
 
-  it('attributes less of a shift of all arms to drift, and still raises an alarm for the shift of one', () => {
+  it('attributes less of a shift of all arms to drift, but still raises an alarm if one arm shifts', () => {
     const random = seededRandom(4);
     const arms = ['a', 'b', 'c', 'd'];
-    /** Which arms have an alarm, of 40 streams of 1,200 residuals, the last 800 of them shifted. */
+    /** The arms with an alarm, in 40 streams of 1,200 residuals of which the last 800 are shifted. */
     const alarmsAfter = (shift: Partial<Record<string, number>>, among: readonly string[]) =>
       Array.from({ length: 40 }, () => {
         const monitor = new DriftMonitor();
@@ -165,14 +165,17 @@ describe('DriftMonitor', () => {
     expect(own.flat().filter((arm) => arm !== 'b').length).toBeLessThan(0.1 * 40 * 3);
   });
 
-  it.each([-1, 1])('excuses an arm by no more than the slack, however far another is off the same way (%i)', (way) => {
-    const monitor = new DriftMonitor();
-    for (let i = 1; i <= 100; i++) monitor.observe('b', 3 * way, i, DRIFT);
-    monitor.observe('a', way, 101, DRIFT);
-    expect(monitor.statisticOf('a')).toBeCloseTo(1 - 2 * K, 12);
-  });
+  it.each([-1, 1])(
+    'excuses an arm by at most the slack, however far another arm moved in the same direction (%i)',
+    (way) => {
+      const monitor = new DriftMonitor();
+      for (let i = 1; i <= 100; i++) monitor.observe('b', 3 * way, i, DRIFT);
+      monitor.observe('a', way, 101, DRIFT);
+      expect(monitor.statisticOf('a')).toBeCloseTo(1 - 2 * K, 12);
+    },
+  );
 
-  it('neither excuses an arm by others that went the other way, nor accuses it', () => {
+  it('neither excuses nor accuses an arm because others moved in the other direction', () => {
     const alone = new DriftMonitor();
     const beside = new DriftMonitor();
     for (let i = 1; i <= 30; i++) {
@@ -182,7 +185,7 @@ describe('DriftMonitor', () => {
     expect(beside.statisticOf('a')).toBeCloseTo(alone.statisticOf('a'), 12);
   });
 
-  it('goes on from its state to the bit, whatever the arms are called', () => {
+  it('continues bit-identically from a restored state, whatever the arms are called', () => {
     for (const ids of [
       ['b', 'a', 'c', 'd'],
       ['40', '7', '33', '5'],
@@ -202,7 +205,7 @@ describe('DriftMonitor', () => {
     }
   });
 
-  it('begins anew after an alarm that nobody has answered for long: in its time there was none', () => {
+  it('starts afresh after an alarm that was ignored for a long time', () => {
     const monitor = new DriftMonitor();
     for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, DRIFT);
     const alarm = monitor.alarmOf('a');
@@ -214,7 +217,7 @@ describe('DriftMonitor', () => {
     expect([monitor.alarmOf('a'), monitor.statisticOf('a')]).toEqual([null, expect.closeTo(0.55 - K, 12)]);
   });
 
-  it('keeps the first alarm until it is reset, per arm, also through its state', () => {
+  it('keeps the first alarm of each arm until reset, including in a restored state', () => {
     const monitor = new DriftMonitor();
     for (let i = 1; i <= 200; i++) monitor.observe('a', -0.55, i, DRIFT);
     monitor.observe('b', 0.5, 201, DRIFT);
@@ -228,7 +231,7 @@ describe('DriftMonitor', () => {
     expect(restored.alarmed).toEqual([]);
     expect(restored.statisticOf('a')).toBe(0);
     expect(restored.statisticOf('b')).toBe(monitor.statisticOf('b'));
-    // Nor does what was off of it excuse others any more: b alone does, 0.5 and then −1.
+    // Nor do its residuals excuse others any more: only those of b do, 0.5 and then −1.
     const fading = 1 - 1 / DRIFT_RESIDUALS.memory;
     restored.observe('c', -1, 203, DRIFT);
     expect(restored.statisticOf('c')).toBeCloseTo(
@@ -237,7 +240,7 @@ describe('DriftMonitor', () => {
     );
   });
 
-  it('forgets an alarm that nobody heard once its sum is back at nothing: all that came since agreed', () => {
+  it('drops an ignored alarm once its sum is back at zero, as everything since has agreed', () => {
     const monitor = new DriftMonitor();
     let i = 0;
     while (!monitor.alarmOf('a')) monitor.observe('a', -0.55, ++i, DRIFT);

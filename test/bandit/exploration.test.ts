@@ -10,7 +10,7 @@ function prospect(fields: Partial<Prospect>): Prospect {
   return { quality: 0.8, sd: 0, leverage: 0, width: coldWidth, forced: false, handicap: 0, relativeCost: 1, ...fields };
 }
 
-/** Numbers given in advance: normals first, then uniforms. */
+/** Random numbers given in advance: normals first, then uniforms. */
 function scripted(normals: number[], uniforms: number[]): Random {
   const next = (numbers: number[]) => numbers.shift() ?? expect.unreachable('one more number was drawn');
   return { normal: () => next(normals), uniform: () => next(uniforms) };
@@ -20,7 +20,7 @@ const { none, ucb, thompson } = EXPLORATIONS;
 const NO_FLOOR = 0.9;
 
 describe('thompson', () => {
-  it('adds the clipped draw in widths of the standard deviation', () => {
+  it('adds the clipped draw, scaled by the width and the standard deviation', () => {
     const prospects = [
       prospect({ sd: 0.1, width: 0.4 }),
       prospect({ sd: 0.1, width: 0.2 }),
@@ -34,14 +34,14 @@ describe('thompson', () => {
     expect(explored[3]).toBeCloseTo(0.8 - coldWidth * 0.1 * clip, 12);
   });
 
-  it('takes the best of weight · explored quality − handicap', () => {
+  it('chooses the best of weight · explored quality − handicap', () => {
     const prospects = [prospect({ sd: 0.1, handicap: 0.02 }), prospect({ sd: 0.1 }), prospect({ handicap: -0.001 })];
     expect(thompson(prospects, 0.5, scripted([1.5, -1, 0], [NO_FLOOR])).chosen).toBe(0);
     expect(thompson(prospects, 0.5, scripted([0.9, -1, 0], [NO_FLOOR])).chosen).toBe(2);
     expect(thompson(prospects, 0.5, scripted([0, 1, 0], [NO_FLOOR])).chosen).toBe(1);
   });
 
-  it('has the propensities of its draw, closed form for two arms of which one is certain', () => {
+  it('has the propensities of its draw, in closed form if one of two arms is certain', () => {
     const prospects = [
       prospect({ quality: 0.8, sd: 0.1, relativeCost: 1 }),
       prospect({ quality: 0.82, relativeCost: 0 }),
@@ -55,7 +55,7 @@ describe('thompson', () => {
     expect(propensities[1]).toBeCloseTo((1 - floor) * (1 - win) + floor * (1 - share), 7);
   });
 
-  it('spreads the floor over the plausible arms alone, the cheap ones first', () => {
+  it('spreads the floor only over plausible arms, cheap ones first', () => {
     const sd = 0.02;
     const reach = plausibleSds * sd;
     const prospects = [
@@ -73,7 +73,7 @@ describe('thompson', () => {
     expect(propensities.slice(2)).toEqual([0, 0]);
   });
 
-  it('draws by the floor below its probability and not at it', () => {
+  it('draws from the floor below its probability but not at it', () => {
     const prospects = [prospect({ relativeCost: 1 }), prospect({ relativeCost: 0 })];
     const last = 0.999;
     const by = (coin: number) => thompson(prospects, 0.5, scripted([0, 0], [coin, last]));
@@ -82,7 +82,7 @@ describe('thompson', () => {
     expect(by(0).propensities).toEqual(by(0.5).propensities);
   });
 
-  it('has something to draw from even where one arm is out of reach of every other', () => {
+  it('can draw from the floor even if one arm is out of reach of every other', () => {
     const prospects = [prospect({ handicap: 1e6 }), prospect({ handicap: 0 }), prospect({ handicap: 1e9 })];
     const made = thompson(prospects, 0, scripted([0, 0, 0], [0, 0.5]));
     expect(made).toMatchObject({ chosen: 1, chosenBy: 'floor', propensities: [0, 1, 0] });
@@ -90,7 +90,7 @@ describe('thompson', () => {
 });
 
 describe('ucb and none', () => {
-  it('adds the bonus of the paper, α · xᵀA⁻¹x', () => {
+  it('ucb adds the bonus of the paper, α · xᵀA⁻¹x', () => {
     const prospects = [prospect({ quality: 0.8, leverage: 1 }), prospect({ quality: 0.85, leverage: 0.2 })];
     const made = ucb(prospects, 1, seededRandom(1));
     expect(made.explored[0]).toBeCloseTo(0.8 + UCB_ALPHA, 12);
@@ -103,7 +103,7 @@ describe('ucb and none', () => {
     });
   });
 
-  it('takes the first of equals', () => {
+  it('choose the first of equal arms', () => {
     const prospects = [prospect({ handicap: 1 }), prospect({}), prospect({})];
     for (const exploration of [none, ucb]) expect(exploration(prospects, 0.5, seededRandom(1)).chosen).toBe(1);
   });

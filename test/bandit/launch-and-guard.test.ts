@@ -22,7 +22,7 @@ function trained(model: CoupledLinearModel, seed = 5, weight = 1): CoupledLinear
 const fresh = () => new CoupledLinearModel(DIMENSIONS, OPTIONS, Float64Array.of(0.85, 0, 0));
 
 describe('CoupledLinearModel', () => {
-  it('tempered is the model in which each observation of the arm had counted so much less', () => {
+  it('tempering an arm equals learning each of its observations with less weight', () => {
     const tempered = trained(fresh());
     tempered.temper('a', 0.1);
     const expected = trained(fresh(), 5, 0.1);
@@ -36,7 +36,7 @@ describe('CoupledLinearModel', () => {
     expect(tempered.logEvidence).toBeCloseTo(expected.logEvidence, 8);
   });
 
-  it('is not solved anew for the arms whose sums and priors stay: with fifty of them requests would wait for it', () => {
+  it('does not recompute arms whose sums and priors are unchanged, for speed with many arms', () => {
     const model = trained(fresh());
     const { b } = model.state().arms;
     const { covariance } = b;
@@ -46,7 +46,7 @@ describe('CoupledLinearModel', () => {
     expect(model.state().arms.a.covariance).not.toBe(covariance);
   });
 
-  it('expects of an arm with the prior of another what it expects of that one, and is less sure', () => {
+  it("gives an arm with another's prior the same expectation and more uncertainty", () => {
     const model = trained(fresh());
     model.setPriors(new Map([['new', { mean: model.priorLike('a'), interceptVariance: LAUNCH.interceptVariance }]]));
     const random = seededRandom(9);
@@ -57,7 +57,7 @@ describe('CoupledLinearModel', () => {
     }
   });
 
-  it('is exact with an own intercept variance: one observation against the joint Gaussian in closed form', () => {
+  it('is exact with an own intercept variance: one observation matches the closed-form joint Gaussian', () => {
     const model = fresh();
     model.setPriors(new Map([['new', { mean: Float64Array.of(0.5, 0, 0), interceptVariance: 0.05 }]]));
     const x = Float64Array.of(1, 0, 0);
@@ -66,13 +66,13 @@ describe('CoupledLinearModel', () => {
     const gain = 0.06 / (0.06 + 0.16);
     expect(model.predict('new', x).mean).toBeCloseTo(0.5 + gain * 0.5, 12);
     expect(model.predict('new', x).sd ** 2).toBeCloseTo(0.06 * (1 - gain), 12);
-    // Of the others only the shared part learns.
+    // The other arms learn only the shared part.
     expect(model.predict('other', x).mean).toBeCloseTo(0.85 + (0.01 / 0.22) * 0.5, 12);
   });
 });
 
 describe('LinearPolicy', () => {
-  it('expects an arm that is launched as good as another to be so on average, and else to be like arms in general', () => {
+  it('a launched arm matches the named one on average, and otherwise resembles arms in general', () => {
     const policy = new LinearPolicy(DIMENSIONS);
     const random = seededRandom(5);
     for (let i = 0; i < 200; i++) {
@@ -129,7 +129,7 @@ describe('forced tries', () => {
     expect(propensities[2]).toBeGreaterThanOrEqual(LAUNCH.tryProbability / 2);
   });
 
-  it('draw from a wide posterior while the arm is new', () => {
+  it('widen the draws while the arm is new', () => {
     const policy = new LinearPolicy(DIMENSIONS);
     const draw = (wide: boolean, awaited = 0) => {
       const random = { uniform: () => 0.9, normal: () => 1 };
@@ -144,7 +144,7 @@ describe('forced tries', () => {
     expect(draw(true, 30)).toBeLessThan(0.5 * draw(true));
   });
 
-  it('are none without exploration', () => {
+  it('do not happen without exploration', () => {
     const policy = new LinearPolicy(DIMENSIONS);
     const { assessments, chosen } = policy.decide(inputOf({ offers, context, exploration: 'none' }));
     expect(assessments[chosen].propensity).toBe(1);
@@ -158,19 +158,19 @@ describe('the quality guard', () => {
     { quality: 0.8, sd: 0.2 },
   ];
 
-  it('keeps the arms whose prediction is the share of the best one', () => {
+  it('keeps the arms whose predicted quality reaches the share of the best', () => {
     expect(goodEnough(arms, [0, 1, 2], { share: 0.97, confidence: 0.5 })).toEqual([0, 1]);
     expect(goodEnough(arms, [1, 2], { share: 0.9, confidence: 0.5 })).toEqual([1, 2]);
   });
 
-  it('asks for the confidence that it is, and never leaves out the best', () => {
+  it('requires the given confidence, and never excludes the best arm', () => {
     // P(q₁ ≥ 0.97 q₀) = Φ((0.88 − 0.873) / √(0.04² + (0.97 · 0.03)²))
     const confidence = normalCdf(0.007 / Math.hypot(0.04, 0.97 * 0.03));
     expect(goodEnough(arms, [0, 1, 2], { share: 0.97, confidence: confidence - 1e-6 })).toEqual([0, 1]);
     expect(goodEnough(arms, [0, 1, 2], { share: 0.97, confidence: confidence + 1e-6 })).toEqual([0]);
   });
 
-  it('leaves no propensity to who is out, and the rest add up to 1', () => {
+  it('gives excluded arms no propensity, and the rest add up to 1', () => {
     const policy = new LinearPolicy(DIMENSIONS);
     policy.setPriorQualities(new Map([['bad', 0.5]]));
     const offers = ['ref', 'bad', 'good'].map((arm) => offer({ arm, price: arm === 'bad' ? 1 : 10 }));
@@ -185,7 +185,7 @@ describe('the quality guard', () => {
 });
 
 describe('the cost limit', () => {
-  it('keeps out what would cost more, and says when nothing is left', () => {
+  it('excludes arms that would cost more, and throws if none is left', () => {
     const policy = new LinearPolicy(DIMENSIONS);
     const offers = [offer({ arm: 'ref', price: 10 }), offer({ arm: 'cheap', price: 1 })];
     const context = Float64Array.of(1, 0, 0);
@@ -197,7 +197,7 @@ describe('the cost limit', () => {
 });
 
 describe('inverseNormalCdf', () => {
-  it('undoes the distribution function', () => {
+  it('inverts the distribution function', () => {
     for (const p of [1e-6, 0.01, 0.3, 0.5, 0.8, 0.975, 1 - 1e-6])
       expect(normalCdf(inverseNormalCdf(p))).toBeCloseTo(p, 12);
     expect(inverseNormalCdf(0.975)).toBeCloseTo(1.959963984540054, 9);

@@ -25,7 +25,7 @@ function taught(observations: readonly LengthObservation[]): LengthModel {
   return model;
 }
 
-/** What is predicted of both arms, in logarithms: before and after the correction. */
+/** Predicted lengths of both arms, in logarithms, before and after the correction. */
 function predictions(model: LengthModel): number[] {
   return ['a', 'b'].flatMap((arm) => {
     const { modelOutputTokens, outputTokens } = model.predict(arm, X);
@@ -46,7 +46,7 @@ describe('LengthModel', () => {
     for (const value of predictions(new LengthModel(D))) expect(value).toBeCloseTo(PRIOR_LOG_LENGTH, 12);
   });
 
-  it('multiplies by the running mean of actual over predicted tokens of the arm, where something was predicted', () => {
+  it("multiplies by the arm's running mean of actual over predicted tokens, where there was a prediction", () => {
     const observations = lengths(seededRandom(1), 30);
     const model = taught(observations);
     const ratios = observations.filter(({ arm }) => arm === 'a').map(({ outputTokens }) => outputTokens / 300);
@@ -58,7 +58,7 @@ describe('LengthModel', () => {
     expect(unpredicted.modelOutputTokens).toBe(modelOutputTokens);
   });
 
-  it('learns all at once, by its corrections later, or by the sums of another what it learns one by one', () => {
+  it("learns the same one by one, in a batch, with later corrections, or from another model's sums", () => {
     const observations = lengths(seededRandom(2), 40);
     const oneByOne = taught(observations);
     const together = new LengthModel(D);
@@ -72,7 +72,7 @@ describe('LengthModel', () => {
     expectClose(added, oneByOne);
   });
 
-  it('tempers as if each observation had had so much less weight, and forgets as if there had been none', () => {
+  it('tempers as if every observation had less weight, and forgets as if there had been none', () => {
     const observations = lengths(seededRandom(3), 40);
     const model = taught(observations);
     model.temper('a', 0.25);
@@ -81,12 +81,12 @@ describe('LengthModel', () => {
     expectClose(model, taught(observations.filter(({ arm }) => arm !== 'a')));
   });
 
-  it('expects no answer of more than a million tokens', () => {
+  it('never expects an answer of more than a million tokens', () => {
     const endless = lengths(seededRandom(4), 50).map((one) => ({ ...one, outputTokens: 1e12, predictedTokens: 1e6 }));
     expect(taught(endless).predict('a', X)).toEqual({ modelOutputTokens: 1e6, outputTokens: 1e6 });
   });
 
-  it('predicts the same to the bit after a restart, and refuses a state that does not fit', () => {
+  it('restores bit-identical predictions, and rejects a mismatched state', () => {
     const model = taught(lengths(seededRandom(5), 40));
     const copy = new LengthModel(D);
     copy.restore(structuredClone(model.state()));
@@ -96,10 +96,10 @@ describe('LengthModel', () => {
   });
 });
 
-describe('an answer that a limit cut off', () => {
+describe('an answer cut off by a limit', () => {
   const variance = LENGTH_MODEL.noiseVariance;
 
-  it('tells what the likelihood of a length beyond the limit tells, to the second order', () => {
+  it('teaches what the likelihood of a longer answer implies, to second order', () => {
     const logLikelihood = (tokens: number, log: number) =>
       Math.log(normalCdf((log - Math.log(tokens)) / Math.sqrt(variance)));
     for (const tokens of [20, 100, 300, 900, 3000]) {
@@ -112,7 +112,7 @@ describe('an answer that a limit cut off', () => {
     }
   });
 
-  it('tells nothing where a far longer one was predicted, and its own length where a far shorter one was', () => {
+  it('teaches nothing if far more was predicted, and its own length if far less was', () => {
     expect(lengthBeyond(1, 300).weight).toBeLessThan(1e-20);
     for (const tokens of [1e6, 1e9]) {
       const { outputTokens, weight } = lengthBeyond(tokens, 1);
@@ -120,7 +120,7 @@ describe('an answer that a limit cut off', () => {
     }
   });
 
-  it('leaves the prediction of whole ones, though one in two is cut off', () => {
+  it('leaves the prediction of complete answers correct, even if half of them are cut off', () => {
     const random = seededRandom(5);
     const model = new LengthModel(D);
     let sum = 0;

@@ -34,7 +34,7 @@ function taughtPolicy(lessons = 60): LinearPolicy {
   return policy;
 }
 
-/** 4.5 standard errors of a share of `draws`, and a little for the quadrature. */
+/** 4.5 standard errors of a share of `draws`, plus a little for the quadrature. */
 function bound(p: number, draws: number): number {
   return 4.5 * Math.sqrt((p * (1 - p)) / draws) + 1e-6;
 }
@@ -64,7 +64,7 @@ describe('LinearPolicy, thompson', () => {
     expect(Math.abs(floors / draws - THOMPSON.floor)).toBeLessThanOrEqual(bound(THOMPSON.floor, draws));
   });
 
-  it('keeps its floor, cheap arms first, for the arms that could win, and none for the others', () => {
+  it('keeps its floor, cheap arms first, for arms that could win, and none for the others', () => {
     const policy = new LinearPolicy(3);
     policy.setPriorQualities(
       new Map([
@@ -87,14 +87,14 @@ describe('LinearPolicy, thompson', () => {
     const [b, c, dear, hopeless] = made.assessments.map(({ propensity }) => propensity);
     expect(hopeless).toBe(0);
     expect(b).toBeGreaterThan(c);
-    // Same quality, so the same chance of winning but for ties: the rest of the difference is the floor's.
+    // Same quality, so the same chance of winning except for ties: the difference comes from the floor.
     const shares = [1 / 1.05, 1 / 1.05, 1 / 20.05];
     const total = shares.reduce((sum, share) => sum + share, 0);
     expect(c - dear).toBeCloseTo((THOMPSON.floor * (shares[1] - shares[2])) / total, 3);
     expect(c - dear).toBeGreaterThan(0);
   });
 
-  it('draws half as widely once an arm has its ratings', () => {
+  it('draws half as widely once an arm has enough ratings', () => {
     const policy = new LinearPolicy(3);
     const widest = () => {
       const offsets = Array.from({ length: 300 }, (_, seed) => {
@@ -112,22 +112,22 @@ describe('LinearPolicy, thompson', () => {
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
     policy.learn({ kind: 'quality', arm: 'ref', context: X, reward: 1, weight: 1 });
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.warmWidth, 9);
-    // Nor would a false alarm of drift end its being chosen.
+    // After a false drift alarm it draws widely again, so that the arm is still chosen.
     policy.resetLevel('ref', 1);
     expect(widest()).toBeCloseTo(THOMPSON.clip * THOMPSON.coldWidth, 9);
   });
 
-  it.each([1, 7, 40])('draws with %i ratings on their way as if they had come, of this very query', (awaited) => {
+  it.each([1, 7, 40])('draws with %i pending ratings as if they had arrived for this very query', (awaited) => {
     const explored = (policy: LinearPolicy, ratings: number) => {
       const random = { uniform: () => 0.9, normal: () => 1 };
       const offers = [{ ...OFFERS[0], awaited: ratings }, OFFERS[1]];
       const input = inputOf({ offers, context: X, exploration: 'thompson', random });
       const [ref, b] = policy.decide(input).assessments;
-      // The other's draw is as wide as ever, and predictions are what they are.
+      // The other arm's draw is as wide as before, and predictions do not change.
       expect(b.exploredQuality).toBeCloseTo(b.quality + THOMPSON.coldWidth * b.qualitySd, 12);
       return { ...ref, drawn: ref.exploredQuality - ref.quality };
     };
-    // One model of the quality, or so many equal ratings would speak for another.
+    // Only one quality model; otherwise so many equal ratings would favour another.
     const policy = new LinearPolicy(3, { qualityModels: [QUALITY_MODELS[0]], priorQuality: PRIOR_QUALITY.level });
     const before = explored(policy, 0);
     const waiting = explored(policy, awaited);
@@ -141,7 +141,7 @@ describe('LinearPolicy, thompson', () => {
 });
 
 describe('LinearPolicy, ucb and none', () => {
-  it.each(['ucb', 'none'] as const)('%s: chance plays no part, and the choice is certain', (exploration) => {
+  it.each(['ucb', 'none'] as const)('%s: uses no randomness, and the choice is certain', (exploration) => {
     const policy = taughtPolicy();
     const never: DecisionInput['random'] = {
       uniform: () => expect.unreachable(),
@@ -159,14 +159,14 @@ describe('LinearPolicy, ucb and none', () => {
     }
   });
 
-  it('takes the first of equals', () => {
+  it('choose the first of equal arms', () => {
     const offers = [offer({ arm: 'x', price: 1 }), offer({ arm: 'ref', price: 1 })];
     expect(new LinearPolicy(3).decide(inputOf({ offers, context: X })).chosen).toBe(0);
   });
 });
 
 describe('LinearPolicy, priors', () => {
-  it('lets the level of an arm that nobody names any more say nothing of the others, but its slopes', () => {
+  it('ignores the level of an arm that is no longer named when predicting others, but uses its slopes', () => {
     const policy = new LinearPolicy(3);
     const levels = new Map([
       ['small', 0.35],
@@ -188,7 +188,7 @@ describe('LinearPolicy, priors', () => {
     levels.delete('small');
     policy.setPriorQualities(levels);
     const [, midAfter, freshAfter] = seen();
-    // By the common level of 0.85 the removed arm would be half a point worse than expected, and all others with it.
+    // With the common level of 0.85 the removed arm would look half a point too bad, and so would all others.
     expect(Math.abs(midAfter - mid)).toBeLessThan(0.02);
     expect(Math.abs(freshAfter - fresh)).toBeLessThan(0.02);
     const slope = (arm: string) => {
@@ -215,12 +215,12 @@ describe('LinearPolicy, weights and costs', () => {
     return { arm: offers[made.chosen].arm, unit: made.costUnitUsd };
   };
 
-  it('takes the best at weight 1 and the cheapest at weight 0', () => {
+  it('chooses the best arm at weight 1 and the cheapest at weight 0', () => {
     expect(chosenAt(1).arm).toBe('ref');
     expect(chosenAt(0).arm).toBe('c');
   });
 
-  it('lets free models compete, and a reference that costs nothing', () => {
+  it('handles free models, including a free reference', () => {
     const free = [offer({ arm: 'ref', price: 0 }), offer({ arm: 'b', price: 5 })];
     expect(chosenAt(0.5, free)).toEqual({ arm: 'ref', unit: expect.closeTo((300 * 5) / 1e6, 12) });
     const allFree = [offer({ arm: 'c', price: 0 }), offer({ arm: 'b', price: 0 })];
@@ -228,7 +228,7 @@ describe('LinearPolicy, weights and costs', () => {
     expect(chosenAt(0, allFree)).toEqual({ arm: 'c', unit: 1 });
   });
 
-  it('counts a penalty whatever the weight', () => {
+  it('applies a penalty whatever the weight', () => {
     const queued = [offer({ arm: 'ref', price: 10, penalty: 0.06 }), OFFERS[1]];
     expect(chosenAt(1, queued).arm).toBe('b');
     expect(chosenAt(1, [OFFERS[0], OFFERS[1]]).arm).toBe('ref');
@@ -236,7 +236,7 @@ describe('LinearPolicy, weights and costs', () => {
 });
 
 describe('LinearPolicy, lengths', () => {
-  it('expects 300 tokens at first and what it has seen later', () => {
+  it('expects 300 tokens at first, and later what it has seen', () => {
     const policy = new LinearPolicy(3);
     const [prior] = predictions(policy, ['b'], X);
     expect(prior.quality).toBeCloseTo(PRIOR_QUALITY.level, 12);
@@ -247,7 +247,7 @@ describe('LinearPolicy, lengths', () => {
     expect(predictions(policy, ['b'], X)[0].outputTokens).toBeCloseTo(40, 0);
   });
 
-  it('corrects by the mean ratio of actual to predicted, starting as a few observations of 1, each ratio capped', () => {
+  it('corrects by the mean ratio of actual to predicted, shrunk to 1 and capped per answer', () => {
     const policy = new LinearPolicy(3);
     const lesson = { kind: 'length' as const, arm: 'b', context: X, weight: 1 };
     policy.learn({ ...lesson, outputTokens: 600, predictedTokens: 300 });
@@ -262,7 +262,7 @@ describe('LinearPolicy, lengths', () => {
     expect(after.outputTokens / after.modelOutputTokens).toBeCloseTo((priorCount + 2) / (priorCount + 1), 12);
   });
 
-  it('never expects more than a million tokens, however wild the context', () => {
+  it('never expects more than a million tokens, however extreme the context', () => {
     const policy = new LinearPolicy(3);
     for (let i = 0; i < 30; i++) {
       policy.learn({

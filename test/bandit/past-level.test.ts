@@ -6,7 +6,7 @@ import { seededRandom } from '../../src/util/random.ts';
 import { randomContext } from './support.ts';
 
 const DIMENSIONS = 4;
-/** With loadings of 1 the model of one arm is one Gaussian. */
+/** With loadings of 1 the model of one arm is a single Gaussian. */
 const OPTIONS = { ...QUALITY_MODELS[0], levelLoadings: false };
 const PRIOR = Float64Array.of(0.8, 0.1, 0, 0);
 
@@ -14,11 +14,11 @@ interface Rating {
   x: Float64Array;
   y: number;
   weight: number;
-  /** How many alarms came before it. */
+  /** The number of alarms before it. */
   era: number;
 }
 
-/** So many ratings between alarms, in order. */
+/** Ratings in order, with the given counts between alarms. */
 function ratingsOf(counts: readonly number[], seed: number): Rating[] {
   const random = seededRandom(seed);
   return counts.flatMap((count, era) =>
@@ -31,7 +31,7 @@ function ratingsOf(counts: readonly number[], seed: number): Rating[] {
   );
 }
 
-/** Learned in order, with an alarm after each era but the last. @param remains of each alarm */
+/** Learns in order, with an alarm after each era but the last. @param remains of each alarm */
 function learned(ratings: readonly Rating[], remains: readonly number[], options: CoupledModelOptions = OPTIONS) {
   const model = new CoupledLinearModel(DIMENSIONS, options, PRIOR);
   for (let era = 0; era <= remains.length; era++) {
@@ -41,7 +41,7 @@ function learned(ratings: readonly Rating[], remains: readonly number[], options
   return model;
 }
 
-/** What alarms since its era have left of a rating's weight. */
+/** The share of a rating's weight that alarms since its era have left. */
 const shareLeft = (era: number, remains: readonly number[]) => remains.slice(era).reduce((a, b) => a * b, 1);
 
 /**
@@ -86,7 +86,7 @@ function dot(one: ArrayLike<number>, other: ArrayLike<number>): number {
   return Array.from(one).reduce((sum, value, i) => sum + value * other[i], 0);
 }
 
-/** The largest difference between what the two predict. */
+/** The largest difference between the predictions of the two. */
 function distance(one: Pick<CoupledLinearModel, 'predict'>, other: { predict: typeof one.predict }, seed = 8): number {
   const random = seededRandom(seed);
   const differences = Array.from({ length: 20 }, () => {
@@ -97,14 +97,14 @@ function distance(one: Pick<CoupledLinearModel, 'predict'>, other: { predict: ty
   return Math.max(...differences);
 }
 
-describe('an arm whose level was let go', () => {
+describe('an arm whose level was reset', () => {
   it.each([
     { counts: [30, 10], remains: [1] },
     { counts: [30, 10], remains: [0.5] },
     { counts: [40, 0], remains: [0.5] },
     { counts: [20, 15, 0, 8], remains: [0.5, 0.25, 0.7] },
   ])(
-    'is the joint Gaussian with an unknown constant for each era: $counts ratings, $remains',
+    'matches the joint Gaussian with an unknown constant per era: $counts ratings, $remains',
     ({ counts, remains }) => {
       const ratings = ratingsOf(counts, 3);
       const exact = byCovariance(ratings, remains);
@@ -112,9 +112,9 @@ describe('an arm whose level was let go', () => {
     },
   );
 
-  it('is as likely under some variances as the joint Gaussian is, but for a constant of all variances', () => {
+  it('has the evidence of the joint Gaussian, up to a constant common to all variances', () => {
     const [usual, ...others] = QUALITY_MODELS.map((options) => ({ ...options, levelLoadings: false }));
-    // With whole weights: ones of less than 1 are a power of the likelihood, of which the constant is another.
+    // With whole weights: smaller ones are a power of the likelihood, and would change the constant.
     const ratings = ratingsOf([25, 10, 12], 5).map((rating) => ({ ...rating, weight: 1 }));
     const remains = [1, 1];
     const evidence = (options: CoupledModelOptions) => [
@@ -128,7 +128,7 @@ describe('an arm whose level was let go', () => {
     }
   });
 
-  it('keeps on which queries it is better, and hardly how good it is', () => {
+  it('keeps what it learned about which queries it is better at, but little of its level', () => {
     const random = seededRandom(7);
     const ratings = Array.from({ length: 400 }, () => {
       const x = randomContext(DIMENSIONS, random);
@@ -145,7 +145,7 @@ describe('an arm whose level was let go', () => {
     expect(after.weightOf('a')).toBeCloseTo((200 * PAST_LEVEL_PRECISION) / (200 + PAST_LEVEL_PRECISION), 9);
   });
 
-  it.each([3, 12])('gives a rating of any era back as if it had never been, after %i alarms', (alarms) => {
+  it.each([3, 12])('can withdraw a rating of any era as if it had never been, after %i alarms', (alarms) => {
     const remains = Array.from({ length: alarms }, (_, i) => 0.9 - 0.05 * i);
     const ratings = ratingsOf(new Array(alarms + 1).fill(6), 11);
     const model = learned(ratings, remains);
@@ -161,13 +161,13 @@ describe('an arm whose level was let go', () => {
     expect(model.logEvidence).toBeCloseTo(without.logEvidence, 8);
   });
 
-  it('takes the oldest of many past levels for one', () => {
+  it('merges the oldest of many past levels', () => {
     const counts = new Array(12).fill(5);
     const remains = new Array(11).fill(0.9);
     const ratings = ratingsOf(counts, 13);
     const model = learned(ratings, remains);
     expect(model.state().arms.a.past).toHaveLength(8);
-    // Of eleven past eras the first four are one; what alarms have left of each is as before.
+    // Of eleven past eras the first four are merged; what alarms have left of each is unchanged.
     const merged = ratings.map((rating) => ({
       ...rating,
       weight:
@@ -178,7 +178,7 @@ describe('an arm whose level was let go', () => {
     expect(distance(model, { predict: (_, x) => exact.predict(x) })).toBeLessThan(1e-9);
   });
 
-  it('takes the shared slopes by what is left of its level', () => {
+  it('takes its loading of the shared slopes from what is left of its level', () => {
     const options = { ...OPTIONS, levelLoadings: true };
     const model = learned(
       ratingsOf([200], 4).map((rating) => ({ ...rating, y: 0.5 })),
@@ -188,11 +188,11 @@ describe('an arm whose level was let go', () => {
     const loading = () => model.state().arms.a.loading;
     expect(loading()).toBeCloseTo(0.25 / 0.2, 1);
     model.resetLevel('a', 0.5);
-    // Near the prior level of 0.8 again.
+    // Close to the prior level of 0.8 again.
     expect(loading()).toBeLessThan(1.15);
   });
 
-  it('forgets its past with all else, and its state restores it to the bit', () => {
+  it('forgets its past with everything else, and is restored bit-identically from its state', () => {
     const model = learned(ratingsOf([10, 5, 5], 2), [0.5, 0.5]);
     const restored = new CoupledLinearModel(DIMENSIONS, OPTIONS, PRIOR);
     restored.restore(structuredClone(model.state()));
@@ -201,7 +201,7 @@ describe('an arm whose level was let go', () => {
     model.forget('a');
     expect(distance(model, learned([], []))).toBeLessThan(1e-15);
     expect(model.weightOf('a')).toBe(0);
-    // Nor does anything of before come back with what is learned next, and let go.
+    // Nor does anything earlier return with later observations and another reset.
     const next = ratingsOf([6, 4], 9);
     for (const era of [0, 1]) {
       for (const { x, y, weight } of next.filter((rating) => rating.era === era)) model.learn('a', x, y, weight);
@@ -210,7 +210,7 @@ describe('an arm whose level was let go', () => {
     expect(distance(model, learned(next, [0.5]))).toBeLessThan(1e-12);
   });
 
-  it('is tempered as if every observation, of whatever era, had counted so much less', () => {
+  it('is tempered as if every observation of any era had less weight', () => {
     const ratings = ratingsOf([10, 5], 2);
     const model = learned(ratings, [1]);
     model.temper('a', 0.25);
@@ -218,7 +218,7 @@ describe('an arm whose level was let go', () => {
     expect(distance(model, learned(lighter, [1]))).toBeLessThan(1e-12);
   });
 
-  it('refuses a state whose past does not fit', () => {
+  it('rejects a state whose past does not fit', () => {
     const state = learned(ratingsOf([4, 4], 2), [0.5]).state();
     const [past] = state.arms.a.past;
     for (const wrong of [

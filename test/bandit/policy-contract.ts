@@ -30,7 +30,7 @@ const scenarios: fc.Arbitrary<Scenario> = fc.record({
   referenceMean: fc.oneof(fc.constant(0), fc.double({ min: 1e-6, max: 1, noNaN: true })),
 });
 
-/** What every `Policy` promises of `decide` with one kind of exploration, and of `learn`. */
+/** What every `Policy` guarantees about `decide` with one kind of exploration, and about `learn`. */
 export function describePolicyContract(
   name: string,
   exploration: ExplorationKind,
@@ -52,7 +52,7 @@ export function describePolicyContract(
   };
 
   describe(`Policy contract: ${name}, ${exploration}`, () => {
-    it('chooses one of the offers, with finite figures and propensities that add up to 1', () => {
+    it('chooses one of the offers, with finite numbers and propensities that add up to 1', () => {
       fc.assert(
         fc.property(scenarios, (scenario) => {
           const [policy, input] = build(scenario);
@@ -105,14 +105,14 @@ export function describePolicyContract(
         const counts = offers.map(() => 0);
         for (let i = 0; i < draws; i++) counts[policy.decide(input).chosen]++;
         policy.decide(input).assessments.forEach(({ arm, propensity: p }, i) => {
-          // 4.5 standard errors, and a little for the quadrature.
+          // 4.5 standard errors, plus a little for the quadrature.
           const bound = 4.5 * Math.sqrt((p * (1 - p)) / draws) + 1e-6;
           expect(Math.abs(counts[i] / draws - p), `${arm} at ${weight}: ${p}`).toBeLessThanOrEqual(bound);
         });
       }
     });
 
-    it('decides the same again with the same seed, and deciding teaches it nothing', () => {
+    it('repeats its decision with the same seed, and learns nothing from deciding', () => {
       fc.assert(
         fc.property(scenarios, (scenario) => {
           const [policy, input] = build(scenario);
@@ -124,7 +124,7 @@ export function describePolicyContract(
       );
     });
 
-    it('gives each arm the same predictions whichever others are on offer', () => {
+    it('predicts the same for an arm whatever other arms are offered', () => {
       fc.assert(
         fc.property(scenarios, (scenario) => {
           const [policy, input] = build(scenario);
@@ -141,7 +141,7 @@ export function describePolicyContract(
       );
     });
 
-    it('throws rather than decide on a number that is not finite', () => {
+    it('throws rather than decide on a non-finite number', () => {
       const offers = [offer({ arm: 'ref', price: 10 }), offer({ arm: 'b', price: 1 })];
       const context = Float64Array.of(1, 0, 0, 0, 0);
       const good = () => inputOf({ offers, context, exploration });
@@ -186,7 +186,7 @@ export function describePolicyContract(
       );
     });
 
-    it('refuses observations that are not finite or of other dimensions, and stays as it was', () => {
+    it('rejects observations that are non-finite or have other dimensions, and stays unchanged', () => {
       const policy = create(D);
       for (const observation of randomObservations(ARMS, D, 20, seededRandom(3))) policy.learn(observation);
       const context = Float64Array.of(1, 1, -1, 0.5, 0);

@@ -14,7 +14,7 @@ const runs = { numRuns: 40 };
 
 const vectorOf = (random: Random) => Float64Array.from({ length: D }, () => random.normal());
 
-/** Some arms, solved: with `count` observations each, priors and loadings of their own. */
+/** Some solved arms, with `count` observations each, and with different priors and loadings. */
 function armsOf(random: Random, count = 20): CoupledArm[] {
   return Array.from({ length: 3 }, () => {
     const arm = newArm(
@@ -72,7 +72,7 @@ function closedForm(arms: readonly CoupledArm[]) {
   };
 }
 
-/** Largest difference, in proportion to the numbers where they are larger than 1. */
+/** Largest difference, relative to numbers larger than 1. */
 function distance(one: ArrayLike<number>, other: ArrayLike<number>): number {
   expect(one.length).toBe(other.length);
   let largest = 0;
@@ -96,7 +96,7 @@ const VECTORS = ['sharedInverse', 'shared', 'votes', 'sharedMean'] as const;
 type VectorName = (typeof VECTORS)[number];
 
 describe('SharedPart', () => {
-  it('is its prior before any arm has learned', () => {
+  it('equals its prior before any arm has learned', () => {
     const shared = sharedBy([newArm(vectorOf(seededRandom(1)), OWN_PRECISION)]);
     for (const part of [shared, new SharedPart(PRIOR_PRECISION)]) {
       expect(distance(part.covariance, Matrix.diag([...PRIOR_PRECISION].map((p) => 1 / p)).to1DArray())).toBeLessThan(
@@ -108,7 +108,7 @@ describe('SharedPart', () => {
     }
   });
 
-  it('follows from the sums of the arms as the closed form with the own parts integrated out', () => {
+  it('follows from the sums of the arms as in the closed form with their own parts integrated out', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const arms = armsOf(seededRandom(seed));
@@ -124,7 +124,7 @@ describe('SharedPart', () => {
     );
   });
 
-  it('follows an observation by a rank-1 update as by a solve, and back when it is taken back', () => {
+  it('a rank-1 update for an observation equals a full solve, and can be undone', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const random = seededRandom(seed);
@@ -148,7 +148,7 @@ describe('SharedPart', () => {
     );
   });
 
-  it('exchanges an arm for what it has become', () => {
+  it('replaces an arm by its new version', () => {
     const random = seededRandom(3);
     const arms = armsOf(random);
     const shared = sharedBy(arms);
@@ -161,7 +161,7 @@ describe('SharedPart', () => {
     expect(distanceOfStates(shared.state(), closedForm(arms))).toBeLessThan(1e-8);
   });
 
-  it('knows the mean, V and the determinant of before until it is asked to solve', () => {
+  it('keeps the previous mean, V and determinant until it is asked to solve', () => {
     const random = seededRandom(4);
     const shared = sharedBy(armsOf(random));
     const before = structuredClone(shared.state());
@@ -180,7 +180,7 @@ describe('SharedPart', () => {
     expect(shared.state()).toEqual(sharedBy([]).state());
   });
 
-  it('refuses an update that leaves no safe denominator, and stays as it was', () => {
+  it('rejects an update without a safe denominator, and stays unchanged', () => {
     const shared = sharedBy(armsOf(seededRandom(5)));
     const before = structuredClone(shared.state());
     const direction = vectorOf(seededRandom(6));
@@ -194,14 +194,14 @@ describe('SharedPart', () => {
     expect(shared.logDeterminant - before.logDeterminant).toBeCloseTo(Math.log(0.5), 10);
   });
 
-  it('refuses to invert what is not positive definite', () => {
+  it('throws instead of inverting a matrix that is not positive definite', () => {
     const arms = armsOf(seededRandom(7));
     const shared = sharedBy(arms);
     for (let i = 0; i < 50; i++) shared.remove(arms[0]);
     expect(() => shared.invert()).toThrow('not positive definite');
   });
 
-  it('goes on from a restored state to the bit', () => {
+  it('continues bit-identically from a restored state', () => {
     const random = seededRandom(8);
     const shared = sharedBy(armsOf(random));
     const copy = new SharedPart(PRIOR_PRECISION);
@@ -217,7 +217,7 @@ describe('SharedPart', () => {
     expect(copy.explained).toBe(shared.explained);
   });
 
-  it('refuses states that do not fit or are not finite, and stays as it was', () => {
+  it('rejects mismatched or non-finite states, and stays unchanged', () => {
     const shared = sharedBy(armsOf(seededRandom(10)));
     const before = structuredClone(shared.state());
     const good = () => structuredClone(sharedBy(armsOf(seededRandom(11))).state());

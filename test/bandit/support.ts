@@ -7,7 +7,7 @@ export interface OfferSpec {
   /** USD per million output tokens. */
   price: number;
   penalty?: number;
-  /** USD of the input. */
+  /** USD for the input. */
   inputUsd?: number;
 }
 
@@ -15,7 +15,7 @@ export function offer({ arm, price, penalty = 0, inputUsd = 0 }: OfferSpec): Off
   return { arm, penalty, cost: (tokens) => inputUsd + (tokens * price) / 1e6 };
 }
 
-/** A reference arm called `ref`, whose cost here is all that is known of its costs. */
+/** With a reference arm called `ref`, about whose cost nothing is known but its cost here. */
 export function inputOf(fields: Partial<DecisionInput> & Pick<DecisionInput, 'offers' | 'context'>): DecisionInput {
   return {
     weight: 0.5,
@@ -31,7 +31,7 @@ export function randomContext(dimensions: number, random: Random): Float64Array 
   return Float64Array.from({ length: dimensions }, (_, i) => (i === 0 ? 1 : random.normal()));
 }
 
-/** Ratings and lengths of the given arms, in no order. */
+/** Ratings and lengths of the given arms, in random order. */
 export function randomObservations(
   arms: readonly string[],
   dimensions: number,
@@ -62,7 +62,7 @@ export function predictions(policy: Policy, arms: readonly string[], context: Fl
     .assessments.map(({ quality, qualitySd, outputTokens }) => ({ quality, qualitySd, outputTokens }));
 }
 
-/** A number that is not finite gets into the live models, past every check at their doors. */
+/** Puts a non-finite number into the live models, bypassing all checks. */
 export function spoilModels(policy: LinearPolicy): void {
   for (const candidate of policy.state().quality.candidates) candidate.shared.fill(Number.NaN);
 }

@@ -24,7 +24,7 @@ const file = (policy: LinearPolicy) =>
   );
 
 describe('a warm start', () => {
-  it('is as if its observations had been learned first, through its file too', () => {
+  it('equals learning its observations first, also when read from its file', () => {
     const together = predictions(taught(first, second), ARMS, x);
     const policy = new LinearPolicy(D);
     policy.addSums(parseWarmStart(file(taught(first))).sums);
@@ -37,21 +37,21 @@ describe('a warm start', () => {
     expect(policy.ratingsOf('a')).toBe(taught(first, second).ratingsOf('a'));
   });
 
-  it('comes out of its file to the bit', () => {
+  it('is read from its file bit-identically', () => {
     const policy = taught(first);
     const { sums, ...rest } = parseWarmStart(file(policy));
     expect(sums).toEqual(policy.sums());
     expect(rest).toEqual({ featureMap: 'map', dimensions: D, command: 'c', decisions: ['d'] });
   });
 
-  it('takes a model whose name every object knows, and of which lengths are unknown', () => {
+  it('accepts a model called "constructor" and one without known lengths', () => {
     const rated = randomObservations(['constructor'], D, 20, random).filter(({ kind }) => kind === 'quality');
     const { sums } = parseWarmStart(file(taught(rated)));
     expect(sums).toEqual(taught(rated).sums());
     expect([...sums.quality.keys(), ...sums.length.keys()]).toEqual(['constructor']);
   });
 
-  it('refuses what does not fit', () => {
+  it('rejects files and sums that do not fit', () => {
     const text = file(taught(first));
     const edited = (edit: (value: ReturnType<typeof JSON.parse>) => void) => {
       const value = JSON.parse(text);

@@ -8,7 +8,7 @@ const CLIP = 2;
 const TAIL = normalCdf(-CLIP);
 
 const centre = fc.double({ min: -5, max: 5, noNaN: true });
-/** From a certain score to spreads eighteen orders of magnitude apart. */
+/** Certain scores, and spreads over hundreds of orders of magnitude. */
 const spread = fc.oneof(
   fc.constant(0),
   fc.double({ min: 1e-18, max: 1, noNaN: true }),
@@ -26,7 +26,7 @@ function of(scores: readonly { centre: number; spread: number }[]): number[] {
   );
 }
 
-/** Apart by amounts that no neat numbers bridge: ties of atoms have a probability of their own. */
+/** Moved apart by irrational amounts, so that no atoms tie: ties have a probability of their own. */
 function untied(scores: readonly { centre: number; spread: number }[]) {
   return scores.map((score, i) => ({
     centre: score.centre + Math.sqrt(i + 2) * 1e-3,
@@ -34,7 +34,7 @@ function untied(scores: readonly { centre: number; spread: number }[]) {
   }));
 }
 
-/** Share of `draws` in which each score is the largest, the first of equal ones winning. */
+/** Share of `draws` in which each score is the largest; the first of equal ones wins. */
 function simulated(centres: number[], spreads: number[], draws: number, seed: number): number[] {
   const random = seededRandom(seed);
   const wins = centres.map(() => 0);
@@ -53,7 +53,7 @@ function simulated(centres: number[], spreads: number[], draws: number, seed: nu
   return wins.map((count) => count / draws);
 }
 
-/** P(i) = Σ over the draw z of i: φ(z) Π_j P(S_j below i's score), with nothing in common with the quadrature. */
+/** P(i) = Σ over the draw z of i: φ(z) Π_j P(S_j below i's score), independent of the quadrature under test. */
 function bySimpson(scores: readonly { centre: number; spread: number }[]): number[] {
   const steps = 2000;
   const step = (2 * CLIP) / steps;
@@ -105,7 +105,7 @@ describe('winProbabilities', () => {
     );
   });
 
-  it('is the probability of a difference of normals where little is clipped', () => {
+  it('is the probability of a difference of normals if little is clipped', () => {
     for (const [difference, a, b] of [
       [0.3, 1, 0.7],
       [-1, 0.5, 2],
@@ -116,27 +116,27 @@ describe('winProbabilities', () => {
     }
   });
 
-  it('is a half each between mirror images, but for the ties of their atoms', () => {
-    // Equal laws: P(first) − P(second) is the probability of a tie, both at the upper or both at the lower atom.
+  it('is a half each for equal scores, except for ties of their atoms', () => {
+    // Equal distributions: P(first) − P(second) is the probability of a tie at the upper or the lower atom.
     const tie = 2 * TAIL ** 2;
     const [first, second] = winProbabilities([0.4, 0.4], [0.2, 0.2], CLIP);
     expect(first).toBeCloseTo((1 + tie) / 2, 7);
     expect(second).toBeCloseTo((1 - tie) / 2, 7);
   });
 
-  it('has a closed form for a certain score against a drawn one', () => {
+  it('has a closed form for a certain score against a random one', () => {
     const at = 0.13;
     const [certain, drawn] = winProbabilities([at, 0], [0, 0.1], CLIP);
     expect(certain).toBeCloseTo(normalCdf(at / 0.1), 7);
     expect(drawn).toBeCloseTo(1 - normalCdf(at / 0.1), 7);
-    // Exactly at the upper atom the lower index takes the tie.
+    // Exactly at the upper atom the lower index wins the tie.
     expect(winProbabilities([0.2, 0], [0, 0.1], CLIP)).toEqual([1, 0]);
     const [atom, tied] = winProbabilities([0, 0.2], [0.1, 0], CLIP);
     expect(atom).toBeCloseTo(TAIL, 7);
     expect(tied).toBeCloseTo(1 - TAIL, 7);
   });
 
-  it('has a closed form for scores that are all alike, however many', () => {
+  it('has a closed form for any number of equal scores', () => {
     const below = 1 - TAIL;
     for (const count of [3, 10, 50, 200]) {
       const alike = winProbabilities(new Array(count).fill(0.4), new Array(count).fill(0.2), CLIP);
@@ -147,7 +147,7 @@ describe('winProbabilities', () => {
     }
   });
 
-  it('gives certainty where there is some', () => {
+  it('gives probability 1 to a certain winner', () => {
     expect(winProbabilities([7], [3], CLIP)).toEqual([1]);
     expect(winProbabilities([7], [0], CLIP)).toEqual([1]);
     expect(winProbabilities([1, 2, 2], [0, 0, 0], CLIP)).toEqual([0, 1, 0]);
@@ -155,7 +155,7 @@ describe('winProbabilities', () => {
     expect(winProbabilities([0.1, 0.9, 0.88], [0.1, 0.1, 0.1], CLIP)[0]).toBe(0);
   });
 
-  it('keeps its precision where one score is all but certain', () => {
+  it('keeps its precision if one score is almost certain', () => {
     for (const tiny of [1e-8, 1e-13, 1e-15, 1e-16, 1e-17, 1e-20, 1e-300]) {
       const [first, second] = winProbabilities([1, 1], [tiny, 0.1], CLIP);
       expect(first, `spread ${tiny}`).toBeCloseTo(0.5, 6);
@@ -177,7 +177,7 @@ describe('winProbabilities', () => {
     );
   });
 
-  it('does not change when all scores are scaled and shifted', () => {
+  it('does not change if all scores are scaled and shifted', () => {
     fc.assert(
       fc.property(arms, fc.double({ min: -100, max: 100, noNaN: true }), (scores, shift) => {
         const plain = untied(scores);
@@ -189,7 +189,7 @@ describe('winProbabilities', () => {
     );
   });
 
-  it('does not depend on the order of the scores, where none are tied', () => {
+  it('does not depend on the order of the scores if none are tied', () => {
     fc.assert(
       fc.property(arms, fc.integer(), (scores, seed) => {
         const distinct = untied(scores);
@@ -203,7 +203,7 @@ describe('winProbabilities', () => {
     );
   });
 
-  it('never lets a better expected score win less often, the spreads being equal', () => {
+  it('with equal spreads, a higher expected score never wins less often', () => {
     fc.assert(
       fc.property(
         fc.array(centre, { minLength: 2, maxLength: 6 }),

@@ -11,7 +11,7 @@ import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-convert-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The command in this process: what it prints. */
+/** Runs the command in this process. @returns what it prints */
 async function convert(file: string, options: ConvertOptions = {}) {
   const [out, err]: string[][] = [[], []];
   const spies = [
@@ -65,7 +65,7 @@ type Codec = Pick<Parameters<typeof parquetWriteBuffer>[0], 'codec' | 'compresso
 function writeParquet(name: string, codec: Codec = {}): string {
   const columnData = HEADER.map((column, i) => ({ name: column, data: TABLE.map((cells) => cells[i]) }));
   const file = join(folder, name);
-  // Groups of two rows: the file is read in three parts.
+  // Two rows per group, so the file is read in three parts.
   writeFileSync(file, Buffer.from(parquetWriteBuffer({ columnData, rowGroupSize: 2, ...codec })));
   return file;
 }
@@ -85,7 +85,7 @@ describe('mixllm convert routerbench', () => {
       'Parquet (Zstandard), whatever it is called',
       () => writeParquet('zstd.data', { codec: 'ZSTD', compressors: { ZSTD: (bytes) => zstdCompressSync(bytes) } }),
     ],
-  ])('makes recorded outcomes of %s', async (_, write) => {
+  ])('converts %s to recorded outcomes', async (_, write) => {
     const out = join(folder, 'out', `${basename(write())}.jsonl.gz`);
     const printed = await convert(write(), { out });
     expect(printed.out).toMatch(/5 queries of 4 tasks, 2 models/);
@@ -97,7 +97,7 @@ describe('mixllm convert routerbench', () => {
     expect(data.leftOut).toEqual({ incomplete: 2, costless: 0, repeated: 0 });
   });
 
-  it('writes beside the table, plainly when asked to, and overwrites by force only', async () => {
+  it('writes beside the table, uncompressed on request, and overwrites only with --force', async () => {
     const table = writeCsv('beside.csv', TABLE);
     await convert(table);
     const out = join(folder, 'beside.jsonl.gz');
@@ -111,7 +111,7 @@ describe('mixllm convert routerbench', () => {
     expect(readFileSync(join(folder, 'plain.jsonl'), 'utf8')).toMatch(/^\{"id":"mbpp\.1".*\}\n$/);
   });
 
-  it('refuses a pickle and says how to turn it into Parquet', async () => {
+  it('rejects a pickle and says how to convert it to Parquet', async () => {
     const file = join(folder, 'routerbench_0shot.pkl');
     writeFileSync(file, Buffer.from([0x80, 5, 0x95, 0]));
     const refused = run(['node', 'mixllm', 'convert', 'routerbench', file]);
@@ -121,7 +121,7 @@ describe('mixllm convert routerbench', () => {
     );
   });
 
-  it('names the file and what is wrong with it, and leaves nothing behind', async () => {
+  it('names the file and the problem, and leaves no output behind', async () => {
     const damaged = writeParquet('damaged.parquet');
     const bytes = readFileSync(damaged);
     writeFileSync(damaged, bytes.subarray(0, bytes.length - 20));

@@ -14,11 +14,11 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-bench-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** As a user would: a process of its own, which must end. */
+/** Like a user: in a process of its own, which must end. */
 const launched = (...args: string[]) =>
   promisify(execFile)(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: CLEAN_ENVIRONMENT });
 
-/** Two kinds of queries, each with the model that is good at it; the third is dear and good at both. */
+/** Two kinds of queries, each with a model that is good at it; the third model is expensive and good at both. */
 function recordedFile(): string {
   const random = seededRandom(5);
   const rows = Array.from({ length: 120 }, (_, i) => {
@@ -51,7 +51,7 @@ describe('mixllm demo', () => {
     expect(shares.length).toBeGreaterThanOrEqual(4);
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
     expect(Object.keys(report.shares_by_kind).length).toBeGreaterThanOrEqual(8);
-    // The tags are the gateway's own: together they hold every query, and what each model got.
+    // The tags are the gateway's own: together they cover every query and each model's share.
     const tags = Object.entries<number>(report.queries_by_tag);
     expect(tags.length).toBeGreaterThanOrEqual(5);
     expect(tags.reduce((sum, [, queries]) => sum + queries, 0)).toBe(80);
@@ -62,7 +62,7 @@ describe('mixllm demo', () => {
     expect(report.cost_ratio).toBeCloseTo(report.cost_usd / report.baselines.best_single.cost_usd, 9);
   });
 
-  it('prints a table and what to do next', async () => {
+  it('prints a table and the next step', async () => {
     const { stdout, stderr } = await launched('demo', '--queries', '12');
     expect(stdout).toMatch(/MixLLM Gateway {2,}\d/);
     expect(stdout).toContain('simulated');
@@ -73,7 +73,7 @@ describe('mixllm demo', () => {
 });
 
 describe('mixllm bench', () => {
-  it('replays recorded outcomes, learns who is good at what, and repeats itself for a seed', async () => {
+  it('replays recorded outcomes, learns which model is good at what, and is reproducible for a seed', async () => {
     const file = recordedFile();
     const run = async () =>
       JSON.parse((await runCommand('bench', '--data', file, '--weight', '0.6', '--seed', '3', '--json')).stdout);
@@ -90,7 +90,7 @@ describe('mixllm bench', () => {
     expect(dear / 120).toBeCloseTo(report.shares.dear, 9);
     expect(report.baselines.cheapest.cost_ratio).toBeCloseTo(0.01, 9);
     expect(report.baselines.oracle.quality_ratio).toBeGreaterThan(1);
-    // Cheap either way; what it learns is which of the two cheap ones to ask.
+    // Both choices are cheap; it learns which of the two cheap models to ask.
     expect(report.cost_ratio).toBeLessThan(0.1);
     expect(report.thirds[2].quality_ratio).toBeGreaterThan(report.baselines.static_mix.quality_ratio + 0.1);
   });
@@ -102,13 +102,13 @@ describe('mixllm bench', () => {
     expect(readFileSync(join(out, 'recorded.md'), 'utf8')).toContain('| 0.99 |');
     const plot = readFileSync(join(out, 'recorded.svg'), 'utf8');
     expect(plot).toMatch(/^<svg [^>]*xmlns/);
-    // The best model of the queries that were sent stands at 100 % of itself.
+    // The best model of the queries sent is plotted at 100 %.
     const [, level] = /<text transform="translate\(60,([\d.]+)\)"[^>]*>100%/.exec(plot) ?? [];
     const [, best] = /<circle r="3" cy="([\d.]+)"/.exec(plot) ?? [];
     expect(Math.abs(Number(best) - Number(level))).toBeLessThanOrEqual(0.5);
   });
 
-  it('runs several orders, and tells their means', async () => {
+  it('runs several random orders and prints their means', async () => {
     const { stdout } = await runCommand(
       'bench',
       '--data',
@@ -124,7 +124,7 @@ describe('mixllm bench', () => {
     expect(stdout).toMatch(/MixLLM Gateway +\d+\.\d ± \d+\.\d +\d+\.\d ± \d+\.\d/);
   });
 
-  it('sends many random orders through the policy in this process, and draws the learning curve', async () => {
+  it('--online runs many random orders through the policy in this process, and plots the learning curve', async () => {
     const out = join(folder, 'online');
     const online = (...args: string[]) =>
       runCommand('bench', '--online', '--data', recordedFile(), '--seeds', '2', ...args);
@@ -138,19 +138,19 @@ describe('mixllm bench', () => {
     await expect(online('--scenarios', 'sunshine')).rejects.toThrow(/no scenario sunshine; choose from: delay300/);
   });
 
-  it('sends the same orders through HTTP and through the policy in this process, after queries that all have answered', async () => {
+  it('--labelled runs the same orders through HTTP and in this process, after fully graded queries', async () => {
     const labelled = (...args: string[]) => runCommand('bench', '--data', recordedFile(), '--labelled', ...args);
     const report = JSON.parse((await labelled('30', '--seeds', '1', '--json')).stdout);
     expect(report).toMatchObject({ name: 'recorded', labelled: 30, seeds: 1, runs: [{ seed: 1100 }] });
     const { http, in_process, difference } = report.u;
     expect(difference.mean).toBeCloseTo(http.mean - in_process.mean, 9);
-    // What 30 graded queries teach is the same either way; what is left is the luck of some 66 choices.
+    // What 30 graded queries teach is the same either way; the rest is the luck of some 66 choices.
     for (const { mean } of [http, in_process]) expect(mean).toBeGreaterThan(85);
     expect(Math.abs(difference.mean)).toBeLessThan(8);
     await expect(labelled('96')).rejects.toThrow(/the stream has 96 queries/);
   });
 
-  it('says what is wrong with a file that it cannot use', async () => {
+  it('says what is wrong with an unusable file or option', async () => {
     const file = join(folder, 'costless.jsonl');
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"m":{"quality":1,"cost":null}}}\n');
     await expect(runCommand('bench', '--data', file)).rejects.toThrow(/records no costs/);
@@ -159,7 +159,7 @@ describe('mixllm bench', () => {
     );
     await expect(runCommand('bench', '--data', file, '--weight', '2')).rejects.toThrow(/number from 0 to 1/);
     await expect(runCommand('bench', '--online', '--data', file, '--seed', '7')).rejects.toThrow(/--seed/);
-    // The simulated upstream is listening by then, and must not keep the process.
+    // The simulated upstream is already listening and must not keep the process alive.
     writeFileSync(file, '{"id":"a","prompt":"p","models":{"GPT 4":{"quality":1,"cost":1}}}\n');
     await expect(launched('bench', '--data', file)).rejects.toThrow(/"GPT 4" cannot be a model of the gateway: id: /);
   });

@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
-/** Root may write everywhere, so the gateway then runs as nobody: who may not look into every folder that root clones into. */
+/** Root can write anywhere, so the gateway runs as nobody, who may not be able to enter the folder of the clone. */
 const nobodyCanRun =
   isRoot &&
   spawnSync(process.execPath, ['-e', 'fs.accessSync(process.argv[1])', fileURLToPath(import.meta.url)], {
@@ -23,7 +23,7 @@ const nobodyCanRun =
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-disk-'));
 const disk = join(folder, 'disk');
 mkdirSync(disk);
-/** A file system of a few hundred kilobytes. Takes root, and a container that lets it. */
+/** A file system of a few hundred kilobytes. Needs root, in a container that allows it. */
 const mounted =
   isRoot &&
   spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'mixllm-test', disk], { stdio: 'ignore' }).status === 0;
@@ -45,7 +45,7 @@ storage: { url: "sqlite:${database}" }
   return file;
 }
 
-/** The gateway as a process, before an upstream that gives every completion its own id. */
+/** The gateway as a process, with an upstream that gives every completion its own id. */
 async function serving(database: string, { onTestFinished }: TestContext, options = {}) {
   let answers = 0;
   const upstream = await startRawUpstream((response) =>
@@ -71,9 +71,9 @@ async function ratingsIn(database: string): Promise<number> {
   return events.filter(({ type }) => type === 'rated').length;
 }
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   it.skipIf(!mounted)(
-    'is not taken for whole by a retry that has nothing to write (needs root and mount)',
+    'is not reported as healthy by a retry that has nothing to write (needs root and mount)',
     async () => {
       const store = new SqliteEventStore(join(disk, 'idle.db'));
       const filler = join(disk, 'filler');
@@ -88,10 +88,10 @@ describe('a disk that is full', () => {
   );
 });
 
-// Side by side, for they mostly wait.
-describe.concurrent('a disk that is full', () => {
+// Concurrent, because they mostly wait.
+describe.concurrent('a full disk', () => {
   it.skipIf(!mounted)(
-    'fails no request, refuses ratings with 503, is told of, and needs no restart when there is room again (needs root and mount)',
+    'fails no request, answers ratings 503, is reported, and recovers without a restart (needs root and mount)',
     async (test) => {
       const filler = join(disk, 'filler');
       const database = join(disk, 'log.db');
@@ -101,7 +101,7 @@ describe.concurrent('a disk that is full', () => {
       expect(await rate(first)).toBe(202);
       taken++;
       spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
-      // The log has some pages left that it made before.
+      // The log still has some pages allocated.
       for (let i = 0; i < 300 && (await rate(await answer())) === 202; i++) taken++;
       expect(await degraded()).toBe(true);
       for (let i = 0; i < 5; i++) expect(await rate(await answer())).toBe(503);
@@ -120,9 +120,9 @@ describe.concurrent('a disk that is full', () => {
   );
 });
 
-describe.concurrent('a database file that is read-only', () => {
+describe.concurrent('a read-only database file', () => {
   it.skipIf(isRoot && !nobodyCanRun)(
-    'fails no request, refuses ratings with 503, is told of, and needs no restart when it can be written again (skipped for root in a folder that others may not enter)',
+    'fails no request, answers ratings 503, is reported, and recovers without a restart (skipped for root in a folder that others may not enter)',
     async (test) => {
       const own = join(folder, 'own');
       const database = join(own, 'log.db');
@@ -156,8 +156,8 @@ describe.concurrent('a database file that is read-only', () => {
   );
 });
 
-describe.concurrent('a database in a folder that may not be made', () => {
-  it.skipIf(isRoot && !nobodyCanRun)('is told of, with the place that is not writable', async (test) => {
+describe.concurrent('a database in a folder that cannot be created', () => {
+  it.skipIf(isRoot && !nobodyCanRun)('is reported with the path that is not writable', async (test) => {
     const closed = join(folder, 'closed');
     mkdirSync(closed);
     chmodSync(folder, 0o755);
@@ -172,8 +172,8 @@ describe.concurrent('a database in a folder that may not be made', () => {
   });
 });
 
-describe.concurrent('a database that is corrupt', () => {
-  it('fails no request, refuses ratings with 503, is told of, and needs no restart when it is put aside', async (test) => {
+describe.concurrent('a corrupt database', () => {
+  it('fails no request, answers ratings 503, is reported, and needs no restart once it is removed', async (test) => {
     const database = join(folder, 'corrupt.db');
     writeFileSync(database, 'This is a shopping list, and no database. '.repeat(200));
     const { gateway, answer, rate, degraded } = await serving(database, test);

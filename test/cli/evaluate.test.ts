@@ -18,7 +18,7 @@ import { runCommand } from '../support/command.ts';
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-evaluate-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Code and prose, which every model but the dear one is good at or bad. @param models how many */
+/** Code and prose: each model but the expensive one is good at one of them or bad at both. @param models how many */
 function writeData(name: string, models: number, costs = true): string {
   const random = seededRandom(3);
   const lines = Array.from({ length: 160 }, (_, i) => {
@@ -55,7 +55,7 @@ const mixllm = async (...args: string[]) => (await runCommand(...args)).stdout;
 const FIGURE = { mean: expect.any(Number), sd: expect.any(Number), reached: expect.any(Number) };
 
 describe('mixllm evaluate', () => {
-  it('prints JSON of the documented shape and writes a table and plots', async () => {
+  it('prints JSON in the documented format, and writes a table and plots', async () => {
     const out = join(folder, 'out');
     const { datasets, ...rest } = JSON.parse(
       await mixllm('evaluate', '--data', four, two, '--seeds', '2', '--json', '--out', out),
@@ -80,7 +80,7 @@ describe('mixllm evaluate', () => {
       ...{ name: 'mixllm', quality_at_24_18: FIGURE, cost_for_97_25: FIGURE, aiq: FIGURE },
       ...{ apgr: FIGURE, cpt50: FIGURE, cpt80: FIGURE },
     });
-    // Shares as fractions of 1.
+    // Shares are fractions of 1.
     expect(of(0, 'mixllm').quality_at_24_18.mean).toBeGreaterThan(0.9);
     expect(of(0, 'mixllm').quality_at_24_18.mean).toBeLessThan(1.2);
     expect(of(0, 'mixllm').quality_at_24_18.mean).toBeGreaterThan(of(0, 'static-mix').quality_at_24_18.mean);
@@ -93,14 +93,14 @@ describe('mixllm evaluate', () => {
     expect(table).toContain('APGR');
     const plot = readFileSync(join(out, 'four-evaluation.svg'), 'utf8');
     expect(plot).toMatch(/^<svg [^>]*xmlns/);
-    // The figure itself, not a swatch of its legend.
+    // The curves themselves, not only the legend.
     for (const part of ['MixLLM Gateway', 'oracle (knows every answer)', 'any model at random', '<path']) {
       expect(plot).toContain(part);
     }
   });
 
   it.each([[['ridge-1000', 'coupled']], [['ridge-1000,coupled']]])(
-    'measures the asked predictors, %o, beside all baselines',
+    'measures the requested predictors, %o, beside all baselines',
     async (asked) => {
       const text = await mixllm('evaluate', '--data', four, '--seeds', '1', '--json', '--predictors', ...asked);
       const names = JSON.parse(text).datasets[0].results.map(({ name }: { name: string }) => name);
@@ -110,11 +110,11 @@ describe('mixllm evaluate', () => {
     },
   );
 
-  it('takes no more splits than a list of jobs can hold', async () => {
+  it('rejects more splits than a job list can hold', async () => {
     await expect(mixllm('evaluate', '--data', four, '--seeds', '1e9')).rejects.toThrow(/exit 1.*seeds/s);
   });
 
-  it('judges the map of a config: the shipped one where it names none', async () => {
+  it('evaluates the feature map of a config, by default the shipped one', async () => {
     const file = join(folder, 'mixllm.yaml');
     writeFileSync(
       file,
@@ -127,7 +127,7 @@ describe('mixllm evaluate', () => {
     expect(figures).toEqual(await judged());
   });
 
-  it('refuses what leaves nothing to take shares of, or no stream, and two files of one name', async () => {
+  it('rejects data without a usable reference or stream, and two files of the same name', async () => {
     const free = join(folder, 'free.jsonl');
     const rows = Array.from({ length: 9 }, (_, i) => ({
       id: `${i}`,
@@ -139,28 +139,28 @@ describe('mixllm evaluate', () => {
     await expect(asked).rejects.toThrow(/m, the best single model, scores or costs nothing/);
     writeFileSync(free, JSON.stringify(rows[0]));
     await expect(mixllm('bench', '--online', '--data', free)).rejects.toThrow(/free.jsonl: 1 queries are too few/);
-    // One's figures and plot would stand in the place of the other's.
+    // One file's figures and plot would overwrite the other's.
     const twice = mixllm('evaluate', '--data', free, `${free}.gz`);
     await expect(twice).rejects.toThrow(/are both called free in reports/);
   });
 
-  it('refuses options of bench that would not count', async () => {
+  it('rejects bench options that would have no effect', async () => {
     const bench = (...args: string[]) => mixllm('bench', '--data', four, ...args);
     await expect(bench('--scenarios', 'none')).rejects.toThrow('--scenarios needs --online');
     await expect(bench('--config', 'mixllm.yaml')).rejects.toThrow('--config needs --online');
     await expect(bench('--seeds', '2', '--out', folder)).rejects.toThrow('--out needs --sweep or --online');
   });
 
-  it('finds out before the work that it cannot write', async () => {
+  it('checks that it can write before it starts working', async () => {
     const out = join(four, 'under-a-file');
     const costless = writeData('no-costs.jsonl.gz', 4, false);
     await expect(mixllm('train', 'features', '--corpus', costless, '--out', out)).rejects.toThrow('ENOTDIR');
-    // The seeds would take minutes.
+    // So many seeds would take minutes.
     const refused = mixllm('evaluate', '--data', four, '--seeds', '5000', '--out', out);
     await expect(refused).rejects.toThrow('ENOTDIR');
   });
 
-  it('refuses an unknown predictor with the list of those there are', async () => {
+  it('rejects an unknown predictor and lists the known ones', async () => {
     const refused = mixllm('evaluate', '--data', four, '--predictors', 'mixllm', 'crystal-ball');
     await expect(refused).rejects.toThrow(
       /no predictor crystal-ball; choose from: mixllm, .*static-mix.*oracle.*random/,
@@ -169,7 +169,7 @@ describe('mixllm evaluate', () => {
 });
 
 describe('mixllm paper', () => {
-  it('writes one report with a table per experiment and plots, and prints the same figures as JSON', async () => {
+  it('writes a report with a table and plot per experiment, and prints the same figures as JSON', async () => {
     const data = join(folder, 'data');
     const out = join(folder, 'paper');
     mkdirSync(data);
@@ -198,7 +198,7 @@ describe('mixllm paper', () => {
     expect(report.match(/!\[/g)).toHaveLength(3);
   });
 
-  it('says what it needs', async () => {
+  it('says which data and experiments it needs', async () => {
     await expect(mixllm('paper', '--data', join(folder, 'nowhere'))).rejects.toThrow(
       /There is no .*nowhere.*recorded outcomes/,
     );

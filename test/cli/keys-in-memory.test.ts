@@ -33,7 +33,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it('the keys of clients are not in the memory of the process, though they stand in the config file', async () => {
+it('client keys are not in process memory, although they are in the config file', async () => {
   const file = join(folder, 'mixllm.yaml');
   writeFileSync(file, CONFIG);
   child = spawn(process.execPath, ['--heapsnapshot-signal=SIGUSR2', MAIN, 'serve', '--config', file], {
@@ -45,13 +45,13 @@ it('the keys of clients are not in the memory of the process, though they stand 
     output += data;
   });
   await until(() => output.includes('listens on'));
-  // Also of what was read again.
+  // Also after a reload of the file.
   writeFileSync(file, CONFIG.replace('output: 2', 'output: 3'));
   await until(() => output.includes('was reloaded'));
   child.kill('SIGUSR2');
   const snapshot = () => readdirSync(folder).find((name) => name.endsWith('.heapsnapshot'));
   await until(() => snapshot() !== undefined);
-  // Nothing else is done until it is written.
+  // The process does nothing else until the snapshot is written.
   const url = /listens on (http:\/\/[^/]+)\/v1/.exec(output)?.[1];
   await get(`${url}/health/live`);
   const strings = readFileSync(join(folder, snapshot() as string), 'latin1');

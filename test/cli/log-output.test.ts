@@ -7,14 +7,14 @@ import { expect, it } from 'vitest';
 
 const MODULE = fileURLToPath(new URL('../../src/cli/log-output.ts', import.meta.url));
 
-/** Arguments of Node for a script that has a `log` on standard output. */
+/** Arguments of Node for a script with a `log` on standard output. */
 function logging(script: string): string[] {
   const start = `import pino from 'pino'; import { LogOutput } from ${JSON.stringify(MODULE)};
 const log = pino({}, new LogOutput((lost) => log.warn({ lost })));`;
   return ['--input-type=module', '-e', `${start}\n${script}`];
 }
 
-it.skipIf(!existsSync('/dev/full'))('a full disk under the log neither ends the process nor holds up its end', () => {
+it.skipIf(!existsSync('/dev/full'))('a full disk under the log neither ends the process nor delays its exit', () => {
   const script = "log.info('a'); setTimeout(() => { log.info('b'); setTimeout(() => process.exit(7), 100); }, 100);";
   const stdio = ['ignore', openSync('/dev/full', 'w'), 'pipe'] as const;
   const { status, stderr } = spawnSync(process.execPath, logging(script), {
@@ -26,11 +26,11 @@ it.skipIf(!existsSync('/dev/full'))('a full disk under the log neither ends the 
   expect([status, stderr]).toEqual([7, '']);
 });
 
-it.concurrent('a reader that stands still holds nothing up; what found no room is told when it reads on', async () => {
+it.concurrent('a stalled log reader delays nothing, and is told about lost lines once it reads on', async () => {
   const script = `for (let i = 0; i < 100; i++) log.info('x'.repeat(100_000));
 console.error('went on'); setTimeout(() => {}, 300);`;
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'pipe'] });
-  // Nothing is read of the log yet.
+  // Nothing of the log has been read yet.
   await new Promise((resolve) => child.stderr.once('data', resolve));
   const lines = (await text(child.stdout)).trim().split('\n');
   const { lost } = JSON.parse(lines.find((line) => line.includes('"lost"')) ?? '{}');
@@ -38,7 +38,7 @@ console.error('went on'); setTimeout(() => {}, 300);`;
   expect(lines).toHaveLength(100 - lost + 1);
 });
 
-it.concurrent('writes again once a disk that was full for long has room, and tells how many lines were lost', async () => {
+it.concurrent('writes again once a full disk has room, and reports how many lines were lost', async () => {
   const script = `import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module';
 const { writeSync } = fs;
 fs.writeSync = () => { throw Object.assign(new Error('full'), { code: 'ENOSPC' }); };
@@ -55,7 +55,7 @@ setTimeout(() => { fs.writeSync = writeSync; syncBuiltinESMExports(); log.info('
 });
 
 it.concurrent.each(['reads nothing', 'has gone meanwhile'])(
-  'a reader that %s does not hold up the end',
+  'a log reader that %s does not delay the exit',
   async (how) => {
     const script = `for (let i = 0; i < 20; i++) log.info('x'.repeat(100_000));
 process.on('SIGTERM', () => process.exit(7));
@@ -71,7 +71,7 @@ setTimeout(() => console.error('went on'), 300); setInterval(() => log.info('mor
   },
 );
 
-it.concurrent('writes what was logged just before the end', async () => {
+it.concurrent('writes what was logged just before the exit', async () => {
   const script = "log.info('a'); log.info('b'); setTimeout(() => { log.info('c'); process.exit(7); }, 50);";
   const child = spawn(process.execPath, logging(script), { stdio: ['ignore', 'pipe', 'inherit'] });
   expect((await text(child.stdout)).match(/"msg":"."/g)).toEqual(['"msg":"a"', '"msg":"b"', '"msg":"c"']);

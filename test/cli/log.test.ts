@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-/** A gateway that has answered four queries, one of them rated twice, and failed one. */
+/** A gateway that answered four queries, one of them rated twice, and failed one. */
 async function usedGateway() {
   const refuse = () => {
     throw new Error('down');
@@ -60,7 +60,7 @@ async function usedGateway() {
 }
 
 describe('mixllm log', () => {
-  it('backs up the log of a running gateway, for its user alone, and overwrites nothing unasked', async () => {
+  it('backs up the log of a running gateway, readable by its user only, and overwrites only if told to', async () => {
     const out = join(folder, 'backups', 'copy.db');
     const told = vi.spyOn(console, 'error').mockImplementation(() => {});
     await backUpLog({ config, out });
@@ -78,7 +78,7 @@ describe('mixllm log', () => {
     await expect(backUpLog({ config, out: '/dev/null', force: true })).rejects.toThrow('/dev/null is not a file');
   });
 
-  it('exports what a running gateway has recorded, and sums it up', async () => {
+  it('exports and summarises what a running gateway has recorded', async () => {
     const printed: string[] = [];
     vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));
     vi.spyOn(console, 'log').mockImplementation((line) => printed.push(line));
@@ -124,18 +124,18 @@ describe('mixllm log', () => {
     await logStats({ config, since: Date.now() + 1000 });
     expect(printed.at(-1)).toMatch(/no decisions/);
 
-    // The gateway has not noticed.
+    // The gateway is not disturbed.
     expect((await send(`${test.url}/v1/chat/completions`, ask('?'))).status).toBe(200);
   });
 
-  it('prints lines alone on standard output', async () => {
+  it('prints nothing but lines of JSON on standard output', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'log', 'export', '-c', config]);
     const lines = stdout.trim().split('\n');
     expect(lines.length).toBeGreaterThanOrEqual(4);
     for (const line of lines) expect(JSON.parse(line)).toHaveProperty('context');
   });
 
-  it('takes dates and times, and no others', async () => {
+  it('accepts dates and times, and nothing else', async () => {
     const [printed, complaints]: string[][] = [[], []];
     vi.spyOn(console, 'log').mockImplementation((text) => printed.push(text));
     vi.spyOn(process.stderr, 'write').mockImplementation((text) => complaints.push(String(text)) > 0);
@@ -154,7 +154,7 @@ describe('mixllm log', () => {
     }
   });
 
-  it('counts what behaviour hints at as no rating, like the statistics', async () => {
+  it('does not count implicit signals as ratings', async () => {
     const other = join(folder, 'hints.yaml');
     writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'hints.db'));
     const store = new SqliteEventStore(join(folder, 'hints.db'));
@@ -166,7 +166,7 @@ describe('mixllm log', () => {
     expect(printed).toEqual([expect.stringMatching(/1 decisions, 0 of them rated$/)]);
   });
 
-  it('says when there is no log', async () => {
+  it('says if there is no log', async () => {
     const other = join(folder, 'other.yaml');
     writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'none.db'));
     await expect(logStats({ config: other })).rejects.toThrow(/no event log at .*none\.db/);

@@ -48,14 +48,14 @@ const start = (fields: Partial<ReplayStart> = {}): ReplayStart => ({
 const qualities = (loaded: ReturnType<typeof config>, fields: Partial<ReplayStart> = {}) =>
   predictions(startReplayLearner(loaded, start(fields)).policy, ['a', 'b'], X).map(({ quality }) => quality);
 
-describe("the replay's learner", () => {
-  it("has the config's priors, keys or not, and the policy's in their place", () => {
+describe('the learner of a replay', () => {
+  it("has the config's priors even without API keys, overridden by those of the policy", () => {
     expect(qualities(config())).toEqual([0.9, 0.9]);
     expect(qualities(config(), { target: { priors: { a: { quality: 0.7 } } } })).toEqual([0.7, 0.7]);
     expect(qualities(config(), { target: { priors: { b: { quality: 0.7 } } } })).toEqual([0.9, 0.7]);
   });
 
-  it("has at each place in the log the admins' priors of then", () => {
+  it("applies the admins' priors of each point in the log", () => {
     const learner = startReplayLearner(config(), start());
     const both = () => predictions(learner.policy, ['a', 'b'], X).map(({ quality }) => quality);
     expect(both()).toEqual([0.9, 0.9]);
@@ -65,7 +65,7 @@ describe("the replay's learner", () => {
     expect(both()).toEqual([0.6, 0.6]);
   });
 
-  it("launches a model with the policy's prior where it has one, else with the log's", () => {
+  it("launches a model with the policy's prior if there is one, else with that of the log", () => {
     const launched = { type: 'launched', decisionId: null, time: 0, model: 'b', like: null, sequence: 1 } as const;
     const qualityAfter = (target: ReplayStart['target']) => {
       const learner = startReplayLearner(config(), start({ target }));
@@ -77,7 +77,7 @@ describe("the replay's learner", () => {
     expect(qualityAfter({ priors: { b: { quality: 0.5 } } })).toBe(0.5);
   });
 
-  it('begins with the warm start, unless that was made of the log itself', () => {
+  it('begins with the warm start, unless that was made from the log itself', () => {
     const warm = config(`learning: { warm_start: ${file} }`);
     expect(qualities(warm)[0]).toBeLessThan(0.5);
     expect(qualities(warm, { decisions: new Set(['dec-7']) })).toEqual([0.9, 0.9]);

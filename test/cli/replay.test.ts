@@ -16,7 +16,7 @@ const QUERIES = 140;
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-replay-'));
 const config = join(folder, 'mixllm.yaml');
 const storage = { url: `sqlite:${join(folder, 'log.db')}` };
-// Close enough that the gateway tries both; a tier brings prior slopes along.
+// Similar enough for the gateway to try both; a tier brings prior slopes with it.
 const models = {
   big: { price: { input: 1, output: 2 }, prior: 'mid' },
   small: { price: { input: 0.9, output: 1.8 }, prior: { like: 'big' } },
@@ -41,7 +41,7 @@ afterAll(async () => {
 });
 afterEach(() => void vi.restoreAllMocks());
 
-/** A gateway that has answered queries of its own choice, most of them rated, and one for a client that named the model. */
+/** A gateway that routed queries, most of them rated, and one for a client that named the model. */
 async function usedGateway() {
   const test = await startTestGateway({
     answers: { big: plainAnswer(), small: plainAnswer() },
@@ -71,7 +71,7 @@ function policyFile(policy: object): string {
   return path;
 }
 
-/** The command in a process of its own. */
+/** Runs the command in a process of its own. */
 async function command(policy: object, ...options: string[]): Promise<{ code: unknown; stdout: string }> {
   const argv = [MAIN, 'replay', '-c', config, '--policy', policyFile(policy), ...options];
   return promisify(execFile)(process.execPath, argv).then(
@@ -81,7 +81,7 @@ async function command(policy: object, ...options: string[]): Promise<{ code: un
 }
 
 describe('mixllm replay', () => {
-  it('answers from the log of a running gateway', async () => {
+  it('estimates from the log of a running gateway', async () => {
     const printed: string[] = [];
     vi.spyOn(console, 'log').mockImplementation((text) => printed.push(text));
     await replay({ config, policy: policyFile({}), json: true });
@@ -95,11 +95,11 @@ describe('mixllm replay', () => {
       refused: null,
     });
     expect(same.rated).toBeGreaterThan(0.6 * QUERIES);
-    // The config of the replay has no target of quality; the log has, and it was felt.
+    // The config of the replay has no quality target; the logged decisions had one, which excluded arms.
     const log = await test.gateway.store.readAfter(0, 2000);
     const keptOut = log.filter((e) => e.type === 'decided' && e.decision.arms.some((arm) => arm.keptOut === 'quality'));
     expect(keptOut.length).toBeGreaterThan(0);
-    // What the running gateway decided is found again: the same learner, folded from the file.
+    // It reproduces the decisions of the running gateway: the same learner, rebuilt from the file.
     expect(same.support.mean_ratio).toBeCloseTo(1, 3);
     expect(same.support.largest_ratio).toBeCloseTo(1, 2);
     expect(same.estimates?.ips.cost_usd.mean).toBeCloseTo(same.logged?.cost_usd.mean ?? 0, 8);
@@ -113,7 +113,7 @@ describe('mixllm replay', () => {
     expect(printed[2]).toContain('140 usable');
   });
 
-  it('refuses with exit code 1, saying why, on standard output', async () => {
+  it('refuses with exit code 1 and prints the reason on standard output', async () => {
     const { code, stdout } = await command({ models: ['medium'] }, '--json');
     expect(code).toBe(1);
     const report: ReplayReport = JSON.parse(stdout);
@@ -127,7 +127,7 @@ describe('mixllm replay', () => {
     process.exitCode = undefined;
   });
 
-  it('says what is wrong with the policy', async () => {
+  it('says what is wrong with the policy file', async () => {
     await expect(replay({ config, policy: policyFile({ wait: 1 }) })).rejects.toThrow(/wait \(line 1\): .*known here/);
     await expect(replay({ config, policy: policyFile({ priors: { bgi: 'mid' } }) })).rejects.toThrow(
       /a prior for "bgi", but the config has no such model; it has: big, small/,

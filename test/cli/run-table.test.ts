@@ -4,7 +4,7 @@ import { renderSeeds } from '../../src/cli/bench-seeds.ts';
 import { renderRun } from '../../src/cli/run-table.ts';
 import { reportRun } from '../../src/recorded/run-report.ts';
 
-/** One query, which is the last third, and no model is right on it. */
+/** One query, which is also the last third, that no model answers correctly. */
 const RUN: BenchReport = {
   ...reportRun(['big', 'small'], { quality: [[0, 0]], cost: [[0.01, 0.001]] }, [0]),
   queries_by_tag: {},
@@ -18,7 +18,7 @@ const RUN: BenchReport = {
 };
 
 describe('a run with nothing to compare', () => {
-  it('has a dash where there is no number', () => {
+  it('prints a dash where there is no number', () => {
     expect(renderRun(RUN)).toMatch(/MixLLM Gateway +0\.000 +- +10\.0 +1000\.0 %\n {2}its first third +- +- +- +-\n/);
     expect(renderSeeds([RUN, RUN])).toMatch(/MixLLM Gateway +- +1000\.0 ± 0\.0\n {2}its first third +- +-\n/);
   });

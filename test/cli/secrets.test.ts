@@ -40,7 +40,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Repeats its own key wherever an upstream can put text, and counts on nobody to mind. */
+/** Repeats its own key wherever an upstream can put text. */
 function indiscreet(key: string) {
   let turn = 0;
   const json = (message: string) => JSON.stringify({ type: 'error', error: { type: 'authentication_error', message } });
@@ -121,7 +121,7 @@ async function serve(urls: { openai: string; anthropic: string }): Promise<strin
   });
 }
 
-/** Everything in the folder but the config, as latin1 text. */
+/** Everything in the folder except the config, as latin1 text. */
 function written(): string {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const texts = files
@@ -138,7 +138,7 @@ const forms = (secret: string) => [
   Buffer.from(secret).toString('base64'),
 ];
 
-it('no key, prompt or answer is in anything that the process writes, and no key reaches the other side', async () => {
+it('nothing the process writes contains a key, prompt or answer, and no key reaches the other side', async () => {
   const openai = kept(await startRawUpstream(indiscreet(`${SECRETS.openai} ${SECRETS.header}`)));
   const anthropic = kept(await startRawUpstream(indiscreet(SECRETS.anthropic)));
   const url = await serve({ openai: openai.url, anthropic: anthropic.url.replace(/\/v1$/, '') });
@@ -163,7 +163,7 @@ it('no key, prompt or answer is in anything that the process writes, and no key 
     model: 'openai',
     messages: [{ role: 'user', content: `give it a try: ${SECRETS.prompt}` }],
   });
-  // Of the client's own words, its answer may come back to it.
+  // A client may get its own words back in its own answer.
   expect(good.text).toContain(SECRETS.answer);
   answers.pop();
   answers.pop();

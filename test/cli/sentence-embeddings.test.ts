@@ -36,7 +36,7 @@ const MODELS = {
 describe('mixllm with a sentence-embedding model', () => {
   it('refuses to start without a map, and says how to make one', async () => {
     const embedding = { kind: 'transformers', model: 'tiny-bert' };
-    // JSON is YAML, too.
+    // JSON is also YAML.
     await writeFile(join(folder, 'mixllm.yaml'), JSON.stringify({ ...MODELS, embedding }));
     const started = mixllm('serve', '--config', 'mixllm.yaml');
     expect([started.status, started.stdout]).toEqual([1, '']);
@@ -57,7 +57,7 @@ describe('mixllm with a sentence-embedding model', () => {
   });
 });
 
-it('gives texts all the time that they take where no client waits, as when arms are trained', async () => {
+it('waits as long as an embedding takes when no client is waiting, as in training arms', async () => {
   const embedding = { kind: 'transformers', model: tiny.folder, map: tiny.map, timeout_ms: 1 };
   const featurizer = buildFeaturizer(configSchema.parse({ ...MODELS, embedding }));
   await featurizer.start();
@@ -68,11 +68,11 @@ it('gives texts all the time that they take where no client waits, as when arms 
   await featurizer.close();
 });
 
-/** Whether a map is worth having is an operator's own question, on the operator's own outcomes. */
+/** Whether a map is worth having is for operators to find out with their own outcomes. */
 it.each([
   ['evaluate', ['--predictors', 'mixllm']],
   ['bench', ['--online', '--scenarios', 'none']],
-])('is judged on recorded outcomes by %s, in the place of the shipped map', async (command, options) => {
+])('%s evaluates the map of a config on recorded outcomes, in place of the shipped map', async (command, options) => {
   const prompts = inventPrompts(80, 3);
   const rows = prompts.map((prompt, i) => {
     const models = {
@@ -101,7 +101,7 @@ function check(embedding: object): string {
   return checkEmbedding(configSchema.parse({ ...MODELS, embedding: { kind: 'transformers', ...embedding } }));
 }
 
-describe('mixllm check, of a sentence-embedding model', () => {
+describe('mixllm check with a sentence-embedding model', () => {
   const problem = (embedding: object) => {
     try {
       return check(embedding);
@@ -111,14 +111,14 @@ describe('mixllm check, of a sentence-embedding model', () => {
     }
   };
 
-  it('says what will be used, and what will be fetched', () => {
+  it('says what will be used and what will be downloaded', () => {
     const { folder: model, map } = tiny;
     expect(check({ model, map })).toMatch(/tiny-bert \(q8, at most 64 tokens\) with the map .*, 5 dimensions$/);
     expect(check({ model: 'acme/not-fetched', map })).toContain('downloaded from the Hugging Face hub at the start');
     expect(existsSync('data/models/acme')).toBe(false);
   });
 
-  it('refuses what the gateway would not start with', () => {
+  it('rejects what the gateway would not start with', () => {
     const { folder: model, map } = tiny;
     const [other, empty] = [join(folder, 'other-bert'), join(folder, 'empty')];
     writeTinyBert(other, { words: WORDS.slice(1) });

@@ -74,7 +74,7 @@ async function serve(file: string, environment: Record<string, string> = {}) {
   return { ...launched, url };
 }
 
-/** Resolves once nobody listens there any more. */
+/** Resolves once nothing listens there any more. */
 async function refused(url: string): Promise<void> {
   for (;;) {
     try {
@@ -97,13 +97,13 @@ function config(upstream: string, weight: number): string {
 }
 
 describe('mixllm serve', () => {
-  it('without any provider key says which variables to set and how to run the demo, and exits non-zero', () => {
+  it('without a provider key exits non-zero, and names the variables to set and the demo', () => {
     const { status, stderr } = mixllm(['serve']);
     expect(status).toBe(1);
     for (const hint of ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'npm run demo']) expect(stderr).toContain(hint);
   });
 
-  it('refuses an open host without keys, a missing file, and a wrong PORT', () => {
+  it('refuses an open host without keys, a missing file, and an invalid PORT', () => {
     const open = mixllm(['serve'], { OPENAI_API_KEY: 'x', HOST: '0.0.0.0' });
     expect([open.status, open.stderr]).toEqual([1, expect.stringContaining('auth.keys')]);
     const missing = mixllm(['serve', '--config', join(folder, 'none.yaml')]);
@@ -112,7 +112,7 @@ describe('mixllm serve', () => {
     expect([port.status, port.stderr]).toEqual([1, expect.stringContaining('PORT')]);
   });
 
-  it('names the way out where the port is taken', async () => {
+  it('says what to do if the port is taken', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
@@ -124,7 +124,7 @@ describe('mixllm serve', () => {
     taken.close();
   });
 
-  it('reloads on change and on SIGHUP without dropping a stream, keeps the old config when the new one is bad, and ends in order', async () => {
+  it('reloads on change and SIGHUP without dropping a stream, rejects bad configs, and exits cleanly', async () => {
     let finish: () => void = () => {};
     const upstream = await startRawUpstream((response, body) => {
       if (!JSON.parse(body).stream) {
@@ -180,7 +180,7 @@ describe('mixllm serve', () => {
 
     gateway.child.kill('SIGTERM');
     await gateway.saw(/shutting down/);
-    // The probe turns while the gateway still serves, or a load balancer would send requests into a closed port.
+    // The probe must change while the gateway still serves, or a load balancer would send requests to a closed port.
     const probe = await get(`${gateway.url}/health/ready`);
     expect([probe.status, probe.json.status, await weight()]).toEqual([503, 'unavailable', 0.7]);
     await refused(gateway.url);
@@ -194,8 +194,8 @@ describe('mixllm serve', () => {
     await upstream.close();
   });
 
-  it('ends on a SIGTERM that comes before it has read its config: process 1 of a container ignores it otherwise', async () => {
-    // It listens for SIGHUP as its first signal, and again right before its own handlers replace the early ones.
+  it('exits on a SIGTERM that arrives before it has read its config, even as process 1 of a container', async () => {
+    // SIGHUP is the first signal it listens for, and again right before its own handlers replace the early ones.
     const killer = (time: number, send: string) =>
       `let n = 0; process.on('newListener', (name) => name === 'SIGHUP' && ++n === ${time} && ${send}(() => process.kill(process.pid, 'SIGTERM')))`;
     const file = join(folder, 'mixllm.yaml');
@@ -208,7 +208,7 @@ describe('mixllm serve', () => {
     }
   });
 
-  it('takes HOST as a URL or a secret may have it', async () => {
+  it('accepts a HOST with the brackets of a URL or the newline of a secret file', async () => {
     const file = join(folder, 'mixllm.yaml');
     writeFileSync(file, config('http://127.0.0.1:9', 0.2));
     const gateway = launch(file, { HOST: '[127.0.0.1]\n' });
@@ -217,7 +217,7 @@ describe('mixllm serve', () => {
     if (gateway.child.exitCode === null) await once(gateway.child, 'exit');
   });
 
-  it('does not serve on a log of a newer version, which budgets and retired models are in', async () => {
+  it('does not start on the log of a newer version, which holds budgets and retired models', async () => {
     const lock = new DatabaseSync(join(folder, 'log.db'));
     lock.exec('PRAGMA user_version = 99');
     lock.close();
@@ -229,7 +229,7 @@ describe('mixllm serve', () => {
     expect(gateway.child.exitCode).toBe(1);
   });
 
-  it('reloads and ends while it still reads its event log, too', async () => {
+  it('reloads and exits even while it is still reading its event log', async () => {
     const lock = new DatabaseSync(join(folder, 'log.db'));
     lock.exec('BEGIN EXCLUSIVE');
     const file = join(folder, 'mixllm.yaml');
@@ -248,7 +248,7 @@ describe('mixllm serve', () => {
     expect(gateway.output()).not.toContain('cannot be read');
   });
 
-  it('serves with its event log unreadable, and says so', async () => {
+  it('serves even if its event log is unreadable, and reports it', async () => {
     const upstream = await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION)));
     writeFileSync(join(folder, 'log.db'), 'this is no database, and long enough to be taken for one'.repeat(100));
     const file = join(folder, 'mixllm.yaml');
@@ -274,7 +274,7 @@ describe('mixllm serve', () => {
 });
 
 describe('mixllm check', () => {
-  it('goes by HOST and PORT as the start does', () => {
+  it('applies HOST and PORT like serve', () => {
     for (const environment of [{ HOST: '0.0.0.0' }, { PORT: 'http' }] as Record<string, string>[]) {
       expect(mixllm(['check'], { OPENAI_API_KEY: 'x', ...environment }).status).toBe(1);
     }
@@ -288,7 +288,7 @@ describe('mixllm check', () => {
     expect([status, stdout]).toEqual([0, expect.stringContaining('note: big: $0.0000025 looks like the price of one')]);
   });
 
-  it('tells what a config means, and what is wrong with a bad one', () => {
+  it('explains what a config means, and what is wrong with a bad one', () => {
     const good = mixllm(['check'], { OPENAI_API_KEY: 'sk-secret' });
     expect([good.status, good.stderr]).toEqual([0, '']);
     expect(good.stdout).toContain('gpt-5-mini');

@@ -5,7 +5,7 @@ import { expect, it, vi } from 'vitest';
 import { print, tell } from '../../src/cli/print.ts';
 import { sayFailure, watchStandardStreams } from '../../src/cli/standard-streams.ts';
 
-it('tells once that standard output is lost, and lets readers leave', () => {
+it('reports once that standard output is lost, but lets readers leave', () => {
   const [output, errors] = [new PassThrough(), new PassThrough()];
   const told: string[] = [];
   watchStandardStreams(output, errors, (reason) => told.push(reason));
@@ -16,7 +16,7 @@ it('tells once that standard output is lost, and lets readers leave', () => {
   expect(told).toEqual(['Standard output cannot be written, so the result is incomplete: no space left']);
 });
 
-it('says a failure in the place of a progress line', () => {
+it('prints a failure in place of a progress line', () => {
   const written: string[] = [];
   const write = (text: string) => written.push(text);
   sayFailure({ isTTY: true, write }, 'line 3 is no JSON');
@@ -24,7 +24,7 @@ it('says a failure in the place of a progress line', () => {
   expect(written).toEqual(['\r\u001b[Kline 3 is no JSON\n', 'line 3 is no JSON\n']);
 });
 
-it('prints nothing that a terminal would obey, and JSON that says the same', () => {
+it('escapes terminal control sequences, and prints JSON with the same meaning', () => {
   const printed: string[] = [];
   vi.spyOn(console, 'log').mockImplementation((line) => printed.push(line));
   vi.spyOn(console, 'error').mockImplementation((line) => printed.push(line));
@@ -42,7 +42,7 @@ it('prints nothing that a terminal would obey, and JSON that says the same', () 
   expect(printed[3]).toBe(`${shown}: no such model\n  at all\n`);
 });
 
-it.skipIf(!existsSync('/dev/full'))('a command whose output finds no space ends with 1', () => {
+it.skipIf(!existsSync('/dev/full'))('a command exits with 1 if its output has no space left', () => {
   const { status, stderr } = spawnSync(
     'sh',
     ['-c', '"$0" src/main.ts check config/mixllm.yaml >/dev/full', process.execPath],

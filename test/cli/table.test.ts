@@ -4,7 +4,7 @@ import { renderTable } from '../../src/cli/table.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 describe('renderTable', () => {
-  it('aligns numbers right and texts left', () => {
+  it('aligns numbers right and text left', () => {
     const rows = [
       ['sim-small', '0.5', '$1.20'],
       ['sim-frontier', '12.25', ''],
@@ -20,20 +20,20 @@ describe('renderTable', () => {
     );
   });
 
-  it('does as it is told, and takes missing cells', () => {
+  it('follows the given alignment, and accepts missing cells', () => {
     expect(renderTable(['a', 'b'], [['xx'], ['1', '2%']], { align: ['right', 'left'] })).toBe(
       ' a  b\n--  --\nxx\n 1  2%\n',
     );
     expect(renderTable(['a'], [])).toBe('a\n-\n');
   });
 
-  it('shows the control characters in names, which a terminal would obey, and keeps a row on its line', () => {
+  it('escapes control characters in names, and keeps a row on one line', () => {
     expect(renderTable(['a\u001b[2J'], [['b\u009b31m\nc']])).toBe(
       ['a\\u001b[2J', '-------------', 'b\\u009b31m\\nc', ''].join('\n'),
     );
   });
 
-  it('fits 100 columns by shortening texts, never numbers', () => {
+  it('fits 100 columns by shortening text, never numbers', () => {
     const table = renderTable(['name', 'note', 'n'], [['x'.repeat(90), 'é'.repeat(80), '1234567.89']]);
     const lines = table.trimEnd().split('\n');
     for (const line of lines) expect(Array.from(line).length).toBe(lines[0] === line ? line.length : 100);
@@ -61,13 +61,13 @@ describe('ProgressLine', () => {
     expect(written).toEqual(['\r1/3\u001b[K', '\ra long l…\u001b[K', '\r3/3\u001b[K', '\n']);
   });
 
-  it('shows a line whole on a terminal that does not know its size', () => {
+  it('shows a complete line on a terminal of unknown size', () => {
     const { written, stream } = recorder(true, 0);
     new ProgressLine(stream, new ManualClock()).update('7/10 runs');
     expect(written).toEqual(['\r7/10 runs\u001b[K']);
   });
 
-  it('prints plain lines elsewhere, one in five seconds', () => {
+  it('prints plain lines elsewhere, at most one every five seconds', () => {
     const { written, stream } = recorder(false);
     const clock = new ManualClock();
     const progress = new ProgressLine(stream, clock);
@@ -79,7 +79,7 @@ describe('ProgressLine', () => {
     expect(written).toEqual(['0%\n', '50%\n', '100%\n', 'done\n']);
   });
 
-  it('ends with the last state, also where that came too soon to be shown, and says nothing twice', () => {
+  it('ends with the last state, even if it was not shown yet, and repeats nothing', () => {
     const { written, stream } = recorder(false);
     const progress = new ProgressLine(stream, new ManualClock());
     progress.update('43 %');

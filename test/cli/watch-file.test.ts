@@ -28,7 +28,7 @@ const nothingElse = {
   error: () => expect.unreachable('it can be watched'),
 };
 
-it('tells once that the file is gone for longer than a moment, and of a change when it is back', async () => {
+it('reports once that the file has been gone for some time, and a change when it is back', async () => {
   const { file } = configFile('the same');
   const told: string[] = [];
   const on = { ...nothingElse, change: () => void told.push('change'), gone: () => void told.push('gone') };
@@ -50,7 +50,7 @@ it('tells once that the file is gone for longer than a moment, and of a change w
   }
 });
 
-it('is told of no absence where the file was back in between, and of what a reader aside from it has missed', async () => {
+it('reports no absence if the file was back in between, and any change that another reader missed', async () => {
   const { file } = configFile('whole');
   let changes = 0;
   const { stop, seen } = watchFile(
@@ -68,7 +68,7 @@ it('is told of no absence where the file was back in between, and of what a read
     writeFileSync(file, 'whole');
     await sleep(600);
     expect(changes).toBe(0);
-    // As a signal does that came while the file was half written, or away.
+    // As after a signal that came while the file was half written, or missing.
     seen(null);
     await until(() => changes === 1);
     seen(digestOrNull(file));
@@ -79,7 +79,7 @@ it('is told of no absence where the file was back in between, and of what a read
   }
 });
 
-it('sees a change, once, while another file of the folder is written all the time', async () => {
+it('reports a change once while another file in the folder is written continuously', async () => {
   const { folder, file } = configFile('before');
   let changes = 0;
   const { stop } = watchFile(file, { ...nothingElse, change: () => void changes++ });
@@ -95,7 +95,7 @@ it('sees a change, once, while another file of the folder is written all the tim
   }
 });
 
-it('sees changes also after the folder was replaced', async () => {
+it('reports changes even after the folder was replaced', async () => {
   const root = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
   const folder = join(root, 'config');
   const file = join(folder, 'mixllm.yaml');
@@ -116,11 +116,11 @@ it('sees changes also after the folder was replaced', async () => {
   }
 });
 
-it('does not open a named pipe, which would wait for somebody to write to it', async () => {
+it('does not open a named pipe, which would wait for a writer', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-watch-'));
   const pipe = join(folder, 'mixllm.yaml');
   execFileSync('mkfifo', [pipe]);
-  // Goes on writing, or this test would wait as well.
+  // Keeps writing; otherwise this test would wait as well.
   const writer = spawn('sh', ['-c', 'while echo text > "$0"; do echo taken; done', pipe]);
   let taken = '';
   writer.stdout.on('data', (text) => {

@@ -12,7 +12,7 @@ describe('changedSettings', () => {
     routing: { weight: 0.5, targets: {} },
   };
 
-  it('names what differs, what came and what went, and no value', () => {
+  it('names settings that were changed, added or removed, but no values', () => {
     expect(changedSettings(before, structuredClone(before))).toEqual([]);
     const after = structuredClone(before) as typeof before & { routing: { targets: { quality?: number } } };
     after.models[0].price.input = 100;
@@ -32,7 +32,7 @@ describe('changedSettings', () => {
     ]);
   });
 
-  it('is not moved by the order of entries, and names no more than twenty', () => {
+  it('ignores the order of entries, and names at most twenty', () => {
     expect(changedSettings(before, { ...before, models: [...before.models].reverse() })).toEqual([]);
     const many = Array.from({ length: 25 }, (_, i) => ({ id: `m${i}` }));
     const named = firstOf(changedSettings({ models: [] }, { models: many }));

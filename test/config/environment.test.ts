@@ -9,7 +9,7 @@ models: [{ id: a, provider: p, price: { input: 1, output: 2 } }]
 `;
 const keyFrom = (text: string, environment: Record<string, string> = {}) =>
   parse(withKey(text), environment).config.providers.p.api_key;
-/** Takes any text, which a key does not. */
+/** A setting that accepts any text, unlike a key. */
 const withName = (text: string) => `
 providers: { p: { type: openai } }
 models: [{ id: a, model: ${text}, provider: p, price: { input: 1, output: 2 } }]
@@ -26,7 +26,7 @@ describe('variables in the config', () => {
     expect(keyFrom(text, { KEY: 'sk-1' })).toBe('sk-1');
   });
 
-  it('are filled in amid other text, more than once, in block style and lists', () => {
+  it('are filled in within other text, repeatedly, in block style and in lists', () => {
     expect(keyFrom('pre-${A}-${B}-${A}', { A: '1', B: '2' })).toBe('pre-1-2-1');
     const block =
       'providers:\n  p:\n    type: openai\n    api_key: ${A}\nmodels:\n  - id: ${B}\n    provider: p\n    price: {input: 1, output: 1}\n    capabilities:\n      - ${C}\n';
@@ -35,16 +35,16 @@ describe('variables in the config', () => {
     expect(config.models[0]).toMatchObject({ id: 'model-b', capabilities: ['tools'] });
   });
 
-  it('take their default when they are not set or empty', () => {
+  it('take their default if they are unset or empty', () => {
     expect(keyFrom('${KEY:-sk-default}')).toBe('sk-default');
     expect(keyFrom('${KEY:-sk-default}', { KEY: '' })).toBe('sk-default');
     expect(keyFrom('${KEY:-sk-default}', { KEY: 'sk-set' })).toBe('sk-set');
     expect(keyFrom('"${KEY:-a: b, [c] # d}"')).toBe('a: b, [c] # d');
-    // An empty default is no key either: the provider is off.
+    // An empty default is not a key: the provider is off.
     expect([...parse(withKey('${KEY:-}')).missingKeys]).toEqual([['p', 'providers.p.api_key']]);
   });
 
-  it('can be a port, and only digits can', () => {
+  it('can be a port if they hold only digits', () => {
     const port = (value: string) => `${withKey('k')}server: { port: ${value} }`;
     expect(parse(port('${PORT}'), { PORT: '9000' }).config.server.port).toBe(9000);
     expect(parse(port('${PORT:-8081}')).config.server.port).toBe(8081);
@@ -54,7 +54,7 @@ describe('variables in the config', () => {
     for (const bad of ['[]', 'null', 'true', '""', '{}', '8080.5']) expect(problemsOf(port(bad)), bad).toHaveLength(1);
   });
 
-  it('are numbers, or true and false, where the schema wants some, and text where it wants text', () => {
+  it('become numbers or booleans where the schema requires them, and otherwise stay text', () => {
     const config = (...values: string[]) => {
       const [weight, usd, quality, streamUsage, key] = values;
       return `
@@ -81,12 +81,12 @@ routing: { weight: ${weight}, targets: { quality: ${quality}, budget: { usd_per_
     expect(problemsOf(asked, { ...environment, W: '0,5' })).toEqual([expect.stringMatching(/routing.weight.*number/)]);
   });
 
-  it('are left alone in comments and where they are none', () => {
+  it('are not filled in within comments or malformed references', () => {
     expect(parse(`# \${NOT_SET}\n${withKey('k')}# ${'$'}{NEITHER}`).missingKeys.size).toBe(0);
     expect(keyFrom('"$KEY $${A}"', { A: 'x' })).toBe('$KEY $x');
   });
 
-  it('cannot change the structure, whatever they hold, and are not filled in again', () => {
+  it('cannot change the structure, whatever they hold, and are not expanded again', () => {
     const nasty = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -121,11 +121,11 @@ routing: { weight: ${weight}, targets: { quality: ${quality}, budget: { usd_per_
         expect(config.providers).toEqual(parse(withName('m')).config.providers);
       }),
     );
-    // Outer white space goes: secrets mounted as files end in a line break.
+    // Surrounding white space is trimmed: secrets mounted as files end in a line break.
     expect(keyFrom('${KEY}', { KEY: ' sk-1\n' })).toBe('sk-1');
   });
 
-  it('turn a provider off when its key is not set, and are an error anywhere else', () => {
+  it('turn a provider off if its key is not set, and are an error anywhere else', () => {
     expect([...parse(withKey('${KEY}')).missingKeys]).toEqual([['p', 'KEY']]);
     expect([...parse(withKey('"Bearer ${KEY}"')).missingKeys]).toEqual([['p', 'KEY']]);
     const text = `
@@ -150,7 +150,7 @@ server: { host: "\${HOST}:1" }
     ]);
   });
 
-  it('are told as they stand where they cannot be: in the name of a setting', () => {
+  it('are shown unexpanded in an error if used in the name of a setting', () => {
     expect(
       problemsOf(
         'providers: { p: { type: openai, ${WHAT}: 1 } }\nmodels: [{ id: a, provider: p, price: { input: 1, output: 2 } }]',
@@ -159,7 +159,7 @@ server: { host: "\${HOST}:1" }
     ).toEqual([expect.stringContaining('providers.p.${WHAT} (line 1): there is no such setting')]);
   });
 
-  it('do not stumble over the characters that stand for them meanwhile', () => {
+  it('are not confused by the characters used as internal placeholders', () => {
     expect(nameFrom('"\uE0007\uE001"')).toBe('\uE0007\uE001');
     expect(nameFrom('"\uE000"')).toBe('\uE000');
   });

@@ -61,7 +61,7 @@ describe('a config error', () => {
       'auth: { keys: [{ name: t, key: k, budget: { usd: 5, per: week } }] }',
       /per \(line 6\): found "week"; .*"day"\|"month"/,
     ],
-  ])('names the place, what was there and what is right: %s', (text, expected) => {
+  ])('names the place, the value found and what is expected: %s', (text, expected) => {
     const problems = problemsOf(`${MINIMAL.trim()}\n\n\n${text}`);
     expect(problems).toEqual([expect.stringMatching(expected)]);
   });
@@ -89,11 +89,11 @@ describe('a config error', () => {
       '{ id: a, provider: p, price: { input: 1, output: 2 }, capabilities: [tools, magic] }',
       /^models\[0\]\.capabilities\[1\] \(line 3\): found "magic"; .*"vision"/,
     ],
-  ])('does so within models: %s', (model, expected) => {
+  ])('does the same within models: %s', (model, expected) => {
     expect(problemsOf(`${PROVIDERS}models:\n  - ${model}\n`)).toEqual([expect.stringMatching(expected)]);
   });
 
-  it('lists what is known where a setting is not', () => {
+  it('lists the known settings beside an unknown one', () => {
     const problems = problemsOf(`${MINIMAL}\nrouting:\n  wieght: 0.5\n  latency: { buget_s: 3 }\nsever: {}`);
     expect(problems).toHaveLength(3);
     expect(problems).toContainEqual(
@@ -118,7 +118,7 @@ describe('a config error', () => {
     );
   });
 
-  it('says what is missing of an empty file, and what is wrong with YAML', () => {
+  it('says what is missing from an empty file, and what is wrong with YAML', () => {
     for (const text of ['', '# nothing', 'null', '{}']) {
       expect(problemsOf(text), text).toEqual([
         expect.stringMatching(/^providers: it is missing/),
@@ -138,7 +138,7 @@ describe('a config error', () => {
     expect(problemsOf(bomb.join('\n'))).toEqual([expect.stringContaining('alias')]);
   });
 
-  it('finds names that lead nowhere and names that are there twice', () => {
+  it('reports references to unknown names, and duplicate names', () => {
     const text = `
 providers: { p: { type: openai } }
 models:
@@ -168,7 +168,7 @@ auth:
     ]);
   });
 
-  it('finds aliases that mean something already, or nothing at all', () => {
+  it('reports aliases that are already taken, or refer to nothing', () => {
     const aliases =
       '{ gpt-4o: auto, x: auto:0.7, y: auto:quality, z: a, "*": auto:1, a: auto, auto:v: a, u: b, v: auto:constructor, w: auto:2 }';
     expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
@@ -238,7 +238,7 @@ describe('secrets in a config error', () => {
     expect(problems.join('\n')).not.toContain('SECRET');
   });
 
-  it('leave the kind of what was found', () => {
+  it('are replaced by the type of value found', () => {
     const url = `providers: { p: { type: openai, base_url: "htp://host/v1?api-key=${SECRET}" } }\n${MODELS}`;
     expect(problemsOf(url)).toEqual([expect.stringMatching(/found "htp:\/\/host\/v1\?…"; expected a URL such as/)]);
     expect(problemsOf(`auth: { keys: { name: x, key: k } }\n${PROVIDERS}${MODELS}`)).toEqual([
@@ -250,7 +250,7 @@ describe('secrets in a config error', () => {
     ]);
   });
 
-  it('are refused where no header could carry them', () => {
+  it('are rejected if no header could carry them', () => {
     const problems = [
       `providers: { p: { type: openai, api_key: "sk-ключ-0123" } }\n${MODELS}`,
       `${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "${SECRET}\\u0001" }] }`,
@@ -263,7 +263,7 @@ describe('secrets in a config error', () => {
     ]);
   });
 
-  it('are no variables that are misspelt: their text would be the key', () => {
+  it('are rejected if they contain a malformed variable, whose text would become the key', () => {
     for (const rest of ['TEAM-KEY}', 'TEAM.KEY}', 'TEAM', '1A}', `A:-\${B}}`, '}']) {
       expect(problemsOf(`${PROVIDERS}${MODELS}auth: { keys: [{ name: t, key: "sk-\${${rest}" }] }`), rest).toEqual([
         expect.stringMatching(/^auth\.keys\[0\]\.key \(line 3\): a variable is written \$\{NAME\} or /),
@@ -271,7 +271,7 @@ describe('secrets in a config error', () => {
     }
   });
 
-  it('are not shown, whatever the key is and whatever else is wrong', () => {
+  it('are not shown, whatever the key and the other errors are', () => {
     const wrongs = ['port: 99999', 'unknown: 1', 'host: []'];
     fc.assert(
       fc.property(
@@ -298,7 +298,7 @@ describe('secrets in a config error', () => {
     }),
   );
 
-  it('are not shown when they stand in the file and break its YAML', () => {
+  it('are not shown if they are written in the file and break its YAML', () => {
     fc.assert(
       fc.property(noise, noise, (before, after) => {
         const text = `providers:\n  p:\n    type: openai\n    api_key: ${before}${SECRET}${after}\n    base_url: 7\n${MODELS}`;

@@ -6,7 +6,7 @@ import { ConfigError } from '../../src/config/config-error.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { MINIMAL, parse } from './support.ts';
 
-/** The example of the design document, word for word. */
+/** The example from the design document, verbatim. */
 const EXAMPLE = `
 server: { host: 127.0.0.1, port: 8080 }
 auth:                       # no keys: the server only listens on loopback
@@ -27,8 +27,8 @@ storage:   { url: "sqlite:data/mixllm.db" }   # or postgres://…
 `;
 const KEYS = { MIXLLM_KEY_TEAM_A: 'mx-team', OPENAI_API_KEY: 'sk-openai', ANTHROPIC_API_KEY: 'sk-anthropic' };
 
-describe('a config that says nothing of learning', () => {
-  it('learns as the published figures are measured', () => {
+describe('a config without a learning section', () => {
+  it('learns with the settings behind the published figures', () => {
     const { drift, snapshot_change, launch } = parse(MINIMAL).config.learning;
     expect(drift).toEqual(DRIFT);
     expect(snapshot_change.remains).toBe(SNAPSHOT_REMAINS);
@@ -36,8 +36,8 @@ describe('a config that says nothing of learning', () => {
   });
 });
 
-describe('the example of the design', () => {
-  it('is read as it is meant', () => {
+describe('the example from the design document', () => {
+  it('is read as intended', () => {
     const { config, missingKeys } = parse(EXAMPLE, KEYS);
     expect(missingKeys.size).toBe(0);
     expect(config.auth.keys).toEqual([
@@ -60,7 +60,7 @@ describe('the example of the design', () => {
     expect(config.storage.url).toBe('sqlite:data/mixllm.db');
   });
 
-  it('makes these arms', () => {
+  it('yields these arms', () => {
     const timeouts = { connectMs: 5000, firstByteMs: 120_000, idleMs: 60_000, totalMs: 600_000 };
     expect(enabledArms(parse(EXAMPLE, KEYS))).toEqual([
       {
@@ -92,7 +92,7 @@ describe('the example of the design', () => {
     ]);
   });
 
-  it('runs on what keys there are: a missing one turns its provider off', () => {
+  it('runs with the keys that are set: a missing one turns its provider off', () => {
     const loaded = parse(EXAMPLE, { MIXLLM_KEY_TEAM_A: 'mx-team', OPENAI_API_KEY: '' });
     expect([...loaded.missingKeys]).toEqual([
       ['openai', 'OPENAI_API_KEY'],
@@ -108,7 +108,7 @@ describe('the example of the design', () => {
 });
 
 describe('defaults', () => {
-  it('are all there for the smallest config', () => {
+  it('are complete for the smallest config', () => {
     expect(parse(MINIMAL).config).toEqual({
       server: { host: '127.0.0.1', port: 8080, max_body_mb: 32, drain_s: 1, shutdown_s: 30, cors_origins: [] },
       auth: { keys: [] },
@@ -143,7 +143,7 @@ describe('defaults', () => {
     });
   });
 
-  it('fill in what a section leaves out', () => {
+  it('fill in what a section omits', () => {
     const { config } = parse(
       `${MINIMAL}resilience: { timeouts: { idle_s: 7 }, breaker: {} }\nrouting: { latency: { cap: 3 } }`,
     );
@@ -152,7 +152,7 @@ describe('defaults', () => {
     expect(config.routing.latency).toMatchObject({ budget_s: 30, cap: 3 });
   });
 
-  it('are also those of a section whose lines are all commented out', () => {
+  it('also apply to a section whose lines are all commented out', () => {
     const sections = ['server', 'auth', 'routing', 'resilience', 'learning', 'embedding', 'storage', 'logging'];
     const { config } = parse(MINIMAL);
     expect(parse(`${MINIMAL}${sections.map((name) => `${name}:   # none\n`).join('')}`).config).toEqual(config);
@@ -164,20 +164,20 @@ describe('defaults', () => {
     expect(parse(MINIMAL + within).config).toEqual(config);
     const withoutKeys = EXAMPLE.split('\n').filter((line) => !line.startsWith('  keys:'));
     expect(parse(withoutKeys.join('\n'), KEYS).config.auth.keys).toEqual([]);
-    // Of a single setting an empty value is a mistake.
+    // For a single setting, an empty value is a mistake.
     expect(() => parse(`${MINIMAL}storage: { url: }`)).toThrow('storage.url');
-    // As is one where it counts that it is named at all.
+    // And so it is where naming the setting already has a meaning.
     expect(() => parse(`${MINIMAL}learning: { implicit: { abort: } }`)).toThrow('learning.implicit.abort');
     expect(() => parse(`${MINIMAL}lerning:\n`)).toThrow('there is no such setting');
     expect(() => parse(`${MINIMAL.replace('{ p: { type: openai } }', '')}`)).toThrow('providers');
   });
 
-  it('keep the named weights beside those that the file names', () => {
+  it('keep the built-in named weights beside those in the file', () => {
     const { routing } = parse(`${MINIMAL}routing: { weights: { thrifty: 0.3, quality: 0.9 } }`).config;
     expect(routing.weights).toEqual({ economy: 0.5, balanced: 0.8, quality: 0.9, thrifty: 0.3 });
   });
 
-  it("lets a model's own timeouts and cache prices go first, and knows what Anthropic charges", () => {
+  it("let a model's own timeouts and cache prices take precedence, and include Anthropic's cache prices", () => {
     const loaded = parse(`
 providers: { o: { type: openai, api_key: k }, a: { type: anthropic, api_key: k } }
 models:
@@ -193,7 +193,7 @@ models:
 });
 
 describe('the configs that ship', () => {
-  it('offer the same models by the same providers, in a container too', () => {
+  it('offer the same models and providers, in the container too', () => {
     const [shipped, inContainer] = ['config', 'docker'].map((folder) => {
       const file = new URL(`../../${folder}/mixllm.yaml`, import.meta.url).pathname;
       const environment = {
@@ -210,7 +210,7 @@ describe('the configs that ship', () => {
 });
 
 describe('loadConfig', () => {
-  it('reads a file, and says which one it could not', () => {
+  it('reads a file, and names one it cannot read', () => {
     const shipped = new URL('../../config/mixllm.yaml', import.meta.url).pathname;
     const variables = [...readFileSync(shipped, 'utf8').matchAll(/\$\{(\w+)/g)].map(([, name]) => [
       name,

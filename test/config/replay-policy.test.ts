@@ -4,7 +4,7 @@ import { loadReplayPolicy, parseReplayPolicy } from '../../src/config/replay-pol
 const parse = (text: string) => parseReplayPolicy(text, 'policy.yaml');
 
 describe('a policy file', () => {
-  it('holds what is to be otherwise, and may hold nothing', () => {
+  it('contains only what should change, and may be empty', () => {
     const text = `
 weight: 0.9
 exploration: none
@@ -38,7 +38,7 @@ priors:
     ['[1, 2]', /^the file: found a list; expected a mapping$/],
     ['weight: *x', /^(line 1: |an alias)/],
     ['a: [', /^line 1: /],
-  ])('is refused with the place and what would be right: %s', (text, expected) => {
+  ])('is rejected with the place and what is expected: %s', (text, expected) => {
     let message = '';
     try {
       parse(text);
@@ -50,7 +50,7 @@ priors:
     expect(problem).toMatch(expected);
   });
 
-  it('says when it cannot be read', () => {
+  it('is named in the error if it cannot be read', () => {
     expect(() => loadReplayPolicy('/nowhere/policy.yaml')).toThrow(
       /policy\.yaml cannot be used:.*cannot be read: ENOENT/s,
     );

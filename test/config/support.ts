@@ -2,7 +2,7 @@ import { ConfigError } from '../../src/config/config-error.ts';
 import { type LoadedConfig, parseConfig } from '../../src/config/load.ts';
 import type { Environment } from '../../src/config/variables.ts';
 
-/** As small as a config can be. */
+/** The smallest possible config. */
 export const MINIMAL = `
 providers: { p: { type: openai } }
 models:
@@ -13,7 +13,7 @@ export function parse(text: string, environment: Environment = {}): LoadedConfig
   return parseConfig(text, 'mixllm.yaml', environment);
 }
 
-/** The problems that a config is refused for, one per line of the message. */
+/** The problems for which a config is rejected, one per line of the message. */
 export function problemsOf(text: string, environment: Environment = {}): string[] {
   try {
     parse(text, environment);

@@ -13,7 +13,7 @@ const simulated = simulateOutcomes(SIMULATED_MODELS, queries, seededRandom(6));
 const outcomes = outcomeMatrix(simulated);
 
 describe('simulated models', () => {
-  it('are named as simulated and speak both wire formats', () => {
+  it('are named as simulated, and use both wire formats', () => {
     for (const model of SIMULATED_MODELS) expect(model.id).toMatch(/^sim-/);
     expect(new Set(SIMULATED_MODELS.map((model) => model.format))).toEqual(new Set(['openai', 'anthropic']));
     expect(SIMULATED_MODELS.length).toBeGreaterThanOrEqual(4);
@@ -37,7 +37,7 @@ describe('simulated models', () => {
     expect(simulateOutcomes(SIMULATED_MODELS, queries, seededRandom(6))).toEqual(simulated);
   });
 
-  it('leave something to learn: a mix by kind matches the best single model at a fraction of its cost', () => {
+  it('leave something to learn: choosing by kind matches the best single model at a fraction of its cost', () => {
     const best = bestSingle(outcomes);
     const utility = (query: number, model: number) =>
       outcomes.quality[query][model] - (0.35 * outcomes.cost[query][model]) / best.cost;
@@ -57,7 +57,7 @@ describe('simulated models', () => {
     for (const single of others) expect(mix.quality - single.quality).toBeGreaterThan(0.1);
   });
 
-  it('answer with the tokens that were drawn', () => {
+  it('answer with the simulated number of tokens', () => {
     const answer = outcomeAnswer(SIMULATED_MODELS[1], queries[0], simulated[0][1]);
     expect(answer).toMatchObject({ model: 'sim-coder-1', outputTokens: simulated[0][1].outputTokens });
     expect(answer.text).toContain('Simulated');
@@ -65,7 +65,7 @@ describe('simulated models', () => {
 });
 
 describe('QueryIndex', () => {
-  it('finds by text whatever a wire format does to line ends and outer blanks', () => {
+  it('finds a text whatever a wire format does to line ends and surrounding white space', () => {
     const book = new QueryIndex<number>();
     expect(book.add('a\r\nb \ud800', 1)).toBe(true);
     expect(book.find('\n a\nb \ufffd')).toBe(1);

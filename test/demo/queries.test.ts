@@ -8,19 +8,19 @@ const queries = generateQueries(seededRandom(11), 800);
 const lastTexts = queries.map((query) => query.messages[query.messages.length - 1].content);
 
 describe('generateQueries', () => {
-  it('gives equal queries for equal seeds, and others for another seed', () => {
+  it('gives equal queries for equal seeds, and different ones for another seed', () => {
     expect(generateQueries(seededRandom(11), 800)).toEqual(queries);
     expect(generateQueries(seededRandom(12), 800)).not.toEqual(queries);
     expect(generateQueries(seededRandom(11), 50)).toEqual(queries.slice(0, 50));
     expect(generateQueries(seededRandom(11), 0)).toEqual([]);
   });
 
-  it.each([1, 2, 3, 4, 5])('hardly ever repeats itself in 800 queries (seed %i)', (seed) => {
+  it.each([1, 2, 3, 4, 5])('hardly ever repeats a query in 800 (seed %i)', (seed) => {
     const texts = generateQueries(seededRandom(seed), 800).map((query) => query.messages.at(-1)?.content);
     expect(new Set(texts).size).toBeGreaterThanOrEqual(0.95 * 800);
   });
 
-  it('asks about every kind, some more often than others, in random order', () => {
+  it('covers every kind, some more often than others, in random order', () => {
     const counts = KIND_IDS.map((kind) => queries.filter((query) => query.kind === kind).length);
     expect(counts.length).toBeGreaterThanOrEqual(10);
     expect(Math.min(...counts)).toBeGreaterThan(15);
@@ -33,7 +33,7 @@ describe('generateQueries', () => {
     expect(QUERY_KINDS.map((kind) => kind.id).sort()).toEqual([...KIND_IDS].sort());
   });
 
-  it('mixes lengths, system prompts and conversations, and ends each with the user', () => {
+  it('mixes lengths, system prompts and conversations, each ending with the user', () => {
     const lengths = lastTexts.map((text) => text.length);
     expect(Math.min(...lengths)).toBeLessThan(60);
     expect(Math.max(...lengths)).toBeGreaterThan(900);
@@ -47,7 +47,7 @@ describe('generateQueries', () => {
     }
   });
 
-  it('tells nobody its ids', () => {
+  it("never puts a query's id into its text", () => {
     for (const [index, query] of queries.entries()) expect(lastTexts[index]).not.toContain(query.id);
   });
 });

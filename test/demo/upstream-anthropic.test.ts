@@ -30,7 +30,7 @@ async function start(answer: SimulatedAnswer) {
 }
 
 describe('simulated Anthropic upstream', () => {
-  it('answers unstreamed with text, model and usage', async () => {
+  it('answers without streaming, with text, model and usage', async () => {
     const { client } = await start(ANSWER);
     const message = await client.messages.create(QUESTION);
     expect(message).toMatchObject({ type: 'message', role: 'assistant', model: 'sim-y-1', stop_reason: 'end_turn' });
@@ -40,7 +40,7 @@ describe('simulated Anthropic upstream', () => {
     expect(message.usage).toMatchObject({ ...USAGE, output_tokens: 77 });
   });
 
-  it('streams the events in the order of the provider', async () => {
+  it("streams events in the provider's order", async () => {
     const { client } = await start(ANSWER);
     const events = [];
     for await (const event of await client.messages.create({ ...QUESTION, stream: true })) events.push(event);
@@ -58,7 +58,7 @@ describe('simulated Anthropic upstream', () => {
       headers: { 'x-api-key': 'k', 'anthropic-version': '2023-06-01' },
       body: JSON.stringify({ ...QUESTION, stream: true }),
     });
-    // The client library keeps pings to itself.
+    // The client library does not pass on pings.
     expect(await raw.text()).toMatch(
       /^event: message_start\ndata: .*event: ping\ndata: \{"type":"ping"\}\n\n.*event: message_stop\n/s,
     );
@@ -68,7 +68,7 @@ describe('simulated Anthropic upstream', () => {
     expect(message).toMatchObject({ stop_reason: 'end_turn', usage: { ...USAGE, output_tokens: 77 } });
   });
 
-  it('thinks and calls tools, whole and in pieces', async () => {
+  it('thinks and calls tools, streamed or not', async () => {
     const { client } = await start({ ...ANSWER, thinking: 'Hm, a hard one.', toolCalls: TOOLS });
     const content = [
       { type: 'thinking', thinking: 'Hm, a hard one.', signature: expect.stringMatching(/^sig_/) },
@@ -89,12 +89,12 @@ describe('simulated Anthropic upstream', () => {
   it.each([
     ['length', 'max_tokens'],
     ['content_filter', 'refusal'],
-  ] as const)('ends for the reason %s', async (finish, stop_reason) => {
+  ] as const)('ends with the reason %s', async (finish, stop_reason) => {
     const { client } = await start({ ...ANSWER, finish });
     expect(await client.messages.create(QUESTION)).toMatchObject({ stop_reason });
   });
 
-  it('refuses in the shape of the provider', async () => {
+  it("rejects bad requests in the provider's format", async () => {
     const { upstream } = await start(ANSWER);
     const auth = { 'x-api-key': 'k', 'anthropic-version': '2023-06-01' };
     const post = (path: string, body: unknown, headers: Record<string, string> = auth) =>
@@ -129,7 +129,7 @@ describe('simulated Anthropic upstream', () => {
     [429, 'rate_limit_error'],
     [500, 'api_error'],
     [529, 'overloaded_error'],
-  ])('fails with %i as it is told', async (status, type) => {
+  ])('fails with %i when told to', async (status, type) => {
     const { client } = await start({ ...ANSWER, status, errorMessage: 'Told so.', retryAfterS: 3 });
     const error = await client.messages.create(QUESTION).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(Anthropic.APIError);

@@ -44,7 +44,7 @@ async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('simulated OpenAI upstream', () => {
-  it('answers unstreamed with text, model and usage', async () => {
+  it('answers without streaming, with text, model and usage', async () => {
     const { client, upstream } = await start(ANSWER);
     const completion = await client.chat.completions.create(QUESTION);
     expect(completion).toMatchObject({ object: 'chat.completion', model: 'sim-x-1' });
@@ -65,7 +65,7 @@ describe('simulated OpenAI upstream', () => {
     expect(upstream.requests).toBe(2);
   });
 
-  it('streams role, pieces, finish reason, and usage only when asked', async () => {
+  it('streams role, pieces and finish reason, and usage only on request', async () => {
     const { client } = await start(ANSWER);
     const chunks = await collect(await client.chat.completions.create({ ...QUESTION, stream: true }));
     expect(chunks[0].choices[0].delta).toEqual({ role: 'assistant', content: '', refusal: null });
@@ -93,7 +93,7 @@ describe('simulated OpenAI upstream', () => {
     expect(await response.text()).toMatch(/^data: \{.*\n\ndata: \[DONE\]\n\n$/s);
   });
 
-  it('calls tools, whole and in pieces', async () => {
+  it('calls tools, streamed or not', async () => {
     const { client } = await start({ ...ANSWER, text: '', toolCalls: TOOLS });
     const whole = await client.chat.completions.create(QUESTION);
     expect(whole.choices[0].finish_reason).toBe('tool_calls');
@@ -102,7 +102,7 @@ describe('simulated OpenAI upstream', () => {
       TOOLS.map((call) => ({ type: 'function', function: call })),
     );
 
-    // The client library's own accumulator puts the pieces together by index.
+    // The client library's own accumulator joins the pieces by index.
     const streamed = await client.chat.completions.stream({ ...QUESTION, stream: true }).finalChatCompletion();
     expect(streamed.choices[0].message.tool_calls).toMatchObject(
       TOOLS.map((call) => ({ type: 'function', function: call })),
@@ -136,7 +136,7 @@ describe('simulated OpenAI upstream', () => {
     expect(JSON.parse(seen[0].text)).toEqual(seen[0].body);
   });
 
-  it('refuses in the shape of the provider', async () => {
+  it("rejects bad requests in the provider's format", async () => {
     const { upstream, client } = await start(ANSWER);
     const post = (path: string, body: string, headers: Record<string, string> = { authorization: 'Bearer k' }) =>
       fetch(`${upstream.url}${path}`, { method: 'POST', body, headers });
@@ -157,7 +157,7 @@ describe('simulated OpenAI upstream', () => {
     expect(upstream.requests).toBe(7);
   });
 
-  it('fails as it is told', async () => {
+  it('fails when told to', async () => {
     const { client } = await start({ ...ANSWER, status: 429, retryAfterS: 7, errorMessage: 'Slow down.' });
     const error = await client.chat.completions.create({ ...QUESTION, stream: true }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(OpenAI.RateLimitError);
@@ -165,21 +165,21 @@ describe('simulated OpenAI upstream', () => {
     expect((error as InstanceType<typeof OpenAI.RateLimitError>).headers.get('retry-after')).toBe('7');
   });
 
-  it('turns an exception of the answering function into a 500', async () => {
+  it('turns an exception in the answering function into a 500', async () => {
     const { client } = await start(() => {
       throw new Error('No such query.');
     });
     await expect(client.chat.completions.create(QUESTION)).rejects.toThrow('500 No such query.');
   });
 
-  it('breaks a stream off when told to', async () => {
+  it('breaks off a stream when told to', async () => {
     const { client, upstream } = await start({ ...ANSWER, breakAfterPieces: 2 });
     const stream = await client.chat.completions.create({ ...QUESTION, stream: true });
     await expect(collect(stream)).rejects.toThrow();
     expect(upstream.aborted).toBe(0);
   });
 
-  it('takes its time', async () => {
+  it('takes the time it is told to', async () => {
     const { client } = await start({ ...ANSWER, delayMs: 40, streamMs: 60 });
     const started = performance.now();
     await client.chat.completions.create(QUESTION);
@@ -187,7 +187,7 @@ describe('simulated OpenAI upstream', () => {
   });
 
   it('notices a client that leaves', async () => {
-    // Never sent to its end: however slow the machine is, the client leaves first.
+    // Never sent completely: however slow the machine is, the client leaves first.
     const { client, upstream } = await start({ ...ANSWER, streamMs: 600_000 });
     const stream = await client.chat.completions.create({ ...QUESTION, stream: true });
     for await (const _ of stream) break;
@@ -196,7 +196,7 @@ describe('simulated OpenAI upstream', () => {
 });
 
 describe('pieces', () => {
-  it('join to the text and never cut a code point', () => {
+  it('join to the whole text, and never split a code point', () => {
     const bit = fc.constantFrom('a', 'word ', '\n', '   ', '👩‍🚀', 'é', '日本語の文章', 'x'.repeat(40), '{"k":1}');
     fc.assert(
       fc.property(fc.array(bit, { maxLength: 30 }), (bits) => {

@@ -11,14 +11,14 @@ describe('numericWeight', () => {
     ['+2.5', 2.5],
     ['1e-05', 0.00001],
     ['7E-1', 0.7],
-  ])('reads %s', (text, weight) => expect(numericWeight(text)).toBe(weight));
+  ])('parses %s', (text, weight) => expect(numericWeight(text)).toBe(weight));
 
-  it.each(['', '.', '1e', 'e5', '0x1', '1.2.3', ' 1', 'Infinity'])('takes "%s" for no number', (text) =>
+  it.each(['', '.', '1e', 'e5', '0x1', '1.2.3', ' 1', 'Infinity'])('rejects "%s" as a number', (text) =>
     expect(numericWeight(text)).toBeNaN(),
   );
 
-  it('does not go over the digits again for each of them', () => {
-    // Half a minute where it does.
+  it('takes linear time for many digits', () => {
+    // Quadratic time would be half a minute.
     expect(numericWeight(`${'1'.repeat(200_000)}x`)).toBeNaN();
   }, 10_000);
 });

@@ -3,7 +3,7 @@ import { changedBy, type ModelChanges, mergeModel, mergePatch } from '../../src/
 import { modelEvent } from '../gateway/unit/support.ts';
 
 describe('mergePatch', () => {
-  // The examples of RFC 7396, appendix A, whose patch is an object.
+  // The examples of RFC 7396, appendix A, that have an object as patch.
   it.each([
     ['{"a":"b"}', '{"a":"c"}', '{"a":"c"}'],
     ['{"a":"b"}', '{"b":"c"}', '{"a":"b","b":"c"}'],
@@ -20,7 +20,7 @@ describe('mergePatch', () => {
     expect(JSON.stringify(mergePatch(JSON.parse(target), JSON.parse(patch)))).toBe(result);
   });
 
-  it('takes __proto__ for a name like any other', () => {
+  it('treats __proto__ as an ordinary name', () => {
     const merged = mergePatch(
       {},
       JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'),
@@ -48,7 +48,7 @@ describe('changedBy', () => {
     Object.fromEntries(events.reduce<ModelChanges>(changedBy, new Map()));
   const set = (settings: object, added = false) => modelEvent('m', 'model_set', settings, added);
 
-  it('lays changes over each other, takes them back by null, and lets an addition begin anew', () => {
+  it('merges changes, removes them by null, and starts afresh when a model is added', () => {
     expect(changesOf(set({ price: { input: 1 } }), set({ price: { output: 2 }, prior: 'mid' }))).toEqual({
       m: { retired: false, settings: { price: { input: 1, output: 2 }, prior: 'mid' } },
     });

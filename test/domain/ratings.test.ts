@@ -10,13 +10,13 @@ const rating = (score: number, more: Partial<RatedEvent> = {}): RatedEvent => ({
 const volunteered = { good: 1, bad: 0.2 };
 
 describe('ratedQuality', () => {
-  it('is the mean of ratings, and nothing without any', () => {
+  it('is the mean of the ratings, and null without any', () => {
     expect(ratedQuality([], false)).toBeNull();
     expect(ratedQuality([rating(0, { source: 'implicit:abort' })], true)).toBeNull();
     expect(ratedQuality([rating(0.4), rating(0.8, { source: 'judge' })], false)).toBeCloseTo(0.6, 12);
   });
 
-  it('of a source with an audit takes what was asked for alone', () => {
+  it('counts only requested ratings of a source with an audit', () => {
     expect(ratedQuality([rating(0, { volunteered })], false)).toBeNull();
     expect(ratedQuality([rating(0, { volunteered })], true)).toBe(0);
     expect(ratedQuality([rating(0, { volunteered }), rating(1, { source: 'judge' })], false)).toBe(1);

@@ -3,11 +3,11 @@ import { mostVariance, weighedRating } from '../../src/domain/reliability.ts';
 import { seededRandom } from '../../src/util/random.ts';
 
 describe('weighedRating', () => {
-  it('takes a source without a record at its word', () => {
+  it('leaves ratings of a source without known errors unchanged', () => {
     expect(weighedRating(0.7, null)).toEqual({ reward: 0.7, weight: 1 });
   });
 
-  it('has the quality as its expectation, whatever the errors, and a weight that makes up for its variance', () => {
+  it('has the quality as expected value, whatever the errors, and a weight that reflects its variance', () => {
     const random = seededRandom(6);
     const [quality, truePositive, falsePositive] = [0.7, 0.9, 0.3];
     const rewards = Array.from({ length: 40_000 }, () => {
@@ -26,7 +26,7 @@ describe('weighedRating', () => {
 describe('mostVariance', () => {
   const crowd = { truePositive: 0.9, falsePositive: 0.3 };
 
-  it('is that of corrected thumbs, from their two outcomes', () => {
+  it('equals the variance of corrected thumbs, computed from their two outcomes', () => {
     for (const quality of [0, 0.2, 0.7, 1]) {
       const up = 0.3 + 0.6 * quality;
       const [good, bad] = [1, 0].map((thumb) => weighedRating(thumb, crowd).reward);
@@ -38,7 +38,7 @@ describe('mostVariance', () => {
     expect(mostVariance(0.7, null)).toBeCloseTo(0.21, 12);
   });
 
-  it('bounds grades of any spread, and takes predictions beyond 0 and 1 for those', () => {
+  it('bounds the variance of any grades, and clips predictions to [0, 1]', () => {
     const random = seededRandom(7);
     const grades = Array.from({ length: 5000 }, () => random.uniform() ** 2);
     const mean = grades.reduce((sum, grade) => sum + grade, 0) / grades.length;

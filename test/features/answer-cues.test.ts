@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { answerCues, CUE_DIMENSIONS } from '../../src/features/answer-cues.ts';
 
-/** What the scan stands for, word by word. */
+/** What the scan replaces: counting with a regular expression. */
 function counted(text: string, pattern: RegExp): number {
   return Math.log1p(text.match(pattern)?.length ?? 0);
 }
@@ -28,7 +28,7 @@ describe('answerCues', () => {
     expect(answerCues(text)[4]).toBeCloseTo(Math.log1p(options));
   });
 
-  it('does not take parts of words for words', () => {
+  it('does not count parts of words', () => {
     expect(answerCues('rewritten unlisted whyever worded nowhere stepson').slice(0, 4)).toEqual([0, 0, 0, 0]);
   });
 

@@ -26,7 +26,7 @@ describe('tokens of attachments', () => {
     expect(attachments([part, { type: 'text' }, part]).tokens).toEqual({ likely: 2 * likely, most: 2 * most });
   });
 
-  it('knows the images of earlier answers, and no text in their place', () => {
+  it('counts images in earlier answers, but not text in their place', () => {
     const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${DATA}` } };
     expect(attachments([], [image, { type: 'image_url', image_url: { url: DATA } }])).toEqual({
       tokens: { likely: 800, most: 1600 },
@@ -42,7 +42,7 @@ describe('tokens of attachments', () => {
     ['a text in the place of an image', { type: 'image_url', image_url: { url: DATA } }, 0],
     ['a text in the place of a video', { type: 'video_url', video_url: { url: DATA } }, 0],
     ['a text beside the id of a file', { type: 'file', file: { file_id: 'file-1', file_data: DATA } }, 0],
-  ])('%s: what stands in the request and is counted so', (_, part, bytes) => {
+  ])('%s: how many bytes of it are attachments rather than text', (_, part, bytes) => {
     expect(attachments([part]).bytes).toBe(bytes);
   });
 });

@@ -48,14 +48,14 @@ export function embedderContract(name: string, make: () => Embedder, makeIdle: (
       expect(vector.every(Number.isFinite)).toBe(true);
     });
 
-    it('gives the same vector for the same text, whatever came between or at the same time', async () => {
+    it('gives the same vector for the same text, whatever happens before or at the same time', async () => {
       const texts = ['What is 2 + 2?', 'def f(x): return x', 'Who wrote Faust?'];
       const alone: Float32Array[] = [];
       for (const text of texts) alone.push(await embedder.embed(text));
       expect(await Promise.all(texts.map((text) => embedder.embed(text)))).toEqual(alone);
     });
 
-    it('leaves nobody waiting, whether it was started or not, and once it is closed', async () => {
+    it('settles every call, whether it is not started, started or closed', async () => {
       const idle = makeIdle();
       const settled = () => Promise.allSettled([idle.embed('one'), idle.embed('two')]);
       expect(await settled()).toHaveLength(2);
@@ -64,7 +64,7 @@ export function embedderContract(name: string, make: () => Embedder, makeIdle: (
       await idle.close();
     });
 
-    it('gives vectors that are as long as the priors expect', async () => {
+    it('gives vectors of the length that the priors expect', async () => {
       const squares: number[] = [];
       for (const text of ORDINARY_TEXTS) {
         squares.push((await embedder.embed(text)).reduce((sum, value) => sum + value * value, 0));
@@ -73,24 +73,24 @@ export function embedderContract(name: string, make: () => Embedder, makeIdle: (
       expect(mean(squares)).toBeLessThan(25);
     });
 
-    it('hands out vectors of one’s own', async () => {
+    it('returns vectors that later calls do not overwrite', async () => {
       const first = await embedder.embed('one');
       const copy = first.slice();
       await embedder.embed('two, and something else');
       expect(first).toEqual(copy);
     });
 
-    it('tags what it embeds, the same text always alike', async () => {
+    it('tags every text, and the same text always alike', async () => {
       for (const text of [...Object.values(ODD_TEXTS), 'Write a python function to reverse a list.']) {
         const tag = embedder.tagOf(await embedder.embed(text));
-        // One without tags says so by null, always.
+        // An embedder without tags always returns null.
         if (hasTags) expect(tag).toMatch(/\S/);
         else expect(tag).toBeNull();
         expect(embedder.tagOf(await embedder.embed(text))).toBe(tag);
       }
     });
 
-    it('puts a text nearer to a rewording than to another matter', async () => {
+    it('places a text nearer to a rewording than to another subject', async () => {
       const [python, reworded, history] = await Promise.all([
         embedder.embed('Write a python function to find the largest number in a list.'),
         embedder.embed('Write a function in python that returns the smallest number of a given list.'),

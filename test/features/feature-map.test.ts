@@ -17,7 +17,7 @@ const context = (featureMap: string, embedding: number[], tail = structure) => (
 const [A, B] = [`a/${STRUCTURE_VERSION}`, `hub/model:b/${STRUCTURE_VERSION}`];
 
 describe('the id of a feature map', () => {
-  it('is read back as it was written, whatever the embedder is called', () => {
+  it('is parsed as it was formatted, whatever the embedder is called', () => {
     const id = fc.record({
       embedder: fc.string({ minLength: 1 }),
       structure: fc.nat().map((version) => `structure-${version}`),
@@ -30,7 +30,7 @@ describe('the id of a feature map', () => {
   });
 
   it.each(['', 'map-1', 'lexical-0', '/structure-1', 'structure-1', 'a/structure-', 'a/structure-1/b'])(
-    'is not read from %j',
+    'is not parsed from %j',
     (id) => {
       expect(parseFeatureMapId(id)).toBeNull();
     },
@@ -38,7 +38,7 @@ describe('the id of a feature map', () => {
 });
 
 describe('contextUnder', () => {
-  it('leaves a context of the same map as it is', () => {
+  it('leaves a context of the same map unchanged', () => {
     const own = context(A, [0.5, -2]);
     expect(keptFeatures(own, A, own.values.length)).toBe('all');
     expect(contextUnder(own, A, own.values.length)).toEqual(Float64Array.from(own.values));
@@ -48,7 +48,7 @@ describe('contextUnder', () => {
     ['more', [9, 9, 9, 9, 9]],
     ['fewer', [9]],
     ['as many', [9, 9]],
-  ])('keeps the structure beside another embedder, from %s dimensions', (_, embedding) => {
+  ])("keeps the structural features of another embedder's context, from %s dimensions", (_, embedding) => {
     const dimensions = 1 + 2 + STRUCTURE_DIMENSIONS;
     const foreign = context(B, embedding);
     expect(keptFeatures(foreign, A, dimensions)).toBe('structure');
@@ -61,7 +61,7 @@ describe('contextUnder', () => {
     ['the same map, with another number of features', context(A, [1, 2, 3])],
     ['too few features', context(B, [], structure.slice(1))],
     ['none', { featureMap: B, values: new Float32Array(0) }],
-  ])('keeps the constant alone of %s', (_, foreign) => {
+  ])('keeps only the constant of %s', (_, foreign) => {
     const dimensions = 1 + 2 + STRUCTURE_DIMENSIONS;
     expect(keptFeatures(foreign, A, dimensions)).toBe('intercept');
     const constant = new Float64Array(dimensions);
@@ -69,14 +69,14 @@ describe('contextUnder', () => {
     expect(contextUnder(foreign, A, dimensions)).toEqual(constant);
   });
 
-  it('keeps the constant alone under a map without a known structure', () => {
+  it('keeps only the constant under a map without a known structure', () => {
     expect(contextUnder(context(A, [1, 2]), 'map-1', 4)).toEqual(Float64Array.of(1, 0, 0, 0));
     expect(keptFeatures(context(A, [1]), 'a/structure-1', 2 + STRUCTURE_DIMENSIONS)).toBe('intercept');
   });
 });
 
 describe('structure-2', () => {
-  it('means these features in this order: a change of any calls for another version', () => {
+  it('has these features in this order: any change requires a new version', () => {
     expect(STRUCTURE_VERSION).toBe('structure-2');
     const profile = {
       needs: ['tools', 'json'] as ('tools' | 'json')[],
@@ -108,7 +108,7 @@ describe('coefficientsUnder', () => {
     expect(coefficientsUnder(own, A, featureMap, own.length)).toEqual(Float64Array.from(kept));
   });
 
-  it('rounds none of them', () => {
+  it('does not round them', () => {
     expect(coefficientsUnder([0.1, 0.2, 0.3], A, A, 3)).toEqual(Float64Array.of(0.1, 0.2, 0.3));
   });
 });

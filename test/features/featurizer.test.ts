@@ -7,7 +7,7 @@ import { Featurizer } from '../../src/features/featurizer.ts';
 import { queryText, requestProfile } from '../../src/features/query.ts';
 import { toMessagesRequest } from '../../src/providers/anthropic/request.ts';
 
-/** One number: how long the text is. Long texts are tagged so. */
+/** One dimension: the length of the text, which also decides the tag. */
 class LengthEmbedder implements Embedder {
   readonly id = 'length-1';
   readonly dimensions = 1;
@@ -35,7 +35,7 @@ describe('Featurizer', () => {
     [{ max_completion_tokens: 9, max_tokens: null }, 9],
     [{ max_tokens: 9 }, 9],
     [{}, null],
-  ])('takes the larger limit on output for what may be spent: %j', (limits, most) => {
+  ])('uses the larger output limit for what may be spent: %j', (limits, most) => {
     const body: ChatBody = { model: 'auto', messages: [{ role: 'user', content: 'x' }], ...limits };
     expect(requestProfile(body).maxOutputTokens).toBe(most);
   });
@@ -47,7 +47,7 @@ describe('Featurizer', () => {
     { tools: [null, { type: 'function', cache_control: { ttl: '1h' } }] },
     { tools: [{ type: 'function', function: { name: 'f', cache_control: { ttl: '1h' } } }] },
     { messages: [{ role: 'assistant', tool_calls: [null, { id: 'c', cache_control: { ttl: '1h' } }] }] },
-  ])('sees that a prompt is to be cached for an hour: %j', (marked) => {
+  ])('recognises a prompt to be cached for an hour: %j', (marked) => {
     expect(requestProfile({ ...body(user('x')), ...marked }).hourCache).toBe(true);
     const unmarked = JSON.parse(JSON.stringify(marked).replaceAll('1h', '5m'));
     expect(requestProfile({ ...body(user('x')), ...unmarked }).hourCache).toBeUndefined();
@@ -57,7 +57,7 @@ describe('Featurizer', () => {
     [['text', 'audio'], ['audio']],
     [['text'], []],
     [null, []],
-  ])('an answer that is to be spoken takes a model with audio: modalities %j', (modalities, needs) => {
+  ])('requires a model with audio for a spoken answer: modalities %j', (modalities, needs) => {
     expect(requestProfile({ ...body(user('x')), modalities }).needs).toEqual(needs);
   });
 
@@ -69,7 +69,7 @@ describe('Featurizer', () => {
     [{ functions: [{ name: 'f' }] }, ['functions'], ['functions']],
     [{ tools: [{ type: 'custom', custom: { name: 'f' } }] }, ['custom tools'], ['tools']],
     [{ tools: [{ type: 'function', function: { name: 'f' } }] }, [], []],
-  ])('the form that %j asks for is told, as it is lost on the way to Anthropic', (fields, forms, lost) => {
+  ])('reports the answer form of %j, which is lost on the way to Anthropic', (fields, forms, lost) => {
     const asked = { ...body(user('x')), ...fields };
     expect(requestProfile(asked).forms).toEqual(forms);
     const { droppedParams } = toMessagesRequest(asked, { model: 'claude', maxOutputTokens: null });
@@ -85,7 +85,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(openai.unsupportedForms).toEqual([]);
   });
 
-  it('a schema beside json_object is one, for Claude too', () => {
+  it('treats json_object with a schema as a schema, for Claude too', () => {
     const schema = { type: 'object', properties: {} };
     const asked = { ...body(user('x')), response_format: { type: 'json_object', schema } };
     expect(requestProfile(asked)).toMatchObject({ forms: [], needs: ['json'] });
@@ -97,7 +97,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(toMessagesRequest(empty, options).droppedParams).toEqual(['response_format']);
   });
 
-  it('measures what becomes input tokens, in characters and in UTF-8 bytes', () => {
+  it('measures the input in characters and in UTF-8 bytes', () => {
     const asked = {
       ...body({ role: 'system', content: 'Antworte auf Chinesisch.' }, user('你好，世界')),
       tools: [{ type: 'function', function: { name: 'größe' } }],
@@ -109,7 +109,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     });
   });
 
-  it('takes the last user turn with text as the question', () => {
+  it('uses the last user turn with text as the question', () => {
     const image = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] };
     const text = queryText(body(user('Before'), user('What is it?'), image));
     expect(text).toEqual({ current: 'What is it?', preceding: 'Before' });
@@ -117,14 +117,14 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(queryText(body(image, result))).toEqual({ current: '', preceding: '' });
   });
 
-  it('tags the last user turn, whatever went before', async () => {
+  it('tags the last user turn, whatever came before', async () => {
     const long = 'x'.repeat(150);
     const before = [user(long), { role: 'assistant', content: long }];
     expect((await featurizer.featurize(body(user('Hi')))).tag).toBe('short');
     expect((await featurizer.featurize(body(user(long)))).tag).toBe('long');
     const { tag, context } = await featurizer.featurize(body(...before, user('Hi')));
     expect(tag).toBe('short');
-    // The context is of both.
+    // The context covers both turns.
     expect(context.values[1]).toBeGreaterThan(0.1);
     expect((await featurizer.featurize(body(user('Hi'), { role: 'assistant', content: 'Hi' }, user(long)))).tag).toBe(
       'long',
@@ -135,7 +135,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     ['the turn cannot be embedded', [user('break')]],
     ['what went before cannot', [user('break'), user('Hi')]],
     ['it cannot be tagged', [user('x'.repeat(301))]],
-  ])('gives the constant alone and no tag when %s', async (_, messages) => {
+  ])('gives only the constant and no tag when %s', async (_, messages) => {
     const { tag, context, failure } = await featurizer.featurize(body(...messages));
     expect(failure).toBeInstanceOf(Error);
     expect(tag).toBeNull();

@@ -20,20 +20,20 @@ describe('LexicalEmbedder', () => {
     expect(new LexicalEmbedder().id).toBe(new LexicalEmbedder(map).id);
   });
 
-  it('embeds at once what it embeds later', async () => {
+  it('embeds synchronously as it does asynchronously', async () => {
     const embedder = new LexicalEmbedder();
     expect(await embedder.embed('What is a prime?')).toEqual(embedder.embedNow('What is a prime?'));
   });
 });
 
 describe('the map that ships with the project', () => {
-  it('has at most a megabyte, and survives being written again', () => {
+  it('is at most a megabyte, and is encoded again unchanged', () => {
     const bytes = readFileSync(DEFAULT_MAP);
     expect(statSync(DEFAULT_MAP).size + statSync(descriptionFile(DEFAULT_MAP)).size).toBeLessThanOrEqual(1_000_000);
     expect(encodeMap(decodeMap(bytes)).equals(bytes)).toBe(true);
   });
 
-  it('says where it comes from, without a prompt in it', () => {
+  it('records its sources, and describes tags by short n-grams only', () => {
     const description = JSON.parse(readFileSync(descriptionFile(DEFAULT_MAP), 'utf8'));
     expect(description.corpus.map(({ source }: { source: unknown }) => source)).not.toContain(null);
     for (const { ngrams } of description.tags) {
@@ -62,7 +62,7 @@ describe('loadLexicalMap', () => {
     expect(loadLexicalMap(file).hash).toBe(loadLexicalMap().hash);
   });
 
-  it('names the file and the way out when it is missing', () => {
+  it('names the file and what to do if it is missing', () => {
     rmSync(file);
     expect(() => loadLexicalMap(file)).toThrow(/lexical-map\.bin cannot be used: ENOENT.*embedding\.map/s);
     expect(() => loadLexicalMap(pathToFileURL('/no folder/#1.bin'))).toThrow('/no folder/#1.bin cannot be used');
@@ -71,7 +71,7 @@ describe('loadLexicalMap', () => {
     expect(() => loadLexicalMap(renamed)).toThrow(/no such file.*renamed\.map\.json/);
   });
 
-  it('refuses a map with a flipped bit', () => {
+  it('rejects a map with a flipped bit', () => {
     damage((bytes) => {
       bytes[100_000] ^= 1;
       return bytes;
@@ -79,12 +79,12 @@ describe('loadLexicalMap', () => {
     expect(() => loadLexicalMap(file)).toThrow(/SHA-256/);
   });
 
-  it('refuses a map that was cut short', () => {
+  it('rejects a map that was cut short', () => {
     damage((bytes) => bytes.subarray(0, -1));
     expect(() => loadLexicalMap(file)).toThrow(/bytes instead of/);
   });
 
-  it('refuses what is no map, or one of another version', () => {
+  it('rejects other files, and maps of another version', () => {
     damage(() => Buffer.from('hello'));
     expect(() => loadLexicalMap(file)).toThrow(/not a feature map/);
     copyFileSync(DEFAULT_MAP, file);
@@ -95,7 +95,7 @@ describe('loadLexicalMap', () => {
     expect(() => loadLexicalMap(file)).toThrow(/other features/);
   });
 
-  it('refuses a description that does not fit', () => {
+  it('rejects a description that does not match', () => {
     const description = JSON.parse(readFileSync(descriptionFile(file), 'utf8'));
     description.tags.pop();
     writeFileSync(descriptionFile(file), JSON.stringify(description));

@@ -31,7 +31,7 @@ const EVERYDAY = fc.constantFrom(...'aaabcde  AB\n\t_09.,?()é你');
 const TEXT = fc.oneof(fc.string(), fc.string({ unit: BASIC_PLANE }), fc.string({ unit: EVERYDAY, maxLength: 200 }));
 
 describe('NgramCounter', () => {
-  it('counts what the definition says, text after text', () => {
+  it('counts what the definition says, for one text after another', () => {
     const counter = new NgramCounter();
     fc.assert(
       fc.property(TEXT, (text) => {
@@ -47,7 +47,7 @@ describe('NgramCounter', () => {
     expect(buckets.filter((bucket) => bucket >= BLOCK_BUCKETS)).toHaveLength(10);
   });
 
-  it('takes any UTF-16, whole pairs or not', () => {
+  it('accepts any UTF-16, including unpaired surrogates', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
@@ -61,7 +61,7 @@ describe('NgramCounter', () => {
   it('spreads n-grams evenly over the buckets', () => {
     const used = new Set<number>();
     for (let i = 0; i < BLOCK_BUCKETS; i++) used.add(wordBucket(hashText(`word${i}`)));
-    // Thrown at random, 1 − 1/e of the buckets are hit.
+    // With random hashing, 1 − 1/e of the buckets are hit.
     expect(used.size / BLOCK_BUCKETS).toBeCloseTo(1 - 1 / Math.E, 1);
   });
 });

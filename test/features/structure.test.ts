@@ -13,7 +13,7 @@ describe('textFeatures', () => {
     );
   });
 
-  it('counts like the regular expressions it stands for', () => {
+  it('counts like the regular expressions it replaces', () => {
     const text = 'In 1998,\tBob paid $3.50 for {x}; then\n\n“12 <b>”\u00a0more…\n';
     const n = text.length;
     const words = text.match(/\S+/g) ?? [];
@@ -34,7 +34,7 @@ describe('textFeatures', () => {
     [6, 'the sum \\frac{1}{2}', 'the sum of a half'],
     [6, '$5', 'five dollars'],
     [7, 'Why?', 'Because.'],
-  ])('feature %i tells %j from %j', (feature, with_, without) => {
+  ])('feature %i distinguishes %j from %j', (feature, with_, without) => {
     expect(textFeatures(with_)[feature]).toBeGreaterThan(textFeatures(without)[feature]);
   });
 });

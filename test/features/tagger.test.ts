@@ -16,12 +16,12 @@ describe('Tagger', () => {
     expect(tagger.tag(Float32Array.of(3, -9))).toEqual({ id: 1, name: 'there' });
   });
 
-  it('weighs the dimensions', () => {
+  it('weights the dimensions', () => {
     const places = { ...PLACES, centroids: Float32Array.of(0, 0, 4, 3), precisions: Float32Array.of(0.1, 10) };
     expect(new Tagger(places).tag(Float32Array.of(4, 1)).name).toBe('here');
   });
 
-  it('refuses vectors of another embedder', () => {
+  it('rejects vectors of another embedder', () => {
     expect(() => new Tagger(PLACES).tag(new Float32Array(3))).toThrow(/2 numbers/);
   });
 });
@@ -31,7 +31,7 @@ describe('the tags that ship with the project', () => {
   const tagger = new Tagger(map);
   const embedder = new LexicalEmbedder(map);
 
-  it('have names of their own, short enough for a table; those of no clear kind share one', () => {
+  it('have unique names, short enough for a table; unclear kinds share one name', () => {
     const names = map.tagNames;
     const own = names.filter((name) => name !== 'anything else');
     expect(new Set(own).size).toBe(own.length);
@@ -44,7 +44,7 @@ describe('the tags that ship with the project', () => {
     ['Write a python function to find the second largest number in a list.', /Python/],
     ['下列选项中，说法正确的是\nA. 一\nB. 二\nC. 三\nD. 四\n答案：', /Chinese/],
     ['How does an increase in the supply of a good change its price when demand stays the same?', /economics/i],
-  ])('call %j by its kind', (text, name) => {
+  ])('describe the kind of %j', (text, name) => {
     expect(tagger.tag(embedder.embedNow(text)).name).toMatch(name);
   });
 });

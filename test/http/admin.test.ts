@@ -39,7 +39,7 @@ const NEW = {
 };
 
 describe('/admin/models', () => {
-  it('reaches another gateway on the same log that has nothing to write itself, within a second', async () => {
+  it('a change reaches an idle gateway on the same log within a second', async () => {
     const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const first = kept(await startTestGateway({ config }));
     const urls = Object.fromEntries(Object.entries(first.upstreams).map(([id, { url }]) => [id, url]));
@@ -53,7 +53,7 @@ describe('/admin/models', () => {
     expect(await listed(idle)).toEqual(['big']);
   });
 
-  it('adds a model that serves at once, changes it, retires it; every change survives a restart', async () => {
+  it('adds, changes and retires models at once; changes survive restarts, even without a snapshot', async () => {
     const storage = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const upstreams = kept(await startTestGateway());
     const urls = Object.fromEntries(Object.entries(upstreams.upstreams).map(([id, { url }]) => [id, url]));
@@ -98,7 +98,7 @@ describe('/admin/models', () => {
     expect(await one(second, 'big')).toMatchObject({ state: 'retired', source: 'config' });
     expect(second.logged.join()).not.toMatch(/cannot be used/);
 
-    // From the log alone, too.
+    // Also without a usable snapshot, from the log alone.
     await second.close();
     const store = new SqliteEventStore(join(folder, 'log.db'));
     await store.saveSnapshot(snapshotName(second.gateway.learner.knowledge), {
@@ -112,12 +112,12 @@ describe('/admin/models', () => {
     expect(metrics.text).toContain('mixllm_learner_snapshots_rejected_total 1');
   });
 
-  it('predicts the same to the bit after a restart, whatever admins changed of the priors', async () => {
+  it('makes bit-identical predictions after a restart, even with admin prices that set a prior', async () => {
     const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const { upstreams } = kept(await startTestGateway());
     const urls = Object.fromEntries(Object.entries(upstreams).map(([id, { url }]) => [id, url]));
     const first = await startTestGateway({ urls, config });
-    // Without a prior of its own the expected quality of a model follows from the list prices.
+    // A model without a prior of its own gets its expected quality from the list prices.
     await patch(first, 'small', { price: { output: 30 } });
     for (let i = 0; i < 8; i++) {
       const prompt = ['What is 17 * 23?', 'Write a sonnet', 'SELECT name FROM users', 'Translate: good morning'][i % 4];
@@ -140,7 +140,7 @@ describe('/admin/models', () => {
     expect(await predicted(kept(await startTestGateway({ urls, config })))).toEqual(before);
   });
 
-  it('lets what runs on a retired model end, and takes late ratings of it for when it comes back', async () => {
+  it('lets running requests of a retired model finish, and keeps late ratings for when it is added again', async () => {
     let open = () => {};
     const gate = new Promise<void>((resolve) => {
       open = resolve;
@@ -166,7 +166,7 @@ describe('/admin/models', () => {
     expect([status, text.endsWith('data: [DONE]\n\n')]).toEqual([200, true]);
     expect((await send(`${gateway.url}/feedback`, { id: early.json.id, score: 1 })).status).toBe(202);
     expect(await one(gateway, 'big')).toMatchObject({ state: 'retired', ratings: 1, in_flight: 0 });
-    // What the entry leaves out is the config file's.
+    // Fields missing from the new entry come from the config file.
     const back = await send(models(gateway), { id: 'big' });
     expect([back.status, back.json]).toEqual([
       201,
@@ -175,14 +175,14 @@ describe('/admin/models', () => {
     expect(await listed(gateway)).toEqual(['big', 'small']);
   });
 
-  it('takes another upstream model for a new snapshot: what was learned counts a quarter, once, restarts or not', async () => {
+  it('treats a changed upstream model as a new snapshot that keeps a quarter of the learning, once', async () => {
     const storage = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const upstreams = kept(await startTestGateway());
     const urls = Object.fromEntries(Object.entries(upstreams.upstreams).map(([id, { url }]) => [id, url]));
     const start = (big: object = {}) => startTestGateway({ urls, config: storage, models: { big } });
     const ratings = async (gateway: TestGateway) => {
       await settled(gateway);
-      // The change is an event of its own, after the one that brought it.
+      // The snapshot change is an event of its own, recorded after the change that caused it.
       await settled(gateway);
       return (await one(gateway, 'big')).ratings;
     };
@@ -201,19 +201,19 @@ describe('/admin/models', () => {
 
     const second = await start();
     expect(await ratings(second)).toBe(1);
-    // Nothing has answered under the new name: a slip that is corrected costs nothing.
+    // Nothing has answered under the new name yet: correcting a mistake costs nothing.
     await patch(second, 'big', { model: null });
     expect(await ratings(second)).toBe(4);
     await chat(second, 'big');
     await second.close();
-    // The config file may say so as well.
+    // The config file can change the model too.
     const third = kept(await start({ model: 'big-2027-01' }));
     expect(await ratings(third)).toBe(1);
     expect((await one(third, 'big')).snapshot_change).toEqual({ ...change, from: 'big', to: 'big-2027-01' });
     expect(third.logged.join()).toContain('The upstream model has changed');
   });
 
-  it('forgets by a reset what a model has learned; ratings of before change nothing any more', async () => {
+  it('a reset forgets what was learned about a model; ratings of earlier answers no longer count', async () => {
     const gateway = kept(await startTestGateway());
     const rate = async (model: string) => {
       const { json } = await chat(gateway, model);
@@ -260,7 +260,7 @@ describe('/admin/models', () => {
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_admin_changes_total{change="reset"} 1');
   });
 
-  it('composes with the config file: what an admin set goes before it, until it is taken back', async () => {
+  it('admin settings override the config file until removed, and are refused for a model it dropped', async () => {
     const gateway = kept(await startTestGateway());
     const reload = (price: { input: number; output: number }, others: string[] = ['small']) => {
       const { config } = gateway.gateway;
@@ -275,7 +275,7 @@ describe('/admin/models', () => {
     expect((await one(gateway, 'big')).changed).toBeNull();
     await send(models(gateway), NEW);
     await patch(gateway, 'small', { prior: { like: 'org/new' } });
-    // The file loses a model that an admin had changed: what is left of it is no model.
+    // The file drops a model that an admin had changed: the change alone is not a complete model.
     reload({ input: 3, output: 7 }, []);
     expect(await listed(gateway)).toEqual(['big', 'org/new']);
     expect(await one(gateway, 'small')).toMatchObject({
@@ -285,7 +285,7 @@ describe('/admin/models', () => {
     expect(gateway.logged.join()).toMatch(/Changes to a model by admins cannot be used/);
   });
 
-  it('leaves out a change that the file has made impossible, and no other', async () => {
+  it('ignores only those admin changes that a reloaded config made invalid', async () => {
     const gateway = kept(await startTestGateway());
     const reload = (change: (config: typeof gateway.gateway.config) => object) => {
       const { config } = gateway.gateway;
@@ -299,14 +299,14 @@ describe('/admin/models', () => {
     }));
     const big = await one(gateway, 'big');
     expect(big).toMatchObject({ state: 'active', provider: 'big', problem: expect.stringMatching(/^provider: /) });
-    // The price was that of the other provider.
+    // The admin's price belonged to the other provider.
     expect([big.price.output, big.max_concurrency]).toEqual([40, 3]);
     expect((await patch(gateway, 'big', { max_concurrency: 5 })).json.max_concurrency).toBe(5);
-    // Its `prior` is like a model that is gone.
+    // Its `prior` refers to a model that is gone.
     const added = await one(gateway, NEW.id);
     expect(added).toMatchObject({ state: 'active', problem: expect.stringMatching(/^prior\.like: /) });
     expect(added.prior).toBeUndefined();
-    // What would be left out is refused, whatever is wrong already; something else is taken.
+    // New changes that would be ignored are rejected, whatever is wrong already; others are accepted.
     for (const change of [{ prior: { like: 'nobody' } }, { price: { output: 55 } }, { model: 'x-2' }]) {
       expect([change, (await patch(gateway, 'big', change)).status]).toEqual([change, 400]);
     }
@@ -317,7 +317,7 @@ describe('/admin/models', () => {
     expect((await patch(gateway, NEW.id, { prior: { quality: 0.7 } })).json.problem).toBeNull();
   });
 
-  it("refuses what it cannot use, in OpenAI's shape, and changes nothing by it", async () => {
+  it('rejects invalid requests with OpenAI-style errors and changes nothing', async () => {
     const gateway = kept(await startTestGateway());
     const before = await get(models(gateway));
     const post = (body: object | string) => send(models(gateway), body);
@@ -366,7 +366,7 @@ describe('/admin/models', () => {
     expect((await get(models(gateway))).json).toEqual(before.json);
     expect((await retire(gateway, 'big')).status).toBe(200);
     expect((await retire(gateway, 'big')).status).toBe(404);
-    // No provider lacks its key: that must not be what the operator is sent to look for.
+    // No provider lacks its key, so the error must not send the operator looking for one.
     const { config } = gateway.gateway;
     const withoutSmall = { ...config, models: config.models.filter(({ id }) => id !== 'small') };
     expect(() => gateway.gateway.reload({ config: withoutSmall, missingKeys: new Map() })).toThrow(
@@ -377,10 +377,10 @@ describe('/admin/models', () => {
     expect('admin' in {}).toBe(false);
   });
 
-  it('takes a retirement back that leaves no model because the config was reloaded meanwhile', async () => {
+  it('undoes a retirement that leaves no model because the config was reloaded meanwhile', async () => {
     const test = kept(await startTestGateway());
     const { gateway } = test;
-    // What no longer fits the reloaded file must not stand in the way.
+    // A change that no longer fits the reloaded file must not get in the way.
     expect((await patch(test, 'big', { price: { input: 3 }, prior: { like: 'small' } })).status).toBe(200);
     const append = gateway.store.append.bind(gateway.store);
     gateway.store.append = (events) => {
@@ -396,7 +396,7 @@ describe('/admin/models', () => {
     expect((await chat(test, 'auto')).status).toBe(200);
   });
 
-  it('takes retirements back that leave no model because another gateway retired the others meanwhile', async () => {
+  it('undoes retirements that leave no model because another gateway retired the rest at the same time', async () => {
     const config = { storage: { url: `sqlite:${join(folder, 'log.db')}` } };
     const first = kept(await startTestGateway({ config }));
     const urls = Object.fromEntries(Object.entries(first.upstreams).map(([id, { url }]) => [id, url]));
@@ -410,7 +410,7 @@ describe('/admin/models', () => {
     expect((await chat(third, 'auto')).status).toBe(200);
   });
 
-  it('refuses models of a provider that has no key, and changes that cannot be made durable', async () => {
+  it('rejects models of a provider that has no key, and answers 503 to changes that cannot be stored', async () => {
     const gateway = kept(
       await startTestGateway({
         config: {
@@ -436,7 +436,7 @@ describe('/admin/models', () => {
     expect((await patch(gateway, 'big', { price: { input: 1 } })).status).toBe(200);
   });
 
-  it("asks for an admin's key where there is one, or where others can reach it", async () => {
+  it('requires an admin key if set or reachable by others; rejects proxied and cross-site requests', async () => {
     const keys = [{ name: 'team', key: 'key-of-team-000000' }];
     const admin = { name: 'ops', key: 'key-of-admin-000000', role: 'admin' };
     const ask = async (gateway: TestGateway, headers: Record<string, string>) =>
@@ -455,7 +455,7 @@ describe('/admin/models', () => {
     expect([await ask(exposed, {}), await ask(exposed, bearer(keys[0].key))]).toEqual([401, 403]);
     const own = kept(await startTestGateway());
     expect(await ask(own, {})).toBe(200);
-    // Others by way of this machine: through a proxy on it, or a page in a browser on it.
+    // Others who come by way of this machine: through a proxy on it, or a page in a browser on it.
     for (const [name, value] of [
       ['x-forwarded-for', '203.0.113.9'],
       ['sec-fetch-site', 'cross-site'],
@@ -465,18 +465,18 @@ describe('/admin/models', () => {
       expect(await ask(own, { [name]: value })).toBe(403);
     }
     expect(await ask(own, { origin: own.url })).toBe(200);
-    // A page whose name was made to lead to this machine: fetch would not send another host.
+    // A page whose host name was rebound to this machine. Sent as raw bytes because fetch would not send another host.
     const rebound = async (path: string, page: string, to: TestGateway = own) => {
       const bytes = `${path} HTTP/1.1\r\nhost: evil.example:81\r\n${page}connection: close\r\ncontent-length: 0\r\n\r\n`;
       return parseAnswer(await sendBytes(to.url, bytes)).status;
     };
     for (const path of ['/v1/chat/completions', '/v1/route', '/feedback', '/admin/models']) {
       expect(await rebound(`POST ${path}`, 'origin: http://evil.example:81\r\n')).toBe(403);
-      // Firefox, where the page asks it to hide from where it asks.
+      // As Firefox sends it when the page asks it to hide its origin.
       expect(await rebound(`POST ${path}`, 'origin: null\r\n')).toBe(403);
     }
     expect(await rebound('GET /v1/models', 'referer: http://evil.example:81/page\r\n')).toBe(403);
-    // A program that calls the gateway by another name, through a proxy for instance, is no page.
+    // A program that calls the gateway by another host name, for instance through a proxy, is not a page.
     expect(await rebound('GET /v1/models', '')).toBe(200);
     const config = { server: { port: 0, cors_origins: ['https://chat.example.com'] } };
     const opened = kept(await startTestGateway({ config }));

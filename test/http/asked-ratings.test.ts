@@ -8,7 +8,7 @@ const kept = cleanup();
 const HEADER = 'x-mixllm-ask-feedback';
 
 describe('learning.audit', () => {
-  it('marks answers, whole and streamed, in the header and in the decision; unasked ratings wait for calibration', async () => {
+  it('marks answers in header and decision, streamed or not; unrequested ratings await calibration', async () => {
     const config = { learning: { audit: 0.5 } };
     const gateway = kept(await startTestGateway({ config, random: seededRandom(7) }));
     const answers = [];
@@ -39,13 +39,13 @@ describe('learning.audit', () => {
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(count);
     const metrics = await get(`${gateway.url}/metrics`);
     expect(metrics.text).toContain(`mixllm_feedback_requests_total{reason="audit"} ${count}`);
-    // Another source's ratings are not volunteered.
+    // Ratings from another source do not count as volunteered.
     const unasked = answers[marked.indexOf(false)].headers.get('x-mixllm-decision-id');
     await send(`${gateway.url}/feedback`, { id: unasked, rating: 'up', source: 'judge' });
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(count + 1);
   });
 
-  it('asks for no rating of what was not answered', async () => {
+  it('does not ask for a rating of a failed request', async () => {
     const failing = plainAnswer({ status: 400 });
     const config = { learning: { audit: 1 } };
     const gateway = kept(await startTestGateway({ config, answers: { big: failing } }));
@@ -55,7 +55,7 @@ describe('learning.audit', () => {
 });
 
 describe('learning.ask', () => {
-  it('asks where there was something to choose, whole and streamed', async () => {
+  it('asks only where there was a choice, for streamed and plain answers', async () => {
     const gateway = kept(await startTestGateway({ config: { learning: { ask: 1 } } }));
     const chat = async (model: string, stream: boolean) =>
       (await send(`${gateway.url}/v1/chat/completions`, ask('x', { model, stream }))).headers;
@@ -73,7 +73,7 @@ describe('learning.ask', () => {
 });
 
 describe('learning.implicit', () => {
-  it('takes the same query again for a weak rating, which no client can give itself, and a real one replaces', async () => {
+  it('takes a repeated query as a weak rating, which clients cannot forge and a real rating replaces', async () => {
     const config = { learning: { implicit: { regenerate: {} } } };
     const gateway = kept(await startTestGateway({ config }));
     const chat = () =>
@@ -93,7 +93,7 @@ describe('learning.implicit', () => {
     expect([forged.status, forged.json.error.param]).toEqual([400, 'source']);
   });
 
-  it('takes leaving a stream after its first tokens for a weaker one', async () => {
+  it('takes leaving a stream after its first tokens as an even weaker rating', async () => {
     const config = { learning: { implicit: { abort: {} } } };
     const slow = plainAnswer({ text: 'word '.repeat(200), streamMs: 20_000 });
     const gateway = kept(await startTestGateway({ config, answers: { big: slow } }));

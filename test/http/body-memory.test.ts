@@ -18,7 +18,7 @@ const MEGABYTE = 2 ** 20;
 const large = (bytes = MEGABYTE, fields: object = {}) => ask('x'.repeat(bytes), fields);
 const KEYS = ['a', 'b'].map((name) => ({ name, key: `key-of-${name}-0000000000` }));
 const by = (name: string) => ({ headers: { authorization: `Bearer key-of-${name}-0000000000` } });
-/** Three quarters of it are for large bodies. */
+/** Three quarters of it are available to large bodies. */
 const ROOM_FOR_TWO = { server: { port: 0, max_bodies_mb: 3 } };
 
 /** A gateway whose upstreams answer once `answer` is called. */
@@ -42,7 +42,7 @@ async function heldBytes({ gateway }: TestGateway): Promise<number> {
   return (await gateway.metrics.bodyBytes.get()).values[0].value;
 }
 
-/** Sends the head of a request and what is given of its body. */
+/** Sends the head of a request and the given part of its body. */
 function begin({ url }: TestGateway, headers: string, body = ''): Socket & { received: () => string } {
   const { port } = new URL(url);
   let received = '';
@@ -57,14 +57,14 @@ function begin({ url }: TestGateway, headers: string, body = ''): Socket & { rec
   return Object.assign(socket, { received: () => received });
 }
 
-it('is a tenth of the heap that bodies may take, unless the config says otherwise', () => {
+it('request bodies may take a tenth of the heap, unless the config says otherwise', () => {
   const limit = (maxBodiesMb?: number) => bodiesLimit({ server: { max_bodies_mb: maxBodiesMb } } as Config);
   expect(limit()).toBeCloseTo(getHeapStatistics().heap_size_limit / 10, 3);
   expect(limit(2)).toBe(2 * MEGABYTE);
 });
 
 describe('BodyMemory', () => {
-  /** Of 1,000,000 bytes, of which large bodies may take 750,000. */
+  /** 1,000,000 bytes, of which large bodies may take 750,000. */
   function setUp(keys: number) {
     const log = pino({ enabled: false });
     const parts = { limitBytes: 1e6, isShared: () => keys > 1, metrics: new Metrics(), log, clock: new ManualClock() };
@@ -85,7 +85,7 @@ describe('BodyMemory', () => {
     return count;
   };
 
-  it('lets small bodies have what no large one takes, and a quarter in any case', () => {
+  it('small bodies may use what large ones leave free, and always at least a quarter', () => {
     const alone = setUp(1);
     expect(countOf(() => alone('a', 50_000))).toBe(20);
     const beside = setUp(1);
@@ -97,7 +97,7 @@ describe('BodyMemory', () => {
     expect(countOf(() => huge('a', 50_000))).toBe(5);
   });
 
-  it('lets one of several keys have half, and more while a quarter is left for others', () => {
+  it('with several keys, one key may use half, and more as long as a quarter is left for the others', () => {
     const hold = setUp(2);
     expect(countOf(() => hold('a', 50_000))).toBe(15);
     expect(countOf(() => hold('b', 50_000))).toBe(5);
@@ -109,7 +109,7 @@ describe('BodyMemory', () => {
     expect(countOf(() => late('a', 50_000))).toBe(10);
   });
 
-  it('keeps what a body had where it may not grow, and gives it back once', () => {
+  it('a body that may not grow keeps what it holds, and releases it only once', () => {
     const hold = setUp(1);
     const held = hold('a', 400_000) as HeldBody;
     const other = hold('a', 300_000) as HeldBody;
@@ -125,8 +125,8 @@ describe('BodyMemory', () => {
   });
 });
 
-describe('the bodies of requests under way', () => {
-  it('take no more memory than they may: a large one beyond is answered 503, small ones get through', async () => {
+describe('memory for the bodies of running requests', () => {
+  it('is limited: a large body beyond the limit is answered 503, small ones get through', async () => {
     const { gateway, waiting, answer } = await startWaiting();
     const first = [send(completions(gateway), large()), send(completions(gateway), large())];
     await until(() => waiting.length === 2);
@@ -143,7 +143,7 @@ describe('the bodies of requests under way', () => {
     answer();
     expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
     expect((await gateway.gateway.metrics.overloads.get()).values).toMatchObject([{ value: 2, labels: { key: '' } }]);
-    // Once a minute.
+    // Logged once a minute.
     expect(gateway.logged.filter((line) => line.includes('A request was refused: the bodies'))).toHaveLength(1);
     const again = send(completions(gateway), large());
     await until(() => waiting.length === 1);
@@ -152,7 +152,7 @@ describe('the bodies of requests under way', () => {
     await until(async () => (await heldBytes(gateway)) === 0);
   });
 
-  it('are refused before they are read where their length is told, and halfway where it is not', async () => {
+  it('a body beyond it is refused before it is read if its length is declared, or else halfway', async () => {
     const { gateway, waiting, answer } = await startWaiting();
     const under = [send(completions(gateway), large()), send(completions(gateway), large())];
     await until(() => waiting.length === 2);
@@ -165,7 +165,7 @@ describe('the bodies of requests under way', () => {
     untold.write(chunk);
     await until(() => untold.received().includes('}'));
     expect(parseAnswer(untold.received())).toMatchObject({ status: 503 });
-    // The rest is read and dropped, and the connection serves on.
+    // The rest is read and dropped, and the connection stays usable.
     untold.write(`${chunk}\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nhost: x\r\n\r\n`);
     await until(() => untold.received().includes('HTTP/1.1 200'));
     untold.destroy();
@@ -174,7 +174,7 @@ describe('the bodies of requests under way', () => {
     await until(async () => (await heldBytes(gateway)) === 0);
   });
 
-  it('are told of also where the client first sends all of a body, and wants the connection closed', async () => {
+  it('a client that first sends its whole body and wants the connection closed still gets the 503', async () => {
     const { gateway, waiting, answer } = await startWaiting();
     const under = [send(completions(gateway), large()), send(completions(gateway), large())];
     await until(() => waiting.length === 2);
@@ -187,7 +187,7 @@ describe('the bodies of requests under way', () => {
     await Promise.all(under);
   });
 
-  it('end no process where nobody reads them, and are not held', async () => {
+  it('is not taken by bodies that no route reads, and they do not crash the process', async () => {
     const { gateway, waiting, answer } = await startWaiting({ server: { port: 0, max_bodies_mb: 1 } });
     const under = send(completions(gateway), large());
     await until(() => waiting.length === 1);
@@ -205,7 +205,7 @@ describe('the bodies of requests under way', () => {
     expect((await under).status).toBe(200);
   });
 
-  it('are not held any more once they are too large in any case', async () => {
+  it('is released once a body turns out to exceed max_body_mb', async () => {
     const { gateway } = await startWaiting({ server: { port: 0, max_body_mb: 1, max_bodies_mb: 100 } });
     const client = begin(gateway, 'transfer-encoding: chunked\r\nconnection: close');
     const half = `${(MEGABYTE / 2).toString(16)}\r\n${'x'.repeat(MEGABYTE / 2)}\r\n`;
@@ -219,7 +219,7 @@ describe('the bodies of requests under way', () => {
     client.destroy();
   });
 
-  it('count for a DELETE, too, whose body is read and dropped', async () => {
+  it('counts the body of a DELETE too, although it is read and dropped', async () => {
     const { gateway, waiting, answer } = await startWaiting();
     const under = [send(completions(gateway), large()), send(completions(gateway), large())];
     await until(() => waiting.length === 2);
@@ -229,7 +229,7 @@ describe('the bodies of requests under way', () => {
     await Promise.all(under);
   });
 
-  it('are given back however the request ends', async () => {
+  it('is released however the request ends', async () => {
     const { gateway, waiting, answer } = await startWaiting({
       server: { port: 0, max_body_mb: 4, max_bodies_mb: 100 },
     });
@@ -240,12 +240,12 @@ describe('the bodies of requests under way', () => {
     answer();
     expect((await streamed).text).toContain('[DONE]');
     await until(async () => (await heldBytes(gateway)) === 0);
-    // Refused: by the gateway, and as too large.
+    // Rejected: as invalid, and as too large.
     expect((await send(completions(gateway), large(MEGABYTE, { n: 0 }))).status).toBe(400);
     expect((await send(completions(gateway), `"${'x'.repeat(MEGABYTE)}`)).status).toBe(400);
     expect((await send(completions(gateway), large(5 * MEGABYTE))).status).toBe(413);
     await until(async () => (await heldBytes(gateway)) === 0);
-    // Left by the client, while it is answered and while it is read.
+    // Abandoned by the client, while it is being answered and while it is being read.
     const controller = new AbortController();
     const left = send(completions(gateway), large(), { signal: controller.signal }).catch(() => {});
     await until(() => waiting.length === 1);
@@ -258,7 +258,7 @@ describe('the bodies of requests under way', () => {
       client.destroy();
       await until(async () => (await heldBytes(gateway)) === 0);
     }
-    // Pipelined, and left before the first is answered.
+    // Pipelined, and abandoned before the first is answered.
     const body = JSON.stringify(large());
     const head = `content-length: ${body.length}`;
     const client = begin(gateway, head, body);
@@ -271,7 +271,7 @@ describe('the bodies of requests under way', () => {
     answer();
   });
 
-  it('leave room for other keys: one key has half at most', async () => {
+  it('leaves room for other keys: one key gets half at most', async () => {
     const { gateway, waiting, answer } = await startWaiting({ ...ROOM_FOR_TWO, auth: { keys: KEYS } });
     const first = send(completions(gateway), large(), by('a'));
     await until(() => waiting.length === 1);
@@ -282,14 +282,14 @@ describe('the bodies of requests under way', () => {
     answer();
     expect((await Promise.all([first, other])).map(({ status }) => status)).toEqual([200, 200]);
     const { values } = await gateway.gateway.metrics.overloads.get();
-    // From 0 on: of a series that begins with the first refusal, Prometheus sees no increase.
+    // The series starts at 0: if it began with the first refusal, Prometheus would see no increase.
     expect(values.map(({ labels, value }) => [labels.key, value])).toEqual([
       ['a', 1],
       ['b', 0],
     ]);
   });
 
-  it('count by their values too: empty objects are large in little text', async () => {
+  it('counts parsed values too: empty objects take much memory for little text', async () => {
     const { gateway, waiting, answer } = await startWaiting();
     const first = send(completions(gateway), large());
     await until(() => waiting.length === 1);
@@ -299,7 +299,7 @@ describe('the bodies of requests under way', () => {
     await first;
   });
 
-  it('may be one that is larger than all, alone', async () => {
+  it('admits a single body larger than the limit if it is alone', async () => {
     const { gateway, waiting, answer } = await startWaiting({ server: { port: 0, max_bodies_mb: 1 } });
     const first = send(completions(gateway), large(3 * MEGABYTE));
     await until(() => waiting.length === 1);

@@ -25,8 +25,8 @@ async function behind(upstream: RawUpstream, config = {}): Promise<TestGateway> 
 
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
 
-describe('a whole answer of an OpenAI upstream', () => {
-  it('that tells an absurd usage is passed on, and its usage estimated', async () => {
+describe('a plain answer of an OpenAI upstream', () => {
+  it('is passed on even if its usage is absurd, and the usage is estimated instead', async () => {
     const usage = { prompt_tokens: 1e308, completion_tokens: 1e300 };
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify({ ...COMPLETION, usage }))));
     const gateway = await behind(upstream);
@@ -39,7 +39,7 @@ describe('a whole answer of an OpenAI upstream', () => {
     expect(Number(headers.get('x-mixllm-cost-usd'))).toBeCloseTo(decision.outcome.cost_usd, 12);
   });
 
-  it('that is an error under a status of success is a 502 with what it says, but not the key', async () => {
+  it('with an error under status 200 becomes a 502 with its message but not the provider key', async () => {
     const error = { message: `no room for ${PROVIDER_KEY}`, type: 'overloaded', code: 503 };
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify({ error }))));
     const gateway = await behind(upstream);
@@ -67,7 +67,7 @@ describe('a whole answer of an OpenAI upstream', () => {
     expect(Number(headers.get('x-mixllm-cost-usd'))).toBeCloseTo((11 * 10 + 7 * 40) / 1e6, 12);
   });
 
-  it('gets every field that the client sent, unknown ones, big integers and order included', async () => {
+  it('is requested with every field the client sent: unknown ones, big integers, original order', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
     const gateway = await behind(upstream);
     const body =
@@ -76,7 +76,7 @@ describe('a whole answer of an OpenAI upstream', () => {
     expect(upstream.bodies).toEqual([body.replace('"auto:0.9"', '"upstream-name"')]);
   });
 
-  it('gets the provider key and never that of the client', async () => {
+  it('is requested with the provider key and never with that of the client', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
     const gateway = await behind(upstream);
     await send(completions(gateway), ask('Hello'), {
@@ -103,7 +103,7 @@ describe('a streamed answer of an OpenAI upstream', () => {
       for (const to of [...cuts, bytes.length]) {
         response.write(bytes.subarray(from, to));
         from = to;
-        // Lets each piece travel by itself.
+        // Lets each piece travel separately.
         await new Promise((resolve) => setImmediate(resolve));
       }
       response.end();
@@ -117,7 +117,7 @@ describe('a streamed answer of an OpenAI upstream', () => {
     }
   }
 
-  it('passes unchanged wherever it is cut, without the usage chunk that the client did not ask for', async () => {
+  it('is passed on unchanged however it is split, minus a usage chunk that the client did not ask for', async () => {
     const withUsage = Buffer.from(sse(...events, USAGE_CHUNK, '[DONE]'));
     const expected = sse(...events, '[DONE]');
     await fc.assert(
@@ -137,12 +137,12 @@ describe('a streamed answer of an OpenAI upstream', () => {
     );
   });
 
-  it('keeps the usage chunk, comments and line endings for a client that asked', async () => {
+  it('keeps the usage chunk, comments and line endings for a client that asked for usage', async () => {
     const bytes = `: hello\r\n\r\n${sse(...events, USAGE_CHUNK, '[DONE]').replaceAll('\n', '\r\n')}`;
     expect(await streamed(Buffer.from(bytes), { stream_options: { include_usage: true } })).toBe(bytes);
   });
 
-  it('asks for usage upstream and knows it afterwards', async () => {
+  it('is requested with usage, which the decision then shows', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end(sse(...events, USAGE_CHUNK, '[DONE]'))));
     const gateway = await behind(upstream);
     const { headers } = await send(completions(gateway), ask('Hello', { stream: true }));
@@ -162,7 +162,7 @@ describe('a streamed answer of an OpenAI upstream', () => {
   });
 
   for (const end of ['stays open', 'is reset'] as const) {
-    it(`is complete at [DONE], also when the upstream's connection ${end} behind it`, async () => {
+    it(`is complete at [DONE], even if the upstream's connection ${end} after it`, async () => {
       const clock = new ManualClock();
       const upstream = kept(
         await startRawUpstream((response) => {
@@ -182,7 +182,7 @@ describe('a streamed answer of an OpenAI upstream', () => {
         text += Buffer.from(bytes).toString('utf8');
         const isWhole = text.includes('[DONE]');
         if (isWhole) expect((await gateway.gateway.eventLog.findDecision('chatcmpl-raw1')).length).toBe(2);
-        // Behind the last byte only: the gateway waits a second for the connection to end by itself.
+        // Only after the last byte: the gateway waits a second for the connection to end by itself.
         if (isWhole) for (let turn = 0; turn < 20; turn++) await settled(gateway).then(() => clock.advance(100));
       }
       expect(text).toBe(sse(...events, '[DONE]'));
@@ -191,7 +191,7 @@ describe('a streamed answer of an OpenAI upstream', () => {
     });
   }
 
-  it('ends in an error event, never cleanly, when it breaks off', async () => {
+  it('ends in an error event, never cleanly, when the upstream breaks off', async () => {
     const upstream = kept(
       await startRawUpstream((response) => {
         response.write(sse(events[0], events[1]));
@@ -260,8 +260,8 @@ describe('the official OpenAI client through the gateway', () => {
   }
 });
 
-describe('failures upstream', () => {
-  it('falls back to the next model unseen, and teaches the one that answered', async () => {
+describe('chat completions', () => {
+  it('fall back to the next model without the client noticing, and ratings teach the one that answered', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: { big: plainAnswer(), small: plainAnswer({ status: 500, errorMessage: 'out of order' }) },
@@ -286,7 +286,7 @@ describe('failures upstream', () => {
     ]);
   });
 
-  it('passes status, body and retry-after of the last upstream on when nothing helped, keys redacted', async () => {
+  it("pass on the last upstream's status, body and retry-after when all fail, with keys redacted", async () => {
     const body = `{"error":{"message":"slow down ${PROVIDER_KEY}","type":"tokens","code":"rate_limit_exceeded","extra":1}}`;
     const upstream = kept(
       await startRawUpstream((response) => {
@@ -302,7 +302,7 @@ describe('failures upstream', () => {
     expect(headers.get('x-mixllm-decision-id')).toMatch(/^dec_/);
   });
 
-  it('asks no other model when the request is at fault, or when the client wants none', async () => {
+  it('ask no other model if the request is at fault or the client wants no fallback', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: {
@@ -326,7 +326,7 @@ describe('failures upstream', () => {
     expect(gateway.upstreams.big.requests).toBe(0);
   });
 
-  it('routes a name that the config calls an alias of auto, and calls the model that another one stands for', async () => {
+  it('route a name that is an alias of auto, and call the model that another alias stands for', async () => {
     const aliases = { 'gpt-4o': 'auto:0', mini: 'big' };
     const gateway = kept(await startTestGateway({ config: { routing: { aliases } } }));
     const routed = await send(completions(gateway), ask('Hello', { model: 'gpt-4o' }));
@@ -334,7 +334,7 @@ describe('failures upstream', () => {
     const called = await send(completions(gateway), ask('Hello', { model: 'mini', stream: true }));
     expect(called.headers.get('x-mixllm-model')).toBe('big');
     expect((await send(completions(gateway), ask('Hello', { model: 'gpt-4' }))).status).toBe(404);
-    // Clients that look the name up first find what they may ask for.
+    // Clients that look the name up first find every name they may ask for.
     for (const name of ['gpt-4o', 'auto:0.25', 'auto:economy', 'big']) {
       expect((await get(`${gateway.url}/v1/models/${name}`)).json).toMatchObject({ id: name, object: 'model' });
     }
@@ -355,7 +355,7 @@ describe('failures upstream', () => {
     expect(gateway.upstreams.small.requests).toBe(0);
   });
 
-  it('adapts a request that names a model by an alias, and not one that names it by its id', async () => {
+  it('adapt a request that names a model by an alias, but not one that names it by its id', async () => {
     const bodies: string[] = [];
     const upstream = kept(
       await startRawUpstream((response, body) => {
@@ -374,7 +374,7 @@ describe('failures upstream', () => {
     expect(bodies.map((body) => 'max_tokens' in JSON.parse(body))).toEqual([true, false, true]);
   });
 
-  it('asks another model when one says that it does not take a field', async () => {
+  it('ask another model if one rejects a field as unsupported', async () => {
     const body = {
       error: { message: 'Use max_completion_tokens.', param: 'max_tokens', code: 'unsupported_parameter' },
     };
@@ -393,7 +393,7 @@ describe('failures upstream', () => {
     expect([alone.status, alone.json]).toEqual([400, body]);
   });
 
-  it("turns an unreadable answer into a 502 in OpenAI's shape", async () => {
+  it('turn an unreadable answer into a 502 with an OpenAI-style error', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end('<html>hello</html>')));
     const gateway = await behind(upstream, { resilience: { retries: 0 } });
     const { status, json } = await send(completions(gateway), ask('Hello'));

@@ -10,7 +10,7 @@ import { WIRES } from '../support/wire.ts';
 
 const kept = cleanup();
 
-/** Sends a chat request and leaves when told to; a client that leaves closes its socket. */
+/** Sends a chat request and leaves when `leave` is called, by closing its socket. */
 function client({ url }: TestGateway, fields: object) {
   const leaving = new AbortController();
   const response = fetch(`${url}/v1/chat/completions`, {
@@ -45,7 +45,7 @@ describe('a client that leaves', () => {
       'in the middle of a stream': { stream: true, written: wire.opening + wire.content(TEXT) },
     };
     for (const [moment, { stream, written }] of Object.entries(moments)) {
-      it(`${moment} of ${format}: ends the upstream call at once, is recorded with what was used, leaks nothing`, async () => {
+      it(`${moment} of ${format}: ends the call at once, is recorded with its usage, leaks nothing`, async () => {
         let answering: ServerResponse | undefined;
         const upstream = kept(
           await startRawUpstream((response) => {
@@ -59,7 +59,7 @@ describe('a client that leaves', () => {
         const closed = once(answering as ServerResponse, 'close');
         const hasContent = written.includes(TEXT);
         if (hasContent) await (await response).body?.getReader().read();
-        // The gateway is to have read what was written.
+        // Gives the gateway time to read what was written.
         else await sleep(20);
         const left = performance.now();
         leave();
@@ -85,7 +85,7 @@ describe('a client that leaves', () => {
     }
   }
 
-  it('during a pause between two calls costs nothing, and nobody is asked again', async () => {
+  it('during the pause before a retry is charged nothing, and no retry follows', async () => {
     const upstream = kept(
       await startRawUpstream((response) => response.writeHead(503, { 'retry-after': '4' }).end('{}')),
     );
@@ -104,8 +104,8 @@ describe('a client that leaves', () => {
   });
 });
 
-describe('a stream without a word on its usage', () => {
-  it('has it estimated from its characters, and marked so', async () => {
+describe('the usage of a stream', () => {
+  it('is estimated from its characters and marked as estimated if the upstream does not report it', async () => {
     const upstream = kept(
       await startRawUpstream((response) =>
         response.end(`${WIRES.openai.opening}${WIRES.openai.content(TEXT)}data: [DONE]\n\n`),
@@ -125,7 +125,7 @@ describe('a stream without a word on its usage', () => {
     expect(metrics).toContain('mixllm_cost_usd_total{model="big"} 0.003');
   });
 
-  it('that breaks off is recorded with the usage of what came', async () => {
+  it('is recorded for the part that arrived if the stream breaks off', async () => {
     for (const format of ['openai', 'anthropic'] as const) {
       const wire = WIRES[format];
       const upstream = kept(
@@ -150,7 +150,7 @@ describe('a stream without a word on its usage', () => {
     }
   });
 
-  it('is not estimated when the upstream told it to the end', async () => {
+  it('is not estimated if the upstream reported it at the end', async () => {
     for (const format of ['openai', 'anthropic'] as const) {
       const wire = WIRES[format];
       const upstream = kept(

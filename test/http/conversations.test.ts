@@ -38,7 +38,7 @@ beforeAll(async () => {
   const answer: Answer = (request) => {
     const calls = request.body.tools && !/"tool_call_id"|"tool_result"/.test(request.text);
     const toolCalls = ['{"x":1}', '{"x":2}'].map((text) => ({ name: 'f', arguments: text }));
-    // As many as the gateway expects, or it would learn that one arm's tokeniser is better.
+    // As many as the gateway expects, or else it would learn that one arm's tokeniser is better.
     const inputTokens = Math.ceil(request.text.length / 4);
     return plainAnswer({ inputTokens, ...usage, ...(calls ? { text: '', toolCalls } : {}) })(request);
   };
@@ -64,14 +64,14 @@ function configOf(routing: object) {
   };
 }
 
-/** Puts a stickiness in force for the requests to come. */
+/** Sets the stickiness for the following requests. */
 function stick(stickiness: 'off' | 'price' | 'strict' | null): void {
   const { providers, models, storage } = test.gateway.config;
   const document = { providers, models, storage, ...configOf(stickiness === null ? {} : { stickiness }) };
   test.gateway.reload(parseConfig(stringify(document), 'test.yaml', {}));
 }
 
-/** A conversation that nobody has had before; as a rule long enough for a prompt cache. */
+/** A new conversation, by default long enough for a prompt cache. */
 function opening(sentences = 1000): Message[] {
   openings++;
   return [
@@ -110,7 +110,7 @@ async function route(messages: Message[], headers: Headers = PAIR, key: keyof ty
 }
 
 describe('a conversation without a session id', () => {
-  it('prices what its arm holds as cached input, so that arm wins what it would have lost by a little', async () => {
+  it('prices what its arm has cached as cached input, so that arm wins where it would have lost narrowly', async () => {
     stick(null);
     const messages = opening();
     const before = await route(next(messages));
@@ -118,7 +118,7 @@ describe('a conversation without a session id', () => {
     await chat(messages, 'left');
     const after = await route(next(messages));
     expect(after).toMatchObject({ model: 'left', chosenBy: 'score', right: { cached_tokens: 0 } });
-    // The first turn's, which are most of what the second will send.
+    // Those of the first turn, which are most of what the second will send.
     expect(after.left.cached_tokens).toBeGreaterThan(0.98 * after.left.input_tokens);
     await settled(test);
     const [held, cold] = [await route(next(messages)), await route(next(messages), PAIR, 'b')];
@@ -127,11 +127,11 @@ describe('a conversation without a session id', () => {
     const saved = held.left.cached_tokens * (10 - 1) + misjudged * 10;
     expect(cold.left.cost_usd - held.left.cost_usd).toBeCloseTo(saved / 1e6, 12);
     expect(cold.right.cost_usd).toBe(held.right.cost_usd);
-    // Worth a switch all the same.
+    // Still worth a switch.
     expect((await route(next(messages), {})).model).toBe('cheap');
   });
 
-  it('knows what every arm holds after a switch, of the turns that each has seen', async () => {
+  it('after a switch, counts for each arm the cached tokens of the turns it has seen', async () => {
     const messages = opening();
     usage = { inputTokens: 4600 };
     await chat(messages, 'left');
@@ -144,7 +144,7 @@ describe('a conversation without a session id', () => {
     expect([third.left.cached_tokens, third.right.cached_tokens]).toEqual([4600, 4700]);
   });
 
-  it('forgets when prompt caches do', async () => {
+  it('is forgotten when prompt caches expire', async () => {
     const messages = opening();
     await chat(messages, 'left');
     clock.advance(CACHE_LIFETIME_MS - 1);
@@ -153,7 +153,7 @@ describe('a conversation without a session id', () => {
     expect(await route(next(messages))).toMatchObject({ model: 'right', left: { cached_tokens: 0 } });
   });
 
-  it("is not another key's, nor one with other words before, nor a first request", async () => {
+  it('is not matched for another key, for different earlier messages, or for a first request', async () => {
     const messages = opening();
     await chat(messages, 'left');
     expect((await route(next(messages), PAIR, 'b')).model).toBe('right');
@@ -163,7 +163,7 @@ describe('a conversation without a session id', () => {
     }
   });
 
-  it('holds only what the upstream caches: long prompts by itself, or what the request marks', async () => {
+  it('counts as cached only what the upstream caches: long prompts, or what the request marks', async () => {
     usage = { inputTokens: 1000 };
     const short = opening(230);
     await chat(short, 'left');
@@ -181,7 +181,7 @@ describe('a conversation without a session id', () => {
     usage = {};
   });
 
-  it('stays with its arm under strict, unless the arm cannot be told or cannot serve', async () => {
+  it('stays with its arm under strict, unless the arm is ambiguous or cannot serve', async () => {
     stick('strict');
     const messages = opening();
     expect((await route(messages)).chosenBy).toBe('score');
@@ -191,7 +191,7 @@ describe('a conversation without a session id', () => {
     clock.advance(CACHE_LIFETIME_MS);
     expect(await route(next(messages), {})).toMatchObject({ model: 'right', chosenBy: 'session' });
     expect(await route(next(messages), { 'x-mixllm-models': 'left,cheap' })).toMatchObject({ chosenBy: 'score' });
-    // Two conversations have begun alike: whose answer this one got, only its next turn shows.
+    // Two conversations began alike: only the next turn shows whose answer this one got.
     await chat(messages, 'left');
     expect((await route(next(messages), {})).chosenBy).toBe('score');
     const second = next(messages, 'Well, hi.');
@@ -199,7 +199,7 @@ describe('a conversation without a session id', () => {
     expect(await route(next(second), {})).toMatchObject({ model: 'left', chosenBy: 'session' });
   });
 
-  it('is not remembered when that is off', async () => {
+  it('is not remembered while stickiness is off', async () => {
     stick('off');
     const messages = opening();
     const session = { ...PAIR, 'x-session-id': 'off' };
@@ -215,7 +215,7 @@ describe('a conversation without a session id', () => {
 });
 
 describe('a session', () => {
-  it('stays with its arm, and that arm is priced for what it holds', async () => {
+  it('stays with its arm, which is priced for what it has cached', async () => {
     stick(null);
     const session = { 'x-session-id': 'one' };
     const messages = opening();
@@ -223,7 +223,7 @@ describe('a session', () => {
     const stays = await route(next(messages), session);
     expect(stays).toMatchObject({ model: 'left', chosenBy: 'session' });
     expect(stays.left.cached_tokens).toBeGreaterThan(0.98 * stays.left.input_tokens);
-    // It may speak of something else: then the arm holds nothing of it.
+    // A session may change the subject: then the arm has nothing of it cached.
     const other = await route(opening(), session);
     expect(other).toMatchObject({ model: 'left', chosenBy: 'session', left: { cached_tokens: 0 } });
     expect((await route(next(messages), session, 'b')).chosenBy).toBe('score');
@@ -240,7 +240,7 @@ describe('a loop of tool calls', () => {
   const client = (key: keyof typeof KEYS = 'a') =>
     new OpenAI({ baseURL: `${test.url}/v1`, apiKey: KEYS[key], maxRetries: 0 });
 
-  it.each(['off', 'price', 'strict'] as const)('is ended by the arm that began it (%s)', async (stickiness) => {
+  it.each(['off', 'price', 'strict'] as const)('is finished by the arm that started it (%s)', async (stickiness) => {
     stick(stickiness);
     for (const arm of ['right', 'marked']) {
       const question: Message[] = [{ role: 'user', content: `What is it, ${stickiness}?` }];
@@ -258,7 +258,7 @@ describe('a loop of tool calls', () => {
     }
   });
 
-  it('is known by the ids of its calls alone, streamed ones too, within its key', async () => {
+  it('is recognised by its call ids alone, also streamed ones, but only for the same key', async () => {
     stick('off');
     const stream = client().chat.completions.stream({
       model: 'right',
@@ -273,7 +273,7 @@ describe('a loop of tool calls', () => {
     ];
     expect(await route(forgetful, {})).toMatchObject({ model: 'right', chosenBy: 'tool_calls' });
     expect(await route(forgetful, {}, 'b')).toMatchObject({ model: 'cheap', chosenBy: 'score' });
-    // Answered, the loop is over.
+    // Once answered, the loop is over.
     const answer: Message = { role: 'assistant', content: 'It is 42.' };
     expect((await route([...forgetful, answer, { role: 'user', content: 'Thanks' }], {})).chosenBy).toBe('score');
     const without = { 'x-mixllm-models': 'cheap,left' };

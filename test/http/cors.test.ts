@@ -20,7 +20,7 @@ const allowed = ({ headers }: { headers: Headers }) => headers.get('access-contr
 const asPage = { origin: PAGE, authorization: 'Bearer page-key-0001' };
 
 describe('server.cors_origins', () => {
-  it('lets pages of the origins that it names use what clients use, and no others', async () => {
+  it('lets pages of the listed origins use the client API, and no other pages', async () => {
     const gateway = await start([PAGE, 'app://obsidian.md']);
     for (const path of ['/v1/chat/completions', '/v1/models', '/feedback', '/v1/decisions/dec_1']) {
       const { status, headers } = await preflight(gateway, path);
@@ -33,7 +33,7 @@ describe('server.cors_origins', () => {
     expect(allowed(await preflight(gateway, '/v1/models', 'https://evil.example'))).toBeNull();
   });
 
-  it('gives the page whole answers, streams, their headers and errors', async () => {
+  it('lets the page read plain answers, streams, errors and their headers', async () => {
     const { url } = await start([PAGE]);
     const whole = await send(`${url}/v1/chat/completions`, ask('x'), { headers: asPage });
     const streamed = await send(`${url}/v1/chat/completions`, ask('x', { stream: true }), { headers: asPage });
@@ -47,7 +47,7 @@ describe('server.cors_origins', () => {
     expect(exposed).toEqual(expect.arrayContaining([...own, 'x-request-id', 'retry-after', 'x-should-retry']));
   });
 
-  it('never opens what admins use', async () => {
+  it('never opens the admin API or the metrics', async () => {
     const gateway = await start([PAGE]);
     for (const path of ['/admin/models', '/metrics', '/admin/models/big/reset']) {
       const answer = await preflight(gateway, path);
@@ -68,10 +68,10 @@ describe('server.cors_origins', () => {
     expect(allowed(await get(`${gateway.url}/v1/models`, asPage))).toBeNull();
   });
 
-  it('may name every page where keys are asked for', async () => {
+  it('may allow every origin if keys are required', async () => {
     const gateway = await start(['*']);
     expect(allowed(await preflight(gateway, '/v1/models', 'https://anywhere.example'))).toBe('*');
-    // The origins stay till the next start, so the keys must as well.
+    // The origins stay in force until the next start, so the keys must stay too.
     const { config } = gateway.gateway;
     const without = { ...config, auth: { keys: [] }, server: { ...config.server, cors_origins: [] } };
     expect(() => gateway.gateway.reload({ config: without, missingKeys: new Map() })).toThrow('cors_origins');

@@ -24,7 +24,7 @@ const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
 
 describe('bad input', () => {
-  it('that did not arrive in time leaves no connection open, though the client does not close its side', async () => {
+  it('a late request gets a 408, and its connection is closed even if the client keeps its side open', async () => {
     const clock = new ManualClock();
     const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -41,7 +41,7 @@ describe('bad input', () => {
     server.close();
   });
 
-  it("is refused in OpenAI's shape, with status and parameter, and calls nobody", async () => {
+  it('gets an OpenAI-style error with status and parameter, and no upstream is called', async () => {
     const gateway = kept(await startTestGateway());
     const message = { role: 'user', content: 'x' };
     const cases: [body: object | string | Uint8Array, status: number, param: string | null, code: string | null][] = [
@@ -106,7 +106,7 @@ describe('bad input', () => {
     expect(gateway.upstreams.big.requests + gateway.upstreams.small.requests).toBe(0);
   });
 
-  it('to unknown paths, of other types, too large or no HTTP at all is answered in that shape too', async () => {
+  it('a wrong path, content type or size, or malformed HTTP, gets an OpenAI-style error too', async () => {
     const gateway = kept(await startTestGateway({ config: { server: { port: 0, max_body_mb: 0.01 } } }));
     const unknown = await get(`${gateway.url}/v2/nothing`);
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'unknown_url']);
@@ -126,7 +126,7 @@ describe('bad input', () => {
       'method_not_allowed',
       'POST',
     ]);
-    // Before the body is there: nobody has been asked for a key.
+    // Before the body has arrived: no key has been asked for yet.
     const head = 'host: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{';
     expect(await sendBytes(gateway.url, `POST /v2/nothing HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1.1 404 /);
     expect(await sendBytes(gateway.url, `POST /metrics HTTP/1.1\r\n${head}`)).toMatch(/^HTTP\/1.1 405 /);
@@ -182,7 +182,7 @@ describe('bad input', () => {
     }
   });
 
-  it('that is far too large gets its answer also where the client first sends all of it', async () => {
+  it('a client that first sends all of a body that is far too large still gets the answer', async () => {
     const gateway = kept(await startTestGateway({ config: { server: { port: 0, max_body_mb: 0.01 } } }));
     const body = JSON.stringify(ask('x'.repeat(8 * 2 ** 20)));
     expect((await send(completions(gateway), body)).json.error.code).toBe('request_too_large');
@@ -200,12 +200,12 @@ describe('bad input', () => {
     expect(JSON.parse(parseAnswer(answer).body).error.code).toBe('request_too_large');
   });
 
-  it('that trickles in is given up: headers after seconds, bodies after minutes', async () => {
+  it("the server's time limits are 20 s for headers and 300 s for a whole request", async () => {
     const { server } = kept(await startTestGateway()).gateway.server;
     expect([server.headersTimeout, server.requestTimeout]).toEqual([20_000, 300_000]);
   });
 
-  it('with names that would pollute a prototype is refused at any depth, on every route', async () => {
+  it('names that would pollute a prototype are rejected at any depth, on every route', async () => {
     const gateway = kept(await startTestGateway());
     const chat = (more: string) => `{"model":"big","messages":[{"role":"user","content":"x"}],${more}}`;
     const bodies = [
@@ -223,7 +223,7 @@ describe('bad input', () => {
     expect('polluted' in {}).toBe(false);
   });
 
-  it('may speak of such names, and have properties that are called constructor', async () => {
+  it('text may still mention such names, and properties may be called constructor', async () => {
     const upstream = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
     const gateway = kept(await startTestGateway({ urls: { big: upstream.url } }));
     const parameters = '{"properties":{"constructor":{"type":"string"},"prototype":{},"toString":{}}}';
@@ -232,7 +232,7 @@ describe('bad input', () => {
     expect(upstream.bodies[0]).toBe(body);
   });
 
-  it('puts no line of its own into a header of the answer', async () => {
+  it('cannot inject a line into the headers of the answer', async () => {
     const gateway = kept(await startTestGateway());
     const bytes = (name: string, value: string) =>
       `GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${name}: ${value}\r\n\r\n`;
@@ -246,7 +246,7 @@ describe('bad input', () => {
 });
 
 describe('models', () => {
-  it('are listed as OpenAI lists them: auto, its named weights, then every arm', async () => {
+  it("are listed in OpenAI's format: auto, its named weights, then every arm", async () => {
     const gateway = kept(
       await startTestGateway({
         answers: { 'meta/big': plainAnswer(), small: plainAnswer() },
@@ -277,7 +277,7 @@ describe('a decision', () => {
   const tool = { type: 'function', function: { name: 'f', parameters: {} } };
   const image = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }] }];
 
-  it('leaves out arms that cannot serve the request, with the reason; none left is a 400 that names them all', async () => {
+  it('excludes arms that cannot serve the request, with the reason; a 400 lists them if none is left', async () => {
     const gateway = kept(
       await startTestGateway({
         models: { small: { capabilities: [], context_window: 1000, max_output_tokens: 100 } },
@@ -303,7 +303,7 @@ describe('a decision', () => {
     }
   });
 
-  it('is explained in numbers that belong together, and recorded as it was explained', async () => {
+  it('is explained by consistent numbers, and recorded as it was explained', async () => {
     const gateway = kept(await startTestGateway({ random: seededRandom(1) }));
     const { json } = await send(`${gateway.url}/v1/route`, ask('Hello', { model: 'auto:0.7' }));
     expect([json.weight, json.weight_from, json.exploration, json.reference.model]).toEqual([
@@ -343,7 +343,7 @@ describe('a decision', () => {
     expect(awaited).toEqual([expect.objectContaining({ model: record.json.model, awaited_ratings: 1 })]);
   });
 
-  it("takes its weight from the model's name, else the header, else the config, and stays within the key's bounds", async () => {
+  it("takes its weight from the model name, else the header, else the config, within the key's bounds", async () => {
     const keys = [
       { name: 'free', key: 'key-of-free-000000' },
       { name: 'thrifty', key: 'key-of-thrifty-0000', weight: { max: 0.6 }, models: ['small'] },
@@ -357,7 +357,7 @@ describe('a decision', () => {
     expect(await weigh(keys[0].key, 'auto')).toEqual([0.3, 'config']);
     expect(await weigh(keys[0].key, 'auto', '0.9')).toEqual([0.9, 'header']);
     expect(await weigh(keys[0].key, 'auto:0.1', '0.9')).toEqual([0.1, 'model']);
-    // As Python writes small numbers.
+    // As Python formats small numbers.
     expect(await weigh(keys[0].key, 'auto', '5e-05')).toEqual([5e-5, 'header']);
     expect(await weigh(keys[0].key, 'auto:quality')).toEqual([0.95, 'model']);
     expect(await weigh(keys[1].key, 'auto:quality')).toEqual([0.6, 'key']);
@@ -379,7 +379,7 @@ describe('a decision', () => {
     }
   });
 
-  it('stays with the arm that answered the session, as long as it can serve', async () => {
+  it('stays with the arm that last answered the session, as long as it can serve', async () => {
     const gateway = kept(await startTestGateway({ models: { small: { capabilities: [] } } }));
     const headers = { 'x-session-id': 'session-1' };
     expect((await send(completions(gateway), ask('x', { model: 'big' }), { headers })).status).toBe(200);
@@ -422,7 +422,7 @@ describe('a decision', () => {
     const running = [1, 2, 3].map(() => send(completions(gateway), ask('slow', { model: 'small' })));
     while (gates.length < 3) await settled(gateway);
     const during = await send(`${gateway.url}/v1/route`, ask('x'));
-    // Three under way on one slot, two seconds each as long as none has ended.
+    // Three under way on one slot, at two seconds each until one has ended.
     expect(during.json.models[1].expected_wait_s).toBeCloseTo(6, 9);
     expect(during.json.model).toBe('big');
     for (const open of gates) open();
@@ -432,7 +432,7 @@ describe('a decision', () => {
 });
 
 describe('an Anthropic upstream', () => {
-  it('is told what it can be told; the rest is named, also names that no header could carry', async () => {
+  it('gets every parameter it supports; a header lists the dropped ones, whatever their names', async () => {
     const gateway = kept(await startTestGateway({ answers: { big: plainAnswer() }, formats: { big: 'anthropic' } }));
     const fields = { seed: 7, temperature: 1.5, stop: ['END'], max_completion_tokens: 50, 'größe, \r\n😀\ud800': 1 };
     for (const stream of [false, true]) {
@@ -446,7 +446,7 @@ describe('an Anthropic upstream', () => {
 });
 
 describe('what the operator sees', () => {
-  it('has probes, metrics and a log line per request, and neither prompts nor keys anywhere', async () => {
+  it('has probes, metrics and a log line per request, with no prompts or keys anywhere', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: {
@@ -486,7 +486,7 @@ describe('what the operator sees', () => {
     expect(metrics).toMatch(/mixllm_saved_usd -?\d/);
     const stored = await gateway.gateway.store.readAfter(0, 1000);
     const events = JSON.stringify(stored);
-    // Field by field: the bytes of an answer would not be found by its text.
+    // Field by field: a search for the text would not find an answer stored as bytes.
     expect(Object.keys(stored.find(({ type }) => type === 'completed') ?? {}).sort()).toEqual(
       [
         ...['type', 'sequence', 'decisionId', 'time', 'outcome', 'arm', 'attempts', 'status', 'completionId'],

@@ -8,7 +8,7 @@ const completions = (gateway: TestGateway) => `${gateway.url}/v1/chat/completion
 
 type Refusal = [status: number, error: object, headers?: Record<string, string>];
 
-/** Two models: the cheap one, which is asked first, answers so; the dear one is well, or answers so too. */
+/** Two models: the cheap one, which is asked first, fails this way; the expensive one is healthy or fails too. */
 async function start(first: Refusal, second: Refusal | null = null, models: Record<string, object> = {}) {
   const upstream = async (refusal: Refusal | null) =>
     kept(
@@ -29,19 +29,19 @@ const TOO_LONG = { message: 'Too long.', type: 'invalid_request_error', code: 'c
 const LARGER = { small: { context_window: 8000 }, big: { context_window: 16_000 } };
 
 describe('a request that is too long for its model', () => {
-  it('goes to one that is known to be larger', async () => {
+  it('goes to a model that is known to be larger', async () => {
     const { chat, calls } = await start([400, TOO_LONG], null, LARGER);
     const answer = await chat();
     expect([answer.status, answer.headers.get('x-mixllm-model'), calls()]).toEqual([200, 'big', [1, 1]]);
   });
 
-  it('goes to no other', async () => {
+  it('goes to no other model if none is known to be larger', async () => {
     const { chat, calls } = await start([400, TOO_LONG]);
     const answer = await chat();
     expect([answer.status, answer.json.error, calls()]).toEqual([400, TOO_LONG, [1, 0]]);
   });
 
-  it('is what the client is told where the larger one refuses for good, and not where that may pass', async () => {
+  it('keeps its error if the larger model refuses permanently, but not if that refusal may pass', async () => {
     const refused = await start([400, TOO_LONG], [401, { message: 'bad key' }], LARGER);
     expect((await refused.chat()).json.error).toEqual(TOO_LONG);
     const busy = await start([400, TOO_LONG], [503, { message: 'busy' }, { 'retry-after': '3' }], LARGER);
@@ -49,7 +49,7 @@ describe('a request that is too long for its model', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '3']);
   });
 
-  it('names in its headers, and in the metric, the model whose words they are, and how many were called', async () => {
+  it('is reported under the model whose error is passed on, with the number of attempts', async () => {
     const { gateway, chat } = await start([400, TOO_LONG], [401, { message: 'bad key' }], LARGER);
     const { headers } = await chat();
     expect([headers.get('x-mixllm-model'), headers.get('x-mixllm-attempts')]).toEqual(['small', '2']);
@@ -57,18 +57,18 @@ describe('a request that is too long for its model', () => {
     expect(metrics).toContain('mixllm_requests_total{model="small",provider="small",status="400"} 1');
   });
 
-  it('is told in the words of the larger one where it was too long for both', async () => {
+  it('gets the error of the larger model if it was too long for both', async () => {
     const both = await start([400, TOO_LONG], [400, { ...TOO_LONG, message: 'Still too long.' }], LARGER);
     expect((await both.chat()).json.error.message).toBe('Still too long.');
   });
 
-  it('is not meant by a server that fails with these words', async () => {
+  it('is not assumed when a server fails with status 503 and such a message', async () => {
     const { chat, calls } = await start([503, { message: 'Crashed: maximum context length is 8000 tokens.' }]);
     expect([(await chat()).headers.get('x-mixllm-model'), calls()]).toEqual(['big', [1, 1]]);
   });
 });
 
-describe('what may pass, where the fallback then refuses for a reason of its own', () => {
+describe('a temporary failure before a fallback that refuses for its own reason', () => {
   const OVERLOADED: Refusal = [529, { message: 'Overloaded' }, { 'retry-after': '3' }];
 
   it.each<Refusal>([
@@ -88,30 +88,30 @@ describe('what may pass, where the fallback then refuses for a reason of its own
     [400, { message: 'messages is required' }],
     [503, { message: 'busy too' }],
     [451, { message: 'not here' }],
-  ])('is not, where the refusal says more: %i %j', async (...refusal) => {
+  ])('gives way to a more specific refusal: %i %j', async (...refusal) => {
     const { chat } = await start(OVERLOADED, refusal);
     expect((await chat()).json.error).toEqual(refusal[1]);
   });
 
-  it('is told also where it is no status', async () => {
+  it('is what the client is told even if it has no error status', async () => {
     // An error under a status of success.
     const { chat, calls } = await start([200, { message: 'x' }], [401, { message: 'bad key' }]);
     expect([(await chat()).status, calls()]).toEqual([502, [1, 1]]);
   });
 
-  it('is not, where it never passes', async () => {
+  it("gives way to the fallback's refusal if the failure is permanent", async () => {
     const cannot = { message: 'Unrecognized request argument supplied: cache_control' };
     const { chat } = await start([429, { message: 'x', code: 'insufficient_quota' }], [400, cannot]);
     expect((await chat()).json.error).toEqual(cannot);
   });
 });
 
-describe('a model that cannot be used, whatever is asked', () => {
+describe('a model that cannot be used for any request', () => {
   it.each<Refusal>([
     [400, { message: 'Incorrect API key provided: xa***1.' }],
     [400, { message: 'x', code: 'billing_hard_limit_reached' }],
     [429, { message: 'x', code: 'insufficient_quota' }],
-  ])('is left out after some failures, under %i too: %j', async (...refusal) => {
+  ])('is excluded after a few failures, even with status %i: %j', async (...refusal) => {
     const { gateway, chat, calls } = await start(refusal);
     for (let i = 0; i < 6; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
     expect(calls()).toEqual([3, 6]);
@@ -122,14 +122,14 @@ describe('a model that cannot be used, whatever is asked', () => {
   });
 });
 
-it('a gateway behind this one that has too little budget left for a request is no model that cannot be used', async () => {
+it('a gateway upstream whose budget is too small for one request does not count as an unusable model', async () => {
   const message = 'The budget of key "a" ($0.5 per day) has $0.49 left, which does not cover any model\'s worst case.';
   const { gateway, chat } = await start([429, { message, code: 'insufficient_quota' }]);
   for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
   expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
 });
 
-describe('what only some models take', () => {
+describe('a request that only some models accept', () => {
   it.each<Refusal>([
     [400, { message: 'registry.ollama.ai/library/gemma:2b does not support tools' }],
     [413, { message: 'Request too large for model', code: 'rate_limit_exceeded' }],
@@ -150,7 +150,7 @@ describe('what only some models take', () => {
           "Invalid 'messages[2]'. Image URLs are only allowed for messages with role 'user', but this message with role 'tool' contains an image URL.",
       },
     ],
-  ])('goes to another, and no breaker opens: %i %j', async (...refusal) => {
+  ])('goes to another model without opening a breaker: %i %j', async (...refusal) => {
     const { gateway, chat, calls } = await start(refusal);
     for (let i = 0; i < 4; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
     expect(calls()).toEqual([4, 4]);
@@ -165,14 +165,14 @@ describe('what only some models take', () => {
     [422, { message: 'messages is required' }],
     [400, { message: "Invalid 'tools[0].function.name': 'it does not support tools'." }],
     [400, { message: 'Invalid name: "x exceeded model token limit".' }],
-  ])('is not what the client did wrong: %i %j', async (...refusal) => {
+  ])('is not assumed when the client made a mistake: %i %j', async (...refusal) => {
     const { chat, calls } = await start(refusal);
     expect([(await chat()).json.error, calls()]).toEqual([refusal[1], [1, 0]]);
   });
 });
 
-describe('what an upstream says of trying again', () => {
-  it('reaches the client', async () => {
+describe('the retry headers of an upstream', () => {
+  it('reach the client', async () => {
     const headers = { 'retry-after': '4', 'retry-after-ms': '3500', 'x-should-retry': 'false' };
     const { gateway, chat } = await start([429, { message: 'x' }, headers], [429, { message: 'y' }, headers]);
     const answer = await chat();

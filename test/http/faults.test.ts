@@ -12,14 +12,14 @@ import { WIRES } from '../support/wire.ts';
 const kept = cleanup();
 const completions = ({ url }: TestGateway) => `${url}/v1/chat/completions`;
 const metrics = async ({ url }: TestGateway) => (await get(`${url}/metrics`)).text;
-/** What `/v1/route` says of one model. */
+/** What `/v1/route` says about one model. */
 const explained = async ({ url }: TestGateway, model: string, fields = {}) => {
   const { json } = await send(`${url}/v1/route`, ask('x', fields));
   return json.models.find((arm: { model: string }) => arm.model === model);
 };
 
 describe('the circuit breaker', () => {
-  it('leaves a failing model out, with the reason, metric and log line, probes it once and takes it back', async () => {
+  it('excludes a failing model, reports why, probes it once, and readmits it when it works', async () => {
     const clock = new ManualClock();
     let healthy = false;
     const gateway = kept(
@@ -46,7 +46,7 @@ describe('the circuit breaker', () => {
     expect(gateway.logged.map((line) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({ level: 40, model: 'small', failures: 3, msg: expect.stringContaining('breaker') }),
     );
-    // Whoever asks why another model answered finds it beside the answer.
+    // The log line of the answer tells why another model answered.
     const lines = gateway.logged.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'chat completion');
     expect(lines[0]).toMatchObject({
       model: 'big',
@@ -69,7 +69,7 @@ describe('the circuit breaker', () => {
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="small"} 0');
   });
 
-  it('puts a model that broke since the decision last among those to fall back on', async () => {
+  it('moves a model whose breaker opened after the decision to the end of the fallbacks', async () => {
     let fail = () => {};
     const failed = new Promise<void>((resolve) => {
       fail = resolve;
@@ -96,7 +96,7 @@ describe('the circuit breaker', () => {
     expect(gateway.upstreams.mid.requests).toBe(1);
   });
 
-  it('never leaves nobody: a named model is asked all the same, and so is the last one', async () => {
+  it('never blocks every model: a named model is still called, and so is the last one left', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: { big: plainAnswer({ status: 503, errorMessage: 'no' }), small: plainAnswer({ status: 500 }) },
@@ -111,7 +111,7 @@ describe('the circuit breaker', () => {
     expect(gateway.upstreams.small.requests).toBeGreaterThanOrEqual(2);
   });
 
-  it("is not opened by the client's own fault, by rate limits or by clients that leave", async () => {
+  it("is not opened by the client's own mistakes or by rate limits", async () => {
     const answers = [400, 413, 422, 429].map((status) => plainAnswer({ status, errorMessage: 'no' }));
     let asked = 0;
     const gateway = kept(
@@ -130,7 +130,7 @@ async function manyTurns(): Promise<void> {
 }
 
 describe('the time limits', () => {
-  /** Two models before one hanging upstream each; `config` gives them a minute or more. */
+  /** Time limits of a minute or more, for models whose upstream hangs. */
   const patient = {
     resilience: { retries: 0, timeouts: { connect_s: 60, first_byte_s: 60, idle_s: 60, total_s: 90 } },
   };
@@ -144,7 +144,7 @@ describe('the time limits', () => {
       ['total_s', { total_s: 0.1 }, wire.opening, /longer than 0.1 s/],
     ];
     for (const [limit, timeouts, written, message] of cases) {
-      it(`of a model go before the common ones, and another model answers: ${limit}, ${format}`, async () => {
+      it(`of a model override the common ones, and another model answers: ${limit}, ${format}`, async () => {
         let closed = 0;
         const upstream = kept(
           await startRawUpstream((response) => {
@@ -180,7 +180,7 @@ describe('the time limits', () => {
       ['idle_s', { idle_s: 0.2 }],
       ['total_s', { total_s: 0.2 }],
     ] as const) {
-      it(`end a stream that stops after its first content with an error event: ${limit}, ${format}`, async () => {
+      it(`end a stream that stalls after its first content with an error event: ${limit}, ${format}`, async () => {
         const upstream = kept(
           await startRawUpstream((response) => void response.write(wire.opening + wire.content('first'))),
         );
@@ -201,7 +201,7 @@ describe('the time limits', () => {
     }
   }
 
-  it('is told of in an event of its own where the last one of the upstream came without its end', async () => {
+  it('an answer cut off within its last event ends with an error event of its own', async () => {
     const wire = WIRES.openai;
     const upstream = kept(
       await startRawUpstream((response) =>
@@ -216,7 +216,7 @@ describe('the time limits', () => {
     expect(said.at(-1).error.message).toContain('ended before the answer did');
   });
 
-  it('running out while the client does not read is not held against the model', async () => {
+  it('running out while the client does not read do not count against the model', async () => {
     const wire = WIRES.openai;
     const clock = new ManualClock();
     let isStuck = false;
@@ -225,7 +225,7 @@ describe('the time limits', () => {
         response.write(wire.opening);
         while (!response.destroyed && !isStuck) {
           if (response.write(wire.content('x'.repeat(2 ** 18)))) await nextTurn();
-          // All buffers between here and the client are full when nothing has moved for many turns of the event loop.
+          // Nothing moving for many turns of the event loop means that all buffers up to the client are full.
           else isStuck = await Promise.race([once(response, 'drain').then(() => false), manyTurns().then(() => true)]);
         }
       }),
@@ -255,8 +255,8 @@ describe('the time limits', () => {
     socket.destroy();
   });
 
-  it('of a model go before the common ones: connect_s', async () => {
-    // Takes connections, and then never answers the TLS handshake.
+  it('of a model override the common ones: connect_s', async () => {
+    // Accepts connections, but never answers the TLS handshake.
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`;
@@ -278,7 +278,7 @@ describe('the time limits', () => {
 });
 
 describe('a rate limit', () => {
-  it('is what routing takes for the wait; while it is long the model is left out', async () => {
+  it('counts as the expected wait, and excludes the model while the wait is long', async () => {
     const clock = new ManualClock();
     let limited = true;
     const gateway = kept(
@@ -312,14 +312,14 @@ describe('a rate limit', () => {
   });
 });
 
-describe('a pause that an upstream asked for', () => {
+describe('a pause requested by an upstream', () => {
   const limited = (pauseS: number, also: object = {}) => ({
     big: plainAnswer(),
     small: plainAnswer({ status: 429, retryAfterS: pauseS }),
     ...also,
   });
 
-  it('leaves no model out that is waited for: max_retry_after_s', async () => {
+  it('excludes no model that retries would wait for (max_retry_after_s)', async () => {
     const gateway = kept(
       await startTestGateway({
         clock: new ManualClock(),
@@ -333,43 +333,40 @@ describe('a pause that an upstream asked for', () => {
 
   it.each([
     [{}, [200, 'big']],
-    // It was not judged by these.
+    // With targets, the paused model was never judged by them.
     [{ targets: { quality: 0.9 } }, [500, 'small']],
     [{ targets: { budget: { usd_per_day: 10 } } }, [500, 'small']],
-  ])(
-    'is over when the others have failed: the model stands in then, but where there are targets: %j',
-    async (routing, expected) => {
-      const clock = new ManualClock();
-      let isLimited = true;
-      const gateway = kept(
-        await startTestGateway({
-          clock,
-          answers: {
-            big: (request) => plainAnswer(isLimited ? { status: 429, retryAfterS: 6 } : {})(request),
-            small: (request) => {
-              clock.advance(2000);
-              return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
-            },
+  ])('can end in time for a fallback when the others fail, unless there are targets: %j', async (routing, expected) => {
+    const clock = new ManualClock();
+    let isLimited = true;
+    const gateway = kept(
+      await startTestGateway({
+        clock,
+        answers: {
+          big: (request) => plainAnswer(isLimited ? { status: 429, retryAfterS: 6 } : {})(request),
+          small: (request) => {
+            clock.advance(2000);
+            return plainAnswer({ status: 500, errorMessage: 'out of order' })(request);
           },
-          config: { resilience: { retries: 0 }, routing },
-        }),
-      );
-      expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(429);
-      isLimited = false;
-      const answer = await send(completions(gateway), ask('x'));
-      expect([answer.status, answer.headers.get('x-mixllm-model')]).toEqual(expected);
-      if (answer.status !== 200) return;
-      await settled(gateway);
-      const id = answer.headers.get('x-mixllm-decision-id');
-      const { json } = await get(`${gateway.url}/v1/decisions/${id}`).then(({ text }) => ({ json: JSON.parse(text) }));
-      expect([json.model, json.outcome.answered_by]).toEqual(['small', 'big']);
-      expect(json.models[0].excluded).toBe('its upstream asked for a pause of another 6 s');
-    },
-  );
+        },
+        config: { resilience: { retries: 0 }, routing },
+      }),
+    );
+    expect((await send(completions(gateway), ask('x', { model: 'big' }))).status).toBe(429);
+    isLimited = false;
+    const answer = await send(completions(gateway), ask('x'));
+    expect([answer.status, answer.headers.get('x-mixllm-model')]).toEqual(expected);
+    if (answer.status !== 200) return;
+    await settled(gateway);
+    const id = answer.headers.get('x-mixllm-decision-id');
+    const { json } = await get(`${gateway.url}/v1/decisions/${id}`).then(({ text }) => ({ json: JSON.parse(text) }));
+    expect([json.model, json.outcome.answered_by]).toEqual(['small', 'big']);
+    expect(json.models[0].excluded).toBe('its upstream asked for a pause of another 6 s');
+  });
 });
 
 describe('a reload', () => {
-  it('leaves a running request its connections, however many models it has yet to try', async () => {
+  it('keeps the connections of a running request, however many models it has yet to try', async () => {
     const clock = new ManualClock();
     const silent = () => new Promise<never>(() => {});
     const gateway = kept(

@@ -18,7 +18,7 @@ const answer = ({ url }: TestGateway, text = 'Hello', fields = {}) =>
 const ratings = ({ gateway }: TestGateway, arm: string) => gateway.learner.knowledge.policy.ratingsOf(arm);
 const decisionOf = ({ headers }: Answered) => String(headers.get('x-mixllm-decision-id'));
 
-/** What the gateway would predict for a query: numbers that do not depend on chance. */
+/** The deterministic part of what the gateway predicts for a query. */
 async function predictions(gateway: TestGateway, text = 'What is the capital of France?') {
   await settled(gateway);
   const { json } = await send(`${gateway.url}/v1/route`, ask(text));
@@ -36,7 +36,7 @@ async function predictions(gateway: TestGateway, text = 'What is the capital of 
 }
 
 describe('ratings', () => {
-  it("are taken by the decision's id and by the completion's own, on both paths", async () => {
+  it('are accepted by decision id and by completion id, on both paths', async () => {
     const gateway = kept(await startTestGateway());
     const first = await answer(gateway, 'one', { model: 'big' });
     const second = await answer(gateway, 'two', { model: 'big', stream: true });
@@ -63,13 +63,13 @@ describe('ratings', () => {
     }
   });
 
-  it('say what is missing', async () => {
+  it('name a missing field in the error', async () => {
     const gateway = kept(await startTestGateway());
     const refused = await rate(gateway, { score: 1 } as never);
     expect([refused.status, refused.json.error.message]).toEqual([400, '"id": it is missing']);
   });
 
-  it('of one source replace each other; an idempotency key counts once; two sources share the weight of one', async () => {
+  it('of one source replace each other; an idempotency key counts once; two sources share one weight', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
     await rate(gateway, { id, score: 0.2 });
@@ -88,7 +88,7 @@ describe('ratings', () => {
     ]);
   });
 
-  it('of one decision are taken of ten sources, and no more of names that somebody makes up', async () => {
+  it('are accepted from ten sources per decision; a further source is refused', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
     for (let i = 0; i < 10; i++) expect((await rate(gateway, { id, score: 0, source: `s${i}` })).status).toBe(202);
@@ -99,7 +99,7 @@ describe('ratings', () => {
     expect(ratings(gateway, 'big')).toBeCloseTo(1, 9);
   });
 
-  it('of one decision are refused beyond all measure, but one that is sent once more is known', async () => {
+  it('of one decision are refused beyond 999, but a repeated idempotency key is still recognised', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway, 'one', { model: 'big' }));
     const keyed = await rate(gateway, { id, score: 1, idempotency_key: 'k' });
@@ -113,7 +113,7 @@ describe('ratings', () => {
     expect((await rate(gateway, { id, score: 0, idempotency_key: 'k' })).json).toEqual(keyed.json);
   });
 
-  it('taken back leave the learner where it would be without them, also across a restart', async () => {
+  it('leave no trace in the learner when withdrawn, even across a restart', async () => {
     const texts = ['one', 'two', 'three'];
     const run = async (path: string, withdrawn: boolean) => {
       const options = { config: { storage: { url: `sqlite:${join(folder, path)}` } } };
@@ -145,7 +145,7 @@ describe('ratings', () => {
     });
   });
 
-  it('taken back several times at once are taken back once', async () => {
+  it('are withdrawn only once by simultaneous requests', async () => {
     const gateway = kept(await startTestGateway());
     const { json } = await rate(gateway, { id: decisionOf(await answer(gateway)), score: 1 });
     const remove = () => send(`${gateway.url}/feedback/${json.feedback_id}`, null, { method: 'DELETE' });
@@ -154,7 +154,7 @@ describe('ratings', () => {
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_ratings_withdrawn_total 1\n');
   });
 
-  it('that cannot be right are refused with the reason, and unknown ids with 404', async () => {
+  it('are refused with the reason if invalid, and with 404 for unknown ids', async () => {
     const gateway = kept(await startTestGateway());
     const id = decisionOf(await answer(gateway));
     for (const [body, param] of [
@@ -171,7 +171,7 @@ describe('ratings', () => {
       expect([status, json.error.type, json.error.param]).toEqual([400, 'invalid_request_error', param]);
     }
     expect((await rate(gateway, '[]' as never)).status).toBe(400);
-    // Typed clients send null for what they leave out.
+    // Typed clients send null for omitted fields.
     const nothing = { source: null, comment: null, idempotency_key: null };
     expect((await rate(gateway, { id, score: 0.5, rating: null, ...nothing })).status).toBe(202);
     expect((await rate(gateway, { id, score: null, rating: 'up', ...nothing })).status).toBe(202);
@@ -182,7 +182,7 @@ describe('ratings', () => {
     const unknown = await rate(gateway, { id: 'dec_nope', score: 1 });
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
     expect((await send(`${gateway.url}/feedback/fb_nope`, null, { method: 'DELETE' })).status).toBe(404);
-    // Some clients name a content type with no content.
+    // Some clients send a content type without a body.
     const named = { method: 'DELETE', headers: { 'content-type': 'application/json' } };
     expect((await send(`${gateway.url}/feedback/fb_nope`, null, named)).status).toBe(404);
     expect((await get(`${gateway.url}/v1/decisions/dec_nope`)).status).toBe(404);
@@ -219,7 +219,7 @@ describe('ratings', () => {
     expect(ratings(gateway, 'big')).toBe(1);
   });
 
-  it("by the completion's own id are taken as soon as a stream has told it", async () => {
+  it('by completion id are accepted as soon as a stream has sent the id', async () => {
     let finish: () => void = () => {};
     const upstream = kept(
       await startRawUpstream((response) => {
@@ -243,7 +243,7 @@ describe('ratings', () => {
     expect(ratings(gateway, 'big')).toBe(1);
   });
 
-  it('mean the newest running answer of the key itself, where several answers have one id', async () => {
+  it('refer to the newest running answer of the same key when several answers share an id', async () => {
     const open: (() => void)[] = [];
     const upstream = kept(
       await startRawUpstream((response) => {
@@ -282,7 +282,7 @@ async function firstDecision({ gateway }: TestGateway): Promise<string> {
 }
 
 describe('a shutdown', () => {
-  it('that runs out of time answers what is still open with 503, and the log has how it ended', async () => {
+  it('that runs out of time answers open requests with 503 and logs how they ended', async () => {
     const file = join(folder, 'shutdown.db');
     const server = { port: 0, shutdown_s: 0.05 };
     const options = { config: { storage: { url: `sqlite:${file}` }, server } };
@@ -294,7 +294,7 @@ describe('a shutdown', () => {
       expect(status).toBe(503);
       expect(json).toMatchObject({ error: { message: 'The gateway is shutting down.' } });
     }
-    // Nothing is tried once more.
+    // Nothing is retried.
     expect(gateway.upstreams.big.requests).toBe(2);
     const again = kept(await startTestGateway(options));
     const events = await again.gateway.store.readAfter(0, 10);
@@ -303,13 +303,13 @@ describe('a shutdown', () => {
       if (event.type === 'completed') expect(event).toMatchObject({ outcome: 'failed', status: 503 });
   });
 
-  it('ends a running stream by an error event: a connection that just closes may pass for the end', async () => {
+  it('ends a running stream with an error event, as a bare close may look like a normal end', async () => {
     const upstream = kept(
       await startRawUpstream((response) => void response.write(sse(chunk({ role: 'assistant', content: 'Half' })))),
     );
     const config = { server: { port: 0, shutdown_s: 0.05 } };
     const gateway = await startTestGateway({ urls: { big: upstream.url }, config });
-    // With this header undici, and so fetch, takes an answer for whole wherever the connection ends.
+    // With this header undici, and thus fetch, takes an answer as complete wherever the connection ends.
     const { port } = new URL(gateway.url);
     const headers = { 'content-type': 'application/json', connection: 'close' };
     const text = new Promise<string>((resolve, reject) => {
@@ -330,7 +330,7 @@ describe('a shutdown', () => {
 });
 
 describe('a restart', () => {
-  it('ends in the same numbers to the bit, with the snapshot and after deleting it', async () => {
+  it('ends in bit-identical predictions, both with the snapshot and after deleting it', async () => {
     const file = join(folder, 'restart.db');
     const options = { config: { storage: { url: `sqlite:${file}` } } };
     let gateway = await startTestGateway(options);
@@ -348,7 +348,7 @@ describe('a restart', () => {
 
     gateway = await startTestGateway(options);
     expect(await predictions(gateway)).toEqual(before);
-    // One more rating after the restart, so that the tail behind the snapshot counts too.
+    // One more rating after the restart, so that the events after the snapshot count too.
     await rate(gateway, { id: ids[29], score: 0.75 });
     const after = await predictions(gateway);
     expect(after).not.toEqual(before);
@@ -362,7 +362,7 @@ describe('a restart', () => {
     await gateway.close();
   });
 
-  it('with a damaged snapshot folds the log anew, says so, and serves', async () => {
+  it('with a damaged snapshot rebuilds the learner from the log, reports it, and serves', async () => {
     const file = join(folder, 'damaged.db');
     const options = { config: { storage: { url: `sqlite:${file}` } } };
     let gateway = await startTestGateway(options);
@@ -370,7 +370,7 @@ describe('a restart', () => {
     const before = await predictions(gateway);
     await gateway.close();
     const database = new DatabaseSync(file);
-    // Its last byte, of a number that was learned, is another.
+    // Corrupts its last byte, which is part of a learned number.
     database.exec("UPDATE snapshots SET body = CAST(substr(body, 1, length(body) - 1) || x'7f' AS BLOB)");
     database.close();
     gateway = kept(await startTestGateway(options));
@@ -380,8 +380,8 @@ describe('a restart', () => {
   });
 });
 
-describe('a learner with a number that is not finite', () => {
-  it('never fails a request: the reference answers, a counter rises, the log tells, and it recovers', async () => {
+describe('a learner with a non-finite number', () => {
+  it('never fails a request: the reference model answers, metric and log report it, and it recovers', async () => {
     const gateway = kept(await startTestGateway());
     await rate(gateway, { id: decisionOf(await answer(gateway, 'x', { model: 'small' })), score: 1 });
     const healthy = await predictions(gateway);

@@ -23,7 +23,7 @@ function heapMb(): number {
   return process.memoryUsage().heapUsed / 2 ** 20;
 }
 
-/** Upstreams that take whatever they are sent: a 5xx is then the gateway's own. */
+/** Upstreams that accept anything: a 5xx is then the gateway's own. */
 async function startUpstreams() {
   const openai = kept(
     await startRawUpstream((response, body) => {
@@ -69,7 +69,7 @@ const odd = fc.constantFrom(
 );
 const text = fc.oneof(odd, fc.string({ unit: 'binary', maxLength: 30 }), fc.string({ maxLength: 30 }));
 const quoted = (arbitrary: fc.Arbitrary<string>) => arbitrary.map((value) => JSON.stringify(value));
-/** JSON as text, with numbers and names that no serialiser would write. */
+/** JSON text with numbers and names that no serialiser would write. */
 const json: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
@@ -82,7 +82,7 @@ const json: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   ),
 })).value;
 
-/** An object of the given members, some of them replaced, left out or joined by strange ones. */
+/** An object of the given members, some of them replaced, omitted or joined by odd ones. */
 const objectOf = (members: Record<string, fc.Arbitrary<string>>) =>
   fc
     .tuple(
@@ -156,7 +156,7 @@ interface Case {
   path: string;
   headers: [name: string, value: string][];
   body: Buffer | null;
-  /** The length that is claimed, where it is not the real one. */
+  /** The claimed content-length, if it is not the real one. */
   claimed: string | null;
 }
 
@@ -278,7 +278,7 @@ function bytesOf({ method, path, headers, body, claimed }: Case): Buffer {
   return Buffer.concat([Buffer.from(head, 'utf8'), body ?? Buffer.alloc(0)]);
 }
 
-/** @returns the status; 0 where the request was never complete */
+/** @returns the status; 0 if the request was never complete */
 function checkAnswer(request: Case, text: string): number {
   if (text === '') return 0;
   const { status, headers, body } = parseAnswer(text);
@@ -292,8 +292,8 @@ function checkAnswer(request: Case, text: string): number {
   return status;
 }
 
-describe('strangers', () => {
-  it(`who send ${BATCH * BATCHES} requests that no client would get no 5xx, no crash and no memory out of it`, async () => {
+describe('hostile clients', () => {
+  it(`sending ${BATCH * BATCHES} malformed requests cause no 5xx, no crash and no memory growth`, async () => {
     const urls = await startUpstreams();
     const keys = [
       { name: 'team', key: TEAM, budget: { usd: 1000, per: 'day' }, tpm: 1e9 },
@@ -327,7 +327,7 @@ describe('strangers', () => {
             const status = checkAnswer(cases[i], answer);
             statuses.set(status, (statuses.get(status) ?? 0) + 1);
           }
-          // What was logged is the test's own memory.
+          // The logged lines are the test's own memory.
           gateway.logged.length = 0;
           batches++;
           if (batches === BATCHES / 2 || batches === BATCHES) heap.push(heapMb());
@@ -335,14 +335,14 @@ describe('strangers', () => {
       ),
       { numRuns: BATCHES, endOnFailure: true },
     );
-    // Without the batch, which fills pages: the error names the request.
+    // Without the batch, which would fill pages: the error names the request.
     if (run.failed) throw new Error(`seed ${run.seed}, path ${run.counterexamplePath}`, { cause: run.errorInstance });
     await settled(gateway);
     const count = (status: number) => statuses.get(status) ?? 0;
     const total = [...statuses.values()].reduce((sum, each) => sum + each, 0);
     expect(total).toBe(BATCH * BATCHES);
     expect(count(0)).toBeLessThan(total / 20);
-    // They did get in: the rest would show little otherwise.
+    // Enough requests must get through, or else the rest would prove little.
     expect(count(200)).toBeGreaterThan(total / 10);
     for (const status of [202, 400, 401, 403, 404]) expect(count(status), String(status)).toBeGreaterThan(0);
     expect(heap[1] - heap[0]).toBeLessThan(8);

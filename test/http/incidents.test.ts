@@ -17,8 +17,8 @@ const KEYS = [
 ];
 const by = (name: string) => ({ headers: { authorization: `Bearer ${KEYS.find((key) => key.name === name)?.key}` } });
 
-describe('whoever is on call', () => {
-  it('finds in the log why the gateway refused a request, and a flood of them takes a line a second', async () => {
+describe('the operator on call', () => {
+  it('finds in the log why requests were refused; a flood of refusals adds one line a second', async () => {
     const clock = new ManualClock();
     const gateway = kept(await startTestGateway({ clock, config: { auth: { keys: KEYS } } }));
     const ids: (string | null)[] = [];
@@ -33,7 +33,7 @@ describe('whoever is on call', () => {
     clock.advance(1000);
     await refused('nope', by('shop'));
     clock.advance(1000);
-    // Different faults of one client do not hide each other; what may be a client's own words is left out.
+    // Different errors of one client do not hide each other; possible client text is left out.
     for (const fields of [{ messages: [] }, { n: 0 }, { n: 0 }]) {
       await send(completions(gateway), ask('x', fields), by('shop'));
     }
@@ -59,7 +59,7 @@ describe('whoever is on call', () => {
     expect(gateway.logged.join('')).not.toMatch(/secret prompt|nobody/);
   });
 
-  it('sees who asked: in the log, the metrics and the record of the decision', async () => {
+  it('sees who asked, in the log, the metrics and the decision record', async () => {
     const gateway = kept(await startTestGateway({ config: { auth: { keys: KEYS } } }));
     const answer = await send(completions(gateway), ask('x'), by('shop'));
     await settled(gateway);
@@ -80,7 +80,7 @@ describe('whoever is on call', () => {
     [401, 40],
     [500, 40],
   ])(
-    'is warned of a request that failed, unless the client brought it about: %i at level %i',
+    'gets a warning for a failed request unless the client caused it: status %i at level %i',
     async (status, level) => {
       const gateway = kept(
         await startTestGateway({
@@ -96,7 +96,7 @@ describe('whoever is on call', () => {
     },
   );
 
-  it('is warned of a spent account, though the upstream says so by a 400', async () => {
+  it('gets a warning for an exhausted account, even if the upstream reports it with a 400', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: {
@@ -109,7 +109,7 @@ describe('whoever is on call', () => {
     expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 40, outcome: 'failed', status: 400 }]);
   });
 
-  it('reads beside an opened breaker what the last call failed with', async () => {
+  it('sees why the last call failed in the log line of an opened breaker', async () => {
     const gateway = kept(
       await startTestGateway({
         answers: { big: plainAnswer(), small: plainAnswer({ status: 401, errorMessage: 'no such key' }) },
@@ -121,7 +121,7 @@ describe('whoever is on call', () => {
     expect(linesOf(gateway, message)).toMatchObject([{ model: 'small', failures: 1, failure: 'status 401' }]);
   });
 
-  it('sees which models are off for want of a key, from the start', async () => {
+  it('sees from the start which models are off because their key is missing', async () => {
     const gateway = kept(
       await startTestGateway({
         config: {
@@ -137,7 +137,7 @@ describe('whoever is on call', () => {
     expect(text).toContain('mixllm_model_off{model="small"} 1');
   });
 
-  it('sees them for as long as they are off, also those of an admin, and not those that are retired', async () => {
+  it('sees models as off while they are, including those added by an admin, but not retired ones', async () => {
     const clock = new ManualClock();
     const gateway = kept(await startTestGateway({ clock }));
     const model = (id: string) => ({ id, provider: 'small', price: { input: 1, output: 2 } });
@@ -156,7 +156,7 @@ describe('whoever is on call', () => {
     expect(await metrics(gateway)).toContain('mixllm_model_off{model="added"} 0');
   });
 
-  it('is warned of a stream that broke off', async () => {
+  it('gets a warning for a stream that broke off', async () => {
     const broken = kept(
       await startRawUpstream((response) => {
         response.write(sse(chunk({ content: 'half' })));
@@ -169,7 +169,7 @@ describe('whoever is on call', () => {
     expect(linesOf(gateway, 'chat completion')).toMatchObject([{ level: 40, outcome: 'interrupted' }]);
   });
 
-  it('can take a key out and put it back: nothing of it is left meanwhile', async () => {
+  it('can remove a key and add it again, which resets its request count', async () => {
     const limited = [{ ...KEYS[0], rpm: 1 }, KEYS[1]];
     const gateway = kept(await startTestGateway({ clock: new ManualClock(), config: { auth: { keys: limited } } }));
     const asked = async () => (await send(completions(gateway), ask('x'), by('shop'))).status;

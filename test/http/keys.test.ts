@@ -16,7 +16,7 @@ const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const chat = (gateway: TestGateway, key = TEAM, fields: object = {}) =>
   send(`${gateway.url}/v1/chat/completions`, ask('x', fields), { headers: bearer(key) });
 const withKeys = (...keys: object[]) => ({ auth: { keys } });
-/** One million tokens of it cost a dollar, in or out. */
+/** A million tokens cost one dollar, input or output. */
 const PLAIN_PRICE = { price: { input: 1, output: 1 } };
 
 class ReadOnlyStore extends FakeStore {
@@ -40,7 +40,7 @@ const LONG = 'long '.repeat(20_000);
 const imageAt = (url: string) => ({ type: 'image_url', image_url: { url } });
 
 describe('requests per minute', () => {
-  it("end in a 429 that says when to come back, and OpenAI's headers tell how many are left", async () => {
+  it("are limited by a 429 that says when to retry, and OpenAI's headers report how many are left", async () => {
     const clock = new ManualClock();
     const config = withKeys({ name: 'team', key: TEAM, rpm: 3 }, { name: 'other', key: 'key-of-other-0000' });
     const gateway = kept(await startTestGateway({ clock, config }));
@@ -64,7 +64,7 @@ describe('requests per minute', () => {
     expect(refused.headers.get('x-ratelimit-reset-requests')).toBe('51s');
     expect((await send(`${gateway.url}/v1/route`, ask('x'), { headers: bearer(TEAM) })).status).toBe(429);
     expect((await chat(gateway, 'key-of-other-0000')).headers.get('x-ratelimit-limit-requests')).toBeNull();
-    // Looking and rating are not counted.
+    // Lookups and ratings are not counted.
     expect((await get(`${gateway.url}/v1/models`, bearer(TEAM))).status).toBe(200);
     clock.advance(31_000);
     expect((await chat(gateway)).status).toBe(200);
@@ -74,7 +74,7 @@ describe('requests per minute', () => {
     );
   });
 
-  it("are waited out by OpenAI's own client", async () => {
+  it("make OpenAI's own client wait and retry", async () => {
     const clock = new ManualClock();
     const gateway = kept(await startTestGateway({ clock, config: withKeys({ name: 'team', key: TEAM, rpm: 1 }) }));
     const waits: string[] = [];
@@ -87,7 +87,7 @@ describe('requests per minute', () => {
         if (!wait) return response;
         waits.push(wait);
         clock.advance(Number(wait) * 1000);
-        // The test waits on its own clock; the client need not wait on the real one.
+        // The gateway waits on the test's clock; the client need not wait on the real one.
         return new Response(response.body, { status: response.status, headers: { 'retry-after-ms': '1' } });
       },
     });
@@ -99,11 +99,11 @@ describe('requests per minute', () => {
 });
 
 describe('tokens per minute', () => {
-  it('are set aside as predicted, and counted as used', async () => {
+  it('are reserved as predicted and counted as used', async () => {
     const clock = new ManualClock();
     const config = withKeys({ name: 'team', key: TEAM, tpm: 700 });
     const gateway = kept(await startTestGateway({ clock, config }));
-    // Some 300 tokens are expected of the first answer; it uses 30.
+    // About 300 tokens are expected of the first answer; it uses 30.
     const first = await chat(gateway);
     expect(first.headers.get('x-ratelimit-remaining-tokens')).toBe('670');
     const streamed = await chat(gateway, TEAM, { stream: true });
@@ -122,7 +122,7 @@ describe('tokens per minute', () => {
 });
 
 describe('tokens per minute of files', () => {
-  it('are guessed by their size, and the guess alone refuses none for ever', async () => {
+  it('are estimated from their size, and the estimate alone never blocks a file for good', async () => {
     const clock = new ManualClock();
     const config = withKeys({ name: 'team', key: TEAM, tpm: 700 });
     const models = { big: { capabilities: ['files'] } };
@@ -148,10 +148,10 @@ describe('a budget', () => {
       },
     });
 
-  it('is never overdrawn, however many ask at once, and then refuses as OpenAI does', async () => {
-    // An answer costs 100 millionths; some 130 are set aside for it.
+  it('is never overdrawn by concurrent requests; further ones are refused as OpenAI does', async () => {
+    // An answer costs 100 millionths of a dollar; about 130 are reserved for it.
     const gateway = kept(await start({ usd: 0.001, per: 'day' }, { clock: new ManualClock() }));
-    // From 0 on: of a series that begins with the first refusal, Prometheus sees no increase.
+    // The series starts at 0: if it began with the first refusal, Prometheus would see no increase.
     const refusals = /^mixllm_limited_requests_total\{.*\} .*$/gm;
     expect((await get(`${gateway.url}/metrics`)).text.match(refusals)).toEqual([
       'mixllm_limited_requests_total{key="team",limit="budget"} 0',
@@ -170,7 +170,7 @@ describe('a budget', () => {
     const spent = served.reduce((sum, { headers }) => sum + Number(headers.get('x-mixllm-cost-usd')), 0);
     expect(served.length).toBeGreaterThan(5);
     expect(spent).toBeLessThanOrEqual(0.001 + 1e-12);
-    // What was set aside and not used can be spent.
+    // What was reserved but not used can be spent.
     while ((await chat(gateway, TEAM, { max_tokens: 80 })).status === 200) served.push(answers[0]);
     await settled(gateway);
     const ledger = gateway.gateway.learner.knowledge.keySpend.spent('team', 'day', 1_700_000_000_000);
@@ -181,7 +181,7 @@ describe('a budget', () => {
     expect((await send(`${gateway.url}/v1/route`, ask('x'), { headers: bearer(TEAM) })).status).toBe(429);
   });
 
-  it('is not overdrawn by a burst of the longest answers, if it is strict', async () => {
+  it('is not overdrawn by a burst of very long answers if it is strict', async () => {
     const long = {
       answers: { big: plainAnswer({ inputTokens: 20, outputTokens: 10_000 }) },
       models: { big: { ...PLAIN_PRICE, max_output_tokens: 10_000 } },
@@ -195,14 +195,14 @@ describe('a budget', () => {
     expect(await spentBy(false)).toBeGreaterThan(0.025);
   });
 
-  it('reserves for every answer of n, and for no smaller answer than may come', async () => {
+  it('reserves for all n answers, and for the full max_tokens', async () => {
     const gateway = kept(await start({ usd: 0.001, per: 'day' }));
     expect((await chat(gateway, TEAM, { max_tokens: 80, n: 20 })).status).toBe(429);
     expect((await chat(gateway, TEAM, { max_tokens: 980 })).status).toBe(429);
     expect((await chat(gateway, TEAM, { max_tokens: 80, n: 2 })).status).toBe(200);
   });
 
-  it('sets aside what a file or a sound may be by its size, and no more than the context holds', async () => {
+  it('reserves for a file or a sound by its size, but no more than the context window holds', async () => {
     const capabilities = ['files', 'audio'];
     const sized = { big: { ...models.big, capabilities } };
     const gateway = kept(await start({ usd: 0.001, per: 'day' }, { models: sized }));
@@ -229,7 +229,7 @@ describe('a budget', () => {
     ['a text in the place of an image', { messages: [USER, { role: 'user', content: [imageAt(LONG)] }] }],
     ['thinking', { max_tokens: undefined, thinking: { type: 'enabled', budget_tokens: 60_000 } }],
     ['an effort', { max_tokens: undefined, n: 3, reasoning_effort: 'high' }],
-  ])('sets aside what may be input without standing in a text, and thinking: %s', async (_, fields) => {
+  ])('reserves for input outside of message text, and for thinking: %s', async (_, fields) => {
     const sighted = { big: { ...models.big, capabilities: ['vision'] } };
     const gateway = kept(await start({ usd: 0.03, per: 'day' }, { models: sighted }));
     expect((await chat(gateway, TEAM, { max_tokens: 80 })).status).toBe(200);
@@ -237,7 +237,7 @@ describe('a budget', () => {
     expect([refused.status, refused.json.error.code]).toEqual([429, 'insufficient_quota']);
   });
 
-  it('leaves out the arms that do not fit into it any more, and says so; cheap ones still serve', async () => {
+  it('excludes the arms it can no longer pay for, with the reason, while cheap ones still serve', async () => {
     const gateway = kept(
       await start(
         { usd: 0.001, per: 'day' },
@@ -273,7 +273,7 @@ describe('a budget', () => {
     expect((await chat(gateway, TEAM, { model: 'free', max_tokens: 1e9 })).status).toBe(200);
   });
 
-  it('asks no dearer arm in the place of a failed one than it can pay', async () => {
+  it('does not fall back to an arm that it cannot pay for', async () => {
     const gateway = kept(
       await start(
         { usd: 0.001, per: 'day' },
@@ -287,13 +287,13 @@ describe('a budget', () => {
     const running = await Promise.all([1, 2, 3, 4].map(() => chat(gateway, TEAM, { max_tokens: 400 })));
     expect(running.map(({ status }) => status).sort()).toEqual([200, 200, 500, 500]);
     expect(gateway.upstreams.big.requests).toBe(2);
-    // None was refused: an alert on that would say that the budget is spent.
+    // None counts as refused: an alert on that would say that the budget is spent.
     expect((await get(`${gateway.url}/metrics`)).text).toContain(
       'mixllm_limited_requests_total{key="team",limit="budget"} 0',
     );
   });
 
-  it('survives a restart, also one without a snapshot, follows a reload, and is renewed with its period', async () => {
+  it('survives a restart (even without a snapshot), follows a reload, and is renewed every period', async () => {
     const clock = new ManualClock(Date.parse('2026-03-31T20:00:00Z'));
     const storage = databaseInFolder();
     const options = { clock, config: storage };
@@ -303,7 +303,7 @@ describe('a budget', () => {
       return served;
     };
     const first = await start({ usd: 0.0005, per: 'day' }, options);
-    // 0.0001 each, and some 0.00013 must be left.
+    // Each costs 0.0001, and about 0.00013 must be left.
     expect(await count(first)).toBe(4);
     await first.close();
 
@@ -335,7 +335,7 @@ describe('a budget', () => {
     expect(await count(third)).toBe(1);
   });
 
-  it('counts what is not in the log yet: a store that failed at the start may be read before it can be written', async () => {
+  it('counts spending not in the log yet, when a failed store becomes readable before writable', async () => {
     const [clock, store] = [new ManualClock(), new ReadOnlyStore()];
     store.failing = true;
     const gateway = kept(await start({ usd: 0.0005, per: 'day' }, { clock, store }));
@@ -349,7 +349,7 @@ describe('a budget', () => {
     expect((await chat(gateway, TEAM, { max_tokens: 80 })).json.error.code).toBe('insufficient_quota');
   });
 
-  it('is charged the prediction when a client leaves before there is anything to count', async () => {
+  it('is charged the predicted cost when a client leaves before there is any usage', async () => {
     const gateway = kept(
       await start({ usd: 0.01, per: 'day' }, { answers: { big: plainAnswer({ ...usage, delayMs: 60_000 }) } }),
     );
@@ -366,14 +366,14 @@ describe('a budget', () => {
     while (gateway.upstreams.big.aborted === 0) await settled(gateway);
     await settled(gateway);
     const spent = gateway.gateway.learner.knowledge.keySpend.spent('team', 'day', Date.now());
-    // Some 300 tokens.
+    // About 300 tokens.
     expect(spent).toBeGreaterThan(0.00025);
     expect(spent).toBeLessThan(0.00035);
   });
 });
 
 describe('an admin', () => {
-  it('sees the decisions of every key; other keys see their own alone, and cannot tell strange ones from unknown ones', async () => {
+  it("sees every key's decisions; other keys see only their own, and foreign ids look unknown", async () => {
     const config = withKeys(
       { name: 'team', key: TEAM },
       { name: 'other', key: 'key-of-other-0000' },
@@ -408,7 +408,7 @@ describe('an admin', () => {
     expect((await withdraw(ADMIN)).status).toBe(200);
   });
 
-  it('alone reads the metrics of a gateway that others can reach', async () => {
+  it('alone may read the metrics of a gateway that others can reach', async () => {
     const config = {
       server: { port: 0, host: '0.0.0.0' },
       ...withKeys({ name: 'team', key: TEAM }, { name: 'ops', key: ADMIN, role: 'admin' }),
@@ -420,7 +420,7 @@ describe('an admin', () => {
     expect([refused.status, refused.json.error.code]).toEqual([403, 'admin_required']);
     expect((await get(`${url}/metrics`, bearer(ADMIN))).text).toContain('mixllm_');
     expect((await get(`${url}/health/ready`)).status).toBe(200);
-    // A proxy on the machine asks for others.
+    // A proxy on this machine asks on behalf of others.
     const own = kept(await startTestGateway({ config: withKeys({ name: 'team', key: 'short' }) }));
     expect((await get(`${own.url}/metrics`)).status).toBe(200);
     expect((await get(`${own.url}/metrics`, { 'x-forwarded-for': '203.0.113.9' })).status).toBe(401);
@@ -429,7 +429,7 @@ describe('an admin', () => {
     expect(closed.logged.join()).toMatch(/role: admin.*closed to everyone/);
   });
 
-  it('is told where a large body of one key keeps those of the others out', async () => {
+  it('is warned if a large body of one key can block those of other keys', async () => {
     const told = async (max_body_mb: number, ...names: string[]) => {
       const keys = names.map((name) => ({ name, key: `key-of-${name}-000000` }));
       const config = { server: { port: 0, max_body_mb, max_bodies_mb: 10 }, auth: { keys } };
@@ -439,7 +439,7 @@ describe('an admin', () => {
     expect([await told(6, 'a', 'b'), await told(5, 'a', 'b'), await told(6, 'a')]).toEqual([true, false, false]);
   });
 
-  it('is needed by no one in memory: of keys only hashes are kept', async () => {
+  it('cannot find keys in the config in memory, which holds only hashes', async () => {
     const gateway = kept(await startTestGateway({ config: withKeys({ name: 'team', key: TEAM }) }));
     expect(JSON.stringify(gateway.gateway.config)).not.toContain(TEAM);
     expect((await chat(gateway)).status).toBe(200);

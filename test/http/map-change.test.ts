@@ -27,7 +27,7 @@ const options = (file: string, map?: string) => ({
 const JSON_MODE = { response_format: { type: 'json_object' } };
 const TEXT = 'List three rivers of France.';
 
-/** What `big` is predicted to be worth when JSON is asked for, and when it is not. */
+/** Predicted quality of `big` when JSON is requested, and when it is not. */
 async function qualities(gateway: TestGateway): Promise<{ json: number; plain: number; sd: number }> {
   await settled(gateway);
   const of = async (fields: object) => {
@@ -43,7 +43,7 @@ async function answered(gateway: TestGateway, fields: object): Promise<string> {
   return String(reply.headers.get('x-mixllm-decision-id'));
 }
 
-/** A log in which `big` is good at JSON and bad at all else. @returns a decision of it */
+/** Writes a log in which `big` is good at JSON and bad at everything else. @returns the id of its last decision */
 async function writeLog(file: string): Promise<{ id: string; before: Awaited<ReturnType<typeof qualities>> }> {
   const gateway = await startTestGateway(options(file));
   let id = '';
@@ -60,9 +60,9 @@ const foreign = async ({ url }: TestGateway) =>
   (await get(`${url}/metrics`)).text.match(/^mixllm_learner_foreign_contexts\{.*$/gm);
 
 describe('a restart with another feature map', () => {
-  it('keeps intercepts and structural slopes, says so, and takes old ratings back without a trace', async () => {
+  it('keeps intercepts and structural slopes, says so, and withdraws old ratings without a trace', async () => {
     const { id, before } = await writeLog('structure.db');
-    // The prior of slopes is tight: ten ratings of each move them a little.
+    // The prior of slopes is tight: ten ratings each move them only a little.
     expect(before.json - before.plain).toBeGreaterThan(0.01);
     let gateway = await startTestGateway(options('structure.db', otherMap));
     const after = await qualities(gateway);
@@ -75,7 +75,7 @@ describe('a restart with another feature map', () => {
     ]);
     expect(gateway.logged.join('')).toMatch(/20 decisions of feature map lexical-\w+\/structure-2: .* structural/);
 
-    // New contexts beside the old ones; then an old decision is rated, and the rating taken back after a restart.
+    // New contexts beside the old ones; then an old decision is rated, and the rating withdrawn after a restart.
     await send(`${gateway.url}/feedback`, { id: await answered(gateway, {}), score: 0.9 });
     const mixed = await qualities(gateway);
     expect((await send(`${gateway.url}/v1/route`, ask(TEXT))).json.query.tag).toMatch(/^other /);
@@ -89,7 +89,7 @@ describe('a restart with another feature map', () => {
     for (const figure of ['json', 'plain', 'sd'] as const) expect(back[figure]).toBeCloseTo(mixed[figure], 9);
   });
 
-  it('keeps the intercepts alone of contexts whose structural features were others', async () => {
+  it('keeps only the intercepts of contexts with other structural features', async () => {
     const { before } = await writeLog('intercept.db');
     const database = new DatabaseSync(join(folder, 'intercept.db'));
     database.exec(

@@ -6,7 +6,7 @@ import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
 
-/** `small` is down, or asks for a pause; `big` is well. */
+/** `small` is down or asks for a pause; `big` is healthy. */
 async function start(status: number, headers: Record<string, string> = {}) {
   const down = kept(
     await startRawUpstream((response) => {
@@ -30,11 +30,11 @@ async function start(status: number, headers: Record<string, string> = {}) {
   return { gateway, chat, reload, small };
 }
 
-describe('a model that another upstream stands behind', () => {
+describe('a model that moved to another upstream', () => {
   it.each([
     ['another provider', { provider: 'big' }],
     ['another model of it', { model: 'small-2' }],
-  ])('is judged by that one, not by failures of the old: %s', async (_, change) => {
+  ])('is not held back by failures of the old one: %s', async (_, change) => {
     const { gateway, reload, small } = await start(500);
     expect((await small()).excluded).toContain('breaker open');
     reload((models) => models.map((model) => (model.id === 'small' ? { ...model, ...change } : model)));
@@ -42,7 +42,7 @@ describe('a model that another upstream stands behind', () => {
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_breaker_state{model="small"} 0');
   });
 
-  it('waits for no pause that the old one asked for', async () => {
+  it('ignores a pause that the old one asked for', async () => {
     const { chat, reload, small } = await start(429, { 'retry-after': '600' });
     expect((await small()).expected_wait_s).toBeGreaterThan(500);
     reload((models) => models.map((model) => (model.id === 'small' ? { ...model, provider: 'big' } : model)));
@@ -50,7 +50,7 @@ describe('a model that another upstream stands behind', () => {
     expect((await chat()).headers.get('x-mixllm-model')).toBe('small');
   });
 
-  it('is left out further where only its price is another', async () => {
+  it('stays excluded if only its price changed', async () => {
     const { reload, small } = await start(500);
     const price = { input: 0.1, output: 0.1, cached_input: 0.1, cache_write: 0.1 };
     reload((models) => models.map((model) => (model.id === 'small' ? { ...model, price } : model)));
@@ -58,7 +58,7 @@ describe('a model that another upstream stands behind', () => {
   });
 });
 
-it('no gauge tells of a model that is gone', async () => {
+it('gauges of a removed model disappear', async () => {
   const { gateway, reload } = await start(500);
   reload((models) => models.filter(({ id }) => id !== 'small'));
   const { text } = await get(`${gateway.url}/metrics`);

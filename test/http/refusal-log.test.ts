@@ -15,7 +15,7 @@ function setUp() {
   return { clock, lines, refuse };
 }
 
-it('writes no more lines than it has room for, whoever sends how much, and goes on the second after', () => {
+it('writes at most 1000 refusals per second in total, and continues in the next second', () => {
   const { clock, lines, refuse } = setUp();
   for (let round = 0; round < 5; round++) for (let i = 0; i < 3000; i++) refuse(`key-${i}`);
   expect(lines).toHaveLength(1000);
@@ -24,7 +24,7 @@ it('writes no more lines than it has room for, whoever sends how much, and goes 
   expect(lines).toHaveLength(1001);
 });
 
-it('names a field of the API, and nothing that a client may have made up', () => {
+it('logs only known API fields, and nothing that a client may have made up', () => {
   const { lines, refuse } = setUp();
   const params = ['messages[3].content', 'x-mixllm-weight', 'sk-Secret0123456789', 'my_own_words', 'temperature', null];
   for (const [i, param] of params.entries()) refuse(`key-${i}`, param);

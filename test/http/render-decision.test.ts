@@ -9,9 +9,9 @@ describe('renderDecision', () => {
     [{ tries: 30, of: 30, wide: true, forced: false }, 'new, 30 of 30'],
     [{ tries: 3, of: 30, wide: false, forced: true }, 'new, 3 of 30'],
     [{ tries: 30, of: 30, wide: false, forced: false }, null],
-    // From before it was recorded whether the launch was over.
+    // Recorded before there was a flag for whether the launch was over.
     [{ tries: 30, of: 30 }, 'new, 30 of 30'],
-  ])('tells of the launch %j as long as it lasts', (launch, told) => {
+  ])('shows the launch %j for as long as it lasts', (launch, told) => {
     const { decision } = decided('d', { arms: [explanationOf('big', { launch })] });
     expect(renderDecision(decision).models[0].launch).toBe(told);
   });

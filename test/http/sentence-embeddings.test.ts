@@ -45,7 +45,7 @@ async function start(embedding: object = {}) {
 }
 
 describe('a gateway with a sentence-embedding model', () => {
-  it('answers, and learns from ratings by what the sentences mean', async () => {
+  it('answers, and learns from ratings what sentences mean', async () => {
     const { gateway, decide } = await start();
     const quality = async (prompt: string): Promise<number> => {
       const { models, degraded, query } = await decide(prompt);
@@ -53,7 +53,7 @@ describe('a gateway with a sentence-embedding model', () => {
       expect(query.feature_map).toMatch(/^transformers-[0-9a-f]{12}\//);
       return models.find(({ model }: { model: string }) => model === 'small').quality;
     };
-    // Not among the rated ones, but made of the same words.
+    // Not among the rated prompts, but made of the same words.
     const difference = async () =>
       (await quality('does she buy pears and apples in the market')) -
       (await quality('who was the president and king of war'));
@@ -71,7 +71,7 @@ describe('a gateway with a sentence-embedding model', () => {
     expect(await difference()).toBeGreaterThan(0.05);
   });
 
-  it('routes on the intercepts while the thread is gone, says so, and recovers by itself', async () => {
+  it('routes by the intercepts while the worker thread is gone, says so, and recovers on its own', async () => {
     const { gateway, clock, workers, metric, decide } = await start();
     expect((await decide('first')).degraded).toBe(null);
     await workers[0].terminate();
@@ -82,7 +82,7 @@ describe('a gateway with a sentence-embedding model', () => {
     expect(await metric('degraded_decisions_total{part="embedder"}')).toBe(2);
     expect(gateway.logged.filter((line) => line.includes('The embedder failed'))).toHaveLength(1);
     expect(await metric('embedder_losses_total')).toBe(1);
-    // A text that is still known is routed well; that does not make the embedder whole.
+    // A cached text is still routed properly, which does not mean that the embedder works again.
     expect((await decide('first')).degraded).toBe(null);
     expect(await metric('degraded{part="embedder"}')).toBe(1);
     clock.advance(1000);
@@ -92,10 +92,10 @@ describe('a gateway with a sentence-embedding model', () => {
     expect(gateway.logged.filter((line) => line.includes('will be restarted'))).toHaveLength(1);
   });
 
-  it('routes a query that takes too long on the intercepts, and the next one well', async () => {
+  it('routes a query whose embedding takes too long by the intercepts, and the next one normally', async () => {
     const { clock, metric, decide } = await start({ timeout_ms: 100 });
     const schedule = clock.after.bind(clock);
-    // Time is up for the model as soon as it is asked.
+    // The model's time is up as soon as it is asked.
     clock.after = (milliseconds, callback) => {
       if (milliseconds !== 100) return schedule(milliseconds, callback);
       queueMicrotask(callback);
@@ -118,7 +118,7 @@ describe('a gateway with a sentence-embedding model', () => {
     expect((failure as Error).message).toMatch(message);
   });
 
-  it('left no thread behind when it was closed', () => {
+  it('leaves no worker thread behind when it is closed', () => {
     expect(everyWorker.length).toBeGreaterThan(3);
     expect(everyWorker.map(({ threadId }) => threadId)).toEqual(everyWorker.map(() => -1));
   });

@@ -15,7 +15,7 @@ async function connected(url: string): Promise<Socket> {
   return socket;
 }
 
-it('answers what waits to be accepted when the port is closed', async () => {
+it('answers connections that are still waiting to be accepted when the port is closed', async () => {
   const { gateway, url } = kept(await startTestGateway());
   // All at once: the server accepts one per turn of the event loop.
   const sockets = await Promise.all(Array.from({ length: 30 }, () => connected(url)));
@@ -28,7 +28,7 @@ it('answers what waits to be accepted when the port is closed', async () => {
   expect(statuses).toEqual(Array(30).fill('HTTP/1.1 200 OK'));
 });
 
-it('does not wait for connections that were opened and never used', async () => {
+it('does not wait on shutdown for connections that were never used', async () => {
   const clock = new ManualClock();
   const { gateway, url, logged } = kept(await startTestGateway({ clock }));
   const socket = await connected(url);
@@ -36,7 +36,7 @@ it('does not wait for connections that were opened and never used', async () => 
   used.write(PROBE.replace('close', 'keep-alive'));
   await once(used, 'data');
   clock.advance(2000);
-  // Its time for running answers never passes on this clock.
+  // The time limit for running answers never passes on this clock.
   await Promise.all([gateway.close(), once(socket, 'close'), once(used, 'close')]);
   expect(logged.join('')).not.toContain('cut off');
 });

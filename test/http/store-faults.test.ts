@@ -17,7 +17,7 @@ const rate = ({ url }: TestGateway, id: string) => send(`${url}/feedback`, { id,
 const degraded = async ({ url }: TestGateway) =>
   (await get(`${url}/metrics`)).text.includes('mixllm_degraded{part="store"} 1');
 
-/** A real store whose calls do not come back while it is stopped. */
+/** A real store whose calls hang while it is stopped. */
 class StoppableStore extends SqliteEventStore {
   #gate = Promise.withResolvers<void>();
   stopped = false;
@@ -34,7 +34,7 @@ class StoppableStore extends SqliteEventStore {
 }
 
 describe('an event store that hangs', () => {
-  it('holds up no answer, refuses ratings after its time, is told of, and recovers', async () => {
+  it('delays no answer, makes ratings fail with 503 after its timeout, is reported, and recovers', async () => {
     const [clock, store] = [new ManualClock(), new StoppableStore(':memory:')];
     const gateway = kept(await startTestGateway({ clock, store }));
     const { json } = await answer(gateway);
@@ -53,7 +53,7 @@ describe('an event store that hangs', () => {
     expect([(await rating).status, (await rating).json.error.code]).toEqual([503, 'store_unavailable']);
     expect(await degraded(gateway)).toBe(true);
     expect(gateway.logged.join('')).toMatch(/did not answer within 10 s.*The event store failed/);
-    // Now it is known: nobody waits again.
+    // The failure is known now, so nobody waits again.
     expect((await rate(gateway, json.id)).status).toBe(503);
     expect((await answer(gateway)).status).toBe(200);
 
@@ -67,7 +67,7 @@ describe('an event store that hangs', () => {
     expect(gateway.gateway.learner.knowledge.policy.ratingsOf('big')).toBe(1);
   });
 
-  it('is not taken to hang because it has yet to say whether others have written', async () => {
+  it('is not assumed because a check for other writers is still pending', async () => {
     const clock = new ManualClock();
     const gateway = kept(await startTestGateway({ clock }));
     const { json } = await answer(gateway);
@@ -96,8 +96,8 @@ describe('an event store that hangs', () => {
   });
 });
 
-describe('an event log that was taken away', () => {
-  it('is begun anew without a restart, and the learner with it', async () => {
+describe('an event log whose file is deleted', () => {
+  it('is started afresh without a restart, and so is the learner', async () => {
     const file = join(folder, 'taken.db');
     const gateway = kept(await startTestGateway({ config: { storage: { url: `sqlite:${file}` } } }));
     const first = await answer(gateway);

@@ -23,7 +23,7 @@ describe('the tag of a query', () => {
     expect(python.json.query.tag).toMatch(/Python/);
     const counters = async () =>
       (await get(`${gateway.url}/metrics`)).text.split('\n').filter((line) => line.startsWith('mixllm_tag_decisions'));
-    // Asking for a route decides nothing.
+    // A route request records no decision.
     expect(await counters()).toEqual([]);
 
     const messages = [
@@ -44,7 +44,7 @@ describe('the tag of a query', () => {
     );
   });
 
-  it('is null while the embedder fails, and the query is answered all the same', async () => {
+  it('is null while the embedder fails, but the query is still answered', async () => {
     const gateway = kept(await startTestGateway());
     const embed = vi.spyOn(LexicalEmbedder.prototype, 'embed').mockRejectedValue(new Error('no vector today'));
     const reply = await send(`${gateway.url}/v1/chat/completions`, ask(MATHS, { model: 'small' })).finally(() =>
@@ -59,7 +59,7 @@ describe('the tag of a query', () => {
     expect((await send(`${gateway.url}/v1/route`, ask(MATHS))).json.query.tag).toMatch(/maths/);
   });
 
-  it('is null for decisions of before there were tags', async () => {
+  it('is null for decisions from before there were tags', async () => {
     const file = join(folder, 'old.db');
     const options = { config: { storage: { url: `sqlite:${file}` } } };
     const before = await startTestGateway(options);

@@ -21,7 +21,7 @@ async function start(options: Parameters<typeof startTestGateway>[0]): Promise<T
 
 const NOON = Date.UTC(2026, 0, 15, 12);
 
-/** One million output tokens of `big` cost 40 USD, of `small` 4: an answer of 250 tokens a cent and a tenth of one. */
+/** An answer of 250 output tokens costs 0.01 USD from `big` (40 USD per million) and 0.001 USD from `small` (4 USD). */
 const long = plainAnswer({ inputTokens: 0, outputTokens: 250 });
 const answers = { big: long, small: long };
 
@@ -35,14 +35,14 @@ async function chat(gateway: TestGateway, fields: object = {}) {
 }
 
 describe('routing.targets.budget', () => {
-  it('moves the weight of requests that name none, and shows target, spending and weight', async () => {
+  it('sets the weight of requests that name none, and reports target, spending and weight', async () => {
     const gateway = await start({
       answers,
       config: { routing: { weight: 0.999, targets: { budget: { usd_per_request: 0.002 } } } },
     });
     for (let i = 0; i < 40; i++) expect((await chat(gateway)).status).toBe(200);
     const { routingSpend } = gateway.gateway.learner.knowledge;
-    // The last answer is in it, though nobody has asked for anything since.
+    // It includes the last answer, although nothing has been requested since.
     expect(await metric(gateway, 'budget_spent_usd')).toBe(routingSpend.meanUsd);
     const { json: decision } = await send(`${gateway.url}/v1/route`, ask('What is 17 * 23?'));
     expect(decision).toMatchObject({ weight_from: 'budget', budget_usd: 0.002 });
@@ -52,7 +52,7 @@ describe('routing.targets.budget', () => {
     expect(1 / (1 + routingSpend.nu(0.5))).toBeCloseTo(decision.weight, 9);
     const named = await send(`${gateway.url}/v1/route`, ask('Hi', { model: 'auto:0.7' }));
     expect(named.json).toMatchObject({ weight: 0.7, weight_from: 'model' });
-    // A budget that is taken out of the config is no longer told of: a weight of 0 would be one like others.
+    // A budget removed from the config is no longer reported: a weight of 0 would look like any other.
     const { config } = gateway.gateway;
     gateway.gateway.reload({
       config: { ...config, routing: { ...config.routing, targets: {} } },
@@ -61,7 +61,7 @@ describe('routing.targets.budget', () => {
     expect((await get(`${gateway.url}/metrics`)).text).not.toMatch(/^mixllm_budget_/m);
   });
 
-  it("refuses what the day's budget no longer pays for, until midnight", async () => {
+  it("refuses requests that the day's budget cannot pay for, until midnight", async () => {
     const clock = new ManualClock(NOON);
     const gateway = await start({
       answers,
@@ -93,8 +93,8 @@ describe('routing.targets.budget', () => {
   });
 });
 
-describe('what a daily budget sets aside', () => {
-  it('is of the model that is asked, after a fallback too, and outlives a refolding of the log', async () => {
+describe('what a daily budget reserves', () => {
+  it('follows the model being called, even after a fallback, and survives a rebuild from the log', async () => {
     const target = { usdPerDay: 1 };
     const clock = new ManualClock(NOON);
     const limits: number[] = [];
@@ -133,7 +133,7 @@ describe('what a daily budget sets aside', () => {
 });
 
 describe('routing.targets.quality', () => {
-  it('keeps out who is predicted below the share of the best, and says so', async () => {
+  it('excludes a model predicted below the required share of the best quality, and says so', async () => {
     const gateway = await start({
       answers,
       models: { big: { prior: { quality: 0.9 } }, small: { prior: { quality: 0.8 } } },
@@ -148,7 +148,7 @@ describe('routing.targets.quality', () => {
 });
 
 describe('learning.sources', () => {
-  it('corrects and weighs the ratings of a source that errs, and takes others at their word', async () => {
+  it('corrects and weights the ratings of an unreliable source, and trusts the others', async () => {
     const sources = { crowd: { true_positive: 0.9, false_positive: 0.3 } };
     const gateway = await start({ answers, config: { learning: { sources } } });
     const { json, headers } = await chat(gateway);
@@ -161,7 +161,7 @@ describe('learning.sources', () => {
     const { policy } = gateway.gateway.learner.knowledge;
     const id = await rate('crowd');
     expect(policy.ratingsOf(arm)).toBeCloseTo(0.36, 9);
-    // Of the same answer: together they are one rating.
+    // They rate the same answer: together they count as one rating.
     await rate('user');
     expect(policy.ratingsOf(arm)).toBeCloseTo(1, 9);
     await send(`${gateway.url}/feedback/${id}`, null, { method: 'DELETE' });
@@ -170,8 +170,8 @@ describe('learning.sources', () => {
   });
 });
 
-describe('a model added while others are known', () => {
-  it('is launched: "new, n of 30", with forced tries that count', async () => {
+describe('a model added beside known ones', () => {
+  it('is launched: it shows "new, n of 30", and forced tries count', async () => {
     const gateway = await start({ answers: { ...answers, fresh: long } });
     const { providers, models, storage } = gateway.gateway.config;
     const config = (ids: string[]) =>
@@ -205,7 +205,7 @@ describe('a model added while others are known', () => {
     expect((await launchOf())[0].launch).toBe(`new, ${forced} of 30`);
   });
 
-  it('is launched when an admin adds it, once, and once more when an admin resets it; restarts launch nothing', async () => {
+  it('is launched once when an admin adds it and again when an admin resets it, but not by a restart', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mixllm-launch-'));
     try {
       const upstreams = await start({ answers });
@@ -223,7 +223,7 @@ describe('a model added while others are known', () => {
       const { json } = await chat(first, { model: 'big' });
       await send(`${first.url}/feedback`, { id: json.id, score: 1 });
       const fresh = { id: 'fresh', provider: 'big', model: 'fresh', price: { input: 1, output: 4 } };
-      // A second change, before the launch has come back from the log; then it is in force.
+      // A second change, before the launch event has come back from the log; the launch is in force after that.
       const changes = [admin('', fresh), admin('/small', { max_concurrency: 5 }, 'PATCH')];
       expect((await Promise.all(changes)).map(({ status }) => status)).toEqual([201, 200]);
       expect([await launchOf(first, 'fresh'), await launchOf(first, 'small')]).toEqual(['new, 0 of 30', null]);

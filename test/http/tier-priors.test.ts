@@ -28,7 +28,7 @@ function writeOtherMap(): void {
   writeFileSync(descriptionFile(pathToFileURL(otherMap)), JSON.stringify({ sha256: hashOf(bytes), tags }));
 }
 
-/** Predicted quality of a small model that nothing was learned of, and the same by level + slopes · x. */
+/** Predicted quality of a small model without ratings, and the same computed as level + slopes · x. */
 async function predicted(map: string | null, slopesKept: (slopes: number[]) => number[]) {
   const gateway = kept(
     await startTestGateway({ models: { small: { prior: 'small' } }, ...(map && { config: { embedding: { map } } }) }),
@@ -46,8 +46,8 @@ async function predicted(map: string | null, slopesKept: (slopes: number[]) => n
   return { told, expected, level: quality };
 }
 
-describe('a likeness', () => {
-  it("gives a model another one's prior, and a wider uncertainty", async () => {
+describe('a prior "like" another model', () => {
+  it('gives the same expected quality with a wider uncertainty', async () => {
     const models = { small: { prior: 'small' }, big: { prior: { like: 'small' } } };
     const gateway = kept(await startTestGateway({ models }));
     const { json } = await send(`${gateway.url}/v1/route`, ask(TEXT));
@@ -56,7 +56,7 @@ describe('a likeness', () => {
     expect(big.quality_sd).toBeGreaterThan(small.quality_sd);
   });
 
-  it('outlives that model, and no model is predicted otherwise when another, rated as was expected of it, retires', async () => {
+  it('outlives that model; retiring a model rated as expected changes no other prediction', async () => {
     const models = { small: { prior: { quality: 0.3 } }, big: { prior: { like: 'small' } }, mid: { prior: 'mid' } };
     const answers = { small: plainAnswer(), big: plainAnswer(), mid: plainAnswer() };
     const test = kept(await startTestGateway({ models, answers }));
@@ -76,7 +76,7 @@ describe('a likeness', () => {
 });
 
 describe('a tier', () => {
-  it('gives a model the level and its share of the slopes learned from public data', async () => {
+  it('gives a model its level and a share of the slopes learned from public data', async () => {
     const under = tierPriors().feature_map === new Featurizer(new LexicalEmbedder()).featureMap;
     const embedding = tierPriors().dimensions - 1 - STRUCTURE_DIMENSIONS;
     const { told, expected } = await predicted(null, (slopes) =>
@@ -85,7 +85,7 @@ describe('a tier', () => {
     expect(told).toBeCloseTo(expected, 6);
   });
 
-  it('keeps the slopes of the structure alone under another feature map', async () => {
+  it('keeps only the structural slopes under another feature map', async () => {
     writeOtherMap();
     const embedding = tierPriors().dimensions - 1 - STRUCTURE_DIMENSIONS;
     const { told, expected } = await predicted(otherMap, (slopes) =>

@@ -11,7 +11,7 @@ const kept = cleanup();
 const LONG = 20 * 2 ** 20;
 const A_MINUTE_MS = 60_000;
 
-/** Asks, and reads nothing. */
+/** Sends a request and reads nothing. */
 function askUnread({ url }: TestGateway): Socket {
   const socket = connect(Number(new URL(url).port), '127.0.0.1').pause();
   const body = JSON.stringify(ask('x'));
@@ -34,15 +34,15 @@ async function startLong() {
   return { clock, gateway, sockets, length: answer.length };
 }
 
-/** The answer waits to be read. */
+/** The answer is waiting to be read. */
 const isSent = (socket: Socket | undefined) => (socket?.bytesWritten ?? 0) > LONG;
 
-it('a connection whose client does not read its whole answer is closed after ten minutes', async () => {
+it('closes a connection whose client does not read its plain answer within ten minutes', async () => {
   const { clock, gateway, sockets } = await startLong();
   askUnread(gateway);
   askUnread(gateway);
   await until(() => sockets.length === 2 && sockets.every(isSent));
-  // Looked at every five seconds.
+  // Checked every five seconds.
   clock.advance(10 * A_MINUTE_MS);
   expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false, false]);
   clock.advance(5000);
@@ -50,7 +50,7 @@ it('a connection whose client does not read its whole answer is closed after ten
   expect(gateway.logged.filter((line) => line.includes('did not read its answer'))).toHaveLength(1);
 });
 
-it('a slow client is let read', async () => {
+it('lets a slow client read', async () => {
   const { clock, gateway, sockets, length } = await startLong();
   const client = askUnread(gateway);
   let read = 0;
@@ -75,7 +75,7 @@ it('a slow client is let read', async () => {
   });
   client.resume();
   await until(() => read > length);
-  // What is idle has no answer that waits.
+  // An idle connection has no answer waiting.
   clock.advance(20 * A_MINUTE_MS);
   expect(sockets[0].destroyed).toBe(false);
   client.destroy();

@@ -6,7 +6,7 @@ import { chatRoutes } from '../../src/http/routes/chat.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { until } from '../support/until.ts';
 
-it('a stream that is closed before anybody has read it is told of, though its generator never ran', async () => {
+it('reports a stream that is closed before it is read, although its generator never ran', async () => {
   const told: string[] = [];
   async function* body() {
     try {
@@ -23,7 +23,7 @@ it('a stream that is closed before anybody has read it is told of, though its ge
     closed: () => void told.push('closed'),
   });
   const server = fastify();
-  // By Fastify itself where a plugin's hook fails, for one.
+  // As Fastify itself does, for example when a plugin's hook fails.
   server.addHook('onSend', async (_request, _reply, payload) => {
     if (payload instanceof Readable) payload.destroy();
     return payload;

@@ -88,7 +88,7 @@ async function use(gateway: TestGateway, count: number): Promise<void> {
 }
 
 describe('mixllm train arms', () => {
-  it('moves the predictions of a fresh gateway, and every restart ends in the same numbers', async () => {
+  it('changes the predictions of a fresh gateway, and every restart ends in the same numbers', async () => {
     const printed = await train();
     expect(printed).toContain('small: 60 ratings, 60 answer lengths');
     expect(printed).toMatch(/left out, .*: other\. --map NAME=ID/);
@@ -119,7 +119,7 @@ describe('mixllm train arms', () => {
     expect(await predicted(gateway)).toEqual(learned);
   });
 
-  it('shows the names in files that others made without what a terminal would obey', async () => {
+  it("escapes terminal control sequences in model names from other people's files", async () => {
     const row = { id: 'q', prompt: QUERY, models: { big: { quality: 1 }, 'evil\u001b[2J': { quality: 0 } } };
     writeFileSync(path('evil.jsonl'), JSON.stringify(row));
     const printed = await train({ data: [path('evil.jsonl')], map: [], out: path('evil.json') });
@@ -134,7 +134,7 @@ describe('mixllm train arms', () => {
     expect([printed, ...told].join('')).not.toContain('\u001b');
   });
 
-  it('refolds the log when the file is another, or gone', async () => {
+  it('rebuilds from the log when the warm-start file has changed or is gone', async () => {
     await train();
     let gateway = await start('changed.db', arms);
     await use(gateway, 4);
@@ -157,7 +157,7 @@ describe('mixllm train arms', () => {
     writeConfig({ storage: { url: `sqlite:${path('first.db')}` } });
     silenced();
     await exportLog({ config, out: path('export.jsonl.gz'), force: true });
-    // Exports of periods that overlap hold the same decisions.
+    // Exports of overlapping periods hold the same decisions.
     const files = [path('export.jsonl.gz'), path('export.jsonl.gz')];
     const told = await train({ data: files, map: [], out: path('own.json') });
     expect(told).toContain('12 lines repeat a decision');
@@ -173,7 +173,7 @@ describe('mixllm train arms', () => {
     expect(await predicted(twice)).toEqual(taught);
   });
 
-  it('is checked before the start, and refused when it cannot be used', async () => {
+  it('writes a file that is checked before the start, and refused if unusable', async () => {
     await train();
     const checked = (file: string) => {
       writeConfig({ learning: { warm_start: file } });
@@ -205,7 +205,7 @@ describe('mixllm train arms', () => {
     process.exitCode = 0;
   });
 
-  it('says what it cannot take', async () => {
+  it('says which arguments and files it cannot use', async () => {
     writeConfig();
     await expect(train({ map: ['vendor/small-7b'] })).rejects.toThrow(/it must be NAME=ID/);
     await expect(train({ map: ['a=none'] })).rejects.toThrow(/no model has the id "none"; choose from: big, small/);

@@ -8,19 +8,19 @@ describe('parseUpstreamJson', () => {
   it.each([
     ['nested', `${'['.repeat(600_000)}${']'.repeat(600_000)}`],
     ['full of values', `[${'0,'.repeat(5_000_000)}0]`],
-  ])('does not parse what is %s beyond measure', (_, json) => {
+  ])('does not parse JSON that is excessively %s', (_, json) => {
     expect(() => parseUpstreamJson(json)).toThrow(SyntaxError);
     expect(() => readCompletion(`{"choices":[{}],"x":${json}}`)).toThrow('not a chat completion');
     expect(() => toCompletion(`{"type":"message","content":[],"x":${json}}`, 0)).toThrow('not an Anthropic message');
   });
 
-  it('parses long texts of few values', () => {
+  it('parses long text with few values', () => {
     expect(parseUpstreamJson(JSON.stringify(['['.repeat(1_500_000)]))).toHaveLength(1);
   });
 });
 
 describe('WholeBody', () => {
-  it('is the chunks in their order, however they are cut', () => {
+  it('joins the chunks in order, however they are split', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 30 }), (chunks) => {
         const body = new WholeBody();
@@ -30,14 +30,14 @@ describe('WholeBody', () => {
     );
   });
 
-  it('keeps neither the chunks nor the memory that they were read into', () => {
+  it('keeps neither the chunks nor the buffers they were read into', () => {
     const body = new WholeBody();
     for (let i = 0; i < 1000; i++) body.push(Buffer.alloc(65_536, i).subarray(0, 1));
     expect(body.bytes()).toHaveLength(1000);
     expect(body.bytes().buffer.byteLength).toBeLessThan(5000);
   });
 
-  it('takes no more than the limit', () => {
+  it('rejects more than the limit', () => {
     const body = new WholeBody();
     const half = Buffer.alloc(MAX_BYTES / 2);
     body.push(half);

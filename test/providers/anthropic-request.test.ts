@@ -40,7 +40,7 @@ function conversation(messages: unknown[]) {
 }
 
 describe('messages', () => {
-  it('sends the plain request with nothing added', () => {
+  it('sends a plain request with nothing added', () => {
     expect(convert({})).toEqual({
       params: {
         model: 'claude',
@@ -75,14 +75,14 @@ describe('messages', () => {
     expect(params.tools?.[0]).toMatchObject({ name: 'get_weather', cache_control });
   });
 
-  it('merges neighbours of one role and leaves blank text out', () => {
+  it('merges adjacent messages of one role and drops blank text', () => {
     const messages = [user, { role: 'user', content: 'there' }, { role: 'assistant', content: ' ' }, user];
     expect(conversation(messages).messages).toEqual([
       { role: 'user', content: [text('Hi'), text('there'), text('Hi')] },
     ]);
   });
 
-  it('puts the results of one turn and the text that follows into one user message, results first', () => {
+  it('puts the tool results of a turn and the text after them into one user message, results first', () => {
     const call = (id: string, args: string) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
     const { messages } = conversation([
       user,
@@ -119,7 +119,7 @@ describe('messages', () => {
     ]);
   });
 
-  it('puts as many results as there may be before what came first, without going over them for each', () => {
+  it('moves any number of results to the front in linear time', () => {
     const results = Array.from({ length: 150_000 }, (_, i) => ({ role: 'tool', tool_call_id: `${i}`, content: '' }));
     // Half a minute where it does.
     const [{ content = [] } = {}] = conversation([user, ...results]).messages;
@@ -127,7 +127,7 @@ describe('messages', () => {
     expect([content.length, content.at(-1)]).toEqual([150_001, text('Hi')]);
   }, 15_000);
 
-  it('takes images and PDF files', () => {
+  it('accepts images and PDF files', () => {
     const pdf = { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } };
     const content = [image('data:image/jpg;base64,/9j/4A=='), image('https://example.org/i.webp'), pdf];
     expect(conversation([{ role: 'user', content }]).messages[0]?.content).toEqual([
@@ -141,7 +141,7 @@ describe('messages', () => {
     ]);
   });
 
-  it('says of what type an image is by how it begins, whatever it is called', () => {
+  it('detects the type of an image from its first bytes, whatever type is declared', () => {
     const typeOf = (url: string) => {
       const [block] = conversation([{ role: 'user', content: [image(url)] }]).messages[0].content;
       return (
@@ -154,7 +154,7 @@ describe('messages', () => {
     expect(typeOf('data:image/gif;base64,AAAA')).toBe('image/gif');
   });
 
-  it('trims the white space that Anthropic refuses at the end of a prefilled answer', () => {
+  it('trims the trailing white space that Anthropic rejects in a prefilled answer', () => {
     expect(conversation([user, { role: 'assistant', content: 'Sure: ' }]).messages[1]?.content).toEqual([
       text('Sure:'),
     ]);
@@ -176,14 +176,14 @@ describe('messages', () => {
     ['calls whose arguments have too many values', [user, ...Array(2).fill(assistantCall(MANY))], 'more than 200000'],
     ['a result without an id', [user, { role: 'tool', content: '1' }], 'tool_call_id'],
     ['nothing to say', [{ role: 'user', content: '' }], 'not empty'],
-  ])('refuses %s clearly', (_name, messages, words) => {
+  ])('rejects %s with a clear message', (_name, messages, words) => {
     expect(() => conversation(messages)).toThrow(GatewayError);
     expect(() => conversation(messages)).toThrow(words);
   });
 });
 
 describe('what agents send', () => {
-  it('shows a model the arguments that it wrote wrongly or was cut off in, beside what is said of them', () => {
+  it('shows a model its malformed or cut-off tool arguments, together with the error result', () => {
     for (const written of ['{"place": "Par', '[1]', '"', 'Paris']) {
       const told = { role: 'tool', tool_call_id: 'c', content: 'Error: that is no JSON object.' };
       const [, call, result] = conversation([user, assistantCall(written), told]).messages;
@@ -192,7 +192,7 @@ describe('what agents send', () => {
     }
   });
 
-  it('counts the nesting of the arguments of each call by itself, also after broken JSON', () => {
+  it("counts the nesting of each call's arguments separately, even after broken JSON", () => {
     const deep = assistantCall('{"a":'.repeat(300));
     expect(() => conversation([user, assistantCall('"'), deep])).toThrow('nested deeper');
     expect(() => conversation([{ ...user, tool_calls: assistantCall('"').tool_calls }, deep])).toThrow('nested deeper');
@@ -200,7 +200,7 @@ describe('what agents send', () => {
     expect(conversation([user, ...many]).messages[1].content).toHaveLength(101);
   });
 
-  it('gives each call an id of its own where a model numbers those of every turn anew', () => {
+  it('makes call ids unique if a model restarts its numbering every turn', () => {
     const call = (...ids: string[]) => ({
       role: 'assistant',
       tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } })),
@@ -229,7 +229,7 @@ describe('what agents send', () => {
     ]);
   });
 
-  it('thinks no further amid tool calls, whose thinking came without its signature, and says so', () => {
+  it('drops thinking during tool calls if earlier thinking came back unsigned, and says so', () => {
     const thinking = { type: 'enabled', budget_tokens: 2000 };
     const call = [user, assistantCall('{}'), { role: 'tool', tool_call_id: 'c', content: '7' }];
     expect(convert({ thinking, messages: call })).toMatchObject({ droppedParams: ['thinking'] });
@@ -238,7 +238,7 @@ describe('what agents send', () => {
     expect(convert({ thinking, messages: after }).params.thinking).toEqual(thinking);
   });
 
-  it('answers what stands in the system prompt alone', () => {
+  it('sends a request that has only a system prompt as a user message', () => {
     const messages = [
       { role: 'system', content: 'Be brief.' },
       { role: 'developer', content: 'Tell a joke.' },
@@ -258,7 +258,7 @@ describe('what agents send', () => {
     });
   });
 
-  it('names the tools that were called where none are left, and lets none be called', () => {
+  it('names the called tools if the request no longer has any, and forbids calling them', () => {
     const messages = [
       user,
       assistantCall('{}'),
@@ -272,7 +272,7 @@ describe('what agents send', () => {
     expect(convert({}).params).not.toHaveProperty('tools');
   });
 
-  it('keeps forbidden tools out of a request that is sent again without strict schemas, too', () => {
+  it('keeps forbidden tools out even when the request is sent again without strict schemas', () => {
     const strict = (tool: typeof other) => ({ ...tool, function: { ...tool.function, strict: true } });
     const body = { model: 'auto', messages: [user], tool_choice: allowed('required', 'get_weather') } as ChatBody;
     const again = (tools: object[]) =>
@@ -280,11 +280,11 @@ describe('what agents send', () => {
     const { params, droppedParams } = again([strict(other), strict(weather)]);
     expect(params.tools).toEqual([expect.objectContaining({ name: 'get_weather' })]);
     expect([JSON.stringify(params).includes('strict'), droppedParams]).toEqual([false, ['tools']]);
-    // One that is not on offer is no reason for a refusal.
+    // A tool that is not offered is not the reason for a refusal.
     expect(refusedFields('tools.0.strict', { ...body, tools: [strict(other), weather] }, new Set())).toEqual([]);
   });
 
-  it('says that names of people are lost, not those of tools', () => {
+  it('reports that names of people are dropped, but not names of tools', () => {
     const dropped = (role: string) =>
       convert({ messages: [user, assistantCall('{}'), { role, name: 'ann', content: 'x', tool_call_id: 'c' }] })
         .droppedParams;
@@ -362,7 +362,7 @@ describe('parameters', () => {
     expect(droppedParams).toEqual(dropped);
   });
 
-  it('takes the limit of the model as default and never asks for more', () => {
+  it("defaults max_tokens to the model's limit, never exceeds it, and leaves room for thinking", () => {
     expect(convert({}, 8192)).toMatchObject({ params: { max_tokens: 8192 }, droppedParams: [] });
     expect(convert({ max_tokens: 9000 }, 8192)).toMatchObject({
       params: { max_tokens: 8192 },
@@ -373,7 +373,7 @@ describe('parameters', () => {
     expect(convert({ thinking: 'much' }).params.max_tokens).toBe(4096);
   });
 
-  it('carries tool schemas whole and completes missing ones', () => {
+  it('keeps tool schemas complete and fills in missing ones', () => {
     const strict = { type: 'function', function: { name: 'now', strict: true } };
     const { params, droppedParams } = convert({ tools: [weather, strict, { type: 'custom', custom: { name: 'c' } }] });
     expect(params.tools).toEqual([
@@ -407,7 +407,7 @@ describe('parameters', () => {
     const { params, droppedParams } = convert({ tools: [weather], ...fields });
     expect(params.tool_choice).toEqual(choice);
     expect(droppedParams).toEqual(dropped);
-    // What the client forbids this time is not on offer.
+    // Tools that the client forbids in this request are not offered.
     expect(JSON.stringify(params)).not.toContain('delete_all');
   });
 
@@ -451,7 +451,7 @@ describe('any body', () => {
   const moreNames = ['reasoning_effort', 'user', 'service_tier', 'thinking', 'n', 'toString', '__proto__'];
   const fields = fc.dictionary(fc.oneof(fc.constantFrom(...names, ...moreNames), fc.string()), fc.jsonValue());
 
-  it('is converted or refused with a GatewayError, and keeps what Anthropic demands', () => {
+  it("is converted or rejected with a GatewayError, and the result meets Anthropic's rules", () => {
     let converted = 0;
     fc.assert(
       fc.property(fields, messageList, (rest, messages) => {
@@ -476,7 +476,7 @@ describe('any body', () => {
   });
 });
 
-describe('refusals', () => {
+describe('a refusal by Anthropic', () => {
   const body = { model: 'm', messages: [], temperature: 0.2, top_p: 0.9, reasoning_effort: 'low' } as ChatBody;
   it.each([
     ['`temperature` is deprecated for this model.', ['temperature'], true],
@@ -494,7 +494,7 @@ describe('refusals', () => {
     [`Tool 'a' temperature unsupported 'b' not found`, 'Tool  not found'],
     [String.raw`role \"temperature unsupported\" is none`, 'role  is none'],
     [`This doesn't support \`temperature\`, it isn't new`, `This doesn't support \`temperature\`, it isn't new`],
-  ])('are told without what they quote: %s', (answer, told) => {
+  ])('is interpreted without the text it quotes: %s', (answer, told) => {
     expect(withoutQuotes(answer)).toBe(told);
   });
 
@@ -503,7 +503,7 @@ describe('refusals', () => {
     ['Prefilling assistant messages is not supported for this model.', true],
     ["Tool 'this model does not support' is unknown", false],
     ['prompt is too long: 210000 tokens > 200000 maximum', false],
-  ])('%s: another model may do: %s', (answer, expected) => {
+  ])('%s: another model may accept the request: %s', (answer, expected) => {
     expect(isModelSpecific(JSON.stringify({ type: 'error', error: { message: answer } }))).toBe(expected);
   });
 
@@ -511,7 +511,7 @@ describe('refusals', () => {
     expect(refusedFields('temperature', body, new Set(['temperature']))).toEqual([]);
   });
 
-  it('leaves a refused field out and names it', () => {
+  it('of a field is answered by dropping the field and reporting it', () => {
     const request = toMessagesRequest(
       { ...body, messages: [user] },
       {

@@ -24,7 +24,7 @@ const schema = {
   $defs: { place },
 };
 
-it("a schema in plain words is what Anthropic's own SDK makes of it", () => {
+it("simplifies a schema exactly as Anthropic's own SDK does", () => {
   expect(plainSchema(schema)).toEqual(transformJSONSchema(schema));
   expect(plainSchema(schema)).toMatchObject({
     properties: {
@@ -34,7 +34,7 @@ it("a schema in plain words is what Anthropic's own SDK makes of it", () => {
   });
 });
 
-it('what is plain already stays as it is, whatever it holds', () => {
+it('leaves a schema that is already simple unchanged, whatever it contains', () => {
   const plain = { type: 'object', properties: { a: { type: ['string', 'null'] } }, additionalProperties: false };
   expect(JSON.stringify(plainSchema(plain))).toBe(JSON.stringify(plain));
   for (const odd of [true, null, 'x', [], {}]) expect(plainSchema(odd)).toEqual(odd);
@@ -46,7 +46,7 @@ it('what is plain already stays as it is, whatever it holds', () => {
   });
 });
 
-describe('what Claude refuses of a schema', () => {
+describe('a schema that Claude rejects', () => {
   let upstream: FakeUpstream;
   let provider: AnthropicProvider;
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('what Claude refuses of a schema', () => {
     await provider.close();
   });
 
-  /** Answers with the error while the request holds the word, else with a message. */
+  /** Answers with the error while the request contains the word, otherwise with a message. */
   function refuse(word: string, message: string): void {
     upstream.requests.length = 0;
     const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
@@ -69,7 +69,7 @@ describe('what Claude refuses of a schema', () => {
 
   const format = { type: 'json_schema', json_schema: { name: 'trip', schema } };
 
-  it('is sent again in plain words, and named; the next one is first sent as it is', async () => {
+  it('is sent again in simplified form and reported; the next request starts with the original schema', async () => {
     refuse(
       '"minimum":',
       "output_config.format.schema: For 'number' type, properties maximum, minimum are not supported",
@@ -84,7 +84,7 @@ describe('what Claude refuses of a schema', () => {
     });
   });
 
-  it('is no longer asked for where it is to be strict about a tool, whose schema stays whole', async () => {
+  it('for a strict tool is sent again in full, but without "strict"', async () => {
     refuse('"strict"', 'tools.0.custom.strict: Extra inputs are not permitted');
     const tools = [{ type: 'function', function: { name: 'book', parameters: schema, strict: true } }];
     expect((await provider.complete(callOf({ tools, tool_choice: 'required' }))).droppedParams).toEqual(['tools']);
@@ -94,7 +94,7 @@ describe('what Claude refuses of a schema', () => {
     });
   });
 
-  it('is told where plain words are refused too', async () => {
+  it('leads to an error if the simplified form is rejected too', async () => {
     refuse('', 'output_config.format.schema: Schema is too complex');
     await expect(provider.complete(callOf({ response_format: format }))).rejects.toMatchObject({ status: 400 });
     expect(upstream.requests).toHaveLength(2);

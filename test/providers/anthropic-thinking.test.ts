@@ -24,7 +24,7 @@ function convert(body: JsonObject, without?: string[]) {
   return toMessagesRequest({ model: 'm', ...body } as ChatBody, options);
 }
 
-/** Deltas that the given events of one stream give the client. */
+/** The deltas that a client gets from the events of one stream. */
 function deltasOf(events: JsonObject[]): JsonObject[] {
   const splitter = new SseSplitter();
   const translator = new StreamTranslator({ created: 0, includeUsage: false });
@@ -45,7 +45,7 @@ const delta = (index: number, part: JsonObject) => ({ type: 'content_block_delta
 const stop = (index: number) => ({ type: 'content_block_stop', index });
 
 describe('signed thinking of an answer', () => {
-  it('is told whole, beside reasoning_content', () => {
+  it('is passed on completely, beside reasoning_content', () => {
     const { body } = toCompletion(fixture('anthropic/thinking.json').toString(), 0);
     const [{ message }] = body.choices as [{ message: JsonObject }];
     expect(message.thinking_blocks).toEqual([
@@ -56,7 +56,7 @@ describe('signed thinking of an answer', () => {
     expect(JSON.stringify(toCompletion(JSON.stringify(unsigned), 0).body)).not.toContain('thinking_blocks');
   });
 
-  it('is told once in a stream, before what follows it, and is what the whole answer has', () => {
+  it('is sent once in a stream, before what follows it, as in a plain answer', () => {
     const deltas = deltasOf([
       start(0, { type: 'thinking', thinking: '', signature: '' }),
       delta(0, { type: 'thinking_delta', thinking: 'H' }),
@@ -90,7 +90,7 @@ describe('signed thinking of an answer', () => {
     expect(deltas[6].thinking_blocks).toEqual([{ index: 2, type: 'thinking', thinking: '', signature: 'omitted' }]);
   });
 
-  it('alone, in a stream, has a text as in the whole answer: OpenAI refuses null when it is handed back', () => {
+  it('alone in a stream gets text content as in a plain answer, because OpenAI rejects null when sent back', () => {
     const thought = [
       start(0, { type: 'thinking', thinking: '' }),
       delta(0, { type: 'thinking_delta', thinking: 'Hm' }),
@@ -110,7 +110,7 @@ describe('signed thinking of an answer', () => {
     expect(contents([start(0, { type: 'text', text: '' }), end])).toEqual(['']);
   });
 
-  it('is nothing yet to a client: another model may still answer', () => {
+  it('does not count as content, so another model may still answer', () => {
     const translator = new StreamTranslator({ created: 0, includeUsage: false });
     const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);
     event(start(0, { type: 'thinking', thinking: '', signature: 'omitted' }));
@@ -119,7 +119,7 @@ describe('signed thinking of an answer', () => {
     expect(pieces.every(({ content }) => !content)).toBe(true);
   });
 
-  it('does not grow without end', () => {
+  it('is limited in size', () => {
     const translator = new StreamTranslator({ created: 0, includeUsage: false, mostBytes: 10_000 });
     const event = (data: JsonObject) => translator.push({ data: JSON.stringify(data), raw: new Uint8Array() } as never);
     event(start(0, { type: 'thinking', thinking: '', signature: '' }));
@@ -136,7 +136,7 @@ describe('signed thinking of an answer', () => {
     }
   });
 
-  it("comes through OpenAI's SDK as it is to be handed back", async () => {
+  it("comes through OpenAI's SDK in the form in which it must be sent back", async () => {
     const upstream = await startUpstream();
     const sse = deltasIn(bytesOf(deltasBytes('thinking')));
     upstream.respond = answerStream([bytesOf(deltasBytes('thinking'))]);
@@ -160,10 +160,10 @@ function deltasBytes(name: string) {
   return new SseSplitter().push(fixture(`anthropic/${name}.sse`)).flatMap((event) => translator.push(event));
 }
 
-describe('signed thinking that a client hands back', () => {
+describe('signed thinking that a client sends back', () => {
   const blocks = [THINKING, { index: 1, ...REDACTED, cache_control: null }];
 
-  it('leads what the assistant said; what Anthropic would refuse of it stays behind', () => {
+  it('comes first in the assistant message, without parts that Anthropic would reject', () => {
     const foreign = [
       { type: 'thinking', thinking: 'Hm' },
       { type: 'thinking', thinking: 1, signature: 'a' },
@@ -180,11 +180,11 @@ describe('signed thinking that a client hands back', () => {
     expect(convert({ messages: alone }).params.messages).toEqual(convert({ messages: [USER, USER] }).params.messages);
   });
 
-  it('lets the model think on amid tool calls; without it that is left out', () => {
+  it('keeps thinking enabled during tool calls; without it thinking is dropped', () => {
     const amid = (...messages: object[]) => convert({ thinking: MANUAL, messages: [USER, ...messages] });
     const thought = { ...CALL, thinking_blocks: blocks };
     expect(amid(thought, RESULT).params.thinking).toEqual(MANUAL);
-    // Only before the first call of a turn does it think.
+    // The model thinks only before the first call of a turn.
     expect(amid(thought, RESULT, CALL, RESULT).params.thinking).toEqual(MANUAL);
     for (const messages of [
       [CALL, RESULT],
@@ -197,7 +197,7 @@ describe('signed thinking that a client hands back', () => {
   });
 });
 
-describe('what Claude refuses of thinking', () => {
+describe('thinking parameters that Claude rejects', () => {
   let upstream: FakeUpstream;
   let provider: AnthropicProvider;
   beforeAll(async () => {
@@ -208,7 +208,7 @@ describe('what Claude refuses of thinking', () => {
     provider = new AnthropicProvider({ apiKey: 'sk-ant', baseUrl: upstream.url, clock: systemClock });
   });
 
-  /** Answers with the error while `refuses` says so, else with a message. */
+  /** Answers with the error while `refuses` says so, otherwise with a message. */
   function refuse(message: string, refuses: (body: JsonObject) => boolean): void {
     upstream.requests.length = 0;
     const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
@@ -223,20 +223,23 @@ describe('what Claude refuses of thinking', () => {
     'messages.1.content.0: Invalid `signature` in `thinking` block',
     'messages.1.content.0: The block is bound to a different conversation.',
     'messages.1.content.0: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified.',
-  ])('%s: is sent again without the thinking of before, and named; other thinking is sent', async (message) => {
-    refuse(message, (body) => JSON.stringify(body.messages).includes('EqQB'));
-    const call = callOf({
-      reasoning_effort: 'high',
-      messages: [USER, { ...CALL, thinking_blocks: [THINKING] }, RESULT],
-    });
-    for (const requests of [2, 4]) {
-      expect((await provider.complete(call)).droppedParams).toEqual(['messages.thinking_blocks']);
-      expect(upstream.requests).toHaveLength(requests);
-    }
-    expect(upstream.requests.at(-1)?.body.output_config).toEqual({ effort: 'high' });
-  });
+  ])(
+    '%s: is sent again without earlier thinking, which is reported; new thinking is still requested',
+    async (message) => {
+      refuse(message, (body) => JSON.stringify(body.messages).includes('EqQB'));
+      const call = callOf({
+        reasoning_effort: 'high',
+        messages: [USER, { ...CALL, thinking_blocks: [THINKING] }, RESULT],
+      });
+      for (const requests of [2, 4]) {
+        expect((await provider.complete(call)).droppedParams).toEqual(['messages.thinking_blocks']);
+        expect(upstream.requests).toHaveLength(requests);
+      }
+      expect(upstream.requests.at(-1)?.body.output_config).toEqual({ effort: 'high' });
+    },
+  );
 
-  it('a budget for it: is sent again as adaptive, and once found out from the start', async () => {
+  it('a thinking budget is replaced by adaptive thinking, and remembered', async () => {
     refuse(
       '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.',
       (body) => (body.thinking as JsonObject)?.type === 'enabled',
@@ -249,7 +252,7 @@ describe('what Claude refuses of thinking', () => {
     expect(upstream.requests.at(-1)?.body.thinking).toEqual({ type: 'adaptive', display: 'summarized' });
   });
 
-  it('what an effort brings: the effort stays; once found out, from the start', async () => {
+  it('thinking implied by an effort is dropped and the effort kept, and this is remembered', async () => {
     refuse('adaptive thinking is not supported on this model', (body) => 'thinking' in body);
     for (const requests of [2, 3]) {
       expect((await provider.complete(callOf({ reasoning_effort: 'low' }))).droppedParams).toEqual([]);
@@ -260,10 +263,10 @@ describe('what Claude refuses of thinking', () => {
   });
 
   it.each([
-    // Known from then on, but not of requests with the standard temperature.
+    // Remembered from then on, but not for requests with the default temperature.
     ['`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.', [2, 3]],
     ['Thinking may not be enabled when tool_choice forces tool use.', [2, 4]],
-  ])("what an effort brings gives way to the client's own: %s", async (message, counts) => {
+  ])("thinking implied by an effort gives way to the client's own parameters: %s", async (message, counts) => {
     refuse(message, (body) => 'thinking' in body && body.temperature === 0.2);
     const call = callOf({ reasoning_effort: 'low', temperature: 0.2 });
     for (const requests of counts) {
@@ -280,7 +283,7 @@ describe('what Claude refuses of thinking', () => {
   it.each([
     "This model does not support effort level 'max'. Supported levels: high, low, medium.",
     "output_config.effort 'max' is not supported when thinking is disabled.",
-  ])('an effort that is too high for the model is left out once, and others are still sent: %s', async (message) => {
+  ])('an effort too high for the model is dropped once, and other efforts are still sent: %s', async (message) => {
     refuse(message, ({ output_config: config }) => (config as JsonObject | undefined)?.effort === 'max');
     expect((await provider.complete(callOf({ reasoning_effort: 'max' }))).droppedParams).toEqual(['reasoning_effort']);
     upstream.requests.length = 0;
@@ -288,7 +291,7 @@ describe('what Claude refuses of thinking', () => {
     expect(upstream.requests.map(({ body }) => body.output_config)).toEqual([{ effort: 'low' }]);
   });
 
-  it('an effort of none: is left out once, and an effort is still sent to the same model', async () => {
+  it('an effort of none is dropped once, and an effort is still sent to the same model later', async () => {
     refuse('thinking.type: disabled is not supported for this model.', (body) =>
       JSON.stringify(body).includes('disabled'),
     );
@@ -301,7 +304,7 @@ describe('what Claude refuses of thinking', () => {
     });
   });
 
-  it('any of it: is sent again without', async () => {
+  it('adaptive thinking is dropped if the model does not support it', async () => {
     refuse('adaptive thinking is not supported on this model', (body) => 'thinking' in body);
     const call = callOf({ thinking: { type: 'adaptive' } });
     expect((await provider.complete(call)).droppedParams).toEqual(['thinking']);
@@ -323,11 +326,11 @@ describe('what Claude refuses of thinking', () => {
   it.each([
     '`max_tokens` must be greater than `thinking.budget_tokens`.',
     'thinking.budget_tokens: Input should be greater than or equal to 1024',
-  ])("%s: is the client's fault", (message) => {
+  ])('%s: is blamed on the client', (message) => {
     expect(refusedFields(message, { model: 'm', messages: [], thinking: MANUAL }, new Set())).toEqual([]);
   });
 
-  it('of sampling beside it: the thinking stays', () => {
+  it('a refused temperature beside thinking is dropped, and the thinking is kept', () => {
     const body = { model: 'm', messages: [], thinking: MANUAL, reasoning_effort: 'low', temperature: 0.2 };
     const message = '`temperature` may only be set to 1 when thinking is enabled.';
     expect(refusedFields(message, body, new Set())).toEqual(['temperature']);

@@ -7,7 +7,7 @@ import { fixture } from './upstream.ts';
 
 const text = 'Grüße aus 東京 — die Temperatur beträgt 21 °C ☀️ und 👩‍👩‍👧 spazieren.\n\nЕщё «вопрос»?';
 
-// The official SDKs read these where they are given nothing; the contract's own servers would then not be asked.
+// The official SDKs read these if given nothing else, and would then not call the contract's own servers.
 Object.assign(process.env, {
   OPENAI_BASE_URL: 'http://127.0.0.1:9/from-the-environment',
   OPENAI_API_KEY: 'sk-environment',
@@ -16,13 +16,13 @@ Object.assign(process.env, {
   ANTHROPIC_AUTH_TOKEN: 'token-environment',
 });
 
-/** Of server-sent events. */
+/** Splits a stream of server-sent events after the first one. */
 const splitFirst = (stream: string): [string, string] => {
   const end = stream.indexOf('\n\n') + 2;
   return [stream.slice(0, end), stream.slice(end)];
 };
 const FOREIGN_EVENTS = ['event: heartbeat\ndata: 2026-11-27T10:00:00Z\n\n', 'data:\n\n', ': a comment\n\n'];
-/** An event of another name, but as long as it is torn nobody can tell whether it was one of the answer's. */
+/** The event has another name, but as it is torn nobody can tell whether it was part of the answer. */
 const TORN_EVENT = 'event: completion\ndata: {"choices":[{"index":0,"delta":{"content":"lost"\n\n';
 
 interface Named {

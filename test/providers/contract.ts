@@ -11,26 +11,26 @@ import { answerJson, answerStream, cutAt, type FakeUpstream, type Responder, sta
 
 export const PROVIDER_KEY = 'sk-provider-key-0123456789';
 
-/** One provider and answers in its wire format. The two streams and the two error events say the same in each. */
+/** A provider and answers in its wire format. The two streams and the two error events say the same in each. */
 export interface ProviderFixture {
   create(options: { baseUrl: string; apiKey: string; headers?: Record<string, string> }): Provider;
-  /** Where it posts to. */
+  /** The path it posts to. */
   path: string;
   requestIdHeader: string;
-  /** What a body asks its API for. */
+  /** What a request body asks of the API. */
   asked(body: Record<string, unknown>): Asked;
   completion: { bytes: Uint8Array; facts: AnswerFacts };
-  /** A stream with a usage report; `text` is what its pieces' text says. */
+  /** A stream with a usage report; `text` is the joined text of its pieces. */
   stream: { bytes: Uint8Array; facts: AnswerFacts; text: string };
-  /** Its first event, with the end that tells events apart, and the rest. */
+  /** Its first event, including the separator after it, and the rest. */
   splitFirst(stream: string): [string, string];
-  /** Events that are none of the protocol's own, so that a stream goes on over them. */
+  /** Events that are not part of the protocol, so that a stream continues past them. */
   foreignEvents: string[];
-  /** Events of the protocol whose data is not what they promise. */
+  /** Events of the protocol with invalid data. */
   tornEvents: string[];
-  /** Answers that call tools, and the ids of the calls. */
+  /** Answers with tool calls, and the ids of the calls. */
   tools: { whole: Uint8Array; streamed: Uint8Array; ids: { whole: string[]; streamed: string[] } };
-  /** A stream that an error event ends, with the event's message. */
+  /** A stream that ends in an error event, and the message of that event. */
   errorStream: { bytes: Uint8Array; message: string };
   /** An error body in the provider's format. */
   errorBody(message: string, type?: string): string;
@@ -38,12 +38,12 @@ export interface ProviderFixture {
   tooLong: string;
 }
 
-/** What a client asks for, in whichever form. */
+/** What a client asks for, in either format. */
 export interface Asked {
   system: string;
-  /** Of the turns. */
+  /** The texts of the turns. */
   texts: unknown[];
-  /** Names of the tools. */
+  /** The names of the tools. */
   tools: string[];
   maxTokens: unknown;
   temperature: unknown;
@@ -65,7 +65,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       await provider.close();
     });
 
-    it('answers a whole completion with its facts', async () => {
+    it('returns a complete answer with its facts', async () => {
       upstream.respond = answerJson(fixture.completion.bytes, 200, { [fixture.requestIdHeader]: 'req_123' });
       const answer = await provider.complete(callOf({}));
       const { completionId, servedModel, finishReason, usage } = answer;
@@ -77,7 +77,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(body.usage.total_tokens).toBe((usage?.inputTokens ?? 0) + (usage?.outputTokens ?? 0));
     });
 
-    it('asks for the upstream model with its own key, whatever the environment says', async () => {
+    it('requests the upstream model with its own key, whatever the environment says', async () => {
       upstream.respond = answerJson(fixture.completion.bytes);
       await provider.complete(callOf({}));
       const [request] = upstream.requests;
@@ -122,7 +122,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       await configured.close();
     });
 
-    it.each(['complete', 'stream'] as const)('asks for all that the client asks for (%s)', async (method) => {
+    it.each(['complete', 'stream'] as const)('passes on everything that the client asks for (%s)', async (method) => {
       const stream = method === 'stream';
       upstream.respond = stream ? answerStream([fixture.stream.bytes]) : answerJson(fixture.completion.bytes);
       const call = callOf({
@@ -167,7 +167,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(pieces.findIndex((piece) => piece.completionId)).toBeLessThanOrEqual(firstContent);
     });
 
-    it('tells the ids of the tool calls, each once', async () => {
+    it('reports the ids of tool calls, each once', async () => {
       const { whole, streamed, ids } = fixture.tools;
       upstream.respond = answerJson(whole);
       expect((await provider.complete(callOf({}))).toolCallIds).toEqual(ids.whole);
@@ -188,24 +188,21 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(mergeFacts(pieces).usage).toEqual(fixture.stream.facts.usage);
     });
 
-    it.each([400, 401, 404, 413, 429, 500, 503, 529])(
-      'keeps status %i, message and what it says of trying again',
-      async (status) => {
-        for (const method of ['complete', 'stream'] as const) {
-          const retryAdvice = { 'retry-after': '17', 'retry-after-ms': '16500', 'x-should-retry': 'true' };
-          upstream.respond = answerJson(fixture.errorBody('Too much, too fast'), status, retryAdvice);
-          const error = await failureOf(provider[method](callOf({ stream: method === 'stream' })));
-          expect(error).toMatchObject({ failure: 'status', status, retryAdvice, tooLong: false });
-          expect(JSON.parse(error.body).error).toMatchObject({
-            message: 'Too much, too fast',
-            type: expect.any(String),
-          });
-        }
-        expect(upstream.requests).toHaveLength(2);
-      },
-    );
+    it.each([400, 401, 404, 413, 429, 500, 503, 529])('keeps status %i, message and retry headers', async (status) => {
+      for (const method of ['complete', 'stream'] as const) {
+        const retryAdvice = { 'retry-after': '17', 'retry-after-ms': '16500', 'x-should-retry': 'true' };
+        upstream.respond = answerJson(fixture.errorBody('Too much, too fast'), status, retryAdvice);
+        const error = await failureOf(provider[method](callOf({ stream: method === 'stream' })));
+        expect(error).toMatchObject({ failure: 'status', status, retryAdvice, tooLong: false });
+        expect(JSON.parse(error.body).error).toMatchObject({
+          message: 'Too much, too fast',
+          type: expect.any(String),
+        });
+      }
+      expect(upstream.requests).toHaveLength(2);
+    });
 
-    it('reads what is compressed, though nobody asked for it', async () => {
+    it('reads compressed answers, although it did not ask for compression', async () => {
       upstream.respond = answerJson(gzipSync(fixture.completion.bytes), 200, { 'content-encoding': 'gzip' });
       const { completionId, servedModel, finishReason, usage } = await provider.complete(callOf({}));
       expect({ completionId, servedModel, finishReason, usage }).toEqual(fixture.completion.facts);
@@ -216,7 +213,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       const zstd = cutAt(zstdCompressSync(fixture.stream.bytes), [3, 50]);
       upstream.respond = answerStream(zstd, 'end', { 'content-encoding': 'zstd' });
       expect(textOf(await collect(await provider.stream(callOf({ stream: true }))))).toBe(fixture.stream.text);
-      // As fetch does: without a trailer, twice, with a byte order mark, and whatever an error's body is like.
+      // Like fetch: without a trailer, twice, with a byte order mark, and whatever the body of an error looks like.
       const marked = Buffer.concat([Buffer.from('\ufeff'), fixture.completion.bytes]);
       const twice = gzipSync(gzipSync(marked)).subarray(0, -4);
       upstream.respond = answerJson(twice, 200, { 'content-encoding': 'gzip, gzip' });
@@ -231,7 +228,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
     });
 
     it.each(['identity', 'utf-8', 'constructor', '__proto__', 'toString'])(
-      'reads an answer as it came whose encoding is called %s',
+      'reads an answer unchanged if its content-encoding is %s',
       async (encoding) => {
         upstream.respond = answerJson(fixture.completion.bytes, 200, { 'content-encoding': encoding });
         expect((await provider.complete(callOf({}))).completionId).toBe(fixture.completion.facts.completionId);
@@ -240,7 +237,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       },
     );
 
-    it('reads no more of an answer than fits, compressed or in one event', async () => {
+    it('limits the size of an answer, compressed or in one event', async () => {
       const bomb = gzipSync(Buffer.alloc(MAX_BYTES + 1, 'a'), { level: 1 });
       for (const status of [200, 503]) {
         upstream.respond = answerJson(bomb, status, { 'content-encoding': 'gzip' });
@@ -257,7 +254,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
     });
 
-    it.each([301, 302, 307, 308])('follows a redirection by %i within its origin only', async (status) => {
+    it.each([301, 302, 307, 308])('follows a %i redirect within its origin only', async (status) => {
       const elsewhere = await startUpstream();
       elsewhere.respond = answerJson(fixture.completion.bytes);
       const to = (location: string) => (response: ServerResponse) =>
@@ -268,7 +265,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
           : answerJson(fixture.completion.bytes)(response, request);
       const signs: number[] = [];
       await provider.complete({ ...callOf({}), onActivity: () => signs.push(upstream.requests.length) });
-      // The redirection is no sign that the answer has begun.
+      // The redirect does not count as the beginning of the answer.
       expect(Math.min(...signs)).toBe(2);
       const [asked, moved] = upstream.requests;
       expect([asked.path, moved.path]).toEqual([fixture.path, '/moved']);
@@ -287,13 +284,13 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       await elsewhere.close();
     });
 
-    it.each([303, 304, 307])('finds %i without a place to send the request to unreadable', async (status) => {
+    it.each([303, 304, 307])('treats %i without a usable location as unreadable', async (status) => {
       upstream.respond = (response) => void response.writeHead(status).end();
       expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable' });
       expect(upstream.requests).toHaveLength(1);
     });
 
-    it('follows a redirection before a stream', async () => {
+    it('follows a redirect before a stream', async () => {
       upstream.respond = (response, request) =>
         request.path === fixture.path
           ? void response.writeHead(308, { location: '/moved' }).end('It has moved.')
@@ -303,7 +300,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       }
     });
 
-    it('tells of every part of a whole answer, so that a long one is not taken for a dead one', async () => {
+    it('reports every part of a plain answer as activity, so that a long one does not seem dead', async () => {
       let signs = 0;
       upstream.respond = async (response) => {
         response.writeHead(200, { 'content-type': 'application/json' });
@@ -317,7 +314,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(signs).toBeGreaterThanOrEqual(4);
     });
 
-    it('hides a key of its address when the upstream repeats it', async () => {
+    it('hides a key in its URL when the upstream repeats it', async () => {
       const byQuery = fixture.create({
         baseUrl: `${upstream.url}?api-version=2026-10-21&key=k-0123456789`,
         apiKey: '',
@@ -329,7 +326,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       await byQuery.close();
     });
 
-    it('says what an error means for other requests and other models', async () => {
+    it('interprets an error for other requests and other models', async () => {
       const cases = [
         [fixture.tooLong, { tooLong: true, unusable: false }],
         ['Your credit balance is too low to access the API.', { tooLong: false, unusable: true }],
@@ -357,7 +354,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(error.body + error.message).not.toContain(PROVIDER_KEY);
     });
 
-    it('passes what came before an error event, then throws it', async () => {
+    it('passes on what came before an error event, then throws it', async () => {
       upstream.respond = answerStream([fixture.errorStream.bytes]);
       const stream = await provider.stream(callOf({ stream: true }));
       const pieces: StreamPiece[] = [];
@@ -367,11 +364,11 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       expect(textOf(pieces)).toBe('Once upon');
     });
 
-    it.each(['end', 'break'] as const)('throws when the stream stops short (%s)', async (end) => {
+    it.each(['end', 'break'] as const)('throws if the stream ends early (%s)', async (end) => {
       const { bytes } = fixture.stream;
       upstream.respond = answerStream([bytes.subarray(0, Math.floor(bytes.length / 2))], end);
       const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
-      // A cleanly ended connection leaves half an event, which may be told as that.
+      // A cleanly closed connection leaves half an event, which may be reported as such.
       expect(end === 'break' ? ['interrupted'] : ['interrupted', 'unreadable']).toContain(error.failure);
     });
 
@@ -406,18 +403,21 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       await upstream.aborted();
     });
 
-    it('does not call at all when the signal is aborted already', async () => {
+    it('does not call at all if the signal is already aborted', async () => {
       const reason = new Error('gone');
       await expect(provider.complete(callOf({}, AbortSignal.abort(reason)))).rejects.toBe(reason);
       expect(upstream.requests).toHaveLength(0);
     });
 
-    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}'])('finds %j unreadable', async (text) => {
-      upstream.respond = answerJson(text);
-      expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
-    });
+    it.each(['<html>Welcome to nginx</html>', '', '[]', 'null', '{"ok":true}'])(
+      'treats %j as unreadable',
+      async (text) => {
+        upstream.respond = answerJson(text);
+        expect(await failureOf(provider.complete(callOf({})))).toMatchObject({ failure: 'unreadable', status: 502 });
+      },
+    );
 
-    it('finds a status unreadable that HTTP does not know: it could not be passed on', async () => {
+    it('treats a status outside HTTP as unreadable, as it could not be passed on', async () => {
       upstream.respond = (response) => void response.writeHead(999).end('{}');
       for (const answer of [provider.complete(callOf({})), provider.stream(callOf({ stream: true }))]) {
         expect(await failureOf(answer)).toMatchObject({ failure: 'unreadable', status: 502 });
@@ -439,7 +439,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
           .toString()
           .replaceAll(/"created":\d+/g, '');
 
-      it('is the same wherever it is cut', async () => {
+      it('is the same however it is split', async () => {
         const whole = withoutTimes(await streamed(answerStream([fixture.stream.bytes])));
         const cuts = fc.uniqueArray(fc.integer({ min: 1, max: fixture.stream.bytes.length - 1 }), { maxLength: 12 });
         await fc.assert(
@@ -454,7 +454,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         );
       });
 
-      it.each(fixture.foreignEvents)('goes on over %j, of which the client gets nothing', async (event) => {
+      it.each(fixture.foreignEvents)('continues past %j, which the client does not see', async (event) => {
         const plain = await streamed(answerStream([fixture.stream.bytes]));
         expect(withoutTimes(await streamed(withEvent(event)))).toBe(withoutTimes(plain));
       });
@@ -463,14 +463,14 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         await expect(streamed(withEvent(event))).rejects.toMatchObject({ failure: 'unreadable' });
       });
 
-      it.each(['', '\n', '\ufeff'])('tells of an error that comes as JSON under 200, after %j', async (before) => {
+      it.each(['', '\n', '\ufeff'])('reports an error sent as JSON with status 200 after %j', async (before) => {
         for (const more of [{ type: 'error' }, {}, { choices: [] }]) {
           const error = JSON.stringify({ ...more, error: { type: 'api_error', message: 'no room' } });
           await expect(streamed(answerJson(before + error))).rejects.toMatchObject({ message: 'no room' });
         }
       });
 
-      it('is unreadable where an event is longer than the limit, or not in the encoding that it claims', async () => {
+      it('is unreadable if an event exceeds the limit or is not in the declared encoding', async () => {
         const part = Buffer.alloc(11 * 1024 * 1024, 'x');
         const parts = [Buffer.from('data: '), ...Array.from({ length: 6 }, () => part)];
         await expect(streamed(answerStream(parts, 'open'))).rejects.toMatchObject({ failure: 'unreadable' });
@@ -484,7 +484,7 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
         }
       });
 
-      it('passes on no more than the beginning of an endless request id', async () => {
+      it('passes on only the beginning of an overlong request id', async () => {
         upstream.respond = answerStream([fixture.stream.bytes], 'end', { [fixture.requestIdHeader]: 'i'.repeat(9000) });
         const stream = await provider.stream(callOf({ stream: true }));
         await collect(stream);
@@ -492,20 +492,20 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       });
     });
 
-    it('finds a stream event unreadable that is not JSON', async () => {
+    it('treats a stream event that is not JSON as unreadable', async () => {
       upstream.respond = answerStream([Buffer.from('data: <html>\n\n')]);
       const error = await failureOf(collect(await provider.stream(callOf({ stream: true }))));
       expect(error).toMatchObject({ failure: 'unreadable', status: 502 });
     });
 
-    it('tells that nobody listens', async () => {
+    it('reports a refused connection', async () => {
       await upstream.close();
       const error = await failureOf(provider.complete(callOf({})));
       expect(error).toMatchObject({ failure: 'connection', status: 502 });
       expect([error.message, error.code]).toEqual([expect.stringContaining('ECONNREFUSED'), 'ECONNREFUSED']);
     });
 
-    it('keeps error answers that are no JSON readable', async () => {
+    it('passes on the text of errors that are not JSON', async () => {
       upstream.respond = (response) =>
         void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad</h1>');
       const error = await failureOf(provider.complete(callOf({})));

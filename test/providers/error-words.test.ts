@@ -17,27 +17,27 @@ describe("an error's own words", () => {
     ['An "open quote', 'An "open quote'],
     ["Over 'several\nlines' too", 'Over  too'],
     ['', ''],
-  ])('leave out what is quoted: %j', (message, told) => {
+  ])('exclude what is quoted: %j', (message, told) => {
     expect(ownWords(message)).toBe(told);
     expect(ownWords(message.replaceAll('"', '\\"'), '\\"')).toBe(told.replaceAll('"', '\\"'));
   });
 
-  it('end with the first quote where the message is so long that its last one is not looked for', () => {
+  it('end at the first quote if the message is too long to look for the last one', () => {
     expect(ownWords(`Name 'does not support tools ${'x'.repeat(10_000)}' is unknown`)).toBe('Name ');
     expect(ownWords(`Name "does not support tools ${'x'.repeat(10_000)}" is unknown`)).toBe('Name ');
     expect(ownWords('x'.repeat(1_000_000)).length).toBeLessThan(10_000);
   });
 });
 
-/** A megabyte each. One of the old expressions took 40 s for a fifth of one, during which nothing else was answered. */
-// Long enough that whatever takes time with the square of the length never ends.
+/** A quarter of a megabyte each. An old expression took 40 s for 200 kB, during which nothing else was answered. */
+// Long enough that anything quadratic in the length would never end.
 describe('an error of a quarter of a megabyte is read in time', () => {
   const LENGTH = 250_000;
   const PIECES = [`" 'a`, "'a", ' \'"', '\\"', "property '", 'tools.1', 'max_tokens: 1 > ', '{', '[', '\n', ' '];
   const BEGINNINGS = ['', 'Input length ', "'messages.1' : ", '{"a":"'];
   const body = { model: 'm', messages: [], temperature: 0.2, reasoning_effort: 'high' };
 
-  it.each(PIECES)('%j over and over', (piece) => {
+  it.each(PIECES)('%j repeated', (piece) => {
     for (const beginning of BEGINNINGS) {
       const message = beginning + piece.repeat(LENGTH / piece.length);
       for (const answer of [JSON.stringify({ error: { message } }), message]) {

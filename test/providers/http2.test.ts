@@ -8,7 +8,7 @@ import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { certificate } from '../support/certificate.ts';
 
-/** OpenAI's own servers and most others behind TLS speak HTTP/2, which undici takes where it can. */
+/** OpenAI's own servers and most others behind TLS speak HTTP/2, which undici uses where it can. */
 
 const COMPLETION = {
   ...{ id: 'c1', model: 'm', usage: { prompt_tokens: 3, completion_tokens: 4 } },
@@ -46,7 +46,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
   beforeAll(async () => {
     if (!tls) return;
     setDefaultCACertificates([...trusted, tls.cert.toString()]);
-    // HTTP/1.1 is not offered: whoever speaks it fails.
+    // HTTP/1.1 is not offered, so a client that speaks it fails.
     server = createSecureServer({ ...tls, allowHTTP1: false });
     server.on('stream', (stream, { authorization }) => {
       asked++;
@@ -78,7 +78,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     };
   };
 
-  it('gives whole answers, many at once, and refusals with their retry-after', async () => {
+  it('gives plain answers, many at once, and refusals with their retry-after', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => provider.complete(call('hello'))));
     for (const { completionId, upstreamRequestId } of answers)
       expect([completionId, upstreamRequestId]).toEqual(['c1', 'r1']);
@@ -88,7 +88,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     });
   });
 
-  it('is found where the same host redirects to it from plain HTTP, and given the key', async () => {
+  it('is reached by a redirect from plain HTTP on the same host, and gets the key', async () => {
     const plain = createServer((request, response) => {
       const location = `https://localhost:${(server.address() as AddressInfo).port}${request.url}`;
       response.writeHead(301, { location }).end();
@@ -103,7 +103,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     plain.close();
   });
 
-  it('gives streams, and is told when one is left, or a whole answer no longer waited for', async () => {
+  it('gives streams, and learns when a stream or a plain request is abandoned', async () => {
     const contents: boolean[] = [];
     for await (const { content } of (await provider.stream(call('hello', { stream: true }))).pieces)
       contents.push(content);
@@ -119,7 +119,7 @@ describe.skipIf(!tls)('an upstream that speaks HTTP/2 (needs openssl to make a c
     await expect.poll(() => cancelled.length).toBe(2);
     expect(cancelled.join()).toMatch(/endless.*hang/s);
   });
-  it('asks once where the connection breaks under the request, a new one too', async () => {
+  it('is called only once if the connection breaks during the request, on an old or a new connection', async () => {
     const before = asked;
     for (const _ of ['that of the tests before', 'a new one'])
       await expect(provider.complete(call('cut'))).rejects.toMatchObject({ failure: 'connection' });

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/util/clock.ts';
 import { bytesOf, callOf, collect, mergeFacts } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, type Responder, startUpstream } from './upstream.ts';
 
-/** What servers send that speak one protocol almost; what any may send is in the contract. */
+/** Answers of servers that almost follow one protocol; answers that any server may send are in the contract. */
 
 let upstream: FakeUpstream;
 let providers: Record<ProviderType, Provider>;
@@ -29,14 +29,14 @@ async function streamed(kind: ProviderType, respond: Responder) {
   return collect(await providers[kind].stream(callOf({ stream: true })));
 }
 
-/** The first choice's deltas. */
+/** The deltas of the first choice. */
 function deltasOf(pieces: Awaited<ReturnType<typeof streamed>>) {
   const events = bytesOf(pieces).toString().split('\n\n').slice(0, -1);
   const chunks = events.filter((event) => event !== 'data: [DONE]').map((event) => JSON.parse(event.slice(6)));
   return chunks.map(({ choices }) => choices[0]?.delta ?? {});
 }
 
-/** What the client reads of a stream, joined. */
+/** The text that the client reads from a stream. */
 const textOf = (pieces: Parameters<typeof deltasOf>[0]): string =>
   deltasOf(pieces)
     .map(({ content }) => content ?? '')
@@ -51,7 +51,7 @@ const argumentsOf = (pieces: Parameters<typeof deltasOf>[0]): string =>
 const text = (value: string) => answerStream([Buffer.from(value)]);
 
 describe('a stream of OpenAI', () => {
-  it.each(['""', 'false', 'null'])('takes "error": %s beside its choices for none', async (error) => {
+  it.each(['""', 'false', 'null'])('ignores "error": %s beside its choices', async (error) => {
     const chunk = `{"id":"c","error":${error},"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}`;
     expect(textOf(await streamed('openai', text(`data: ${chunk}\n\ndata: [DONE]\n\n`)))).toBe('x');
   });
@@ -67,7 +67,7 @@ describe('an event of OpenAI', () => {
     [{ content: '', reasoning_content: 'thinks' }, true],
     [{ refusal: 'No.' }, true],
     [{}, false],
-  ])('with the delta %j carries the answer: %s', async (delta, carries) => {
+  ])('with the delta %j counts as content: %s', async (delta, carries) => {
     const event = (fields: object, reason: string | null) =>
       `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: fields, finish_reason: reason }] })}\n\n`;
     const pieces = await streamed('openai', text(`${event(delta, null)}${event({}, 'stop')}data: [DONE]\n\n`));
@@ -76,7 +76,7 @@ describe('an event of OpenAI', () => {
 });
 
 describe('an error of OpenAI without a text', () => {
-  it("is told in the gateway's own words, and those are JSON", async () => {
+  it("is reported in the gateway's own words, as JSON", async () => {
     upstream.respond = answerJson('', 503, { 'content-type': 'text/html' });
     const error = await providers.openai.complete(callOf({})).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ status: 503, contentType: 'application/json; charset=utf-8' });
@@ -84,7 +84,7 @@ describe('an error of OpenAI without a text', () => {
 });
 
 describe('a stream of Anthropic', () => {
-  it('is whole where the upstream closes it after the stop reason', async () => {
+  it('is complete if the upstream closes it after the stop reason', async () => {
     const sse = fixture('anthropic/text.sse').toString();
     const whole = await streamed('anthropic', text(sse));
     const pieces = await streamed('anthropic', text(sse.slice(0, sse.indexOf('event: message_stop'))));
@@ -96,7 +96,7 @@ describe('a stream of Anthropic', () => {
     });
   });
 
-  it.each(['thinking', 'tools'])('may be a whole message instead (%s)', async (name) => {
+  it.each(['thinking', 'tools'])('may be replaced by a plain message (%s)', async (name) => {
     const json = fixture(`anthropic/${name}.json`);
     upstream.respond = answerJson(json);
     const answer = await providers.anthropic.complete(callOf({}));

@@ -38,7 +38,7 @@ describe("fields of other models' answers that a server refuses", () => {
     provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
   });
 
-  it('are left out of what the assistant said, and named; once found out from the start', async () => {
+  it("are dropped from the assistant's messages and reported; this is remembered", async () => {
     for (const requests of [3, 4]) {
       const { droppedParams } = await provider.complete(callOf({ messages: [USER, THOUGHT, USER] }));
       expect(droppedParams).toEqual(['messages.reasoning_content', 'messages.thinking_blocks']);
@@ -49,7 +49,7 @@ describe("fields of other models' answers that a server refuses", () => {
     expect(upstream.requests).toHaveLength(5);
   });
 
-  it("are the client's to see where it named the model", async () => {
+  it('lead to an error for the client if it named the model', async () => {
     const named = provider.complete({ ...callOf({ messages: [USER, THOUGHT] }), adapt: false });
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
     expect(upstream.requests).toHaveLength(1);
@@ -88,7 +88,7 @@ describe('a refusal of such a field', () => {
       'Fireworks',
       { error: { message: "Extra inputs are not permitted, field: 'messages[1].reasoning_content', value: 'Hm'" } },
     ],
-  ])('in the words of %s', (_, answer) => {
+  ])('is recognised in the wording of %s', (_, answer) => {
     const error = JSON.stringify(answer);
     expect(refusalOf(error, body)).toEqual({ field: 'messages.reasoning_content', lasting: true });
     expect(meaningOf(error, messages).modelSpecific).toBe(true);
@@ -101,7 +101,7 @@ describe('a refusal of such a field', () => {
     ['no message of the request', 'messages[7].reasoning_content'],
     ['what every object has', 'messages[1].toString'],
     ["a field of the client's own", 'messages[1].x1'],
-  ])('is none where it is about %s', (_, field) => {
+  ])('is not assumed if it is about %s', (_, field) => {
     const error = JSON.stringify({ error: { message: `Unknown parameter: '${field}'.` } });
     expect(refusalOf(error, body)).toBe(null);
   });

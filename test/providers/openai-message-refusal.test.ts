@@ -7,7 +7,7 @@ import { systemClock } from '../../src/util/clock.ts';
 import { callOf } from './contract.ts';
 import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
-/** As vLLM makes them. */
+/** Ids as vLLM generates them. */
 const LONG_ID = `chatcmpl-tool-${'0123456789abcdef'.repeat(2)}`;
 const ID_TOO_LONG = {
   message:
@@ -36,7 +36,7 @@ const RESULTS: ChatMessage[] = [
   { role: 'tool', tool_call_id: 'call_1', content: 'done' },
 ];
 
-describe('what a server refuses of messages', () => {
+describe('messages that a server rejects', () => {
   let upstream: FakeUpstream;
   let provider: OpenAIProvider;
   beforeAll(async () => {
@@ -58,7 +58,7 @@ describe('what a server refuses of messages', () => {
     provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
   });
 
-  it('the role of a developer is said to be system, once found out from the start', async () => {
+  it('the developer role is replaced by system, and this is remembered', async () => {
     const call = callOf({ messages: [DEVELOPER, USER] });
     call.request.text = call.request.text.replace('"role":"developer"', '"role" : "develop\\u0065r"');
     for (const requests of [2, 3]) {
@@ -71,7 +71,7 @@ describe('what a server refuses of messages', () => {
     );
   });
 
-  it('long ids of calls are shortened, in call and result alike, once found out from the start', async () => {
+  it('long call ids are shortened in calls and results alike, and this is remembered', async () => {
     for (const requests of [2, 3]) {
       expect((await provider.complete(callOf({ messages: [USER, CALL, ...RESULTS] }))).droppedParams).toEqual([]);
       expect(upstream.requests).toHaveLength(requests);
@@ -81,19 +81,19 @@ describe('what a server refuses of messages', () => {
       expect(second.id).toBe('call_1');
       expect([user, ...results]).toEqual([USER, { ...RESULTS[0], tool_call_id: first.id }, RESULTS[1]]);
     }
-    // Another id stays another one.
+    // Different ids stay different.
     const other = `${LONG_ID}x`;
     await provider.complete(callOf({ messages: [USER, CALL, { ...RESULTS[0], tool_call_id: other }] }));
     const [, call, result] = upstream.requests.at(-1)!.body.messages as ChatMessage[];
     expect((call.tool_calls as { id: string }[])[0].id).not.toBe(result.tool_call_id);
   });
 
-  it('both in one request', async () => {
+  it('both problems are fixed in one request', async () => {
     await provider.complete(callOf({ messages: [DEVELOPER, USER, CALL, ...RESULTS] }));
     expect(upstream.requests).toHaveLength(3);
   });
 
-  it("is the client's to see where it named the model", async () => {
+  it('lead to an error for the client if it named the model', async () => {
     for (const messages of [
       [DEVELOPER, USER],
       [USER, CALL, ...RESULTS],
@@ -132,7 +132,7 @@ describe('a refusal of', () => {
     ['a list', { error: 'role must be one of system, user, assistant' }],
     ['Mistral', { object: 'error', message: { detail: [literal] } }],
     ['FastAPI', { detail: [literal] }],
-  ])('the role of a developer by %s', (_, answer) => {
+  ])('the developer role by %s', (_, answer) => {
     const body = { model: 'm', messages: [DEVELOPER, USER] };
     expect(refusalOf(JSON.stringify(answer), body)).toEqual({ field: 'messages.role', lasting: true });
     expect(meaningOf(JSON.stringify(answer), body.messages).modelSpecific).toBe(true);
@@ -154,7 +154,7 @@ describe('a refusal of', () => {
     ['another long string', { ...ID_TOO_LONG, message: 'x', param: 'user' }],
     ['an unknown id', { message: "Invalid parameter: 'tool_call_id' of 'a' not found in 'tool_calls'." }],
     ['the order of roles', { message: "messages with role 'tool' must follow a message with 'tool_calls'." }],
-  ])("%s is the client's fault", (_, error) => {
+  ])('%s is blamed on the client', (_, error) => {
     const body = { model: 'm', messages: [DEVELOPER, USER, CALL, ...RESULTS] };
     expect(refusalOf(JSON.stringify({ error }), body)).toBe(null);
     expect(meaningOf(JSON.stringify({ error }), body.messages).modelSpecific).toBe(false);

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/util/clock.ts';
 import { callOf, collect } from './contract.ts';
 import { answerJson, answerStream, type FakeUpstream, fixture, startUpstream } from './upstream.ts';
 
-/** As OpenAI words it of its reasoning models. */
+/** As OpenAI words it for its reasoning models. */
 const REFUSALS: Record<string, { message: string; code: string }> = {
   max_tokens: {
     message:
@@ -28,7 +28,7 @@ const REFUSALS: Record<string, { message: string; code: string }> = {
   },
 };
 
-describe('what an OpenAI model refuses', () => {
+describe('a parameter that an OpenAI model rejects', () => {
   let upstream: FakeUpstream;
   let provider: OpenAIProvider;
   beforeAll(async () => {
@@ -48,11 +48,11 @@ describe('what an OpenAI model refuses', () => {
     provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
   });
 
-  it('is left out or renamed where the client left the model to the gateway, once found out from the start', async () => {
+  it('is dropped or renamed if the gateway chose the model, and this is remembered', async () => {
     const seed = '9007199254740993';
     const call = callOf({ max_tokens: 5, temperature: 0.2 });
     call.request.text = `{"seed":${seed},${call.request.text.slice(1)}`;
-    // Else the time that the answer may take to begin would be over with the first refusal.
+    // Otherwise the time limit for the beginning of the answer would have passed during the first refusal.
     const signs: number[] = [];
     const first = await provider.complete({ ...call, onActivity: () => signs.push(upstream.requests.length) });
     expect(new Set(signs)).toEqual(new Set([3]));
@@ -70,14 +70,14 @@ describe('what an OpenAI model refuses', () => {
     expect((await provider.complete(callOf({}))).droppedParams).toEqual([]);
   });
 
-  it('is found out anew where it was the word that the model did not know', async () => {
+  it('is tried again in later requests if only its value was unknown to the model', async () => {
     const call = () => provider.complete(callOf({ reasoning_effort: 'minimal' }));
     expect((await call()).droppedParams).toEqual(['reasoning_effort']);
     await call();
     expect(upstream.requests).toHaveLength(4);
   });
 
-  it('is left out where it asks for tools, and is sent to the same model with tools', async () => {
+  it('is dropped if it requires tools, but still sent to the same model with tools', async () => {
     const respond = upstream.respond;
     const message =
       "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are specified.";
@@ -93,7 +93,7 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests.map(({ body }) => body.parallel_tool_calls)).toEqual([false, undefined, false]);
   });
 
-  it('is renamed where a client writes null for what it leaves out', async () => {
+  it('is renamed even if the client sends null for the other name', async () => {
     await provider.complete(callOf({ max_tokens: 5, max_completion_tokens: null }));
     await provider.complete(callOf({ max_tokens: 6, max_completion_tokens: null }));
     expect(upstream.requests.map(({ body }) => body.max_completion_tokens)).toEqual([null, 5, 6]);
@@ -176,15 +176,15 @@ describe('what an OpenAI model refuses', () => {
     expect(refusalOf(JSON.stringify({ error }), body)?.field).toBe(field);
   });
 
-  it('is remembered for others only where no other field of the request may be the reason', async () => {
+  it('is remembered for other requests only if no other field could be the reason', async () => {
     const call = callOf({ reasoning_effort: 'high', temperature: 0.2 });
     expect((await provider.complete(call)).droppedParams.toSorted()).toEqual(['reasoning_effort', 'temperature']);
     await provider.complete(callOf({ temperature: 0.2 }));
-    // It was asked with its temperature first.
+    // Its temperature was tried first.
     expect(upstream.requests.at(-2)?.body.temperature).toBe(0.2);
   });
 
-  it('is not remembered where the request is refused without it all the same: its words may be what the client wrote', async () => {
+  it('is not remembered if the request fails without it too, as the error may quote the client', async () => {
     const respond = upstream.respond;
     const name = 'temperature": Cannot find field.';
     upstream.respond = (response, request) =>
@@ -203,7 +203,7 @@ describe('what an OpenAI model refuses', () => {
     expect(upstream.requests[2].body.temperature).toBe(0.2);
   });
 
-  it("is the client's to see where it named the model, or where the answer would be another kind of answer", async () => {
+  it('leads to an error if the client named the model, or if the answer would be of another kind', async () => {
     const named = provider.complete({ ...callOf({ temperature: 0.2 }), adapt: false });
     await expect(named).rejects.toMatchObject({ status: 400, modelSpecific: true });
     await expect(provider.complete(callOf({ logprobs: true }))).rejects.toMatchObject({ status: 400 });
@@ -211,7 +211,7 @@ describe('what an OpenAI model refuses', () => {
   });
 });
 
-describe('a request that is too long for the model', () => {
+describe('an error that means "too long for the model"', () => {
   it.each([
     [{ error: { message: 'x', code: 'context_length_exceeded' } }, true],
     [{ error: { message: 'x', type: 'exceed_context_size_error', n_ctx: 4096 } }, true],
@@ -272,19 +272,19 @@ describe('a request that is too long for the model', () => {
   });
 });
 
-it('is a key refused by xAI', () => {
+it('recognises a key rejected by xAI', () => {
   const answer = { code: 'Client specified an invalid argument', error: 'Incorrect API key provided: xa***f0.' };
   expect(meaningOf(JSON.stringify(answer), []).unusable).toBe(true);
 });
 
-describe('what one server cannot do', () => {
+describe('an error about a limitation of one server', () => {
   it.each([
     ['The `reasoning_content` in the thinking mode must be passed back to the API.', true],
     ['This response_format type is unavailable now', true],
     ['response_format.type `json_schema` is unavailable now', true],
     ["Name 'This response_format type is unavailable now' is unknown", false],
     ['response_format.type must be one of text, json_object', false],
-  ])('%s: another may: %s', (message, expected) => {
+  ])('%s: another server may accept the request: %s', (message, expected) => {
     const error = { message, type: 'invalid_request_error', param: null, code: 'invalid_request_error' };
     expect(meaningOf(JSON.stringify({ error }), []).modelSpecific).toBe(expected);
   });
@@ -302,7 +302,7 @@ describe('an unknown parameter', () => {
     ['messages[0].extra', false],
     ['messages[7].extra', false],
     ['extra', false],
-  ])('%s: another vendor has put it there, and takes it: %s', (param, expected) => {
+  ])("%s: was added by another vendor's model, which accepts it: %s", (param, expected) => {
     const message = `Unknown parameter: '${param}'.`;
     for (const error of [{ message, param, code: 'unknown_parameter' }, { message }]) {
       expect(meaningOf(JSON.stringify({ error }), messages).modelSpecific).toBe(expected);
@@ -310,7 +310,7 @@ describe('an unknown parameter', () => {
   });
 });
 
-describe('a server that refuses to be asked for the usage of a stream', () => {
+describe('a server that rejects requests for the usage of a stream', () => {
   const loc = ['body', 'stream_options', 'include_usage'];
   const refusal = JSON.stringify({ object: 'error', message: { detail: [{ type: 'extra_forbidden', loc }] } });
   const stream = answerStream([fixture('openai/text.sse')]);
@@ -324,20 +324,20 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
   });
   afterEach(() => upstream.close());
 
-  it('is not asked where the client did not ask, once found out from the start', async () => {
+  it('is not asked for usage if the client did not ask, and this is remembered', async () => {
     for (const requests of [2, 3]) {
-      // The client named the model: what it did not send is not its fault.
+      // The client named the model, but it is not to blame for a field it did not send.
       const pieces = await collect(await provider.stream({ ...callOf({ stream: true }), adapt: false }));
       expect(pieces.some(({ done }) => done)).toBe(true);
       expect(upstream.requests).toHaveLength(requests);
     }
   });
 
-  it('is not asked for the client either where that left the model to the gateway, and is told so', async () => {
+  it('is not asked for the client either if the gateway chose the model, and the client is told', async () => {
     const asking = callOf({ stream: true, stream_options: { include_usage: true } });
     const odd = callOf({ stream: true, stream_options: 'usage' });
     const slip = callOf({ stream_options: { include_usage: true } });
-    // Found out anew where the client may have asked wrongly: that is no reason to ask for none.
+    // Not remembered if the client may have asked incorrectly: that is no reason never to ask.
     for (const [call, requests] of [
       [odd, 2],
       [slip, 4],
@@ -350,7 +350,7 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
     await expect(provider.stream({ ...asking, adapt: false })).rejects.toMatchObject({ status: 422 });
   });
 
-  it('is asked again where a mention alone was its answer', async () => {
+  it('is asked again if it fails without the field too', async () => {
     upstream.respond = answerJson(refusal, 400);
     await expect(provider.stream(callOf({ stream: true }))).rejects.toMatchObject({ status: 400 });
     upstream.respond = stream;
@@ -359,7 +359,7 @@ describe('a server that refuses to be asked for the usage of a stream', () => {
   });
 });
 
-describe("a refusal in other servers' words", () => {
+describe('a refusal in the wording of other servers', () => {
   const extra = (...loc: (string | number)[]) => [{ type: 'extra_forbidden', loc: ['body', ...loc], input: 5 }];
   const GROQ =
     "'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]";
@@ -418,12 +418,12 @@ describe("a refusal in other servers' words", () => {
       false,
     ],
     ['something else', { detail: 'Not Found' }, false],
-  ])('about %s is no reason to send the request again', (_, answer, isOfModel) => {
+  ])('about %s does not make the gateway send the request again', (_, answer, isOfModel) => {
     expect(refusalOf(JSON.stringify(answer), body)).toBe(null);
     expect(meaningOf(JSON.stringify(answer), []).modelSpecific).toBe(isOfModel);
   });
 
-  it('has the limit sent under its other name', async () => {
+  it('makes the gateway send the limit under its other name', async () => {
     const upstream = await startUpstream();
     const provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
     const refusal = JSON.stringify({ object: 'error', message: { detail: extra('max_completion_tokens') } });

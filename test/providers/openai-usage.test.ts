@@ -32,13 +32,10 @@ it.each([
   ],
   ['a total that is less than its parts says nothing', { total_tokens: 0 }, [100, 0, 0, 50]],
   ['nor does one that is missing', { total_tokens: null }, [100, 0, 0, 50]],
-])(
-  'in the usage of an OpenAI answer %s',
-  (_, fields, [inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens]) => {
-    const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens };
-    expect(readUsage({ ...told, ...fields })).toEqual(usage);
-  },
-);
+])('OpenAI usage: %s', (_, fields, [inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens]) => {
+  const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens };
+  expect(readUsage({ ...told, ...fields })).toEqual(usage);
+});
 
 it.each([
   [null],
@@ -47,18 +44,18 @@ it.each([
   [{ prompt_tokens: 5, total_tokens: 5 }],
   [{ completion_tokens: 5, total_tokens: 10 }],
   [{ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
-])('%j is no usage', (usage) => {
+])('%j is not treated as usage', (usage) => {
   expect(readUsage(usage)).toBe(null);
 });
 
-it('in a chunk of its own is hidden from a client that did not ask, also where nothing was counted', () => {
+it('hides a usage chunk from a client that did not ask for it, even if it counts nothing', () => {
   const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
   const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify({ choices: [], usage })}\n\n`));
   expect(new StreamReader(true).read(event).bytes).toHaveLength(0);
   expect(new StreamReader(false).read(event).bytes).not.toHaveLength(0);
 });
 
-it("is Moonshot's where it stands on the last choice of a stream", () => {
+it('reads the usage from the last choice of a stream, as Moonshot sends it', () => {
   const choice = { index: 0, delta: {}, finish_reason: 'stop', usage: { ...told, cached_tokens: 40 } };
   const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify({ choices: [choice] })}\n\n`));
   const piece = new StreamReader(true).read(event);

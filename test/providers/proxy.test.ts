@@ -11,7 +11,7 @@ import { answerJson, type FakeUpstream, fixture, startUpstream } from './upstrea
 const PASSWORD = 'secret-of-the-proxy';
 const AUTHORIZATION = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`;
 
-/** Forwards plain requests and opens tunnels, for whoever has the password. */
+/** Forwards plain requests and opens tunnels for anyone with the password. */
 async function startProxy() {
   const asked: string[] = [];
   const isKnown = ({ headers }: IncomingMessage) => headers['proxy-authorization'] === AUTHORIZATION;
@@ -63,7 +63,7 @@ describe('a provider behind a proxy', () => {
       clock: systemClock,
     });
 
-  it('is asked by way of it, with its key', async () => {
+  it("is called through it, with the provider's key", async () => {
     const behind = provider(`ann:${PASSWORD}`);
     const before = proxy.asked.length;
     expect((await behind.complete(callOf({}))).finishReason).toBe('tool_calls');
@@ -72,14 +72,14 @@ describe('a provider behind a proxy', () => {
     await behind.close();
   });
 
-  it('may be a proxy that knows its users by name alone, which is a secret then', async () => {
+  it('treats a proxy user name without a password as a secret', async () => {
     const behind = provider('token-of-the-team');
     const failure = await behind.complete(callOf({})).catch((error: unknown) => error);
     expect(JSON.stringify([failure, (failure as Error).message])).not.toContain('token-of-the-team');
     await behind.close();
   });
 
-  it('is reached by a tunnel where it speaks TLS, and fails without its password in any word of it', async () => {
+  it('uses a tunnel for TLS, and hides the proxy password in failures', async () => {
     const wrong = 'wrong%40password-of-ann';
     for (const baseUrl of [upstream.url, upstream.url.replace('http:', 'https:')]) {
       const behind = provider(`ann:${wrong}`, baseUrl);
@@ -91,7 +91,7 @@ describe('a provider behind a proxy', () => {
     expect(proxy.asked.at(-1)).toBe(`CONNECT ${new URL(upstream.url).host}`);
   });
 
-  it('is given up where the proxy does not open the tunnel in the time for connecting', async () => {
+  it('is given up if the proxy does not open the tunnel within the connect timeout', async () => {
     const silent = createServer().on('connect', (_, client: Socket) => void client.on('error', () => {}));
     await once(silent.listen(0, '127.0.0.1'), 'listening');
     const stuck = new OpenAIProvider({

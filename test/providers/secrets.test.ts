@@ -8,7 +8,7 @@ const escaped = (text: string, as: (code: string) => string, which = /[\s\S]/g) 
 const lower = (code: string) => code;
 const upper = (code: string) => code.toUpperCase();
 
-describe('secrets are cut out', () => {
+describe('secrets are redacted', () => {
   it.each([
     ['as they are', SECRET],
     ['as a URL has them', encodeURIComponent(SECRET)],
@@ -22,7 +22,7 @@ describe('secrets are cut out', () => {
     expect(secrets.redact(`{"a":"\\n${form}","b":"${form}"}`)).toBe('{"a":"\\n[redacted]","b":"[redacted]"}');
   });
 
-  it('and nothing else is', () => {
+  it('but nothing else is', () => {
     const text = `{"a":"\\n${escaped(SECRET.slice(0, -1), lower)} ${SECRET.slice(1)} short"}`;
     expect(secrets.redact(text)).toBe(text);
   });
@@ -31,11 +31,11 @@ describe('secrets are cut out', () => {
     ['backslashes', '\\'],
     ['beginnings of the secret', escaped(SECRET.slice(0, -1), lower)],
     ['prose with line breaks', 'The quick brown fox jumps over the lazy dog.\\n'],
-  ])('in no time from megabytes of %s', (_, part) => {
+  ])('quickly in megabytes of %s', (_, part) => {
     const text = part.repeat(Math.ceil(8_000_000 / part.length));
     const startedAt = performance.now();
     expect(secrets.redact(text).length).toBe(text.length);
-    // Quadratic would be hours; ten times what it takes on a crowded machine.
+    // Quadratic time would be hours; the limit is ten times what it takes on a crowded machine.
     expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 });

@@ -22,7 +22,7 @@ const ENDS = {
   begun: (response: ServerResponse) => void response.write('{', () => response.socket?.end()),
 };
 
-/** A server that takes so many requests on a connection, and ends it at the next, as if the end had been under way already. */
+/** A server that accepts so many requests per connection and ends it at the next, as if it had already been closing. */
 async function serving(perConnection: number, end: keyof typeof ENDS) {
   const served = new Map<unknown, number>();
   const upstream = kept(
@@ -55,13 +55,13 @@ function call(stream: boolean): ProviderCall {
   };
 }
 
-it.each(['closed', 'reset'] as const)('sends again what met a connection that was just being %s', async (end) => {
+it.each(['closed', 'reset'] as const)('sends a request again if its connection was just being %s', async (end) => {
   const { upstream, provider } = await serving(1, end);
   await provider.complete(call(false));
-  // Only then the connection is free.
+  // The connection is free only after this turn.
   await nextTurn();
   await provider.complete(call(false));
-  // The first, the one that was lost, and that once more.
+  // The first request, the lost one, and its repetition.
   expect(upstream.bodies).toHaveLength(3);
   const other = await serving(1, end);
   await other.provider.complete(call(false));
@@ -71,14 +71,14 @@ it.each(['closed', 'reset'] as const)('sends again what met a connection that wa
   expect(other.upstream.bodies).toHaveLength(3);
 });
 
-it.each(['closed', 'reset'] as const)('takes a new connection that is %s for a failure', async (end) => {
+it.each(['closed', 'reset'] as const)('treats a new connection that is %s as a failure', async (end) => {
   const { upstream, provider } = await serving(0, end);
   await expect(provider.complete(call(false))).rejects.toMatchObject({ failure: 'connection' });
   await expect(provider.stream(call(true))).rejects.toMatchObject({ failure: 'connection' });
   expect(upstream.bodies).toHaveLength(2);
 });
 
-it('does not send again what had begun to be answered', async () => {
+it('does not send a request again if its answer had begun', async () => {
   const { upstream, provider } = await serving(1, 'begun');
   await provider.complete(call(false));
   await nextTurn();
@@ -90,7 +90,7 @@ it.each([
   ['part of a header', 'HTTP/1.1 200 OK\r\nconte'],
   ['what is no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
   ['a lone 100 Continue', 'HTTP/1.1 100 Continue\r\n\r\n'],
-])('does not send again what was answered with %s, on a new connection or an old one', async (_, bytes) => {
+])('does not send a request again that was answered with %s, on a new or an old connection', async (_, bytes) => {
   const whole = JSON.stringify(COMPLETION);
   const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}`;
   for (const before of [0, 1]) {
@@ -120,7 +120,7 @@ it.each([
 
 const tls = certificate();
 
-it.skipIf(!tls)('takes a new TLS connection that is closed for a failure (needs openssl)', async () => {
+it.skipIf(!tls)('treats a new TLS connection that is closed as a failure (needs openssl)', async () => {
   const trusted = getCACertificates('default');
   setDefaultCACertificates([...trusted, String(tls?.cert)]);
   let requests = 0;
@@ -143,7 +143,7 @@ it.skipIf(!tls)('takes a new TLS connection that is closed for a failure (needs 
   }
 });
 
-it.skipIf(!tls)('sends again by way of a proxy too (needs openssl)', async () => {
+it.skipIf(!tls)('sends a request again through a proxy too (needs openssl)', async () => {
   const trusted = getCACertificates('default');
   setDefaultCACertificates([...trusted, String(tls?.cert)]);
   const whole = JSON.stringify(COMPLETION);
@@ -192,7 +192,7 @@ it.skipIf(!tls)('sends again by way of a proxy too (needs openssl)', async () =>
 it.each([
   ['three times at most', 300, 3],
   ['once where it was lost after more than a second, and may have been worked on', 1001, 1],
-])('sends %s', async (_, lostAfterMs, times) => {
+])('sends a request %s', async (_, lostAfterMs, times) => {
   const { upstream } = await serving(1, 'closed');
   const clock = new ManualClock();
   const stale = new StaleConnections(clock);
@@ -200,7 +200,7 @@ it.each([
     const { body } = await request(upstream.url, { method: 'POST', body: '{}', dispatcher });
     await body.dump();
   };
-  // A pool replaces the connection that it lost, so each has one.
+  // A pool replaces the connection it lost, so each agent has one.
   const agents = Array.from({ length: 4 }, () => kept(new Agent({ connect: stale.connector(1000) })));
   await Promise.all(agents.map(ask));
   await nextTurn();

@@ -39,24 +39,27 @@ describe('any split of the bytes', () => {
     expect(translate(cutAt(bytes, [...bytes.keys()]))).toEqual(whole);
   });
 
-  it.each(['text', 'tools'])('passes the OpenAI stream %s byte for byte, but for a hidden usage chunk', (name) => {
-    const bytes = fixture(`openai/${name}.sse`);
-    const events = bytes.toString().split(/(?<=\n\n)/);
-    const withoutUsage = events.filter((event) => !event.includes('"choices":[]')).join('');
-    const read = (cuts: readonly number[], hideUsage: boolean) => {
-      const splitter = new SseSplitter();
-      const pieces = cutAt(bytes, cuts).flatMap((part) => splitter.push(part));
-      const reader = new StreamReader(hideUsage);
-      return pieces.map((event) => reader.read(event));
-    };
-    fc.assert(
-      fc.property(places, (cuts) => {
-        expect(bytesOf(read(cuts, false)).equals(bytes)).toBe(true);
-        expect(bytesOf(read(cuts, true)).toString()).toBe(withoutUsage);
-        expect(mergeFacts(read(cuts, true)).usage).toMatchObject({ cachedInputTokens: expect.any(Number) });
-      }),
-    );
-  });
+  it.each(['text', 'tools'])(
+    'passes on the OpenAI stream %s byte for byte, except for a hidden usage chunk',
+    (name) => {
+      const bytes = fixture(`openai/${name}.sse`);
+      const events = bytes.toString().split(/(?<=\n\n)/);
+      const withoutUsage = events.filter((event) => !event.includes('"choices":[]')).join('');
+      const read = (cuts: readonly number[], hideUsage: boolean) => {
+        const splitter = new SseSplitter();
+        const pieces = cutAt(bytes, cuts).flatMap((part) => splitter.push(part));
+        const reader = new StreamReader(hideUsage);
+        return pieces.map((event) => reader.read(event));
+      };
+      fc.assert(
+        fc.property(places, (cuts) => {
+          expect(bytesOf(read(cuts, false)).equals(bytes)).toBe(true);
+          expect(bytesOf(read(cuts, true)).toString()).toBe(withoutUsage);
+          expect(mergeFacts(read(cuts, true)).usage).toMatchObject({ cachedInputTokens: expect.any(Number) });
+        }),
+      );
+    },
+  );
 });
 
 describe('an OpenAI stream of several choices', () => {
@@ -69,7 +72,7 @@ describe('an OpenAI stream of several choices', () => {
     return reader.finished;
   }
 
-  it('is whole when each that had begun has ended, or at [DONE]', () => {
+  it('is complete when every choice that began has ended, or at [DONE]', () => {
     const begun = [chunk(0, null), chunk(1, null)];
     expect(isFinished(...begun)).toBe(false);
     expect(isFinished(...begun, chunk(0, 'stop'))).toBe(false);
@@ -77,30 +80,30 @@ describe('an OpenAI stream of several choices', () => {
     expect(isFinished(...begun, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
   });
 
-  it('is no answer where it ends before any of them has begun', () => {
+  it('is not an answer if it ends before any choice has begun, unless it reports usage', () => {
     const filtered = 'data: {"id":"c","choices":[],"prompt_filter_results":[]}\n\n';
     for (const before of ['', filtered]) {
       expect(() => isFinished(before, 'data: [DONE]\n\n')).toThrow('no choices');
     }
     expect(() => readCompletion('{"id":"c","choices":[],"usage":null}')).toThrow('no choices');
-    // Unless it costs something: of a prompt that was blocked, for one.
+    // Unless it costs something, for example when a prompt was blocked.
     const usage = '"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":0}';
     expect(readCompletion(`{"id":"c",${usage}}`).usage).toMatchObject({ inputTokens: 9 });
     expect(isFinished(`data: {"id":"c",${usage}}\n\n`, 'data: [DONE]\n\n')).toBe(true);
     expect(isFinished(filtered, chunk(0, 'stop'), 'data: [DONE]\n\n')).toBe(true);
   });
 
-  it('keeps no more choices than can be asked for, whatever the upstream numbers', () => {
+  it('tracks no more choices than can be requested, whatever numbers the upstream uses', () => {
     const all = (reason: string | null) => Array.from({ length: 1100 }, (_, i) => chunk(i, i < 1000 ? reason : null));
     expect(isFinished(...all(null), ...all('stop'))).toBe(true);
   });
 
-  it('stays whole when a choice that has ended speaks again', () => {
+  it('stays complete if a finished choice sends more', () => {
     expect(isFinished(chunk(0, null), chunk(0, 'stop'), chunk(0, null))).toBe(true);
   });
 });
 
-describe('a whole completion in place of an OpenAI stream', () => {
+describe('a plain completion in place of an OpenAI stream', () => {
   const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
   const whole = {
     id: 'chatcmpl-1',
@@ -132,7 +135,7 @@ describe('a whole completion in place of an OpenAI stream', () => {
     }
   }
 
-  it.each([0, 2])('becomes one, however it is indented (%s)', async (indent) => {
+  it.each([0, 2])('becomes a stream, however it is indented (%s)', async (indent) => {
     const pieces = await streamedTo(JSON.stringify(whole, null, indent));
     const events = bytesOf(pieces).toString().split('\n\n').slice(0, -1);
     const chunks = events.slice(0, -1).map((event) => JSON.parse(event.replace('data: ', '')));
@@ -165,7 +168,7 @@ describe('a whole completion in place of an OpenAI stream', () => {
     expect(bytes.toString()).toContain(`"choices":[],"usage":${JSON.stringify(whole.usage)}}\n\ndata: [DONE]`);
   });
 
-  it('is no answer where it is cut off, has no choices, or is an error', async () => {
+  it('fails if it is cut off, has no choices, or is an error', async () => {
     const json = JSON.stringify(whole);
     await expect(streamedTo(json.slice(0, -1))).rejects.toMatchObject({ failure: 'interrupted' });
     await expect(streamedTo('{"choices":[]}')).rejects.toMatchObject({ failure: 'unreadable' });
@@ -173,7 +176,7 @@ describe('a whole completion in place of an OpenAI stream', () => {
   });
 });
 
-describe('of an Anthropic stream', () => {
+describe('limits on an Anthropic stream', () => {
   const translator = (mostBytes?: number) => new StreamTranslator({ created, includeUsage: true, mostBytes });
   const event = (value: object) => ({ raw: new Uint8Array(0), event: null, data: JSON.stringify(value) });
   const start = (index: number, a: string) =>
@@ -183,7 +186,7 @@ describe('of an Anthropic stream', () => {
       content_block: { type: 'tool_use', id: 'a', name: 'f', input: { a } },
     });
 
-  it('the arguments of tool calls that do not end are kept up to a limit for all together', () => {
+  it('the arguments of unfinished tool calls have a common size limit', () => {
     const streamed = translator(4000);
     const large = 'x'.repeat(2000);
     streamed.push(start(0, large));
@@ -192,7 +195,7 @@ describe('of an Anthropic stream', () => {
     expect(() => streamed.push(start(2, large))).toThrow('longer than');
   });
 
-  it('an endless id is not in every chunk', () => {
+  it('an overlong id is not repeated in full in every chunk', () => {
     const streamed = translator();
     streamed.push(event({ type: 'message_start', message: { id: 'i'.repeat(1e6), model: 'm'.repeat(1e6) } }));
     const [piece] = streamed.push(
@@ -202,7 +205,7 @@ describe('of an Anthropic stream', () => {
   });
 });
 
-describe('a failure that an OpenAI upstream tells under a status of success', () => {
+describe('a failure that an OpenAI upstream reports with status 200', () => {
   const choice = (fields: object) => JSON.stringify({ id: 'c', choices: [{ index: 0, ...fields }] });
   const message = 'no room';
 
@@ -211,18 +214,18 @@ describe('a failure that an OpenAI upstream tells under a status of success', ()
     ['in such an event, as plain text', `event: error\ndata: ${message}`],
     ['as an object of that name', `data: ${JSON.stringify({ object: 'error', message, code: 503 })}`],
     ['on a choice', `data: ${choice({ delta: { content: 'x' }, error: { message, code: 502 } })}`],
-  ])('breaks a stream off: %s', (_, event) => {
+  ])('breaks off a stream: %s', (_, event) => {
     const reader = new StreamReader(false);
     const [failing] = new SseSplitter().push(Buffer.from(`${event}\n\n`));
     expect(() => reader.read(failing)).toThrow(message);
   });
 
-  it('breaks a stream off also where it says no more than that there is one', () => {
+  it('breaks off a stream even if it only has the finish reason "error"', () => {
     const [event] = new SseSplitter().push(Buffer.from(`data: ${choice({ delta: {}, finish_reason: 'error' })}\n\n`));
     expect(() => new StreamReader(false).read(event)).toThrow('ended its answer with an error');
   });
 
-  it('makes a whole answer unreadable when no choice is left', () => {
+  it('makes a plain answer unreadable if no choice is left', () => {
     const failed = { message: { content: '' }, finish_reason: 'error', error: { message, code: 502 } };
     expect(() => readCompletion(choice(failed))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
@@ -301,7 +304,7 @@ describe('the fixtures', () => {
     ['text', ['text'], 'end_turn'],
     ['tools', ['text', 'tool_use', 'tool_use', 'tool_use'], 'tool_use'],
     ['thinking', ['thinking', 'redacted_thinking', 'text'], 'end_turn'],
-  ])('%s is what the official Anthropic client reads', async (name, types, reason) => {
+  ])('%s is readable by the official Anthropic client', async (name, types, reason) => {
     const upstream = await startUpstream();
     upstream.respond = answerStream([fixture(`anthropic/${name}.sse`)]);
     const client = new Anthropic({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0 });
@@ -341,7 +344,7 @@ describe('Anthropic stream details', () => {
       [{ role: 'assistant', content: '' }, { content: 'Hi' }],
     ],
     [[], [{ role: 'assistant', content: '' }]],
-  ])('opens with content null unless text comes first, as a whole answer and OpenAI have it: %j', (blocks, deltas) => {
+  ])('opens with content null unless text comes first, as in plain answers and at OpenAI: %j', (blocks, deltas) => {
     const start = { type: 'message_start', message: { id: 'i', model: 'm' } };
     const starts = blocks.map((block, index) => ({ type: 'content_block_start', index, content_block: block }));
     const chunks = bytesOf(translate([start, ...starts, { type: 'message_stop' }].map(sse), false))
@@ -352,7 +355,7 @@ describe('Anthropic stream details', () => {
     expect(chunks).toEqual([...deltas, {}]);
   });
 
-  it('takes the later counts of message_delta over those of message_start', () => {
+  it('prefers the later counts of message_delta to those of message_start', () => {
     const counts = { input_tokens: 5, cache_creation_input_tokens: 4, output_tokens: 1 };
     const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: counts } };
     const usage = { input_tokens: 9, cache_read_input_tokens: 3, cache_creation_input_tokens: null, output_tokens: 7 };
@@ -368,7 +371,7 @@ describe('Anthropic stream details', () => {
   it.each([
     ['nothing more', undefined],
     ['a closing 0', { output_tokens: 0 }],
-  ])('takes the count of message_start for no whole output where %s is told, but tells it the client', (_, usage) => {
+  ])("does not treat message_start's count as the whole output if followed by %s, but passes it on", (_, usage) => {
     const start = {
       type: 'message_start',
       message: { id: 'i', model: 'm', usage: { input_tokens: 5, output_tokens: 1 } },
@@ -382,7 +385,7 @@ describe('Anthropic stream details', () => {
     expect(bytesOf(pieces).toString()).toContain('"completion_tokens":1');
   });
 
-  it('keeps an input that it was told of where a closing 0 takes it back', () => {
+  it('keeps a reported input if a closing 0 takes it back', () => {
     const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: { input_tokens: 100_000 } } };
     const usage = { input_tokens: 0, output_tokens: 5 };
     const end = { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage };
@@ -390,7 +393,7 @@ describe('Anthropic stream details', () => {
     expect(facts.usage).toMatchObject({ inputTokens: 100_000, outputTokens: 5 });
   });
 
-  it('counts what is cached for an hour at the price of that: 2 input prices, not 1.25', () => {
+  it('charges tokens cached for an hour at twice the input price, not 1.25 times', () => {
     const cache_creation = { ephemeral_5m_input_tokens: 100, ephemeral_1h_input_tokens: 300 };
     const counts = { input_tokens: 20, cache_creation_input_tokens: 400, cache_creation, output_tokens: 1 };
     const start = { type: 'message_start', message: { id: 'i', model: 'm', usage: counts } };
@@ -400,13 +403,13 @@ describe('Anthropic stream details', () => {
     expect(usage && costOf(price, usage)).toBeCloseTo((20 * 4 + 100 * 5 + 300 * 8 + 10 * 20) / 1e6, 12);
   });
 
-  it('marks only the answer itself as content and ignores events it does not know', () => {
+  it('marks only the answer itself as content and ignores unknown events', () => {
     const events = [{ type: 'ping' }, { type: 'message_start', message: {} }, { type: 'content_block_fancy' }, {}];
     expect(translate(events.map(sse)).map((piece) => piece.content)).toEqual([false, false, false, false]);
   });
 });
 
-describe('whole Anthropic answers', () => {
+describe('plain Anthropic answers', () => {
   it('turns text, tools and cached tokens into a completion', () => {
     const { body } = toCompletion(fixture('anthropic/tools.json').toString(), created);
     expect(body).toEqual({
@@ -439,12 +442,12 @@ describe('whole Anthropic answers', () => {
     });
   });
 
-  it('says what an error under a status of success says', () => {
+  it('throws the message of an error with status 200', () => {
     const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
     expect(() => toCompletion(JSON.stringify(error), created)).toThrow('Overloaded');
   });
 
-  it('keeps thinking apart from the text', () => {
+  it('keeps thinking separate from the text', () => {
     const { body } = toCompletion(fixture('anthropic/thinking.json').toString(), created);
     expect(body).toMatchObject({
       choices: [{ message: { content: '391 👍', reasoning_content: '17 × 20 + 17 × 3' } }],
@@ -474,7 +477,7 @@ describe('whole Anthropic answers', () => {
     expect(toFinishReason(reason)).toBe(expected);
   });
 
-  it('gives errors the shape of OpenAI', () => {
+  it("converts errors to OpenAI's format", () => {
     const error = { type: 'invalid_request_error', message: 'No', details: { error_code: 'too_big' } };
     expect(toOpenAIErrorBody(JSON.stringify({ type: 'error', error }), 400)).toEqual({
       error: { message: 'No', type: 'invalid_request_error', param: null, code: 'too_big' },
@@ -492,7 +495,7 @@ describe('whole Anthropic answers', () => {
     ['rate_limit_error', 'Too many', 'rate_limit_exceeded'],
     ['invalid_request_error', 'messages.0: "prompt is too long" is no role', null],
     ['api_error', 'prompt is too long', null],
-  ])('gives errors the code by which frameworks know them: %s, %s', (type, message, code) => {
+  ])('gives errors the codes that frameworks recognise: %s, %s', (type, message, code) => {
     const body = JSON.stringify({ type: 'error', error: { type, message } });
     expect(toOpenAIErrorBody(body, 400).error).toEqual({ message, type, param: null, code });
     expect(meaningOf(body).tooLong).toBe(code === 'context_length_exceeded');
@@ -514,7 +517,7 @@ describe('AnthropicProvider', () => {
   const refusal = (text: string) =>
     JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: text } });
 
-  it('carries integers of 64 bits there and back: ids in the arguments of tools, bounds in schemas', async () => {
+  it('carries 64-bit integers both ways, in tool arguments and schema bounds', async () => {
     const id = '9223372036854775807';
     const text = `{"model":"auto","tools":[{"type":"function","function":{"name":"f","parameters":{"maximum":${id}}}}],
       "messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"t","type":"function",
@@ -529,7 +532,7 @@ describe('AnthropicProvider', () => {
     expect(choice.message.tool_calls[0].function.arguments).toBe(`{"id":${id}}`);
   });
 
-  it('speaks the older version of the API only for what the newer one lacks', async () => {
+  it('uses the older API version only for what the newer one lacks', async () => {
     upstream.respond = answerJson(message);
     await provider.complete(callOf({}));
     await provider.complete(callOf({ temperature: 0.5 }));
@@ -538,7 +541,7 @@ describe('AnthropicProvider', () => {
     expect(upstream.requests[0]).toMatchObject({ path: '/v1/messages', headers: { 'x-api-key': 'sk-ant' } });
   });
 
-  it('sends again without a field that the model refuses, names it, and remembers', async () => {
+  it('sends a request again without a field that the model rejects, reports it, and remembers', async () => {
     upstream.requests.length = 0;
     upstream.respond = (response, request) =>
       'temperature' in request.body
@@ -552,7 +555,7 @@ describe('AnthropicProvider', () => {
     expect(upstream.requests).toHaveLength(3);
   });
 
-  it('sends again with less room for thought than the model refuses, and remembers', async () => {
+  it('sends a request again with a smaller default max_tokens if rejected, and remembers', async () => {
     upstream.requests.length = 0;
     upstream.respond = (response, request) =>
       (request.body.max_tokens as number) > 8192
@@ -565,7 +568,7 @@ describe('AnthropicProvider', () => {
       expect((await provider.complete(callOf({ reasoning_effort: 'high' }))).droppedParams).toEqual([]);
     }
     expect(upstream.requests.map(({ body }) => body.max_tokens)).toEqual([16_384, 4096, 4096]);
-    // The client's own is its own matter.
+    // The client's own max_tokens is left alone.
     await expect(provider.complete(callOf({ max_tokens: 9000 }))).rejects.toMatchObject({ status: 400 });
   });
 
@@ -596,14 +599,14 @@ describe('AnthropicProvider', () => {
     expect(await limits(165_883, { max_tokens: 50_000 })).toEqual([400, 50_000]);
   });
 
-  it('remembers nothing that an answer only quotes of the request', async () => {
+  it('remembers nothing from text that an error only quotes from the request', async () => {
     upstream.respond = answerJson(refusal("Tool 'top_k unsupported' not found in provided tools"), 400);
     await expect(provider.complete(callOf({ top_k: 5 }))).rejects.toMatchObject({ status: 400 });
     upstream.respond = answerJson(message);
     expect((await provider.complete(callOf({ top_k: 5 }))).droppedParams).toEqual([]);
   });
 
-  it('gives up when the model goes on refusing', async () => {
+  it('gives up if the model keeps refusing', async () => {
     upstream.requests.length = 0;
     upstream.respond = answerJson(refusal('top_p and reasoning effort, both wrong'), 400);
     const call = callOf({ top_p: 0.5, reasoning_effort: 'low' });
@@ -611,14 +614,17 @@ describe('AnthropicProvider', () => {
     expect(upstream.requests).toHaveLength(2);
   });
 
-  it.each(['complete', 'stream'] as const)('refuses what cannot be translated without calling (%s)', async (method) => {
-    upstream.requests.length = 0;
-    const messages = [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }];
-    await expect(provider[method](callOf({ messages }))).rejects.toMatchObject({ name: 'GatewayError', status: 400 });
-    expect(upstream.requests).toHaveLength(0);
-  });
+  it.each(['complete', 'stream'] as const)(
+    'rejects a request that cannot be translated, without calling (%s)',
+    async (method) => {
+      upstream.requests.length = 0;
+      const messages = [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }];
+      await expect(provider[method](callOf({ messages }))).rejects.toMatchObject({ name: 'GatewayError', status: 400 });
+      expect(upstream.requests).toHaveLength(0);
+    },
+  );
 
-  it('sends stream only with streams, and reads their error events', async () => {
+  it('sends "stream" for streams, and reads their error events', async () => {
     upstream.requests.length = 0;
     upstream.respond = answerStream([fixture('anthropic/error.sse')]);
     const stream = await provider.stream(callOf({ stream: true }));

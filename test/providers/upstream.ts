@@ -13,12 +13,12 @@ export interface ReceivedRequest {
 
 export type Responder = (response: ServerResponse, request: ReceivedRequest) => void | Promise<void>;
 
-/** A loopback HTTP server that answers as it is told and remembers what it was asked. */
+/** A loopback HTTP server that answers as told and records its requests. */
 export interface FakeUpstream {
   url: string;
   requests: ReceivedRequest[];
   respond: Responder;
-  /** Resolves when the connection of the latest request has been closed before its answer was complete. */
+  /** Resolves when the connection of the latest request was closed before its answer was complete. */
   aborted(): Promise<void>;
   close(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function startUpstream(): Promise<FakeUpstream> {
   return upstream;
 }
 
-/** A recorded-shape answer from `test/fixtures/providers`. */
+/** An answer in a recorded format from `test/fixtures/providers`. */
 export function fixture(name: string): Buffer {
   return readFileSync(new URL(`../fixtures/providers/${name}`, import.meta.url));
 }
@@ -69,7 +69,7 @@ export const answerJson =
   (response) =>
     void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
 
-/** Writes the parts one by one, so that they reach the reader as chunks of their own; then ends, breaks or stays open. */
+/** Writes the parts one by one, so that they arrive as separate chunks; then ends, breaks or stays open. */
 export const answerStream =
   (
     parts: readonly Uint8Array[],

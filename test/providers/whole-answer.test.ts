@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** Answers every request with these bytes, and then hangs up. */
+/** Answers every request with these bytes, then hangs up. */
 async function upstream(answer: string) {
   const received: string[] = [];
   const sockets: Socket[] = [];
@@ -44,7 +44,7 @@ const request = (origin: string) => ({ origin, path: '/', method: 'POST' as cons
 const never = () => new AbortController().signal;
 
 describe('askForWhole', () => {
-  it.each([400, 429, 503])('keeps status and headers of a refusal (%i) whose text breaks off', async (status) => {
+  it.each([400, 429, 503])('keeps status and headers of an error (%i) whose text breaks off', async (status) => {
     const { origin } = await upstream(`HTTP/1.1 ${status} No\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\nabc`);
     const answer = await askForWhole(agent(), request(origin), never(), systemClock);
     expect({ ...answer, body: String(answer.body) }).toMatchObject({
@@ -54,12 +54,12 @@ describe('askForWhole', () => {
     });
   });
 
-  it('rejects a success that breaks off', async () => {
+  it('rejects a success whose text breaks off', async () => {
     const { origin } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\nabc');
     await expect(askForWhole(agent(), request(origin), never(), systemClock)).rejects.toThrow();
   });
 
-  it.each([200, 500])('reads no more of a %i than fits', async (status) => {
+  it.each([200, 500])('limits how much it reads of a %i', async (status) => {
     const dispatcher = agent();
     const chunk = Buffer.alloc(MAX_BYTES / 8);
     let given = 0;
@@ -81,7 +81,7 @@ describe('askForWhole', () => {
     expect(given).toBeLessThan(2 * MAX_BYTES);
   });
 
-  it('sends nothing for a client that has left before there is a connection', async () => {
+  it('sends nothing for a client that left before the connection was open', async () => {
     const { origin, received } = await upstream('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     const connector = buildConnector({});
     let connected = () => {};
@@ -111,7 +111,7 @@ describe('askForWhole', () => {
 describe('an error whose text does not end', () => {
   const HEAD = 'HTTP/1.1 429 Slow Down\r\nretry-after: 7\r\ncontent-length: 30\r\n\r\n';
 
-  /** Sends the status and part of the text, and stays open. */
+  /** Sends the status and part of the text, then stays open. */
   async function stalled(head = HEAD) {
     const server = createServer((socket) => {
       socket.on('error', () => {});
@@ -123,26 +123,29 @@ describe('an error whose text does not end', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  it.each(['whole', 'stream'] as const)('keeps its status and headers after a while (%s)', async (kind) => {
-    const url = new URL(await stalled());
-    const clock = new ManualClock();
-    const http = new UpstreamHttp({ url, proxy: null, secrets: [], clock });
-    const post = { url, headers: {}, body: '{}', signal: never(), connectTimeoutMs: 1000 };
-    const asked = (kind === 'whole' ? http.postForWhole(post) : http.post(post)).catch((error: unknown) => error);
-    await expect.poll(() => clock.waiting).toBe(1);
-    await sleep(20);
-    clock.advance(ERROR_TEXT_MS);
-    const error = (await asked) as UpstreamStatusError;
-    expect(error).toBeInstanceOf(UpstreamStatusError);
-    expect(error).toMatchObject({ status: 429, headers: { 'retry-after': '7' }, body: '' });
-    expect(clock.waiting).toBe(0);
-    await http.close();
-  });
+  it.each(['whole', 'stream'] as const)(
+    'keeps its status and headers once the time limit for the text has passed (%s)',
+    async (kind) => {
+      const url = new URL(await stalled());
+      const clock = new ManualClock();
+      const http = new UpstreamHttp({ url, proxy: null, secrets: [], clock });
+      const post = { url, headers: {}, body: '{}', signal: never(), connectTimeoutMs: 1000 };
+      const asked = (kind === 'whole' ? http.postForWhole(post) : http.post(post)).catch((error: unknown) => error);
+      await expect.poll(() => clock.waiting).toBe(1);
+      await sleep(20);
+      clock.advance(ERROR_TEXT_MS);
+      const error = (await asked) as UpstreamStatusError;
+      expect(error).toBeInstanceOf(UpstreamStatusError);
+      expect(error).toMatchObject({ status: 429, headers: { 'retry-after': '7' }, body: '' });
+      expect(clock.waiting).toBe(0);
+      await http.close();
+    },
+  );
 
   it.each([
     [200, 0],
     [400, 1],
-  ])('is not waited for in a success, which may take its time (%i)', async (status, timers) => {
+  ])('gets a time limit; a success does not (%i)', async (status, timers) => {
     const clock = new ManualClock();
     const client = new AbortController();
     const [arrived, alive] = [Promise.withResolvers<void>(), () => arrived.resolve()];

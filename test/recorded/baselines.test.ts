@@ -12,7 +12,7 @@ import {
   utilityOracle,
 } from '../../src/recorded/baselines.ts';
 
-// Coarse values, so that ties happen.
+// Coarse values, so that there are ties.
 const coarse = (top: number) => fc.integer({ min: 0, max: 8 }).map((value) => (value * top) / 8);
 const matrix = (queries: number, models: number, top: number) =>
   fc.array(fc.array(coarse(top), { minLength: models, maxLength: models }), { minLength: queries, maxLength: queries });
@@ -22,7 +22,7 @@ const anyOutcomes: fc.Arbitrary<Outcomes> = fc
     fc.record({ quality: matrix(queries, models, 1), cost: matrix(queries, models, 0.02) }),
   );
 
-/** Every way to give each query to a model. */
+/** Every way to assign queries to models. */
 function assignments(queries: number, models: number): number[][] {
   if (queries === 0) return [[]];
   return assignments(queries - 1, models).flatMap((rest) => Array.from({ length: models }, (_, m) => [...rest, m]));
@@ -37,7 +37,7 @@ function resultOf({ quality, cost }: Outcomes, assignment: number[]) {
 const TOLERANCE = 1e-12;
 
 describe('baselines', () => {
-  it('agree with every possible assignment of queries to models', () => {
+  it('match the best over every possible assignment of queries to models', () => {
     fc.assert(
       fc.property(anyOutcomes, fc.double({ min: 0, max: 3, noNaN: true }), (outcomes, nu) => {
         const [queries, models] = [outcomes.quality.length, outcomes.quality[0].length];
@@ -73,7 +73,7 @@ describe('baselines', () => {
     );
   });
 
-  it('mix two models so well that no mix of any number at that cost is better', () => {
+  it('find a mix of two models that no mix of more models at that cost beats', () => {
     const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 4, maxLength: 4 });
     fc.assert(
       fc.property(anyOutcomes, fc.array(shares, { minLength: 20, maxLength: 20 }), (outcomes, lots) => {
@@ -91,12 +91,12 @@ describe('baselines', () => {
     );
   });
 
-  it('say what the mix consists of', () => {
+  it('report the parts of the mix', () => {
     const outcomes = { quality: [[0.2, 0.5, 1]], cost: [[1, 2, 3]] };
     expect(staticMix(outcomes, 0.5)).toBeNull();
     expect(staticMix(outcomes, 1)).toEqual({ quality: 0.2, cost: 1, parts: [{ model: 0, share: 1 }] });
     expect(staticMix(outcomes, 9)).toEqual({ quality: 1, cost: 3, parts: [{ model: 2, share: 1 }] });
-    // The middle model lies below the line from the first to the last, so it has no part in it.
+    // The middle model lies below the line from the first to the last, so it has no part in the mix.
     const mix = staticMix(outcomes, 2);
     expect(mix?.quality).toBeCloseTo(0.6);
     expect(mix?.parts).toEqual([
@@ -105,7 +105,7 @@ describe('baselines', () => {
     ]);
   });
 
-  it('can be taken over a part of the run', () => {
+  it('can be computed for a part of the run', () => {
     const outcomes = { quality: [[0], [0.5], [1]], cost: [[1], [1], [4]] };
     expect(bestSingle(sliceOutcomes(outcomes, 1, 3))).toEqual({ model: 0, quality: 0.75, cost: 2.5 });
   });

@@ -48,7 +48,7 @@ function write(name: string, lines: readonly unknown[]): string {
 
 describe('loadRecordedOutcomes', () => {
   it.each(['rows.jsonl', 'rows.jsonl.gz'])(
-    'keeps the rows that every model of the first row has answered (%s)',
+    'keeps rows in which every model of the first row has answered (%s)',
     async (name) => {
       const data = await loadRecordedOutcomes(write(name, ROWS));
       expect(data.models).toEqual(['x', 'y']);
@@ -69,14 +69,14 @@ describe('loadRecordedOutcomes', () => {
     expect(data.queries.map((query) => query.id)).toEqual(['a', 'c']);
   });
 
-  it('takes rows without costs and repeated ones when asked to', async () => {
+  it('keeps rows without costs and repeated rows on request', async () => {
     const data = await loadRecordedOutcomes(write('all.jsonl', ROWS), { withoutCosts: true, withRepeats: true });
     expect(data.queries.map((query) => query.id)).toEqual(['a', 'c', 'e', 'f', 'g']);
     expect(data.queries[2].cost).toEqual([0.2, Number.NaN]);
     expect(data.leftOut).toEqual({ incomplete: 2, costless: 0, repeated: 0 });
   });
 
-  it('says where a file is wrong', async () => {
+  it('names the place where a file is wrong', async () => {
     const broken = write('broken.jsonl', [ROWS[0], '', '{"id": ']);
     await expect(loadRecordedOutcomes(broken)).rejects.toThrow(`${broken}, line 3 is not JSON`);
     const wrong = write('wrong.jsonl', [ROWS[0], { id: 'h', prompt: 'p', models: { x: { quality: 7, cost: 1 } } }]);
@@ -91,7 +91,7 @@ describe('loadRecordedOutcomes', () => {
     await expect(loadRecordedOutcomes(write('empty.jsonl', []))).rejects.toThrow('holds no queries');
   });
 
-  it('passes over byte order marks, and refuses what is not UTF-8', async () => {
+  it('skips byte order marks, and rejects what is not UTF-8', async () => {
     const [first, second] = [ROWS[0], ROWS[2]].map((row) => `\ufeff${JSON.stringify(row)}\r`);
     const { queries } = await loadRecordedOutcomes(write('marked.jsonl', [first, second]));
     expect(queries.map(({ id }) => id)).toEqual(['a', 'c']);
@@ -106,7 +106,7 @@ describe('loadRecordedOutcomes', () => {
     await refused('zipped.jsonl', gzipSync(text), ' is gzipped: its name must end in .gz.');
   });
 
-  it('asks for costs', async () => {
+  it('requires costs by default', async () => {
     const file = write('costless.jsonl.gz', [{ ...ROWS[0], models: { x: score(1, null) } }]);
     await expect(loadRecordedOutcomes(file)).rejects.toThrow(
       `${file} records no costs (they are null), and costs are needed`,
@@ -118,7 +118,7 @@ const shared = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
 const routerbench = `${shared}routerbench_rdc.jsonl.gz`;
 
 describe('recorded prices', () => {
-  it('refuse a model that never costs anything', async () => {
+  it('reject a model that never costs anything', async () => {
     const data = await loadRecordedOutcomes(write('free.jsonl', [{ ...ROWS[0], models: { x: score(1, 0) } }]));
     expect(() => recordedPrices(data, 1)).toThrow('x costs nothing');
     expect(recordedOutputTokens({ output: 1 }, 0)).toBe(0);
@@ -126,7 +126,7 @@ describe('recorded prices', () => {
   });
 
   it.skipIf(!existsSync(routerbench))(
-    `give recorded costs back through tokens (skipped where ${routerbench} is absent)`,
+    `reproduce recorded costs through tokens (skipped where ${routerbench} is absent)`,
     async () => {
       const data = await loadRecordedOutcomes(routerbench);
       expect(data.queries).toHaveLength(2205);
@@ -145,7 +145,7 @@ describe('recorded prices', () => {
           tokens += output / data.queries.length;
         }
         expect(worst).toBeLessThanOrEqual(0.5 / 150 + 1e-4);
-        // 0.021 % at the most over three seeds.
+        // At most 0.021 % over three seeds.
         expect(Math.abs(billed / recorded - 1)).toBeLessThan(3e-4);
         // exp(±0.9): three standard deviations of the list price's noise.
         expect(Math.abs(Math.log(tokens / TOKENS_PER_ANSWER))).toBeLessThan(0.9);
@@ -154,7 +154,7 @@ describe('recorded prices', () => {
   );
 
   it.skipIf(!existsSync(routerbench))(
-    `shuffle before cutting, and hand over matrices (skipped where ${routerbench} is absent)`,
+    `shuffle before cutting, and return matrices (skipped where ${routerbench} is absent)`,
     async () => {
       const data = await loadRecordedOutcomes(routerbench);
       const some = shuffledQueries(data, seededRandom(3), 200);
@@ -165,7 +165,7 @@ describe('recorded prices', () => {
     },
   );
 
-  it.skipIf(!existsSync(shared))(`refuse files without costs (skipped where ${shared} is absent)`, async () => {
+  it.skipIf(!existsSync(shared))(`reject files without costs (skipped where ${shared} is absent)`, async () => {
     await expect(loadRecordedOutcomes(`${shared}ulab_llmrouter9.jsonl.gz`)).rejects.toThrow('costs are needed');
   });
 });

@@ -4,7 +4,7 @@ import { sharesByTag, topTags } from '../../src/recorded/tag-shares.ts';
 const count = (tag: string, model: string, decisions: number) => ({ tag, model, decisions });
 
 describe('sharesByTag', () => {
-  it('gives shares of each tag, the most frequent tag first, with every model', () => {
+  it('gives the shares within each tag, most frequent tag first, with every model', () => {
     const shares = sharesByTag(
       ['big', 'small', 'idle'],
       [count('rare', 'big', 1), count('often', 'big', 1), count('often', 'small', 3), count('again', 'small', 1)],
@@ -33,7 +33,7 @@ describe('topTags', () => {
     [count('a', 'big', 5), count('b', 'big', 4), count('c', 'big', 3), count('c', 'small', 1), count('d', 'small', 4)],
   );
 
-  it('puts what does not fit into one row, which comes last', () => {
+  it('combines the remaining tags in a last row', () => {
     const top = topTags(all, 2);
     expect(top.queries_by_tag).toEqual({ a: 5, '3 other tags': 12 });
     expect(Object.keys(top.shares_by_tag)).toEqual(['a', '3 other tags']);
@@ -41,7 +41,7 @@ describe('topTags', () => {
     expect(top.shares_by_tag['3 other tags'].small).toBeCloseTo(5 / 12, 12);
   });
 
-  it('leaves alone what fits', () => {
+  it('keeps everything if it fits', () => {
     expect(topTags(all, 4)).toEqual(all);
   });
 });

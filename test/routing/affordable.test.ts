@@ -3,7 +3,7 @@ import { costOf } from '../../src/domain/arm.ts';
 import { worstCaseUsd } from '../../src/routing/affordable.ts';
 import { armOf } from './support.ts';
 
-it('is ready for a prompt that is written to a cache, for minutes or for an hour', () => {
+it('the worst case covers writing the prompt to a cache, for minutes or for an hour', () => {
   const arm = armOf('claude', { price: { input: 3, cachedInput: 0.3, cacheWrite: 3.75, output: 15 } });
   const usage = { inputTokens: 100_000, cachedInputTokens: 0, cacheWriteTokens: 100_000, outputTokens: 10 };
   for (const [hourCache, hourCacheWriteTokens] of [
@@ -21,12 +21,12 @@ it('is ready for a prompt that is written to a cache, for minutes or for an hour
     const cost = costOf(arm.price, { ...usage, hourCacheWriteTokens });
     const worst = worstCaseUsd(arm, profile, 100_000, 10, { choices: 1, otherBytes: 0 });
     expect(worst).toBeGreaterThan(cost);
-    // Half as much again for the estimate of tokens, and a few for the message itself.
+    // Half as much again because tokens are estimated, plus a few for the message itself.
     expect(worst).toBeLessThan(1.51 * cost);
   }
 });
 
-it('takes an answer without max_tokens for as long as a strict budget demands', () => {
+it('without max_tokens, a strict budget reserves for the longest possible answer', () => {
   const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 1 };
   const profile = { needs: [], images: 0, inputCharacters: 4, inputBytes: 4, maxOutputTokens: null };
   const worst = (strict: boolean, limit: number | null, maxOutputTokens: number | null = null) =>

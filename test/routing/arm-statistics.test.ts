@@ -3,7 +3,7 @@ import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { armOf } from './support.ts';
 
 describe('ArmStatistics', () => {
-  it('moves from a quarter token per character to what the upstream reports', () => {
+  it('moves from a quarter token per byte to what the upstream reports', () => {
     const statistics = new ArmStatistics();
     expect(statistics.tokensPerByte('a')).toBe(0.25);
     statistics.learnInput('a', 2000, 1500);
@@ -23,7 +23,7 @@ describe('ArmStatistics', () => {
     expect(statistics.tokensPerByte('a')).toBe(0.19);
   });
 
-  it('knows a service time from the first answer on, and forgets old ones bit by bit', () => {
+  it('knows a service time after the first answer, and gradually forgets old ones', () => {
     const statistics = new ArmStatistics();
     expect(statistics.serviceSeconds('a')).toBe(2);
     statistics.learnService('a', 10);
@@ -37,7 +37,7 @@ describe('ArmStatistics', () => {
     expect(statistics.serviceSeconds('b')).toBe(2);
   });
 
-  it('averages the reference cost over all decisions, the one at hand included', () => {
+  it('averages the reference cost over all decisions, including the current one', () => {
     const [statistics, a, b] = [new ArmStatistics(), armOf('a', { usd: 10 }), armOf('b')];
     expect(statistics.referenceCost(a, null)).toBe(0);
     expect(statistics.referenceCost(a, 0.5)).toBe(0.5);
@@ -49,14 +49,14 @@ describe('ArmStatistics', () => {
     expect(statistics.referenceCost(b, null)).toBe(0);
   });
 
-  it('tells all of them at the price of now', () => {
+  it('applies the current price to all past decisions', () => {
     const statistics = new ArmStatistics();
     statistics.learnReference('a', { input: 4000, cachedInput: 1000, output: 5000 });
     const price = { input: 1, cachedInput: 0.1, cacheWrite: 1, output: 2 };
     expect(statistics.referenceCost({ id: 'a', price }, null)).toBeCloseTo(0.0141, 12);
   });
 
-  it('comes back the same from JSON, and goes on the same', () => {
+  it('restores the same state from JSON, and continues in the same way', () => {
     const statistics = new ArmStatistics();
     statistics.learnInput('a', 1 / 3, 1e-7);
     statistics.learnService('a', 0.1 + 0.2);

@@ -5,7 +5,7 @@ import { AwaitedRatings } from '../../src/routing/awaited-ratings.ts';
 const ARMS = ['big', 'mid', 'small'];
 
 describe('awaited ratings', () => {
-  it('are those of the answers since the newest that was rated, by whatever way they came', () => {
+  it('are those of answers newer than the newest rated one, also from a restored state', () => {
     const step = fc.record({ arm: fc.constantFrom(...ARMS), rates: fc.option(fc.nat(40)), saved: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -31,7 +31,7 @@ describe('awaited ratings', () => {
     );
   });
 
-  it('are counted however many there are, while the places are kept of a thousand', () => {
+  it('are all counted, while positions are kept for a thousand answers only', () => {
     const unrated = () => {
       const awaited = new AwaitedRatings();
       for (let place = 0; place < 3000; place++) awaited.answered(place < 2500 ? 'big' : 'small', place);
@@ -46,13 +46,13 @@ describe('awaited ratings', () => {
       awaited.rated(2600);
       expect(counts(awaited)).toEqual([0, 399]);
     }
-    // Of one so old the place among the others is gone: they are no longer awaited either.
+    // The position of such an old answer is no longer known, so all answers without a position stop counting.
     const late = unrated();
     late.rated(10);
     expect(counts(late)).toEqual([500, 500]);
   });
 
-  it('are none after a reset of the arm, and those of the others are as they were', () => {
+  it('are zero after a reset of the arm, and unchanged for the others', () => {
     const awaited = new AwaitedRatings();
     for (let place = 0; place < 2000; place++) awaited.answered(place % 2 ? 'small' : 'big', place);
     awaited.forget('big');

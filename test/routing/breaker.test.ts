@@ -17,7 +17,7 @@ function setUp(failures = 3, cooldownMs = 10_000) {
 }
 
 describe('Breakers', () => {
-  it('open after so many failures in a row, of that arm alone, and say for how long', () => {
+  it('open for one arm after several failures in a row, and say for how long', () => {
     const { breakers, call, changes, clock } = setUp();
     for (const end of ['failed', 'failed', 'ok', 'failed', 'unknown', 'failed'] as const) call(end);
     expect([breakers.state('a'), breakers.reason('a'), changes]).toEqual(['closed', null, []]);
@@ -29,7 +29,7 @@ describe('Breakers', () => {
     expect(changes).toEqual(['a open 3']);
   });
 
-  it('let one probe through after the cooldown, and close when it succeeds', () => {
+  it('admit one probe after the cooldown, and close if it succeeds', () => {
     const { breakers, clock, open, changes, call } = setUp();
     open();
     clock.advance(9999);
@@ -45,7 +45,7 @@ describe('Breakers', () => {
     expect(breakers.state('a')).toBe('closed');
   });
 
-  it('open for the whole cooldown again when the probe fails', () => {
+  it('open for another full cooldown if the probe fails', () => {
     const { breakers, clock, open, call } = setUp();
     open();
     clock.advance(10_000);
@@ -55,7 +55,7 @@ describe('Breakers', () => {
     expect(breakers.state('a')).toBe('half-open');
   });
 
-  it('forget an arm, and what calls to it that began before say later', () => {
+  it('forget an arm, and ignore late results of calls that began before', () => {
     const { breakers, clock, open, changes, call } = setUp();
     const before = [1, 2, 3].map(() => breakers.enter('a'));
     open();
@@ -68,7 +68,7 @@ describe('Breakers', () => {
     breakers.forget('never called');
   });
 
-  it('wait for another probe when one tells nothing', () => {
+  it('wait for another probe if one has an unknown result', () => {
     const { breakers, clock, open } = setUp();
     open();
     clock.advance(10_000);
@@ -79,26 +79,26 @@ describe('Breakers', () => {
     expect(breakers.state('a')).toBe('half-open');
   });
 
-  it('let no second probe through when a call that is none ends', () => {
+  it('admit no second probe when another call ends during the probe', () => {
     const { breakers, clock, open, call } = setUp();
     open();
     clock.advance(10_000);
     const probe = breakers.enter('a');
-    // Made by name, whatever the breaker says.
+    // A call to a named model, made despite the breaker.
     call('unknown');
     expect(breakers.reason('a')).toContain('a probe is under way');
     probe('ok');
     expect(breakers.state('a')).toBe('closed');
   });
 
-  it('tell beside an opening what the last call failed with', () => {
+  it('report the reason of the last failure when they open', () => {
     const { breakers, changes } = setUp(2);
     breakers.enter('a')('failed', 'timeout');
     breakers.enter('a')('failed', 'status 401');
     expect(changes).toEqual(['a open 2 status 401']);
   });
 
-  it('take no notice of calls from before the opening; one that was made all the same may close them', () => {
+  it('ignore the results of calls from before they opened, but close if a later call succeeds', () => {
     const { breakers, clock, open, call } = setUp();
     const [early, late] = [breakers.enter('a'), breakers.enter('a')];
     open();
@@ -114,7 +114,7 @@ describe('Breakers', () => {
     call('ok');
     expect(breakers.state('a')).toBe('closed');
     open();
-    // The wait of the opening before must not end this one.
+    // The timer of the previous opening must not end this one.
     clock.advance(5000);
     expect(breakers.reason('a')).toBe('breaker open for 5 s after 3 failures');
   });
@@ -127,7 +127,7 @@ describe('Breakers', () => {
     expect(breakers.reason('a')).toBe('breaker open for 1 s after 2 failures');
   });
 
-  it('never stay shut for longer than a cooldown, and change state only along the known ways', () => {
+  it('never block an arm for longer than a cooldown, and change state only in known ways', () => {
     const steps = fc.array(
       fc.oneof(
         fc.record({ enter: fc.constant(true) }),

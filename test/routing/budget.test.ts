@@ -7,8 +7,8 @@ import { leftOfDayMs } from '../../src/util/utc-day.ts';
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-describe('the dual', () => {
-  it('rises with what was spent too much, and stays within its bounds', () => {
+describe("the budget's dual variable", () => {
+  it('rises with overspending, and stays within its bounds', () => {
     expect(nextNu(0.1, 0.02, 0.01, 0)).toBeCloseTo(0.1 * Math.exp(0.1), 12);
     expect(nextNu(0.1, 0, 0.01, 0)).toBeCloseTo(0.1 * Math.exp(-0.1), 12);
     expect(nextNu(0.1, 1e9, 0.01, 0)).toBe(50);
@@ -17,7 +17,7 @@ describe('the dual', () => {
     expect([nuOfWeight(0), nuOfWeight(1)]).toEqual([50, 1e-4]);
   });
 
-  it('falls with what was left unspent, up to a hundred requests of it', () => {
+  it("falls with unspent money, by up to a hundred requests' worth", () => {
     expect(nextNu(0.1, 0.01, 0.01, 20)).toBeCloseTo(0.1 * Math.exp(-0.1 * (20 / 200)), 12);
     expect(nextSurplus(3, 0.005, 0.01)).toBeCloseTo(3.5, 12);
     expect(nextSurplus(99.9, 0, 0.01)).toBe(100);
@@ -79,7 +79,7 @@ describe('RoutingBudgetLedger', () => {
     expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
   });
 
-  it.each([1, 10, 100, 300])('neither overspends nor swings with %d requests under way', (underWay) => {
+  it.each([1, 10, 100, 300])('neither overspends nor oscillates with %d requests under way', (underWay) => {
     const ledger = new RoutingBudgetLedger();
     const times = Array.from({ length: 5000 }, (_, i) => i * 1000);
     const { nus } = spend(ledger, { usdPerRequest: 0.05 }, times, seededRandom(1), underWay);
@@ -90,7 +90,7 @@ describe('RoutingBudgetLedger', () => {
     expect(sd).toBeLessThan(0.5);
   });
 
-  it('follows what was spent, not what a bound swallowed of a prediction far above the target', () => {
+  it('follows actual spending even if a prediction far above the target hit a bound', () => {
     const ledger = new RoutingBudgetLedger();
     const usual = { targetUsd: 0.01, weight: 0.8, predictedUsd: 0.01 };
     ledger.decided(usual);
@@ -101,7 +101,7 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.nu(0.5)).toBe(50);
   });
 
-  it('is where it was after an outage, at a bound too', () => {
+  it('is unchanged by an outage, even at a bound', () => {
     const ledger = new RoutingBudgetLedger();
     const request = { targetUsd: 2, weight: 0.8, predictedUsd: 0.16 };
     for (let i = 0; i < 1000; i++) {
@@ -115,7 +115,7 @@ describe('RoutingBudgetLedger', () => {
     expect([ledger.state().nu, ledger.state().surplus]).toEqual([1e-4, 100]);
   });
 
-  it('takes the same way as step by step where each request ends before the next', () => {
+  it('equals an update at each end if requests do not overlap', () => {
     const [predicted, atEnd] = [new RoutingBudgetLedger(), new RoutingBudgetLedger()];
     const random = seededRandom(4);
     const first = { targetUsd: 0.05, weight: 0.5, predictedUsd: null };
@@ -124,7 +124,7 @@ describe('RoutingBudgetLedger', () => {
       const [predictedUsd, costUsd] = [0.1 * random.uniform(), 0.1 * random.uniform()];
       const request = { targetUsd: 0.05, weight: 0.5, predictedUsd };
       predicted.decided(request);
-      // What failed changes nothing.
+      // A failed request changes nothing.
       predicted.decided(request);
       predicted.spent(`failed-${i}`, 0, 0, request, true);
       predicted.spent(String(i), 0, costUsd, request);
@@ -135,7 +135,7 @@ describe('RoutingBudgetLedger', () => {
     expect(predicted.nu(0.5)).toBeCloseTo(atEnd.nu(0.5), 9);
   });
 
-  it.each([0.001, 30])('does so when it starts far from the right price of money: at %d', (nu) => {
+  it.each([0.001, 30])('meets its target even if it starts far from the right dual variable: at %d', (nu) => {
     const ledger = new RoutingBudgetLedger();
     ledger.restore({ ...ledger.state(), nu });
     const times = Array.from({ length: 2000 }, (_, i) => i * 1000);
@@ -143,7 +143,7 @@ describe('RoutingBudgetLedger', () => {
     expect(Math.abs(ledger.meanUsd / 0.05 - 1)).toBeLessThan(0.01);
   });
 
-  it('begins a new account with a new target, and has none of days, whose targets change all the time', () => {
+  it('resets its surplus for a new target, and keeps none for daily budgets, whose targets vary', () => {
     const ledger = new RoutingBudgetLedger();
     const account = (targets: readonly number[]) => {
       for (const [i, targetUsd] of targets.entries()) {
@@ -172,11 +172,11 @@ describe('RoutingBudgetLedger', () => {
     const { byDay } = spend(ledger, { usdPerDay }, times, random);
     expect(byDay.size).toBe(3);
     for (const usd of byDay.values()) expect(usd).toBeLessThan(usdPerDay * 1.01);
-    // And it is there to be spent.
+    // But it does get spent.
     expect(Math.max(...byDay.values())).toBeGreaterThan(usdPerDay * 0.9);
   });
 
-  it('spends a day of office hours once it has seen one, and keeps back what a nightly batch took', () => {
+  it('spends all of an office-hours day after having seen one, and saves for a nightly batch', () => {
     const random = seededRandom(5);
     const usdPerDay = 50;
     const times = Array.from({ length: 12 }, (_, day) => {
@@ -196,12 +196,12 @@ describe('RoutingBudgetLedger', () => {
     });
     for (const { spent } of days) expect(spent).toBeLessThan(1.01);
     for (const { spent } of days.slice(2, 6)) expect(spent).toBeGreaterThan(0.97);
-    // The first batch came as a surprise.
+    // It could not expect the first batch.
     expect(days[9].spent).toBeGreaterThan(0.97);
     expect(days[9].refused).toBeLessThan(5);
   });
 
-  it('takes no night for a sign that few requests will come', () => {
+  it('does not take a quiet night as a sign of a quiet day', () => {
     const ledger = new RoutingBudgetLedger();
     const morning = 100 * DAY + 8 * HOUR;
     for (let i = 0; i < 500; i++) ledger.asked(morning + i * 20_000);
@@ -210,7 +210,7 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.targetUsd({ usdPerDay: 1 }, morning + DAY)).toBeLessThan(5 * evenShare);
   });
 
-  it('keeps back what requests under way are predicted to cost, for an hour', () => {
+  it('reserves the predicted cost of running requests, for at most an hour', () => {
     const ledger = new RoutingBudgetLedger();
     const target = { usdPerDay: 1 };
     const now = 5 * DAY + HOUR;
@@ -224,7 +224,7 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.limitUsd(target, 6 * DAY)).toBe(0.5);
   });
 
-  it('goes on counting the day after a clock that was a year ahead for a moment', () => {
+  it('continues counting the day after a clock that was a year ahead for a moment', () => {
     const ledger = new RoutingBudgetLedger();
     const noon = Date.UTC(2026, 2, 30, 12);
     ledger.spent('a', noon, 4, null);
@@ -234,7 +234,7 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.limitUsd({ usdPerDay: 5 }, noon + 2000)).toBe(0);
   });
 
-  it('goes on from its state', () => {
+  it('continues from a restored state', () => {
     const random = seededRandom(3);
     const ledger = new RoutingBudgetLedger();
     spend(

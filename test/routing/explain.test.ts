@@ -10,7 +10,7 @@ interface Line {
 }
 
 const UNIT = 0.02;
-/** Neat numbers: ties and equal slopes come up, and differences are far above rounding. */
+/** Round numbers, so that ties and equal slopes occur and differences far exceed rounding errors. */
 const thousandths = (min: number, max: number) =>
   fc.oneof(
     fc.integer({ min: min * 1000, max: max * 1000 }).map((n) => n / 1000),
@@ -35,7 +35,7 @@ const bestAt = (items: readonly Line[], w: number) => items.reduce((a, b) => (sc
 describe('flips', () => {
   const GRID = 2000;
 
-  /** The nearest grid weight, going one way, at which another arm is clearly ahead of the one that is best at `w`. */
+  /** The nearest grid weight in one direction at which another arm is clearly ahead of the best arm at `w`. */
   function bruteForce(items: readonly Line[], w: number, direction: 1 | -1): number | null {
     const best = bestAt(items, w);
     for (let step = 1; step <= GRID; step++) {
@@ -64,7 +64,7 @@ describe('flips', () => {
           expect((flip.weight - w) * direction).toBeGreaterThanOrEqual(0);
           expect(flip.weight).toBeGreaterThanOrEqual(0);
           expect(flip.weight).toBeLessThanOrEqual(1);
-          // Up to the flip nobody is ahead; at the flip the two are level; beyond it the named arm is ahead.
+          // Up to the flip no arm is ahead, at the flip the two are level, and beyond it the named arm is ahead.
           const best = bestAt(items, w);
           const other = items.find(({ arm }) => arm === flip.arm) as Line;
           const gap = (at: number) => scoreAt(other, at) - scoreAt(best, at);
@@ -78,7 +78,7 @@ describe('flips', () => {
     );
   });
 
-  it('has a closed form for a good dear arm against a poor free one', () => {
+  it('have a closed form for a good expensive arm against a poor free one', () => {
     const items = [
       { arm: 'good', exploredQuality: 0.9, costUsd: UNIT, penalty: 0 },
       { arm: 'free', exploredQuality: 0.5, costUsd: 0, penalty: 0 },
@@ -94,7 +94,7 @@ describe('flips', () => {
     });
   });
 
-  it('has none where one arm leads at every weight, or there is one, or all are alike', () => {
+  it('are null if one arm leads at every weight, or there is only one, or all are equal', () => {
     const better = { arm: 'better', exploredQuality: 0.9, costUsd: 0, penalty: 0 };
     const none = { flipBelow: null, flipAbove: null };
     expect(flips(scored([better], 0.5), 0.5, UNIT)).toEqual(none);

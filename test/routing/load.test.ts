@@ -28,11 +28,11 @@ describe('expectedWait', () => {
 });
 
 describe('latencyPenalty', () => {
-  it('is 0 where nobody waits, for any settings', () => {
+  it('is 0 without a wait, for any settings', () => {
     fc.assert(fc.property(options, (settings) => latencyPenalty(0, settings) === 0));
   });
 
-  it('rises with the wait and never beyond cap · β', () => {
+  it('rises with the wait, but never beyond cap · β', () => {
     fc.assert(
       fc.property(options, wait, wait, (settings, a, b) => {
         const [shorter, longer] = [Math.min(a, b), Math.max(a, b)];
@@ -54,7 +54,7 @@ describe('latencyPenalty', () => {
 });
 
 describe('Load', () => {
-  it('counts per arm, and each leaving once', () => {
+  it('counts requests per arm, and each end only once', () => {
     const load = new Load();
     const leave = [load.enter('a'), load.enter('a'), load.enter('b')];
     expect([load.inFlight('a'), load.inFlight('b'), load.inFlight('c')]).toEqual([2, 1, 0]);

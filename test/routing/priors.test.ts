@@ -15,7 +15,7 @@ function arm(id: string, price: number, prior: Prior | null = null) {
 const levels = (...arms: ReturnType<typeof arm>[]) => Object.fromEntries(priorQualities(arms));
 
 describe('priorQualities', () => {
-  it('standardises log prices: e, e², e³ are one, two, three', () => {
+  it('standardises log prices: e, e², e³ count as one, two, three', () => {
     const z = 1 / Math.sqrt(2 / 3);
     const result = levels(arm('a', Math.E), arm('b', Math.E ** 2), arm('c', Math.E ** 3));
     expect(result.a).toBeCloseTo(0.85 - 0.05 * z, 12);
@@ -23,13 +23,13 @@ describe('priorQualities', () => {
     expect(result.c).toBeCloseTo(0.85 + 0.05 * z, 12);
   });
 
-  it('keeps an odd one out between what prices can tell and perfection', () => {
+  it('bounds the level of a price outlier between 0.7 and 1', () => {
     const cheap = Array.from({ length: 49 }, (_, i) => arm(`cheap${i}`, 1));
     expect(levels(...cheap, arm('dear', 10)).dear).toBeCloseTo(1, 12);
     expect(levels(...cheap, arm('free', 0)).free).toBeCloseTo(0.7, 12);
   });
 
-  it('weighs input three to one against output', () => {
+  it('weights input prices three to one against output prices', () => {
     const [a, b] = [arm('a', 0), arm('b', 0)];
     a.price = { ...a.price, input: 4, output: 0 };
     b.price = { ...b.price, input: 0, output: 4 };
@@ -47,7 +47,7 @@ describe('priorQualities', () => {
     );
   });
 
-  it('takes free models for the cheapest, not for infinitely worse', () => {
+  it('treats free models as the cheapest, not as infinitely worse', () => {
     const result = levels(arm('free', 0), arm('cent', 0.01), arm('dear', 10));
     expect(result.free).toBe(result.cent);
     expect(result.free).toBeGreaterThan(0.75);
@@ -65,11 +65,11 @@ describe('priorQualities', () => {
     expect(result).toEqual({ s: small.quality, m: mid.quality, f: frontier.quality, q: 0 });
     expect(small.quality).toBeLessThan(mid.quality);
     expect(mid.quality).toBeLessThan(frontier.quality);
-    // The common level of models of which nothing is known.
+    // The common level of models about which nothing is known.
     expect(mid.quality).toBe(PRIOR_QUALITY.level);
   });
 
-  it('takes an arm to be like another, along chains and in any order', () => {
+  it('resolves "like" along chains and in any order', () => {
     const arms = [
       arm('a', 1, { like: 'b' }),
       arm('b', 2, { like: 'c' }),
@@ -84,7 +84,7 @@ describe('priorQualities', () => {
     }
   });
 
-  it('falls back on the price where a likeness leads nowhere or in a circle', () => {
+  it('falls back on the price if "like" names a missing model or forms a cycle', () => {
     const byPrice = levels(arm('a', 1), arm('b', 10), arm('c', 10));
     expect(levels(arm('a', 1, { like: 'gone' }), arm('b', 10), arm('c', 10))).toEqual(byPrice);
     expect(levels(arm('a', 1, { like: 'a' }), arm('b', 10), arm('c', 10))).toEqual(byPrice);
@@ -97,12 +97,12 @@ describe('priorQualities', () => {
 describe('priorSlopes', () => {
   const slopes = new Map<Tier, Float64Array>([['small', Float64Array.of(0, 0.1, -0.2)]]);
 
-  it('gives them to models of a tier, and to those that are like one', () => {
+  it('exist for models of a tier, and for those declared like one', () => {
     const arms = [arm('s', 1, 'small'), arm('l', 1, { like: 's' }), arm('f', 1, 'frontier'), arm('n', 1)];
     expect([...priorSlopes(arms, slopes).keys()]).toEqual(['s', 'l']);
   });
 
-  it('are less certain of a model that is like another, which is expected to be as good', () => {
+  it('are less certain for a model that is like another, but with the same expected quality', () => {
     const arms = [arm('s', 1, 'small'), arm('l', 1, { like: 's' }), arm('n', 1, { like: 'gone' })];
     expect([...likenedArms(arms)]).toEqual(['l']);
     const policy = new LinearPolicy(3);
@@ -119,7 +119,7 @@ describe('priorSlopes', () => {
     expect(predictions(policy, ['l'], x)[0].qualitySd).toBe(small.qualitySd);
   });
 
-  it('makes a policy that has learned nothing predict level + slopes · x', () => {
+  it('make an untaught policy predict level + slopes · x', () => {
     const policy = new LinearPolicy(3);
     policy.setPriorQualities(new Map([['s', 0.7]]), priorSlopes([arm('s', 1, 'small')], slopes));
     const [known, unknown] = predictions(policy, ['s', 'n'], Float64Array.of(1, 2, 3));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RateLimits } from '../../src/routing/rate-limits.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-/** Calls begin now, unless it is said when. */
+/** Calls begin now unless a start time is given. */
 function setUp() {
   const clock = new ManualClock();
   const real = new RateLimits(clock);
@@ -15,7 +15,7 @@ function setUp() {
 }
 
 describe('RateLimits', () => {
-  it('tell what is left of the time that the upstream asked for, of that arm alone', () => {
+  it('report the remaining wait that the upstream asked for, for that arm only', () => {
     const { clock, limits } = setUp();
     limits.refused('a', 17_000);
     expect([limits.waitSeconds('a'), limits.waitSeconds('b')]).toEqual([17, 0]);
@@ -25,7 +25,7 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(0);
   });
 
-  it('guess longer and longer where it does not say, up to a minute, and begin anew once it served', () => {
+  it('double an unspecified wait up to a minute, and restart at 1 s after a success', () => {
     const { clock, limits } = setUp();
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
       limits.refused('a', null);
@@ -37,7 +37,7 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(1);
   });
 
-  it('keep the longest of several, end with an answer, and believe no upstream for more than ten minutes', () => {
+  it('keep the longest wait, end with a success, and trust no wait longer than ten minutes', () => {
     const { limits } = setUp();
     limits.refused('a', 30_000);
     limits.refused('a', 1000);
@@ -48,12 +48,12 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(600);
   });
 
-  it('believe a call that began later, also where the pause has become shorter', () => {
+  it('trust a call that began later, even if its wait is shorter', () => {
     const { clock, limits } = setUp();
     const early = clock.monotonic();
     clock.advance(100);
     limits.refused('a', 600_000);
-    // Under way by then.
+    // It was already under way.
     limits.refused('a', 1000, early);
     expect(limits.waitSeconds('a')).toBe(600);
     clock.advance(60_000);
@@ -66,7 +66,7 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('a')).toBe(2);
   });
 
-  it('are not lifted by an answer to a call from before, and count calls under way together once', () => {
+  it('are not lifted by the answer to an earlier call, and count simultaneous calls once', () => {
     const { clock, limits } = setUp();
     const before = clock.monotonic();
     clock.advance(100);
@@ -82,7 +82,7 @@ describe('RateLimits', () => {
     expect(limits.waitSeconds('b')).toBe(1);
   });
 
-  it('forget an arm, and what calls to it that began before say later', () => {
+  it('forget an arm, and ignore late results of calls that began before', () => {
     const clock = new ManualClock();
     const limits = new RateLimits(clock);
     limits.refused('a', 5000, 0);

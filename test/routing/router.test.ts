@@ -95,7 +95,7 @@ const explained = (router: Router, fields: Partial<RouteQuery>, arm: string) =>
   router.decide(query(fields)).arms.find((explanation) => explanation.arm === arm);
 
 describe('Router.decide', () => {
-  it('explains a decision in figures that follow from each other', () => {
+  it('explains a decision by consistent numbers', () => {
     const decision = setUp().router.decide(query());
     const costs = { small: (100 + 300) / 1e6, big: ((100 + 300) * 10) / 1e6, blind: ((100 + 300) * 2) / 1e6 };
     // 0.9·0.7 − 0.1·0.1 = 0.62, 0.9·0.95 − 0.1 = 0.755, 0.9·0.6 − 0.1·0.2 = 0.52
@@ -130,7 +130,7 @@ describe('Router.decide', () => {
     expect(decision.flipAbove).toBeNull();
   });
 
-  it('changes its mind where it says it would', () => {
+  it('changes its choice at the weight it reported', () => {
     const { router } = setUp();
     const flip = router.decide(query()).flipBelow;
     if (!flip) return expect.unreachable();
@@ -138,7 +138,7 @@ describe('Router.decide', () => {
     expect(router.decide(query({ weight: flip.weight + 1e-6 })).arm).toBe('big');
   });
 
-  it('leaves out who cannot serve, with the reason and without predictions', () => {
+  it('excludes arms that cannot serve, with the reason and without predictions', () => {
     const { router } = setUp();
     const decision = router.decide(query({ profile: profileOf({ needs: ['vision'] }), weight: 0 }));
     expect(decision.arm).toBe('small');
@@ -155,7 +155,7 @@ describe('Router.decide', () => {
     expect(explained(router, { allowed: new Set(['small']) }, 'big')?.excluded).toContain('not among');
   });
 
-  it('leaves out who would answer in another form than is waited for, unless all who can serve would', () => {
+  it('excludes arms that would answer in another form than requested, unless no other arm can serve', () => {
     const claude = armOf('claude', { usd: 1, unsupportedForms: ['n', 'json_object'] });
     const { router, breakers } = setUp({ arms: [claude, BIG, BLIND] });
     const asking = (fields: Partial<RouteQuery> = {}, forms: AnswerForm[] = ['json_object', 'logprobs']) => {
@@ -169,7 +169,7 @@ describe('Router.decide', () => {
     expect(asking({ requested: claude })).toEqual({ arm: 'claude', excluded: null });
     expect(asking({ stayWith: { arm: 'claude', as: 'tool_calls' } })).toEqual({ arm: 'claude', excluded: null });
     expect(asking({ stayWith: { arm: 'claude', as: 'session' } }).excluded).toBe(reason);
-    // Nor is it better than another whose breaker is open: the client waits for the form.
+    // It does not help if the breaker of the other arm is open, either: the client needs this form.
     for (const arm of ['big', 'big', 'blind', 'blind']) breakers.enter(arm)('failed');
     expect(breakers.reason('big')).not.toBeNull();
     expect(asking().excluded).toBe(reason);
@@ -183,7 +183,7 @@ describe('Router.decide', () => {
     expect(explained(router, { profile: profileOf({ inputBytes: 2100 }) }, 'blind')?.excluded).toContain('2100');
   });
 
-  it('names the reason of every arm when none is left', () => {
+  it('lists the reason of every arm if none is left', () => {
     const { router } = setUp({ arms: [BLIND, armOf('tiny', { maxOutputTokens: 5 })] });
     let error: unknown;
     try {
@@ -197,7 +197,7 @@ describe('Router.decide', () => {
     expect(String(error)).toMatch(/tiny: max_tokens 10 exceeds.*5/);
   });
 
-  it("says in OpenAI's code that a shorter request would be served", () => {
+  it("uses OpenAI's error code if a shorter request could be served", () => {
     const { router } = setUp({ arms: [BLIND, armOf('tiny', { contextWindow: 50 })] });
     const decide = () => router.decide(query({ profile: profileOf({ needs: ['tools'], maxOutputTokens: 10 }) }));
     expect(decide).toThrow(/blind: .*tools.*tiny: about 110 tokens.*50/);
@@ -206,7 +206,7 @@ describe('Router.decide', () => {
     );
   });
 
-  it('sends a request to the arm that it names, which knows best what it can do', () => {
+  it('sends a request to the model it names, without checking what that model can do', () => {
     const { router } = setUp({ exploration: 'thompson' });
     const decision = router.decide(query({ requested: BLIND, profile: profileOf({ needs: ['vision'] }) }));
     expect(decision).toMatchObject({ arm: 'blind', chosenBy: 'request', propensity: 1, runnerUp: null });
@@ -226,7 +226,7 @@ describe('Router.decide', () => {
     expect(expected({ profile }, 'big')).toEqual([10, expect.closeTo((110 * 10) / 1e6, 12)]);
   });
 
-  it('counts the queue against an arm, by its slots and its service time', () => {
+  it("penalises an arm's queue by its slots and service time", () => {
     const { router, load, knowledge } = setUp();
     knowledge.statistics.learnService('big', 60);
     for (let i = 0; i < 3; i++) load.enter('big');
@@ -241,7 +241,7 @@ describe('Router.decide', () => {
     leave();
   });
 
-  it('takes the rest of a rate limit for the wait where it is longer than the queue', () => {
+  it('uses the rest of a rate limit as the wait if it is longer than the queue', () => {
     const { router, load, rateLimits, clock, knowledge } = setUp();
     knowledge.statistics.learnService('big', 60);
     for (let i = 0; i < 4; i++) load.enter('big');
@@ -249,7 +249,7 @@ describe('Router.decide', () => {
       rateLimits.refused('big', null, clock.monotonic());
       clock.advance(i < 5 ? 1000 : 2000);
     }
-    // A guess keeps no arm out.
+    // A guessed wait excludes no arm.
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 30, excluded: null });
     expect(explained(router, {}, 'big')?.penalty).toBeCloseTo(0.25 * (1 - Math.exp(-4)), 12);
     expect(router.decide(query()).arm).toBe('small');
@@ -260,14 +260,14 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('big');
   });
 
-  it('leaves an arm out while its upstream has asked for a longer pause than a call may wait, unless it is the last', () => {
+  it('excludes an arm whose upstream asked for a pause beyond patience, unless it is the last one', () => {
     const { router, rateLimits, breakers, clock } = setUp();
     rateLimits.refused('big', 17_000, clock.monotonic());
     const reason = 'its upstream asked for a pause of another 17 s';
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 17, excluded: reason, score: null });
     expect(router.decide(query({ requested: BIG })).arm).toBe('big');
     expect(router.decide(query({ allowed: new Set(['big']) })).arm).toBe('big');
-    // A guess that comes later does not shorten what was asked for.
+    // A later guess does not shorten the requested pause.
     rateLimits.refused('big', null, clock.monotonic());
     expect(explained(router, {}, 'big')).toMatchObject({ excluded: reason, paused: true });
     clock.advance(11_999);
@@ -276,14 +276,14 @@ describe('Router.decide', () => {
     expect(explained(router, {}, 'big')).toMatchObject({ waitS: 5, excluded: null });
     rateLimits.refused('big', 17_000, clock.monotonic());
     for (const arm of ['small', 'blind']) for (let i = 0; i < 2; i++) breakers.enter(arm)('failed');
-    // A pause is no reason to ask an arm that fails.
+    // A paused arm is preferred to arms that fail.
     const broken = 'breaker open for 10 s after 2 failures';
     expect(router.decide(query()).arms.map(({ excluded }) => excluded)).toEqual([broken, null, broken]);
     rateLimits.served('big', clock.monotonic());
     expect(router.decide(query()).arm).toBe('big');
   });
 
-  it('shows no draw and no flip where it stays with an arm, and the best of the others as the runner-up', () => {
+  it('staying with an arm reports no draw or flips, and the best other arm as runner-up', () => {
     const { router } = setUp({ exploration: 'thompson' });
     const decision = router.decide(query({ weight: 0.1, stayWith: { arm: 'big', as: 'session' } }));
     expect(decision).toMatchObject({ arm: 'big', propensity: 1, flipBelow: null, flipAbove: null });
@@ -296,7 +296,7 @@ describe('Router.decide', () => {
     expect(decision.runnerUp).toEqual({ arm: best.arm, score: best.score });
   });
 
-  it('leaves out an arm whose breaker is open, says so, and comes back to it', () => {
+  it('excludes an arm with an open breaker, says so, and readmits it', () => {
     const { router, breakers, clock } = setUp();
     for (let i = 0; i < 2; i++) breakers.enter('big')('failed');
     const decision = router.decide(query({ stayWith: { arm: 'big', as: 'session' } }));
@@ -313,7 +313,7 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('big');
   });
 
-  it('prices what an arm has cached of the input as that, up to all of it', () => {
+  it('prices cached input as such, up to the whole input', () => {
     const cachedArm = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
     const { router } = setUp({ arms: [SMALL, cachedArm] });
     const of = (tokens: number) =>
@@ -354,7 +354,7 @@ describe('Router.decide', () => {
     expect(explanationOf(both.router.decide(query()), 'small')?.excluded).toContain('exceed its context window');
   });
 
-  it('lets an arm go on in a loop of tool calls that the quality target would keep out', () => {
+  it('lets an arm finish a loop of tool calls despite the quality target', () => {
     const { router } = setUp({ targets: { guard: { share: 0.97, confidence: 0.5 } } });
     const asked = (as: 'session' | 'tool_calls') => router.decide(query({ stayWith: { arm: 'small', as } }));
     expect(asked('session')).toMatchObject({ arm: 'big', chosenBy: 'score' });
@@ -365,7 +365,7 @@ describe('Router.decide', () => {
     expect(gone.arms.find(({ arm }) => arm === 'small')?.excluded).toContain('quality');
   });
 
-  it('passes over open breakers where nobody else is left: for the arm that is named, and when all are open', () => {
+  it('ignores open breakers for a named arm, or if no other arm is left', () => {
     const { router, breakers } = setUp();
     for (const arm of ['big', 'small', 'blind', 'big', 'small']) breakers.enter(arm)('failed');
     expect(router.decide(query()).arm).toBe('blind');
@@ -376,12 +376,12 @@ describe('Router.decide', () => {
     expect(router.decide(query()).arm).toBe('big');
   });
 
-  it("writes down the budget's weight where a key's bounds stood in its place: the fold begins with it", () => {
+  it("records the budget's weight if the key's bounds replaced it", () => {
     expect(setUp().router.decide(query({ budgetWeight: 0.9 })).budgetWeight).toBe(0.9);
     expect(setUp().router.decide(query())).not.toHaveProperty('budgetWeight');
   });
 
-  it('tells costs in units of the mean that the reference was predicted to cost', () => {
+  it('reports costs relative to the mean predicted cost of the reference', () => {
     const { router, knowledge } = setUp();
     knowledge.statistics.learnReference('big', { input: 3600, cachedInput: 0, output: 0 });
     const decision = router.decide(query());
@@ -389,7 +389,7 @@ describe('Router.decide', () => {
     expect(decision.referenceCostUsd).toBeCloseTo(0.004, 12);
   });
 
-  it('tells them in what the reference would cost here while nothing is known of it, though it may not answer', () => {
+  it("uses the reference's cost for this request if no mean is known, even if it may not answer", () => {
     const { router } = setUp();
     const allowed = new Set(['small', 'blind']);
     const decision = router.decide(query({ allowed }));
@@ -399,27 +399,27 @@ describe('Router.decide', () => {
     expect(router.decide(limited).referenceMeanCostUsd).toBeCloseTo(((100 + 50) * 10) / 1e6, 12);
   });
 
-  it('goes by the mean that is known, though the reference may not answer', () => {
+  it('uses a known mean even if the reference may not answer', () => {
     const { router, knowledge } = setUp();
     knowledge.statistics.learnReference('big', { input: 3600, cachedInput: 0, output: 0 });
     const decision = router.decide(query({ allowed: new Set(['small', 'blind']) }));
     expect(decision.referenceMeanCostUsd).toBeCloseTo(0.036, 12);
   });
 
-  it("writes down that the key's budget is strict", () => {
+  it("records that the key's budget is strict", () => {
     const keyBudget = { leftUsd: 1, choices: 1, otherBytes: 0, refusal: () => new GatewayError(429, 'spent') };
     const decided = (strict: boolean) => setUp().router.decide(query({ keyBudget: { ...keyBudget, strict } }));
     expect(decided(true).strictBudget).toBe(true);
     expect(decided(false)).not.toHaveProperty('strictBudget');
   });
 
-  it('tells them in what the dearest candidate costs where the reference is free', () => {
+  it('uses the cost of the most expensive candidate if the reference is free', () => {
     const { router } = setUp({ arms: [SMALL, armOf('big', { usd: 0 }), BLIND] });
     expect(router.decide(query()).referenceMeanCostUsd).toBeCloseTo(0.0008, 12);
     expect(router.decide(query({ allowed: new Set(['small']) })).referenceMeanCostUsd).toBeCloseTo(0.0004, 12);
   });
 
-  it('names no flip where chance chose, and never the chosen arm as the runner-up', () => {
+  it('reports no flip for random choices, and never the chosen arm as runner-up', () => {
     const { router, knowledge } = setUp({ exploration: 'thompson' });
     knowledge.launches.begin('small');
     const decisions = Array.from({ length: 400 }, () => router.decide(query()));
@@ -441,7 +441,7 @@ describe('Router.decide without a usable learner', () => {
     return router;
   };
 
-  it('lets the reference answer when the policy throws', () => {
+  it('lets the reference answer if the policy throws', () => {
     const router = degradedBy(({ policy }) => {
       policy.decide = () => {
         throw new Error('out of sorts');
@@ -464,7 +464,7 @@ describe('Router.decide without a usable learner', () => {
     expect(() => router.decide(query({ allowed: new Set() }))).toThrow(GatewayError);
   });
 
-  it('does so for any number that is not finite: in a context, in the statistics, in the sums', () => {
+  it('lets the reference answer if any number is not finite: in context, statistics or sums', () => {
     const spoilt: [string, (knowledge: RoutingKnowledge) => void, Partial<RouteQuery>][] = [
       ['context', () => {}, { context: { featureMap: 'map-1', values: Float32Array.of(1, Number.NaN, 0) } }],
       ['tokens', ({ statistics }) => spoilTokens(statistics), {}],

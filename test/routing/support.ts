@@ -1,7 +1,7 @@
 import type { Arm } from '../../src/domain/arm.ts';
 import type { RequestProfile } from '../../src/domain/context.ts';
 
-/** A registered model that can do everything, at 10 USD per million tokens either way. */
+/** A registered model that can do everything, at 10 USD per million tokens, input or output. */
 export function armOf(id: string, fields: Partial<Arm> & { usd?: number } = {}): Arm {
   const { usd = 10, ...rest } = fields;
   return {

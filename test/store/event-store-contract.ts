@@ -5,15 +5,15 @@ import type { EventStore } from '../../src/store/event-store.ts';
 import { completed, decided, modelEvent, randomStream, rated, withdrawn } from '../gateway/unit/support.ts';
 
 export interface EventStoreFixture {
-  /** An empty store in a place of its own. */
+  /** An empty store in a new place. */
   open(): Promise<EventStore>;
-  /** Another store on the same place, once the given one is closed; null for a place that ends with its store. */
+  /** Opens the place again after the store is closed; null if the place does not outlive its store. */
   reopen: (() => Promise<EventStore>) | null;
   /** Removes the place. */
   dispose(): Promise<void>;
 }
 
-/** What every `EventStore` promises, on the real thing. */
+/** What every `EventStore` guarantees, checked on real stores. */
 export function describeEventStoreContract(name: string, fixture: EventStoreFixture): void {
   describe(`EventStore contract: ${name}`, () => {
     let store: EventStore;
@@ -39,7 +39,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await store.append([])).toEqual([]);
     });
 
-    it('keeps events as they were and in their order, numbered upwards', async () => {
+    it('keeps events unchanged and in order, with increasing sequence numbers', async () => {
       const stream = randomStream(60, 1);
       const returned = [...(await store.append(stream.slice(0, 50))), ...(await store.append(stream.slice(50)))];
       const read = await all();
@@ -66,7 +66,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await store.readAfter(1e9, 10)).toEqual([]);
     });
 
-    it('appends all of a batch or none', async () => {
+    it('appends a batch completely or not at all', async () => {
       await store.append([decided('before')]);
       const broken = { ...decided('broken'), time: Number.NaN };
       await expect(store.append([decided('first'), completed('first'), broken, decided('last')])).rejects.toThrow();
@@ -76,7 +76,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(ids(await all())).toEqual(['before', 'after']);
     });
 
-    it('keeps events that belong to no decision, and finds none by them', async () => {
+    it('keeps events without a decision, and never returns them for an id', async () => {
       const events = [modelEvent('big', 'model_reset'), decided('d'), modelEvent('__proto__', 'model_set')];
       await store.append(events);
       expect(withoutNumbers(await all())).toEqual(withoutNumbers(events));
@@ -85,7 +85,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await all()).toHaveLength(5);
     });
 
-    it('finds a decision by its own id, its completion, and its ratings', async () => {
+    it('finds a decision by its own id, by its completion id, and by its ratings', async () => {
       const other = [decided('other'), completed('other'), rated('other', 'fb-other', 0)];
       const life = [
         decided('d'),
@@ -103,7 +103,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
         expect(await store.findDecision(id)).toEqual([]);
     });
 
-    it('leads from a completion id that several share to the newest; a decision id goes before any', async () => {
+    it('resolves a shared completion id to the newest decision, unless it is also a decision id', async () => {
       for (const id of ['d1', 'd2'])
         await store.append([decided(id), completed(id, { completionId: 'always-the-same' })]);
       expect(ids(await store.findDecision('always-the-same'))).toEqual(['d2', 'd2']);
@@ -115,7 +115,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(ids(await store.findDecision('d1'))).toEqual(['d1', 'd1']);
     });
 
-    it('leads from a completion id that several keys share to the newest decision of the key that asks', async () => {
+    it('resolves a completion id shared between keys to the newest decision of the asking key', async () => {
       const answered = (id: string, key: string | null) => [
         { ...decided(id), key },
         completed(id, { completionId: 'shared' }),
@@ -142,7 +142,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect([await found('a'), await found('b')]).toEqual(['a3', 'a3']);
     });
 
-    it('writes a decision and its end once, however often a commit is tried again', async () => {
+    it('writes a decision and its end once, however often a commit is retried', async () => {
       const events = [decided('twice'), completed('twice')];
       const first = await store.append(events);
       const again = await store.append(events);
@@ -150,7 +150,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await all()).toHaveLength(2);
     });
 
-    it('takes an idempotency key once per decision, and gives back the earlier rating', async () => {
+    it('accepts an idempotency key once per decision, and returns the earlier rating', async () => {
       const rating = (decisionId: string, feedbackId: string, idempotencyKey: string | null, score = 1) => ({
         ...rated(decisionId, feedbackId, score),
         idempotencyKey,
@@ -175,7 +175,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await all()).toHaveLength(5);
     });
 
-    it('keeps contexts to the bit, also those that are a window on a larger buffer', async () => {
+    it('keeps contexts bit for bit, even those that are views of a larger buffer', async () => {
       const odd = Float32Array.of(1, -0, 1e-45, 3.4e38, Math.PI, Number.NaN, Number.NEGATIVE_INFINITY);
       const larger = Float32Array.from({ length: 40 }, (_, i) => Math.sqrt(i));
       const bytes = new Uint8Array(larger.buffer);
@@ -195,7 +195,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       }
     });
 
-    it('keeps any text, unpaired surrogates and NULs too', async () => {
+    it('keeps any text, including unpaired surrogates and NULs', async () => {
       const text = fc.oneof(
         fc.string({ unit: 'binary' }),
         fc.constantFrom('\ud800', 'x\udfff', '\0', 'a\0b', '😀', '\u2028', "'; --"),
@@ -220,7 +220,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       const at = <E extends GatewayEvent>(time: number, event: E): E => ({ ...event, time });
       const everything = { time: 100, sequence: Number.MAX_SAFE_INTEGER };
 
-      it('deletes what is old with all that happened to it, the oldest first, and leads to it no longer', async () => {
+      it('deletes old decisions with all their events, oldest first, so that no id finds them', async () => {
         await store.append([
           at(1, decided('a')),
           at(2, decided('b')),
@@ -237,7 +237,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
         expect(ids(await store.findDecision('young'))).toEqual(['young']);
       });
 
-      it('keeps decisions whole while anything of them is young or numbered too high, events of models, and the newest event', async () => {
+      it('keeps decisions that are partly young or not yet covered, model events, and the newest event', async () => {
         const [reset, , , , rating] = await store.append([
           at(1, modelEvent('big', 'model_reset')),
           at(1, decided('rated late')),
@@ -257,7 +257,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
         expect(next.sequence).toBeGreaterThan(newest);
       });
 
-      it('finds what is old behind a clock that was wrong, and leaves ids alone that lead elsewhere by now', async () => {
+      it('finds old decisions behind one with a wrong clock, and keeps ids that now refer to others', async () => {
         const shared = { completionId: 'always-the-same' };
         await store.append([at(1e12, decided('future')), at(1, decided('old')), at(1, completed('old', shared))]);
         await store.append([at(200, decided('new')), at(200, completed('new', shared))]);
@@ -267,14 +267,14 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       });
     });
 
-    it('keeps the newest snapshot of each name', async () => {
+    it('keeps the newest snapshot of each name, for the most recent names only', async () => {
       const every = Uint8Array.from({ length: 256 }, (_, i) => i);
       await store.saveSnapshot('learner', { sequence: 3, body: every.slice(0, 3) });
       await store.saveSnapshot('learner', { sequence: 7, body: every.slice() });
       await store.saveSnapshot('other', { sequence: 1, body: new Uint8Array(0) });
       expect(await store.loadSnapshot('learner')).toEqual({ sequence: 7, body: every });
       expect(await store.loadSnapshot('other')).toEqual({ sequence: 1, body: new Uint8Array(0) });
-      // A window on a larger buffer, whose other parts stay with their owners.
+      // A view of a larger buffer, of which the rest must not be stored or changed.
       for (const name of ['third', 'fourth', 'learner', 'fifth']) {
         await store.saveSnapshot(name, { sequence: 2, body: Uint8Array.of(2) });
       }
@@ -288,7 +288,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(large.equals((await store.loadSnapshot('learner'))?.body ?? new Uint8Array(0))).toBe(true);
     });
 
-    it('takes many appends at once without mixing them up', async () => {
+    it('handles many simultaneous appends without mixing them up', async () => {
       const batches = Array.from({ length: 100 }, (_, i) => [
         decided(`d${i}`),
         completed(`d${i}`),
@@ -305,7 +305,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       expect(await all()).toEqual(stored.flat().sort((a, b) => a.sequence - b.sequence));
     });
 
-    it('finishes what is under way before it closes, and closes twice without harm', async () => {
+    it('finishes pending work before it closes, and may be closed twice', async () => {
       const appending = store.append(randomStream(20, 3));
       const closing = store.close();
       await expect(appending).resolves.not.toHaveLength(0);
@@ -313,7 +313,7 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
       await store.close();
     });
 
-    it.skipIf(!fixture.reopen)('still has everything after it was closed and opened again', async () => {
+    it.skipIf(!fixture.reopen)('still has everything after being closed and reopened', async () => {
       await store.append(randomStream(20, 4));
       await store.append([{ ...rated('d', 'fb-1', 1), idempotencyKey: 'key' }]);
       await store.saveSnapshot('learner', { sequence: 5, body: Uint8Array.of(1, 2) });

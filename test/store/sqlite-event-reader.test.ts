@@ -24,7 +24,7 @@ describe('SqliteEventReader', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('reads the same as the store, page by page, while the store goes on writing', async () => {
+  it('reads the same as the store, page by page, while the store keeps writing', async () => {
     await store.append(randomStream(30, 1));
     const reader = new SqliteEventReader(path);
     expect(await reader.readAfter(0, 10_000)).toEqual(await store.readAfter(0, 10_000));
@@ -36,16 +36,16 @@ describe('SqliteEventReader', () => {
     await store.append([decided('after')]);
   });
 
-  it('holds up no writing, even in the middle of its reading', async () => {
+  it('never blocks writing, even in the middle of reading', async () => {
     await store.append([decided('a')]);
-    // Stricter than the reader itself, which lets go of the file between two pages.
+    // Stricter than the reader itself, which releases the file between two pages.
     const reading = new DatabaseSync(path, { readOnly: true });
     reading.exec('BEGIN; SELECT count(*) FROM events');
     await expect(store.append(randomStream(50, 2))).resolves.toBeDefined();
     reading.close();
   });
 
-  it('leaves a closed log as it is', async () => {
+  it('leaves a closed log unchanged', async () => {
     await store.append(randomStream(20, 3));
     const events = await store.readAfter(0, 1000);
     await store.close();
@@ -56,12 +56,12 @@ describe('SqliteEventReader', () => {
     expect(await readFile(path)).toEqual(before);
   });
 
-  it('reads a closed log in a folder that may not be written to', async () => {
+  it('reads a closed log in a read-only folder', async () => {
     await store.append([decided('d')]);
     await store.close();
     await chmod(path, 0o444);
     await chmod(folder, 0o555);
-    // As nobody, for root may write anywhere; a process of its own, for a thread cannot become another user.
+    // As nobody, because root may write anywhere; in a process of its own, because a thread cannot change its user.
     const reading = `
       const { SqliteEventReader } = await import(${JSON.stringify(READER)});
       if (process.getuid?.() === 0) process.seteuid(65534);
@@ -71,7 +71,7 @@ describe('SqliteEventReader', () => {
     expect(read.trim()).toBe('1');
   });
 
-  it('names the file where there is none, makes none, and refuses what is no log or of another version', async () => {
+  it('names a missing file without creating it, and rejects other files and versions', async () => {
     const missing = join(folder, 'missing.db');
     expect(() => new SqliteEventReader(missing)).toThrow(`Cannot read the event log ${missing}`);
     expect(await readdir(folder)).not.toContain('missing.db');

@@ -19,7 +19,7 @@ const makeFolder = async () => {
 };
 const removeFolder = () => rm(folder, { recursive: true, force: true });
 const disk = mkdtempSync(join(tmpdir(), 'mixllm-full-'));
-/** A file system of a few hundred kilobytes. Takes root, and a container that lets it. */
+/** A file system of a few hundred kilobytes. Needs root, in a container that allows it. */
 const mounted =
   process.getuid?.() === 0 &&
   spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'mixllm-test', disk], { stdio: 'ignore' }).status === 0;
@@ -28,7 +28,7 @@ afterAll(() => {
   rmSync(disk, { recursive: true, force: true });
 });
 
-/** Empty for one that has been closed meanwhile. */
+/** Empty for a descriptor that has been closed in the meantime. */
 function linkOf(fd: string): string {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`);
@@ -77,12 +77,12 @@ describe('SqliteEventStore', () => {
     await removeFolder();
   });
 
-  it('makes files that others on the machine cannot read', async () => {
+  it('creates files that other users of the machine cannot read', async () => {
     await open().append(randomStream(1, 1));
     for (const name of [path, `${path}-wal`]) expect((await stat(name)).mode & 0o007).toBe(0);
   });
 
-  it('has a commit on disk before it says so: another connection sees it, without any closing', async () => {
+  it('has a commit on disk before it reports it, visible to another connection without closing', async () => {
     const store = open();
     const stream = randomStream(10, 1);
     await store.append(stream);
@@ -92,22 +92,22 @@ describe('SqliteEventStore', () => {
     other.close();
   });
 
-  it('tells the next who writes that the file is another one, also when somebody else found out first', async () => {
+  it('tells the next writer that the file was replaced, even if a reader found out first', async () => {
     const store = open();
     await store.append([decided('a')]);
     for (const end of ['', '-wal', '-shm']) await rm(`${path}${end}`);
     await expect(store.findDecision('a')).rejects.toThrow('removed or replaced');
     expect(await store.findDecision('a')).toEqual([]);
-    // Whoever folds the log would fold this one on top of the other.
+    // Otherwise the reader would continue the old state with events of the new file.
     await expect(store.lastSequence()).rejects.toThrow('closed after an earlier failure');
     await expect(store.append([decided('b')])).rejects.toThrow('closed after an earlier failure');
-    // Nor before the append that is tried again has opened it: what is compared then is what was folded until now.
+    // Not before the retried append has opened the new file: until then, the old state is what would be compared.
     await expect(store.readAfter(0, 10)).rejects.toThrow('closed after an earlier failure');
     expect(await store.append([decided('b')])).toMatchObject([{ sequence: 1 }]);
     expect(await store.lastSequence()).toBe(1);
   });
 
-  it('serves several connections to one file, also when all of them find it new', async () => {
+  it('supports several connections to one file, even if all of them create it', async () => {
     const [one, two, ...more] = Array.from({ length: 5 }, open);
     await Promise.all([one, two, ...more].map((store) => store.lastSequence()));
     await Promise.all(
@@ -122,7 +122,7 @@ describe('SqliteEventStore', () => {
     ]);
   });
 
-  it('brings a file of an earlier schema up to date: events stay, and snapshots of before are no snapshots', async () => {
+  it('upgrades a file of an earlier schema: events are kept, old snapshots are dropped', async () => {
     const before = open();
     await before.append([decided('d'), completed('d')]);
     await before.close();
@@ -139,7 +139,7 @@ describe('SqliteEventStore', () => {
     expect((await store.loadSnapshot('learner'))?.sequence).toBe(2);
   });
 
-  it('refuses a file of a newer schema, in words, and leaves it as it is', async () => {
+  it('rejects a file of a newer schema with a clear message, and leaves it unchanged', async () => {
     await open().append([decided('d')]);
     await stores.pop()?.close();
     const database = new DatabaseSync(path);
@@ -154,7 +154,7 @@ describe('SqliteEventStore', () => {
     expect(await readFile(path)).toEqual(before);
   });
 
-  it('rejects every call on a file that is no database, without taking the process down', async () => {
+  it('rejects every call on a file that is not a database, without crashing the process', async () => {
     await writeFile(path, 'This is a shopping list, not a database. '.repeat(200));
     const store = open();
     const calls = [
@@ -171,7 +171,7 @@ describe('SqliteEventStore', () => {
     await expect(store.close()).resolves.toBeUndefined();
   });
 
-  it('rejects what it cannot read of a file that was damaged in the middle', async () => {
+  it('rejects reading a file that was damaged in the middle', async () => {
     await open().append(randomStream(400, 2));
     await stores.pop()?.close();
     const bytes = await readFile(path);
@@ -182,7 +182,7 @@ describe('SqliteEventStore', () => {
     await expect(store.append(randomStream(50, 3))).rejects.toThrow(/SQLite/);
   });
 
-  it('reads and deletes around a row that is damaged', async () => {
+  it('reads and prunes around damaged rows', async () => {
     const store = open();
     await store.append([decided('a'), completed('a'), decided('b'), completed('b'), decided('c')]);
     const database = new DatabaseSync(path);
@@ -199,7 +199,7 @@ describe('SqliteEventStore', () => {
     expect((await store.readAfter(0, 10)).map(({ sequence }) => sequence)).toEqual([5]);
   });
 
-  it.skipIf(!existsSync('/proc/self/fd'))('leaves no file open that it could not use (needs /proc)', async () => {
+  it.skipIf(!existsSync('/proc/self/fd'))('leaves no unusable file open (needs /proc)', async () => {
     await writeFile(path, 'no database '.repeat(500));
     const openFiles = () => readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(folder)).length;
     const store = open();
@@ -208,7 +208,7 @@ describe('SqliteEventStore', () => {
     expect(openFiles()).toBe(0);
   });
 
-  it('waits for the lock of another process when it opens the file', async () => {
+  it("waits for another process's lock when it opens the file", async () => {
     await open().append([decided('d')]);
     await stores.pop()?.close();
     const other = new DatabaseSync(path);
@@ -219,7 +219,7 @@ describe('SqliteEventStore', () => {
     other.close();
   });
 
-  it("leaves another application's database as it is", async () => {
+  it("leaves another application's database unchanged", async () => {
     for (const [version, sql] of [
       [0, 'CREATE TABLE users (name TEXT)'],
       [2, 'CREATE TABLE snapshots (name TEXT)'],
@@ -236,28 +236,25 @@ describe('SqliteEventStore', () => {
     }
   });
 
-  it.skipIf(!mounted)(
-    'reads a log whose disk is full at the start, and writes when there is room (needs root and mount)',
-    async () => {
-      const log = join(disk, 'log.db');
-      const before = new SqliteEventStore(log);
-      await before.append([decided('d'), completed('d')]);
-      await before.saveSnapshot('s', { sequence: 2, body: new Uint8Array(3) });
-      await before.close();
-      const filler = join(disk, 'filler');
-      spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
-      const store = new SqliteEventStore(log);
-      stores.push(store);
-      expect((await store.readAfter(0, 10)).map(({ type }) => type)).toEqual(['decided', 'completed']);
-      expect(await store.loadSnapshot('s')).toMatchObject({ sequence: 2 });
-      await expect(store.append([decided('e')])).rejects.toThrow(/SQLite/);
-      await rm(filler);
-      expect(await store.append([decided('e')])).toMatchObject([{ sequence: 3 }]);
-      expect(await store.lastSequence()).toBe(3);
-    },
-  );
+  it.skipIf(!mounted)('reads a log on a full disk, and writes once there is room (needs root and mount)', async () => {
+    const log = join(disk, 'log.db');
+    const before = new SqliteEventStore(log);
+    await before.append([decided('d'), completed('d')]);
+    await before.saveSnapshot('s', { sequence: 2, body: new Uint8Array(3) });
+    await before.close();
+    const filler = join(disk, 'filler');
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=1k'], { stdio: 'ignore' });
+    const store = new SqliteEventStore(log);
+    stores.push(store);
+    expect((await store.readAfter(0, 10)).map(({ type }) => type)).toEqual(['decided', 'completed']);
+    expect(await store.loadSnapshot('s')).toMatchObject({ sequence: 2 });
+    await expect(store.append([decided('e')])).rejects.toThrow(/SQLite/);
+    await rm(filler);
+    expect(await store.append([decided('e')])).toMatchObject([{ sequence: 3 }]);
+    expect(await store.lastSequence()).toBe(3);
+  });
 
-  it('deletes what is old where a clock was ahead for a time', async () => {
+  it('prunes old decisions behind those written while a clock was ahead', async () => {
     const store = open();
     const at = (id: string, time: number) => ({ ...decided(id), time });
     await store.append([
@@ -268,11 +265,11 @@ describe('SqliteEventStore', () => {
     ]);
     expect(await store.prune({ time: 200, sequence: 2000, now: 600 }, 10)).toBe(1);
     expect(await store.findDecision('old')).toEqual([]);
-    // Without a clock to go by they are young, and so is, it is taken, all that comes behind them.
+    // Without knowing the time, it considers them young, and also everything behind them.
     expect(await store.prune({ time: 600, sequence: 2000 }, 10)).toBe(0);
   });
 
-  it('works again, without a restart, once a file can be opened', async () => {
+  it('works again without a restart once the file can be opened', async () => {
     await writeFile(path, 'no database '.repeat(500));
     const store = open();
     await expect(store.append([decided('d')])).rejects.toThrow();
@@ -281,7 +278,7 @@ describe('SqliteEventStore', () => {
     expect(await store.lastSequence()).toBe(1);
   });
 
-  it('does not go on writing to a file that was removed or replaced: it says so once and opens what is there', async () => {
+  it('reports once that its file was removed or replaced, then opens what is there', async () => {
     const store = open();
     await store.append([decided('d'), completed('d')]);
     const removed = () => Promise.all(['', '-wal', '-shm'].map((end) => rm(`${path}${end}`, { force: true })));
@@ -297,10 +294,10 @@ describe('SqliteEventStore', () => {
     await expect(store.append([decided('f')])).resolves.toMatchObject([{ sequence: 1 }]);
   });
 
-  it('does not go on writing to a write-ahead log that was removed, and loses nothing that was in it', async () => {
+  it('reports that its write-ahead log was removed, and loses nothing that was in it', async () => {
     const [store, other] = [open(), open()];
     await store.append([decided('d'), completed('d')]);
-    // Who has it open too: SQLite itself then leaves the log as it is.
+    // While another connection is open, SQLite itself leaves the log in place.
     expect(await other.lastSequence()).toBe(2);
     await Promise.all(['-wal', '-shm'].map((end) => rm(`${path}${end}`)));
     await expect(store.append([decided('e')])).rejects.toThrow('removed or replaced');
@@ -313,14 +310,17 @@ describe('SqliteEventStore', () => {
     ]);
   });
 
-  it('rejects where the folder cannot be made', async () => {
+  it('rejects if the folder cannot be created', async () => {
     await writeFile(join(folder, 'a-file'), '');
     path = join(folder, 'a-file', 'log.db');
     await expect(open().append([decided('d')])).rejects.toThrow(path);
   });
 
-  it.skipIf(!existsSync('/proc/self'))('rejects in /proc too, where making a folder is "no such file"', async () => {
-    path = '/proc/nope/deep/log.db';
-    await expect(open().append([decided('d')])).rejects.toThrow("mkdir '/proc/nope'");
-  });
+  it.skipIf(!existsSync('/proc/self'))(
+    'rejects in /proc too, where creating a folder fails with "no such file"',
+    async () => {
+      path = '/proc/nope/deep/log.db';
+      await expect(open().append([decided('d')])).rejects.toThrow("mkdir '/proc/nope'");
+    },
+  );
 });

@@ -15,7 +15,7 @@ const turns = async () => {
 };
 
 describe('TimeLimitedStore', () => {
-  it('rejects what hangs, and everything behind it at once, until the store has come round', async () => {
+  it('rejects a call that hangs, and all later calls at once, until the store responds again', async () => {
     const { inner, clock, gate, store } = setUp();
     inner.gate = gate.promise;
     const hanging = store.append([decided('a')]);
@@ -32,7 +32,7 @@ describe('TimeLimitedStore', () => {
     await expect(store.append([decided('b')])).resolves.toMatchObject([{ sequence: 2 }]);
   });
 
-  it('hands on failures and results unchanged, and leaves no timer', async () => {
+  it('passes on failures and results unchanged', async () => {
     const { inner, clock, store } = setUp();
     await store.append([decided('a')]);
     inner.failing = true;
@@ -42,7 +42,7 @@ describe('TimeLimitedStore', () => {
     await expect(store.readAfter(0, 1)).resolves.toHaveLength(1);
   });
 
-  it('comes round after a late failure too, and is not held up by closing', async () => {
+  it('a late failure also ends the wait, and closing is not blocked by a hanging store', async () => {
     const { inner, clock, gate, store } = setUp();
     inner.gate = gate.promise;
     const hanging = store.append([decided('a')]);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A certificate of its own for localhost, by openssl; null where there is none. */
+/** A self-signed certificate for localhost, made by openssl; null if that is not available. */
 export function certificate(): { key: Buffer; cert: Buffer } | null {
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-tls-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];

@@ -2,9 +2,9 @@ import { vi } from 'vitest';
 import { run } from '../../src/cli/program.ts';
 
 /**
- * A command of `mixllm` in this process, which saves loading it anew.
+ * Runs a `mixllm` command in this process, which saves loading it again.
  * @returns what it prints on standard output and on standard error
- * @throws Error as the command; of options that it cannot take, `exit` with what it said of them
+ * @throws the command's error; for invalid options, an Error "exit CODE: " with the message printed about them
  */
 export async function runCommand(...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const out: string[] = [];

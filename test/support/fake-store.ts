@@ -8,13 +8,13 @@ export class FakeStore implements EventStore {
   readonly snapshots = new Map<string, Snapshot>();
   /** The events of every attempted commit, failed ones included. */
   readonly commits: GatewayEvent[][] = [];
-  /** Starting points of all reads. */
+  /** The starting points of all reads. */
   readonly reads: number[] = [];
   lookUps = 0;
   readonly #byKey = new Map<string | null, StoredEvent>();
-  /** True, or the reason, while every call fails. */
+  /** True, or the error message, while every call must fail. */
   failing: boolean | string = false;
-  /** While set, appends wait for it. */
+  /** While set, appends wait for this promise. */
   gate: Promise<void> | null = null;
 
   async append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
@@ -28,7 +28,7 @@ export class FakeStore implements EventStore {
 
   #known(event: GatewayEvent): StoredEvent | undefined {
     const known = this.#byKey.get(uniqueKeyOf(event));
-    // Tests put another log in the place of this one.
+    // Tests replace this log by another one.
     return known && this.events.some((stored) => stored === known) ? known : undefined;
   }
 

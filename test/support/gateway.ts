@@ -51,8 +51,8 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
 }
 
 /**
- * Seed for tests that do not choose one: one decision in two hundred is drawn by the floor, which no test may depend
- * on.
+ * Seed for tests that do not choose one. One decision in two hundred is drawn from the floor, which no test may
+ * depend on.
  */
 const SEED = 1;
 

@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 
-/** An incomplete request is given up after this time. */
+/** An incomplete request is abandoned after this time. */
 const PATIENCE_MS = 1500;
 
 /**
- * Sends exactly these bytes and reads the server's answer until it closes the connection. In latin1, so that every
- * byte is visible. Empty when the server was still waiting for the rest.
+ * Sends exactly these bytes and reads the server's answer until it closes the connection, in latin1, so that every
+ * byte is visible. Empty if the server was still waiting for the rest.
  */
 export function sendBytes(url: string, bytes: string | Buffer): Promise<string> {
   const { port, hostname } = new URL(url);
@@ -13,10 +13,10 @@ export function sendBytes(url: string, bytes: string | Buffer): Promise<string> 
     const chunks: Buffer[] = [];
     const socket = connect(Number(port), hostname);
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    // A reset after the answer is no failure: the server need not read what it refused.
+    // A reset after the answer is not a failure: the server need not read what it rejected.
     socket.on('error', () => {});
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
-    // Not ended at once: Node takes a half-closed connection for a client that has left.
+    // Not ended at once, because Node treats a half-closed connection as a client that has left.
     socket.setTimeout(PATIENCE_MS, () => socket.destroy());
     socket.write(bytes);
   });

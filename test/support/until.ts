@@ -1,4 +1,4 @@
-/** Waits for what other threads or processes do; takes long only in a test that fails. */
+/** Waits for other threads or processes; takes long only if the test fails. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + 20_000;
   while (!(await holds())) {

@@ -10,7 +10,7 @@ describe('ManualClock', () => {
     expect([clock.now(), clock.monotonic()]).toEqual([5250, 250]);
   });
 
-  it('fires timers in the order of their due times, those of the same time as they were set', () => {
+  it('fires timers in the order of their due times, and those due together in the order they were set', () => {
     const clock = new ManualClock();
     const fired: string[] = [];
     const at = (ms: number, name: string) => clock.after(ms, () => fired.push(`${name}@${clock.monotonic()}`));
@@ -29,7 +29,7 @@ describe('ManualClock', () => {
     expect(fired).toHaveLength(4);
   });
 
-  it('fires within one advance what a timer sets, when its time comes', () => {
+  it('within one advance, also fires timers set by other timers when due', () => {
     const clock = new ManualClock();
     const fired: number[] = [];
     const again = () => {
@@ -42,7 +42,7 @@ describe('ManualClock', () => {
     expect(clock.monotonic()).toBe(35);
   });
 
-  it('cancels a timer, also from another that is due at the same time, and more than once', () => {
+  it('cancels a timer, even from another one due at the same time, and repeatedly', () => {
     const clock = new ManualClock();
     let fired = 0;
     const cancel = clock.after(10, () => fired++);
@@ -56,7 +56,7 @@ describe('ManualClock', () => {
 });
 
 describe('systemClock', () => {
-  it('calls back once, unless cancelled, and never turns back', async () => {
+  it('calls back once unless cancelled, and never goes backwards', async () => {
     const before = systemClock.monotonic();
     let cancelled = 0;
     systemClock.after(0, () => cancelled++)();

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { closeInOrder } from '../../src/util/close-in-order.ts';
 
-it('closeInOrder runs every step after the one before, and fails with the first failure', async () => {
+it('closeInOrder runs each step after the previous one, and rejects with the first failure', async () => {
   const seen: string[] = [];
   const step = (name: string, failure?: Error) => async () => {
     seen.push(`${name} begins`);

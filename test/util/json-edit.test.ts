@@ -11,7 +11,7 @@ import {
 } from '../../src/util/json-edit.ts';
 
 const space = fc.constantFrom('', ' ', '\n', '\t ', '\r\n');
-/** A name in several spellings of the same string. */
+/** A name in different spellings of the same string. */
 const name = fc
   .tuple(fc.oneof(fc.constantFrom('model', 'messages', '__proto__', ''), fc.string()), fc.boolean())
   .map(([text, escaped]) => {
@@ -28,26 +28,26 @@ const member = fc.tuple(name, value, space, space).map(([key, json, before, afte
   json,
   text: `${before}${key.json}${after}:${before}${json}${after}`,
 }));
-/** Objects with repeated names, escapes, nesting and white space; the members as they were put in. */
+/** Objects with repeated names, escapes, nesting and white space, and the members they were made of. */
 const object = fc.tuple(fc.array(member, { maxLength: 6 }), space).map(([members, around]) => ({
   members,
   text: `${around}{${members.map(({ text }) => text).join(',')}${around}}${around}`,
 }));
 
 describe('endOfString', () => {
-  it('finds the quote that ends the string, past escaped ones', () => {
+  it('finds the closing quote, past escaped ones', () => {
     const parts = fc.array(fc.constantFrom('a', '\\', '"', '\u2028', '\n'), { maxLength: 12 });
     fc.assert(
       fc.property(parts, fc.string(), (inside, after) => {
         const json = JSON.stringify(inside.join(''));
         expect(endOfString(`[${json}${after}`, 1)).toBe(json.length);
-        // Without its end, there is none.
+        // There is none if the string is cut short.
         expect(endOfString(`[${json.slice(0, -1)}`, 1)).toBe(-1);
       }),
     );
   });
 
-  it('goes over a string full of escaped quotes or backslashes once', () => {
+  it('handles millions of escaped quotes or backslashes in one pass', () => {
     for (const escaped of ['\\"', '\\\\']) {
       const json = `"${escaped.repeat(2_000_000)}"`;
       expect(endOfString(json, 0)).toBe(json.length - 1);
@@ -56,7 +56,7 @@ describe('endOfString', () => {
 });
 
 describe('membersOf', () => {
-  it('finds every member of the object, repeated and escaped names included', () => {
+  it('finds every member of an object, including repeated and escaped names', () => {
     fc.assert(
       fc.property(object, ({ members, text }) => {
         expect(() => JSON.parse(text)).not.toThrow();
@@ -70,13 +70,13 @@ describe('membersOf', () => {
     );
   });
 
-  it('is not stopped by depth', () => {
+  it('handles any depth', () => {
     const depth = 200_000;
     const text = `{"a":${'['.repeat(depth)}${']'.repeat(depth)},"model":"x"}`;
     expect(membersOf(text).map((item) => item.name)).toEqual(['a', 'model']);
   });
 
-  it('keeps strings that look like structure apart from it', () => {
+  it('is not confused by strings that look like structure', () => {
     const text = '{"a":"}],{\\"model\\":1","model":"x"}';
     expect(membersOf(text).map((item) => item.name)).toEqual(['a', 'model']);
   });
@@ -85,7 +85,7 @@ describe('membersOf', () => {
 describe('elementsOf', () => {
   const elements = fc.tuple(fc.array(fc.tuple(space, value, space), { maxLength: 6 }), space);
 
-  it('finds every element of an array within the text, and membersOf the members of an object there', () => {
+  it('finds every element of an array within a text, and membersOf finds the members of an object there', () => {
     fc.assert(
       fc.property(object, elements, ({ text }, [items, around]) => {
         const array = `[${items.map((item) => item.join('')).join(',')}${around}]`;
@@ -118,7 +118,7 @@ describe('replaceSpans', () => {
     );
   });
 
-  it('takes edits in any order', () => {
+  it('accepts edits in any order', () => {
     const edits = [
       { span: { start: 4, end: 6 }, replacement: 'EE' },
       { span: { start: 0, end: 1 }, replacement: '' },
@@ -130,7 +130,7 @@ describe('replaceSpans', () => {
 });
 
 describe('setMember', () => {
-  it('sets the member as JSON.parse sees it and keeps the others', () => {
+  it('sets the member as seen by JSON.parse, and keeps the others', () => {
     fc.assert(
       fc.property(object, name, value, ({ text }, key, json) => {
         const parsed = (source: string) => new Map(Object.entries(JSON.parse(source)));
@@ -150,7 +150,7 @@ describe('setMember', () => {
 describe('removeMember and renameMember', () => {
   const namesOf = (text: string) => membersOf(text).map((item) => item.name);
 
-  it('leave every other member as it was', () => {
+  it('keep every other member unchanged', () => {
     fc.assert(
       fc.property(object, fc.nat(), ({ members, text }, choice) => {
         const target = members[choice % Math.max(1, members.length)]?.name ?? 'absent';
@@ -168,7 +168,7 @@ describe('removeMember and renameMember', () => {
     );
   });
 
-  it('take a name that a client repeats a hundred thousand times in one pass', () => {
+  it('handle a name repeated a hundred thousand times in one pass', () => {
     const many = `{${'"x":1,'.repeat(100_000)}"y":2}`;
     expect(removeMember(many, 'x')).toBe('{"y":2}');
     expect(removeMember(many, 'y')).toBe(many.replace(',"y":2', ''));

@@ -9,7 +9,7 @@ import { readJsonLines } from '../../src/util/json-lines.ts';
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-lines-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** How often this process has the file open, as Linux tells. */
+/** How many times this process has the file open, according to Linux. */
 function openings(file: string): number {
   const targets = readdirSync('/proc/self/fd').map((fd) => {
     try {
@@ -25,7 +25,7 @@ it.runIf(process.platform === 'linux').each(['rows.jsonl', 'rows.jsonl.gz'])(
   'closes the file when its reader stops early: %s',
   async (name) => {
     const file = join(folder, name);
-    // Not the same line over and over: a small file would be read to its end, and closed, before its first line is handed out.
+    // Random lines: a small file would be read to its end, and closed, before its first line is returned.
     const text = Array.from({ length: 20_000 }, () => `{"a":"${randomBytes(48).toString('hex')}"}`).join('\n');
     writeFileSync(file, name.endsWith('.gz') ? gzipSync(text) : text);
     for await (const { value } of readJsonLines(file)) {

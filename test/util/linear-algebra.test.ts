@@ -51,14 +51,14 @@ describe('linear algebra', () => {
     );
   });
 
-  it('adds a multiple in place and lays out a diagonal', () => {
+  it('adds a multiple in place, and makes a diagonal matrix', () => {
     const v = Float64Array.of(1, 2);
     addScaled(v, Float64Array.of(10, -10), 0.5);
     expect(v).toEqual(Float64Array.of(6, -3));
     expect(diagonalMatrix(v)).toEqual(Float64Array.of(6, 0, 0, -3));
   });
 
-  it('inverts positive definite matrices, those with halves that differ in the last bits too', () => {
+  it('inverts positive definite matrices, even if their halves differ in the last bits', () => {
     fc.assert(
       fc.property(sizes, fc.integer(), fc.boolean(), (d, seed, rounded) => {
         const random = seededRandom(seed);
@@ -78,7 +78,7 @@ describe('linear algebra', () => {
     );
   });
 
-  it('updates an inverse and says by what the determinant is multiplied, unless that is next to nothing', () => {
+  it('updates an inverse and returns the ratio of determinants, or null if that is almost zero', () => {
     fc.assert(
       fc.property(sizes, fc.integer(), (d, seed) => {
         const matrix = diagonalMatrix(new Float64Array(d).fill(0.5));
@@ -106,7 +106,7 @@ describe('linear algebra', () => {
     expect(sumOfLogs(Float64Array.of(2, 0.5, 3))).toBeCloseTo(Math.log(3), 14);
   });
 
-  it('refuses to invert what is not positive definite', () => {
+  it('throws instead of inverting a matrix that is not positive definite', () => {
     for (const values of [
       [1, 2, 2, 1],
       [0, 0, 0, 0],
@@ -117,7 +117,7 @@ describe('linear algebra', () => {
     expect(() => invertPositiveDefinite(Float64Array.of(Number.NaN, 0, 0, 1), 2).inverse).toThrow();
   });
 
-  it('tells what is finite', () => {
+  it('recognises finite numbers', () => {
     expect(allFinite([])).toBe(true);
     expect(allFinite(Float64Array.of(1, -0, 1e308))).toBe(true);
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { LogThrottle } from '../../src/util/log-throttle.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
-it('says the first, then one in a while, with how many were not said', () => {
+it('logs the first, then one per interval, with the number suppressed in between', () => {
   const clock = new ManualClock();
   const seldom = new LogThrottle(clock, 1000);
   const said: number[] = [];
@@ -13,7 +13,7 @@ it('says the first, then one in a while, with how many were not said', () => {
   expect(said).toEqual([0, 9, 9]);
 });
 
-it('says the next at once where what was failing has worked in between', () => {
+it('logs the next failure at once if things worked in between', () => {
   const seldom = new LogThrottle(new ManualClock());
   const said: number[] = [];
   const fail = () => seldom.say((suppressed) => said.push(suppressed));

@@ -27,13 +27,13 @@ describe('normalCdf', () => {
     expect(normalCdf(z) / value).toBeCloseTo(1, 7);
   });
 
-  it('ends at 0 and 1, and is not a number where its argument is none', () => {
+  it('reaches 0 and 1, and is NaN for NaN', () => {
     expect([normalCdf(-40), normalCdf(40)]).toEqual([0, 1]);
     expect([normalCdf(Number.NEGATIVE_INFINITY), normalCdf(Number.POSITIVE_INFINITY)]).toEqual([0, 1]);
     expect(normalCdf(Number.NaN)).toBeNaN();
   });
 
-  it('is symmetric and rises, across the seam of its two formulas too', () => {
+  it('is symmetric and increasing, also where its two formulas meet', () => {
     const z = fc.oneof(
       fc.double({ min: -12, max: 12, noNaN: true }),
       fc.double({ min: 7.07, max: 7.072, noNaN: true }),
@@ -46,7 +46,7 @@ describe('normalCdf', () => {
     );
   });
 
-  it('has the density for its slope', () => {
+  it('has the density as its slope', () => {
     for (let z = -6; z <= 6; z += 0.25) {
       const slope = (normalCdf(z + 1e-5) - normalCdf(z - 1e-5)) / 2e-5;
       expect(slope).toBeCloseTo(normalDensity(z), 8);
@@ -54,7 +54,7 @@ describe('normalCdf', () => {
     expect(normalDensity(0)).toBeCloseTo(1 / Math.sqrt(2 * Math.PI), 15);
   });
 
-  it('is looked up in a table to the precision that it promises, and computed beyond', () => {
+  it('the lookup table has the promised precision, and values beyond it are computed', () => {
     const looked = { cdf: 0, density: 0 };
     const z = fc.oneof(
       fc.double({ min: -6.1, max: 6.1, noNaN: true }),

@@ -7,7 +7,7 @@ function setUp() {
   return { ends, work };
 }
 
-it('does once more what was asked for meanwhile, however often', async () => {
+it('runs once more for any number of requests made while it runs', async () => {
   const { ends, work } = setUp();
   for (let i = 0; i < 3; i++) work.ask();
   expect(ends).toHaveLength(1);
@@ -21,7 +21,7 @@ it('does once more what was asked for meanwhile, however often', async () => {
   expect([ends.length, work.running]).toEqual([2, null]);
 });
 
-it('waits for what has taken its place', async () => {
+it('waits for the work that occupies its place', async () => {
   const { ends, work } = setUp();
   const { promise, resolve: end } = Promise.withResolvers<void>();
   work.occupy(promise);

@@ -9,7 +9,7 @@ const bound = (p: number, draws = DRAWS) => 4.5 * Math.sqrt((p * (1 - p)) / draw
 const always = (value: number): Random => ({ uniform: () => value, normal: () => value });
 
 describe('seededRandom', () => {
-  it('repeats itself for equal seeds and not for others', () => {
+  it('repeats itself for equal seeds, but not for different ones', () => {
     const stream = (seed: number) => {
       const random = seededRandom(seed);
       return Array.from({ length: 20 }, (_, i) => (i % 2 ? random.uniform() : random.normal()));
@@ -27,7 +27,7 @@ describe('seededRandom', () => {
     for (const count of bins) expect(Math.abs(count / DRAWS - 1 / 20)).toBeLessThan(bound(1 / 20));
   });
 
-  it('is normal: shares below each of nine points', () => {
+  it('is normal, by the shares below nine points', () => {
     const random = seededRandom(2);
     const points = [-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3];
     const below = points.map(() => 0);
@@ -43,13 +43,13 @@ describe('seededRandom', () => {
     });
   });
 
-  it('differs from one system stream to the next', () => {
+  it('systemRandom differs from one stream to the next', () => {
     expect(systemRandom().uniform()).not.toBe(systemRandom().uniform());
   });
 });
 
 describe('shuffled', () => {
-  it('gives every order its share, and leaves its argument alone', () => {
+  it('gives every order its share, and does not change its argument', () => {
     const random = seededRandom(3);
     const items = Object.freeze(['a', 'b', 'c', 'd']);
     const counts = new Map<string, number>();
@@ -61,7 +61,7 @@ describe('shuffled', () => {
     for (const count of counts.values()) expect(Math.abs(count / DRAWS - 1 / 24)).toBeLessThan(bound(1 / 24));
   });
 
-  it('keeps all items, and copes with none', () => {
+  it('keeps all items, and accepts an empty list', () => {
     fc.assert(
       fc.property(fc.array(fc.integer()), fc.integer(), (items, seed) => {
         const sort = (numbers: readonly number[]) => [...numbers].sort((a, b) => a - b);
@@ -83,7 +83,7 @@ describe('drawIndex', () => {
     });
   });
 
-  it('never draws a weight of 0, at the edges of the draw neither', () => {
+  it('never draws a weight of 0, not even at the edges of the range', () => {
     const edges = [0, 0.1, 0.3, 0.5, 1 - 2 ** -53];
     fc.assert(
       fc.property(

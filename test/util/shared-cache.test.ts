@@ -1,19 +1,19 @@
 import { expect, it } from 'vitest';
 import { SharedCache } from '../../src/util/shared-cache.ts';
 
-it('forgets the oldest of an owner that has more than others, and nothing of those', () => {
+it('evicts the oldest entry of the owner with the most, and none of the others', () => {
   const cache = new SharedCache<string>(4);
   cache.set('a1', 'x', 'a');
   for (let i = 0; i < 10; i++) cache.set(`b${i}`, String(i), 'b');
   expect(cache.get('a1', 'a')).toBe('x');
   expect(['b6', 'b7', 'b9'].map((key) => cache.get(key, 'b'))).toEqual([undefined, '7', '9']);
-  // What was used is not the oldest.
+  // An entry that was read is not the oldest.
   cache.get('b7', 'b');
   cache.set('b10', '10', 'b');
   expect(['b7', 'b8'].map((key) => cache.get(key, 'b'))).toEqual(['7', undefined]);
 });
 
-it('lets a newcomer have as much as the others, keeps owners apart, and replaces what is there', () => {
+it('lets a new owner have as much as the others, keeps owners apart, and replaces existing entries', () => {
   const cache = new SharedCache<string>(4);
   for (let i = 0; i < 4; i++) cache.set(`${i}`, 'first', null);
   for (let i = 0; i < 4; i++) cache.set(`${i}`, 'second', 'b');

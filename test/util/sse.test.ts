@@ -44,21 +44,21 @@ const stream = fc.array(event, { maxLength: 8 }).map((events) => events.join('')
 const places = fc.array(fc.nat({ max: 2_000 }), { maxLength: 40 });
 
 describe('SseSplitter', () => {
-  it('reads the events that a full decoder reads, however the bytes are cut, and changes no byte', () => {
+  it('reads the same events as a full decoder, however the bytes are split, and changes no byte', () => {
     fc.assert(
       fc.property(stream, places, (text, cuts) => {
         const bytes = Buffer.from(text);
         const { events, raw } = split(cut(bytes, cuts));
         expect(raw.equals(bytes)).toBe(true);
         const withData = events.filter((item) => item.data !== null).map(({ event, data }) => ({ event, data }));
-        // The oracle waits for more after a final carriage return; a comment lets it go on.
+        // The oracle waits for more after a final carriage return; a comment makes it continue.
         expect(withData).toEqual(oracle(`${text}:\n`));
       }),
       { numRuns: 500 },
     );
   });
 
-  it('gives any bytes back unchanged', () => {
+  it('returns any bytes unchanged', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), places, (bytes, cuts) => {
         expect(split(cut(bytes, cuts)).raw.equals(bytes)).toBe(true);
@@ -66,7 +66,7 @@ describe('SseSplitter', () => {
     );
   });
 
-  it('keeps what it has given out as it was while it goes on', () => {
+  it('does not change events it has returned while it continues', () => {
     fc.assert(
       fc.property(stream, places, (text, cuts) => {
         const splitter = new SseSplitter();
@@ -78,27 +78,27 @@ describe('SseSplitter', () => {
     );
   });
 
-  it('gives an event out as soon as its blank line is there', () => {
+  it('returns an event as soon as its blank line is complete', () => {
     const splitter = new SseSplitter();
     expect(splitter.push(Buffer.from('data: a\n'))).toHaveLength(0);
     expect(splitter.push(Buffer.from('\n'))).toMatchObject([{ data: 'a' }]);
     expect(splitter.push(Buffer.from('data: b\r\n\r\ndata'))).toMatchObject([{ data: 'b' }]);
     expect(splitter.flush()).toMatchObject({ data: '' });
-    // The line feed that follows is half of the blank line, not the start of the next event.
+    // The line feed that follows belongs to the blank line, and does not start the next event.
     expect(splitter.push(Buffer.from('data: c\r\r'))).toHaveLength(0);
     expect(splitter.push(Buffer.from('\n:'))).toMatchObject([{ data: 'c', raw: Buffer.from('data: c\r\r\n') }]);
     splitter.flush();
     expect(splitter.flush()).toBeNull();
   });
 
-  it('keeps no more of an event than it may', () => {
+  it('limits the size of an event', () => {
     const splitter = new SseSplitter(8);
     expect(splitter.push(Buffer.from('data: a\n\ndata: bc'))).toHaveLength(1);
     expect(() => splitter.push(Buffer.from('d'))).toThrow('longer than 8 bytes');
     expect(() => new SseSplitter(8).push(Buffer.from('\n\ndata: b\na'))).toThrow('longer than 8 bytes');
   });
 
-  it('writes events that decoders read', () => {
+  it('writes events that decoders can read', () => {
     const text = Buffer.concat([sseData({ text: 'zwei\nZeilen 👍' }), SSE_DONE]).toString();
     expect(oracle(text).map(({ data }) => data)).toEqual(['{"text":"zwei\\nZeilen 👍"}', '[DONE]']);
   });

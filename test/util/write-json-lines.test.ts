@@ -7,7 +7,7 @@ import { writeJsonLines } from '../../src/util/write-json-lines.ts';
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-lines-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('leaves nothing behind when it is stopped, and lets the signal do its work', async () => {
+it('leaves no file behind when interrupted, and re-raises the signal', async () => {
   const listening = process.listenerCount('SIGINT');
   const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
   async function* values() {
@@ -17,7 +17,7 @@ it('leaves nothing behind when it is stopped, and lets the signal do its work', 
     expect(readdirSync(folder)).toEqual([]);
     yield 2;
   }
-  // The process would be gone by then: here it finds no file to give its name to.
+  // The process would be gone by now; in this test the file to be renamed is missing.
   await expect(writeJsonLines(join(folder, 'rows.jsonl'), values())).rejects.toThrow('ENOENT');
   expect(kill).toHaveBeenCalledWith(process.pid, 'SIGINT');
   kill.mockRestore();

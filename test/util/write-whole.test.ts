@@ -21,10 +21,10 @@ beforeEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('leaves both of two files as they were when the second cannot be written', async () => {
+it('keeps both of two files unchanged if the second cannot be written', async () => {
   writeFileSync(map, 'good map');
   writeFileSync(description, 'good description');
-  // What stands in the way of the second, as a full disk would.
+  // Blocks writing the second file, as a full disk would.
   mkdirSync(`${description}.${process.pid}.tmp`);
   const writing = writeWhole([
     [map, 'new map'],
@@ -35,7 +35,7 @@ it('leaves both of two files as they were when the second cannot be written', as
   expect(readFileSync(description, 'utf8')).toBe('good description');
 });
 
-it('says that a folder is none, before anything is written', async () => {
+it('reports a folder in place of a file before anything is written', async () => {
   mkdirSync(description);
   const writing = writeWhole([
     [map, 'new map'],
@@ -45,7 +45,7 @@ it('says that a folder is none, before anything is written', async () => {
   expect(readdirSync(folder)).toEqual(['map.json']);
 });
 
-it('writes through a link, into a device itself, and leaves nothing else', async () => {
+it('writes through a link and into a device, and leaves nothing else', async () => {
   writeFileSync(map, 'old');
   symlinkSync(map, description);
   await writeWhole([

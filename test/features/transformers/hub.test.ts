@@ -25,7 +25,7 @@ async function startHub() {
   const server = createServer(({ url = '' }, response) => {
     const file = join(tiny.folder, url.replace('/acme/tiny/resolve/main/', ''));
     fetched.push(url);
-    // The hub answers 401 for models that are not there: they might be somebody's secret.
+    // The hub answers 401 for models that do not exist, as they might be private.
     if (!url.startsWith('/acme/tiny/')) response.writeHead(401).end();
     else if (!existsSync(file)) response.writeHead(404).end();
     else response.end(readFileSync(file));
@@ -44,7 +44,7 @@ function encoder(model: string): SentenceEncoder {
   return kept(new SentenceEncoder({ ...SETTINGS, model, cacheFolder, clock: systemClock, budgetMs: null }));
 }
 
-it('fetches a model from the hub once, and keeps it', async () => {
+it('downloads a model from the hub once and keeps it', async () => {
   const hub = await startHub();
   const facts = await encoder('acme/tiny').start();
   expect(hub.fetched).toContain('/acme/tiny/resolve/main/onnx/model_quantized.onnx');
@@ -54,13 +54,13 @@ it('fetches a model from the hub once, and keeps it', async () => {
   expect(await encoder(tiny.folder).start()).toEqual(facts);
 });
 
-it('has of the environment what the hub needs, and nothing that is not set', () => {
+it('passes only what the hub needs from the environment to the worker thread', () => {
   const environment = threadEnvironment({ HF_TOKEN: 'token', PATH: '/bin', OPENAI_API_KEY: 'secret' });
   expect(environment).toEqual({ HF_TOKEN: 'token', PATH: '/bin' });
   expect(Object.keys(threadEnvironment({}))).toEqual([]);
 });
 
-it('says of a model that it cannot fetch which file it was, and why', async () => {
+it('names the file of a model that cannot be downloaded, and the reason', async () => {
   const hub = await startHub();
   await expect(encoder('acme/other').start()).rejects.toThrow(/acme\/other\/.*\.json cannot be fetched: status 401/);
   await hub.close();

@@ -25,7 +25,7 @@ const WEIGHTS: ProjectionWeights = {
 };
 
 describe('project', () => {
-  it('adds what the sentence vector, the text features and the bias give', () => {
+  it('adds up the contributions of sentence vector, text features and bias', () => {
     const text = 'What is 2 + 2?';
     const vector = Float32Array.of(0.5, -0.25, 1);
     const s = textFeatures(text);
@@ -58,7 +58,7 @@ describe('the file of a projection', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('brings back what was written', () => {
+  it('is read as it was written', () => {
     expect(decodeProjection(encodeProjection(WEIGHTS))).toEqual(WEIGHTS);
     expect(loadProjection(file)).toMatchObject({
       ...WEIGHTS,
@@ -67,7 +67,7 @@ describe('the file of a projection', () => {
     });
   });
 
-  it('is refused when it is missing, damaged, cut short, another map or without its description', () => {
+  it('is rejected if missing, damaged, cut short, of another kind or without its description', () => {
     writeFileSync(file, encodeProjection({ ...WEIGHTS, bias: Float32Array.of(1, 1) }));
     expect(() => loadProjection(file)).toThrow(/map\.bin cannot be used: its SHA-256/);
     writeFileSync(file, encodeProjection(WEIGHTS).subarray(0, -1));

@@ -8,7 +8,7 @@ import { until } from '../../support/until.ts';
 
 const kept = cleanup();
 
-/** Real threads with code of the test's own in the place of a model. `answer` runs for each text. */
+/** Real threads that run the test's own code in place of a model. `answer` runs for each text. */
 function threads(...codes: string[]): { startWorker: StartWorker; started: Worker[] } {
   const started: Worker[] = [];
   const startWorker = () => {
@@ -53,7 +53,7 @@ async function start(startWorker: StartWorker, options: Partial<EncoderOptions> 
 }
 
 describe('SentenceEncoder', () => {
-  it('gives each text its own vector, however many are asked for at once', async () => {
+  it('gives each text its own vector, however many are requested at once', async () => {
     const { encoder, facts } = await start(threads(LENGTHS).startWorker);
     const texts = Array.from({ length: 50 }, (_, i) => 'x'.repeat(i));
     const vectors = await Promise.all(texts.map((text) => encoder.encode(text)));
@@ -61,13 +61,13 @@ describe('SentenceEncoder', () => {
     expect(vectors.map((vector) => vector[0])).toEqual(texts.map((text) => text.length));
   });
 
-  it('sends what waits in batches, so that few texts are begun in vain', async () => {
+  it('sends waiting texts in batches, so that few are started in vain', async () => {
     const { encoder } = await start(threads(modelThat('vector(id, batches)')).startWorker);
     const vectors = await Promise.all(Array.from({ length: 9 }, () => encoder.encode('x')));
     expect(vectors.map((vector) => vector[0])).toEqual([1, 2, 2, 2, 2, 3, 3, 3, 3]);
   });
 
-  it('fails the one text that the model fails on', async () => {
+  it('fails only the text that the model fails on', async () => {
     const { encoder } = await start(
       threads(modelThat("text === 'bad' ? failed(id, 'no such text') : vector(id, 1)")).startWorker,
     );
@@ -76,9 +76,9 @@ describe('SentenceEncoder', () => {
     expect(good.status).toBe('fulfilled');
   });
 
-  it('lets only so many wait, each for no longer than the budget', async () => {
+  it('limits how many texts wait, each for no longer than the budget', async () => {
     const { encoder, clock } = await start(threads(SILENT).startWorker);
-    // The first is not waiting any more: the thread has it.
+    // The first text is not waiting: the thread has it.
     const outcomes = Promise.allSettled(Array.from({ length: 257 }, () => encoder.encode('x')));
     await expect(encoder.encode('one too many')).rejects.toThrow('256 texts are already waiting');
     clock.advance(250);
@@ -90,7 +90,7 @@ describe('SentenceEncoder', () => {
     await expect(next).rejects.toThrow('longer than 250 ms');
   });
 
-  it('does not begin texts that nobody waits for any more', async () => {
+  it('does not start texts that nobody is waiting for any more', async () => {
     const slow = modelThat('setTimeout(() => vector(id, batches), 20)');
     const { encoder, clock } = await start(threads(slow).startWorker);
     const outcomes = Promise.allSettled(Array.from({ length: 9 }, () => encoder.encode('x')));
@@ -99,14 +99,14 @@ describe('SentenceEncoder', () => {
     expect((await encoder.encode('x'))[0]).toBe(2);
   });
 
-  it('waits for as long as it takes without a budget', async () => {
+  it('waits indefinitely without a budget', async () => {
     const { encoder, clock } = await start(threads(LENGTHS).startWorker, { budgetMs: null });
     const vector = encoder.encode('abc');
     clock.advance(9_999);
     expect((await vector)[0]).toBe(3);
   });
 
-  it('starts a thread that died again, and fails at once what is asked until then', async () => {
+  it('restarts a thread that died, and until then rejects every text at once', async () => {
     const { startWorker, started } = threads(SILENT, LENGTHS);
     const { encoder, clock, health } = await start(startWorker);
     const lost = encoder.encode('x');
@@ -123,13 +123,13 @@ describe('SentenceEncoder', () => {
     expect((await encoder.encode('four'))[0]).toBe(4);
   });
 
-  it('tells a crash in the thread by its reason', async () => {
+  it('reports the reason of a crash in the thread', async () => {
     const { encoder, health } = await start(threads(modelThat("throw new Error('segfault of sorts')")).startWorker);
     await expect(encoder.encode('x')).rejects.toThrow('segfault of sorts');
     expect(health).toEqual([[false, 'segfault of sorts']]);
   });
 
-  it('waits twice as long after every restart in vain, a minute at most, and begins anew once it works', async () => {
+  it('doubles the wait after each failed restart up to a minute, and resets it once it works', async () => {
     const dies = 'process.exit(3)';
     const { startWorker, started } = threads(LENGTHS, ...Array.from({ length: 8 }, () => dies), LENGTHS);
     const { encoder, clock, health } = await start(startWorker);
@@ -152,7 +152,7 @@ describe('SentenceEncoder', () => {
     await until(() => health.at(-1)?.[0] === true);
   });
 
-  it('gives up a thread that answers nothing for ten seconds', async () => {
+  it('gives up on a thread that answers nothing for ten seconds', async () => {
     const { startWorker, started } = threads(STUCK, LENGTHS);
     const { encoder, clock, health } = await start(startWorker);
     const outcome = expect(encoder.encode('x')).rejects.toThrow('longer than 250 ms');
@@ -166,7 +166,7 @@ describe('SentenceEncoder', () => {
     expect(started).toHaveLength(2);
   });
 
-  it('does not go on with other files of the model than it began with', async () => {
+  it("does not continue if the model's files have changed since the start", async () => {
     const { startWorker, started } = threads(LENGTHS, modelThat('vector(id, 99)', 'other'), LENGTHS);
     const { encoder, clock, health } = await start(startWorker);
     await started[0].terminate();
@@ -184,7 +184,7 @@ describe('SentenceEncoder', () => {
     ['while it embeds', SILENT],
     ['while it loads', 'setInterval(() => {}, 1000)'],
     ['while it is stuck', STUCK],
-  ])('leaves no thread when it is closed %s', async (_, code) => {
+  ])('leaves no thread behind when it is closed %s', async (_, code) => {
     const { startWorker, started } = threads(code);
     const encoder = new SentenceEncoder({
       model: 'any',
@@ -204,7 +204,7 @@ describe('SentenceEncoder', () => {
     expect(started.map(({ threadId }) => threadId)).toEqual([-1]);
   });
 
-  it('is not started again after it was closed', async () => {
+  it('is not restarted after it was closed', async () => {
     const { startWorker, started } = threads(LENGTHS);
     const { encoder, clock, health } = await start(startWorker);
     await started[0].terminate();

@@ -31,12 +31,12 @@ export const SETTINGS = { dtype: 'q8', maxTokens: 64 } as const;
 export interface TinyModel {
   /** The model's files. */
   folder: string;
-  /** A map that was fitted on its vectors. */
+  /** A map fitted on its vectors. */
   map: string;
   remove(): void;
 }
 
-/** A small BERT with random weights, and a map fitted on its vectors of made-up prompts, in a new folder. */
+/** A small BERT with random weights, and a map fitted on its vectors for made-up prompts, in a new folder. */
 export async function makeTinyModel(): Promise<TinyModel> {
   const root = mkdtempSync(join(tmpdir(), 'mixllm-bert-'));
   const folder = join(root, 'tiny-bert');

@@ -17,7 +17,7 @@ import { inventPrompts, makeTinyModel, type TinyModel, WORDS } from './support.t
 
 let tiny: TinyModel;
 let shared: TransformersEmbedder;
-/** Texts that went to the shared embedder's thread. */
+/** Texts sent to the shared embedder's thread. */
 const sent: string[] = [];
 
 function make(options: Partial<TransformersOptions> = {}): TransformersEmbedder {
@@ -61,7 +61,7 @@ embedderContract(
 describe('TransformersEmbedder', () => {
   const kept = cleanup();
 
-  it('has directions of mean 0 and about unit variance over prompts like those of its map', async () => {
+  it('has dimensions with mean 0 and about unit variance over prompts like those of its map', async () => {
     const vectors = await Promise.all(inventPrompts(120, 9).map((text) => shared.embed(text)));
     for (let k = 0; k < shared.dimensions; k++) {
       const mean = vectors.reduce((sum, vector) => sum + vector[k], 0) / vectors.length;
@@ -72,7 +72,7 @@ describe('TransformersEmbedder', () => {
     }
   });
 
-  it('keeps kinds of prompts apart: no tag holds two of them', async () => {
+  it('keeps kinds of prompts apart: no tag covers two of them', async () => {
     const tags = await Promise.all(inventPrompts(60, 4).map(async (text) => shared.tagOf(await shared.embed(text))));
     const kindsOf = new Map<string, Set<number>>();
     tags.forEach((tag, i) => {
@@ -81,7 +81,7 @@ describe('TransformersEmbedder', () => {
     for (const kinds of kindsOf.values()) expect(kinds.size).toBe(1);
   });
 
-  it('computes a text once, whether asked again or at the same time', async () => {
+  it('embeds a text once, whether requested again or at the same time', async () => {
     const [first, second] = await Promise.all([shared.embed('only once'), shared.embed('only once')]);
     const third = await shared.embed('only once');
     expect(sent.filter((text) => text === 'only once')).toHaveLength(1);
@@ -90,16 +90,16 @@ describe('TransformersEmbedder', () => {
     expect(third).not.toBe(first);
   });
 
-  it('reads head and tail of a long text', async () => {
+  it('reads the beginning and the end of a long text', async () => {
     const long = (middle: string, tail: string) =>
       `${'king war '.repeat(20)}${`${middle} `.repeat(40)}${'list number '.repeat(20)}${tail}`;
     const all = await shared.embed(long('apples', 'python'));
-    // The structure of the text counts in full; these texts differ in none of it.
+    // Text features cover the whole text, and these texts do not differ in them.
     expect(await shared.embed(long('market', 'python'))).toEqual(all);
     expect(await shared.embed(long('apples', 'battle'))).not.toEqual(all);
   });
 
-  it('is named after the map, the files of the model and how they are used', () => {
+  it("has an id that depends on the map, the model's files and how they are used", () => {
     const map = loadProjection(pathToFileURL(tiny.map));
     const idOf = (change: Partial<typeof map.model>, hash = map.hash) =>
       make({ map: { ...map, hash, model: { ...map.model, ...change } } }).id;
@@ -111,12 +111,12 @@ describe('TransformersEmbedder', () => {
       idOf({ maxTokens: 128 }),
     ];
     expect(new Set(ids).size).toBe(ids.length);
-    // Where the files lie does not matter, nor what people call the model.
+    // The location of the files and the name of the model do not matter.
     expect(make({ model: '/elsewhere' }).id).toBe(shared.id);
     expect(idOf({ name: 'other' })).toBe(shared.id);
   });
 
-  it('refuses to start with another model than the one of its map', async () => {
+  it('refuses to start with a model other than that of its map', async () => {
     const other = join(tiny.folder, '..', 'other');
     writeTinyBert(other, { words: WORDS.slice(1) });
     await expect(kept(make({ model: other })).start()).rejects.toThrow(
@@ -127,7 +127,7 @@ describe('TransformersEmbedder', () => {
   it.each([
     ['a folder that is not there', '/none/such', /there is no folder \/none\/such/],
     ['a folder without a model', '..', /lacks config\.json, tokenizer\.json/],
-  ])('says of %s how to fetch a model or do without', async (_, folder, reason) => {
+  ])('on %s, explains how to download a model or do without', async (_, folder, reason) => {
     const model = folder === '..' ? join(tiny.folder, folder) : folder;
     const embedder = kept(make({ model }));
     await expect(embedder.start()).rejects.toThrow(reason);
@@ -135,7 +135,7 @@ describe('TransformersEmbedder', () => {
     await expect(embedder.embed('x')).rejects.toThrow(/not loaded/);
   });
 
-  it('says so when the weights are damaged', async () => {
+  it('reports damaged weights', async () => {
     const damaged = join(tiny.folder, '..', 'damaged');
     cpSync(tiny.folder, damaged, { recursive: true });
     const weights = join(damaged, 'onnx/model_quantized.onnx');
@@ -144,7 +144,7 @@ describe('TransformersEmbedder', () => {
     rmSync(damaged, { recursive: true });
   });
 
-  it('fails a text that takes longer than its budget', async () => {
+  it('rejects a text that takes longer than its budget', async () => {
     const clock = new ManualClock();
     const embedder = kept(make({ clock, budgetMs: 250 }));
     await embedder.start();

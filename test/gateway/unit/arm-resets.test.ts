@@ -8,7 +8,7 @@ const resetOf = (model: string, sequence: number): StoredEvent<ModelResetEvent> 
   type: 'model_reset',
   by: null,
 });
-/** @param at number of the event whose rating raised the alarm */
+/** @param at sequence number of the event whose rating raised the alarm */
 const driftOf = (model: string, at: number, sequence: number, remains = 0.1): StoredEvent<DriftedEvent> => ({
   ...of(model, sequence),
   type: 'drifted',
@@ -29,7 +29,7 @@ function eventful(): ArmResets {
 }
 
 describe('ArmResets', () => {
-  it('leaves of a rating the shares of all drift resets since it was learned', () => {
+  it('keeps the product of the shares of all drift resets since a rating was learned', () => {
     const resets = eventful();
     const none = { alarms: 0, share: 1 };
     const last = { alarms: 1, share: 0.1 };
@@ -45,17 +45,17 @@ describe('ArmResets', () => {
     expect(resets.lastDrift('small')).toBeNull();
   });
 
-  it('counts an alarm against what was decided before the change that it found, however late it is rated', () => {
+  it('counts an alarm against every decision from before the change it detected, however late it is rated', () => {
     const resets = new ArmResets();
     resets.drifted({ ...driftOf('big', 19, 20, 0.1), changedAt: 12 });
     const alarms = (decidedAt: number) => resets.since('big', 30, decidedAt).alarms;
     expect([11, 12, 15, 25].map(alarms)).toEqual([1, 0, 0, 0]);
-    // Of the log of an earlier version.
+    // As logged by an earlier version.
     resets.drifted(driftOf('big', 39, 40, 0.1));
     expect(resets.since('big', 41, 1).alarms).toBe(1);
   });
 
-  it('forgets what was decided before an admin made the arm new, and of that arm alone', () => {
+  it("forgets decisions from before an admin's reset, for that arm only", () => {
     const resets = eventful();
     expect([14, 15, 16].map((at) => resets.isForgotten('small', at))).toEqual([true, false, false]);
     expect(resets.isForgotten('big', 1)).toBe(false);
@@ -63,21 +63,21 @@ describe('ArmResets', () => {
     expect(resets.isForgotten('small', 16)).toBe(true);
   });
 
-  it('knows an alarm of before a reset of either kind for outdated', () => {
+  it('treats an alarm from before a reset of either kind as outdated', () => {
     const resets = eventful();
     expect([15, 19, 20, 25].map((at) => resets.isOutdated(driftOf('big', at, 40)))).toEqual([true, true, false, false]);
     expect([14, 15].map((at) => resets.isOutdated(driftOf('small', at, 40)))).toEqual([true, false]);
     expect(resets.isOutdated(driftOf('other', 1, 40))).toBe(false);
   });
 
-  it('has no drift behind it once an admin has made the arm new', () => {
+  it("reports no past drift after an admin's reset", () => {
     const resets = eventful();
     resets.reset(resetOf('big', 30));
     expect([resets.hasDrifted('big'), resets.lastDrift('big')]).toEqual([false, null]);
     expect(resets.since('big', 9, 9)).toEqual({ alarms: 0, share: 1 });
   });
 
-  it('goes on from a restored state, and leaves the state that it was given alone', () => {
+  it('continues from a restored state without changing the state object it was given', () => {
     const [resets, copy] = [eventful(), new ArmResets()];
     const state = resets.state();
     const before = structuredClone(state);

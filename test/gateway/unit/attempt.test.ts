@@ -30,7 +30,7 @@ class CountingClock extends ManualClock {
   }
 }
 
-/** Upstreams that answer from a script, on a clock that jumps from timer to timer. */
+/** Upstreams that answer from a script, on a clock that starts at 0 and is moved by `settled`. */
 function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan<string>> & { uniform?: number } = {}) {
   const clock = new CountingClock(Date.UTC(2025, 0, 1));
   const client = new AbortController();
@@ -65,7 +65,7 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
   return { plan, clock, client, calls, failures, signals };
 }
 
-/** Moves the clock on by milliseconds as long as the attempt is not settled. */
+/** Advances the clock millisecond by millisecond until the attempt is settled. */
 async function settled<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
   let done = false;
   const watched = promise.finally(() => {
@@ -74,7 +74,7 @@ async function settled<T>(promise: Promise<T>, clock: ManualClock): Promise<T> {
   watched.catch(() => {});
   for (let i = 0; i < 30_000 && !done; i++) {
     for (let turn = 0; turn < 12; turn++) await Promise.resolve();
-    // What is due right now is done first.
+    // What is due now is done first.
     if (!done) clock.advance(i % 2);
   }
   return watched;
@@ -87,7 +87,7 @@ const status = (code: number, retryAfter: string | null = null) =>
   });
 
 describe('attempt', () => {
-  it('answers with the first arm, and asks no other', async () => {
+  it('returns the answer of the first arm and calls no other', async () => {
     const { plan, calls, failures, clock, signals } = scripted({ a: ['yes'], b: [] });
     const answer = await attempt(plan);
     expect(answer).toMatchObject({ arm: { id: 'a' }, value: 'yes', startedAt: 0 });
@@ -100,14 +100,14 @@ describe('attempt', () => {
     expect(signals[0].aborted).toBe(true);
   });
 
-  it.each([408, 409, 429, 500, 502, 503, 504, 529])('tries the same arm again after %i, with a pause', async (code) => {
+  it.each([408, 409, 429, 500, 502, 503, 504, 529])('retries the same arm after %i, with a pause', async (code) => {
     const { plan, calls, clock, failures } = scripted({ a: [status(code), 'yes'], b: [] });
     await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ value: 'yes', startedAt: 125 });
     expect(calls).toEqual(['a@0', 'a@125']);
     expect(failures).toEqual([{ arm: 'a', result: 'status', status: code, durationMs: 0 }]);
   });
 
-  it('waits 250 ms, 500 ms, 1 s … and up to half of each less, by chance', async () => {
+  it('waits 250 ms, 500 ms, 1 s and so on, each shortened at random by up to half', async () => {
     const failing = () => new UpstreamError('connection', 'refused');
     for (const [uniform, share] of [
       [0, 0.5],
@@ -135,7 +135,7 @@ describe('attempt', () => {
   });
 
   it.each(['5.001', '60', new Date(Date.UTC(2025, 0, 1, 0, 1)).toUTCString()])(
-    'asks another at once rather than wait for too long a retry-after: %s',
+    'calls another arm at once if retry-after is too long: %s',
     async (header) => {
       const { plan, calls, clock } = scripted({ a: [status(503, header)], b: ['yes'] });
       await settled(attempt(plan), clock);
@@ -145,13 +145,13 @@ describe('attempt', () => {
     },
   );
 
-  it('takes an unreadable retry-after for none', async () => {
+  it('ignores an unreadable retry-after', async () => {
     const { plan, calls, clock } = scripted({ a: [status(429, 'soon'), 'yes'] });
     await settled(attempt(plan), clock);
     expect(calls).toEqual(['a@0', 'a@125']);
   });
 
-  it('falls back in the given order once an arm has had its tries', async () => {
+  it('falls back in the given order once an arm has used up its tries', async () => {
     const { plan, calls, clock, failures } = scripted({ b: [status(500), status(500)], c: [status(401)], a: ['yes'] });
     await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ arm: { id: 'a' }, value: 'yes' });
     expect(calls).toEqual(['b@0', 'b@125', 'c@125', 'a@125']);
@@ -162,13 +162,13 @@ describe('attempt', () => {
     ]);
   });
 
-  it.each([400, 413, 422])('takes %i for the last word', async (code) => {
+  it.each([400, 413, 422])('treats %i as final', async (code) => {
     const { plan, calls, clock } = scripted({ a: [status(code)], b: [] });
     await expect(settled(attempt(plan), clock)).rejects.toMatchObject({ status: code });
     expect(calls).toEqual(['a@0']);
   });
 
-  it('asks another, but not the same, where the upstream forbids to try again', async () => {
+  it('calls another arm, but not the same one, if the upstream forbids a retry', async () => {
     const told = () => new UpstreamError('status', 'no', { status: 429, retryAdvice: { 'x-should-retry': 'false' } });
     const { plan, calls, clock } = scripted({ a: [told()], b: ['yes'] });
     await settled(attempt(plan), clock);
@@ -178,14 +178,14 @@ describe('attempt', () => {
     expect(alone.calls).toHaveLength(1);
   });
 
-  it.each(['unusable', 'modelSpecific'])('asks no arm again that will refuse again (%s)', async (meaning) => {
+  it.each(['unusable', 'modelSpecific'])('does not retry an arm that would refuse again (%s)', async (meaning) => {
     const refused = new UpstreamError('status', 'no', { status: 429, [meaning]: true });
     const { plan, calls, clock } = scripted({ a: [refused], b: ['yes'] });
     await settled(attempt(plan), clock);
     expect(calls).toEqual(['a@0', 'b@0']);
   });
 
-  it('asks only arms that are known to take more for what was too long for one', async () => {
+  it('after "too long", calls only arms known to accept more', async () => {
     const tooLong = (arm: string) => new UpstreamError('status', arm, { status: 400, tooLong: true });
     const windows: Record<string, number | null> = { a: 8000, b: null, c: 8000, d: 16_000, e: 9000, f: 32_000 };
     const ask = (answers: Record<string, Answer[]>) => {
@@ -205,7 +205,7 @@ describe('attempt', () => {
   });
 
   it.each(['unreadable', 'interrupted', 'timeout'] as const)(
-    'asks another arm, not the same, after: %s',
+    'calls another arm, not the same one, after: %s',
     async (failure) => {
       const { plan, calls, failures } = scripted({ a: [new UpstreamError(failure, 'x', { status: 400 })], b: ['yes'] });
       await attempt(plan);
@@ -214,7 +214,7 @@ describe('attempt', () => {
     },
   );
 
-  it('tries nothing more once the gateway ends, be it during a call or between two', async () => {
+  it('retries nothing once the gateway is shutting down, during a call or between two', async () => {
     let isOver = true;
     const during = scripted({ a: [status(500)], b: ['yes'] }, { isOver: () => isOver });
     await expect(attempt(during.plan)).rejects.toMatchObject({ status: 500 });
@@ -228,7 +228,7 @@ describe('attempt', () => {
     expect([during.calls.length, between.calls.length]).toEqual([1, 1]);
   });
 
-  it('asks an arm that may not be retried no further while there are others', async () => {
+  it('does not retry an arm that may not be retried while there are others', async () => {
     const { plan, calls, clock } = scripted({ a: [status(500)], b: [status(500), 'yes'] }, { mayRetry: () => false });
     await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ value: 'yes' });
     expect(calls).toEqual(['a@0', 'b@0', 'b@125']);
@@ -243,7 +243,7 @@ describe('attempt', () => {
     expect(failures).toHaveLength(3);
   });
 
-  it('tries another arm when one cannot be told the request, but not after a fault of our own', async () => {
+  it('falls back if the request cannot be expressed for an arm, but not after a bug of our own', async () => {
     const untold = new GatewayError(400, 'no words for it');
     const { plan, calls, failures } = scripted({ a: [untold], b: ['yes'] });
     await expect(attempt(plan)).resolves.toMatchObject({ arm: { id: 'b' } });
@@ -254,7 +254,7 @@ describe('attempt', () => {
     await expect(attempt(scripted({ a: [bug], b: [] }).plan)).rejects.toBe(bug);
   });
 
-  it('gives up an arm that sends nothing for as long as it may, and aborts the call', async () => {
+  it('aborts the call to an arm that sends nothing within its time limit, and falls back', async () => {
     const { plan, calls, clock, failures, signals } = scripted({ a: ['hang'], b: ['yes'] });
     await expect(settled(attempt(plan), clock)).resolves.toMatchObject({ arm: { id: 'b' } });
     expect(calls).toEqual(['a@0', 'b@5000']);
@@ -264,7 +264,7 @@ describe('attempt', () => {
     await expect(settled(attempt(alone.plan), alone.clock)).rejects.toMatchObject({ failure: 'timeout', status: 504 });
   });
 
-  it('calls nobody, and puts no call on record, when the client has left already', async () => {
+  it('calls nothing and records no call if the client has already left', async () => {
     const { plan, client, clock, calls, failures } = scripted({ a: [] });
     client.abort(new Error('the client left'));
     await expect(attempt(plan)).rejects.toThrow('the client left');
@@ -281,7 +281,7 @@ describe('attempt', () => {
     expect(failures).toEqual([{ arm: 'a', result: 'aborted', status: null, durationMs: 0 }]);
   });
 
-  it('stops at once when the client leaves during a pause, and leaves no timer', async () => {
+  it('stops at once when the client leaves during a pause, and leaves no timer behind', async () => {
     const { plan, client, clock, calls } = scripted({ a: [status(500), 'never'], b: [] });
     const attempted = attempt(plan);
     for (let turn = 0; turn < 12; turn++) await Promise.resolve();

@@ -12,7 +12,7 @@ import { predictions } from '../../bandit/support.ts';
 import { ARMS, completed, DIMENSIONS, decided, FEATURE_MAP, numbered, rated, withdrawn } from './support.ts';
 
 const AUDIT = 0.02;
-/** Half of those who are asked rate. Of the others a quarter complains of a bad answer, and one of 20 praises a good one. */
+/** Half of those asked rate. Of the others, a quarter complain of a bad answer, and one in 20 praises a good one. */
 const RATES = { asked: 0.5, volunteered: { good: 0.05, bad: 0.25 } };
 const LEVELS = [0.85, 0.75, 0.6];
 const SLOPES = [0.05, -0.04, 0.03];
@@ -27,7 +27,7 @@ interface SimulatedRating {
   audit: boolean;
 }
 
-/** The ratings that come of so many answers, each of an arm by lot. Thumbs; the others are of no matter here. */
+/** The ratings given for this many answers of randomly chosen arms: thumbs up or down. Unrated answers are left out. */
 function simulatedRatings(answers: number, seed: number, audit: number): SimulatedRating[] {
   const random = seededRandom(seed);
   const uniform = () => random.uniform();
@@ -41,7 +41,7 @@ function simulatedRatings(answers: number, seed: number, audit: number): Simulat
   }).filter(({ given }) => given);
 }
 
-/** The life of an answer as the gateway logs it, with what it knows by then. */
+/** The events of an answer as the gateway logs them, with what it knows at the time. */
 function lifeOf(
   { arm, context, score, audit }: SimulatedRating,
   id: string,
@@ -62,7 +62,7 @@ type Scheme = (ratings: readonly SimulatedRating[], state: LearnerState) => void
 const production: Scheme = (ratings, state) =>
   ratings.forEach((rating, i) => void foldInto(state, lifeOf(rating, `d${i}`, state)));
 
-/** Every rating with a weight of its own. */
+/** Gives every rating a weight of its own. */
 const weighted =
   (weight: (rating: SimulatedRating) => number): Scheme =>
   (ratings, { policy }) => {
@@ -73,7 +73,7 @@ const weighted =
     }
   };
 
-/** Learned less true quality, over arms and contexts. */
+/** Learned minus true quality, over arms and contexts. */
 function errorsOf(scheme: Scheme, seed: number, audit = AUDIT): number[] {
   const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
   scheme(simulatedRatings(20_000, seed, audit), state);
@@ -83,7 +83,7 @@ function errorsOf(scheme: Scheme, seed: number, audit = AUDIT): number[] {
   ).flatMap((x) => predictions(state.policy, ARMS, x).map(({ quality }, arm) => quality - trueQuality(arm, x)));
 }
 
-/** With eight: the figures in volunteer-calibration.ts. */
+/** The figures in volunteer-calibration.ts are those of eight seeds. */
 const SEEDS = [1, 2];
 const over = (scheme: Scheme, audit?: number) => {
   const errors = SEEDS.map((seed) => errorsOf(scheme, seed, audit));
@@ -91,25 +91,25 @@ const over = (scheme: Scheme, audit?: number) => {
 };
 
 describe('an audit of ratings that are not missing at random', () => {
-  it('removes the bias, which without it is a third of the scale', () => {
+  it('removes the bias, which is a third of the scale without it', () => {
     const without = over(
       weighted(() => 1),
       0,
     );
     expect(without.bias).toBeLessThan(-0.3);
     const audited = over(production);
-    // 200 asked ratings a seed tell the level to ± 0.03.
+    // With 200 requested ratings per seed the level is known to ± 0.03.
     expect(Math.abs(audited.bias)).toBeLessThan((3 * 0.03) / Math.sqrt(SEEDS.length));
-    // Volunteers diluted by inverse inclusion probabilities alone keep their bias.
+    // Ratings weighted only by inverse inclusion probabilities stay biased.
     const diluted = over(weighted(({ audit }) => (audit ? 1 / AUDIT : 1)));
     expect(diluted.bias).toBeLessThan(-0.04);
-    // Calibrated volunteers teach what the asked ratings alone do not.
+    // Calibrated volunteers teach what the requested ratings alone cannot.
     const askedOnly = over(weighted(({ audit }) => Number(audit)));
     expect(audited.rmse).toBeLessThan(0.8 * askedOnly.rmse);
     expect(audited.rmse).toBeLessThan(0.5 * diluted.rmse);
   });
 
-  it('raises no alarm of drift because volunteers complain', () => {
+  it('raises no drift alarm because of complaints by volunteers', () => {
     const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
     const unweighted = new DriftMonitor();
     simulatedRatings(6000, 5, 0.2).forEach((rating, i) => {
@@ -119,11 +119,11 @@ describe('an audit of ratings that are not missing at random', () => {
       foldInto(state, lifeOf(rating, `d${i}`, state));
     });
     expect(state.drift.alarmed).toEqual([]);
-    // By residuals that all count alike, complaints are drift.
+    // If all residuals counted alike, complaints would look like drift.
     expect(unweighted.alarmed.length).toBeGreaterThan(0);
   });
 
-  it('marks its share, independent of the decision, and draws nothing where there is none', () => {
+  it('marks its share at random, independent of the decision, and draws no random number if the share is 0', () => {
     const { decision } = decided('d');
     const requests = new FeedbackRequests(seededRandom(3));
     const marked = Array.from({ length: 20_000 }, () => requests.of(decision, { audit: 0.1, ask: 0 })?.audit).filter(
@@ -146,7 +146,7 @@ describe('VolunteerCalibration', () => {
     }
   }
 
-  it('weighs thumbs by the odds of the audited over those of volunteers, the larger weight 1', () => {
+  it('weights thumbs by the odds of audited ratings over those of volunteers; the larger weight is 1', () => {
     const calibration = new VolunteerCalibration();
     rate(calibration, 1, true, 79);
     rate(calibration, 0, true, 19);
@@ -158,7 +158,7 @@ describe('VolunteerCalibration', () => {
     expect(calibration.weightsOf('judge')).toEqual({ good: 0, bad: 0 });
   });
 
-  it("gives scores between the thumbs weights under which the volunteers' mean is that of the audited", () => {
+  it('weights scores between the thumbs so that the mean of volunteers matches that of audited ratings', () => {
     const calibration = new VolunteerCalibration();
     const random = seededRandom(8);
     for (let i = 0; i < 4000; i++) rate(calibration, random.uniform() ** 0.5, true);
@@ -174,7 +174,7 @@ describe('VolunteerCalibration', () => {
     expect(Math.abs(weighted - 2 / 3)).toBeLessThan(0.02);
   });
 
-  it('counts volunteers for nothing before 20 audited answers were rated, 5 of them well and 5 badly', () => {
+  it('ignores volunteers until 20 audited answers are rated, 5 of them well and 5 badly', () => {
     const calibration = new VolunteerCalibration();
     rate(calibration, 0, true, 5);
     rate(calibration, 1, true, 14);
@@ -198,7 +198,7 @@ describe('VolunteerCalibration', () => {
     }
   });
 
-  it('knows nothing of a rating that was taken back or replaced', () => {
+  it('ignores a rating that was withdrawn or replaced', () => {
     const calibration = new VolunteerCalibration();
     rate(calibration, 1, true, 20);
     rate(calibration, 0, true, 10);

@@ -19,7 +19,7 @@ function setUp(stickiness: Stickiness) {
 }
 
 describe('Conversations', () => {
-  it('tells calls with the same id apart by what was asked', () => {
+  it('distinguishes calls with the same id by the messages before them', () => {
     const of = setUp('off');
     of([user('one')]).called(A, ['call_0']);
     of([user('two')]).called(B, ['call_0']);
@@ -31,7 +31,7 @@ describe('Conversations', () => {
     expect(caller(user('one'), asked('call_1'), result('call_1'))).toBeUndefined();
   });
 
-  it('keeps no id of a call, however long', () => {
+  it('does not store call ids, however long they are', () => {
     const conversations = new Conversations(new ManualClock());
     const kept = vi.spyOn(conversations.toolCalls, 'set');
     const of = () => conversations.of({ key: null, sessionId: null, messages: [result(id)] }, 'off', () => 'automatic');
@@ -41,7 +41,7 @@ describe('Conversations', () => {
     expect(of().recall().stayWith?.arm).toBe('a');
   });
 
-  it('keeps as many calls of an answer, and looks at as many results, as answers have: each takes its time', () => {
+  it('stores only so many calls of an answer and looks up only so many results, as each takes time', () => {
     const conversations = new Conversations(new ManualClock());
     const kept = vi.spyOn(conversations.toolCalls, 'set');
     const lookedAt = vi.spyOn(conversations.toolCalls, 'get');
@@ -49,7 +49,7 @@ describe('Conversations', () => {
     const of = (messages: ChatMessage[]) =>
       conversations.of({ key: null, sessionId: null, messages }, 'off', () => 'automatic');
     const answered = of([user('x')]);
-    // As a stream tells them, and as a whole answer does.
+    // As a stream reports them, and as a plain answer does.
     for (const some of [...ids.slice(0, 1000).map((id) => [id]), ids.slice(1000)]) answered.called(A, some);
     expect(of([user('x'), result('call_2')]).recall().stayWith?.arm).toBe('a');
     expect(kept.mock.calls.length).toBeLessThan(1000);
@@ -57,7 +57,7 @@ describe('Conversations', () => {
     expect(lookedAt.mock.calls.length).toBeLessThan(1000);
   });
 
-  it('goes on with a loop where a message of the user follows the results, and no further than to the answer', () => {
+  it('continues a loop if a user message follows the results, but not past an answer', () => {
     const of = setUp('off');
     of([user('one')]).called(A, ['call_0']);
     const loop = [user('one'), asked('call_0'), result('call_0')];
@@ -67,7 +67,7 @@ describe('Conversations', () => {
     expect(caller(said('Done.'), user('two'))).toBeUndefined();
   });
 
-  it('remembers what a key has few of, however many another begins', () => {
+  it("remembers one key's conversations, however many another key starts", () => {
     const conversations = new Conversations(new ManualClock());
     const of = (key: string, sessionId: string, messages = [user('x')]) =>
       conversations.of({ key, sessionId, messages }, 'strict', () => 'automatic');
@@ -126,7 +126,7 @@ describe('Conversations', () => {
     expect(of([user('two'), said('x'), user('two')], 's').recall().cachedTokens.size).toBe(0);
   });
 
-  it('ends a loop without ids by the arm of the session', () => {
+  it("ends a loop without ids with the session's arm", () => {
     const loop = [user('x'), said(''), { role: 'function', name: 'f', content: '1' }];
     for (const stickiness of ['price', 'strict'] as const) {
       const of = setUp(stickiness);
@@ -136,7 +136,7 @@ describe('Conversations', () => {
     }
   });
 
-  it('expects nothing in the cache of another upstream that an arm was moved to', () => {
+  it('expects nothing in the cache of the upstream that an arm was moved to', () => {
     const of = setUp('price');
     of([user('one')], 's').used(A, USAGE);
     const { cachedTokens } = of([user('one'), said('x'), user('two')], 's').recall();
@@ -146,7 +146,7 @@ describe('Conversations', () => {
     }
   });
 
-  it('knows a message of many megabytes by its ends and its length', () => {
+  it('recognises a message of many megabytes by its ends and its length', () => {
     const of = setUp('strict');
     const image = (data: string): ChatMessage => ({
       role: 'user',
@@ -163,7 +163,7 @@ describe('Conversations', () => {
     ]);
   });
 
-  it('makes nothing sticky of unrelated requests with the same examples, or of the same first ones', () => {
+  it('makes nothing sticky for unrelated requests with the same examples or the same first message', () => {
     const of = setUp('strict');
     const examples = [user('2 + 2?'), said('4'), user('3 + 3?'), said('6')];
     for (const [question, arm] of [['5 + 5?', A] as const, ['Hello', B] as const]) {

@@ -17,7 +17,7 @@ function reason(deadline: Deadline): string {
 }
 
 describe('Deadline', () => {
-  it('waits for the first sign of life as long as the first byte may take', () => {
+  it('waits for the first sign of life for as long as the first byte may take', () => {
     const { clock, deadline } = start();
     clock.advance(999);
     expect(reason(deadline)).toBe('running');
@@ -26,7 +26,7 @@ describe('Deadline', () => {
     expect(deadline.expired.aborted).toBe(true);
   });
 
-  it('takes pings for no answer where it waits for content', () => {
+  it('does not mistake pings for an answer while it waits for content', () => {
     const { clock, deadline } = start('content');
     for (let i = 0; i < 4; i++) {
       clock.advance(249);
@@ -45,7 +45,7 @@ describe('Deadline', () => {
     expect(reason(silent.deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
   });
 
-  it('waits from one sign of life to the next no longer than the idle time', () => {
+  it('allows at most the idle time between two signs of life', () => {
     const { clock, deadline } = start();
     for (let i = 0; i < 10; i++) {
       clock.advance(299);
@@ -56,7 +56,7 @@ describe('Deadline', () => {
     expect(reason(deadline)).toBe('504 The upstream sent nothing for 0.3 s.');
   });
 
-  it('ends a lively answer at its total time', () => {
+  it('ends an answer at its total time, however active it is', () => {
     const { clock, deadline } = start();
     for (let i = 0; i < 50; i++) {
       clock.advance(100);
@@ -65,7 +65,7 @@ describe('Deadline', () => {
     expect(reason(deadline)).toBe('504 The answer took longer than 5 s.');
   });
 
-  it('does not hold a slow client against the upstream, but the total time against both', () => {
+  it("does not count a slow client's pauses as idle time, but does count them in the total time", () => {
     const { clock, deadline } = start();
     deadline.alive();
     deadline.pause();
@@ -80,7 +80,7 @@ describe('Deadline', () => {
     expect(deadline.isPaused).toBe(true);
   });
 
-  it('closes what lingers after the end, which is no expiry, whatever still comes', () => {
+  it('closes a connection that lingers after the end, without counting as expired, whatever still arrives', () => {
     const { clock, deadline } = start();
     deadline.linger(50);
     deadline.alive();
@@ -89,7 +89,7 @@ describe('Deadline', () => {
     expect(deadline.expired.aborted).toBe(false);
   });
 
-  it('is over when stopped', () => {
+  it('never fires once stopped', () => {
     const { clock, deadline } = start();
     deadline.stop();
     deadline.alive();
@@ -98,7 +98,7 @@ describe('Deadline', () => {
   });
 
   it.each(['heard again', 'silent'])(
-    'lets what came while the process stood still be read first: upstream %s',
+    'lets data that arrived while the process was suspended be read first: upstream %s',
     (upstream) => {
       const { clock, deadline } = start();
       deadline.alive();
@@ -117,7 +117,7 @@ describe('Deadline', () => {
     },
   );
 
-  it('takes an answer that began while the process stood still for one in time', () => {
+  it('accepts an answer that began while the process was suspended as in time', () => {
     const { clock, deadline } = start('content');
     const running = clock.monotonic.bind(clock);
     clock.monotonic = () => running() + 60_000;

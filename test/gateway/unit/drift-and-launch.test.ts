@@ -49,13 +49,13 @@ function fold(events: readonly GatewayEvent[], state = new LearnerState(FEATURE_
 }
 
 const random = seededRandom(4);
-/** A decision that was answered, in a context of its own. */
+/** The events of an answered decision with a context of its own. */
 const answered = (id: string): GatewayEvent[] => [
   decided(id, {}, [1, random.normal(), random.normal(), random.normal()]),
   completed(id),
 ];
 
-/** What an arm's level rests on after an alarm that has left so many ratings: of n, n κ / (κ + n). */
+/** What an arm's level rests on after an alarm that has left n ratings: n κ / (κ + n). */
 const levelLeft = (ratings: number) => (ratings * PAST_LEVEL_PRECISION) / (PAST_LEVEL_PRECISION + ratings);
 
 const CONTEXT = Float64Array.of(1, 0.4, -0.3, 1);
@@ -71,18 +71,18 @@ describe('a drift alarm in the log', () => {
   const lives = ['a', 'b', 'c', 'd'].flatMap(answered);
   const ratings = ['a', 'b', 'c'].map((id, i) => rated(id, `fb-${id}`, i / 2));
 
-  it('leaves a tenth of what was learned before it, of the level next to nothing, and all that comes later', () => {
+  it('keeps a tenth of what was learned before it, almost nothing of the level, and everything later', () => {
     const state = fold([...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)]);
     expect(state.policy.ratingsOf('big')).toBeCloseTo(levelLeft(0.3) + 1, 12);
   });
 
-  it('leaves all of an older rating whose answer came later: it was learned only then', () => {
+  it('keeps all of an older rating whose answer came later, as it was learned only then', () => {
     const late = decided('e');
     const state = fold([...lives, late, rated('e', 'fb-e', 1), drifted('big', 10), completed('e')]);
     expect(state.policy.ratingsOf('big')).toBe(1);
   });
 
-  it('takes back what is left of an older rating: equal to a log without it', () => {
+  it('a withdrawal removes what is left of an older rating, as if it had never been given', () => {
     const alarm = drifted('big', 8);
     const without = fold([...lives, ...ratings.slice(0, 2), alarm, rated('d', 'fb-d', 1), drifted('big', 11, 0.5)]);
     const all = [...lives, ...ratings, alarm, rated('d', 'fb-d', 1), drifted('big', 12, 0.5)];
@@ -90,7 +90,7 @@ describe('a drift alarm in the log', () => {
     expectEqual(fold([...all, rated('c', 'newer', 0.7), withdrawn('c', 'newer'), withdrawn('c', 'fb-c')]), without);
   });
 
-  it('leaves as much of a rating that counts again, when a later one of its source or an explicit one is withdrawn', () => {
+  it('reduces a rating in the same way if it counts again because a newer or explicit one is withdrawn', () => {
     for (const source of ['user', 'implicit:abort']) {
       const before = [...lives, rated('a', 'first', 0.2, source), drifted('big', 9)];
       const after = [...before, rated('a', 'second', 1), withdrawn('a', 'second')];
@@ -99,30 +99,30 @@ describe('a drift alarm in the log', () => {
     }
   });
 
-  it('takes back a whole rating that came after it', () => {
+  it('removes a later rating completely when it is withdrawn', () => {
     const events = [...lives, ...ratings, drifted('big', 11), rated('d', 'fb-d', 1)];
     expectEqual(fold([...events, withdrawn('d', 'fb-d')]), fold(events.slice(0, -1)));
   });
 
-  it('counts against a late rating of an answer from before the change, as against an early one', () => {
+  it('reduces a late rating of an answer from before the change as much as an early one', () => {
     const alarm = { ...drifted('big', 11), changedAt: 5 };
     const late = rated('b', 'late', 1, 'judge');
     const [watched, unwatched] = [fold([...lives, ratings[0], alarm, late]), fold([...lives, ratings[0], alarm])];
     expectEqual(watched, fold([...lives, ratings[0], late, alarm]));
     expect(watched.drift.statisticOf('big')).toBe(unwatched.drift.statisticOf('big'));
     expectEqual(fold([...lives, ratings[0], alarm, late, withdrawn('b', 'late')]), unwatched);
-    // Of one from after it a rating is of the level of now.
+    // A rating of an answer from after the change is about the current level.
     const now = fold([...lives, ratings[0], alarm, rated('d', 'now', 1, 'judge')]);
     expect(now.policy.ratingsOf('big')).toBeCloseTo(levelLeft(0.1) + 1, 12);
     expect(now.drift.statisticOf('big')).not.toBe(unwatched.drift.statisticOf('big'));
   });
 
-  it('counts once when two processes raised it', () => {
+  it('counts once if two processes raised it', () => {
     const events = [...lives, ...ratings, drifted('big', 11)];
     expectEqual(fold([...events, drifted('big', 11)]), fold(events));
   });
 
-  it('survives a snapshot, with what older ratings still count', () => {
+  it('survives a snapshot, including what older ratings still count', () => {
     const events = [...lives, ...ratings, drifted('big', 11)];
     const state = fold(events);
     const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
@@ -135,7 +135,7 @@ describe('a drift alarm in the log', () => {
 });
 
 describe('the residual of a corrected rating', () => {
-  it('is taken in the units in which such ratings scatter', () => {
+  it('is measured in units of the spread of such ratings', () => {
     const reliability = { truePositive: 0.8, falsePositive: 0.2 };
     const context = [1, 0.4, -0.3, 1];
     const events = [decided('d', {}, context), completed('d'), { ...rated('d', 'fb', 0), reliability }];
@@ -147,8 +147,8 @@ describe('the residual of a corrected rating', () => {
   });
 });
 
-describe('ratings that nobody watches', () => {
-  it('add up to no alarm for the time when somebody does', () => {
+describe('ratings while drift detection is off', () => {
+  it('add nothing to a later alarm', () => {
     const state = new LearnerState(FEATURE_MAP, DIMENSIONS);
     state.driftOptions = null;
     const badly = Array.from({ length: 40 }, (_, i) => [...answered(`d${i}`), rated(`d${i}`, `fb${i}`, 0)]).flat();
@@ -157,16 +157,16 @@ describe('ratings that nobody watches', () => {
   });
 });
 
-describe('a budget where every key is bound to less than the weight that it begins with', () => {
-  it('moves with what is spent all the same', () => {
+describe('a budget whose keys all cap the weight below its starting weight', () => {
+  it('still follows the spending', () => {
     const bound = { weight: 0.5, weightFrom: 'key', budgetWeight: 0.8, budgetUsd: 0.001 } as const;
     const { routingSpend } = fold([decided('a', bound), completed('a', { costUsd: 0.003 })]);
-    // From the weight that it begins with, ν = 1 / 4, and not from the key's: ln ν += 0.1 (3 − 1), and what it cost more than
+    // From its starting weight, ν = 1 / 4, and not from the key's: ln ν += 0.1 (3 − 1), and what it cost more than
     // predicted, two targets, is to be saved within 200 requests.
     expect(routingSpend.nu(0.9)).toBeCloseTo(0.25 * Math.exp(0.2 + (0.1 * 2) / 200), 12);
   });
 
-  it('does not begin with a weight that a client named, and a key bound', () => {
+  it('does not start from a weight that a client named and a key capped', () => {
     const { routingSpend } = fold([
       decided('a', { weight: 0.05, weightFrom: 'key', budgetUsd: 0.001 }),
       completed('a'),
@@ -174,14 +174,14 @@ describe('a budget where every key is bound to less than the weight that it begi
     expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
   });
 
-  it('takes no failed request for one that has left all of the target', () => {
+  it('does not treat a failed request as one that spent nothing of its target', () => {
     const bound = { weight: 0.8, weightFrom: 'budget', budgetUsd: 0.001 } as const;
     const lives = (fields: object) => ['a', 'b', 'c'].flatMap((id) => [decided(id, bound), completed(id, fields)]);
     const failed = { arm: null, outcome: 'failed', status: 503, usage: null } as const;
     const { routingSpend } = fold([...lives({ costUsd: 0.001 }), ...lives({ ...failed, costUsd: 0 })]);
     expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
     expect(routingSpend.meanUsd).toBeCloseTo(0.001, 12);
-    // What it cost all the same counts.
+    // What it cost anyway counts.
     const dear = fold([...lives({ costUsd: 0.001 }), ...lives({ ...failed, costUsd: 0.003 })]);
     expect(dear.routingSpend.meanUsd).toBeCloseTo(0.002, 12);
   });
@@ -206,7 +206,7 @@ describe('a launch in the log', () => {
     expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 })).toBeNull();
   });
 
-  it('does not pay for the answer of another model that it fell back on', () => {
+  it('is not charged for the answer of another model after a fallback', () => {
     const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));
     const state = fold([
       launched('new', [0.6, 0.1, 0, 0]),
@@ -216,13 +216,13 @@ describe('a launch in the log', () => {
     expect(state.launches.progressOf('new')).toMatchObject({ tries: 1, spentUsd: expect.closeTo(0, 12) });
   });
 
-  it('keeps the level alone of a prior for other features', () => {
+  it('keeps only the level of a prior for other features', () => {
     const state = fold([launched('new', [0.6, 0.5, 0.5], 'map-0')]);
     expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6, 12);
   });
 });
 
-describe("a model's reset by an admin after drift and launch", () => {
+describe("an admin's reset of a model after drift and launch", () => {
   const reset = (model: string) => modelEvent(model, 'model_reset');
   const lives = ['a', 'b', 'c', 'd'].flatMap(answered);
   const ratings = ['a', 'b', 'c'].map((id, i) => rated(id, `fb-${id}`, i / 2));
@@ -230,7 +230,7 @@ describe("a model's reset by an admin after drift and launch", () => {
   const forced = (id: string) => decided(id, { arm: 'new', chosenBy: 'launch', arms });
   const answer = (id: string) => completed(id, { arm: 'new', costUsd: 0.005 });
 
-  it('leaves nothing of them, and the arm is new', () => {
+  it('leaves nothing of them, and the arm is new again', () => {
     const launch = [launched('new', [0.6, 0.1, 0, 0]), forced('e'), answer('e'), rated('e', 'fb-e', 1)];
     const state = fold([...lives, ...ratings, drifted('big', 11), ...launch, reset('big'), reset('new')]);
     expectEqual(state, fold([]));
@@ -241,35 +241,35 @@ describe("a model's reset by an admin after drift and launch", () => {
     expect([...state.known].sort()).toEqual(['mid', 'small']);
   });
 
-  it('forgets the sums of the drift monitor, and voids an alarm of before it that comes later', () => {
+  it('clears the sums of the drift monitor, and voids an older alarm that arrives later', () => {
     const bad = Array.from({ length: 6 }, (_, i) => [...answered(`x${i}`), rated(`x${i}`, `fb-x${i}`, 0)]).flat();
     expect(fold(bad).drift.statisticOf('big')).toBeGreaterThan(0);
     expect(fold([...bad, reset('big')]).drift.statisticOf('big')).toBe(0);
     const later = [...answered('y'), rated('y', 'fb-y', 1)];
     const state = fold([...bad, reset('big'), ...later, drifted('big', 18)]);
     expect(state.policy.ratingsOf('big')).toBe(1);
-    // An alarm of after it counts.
+    // An alarm from after it counts.
     expect(fold([...bad, reset('big'), ...later, drifted('big', 22)]).policy.ratingsOf('big')).toBeCloseTo(
       levelLeft(0.1),
       12,
     );
   });
 
-  it('takes a rating of after it back whole, whatever drift there was before', () => {
+  it('does not affect withdrawals of later ratings, whatever drift there was before', () => {
     const early = [...lives, ...ratings, drifted('big', 11), reset('big')];
     const later = [...answered('y'), rated('y', 'fb-y', 1)];
     expectEqual(fold([...early, ...later, withdrawn('y', 'fb-y')]), fold([]));
     expectEqual(fold([...early, ...later, withdrawn('a', 'fb-a')]), fold(later));
   });
 
-  it('counts no try of the first launch for the second', () => {
+  it('does not count tries of the first launch for the second', () => {
     const again = launched('new', [0.5, 0, 0, 0]);
     const state = fold([launched('new', [0.6, 0, 0, 0]), forced('e'), reset('new'), again, answer('e')]);
     expect(state.launches.progressOf('new')).toEqual({ tries: 0, spentUsd: 0, answers: 0 });
     expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.5, 12);
   });
 
-  it('is the same to the bit from a snapshot taken anywhere', () => {
+  it('gives bit-identical results from a snapshot taken at any point', () => {
     const tries = [launched('new', [0.6, 0.1, 0, 0]), forced('e'), answer('e'), rated('e', 'fb-e', 1)];
     const [early, middle, late] = [20, 21, 22].map((seed) => randomStream(12, seed));
     const events: GatewayEvent[] = [...early, ...tries, drifted('big', early.length), ...middle];
@@ -311,7 +311,7 @@ describe('Learner', () => {
     rated(`d${i}`, `fb${i}`, i < 60 ? 1 : 0),
   ]).flat();
 
-  it('raises an alarm once, says so, and resets the arm when it meets the event', async () => {
+  it('raises an alarm once, reports it, and resets the arm when it reads the event', async () => {
     const { learner, store, metrics, log, recorded } = await started(decline);
     expect(recorded).toEqual([
       expect.objectContaining({ type: 'drifted', model: 'big', direction: 'worse', threshold: 15, remains: 0.5 }),
@@ -324,13 +324,13 @@ describe('Learner', () => {
     await learner.idle();
     expect(learner.knowledge.policy.ratingsOf('big')).toBeCloseTo(levelLeft(60), 9);
     expect(recorded).toHaveLength(1);
-    // Another process, or a restart, ends in the same figures and raises nothing.
+    // Another process, or a restart, ends in the same numbers and raises nothing.
     const other = await started([...decline, ...recorded]);
     expect(other.recorded).toEqual([]);
     expect(bitsOf(other.learner.knowledge)).toBe(bitsOf(learner.knowledge));
   });
 
-  it('adds up nothing while drift is off, from the start, folded anew, or by a new config', async () => {
+  it('accumulates nothing while drift is off, at start, on a rebuild, or after a config change', async () => {
     const { learner, store, recorded } = await started(decline, null, null);
     expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
     await learner.requestRefold();
@@ -343,7 +343,7 @@ describe('Learner', () => {
     expect(recorded).toEqual([]);
   });
 
-  it('launches an arm that is new among known ones, like the one that the config names', async () => {
+  it('launches an arm that is new among known ones, with the prior of the arm the config names', async () => {
     const { learner, recorded } = await started(decline.slice(0, 90));
     const arms = [...ARMS.map((id) => armOf(id)), armOf('new', { prior: { like: 'small' } }), armOf('newer')];
     learner.introduce({ arms, reference: 'big', weight: 0.9 });
@@ -351,13 +351,13 @@ describe('Learner', () => {
       { type: 'launched', model: 'new', like: 'small' },
       { type: 'launched', model: 'newer', like: 'big' },
     ]);
-    // Only who is said to be like another is expected to be good at the same queries.
+    // Only an arm declared to be like another is expected to be good at the same queries.
     const slopes = recorded.map((event) => (event as LaunchedEvent).priorMean.slice(1));
     expect(slopes[0].some((slope) => slope !== 0)).toBe(true);
     expect(slopes[1]).toEqual([0, 0, 0]);
   });
 
-  it('takes for the most useful the arm of the best utility on one and the same chat, whatever the real ones read', async () => {
+  it('picks the most useful arm by utility on the same chat, whatever the real chats looked like', async () => {
     const arms = [armOf('big', { usd: 50 }), armOf('mid', { usd: 10 }), armOf('small', { usd: 1 }), armOf('new')];
     const levels = new Map([
       ['big', 0.9],
@@ -375,14 +375,14 @@ describe('Learner', () => {
     }
   });
 
-  it('launches an arm like one that has retired by then', async () => {
+  it('launches an arm like one that has since been retired', async () => {
     const { learner, recorded } = await started(decline.slice(0, 90));
     const arms = [armOf('big'), armOf('mid'), armOf('new', { prior: { like: 'small' } })];
     learner.introduce({ arms, reference: 'big', weight: 0.9 });
     expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: 'small' }]);
   });
 
-  it('launches with the tier slopes that the config gives, and no arm that a warm start has taught', async () => {
+  it('launches with the tier slopes from the config, but no arm that a warm start has taught', async () => {
     const taught = new LinearPolicy(DIMENSIONS);
     taught.learn({ kind: 'quality', arm: 'carried', context: CONTEXT, reward: 1, weight: 1 });
     const common = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS };
@@ -394,7 +394,7 @@ describe('Learner', () => {
     expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: null, priorMean: [0.7, 0.2, 0, -0.1] }]);
   });
 
-  it('launches an arm that is new beside those of a warm start, before anything was decided', async () => {
+  it('launches an arm that is new beside those of a warm start, even before the first decision', async () => {
     const taught = new LinearPolicy(DIMENSIONS);
     for (const arm of ARMS) taught.learn({ kind: 'quality', arm, context: CONTEXT, reward: 1, weight: 1 });
     const common = { featureMap: FEATURE_MAP, dimensions: DIMENSIONS };
@@ -410,7 +410,7 @@ describe('Learner', () => {
     expect(recorded).toMatchObject([{ type: 'launched', model: 'new', like: 'small' }]);
   });
 
-  it('waits with launches until the log was read, and launches each arm once', async () => {
+  it('delays launches until the log has been read, and launches each arm once until it is reset', async () => {
     const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
     await store.append(decline.slice(0, 30));
     const recorded: GatewayEvent[] = [];
@@ -430,29 +430,29 @@ describe('Learner', () => {
     expect(recorded).toMatchObject([{ model: 'new' }, { model: 'new' }]);
   });
 
-  it('launches nothing where nothing is known', async () => {
+  it('launches nothing if no arm is known yet', async () => {
     const { learner, recorded } = await started([]);
     learner.introduce({ arms: ARMS.map((id) => armOf(id)), reference: 'big', weight: 0.9 });
     expect(recorded).toEqual([]);
   });
 });
 
-describe('several sources of one answer', () => {
+describe('several sources rating one answer', () => {
   const lives = Array.from({ length: 60 }, (_, i) => answered(`d${i}`));
-  /** Each answer, rated by these; by the judge always badly. */
+  /** Each answer, rated by these sources; the judge's ratings are always bad. */
   const rate = (...sources: string[]) =>
     lives.flatMap((life, i) => {
       const score = (source: string) => (source === 'judge' || i % 5 === 0 ? 0 : 1);
       return [...life, ...sources.map((source) => rated(`d${i}`, `${source}-${i}`, score(source), source))];
     });
 
-  it('that agree are what one of them is, to the drift monitor and to the policy', () => {
+  it('count as one rating if they agree, for the drift monitor and the policy', () => {
     const [one, three] = [fold(rate('user')), fold(rate('user', 'test', 'third'))];
     expect(three.drift.statisticOf('big')).toBeCloseTo(one.drift.statisticOf('big'), 9);
     expectEqual(three, one);
   });
 
-  it('are heard of drift once; but a volunteer does not silence a judge', () => {
+  it('count once for drift, but a volunteer does not silence a judge', () => {
     const [life] = lives;
     const sumOf = (...ratings: GatewayEvent[]) => fold([...life, ...ratings]).drift.statisticOf('big');
     const [user, judge] = [rated('d0', 'user', 0), rated('d0', 'judge', 0, 'judge')];
@@ -467,7 +467,7 @@ describe('several sources of one answer', () => {
     }
   });
 
-  it('are one again when the others are withdrawn', () => {
+  it('count as one again when the others are withdrawn', () => {
     const withdrawals = lives.map((_, i) => withdrawn(`d${i}`, `judge-${i}`));
     expectEqual(fold([...rate('user', 'judge'), ...withdrawals]), fold(rate('user')));
   });

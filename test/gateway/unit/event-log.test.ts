@@ -22,7 +22,7 @@ const degraded = async (metrics: Metrics) =>
   (await metrics.registry.metrics()).includes('mixllm_degraded{part="store"} 1');
 
 describe('EventLog', () => {
-  it('keeps the order, gathers what comes together into one commit, and cuts it at 256', async () => {
+  it('keeps the order and groups simultaneous events into commits of at most 256', async () => {
     const { store, eventLog, committed, stored } = setUp();
     for (const name of names(600)) eventLog.record(decided(name));
     expect(store.commits).toHaveLength(0);
@@ -32,7 +32,7 @@ describe('EventLog', () => {
     expect(committed).toEqual([256, 512, 600]);
   });
 
-  it('commits by itself what has gathered for 10 ms', async () => {
+  it('commits on its own after gathering events for 10 ms', async () => {
     const { clock, store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));
     clock.advance(9);
@@ -45,7 +45,7 @@ describe('EventLog', () => {
     expect(sizes(store)).toEqual([2]);
   });
 
-  it('does not wait while there is enough for a commit', async () => {
+  it('does not wait if there are enough events for a commit', async () => {
     const { clock, store, eventLog, stored } = setUp();
     for (const name of names(600)) eventLog.record(decided(name));
     for (let i = 0; i < 10; i++) await nextTurn();
@@ -55,7 +55,7 @@ describe('EventLog', () => {
     expect(stored()).toEqual(names(600));
   });
 
-  it('flushes what waits, and does not go on for what comes meanwhile', async () => {
+  it('flushes what is waiting, and does not continue for events that arrive meanwhile', async () => {
     const { store, eventLog, stored } = setUp();
     let further = 0;
     eventLog.onCommit(() => eventLog.record(decided(`further${further++}`)));
@@ -65,7 +65,7 @@ describe('EventLog', () => {
     expect(store.commits.length).toBeLessThanOrEqual(2);
   });
 
-  it('refuses a hundred ratings while the store fails, and says so once', async () => {
+  it('refuses a hundred ratings while the store fails, and logs it once', async () => {
     const { store, log, metrics, eventLog } = setUp();
     store.failing = true;
     const ratings = names(100).map((name) => eventLog.recordDurably(rated(name, `fb-${name}`, 1)));
@@ -77,7 +77,7 @@ describe('EventLog', () => {
     expect(await degraded(metrics)).toBe(true);
   });
 
-  it('tells how many events wait for a store that fails, and that none does once it works', async () => {
+  it('reports the number of events waiting for a failing store, and 0 once it works', async () => {
     const { store, metrics, eventLog } = setUp();
     store.failing = true;
     for (const name of names(3)) eventLog.record(rated(name, `fb-${name}`, 1));
@@ -90,7 +90,7 @@ describe('EventLog', () => {
     expect(await metricValue(metrics.eventsWaiting)).toBe(0);
   });
 
-  it('says why the store fails at the beginning of each outage', async () => {
+  it('logs a failure of the store once per outage', async () => {
     const { store, log, eventLog } = setUp();
     const outage = async (reason: string) => {
       store.failing = reason;
@@ -103,7 +103,7 @@ describe('EventLog', () => {
     expect(log.lines.filter((line) => line.includes('The event store failed'))).toHaveLength(3);
   });
 
-  it('commits a turn later what somebody waits for, and all that waits with it', async () => {
+  it('commits one turn later if a caller waits for an event, together with everything queued', async () => {
     const { store, eventLog, stored } = setUp();
     eventLog.record(decided('a'));
     await nextTurn();
@@ -112,7 +112,7 @@ describe('EventLog', () => {
     expect(sizes(store)).toEqual([2]);
   });
 
-  it('has one commit under way at a time; the rest waits for it and goes out next, in order', async () => {
+  it('runs one commit at a time; the rest waits and follows next, in order', async () => {
     const { clock, store, eventLog, stored } = setUp();
     let open = () => {};
     store.gate = new Promise((resolve) => {
@@ -133,7 +133,7 @@ describe('EventLog', () => {
     expect(sizes(store)).toEqual([1, 6]);
   });
 
-  it('keeps events while the store fails, tries again later and later, and loses nothing', async () => {
+  it('keeps events while the store fails, retries at growing intervals, and loses nothing', async () => {
     const { store, clock, metrics, log, eventLog, stored, committed } = setUp();
     store.failing = true;
     for (const name of names(300)) eventLog.record(decided(name));
@@ -174,7 +174,7 @@ describe('EventLog', () => {
     expect(log.lines.at(-1)).toMatch(/works again/);
   });
 
-  it('tells of a recovery, and of nothing else', async () => {
+  it('reports a recovery, and nothing else', async () => {
     const { store, eventLog } = setUp();
     let recoveries = 0;
     eventLog.onRecovery(() => recoveries++);
@@ -189,7 +189,7 @@ describe('EventLog', () => {
     expect(recoveries).toBe(1);
   });
 
-  it('begins with short waits again after a recovery', async () => {
+  it('restarts with short retry intervals after a recovery', async () => {
     const { store, clock, eventLog } = setUp();
     for (let round = 0; round < 2; round++) {
       store.failing = true;
@@ -209,7 +209,7 @@ describe('EventLog', () => {
     expect(store.events.map(({ decisionId }) => decisionId)).toEqual(['r0', 'r1', 'last']);
   });
 
-  it('looks after the store as soon, however often clients try meanwhile', async () => {
+  it('retries the store on the same schedule, however often clients try meanwhile', async () => {
     const { store, clock, metrics, eventLog } = setUp();
     store.failing = true;
     for (let i = 0; i < 20; i++) await expect(eventLog.recordDurably(rated('d', `fb${i}`, 1))).rejects.toThrow();
@@ -220,7 +220,7 @@ describe('EventLog', () => {
     expect(await degraded(metrics)).toBe(false);
   });
 
-  it('finds out that the store works again also where nothing waits to be written', async () => {
+  it('notices that the store works again even if nothing is waiting to be written', async () => {
     const { store, clock, metrics, eventLog, committed } = setUp();
     let recoveries = 0;
     eventLog.onRecovery(() => recoveries++);
@@ -235,7 +235,7 @@ describe('EventLog', () => {
     ]);
   });
 
-  it('rejects at once those that somebody waits for, and never writes them later', async () => {
+  it('rejects at once the events that callers wait for, and never writes them later', async () => {
     const { store, eventLog, stored } = setUp();
     store.failing = true;
     eventLog.record(decided('kept'));
@@ -248,12 +248,12 @@ describe('EventLog', () => {
     expect(eventLog.degraded).toBe(false);
   });
 
-  it('gives up the oldest beyond 50,000, and counts them', async () => {
+  it('drops the oldest events beyond 50,000, and counts them', async () => {
     const { store, metrics, eventLog } = setUp();
     store.failing = true;
     eventLog.record(decided('first'));
     await eventLog.flush();
-    // Written as often as it comes, for it has no idempotency key.
+    // Without an idempotency key, each copy is written.
     const event = rated('many', 'fb', 1);
     for (let i = 0; i < 50_004; i++) eventLog.record(i === 50_003 ? decided('newest') : event);
     expect(await metricValue(metrics.eventsLost)).toBe(5);
@@ -265,7 +265,7 @@ describe('EventLog', () => {
     expect(Math.max(...sizes(store))).toBe(256);
   });
 
-  it('tries once more on closing when the commit that was under way fails', async () => {
+  it('retries once on closing if the running commit fails', async () => {
     const { store, clock, eventLog, stored } = setUp();
     store.failing = true;
     eventLog.record(decided('a'));
@@ -277,7 +277,7 @@ describe('EventLog', () => {
     expect(stored()).toEqual(['a']);
   });
 
-  it('says on closing what could not be written, and tries no more', async () => {
+  it('reports on closing what could not be written, and does not retry', async () => {
     const { store, clock, log, eventLog } = setUp();
     eventLog.record(decided('a'));
     await eventLog.close();
@@ -294,8 +294,8 @@ describe('EventLog', () => {
   });
 });
 
-describe('what follows an EventLog', () => {
-  it('may fail: what is written is not written once more, and the others are told', async () => {
+describe('a listener of an EventLog', () => {
+  it('may fail: nothing is written twice, and the other listeners are still called', async () => {
     const { store, clock, metrics, log, eventLog, stored } = setUp();
     eventLog.onCommit(() => {
       throw new Error('a fault in a listener');
@@ -317,7 +317,7 @@ describe('what follows an EventLog', () => {
 describe('EventLog.findDecision', () => {
   const life: GatewayEvent[] = [decided('d'), completed('d', { completionId: 'chatcmpl-7' }), rated('d', 'fb', 1)];
 
-  it('finds what was recorded the moment before, by either id', async () => {
+  it('finds what was recorded just before, by either id', async () => {
     const { eventLog } = setUp();
     for (const event of [...life, decided('other')]) eventLog.record(event);
     for (const id of ['d', 'chatcmpl-7']) {
@@ -326,7 +326,7 @@ describe('EventLog.findDecision', () => {
     expect(await eventLog.findDecision('nobody')).toEqual([]);
   });
 
-  it('finds what waits while the store takes nothing, together with what it has', async () => {
+  it('finds events that are still waiting while the store rejects writes, together with stored ones', async () => {
     const { store, eventLog } = setUp();
     store.append = () => Promise.reject(new Error('read-only'));
     for (const event of life.slice(0, 2)) eventLog.record(event);
@@ -347,7 +347,7 @@ describe('EventLog.findDecision', () => {
     }
   });
 
-  it('rejects when the store cannot be read, and says so once until it can be', async () => {
+  it('rejects if the store cannot be read, and logs it once until it can', async () => {
     const { store, metrics, log, eventLog } = setUp();
     store.failing = true;
     for (let look = 0; look < 3; look++) await expect(eventLog.findDecision('d')).rejects.toThrow('disk');
@@ -366,7 +366,7 @@ describe('EventLog.findDecision', () => {
     return parts;
   };
 
-  it('looks again by itself, until the store can be read', async () => {
+  it('retries reading on its own until the store can be read', async () => {
     const { store, clock, metrics } = await broken();
     for (const failing of [true, false]) {
       store.failing = failing;
@@ -379,7 +379,7 @@ describe('EventLog.findDecision', () => {
     expect(store.lookUps).toBe(1);
   });
 
-  it('is taken to work once the store takes events again', async () => {
+  it('marks the store as working once it accepts events again', async () => {
     const { store, eventLog, metrics } = await broken();
     await expect(eventLog.recordDurably(rated('d', 'fb', 1))).rejects.toThrow('disk');
     store.failing = false;
@@ -387,7 +387,7 @@ describe('EventLog.findDecision', () => {
     expect(await degraded(metrics)).toBe(false);
   });
 
-  it('leaves no timer behind', async () => {
+  it('leaves no timer behind after closing', async () => {
     const { store, clock, eventLog } = await broken();
     await eventLog.close();
     store.failing = false;

@@ -12,7 +12,7 @@ import { decided, metricValue, RecordingLogger } from './support.ts';
 
 const arm = armOf('big');
 
-/** The exchange of a routed request for so many answers; one of the reference was predicted to cost 0.012 USD. */
+/** The exchange of a routed request for so many choices; one answer of the reference should cost 0.012 USD. */
 function begun(choices = 1) {
   const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
   const conditions = {
@@ -56,7 +56,7 @@ describe('Exchange', () => {
     ['told before the answer alone', 1, [{ usage: told }, { generatedBytes: 400 }, { finishReason: 'stop' }], 100],
     ['0 for an answer that is not empty', 1, [{ generatedBytes: 400, usage: { ...told, outputTokens: 0 } }], 100],
     ['0 for an empty answer', 1, [{ usage: { ...told, outputTokens: 0 } }], null],
-  ])('takes a usage for the whole only where it can be: %s', async (_, choices, pieces, estimated) => {
+  ])('treats a reported usage as complete only if it can be: %s', async (_, choices, pieces, estimated) => {
     const { exchange } = begun(choices);
     exchange.answeredBy(arm, 0);
     for (const fields of pieces) exchange.received(piece(fields));
@@ -66,7 +66,7 @@ describe('Exchange', () => {
     if (estimated !== null) expect(usage?.outputTokens).toBe(estimated);
   });
 
-  it('takes no usage for the whole that was told while other choices went on, and the client left', async () => {
+  it('does not treat a usage as complete if the client left while other choices were still running', async () => {
     for (const choices of [1, 2]) {
       const { exchange } = begun(choices);
       exchange.answeredBy(arm, 0);
@@ -76,7 +76,7 @@ describe('Exchange', () => {
     }
   });
 
-  it('counts what it asks ratings for once an answer is there', async () => {
+  it('counts a request for a rating once there is an answer', async () => {
     const { exchange, metrics } = begun();
     exchange.decision.ask = { audit: 0.5, teaches: null } as unknown as typeof exchange.decision.ask;
     expect(await metricValue(metrics.feedbackRequests)).toBe(0);
@@ -84,7 +84,7 @@ describe('Exchange', () => {
     expect(await metricValue(metrics.feedbackRequests)).toBe(1);
   });
 
-  it('tells breakers and rate limits of an arm nothing of an upstream that stands behind it no more', () => {
+  it("failures of an arm's former upstream affect neither breakers nor rate limits", () => {
     const refused = { arm: 'big', result: 'status', status: 429, durationMs: 1 } as const;
     const outcome = (isOfNow: boolean) => {
       const { exchange, rateLimits, breakers } = begun();
@@ -101,20 +101,23 @@ describe('Exchange', () => {
     ]);
   });
 
-  it.each([403, 404, 429, 500])('holds no refusal of one request (%i) against the arm', (status) => {
-    const { exchange, rateLimits, breakers } = begun();
-    const outcome = (error: Error) => {
-      for (let i = 0; i < 5; i++) {
-        exchange.callStarts(arm);
-        exchange.callFailed({ arm: 'big', result: 'status', status, durationMs: 1 }, error, 9000);
-      }
-      return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
-    };
-    expect(outcome(OF_REQUEST)).toEqual([false, 'closed']);
-    expect(outcome(FAILURE)).toEqual([true, status === 429 ? 'closed' : 'open']);
-  });
+  it.each([403, 404, 429, 500])(
+    'a refusal that concerns one request only (%i) does not count against the arm',
+    (status) => {
+      const { exchange, rateLimits, breakers } = begun();
+      const outcome = (error: Error) => {
+        for (let i = 0; i < 5; i++) {
+          exchange.callStarts(arm);
+          exchange.callFailed({ arm: 'big', result: 'status', status, durationMs: 1 }, error, 9000);
+        }
+        return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
+      };
+      expect(outcome(OF_REQUEST)).toEqual([false, 'closed']);
+      expect(outcome(FAILURE)).toEqual([true, status === 429 ? 'closed' : 'open']);
+    },
+  );
 
-  it('lifts no pause of an arm by the answer of an upstream that stands behind it no more', () => {
+  it("an answer of an arm's former upstream does not end a pause", () => {
     for (const isOfNow of [true, false]) {
       const { exchange, rateLimits } = begun();
       rateLimits.refused('big', 9000, 0);
@@ -124,7 +127,7 @@ describe('Exchange', () => {
     }
   });
 
-  it('counts as saved what one answer cost less than was predicted of the reference, and nothing of several at once', async () => {
+  it('counts savings against the prediction for the reference, but none for several choices at once', async () => {
     expect(await savedBy(1)).toBeCloseTo(0.012 - 0.01, 12);
     expect(await savedBy(4)).toBe(0);
   });
@@ -135,7 +138,7 @@ describe('Exchange', () => {
     ['aborted', 0],
     ['error', 0],
   ] as const)(
-    "counts failures of upstreams, not a client's leaving or a request that was never sent: %s",
+    'counts upstream failures, but not a client that left or a request that was never sent: %s',
     async (result, count) => {
       const { exchange, metrics, load } = begun();
       expect(load.inFlight('big')).toBe(1);
@@ -151,7 +154,7 @@ describe('Exchange', () => {
     ['ECONNREFUSED', 'open'],
     ['EMFILE', 'closed'],
   ])(
-    'holds a failed connection against the upstream, but not that this process may open no more: %s',
+    'counts a failed connection against the upstream, unless this process has run out of sockets: %s',
     async (code, state) => {
       const { exchange, breakers } = begun();
       const failure = { arm: 'big', result: 'connection' as const, status: null, code, durationMs: 1 };
@@ -172,7 +175,7 @@ describe('Exchange', () => {
     expect(load.inFlight('big')).toBe(0);
   });
 
-  it('estimates what was used where the upstream did not tell, and says so', async () => {
+  it('estimates the usage if the upstream did not report it, and marks it', async () => {
     const { exchange, recorded } = begun();
     exchange.answeredBy(arm, 0);
     exchange.received({ bytes: new Uint8Array(0), content: true, generatedBytes: 400 });

@@ -11,14 +11,14 @@ import { mean } from '../../../src/util/statistics.ts';
 import { decided, explanationOf } from './support.ts';
 
 const decisionOf = (arms: ReturnType<typeof explanationOf>[], arm = 'a') => decided('d', { arm, arms }).decision;
-/** At a weight of 0.5; without exploration. */
+/** With a weight of 0.5 and without exploration. */
 const candidate = (arm: string, quality: number, qualitySd: number, handicap = 0) =>
   explanationOf(arm, { quality, qualitySd, exploredQuality: quality, score: 0.5 * quality - handicap });
 
 describe('logRatingValue', () => {
   const value = (...arms: ReturnType<typeof explanationOf>[]) => logRatingValue(decisionOf(arms)) ?? Number.NaN;
 
-  it('is v √f(−z), f(−z) = φ(z) − z Φ(−z), of the closest other candidate', () => {
+  it('is v √f(−z), f(−z) = φ(z) − z Φ(−z), for the closest other candidate', () => {
     const even = value(candidate('a', 0.8, 0.1), candidate('b', 0.8, 0.2));
     expect(even).toBeCloseTo(Math.log(0.01 * Math.sqrt(1 / Math.sqrt(2 * Math.PI))), 12);
     // z = 1: half of a difference of 0.2 against half of √(0.12² + 0.16²).
@@ -26,7 +26,7 @@ describe('logRatingValue', () => {
     expect(apart).toBeCloseTo(Math.log(0.12 ** 2 * Math.sqrt(0.0833154705876)), 9);
   });
 
-  it('looks at scores without what the exploration drew', () => {
+  it('uses scores without the random part of exploration', () => {
     const drawn = { ...candidate('b', 0.8, 0.2), exploredQuality: 0.9, score: 0.5 * 0.9 };
     expect(value(candidate('a', 0.8, 0.1), drawn)).toBeCloseTo(
       value(candidate('a', 0.8, 0.1), candidate('b', 0.8, 0.2)),
@@ -34,7 +34,7 @@ describe('logRatingValue', () => {
     );
   });
 
-  it('rises with the uncertainty, falls with the margin, and stays finite and continuous far off', () => {
+  it('rises with uncertainty, falls with the margin, and stays finite and continuous at the extremes', () => {
     const margins = Array.from({ length: 200 }, (_, i) =>
       value(candidate('a', 0.8, 0.1), candidate('b', 0.8 - i / 100, 0.1)),
     );
@@ -46,7 +46,7 @@ describe('logRatingValue', () => {
     expect(value(candidate('a', 0.8, 0.2), candidate('b', 0.7, 0.1))).toBeGreaterThan(margins[10]);
   });
 
-  it('is null where there was nothing to choose', () => {
+  it('is null if there was no choice', () => {
     const excluded = explanationOf('b', { excluded: 'no vision', quality: null, qualitySd: null, score: null });
     expect(logRatingValue(decisionOf([candidate('a', 0.8, 0.1), excluded]))).toBeNull();
     const unknown = { quality: null, qualitySd: null, exploredQuality: null, score: null };
@@ -57,7 +57,7 @@ describe('logRatingValue', () => {
 });
 
 describe('AdaptiveThreshold', () => {
-  it.each([0, 0.01, 0.05, 0.5, 1])('takes a share of %d of values that drift, the large ones', (share) => {
+  it.each([0, 0.01, 0.05, 0.5, 1])('takes a share of %d of drifting values, choosing the large ones', (share) => {
     const [random, threshold] = [seededRandom(5), new AdaptiveThreshold()];
     const values = Array.from({ length: 20_000 }, (_, i) => 3 * random.normal() - i / 2000);
     const taken = values.filter((value) => threshold.takes(value, share));
@@ -66,7 +66,7 @@ describe('AdaptiveThreshold', () => {
     if (share > 0 && share < 0.5) expect(mean(taken)).toBeGreaterThan(mean(values) + 3);
   });
 
-  it('keeps the share when all values are the same, or without bounds', () => {
+  it('keeps the share if all values are equal, or infinite', () => {
     const values = [() => 1, (i: number) => (i % 2 === 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY)];
     for (const nth of values) {
       const threshold = new AdaptiveThreshold();
@@ -83,7 +83,7 @@ const FEATURES = 6;
 const RATE = 0.1;
 const STREAM = 1000;
 
-/** Five models, the dear ones better, and better by different amounts on different queries. */
+/** Five models: the expensive ones are better, by different amounts on different queries. */
 function fleet(random: Random) {
   const levels = [0.9, 0.85, 0.78, 0.7, 0.6].map((level) => level + 0.03 * random.normal());
   const shared = Array.from({ length: FEATURES - 1 }, () => 0.05 * random.normal());
@@ -101,7 +101,7 @@ function fleet(random: Random) {
 const context = (random: Random) =>
   Float64Array.from({ length: FEATURES }, (_, i) => (i === 0 ? 1 : Math.max(-3, Math.min(3, random.normal()))));
 
-/** The policy's decision as the gateway explains it. */
+/** The policy's decision in the form in which the gateway explains it. */
 const explained = ({ assessments, chosen }: PolicyDecision, policy: LinearPolicy) =>
   decided('d', {
     weight: WEIGHT,
@@ -111,7 +111,7 @@ const explained = ({ assessments, chosen }: PolicyDecision, policy: LinearPolicy
     ),
   }).decision;
 
-/** Sends a stream through the production policy, rated where it is asked. @returns mean squared error, and share asked */
+/** Sends a stream through the production policy, rated where asked. @returns mean squared error, and the share asked */
 function learnedBy(seed: number, teaches: boolean) {
   const quality = fleet(seededRandom(31 * seed));
   const random = seededRandom(7919 * seed);
@@ -139,8 +139,8 @@ function learnedBy(seed: number, teaches: boolean) {
   return { squaredError: mean(errors), asked: asked / STREAM };
 }
 
-describe('ratings that are asked for where they teach most', () => {
-  it('are as many as configured, and teach more than as many by lot of models that nothing is known of', () => {
+describe('asking for ratings where they teach most', () => {
+  it('asks at the configured rate, and teaches more about unknown models than asking at random', () => {
     const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
     const [rule, lot] = [true, false].map((teaches) => seeds.map((seed) => learnedBy(seed, teaches)));
     const bound = 4 * Math.sqrt((RATE * (1 - RATE)) / (STREAM * seeds.length));
@@ -151,8 +151,8 @@ describe('ratings that are asked for where they teach most', () => {
   });
 });
 
-describe('of a model with fewer than 20 ratings', () => {
-  it('answers are asked about by lot, at the same rate; the audit is apart from it', () => {
+describe('a model with fewer than 20 ratings', () => {
+  it('is asked about at random, at the same rate and independently of the audit', () => {
     const requests = new FeedbackRequests(seededRandom(2));
     const rates = { audit: 0.2, ask: RATE };
     const decision = (ratings: number) =>
@@ -163,7 +163,7 @@ describe('of a model with fewer than 20 ratings', () => {
     expect(Math.abs(count((request) => request?.teaches) - 20_000 * RATE)).toBeLessThan(within(RATE));
     const both = 0.2 * RATE;
     expect(Math.abs(count((request) => request?.teaches && request.audit) - 20_000 * both)).toBeLessThan(within(both));
-    // From then on the rule: equal values are never above the threshold for long.
+    // From 20 ratings on the rule applies: equal values are never above the threshold for long.
     const ruled = Array.from({ length: 1000 }, () => requests.of(decision(20), rates)?.teaches);
     expect(Math.abs(ruled.filter(Boolean).length - 1000 * RATE)).toBeLessThanOrEqual(2);
   });

@@ -24,7 +24,7 @@ function setUp() {
   return { clock, store, eventLog, other, feedback: new Feedback(parts as FeedbackParts) };
 }
 
-/** Lets what is under way get on; time stands still unless told otherwise. */
+/** Lets pending work continue; the clock advances only by the given time. */
 async function later(clock: ManualClock, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed++) {
     clock.advance(1);
@@ -33,7 +33,7 @@ async function later(clock: ManualClock, milliseconds: number): Promise<void> {
 }
 
 describe('Feedback', () => {
-  it('finds an answer whose end another gateway on the log has still to write', async () => {
+  it('finds an answer whose end another gateway on the log has yet to write', async () => {
     const { clock, other, feedback } = setUp();
     for (const event of [decided('dec_a'), completed('dec_a')]) other.record(event);
     const found = feedback.events('dec_a', null);
@@ -41,7 +41,7 @@ describe('Feedback', () => {
     expect((await found).map(({ type }) => type)).toEqual(['decided', 'completed']);
   });
 
-  it('takes no comments without end: all of them are read with each rating', async () => {
+  it('limits the total size of comments, because all are read with each rating', async () => {
     const { other, feedback } = setUp();
     for (const event of [decided('dec_a'), completed('dec_a')]) other.record(event);
     await other.flush();
@@ -53,7 +53,7 @@ describe('Feedback', () => {
     await rate(null, null);
   });
 
-  it("rates a key's own answer by the completion's id, whoever else was answered under that id since", async () => {
+  it("rates the key's own answer by completion id, even if other keys had that id since", async () => {
     const { other, feedback, store } = setUp();
     for (const name of ['team', 'other'])
       for (const event of [{ ...decided(name), key: name }, completed(name, { completionId: 'chatcmpl-1' })])
@@ -64,7 +64,7 @@ describe('Feedback', () => {
     expect(store.events.at(-1)).toMatchObject({ type: 'rated', decisionId: 'team' });
   });
 
-  it("takes as long to find another key's decision unknown as one that never was", async () => {
+  it("takes as long to reject another key's decision as an unknown one", async () => {
     const { clock, other, feedback } = setUp();
     other.record({ ...decided('dec_a'), key: 'other' });
     await other.flush();
@@ -80,7 +80,7 @@ describe('Feedback', () => {
     expect(new Set(refused).size).toBe(1);
   });
 
-  it('does so where the commit of the other one has to wait for the disk', async () => {
+  it("finds it even if the other gateway's commit has to wait for the disk", async () => {
     const { clock, store, other, feedback } = setUp();
     const disk = Promise.withResolvers<void>();
     store.gate = disk.promise;
@@ -92,14 +92,14 @@ describe('Feedback', () => {
     expect((await found).map(({ type }) => type)).toEqual(['decided', 'completed']);
   });
 
-  it('does not wait longer for what nobody writes', async () => {
+  it('waits no longer than that for what nobody writes', async () => {
     const { clock, feedback } = setUp();
     const found = expect(feedback.events('dec_b', null)).rejects.toThrow(/no decision "dec_b"/);
     await later(clock, 260);
     await found;
   });
 
-  it('does not call a decision unknown that another gateway may hold while nobody can write', async () => {
+  it('answers 503, not 404, while nobody can write: another gateway may hold the decision', async () => {
     const { clock, store, eventLog, feedback } = setUp();
     store.failing = true;
     eventLog.record(decided('dec_a'));

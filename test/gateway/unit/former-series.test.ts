@@ -16,7 +16,7 @@ function setUp() {
     metrics.upstreamSeconds.observe({ model }, 1.5);
     metrics.keyDecisions.inc({ key });
   };
-  /** Once what the clock began is done. */
+  /** After the clock's callbacks are done. */
   const text = async () => {
     await new Promise((resolve) => setImmediate(resolve));
     return metrics.registry.metrics();
@@ -24,7 +24,7 @@ function setUp() {
   return { metrics, clock, series, use, text };
 }
 
-it('removes the series of models and keys a quarter of an hour after they are gone, and no others', async () => {
+it('removes the series of models and keys 15 minutes after they are gone, and no others', async () => {
   const { clock, series, use, text } = setUp();
   series.present('model', ['a', 'b']);
   series.present('key', ['shop', 'lab']);
@@ -47,7 +47,7 @@ it('removes the series of models and keys a quarter of an hour after they are go
   expect((await text()).split('\n')).toEqual(left);
 });
 
-it('keeps those of a model that comes back', async () => {
+it('keeps the series of a model that comes back', async () => {
   const { clock, series, use, text } = setUp();
   series.present('key', ['shop']);
   series.present('model', ['a', 'b']);
@@ -60,7 +60,7 @@ it('keeps those of a model that comes back', async () => {
   expect(await text()).toBe(before);
 });
 
-it('removes what something late has begun again, at the next occasion, and reads nothing of the process', async () => {
+it('removes a series that a late update recreated at the next removal, without reading process metrics', async () => {
   const { metrics, clock, series, use, text } = setUp();
   let reads = 0;
   new Gauge({ name: 'of_the_process', help: 'x', registers: [metrics.registry], collect: () => void reads++ });

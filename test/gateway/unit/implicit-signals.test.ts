@@ -40,8 +40,8 @@ function setUp(settings = SETTINGS) {
   return { begin, recorded, clock, metrics, signals };
 }
 
-describe('the same query again in a session', () => {
-  it('says of the whole answer before it that it was poor', async () => {
+describe('repeating a query in a session', () => {
+  it('rates the previous plain answer as poor', async () => {
     const { begin, recorded, clock, metrics } = setUp();
     begin('x')(completed('first'));
     clock.advance(60_000);
@@ -50,14 +50,14 @@ describe('the same query again in a session', () => {
     begin('x');
     const common = { type: 'rated', source: 'implicit:regenerate', score: 0.2, weight: 0.1 };
     const events = await recorded();
-    // The store writes a key of a decision once.
+    // The store writes an idempotency key once per decision.
     const again = { ...common, decisionId: 'second', idempotencyKey: 'implicit:regenerate' };
     expect(events).toMatchObject([{ ...common, decisionId: 'first' }, again]);
     expect(await metricValue(metrics.implicitSignals)).toBe(2);
     expect(JSON.stringify(events)).not.toContain('"x"');
   });
 
-  it('is known however much another key asks meanwhile', async () => {
+  it('is recognised however much another key asks meanwhile', async () => {
     const { begin, recorded } = setUp();
     begin('x', 's', 'a')(completed('first'));
     for (let i = 0; i < 20_100; i++) begin(`x ${i}`, 's', 'b')(completed(`other-${i}`));
@@ -125,21 +125,21 @@ describe('the same query again in a session', () => {
         begin('x'.repeat(300_000));
       },
     ],
-  ])('says nothing %s', async (_, happen) => {
+  ])('gives no rating %s', async (_, happen) => {
     const gateway = setUp();
     happen(gateway);
     expect(await gateway.recorded()).toEqual([]);
   });
 });
 
-describe('a client that leaves', () => {
-  it('says so of an answer that it has seen the beginning of', async () => {
+describe('a client that leaves early', () => {
+  it('gives a rating only if it has seen the beginning of the answer', async () => {
     const { begin, recorded, signals } = setUp();
     const left = { outcome: 'aborted', finishReason: null } as const;
     begin('x')(completed('a', left));
     begin('x')(completed('b', { ...left, arm: null, timeToFirstTokenMs: null }));
     begin('x')(completed('c', { outcome: 'ok' }));
-    // It had all of the answer, and only the connection was open yet.
+    // It had the whole answer; only the connection was still open.
     begin('y')(completed('d', { ...left, finishReason: 'stop' }));
     const open = begin('z');
     signals.close();
@@ -150,7 +150,7 @@ describe('a client that leaves', () => {
   });
 });
 
-it('says nothing of either where they are off', async () => {
+it('gives no implicit ratings while both signals are off', async () => {
   const { begin, recorded } = setUp({ regenerate: null, abort: null });
   begin('x')(completed('a'));
   begin('x')(completed('b', { outcome: 'aborted' }));
@@ -167,7 +167,7 @@ describe('an implicit signal in the log', () => {
   };
   const weightOf = (state: LearnerState) => state.policy.ratingsOf('big');
 
-  it('counts its weight, gives way to any rating, and comes back when that is withdrawn', () => {
+  it('counts with its weight, gives way to any rating, and returns when that is withdrawn', () => {
     expect(weightOf(fold(signal('i')))).toBeCloseTo(0.1, 12);
     for (const events of [
       [signal('i'), rated('d', 'fb', 1)],
@@ -178,7 +178,7 @@ describe('an implicit signal in the log', () => {
     }
   });
 
-  it('is no rating to the drift monitor, and none to an export', () => {
+  it('does not count as a rating for the drift monitor or an export', () => {
     expect(fold(signal('i')).drift.statisticOf('big')).toBe(0);
     const [both, alone] = [fold(signal('i'), rated('d', 'fb', 0)), fold(rated('d', 'fb', 0))];
     expect(alone.drift.statisticOf('big')).toBeGreaterThan(0);

@@ -7,14 +7,14 @@ import type { KeyLimits } from '../../../src/gateway/runtime.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { completed, decided } from './support.ts';
 
-it('counts the tokens of all answers that a request asks for', () => {
+it('counts the tokens of all choices that a request asks for', () => {
   const limiter = new KeyLimiter({
     clock: new ManualClock(),
     metrics: new Metrics(),
     keySpend: () => new KeySpendLedger(),
   });
   const key = { name: 'team', rpm: null, tpm: 1000, budget: null } as KeyLimits;
-  // 100 tokens in, and 300 for each answer.
+  // 100 input tokens, and 300 for each answer.
   const asking = (choices: number) => () => limiter.reserve(key, 'd', decided('d', { choices }).decision);
   expect(asking(4)).toThrow('requested 1300');
   const refusal = (choices: number) => {
@@ -24,14 +24,14 @@ it('counts the tokens of all answers that a request asks for', () => {
       return (error as GatewayError).responseHeaders;
     }
   };
-  // Larger than the limit itself: to try again is of no use.
+  // More than the limit itself: a retry would be useless.
   expect(refusal(4)).toMatchObject({ 'x-should-retry': 'false' });
   expect(refusal(4)).not.toHaveProperty('retry-after');
   expect(asking(2)).not.toThrow();
   expect(asking(1)).toThrow('used 700, requested 400');
 });
 
-it('counts an answer that the client left before its usage was told as predicted, at least', () => {
+it('counts at least the predicted tokens if the client left before the usage was reported', () => {
   const limiter = new KeyLimiter({
     clock: new ManualClock(),
     metrics: new Metrics(),
@@ -49,7 +49,7 @@ it('counts an answer that the client left before its usage was told as predicted
   expect(left({ outcome: 'aborted', arm: null, usage, usageEstimated: true, costUsd: 0 })).toBe(1600);
   expect(left({ outcome: 'aborted', usage, usageEstimated: false })).toBe(1495);
   expect(left({ outcome: 'ok', usage, usageEstimated: true })).toBe(1390);
-  // As in USD, what came of it or not: a model that ran out of time may have written all the while.
+  // As with the cost, even without an answer: a model that timed out may have been writing all the time.
   const timedOut = { arm: decided('d').decision.arm, result: 'timeout' as const, status: null, durationMs: 1 };
   const unanswered = { outcome: 'failed' as const, arm: null, usage: null, usageEstimated: false, costUsd: null };
   expect(left({ ...unanswered, attempts: [{ ...timedOut, result: 'connection' }] })).toBe(1390);
@@ -57,7 +57,7 @@ it('counts an answer that the client left before its usage was told as predicted
   expect(left({ ...unanswered, attempts: [timedOut] }, true)).toBe(590);
 });
 
-it('forgets keys that are gone, but not what their running requests have reserved', () => {
+it('forgets removed keys, but not what their running requests have reserved', () => {
   const ledger = new KeySpendLedger();
   const limiter = new KeyLimiter({ clock: new ManualClock(), metrics: new Metrics(), keySpend: () => ledger });
   const budget = { usd: 1, per: 'day' as const, strict: false };

@@ -37,7 +37,7 @@ describe('KeySpendLedger', () => {
     expect(restored.state()).toEqual(ledger.state());
   });
 
-  it('forgets days that no running month can hold', () => {
+  it('forgets days that cannot be in the current month', () => {
     const days = Array.from({ length: 90 }, (_, i) =>
       new Date(at('2026-01-01') + i * 86_400_000).toISOString().slice(0, -1),
     );
@@ -46,7 +46,7 @@ describe('KeySpendLedger', () => {
     expect(ledger.spent('a', 'month', at('2026-03-31'))).toBe(31);
   });
 
-  it('is not put out by a clock that was a year ahead for a moment', () => {
+  it('is not thrown off by a clock that was a year ahead for a moment', () => {
     const ledger = ledgerOf([
       ['a', '2026-03-30T12:00:00', 4],
       ['a', '2027-03-30T12:00:00', 32],
@@ -56,7 +56,7 @@ describe('KeySpendLedger', () => {
     expect(ledger.spent('a', 'month', at('2026-03-31T13:00:00'))).toBe(5);
   });
 
-  it('charges the prediction where no usage was told, unless nobody was called', () => {
+  it('charges the predicted cost if no usage was reported, but nothing for refused calls or unknown arms', () => {
     const decision = decided('d', {
       arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
     });
@@ -71,7 +71,7 @@ describe('KeySpendLedger', () => {
     expect(charge({ costUsd: null, arm: 'gone since' })).toBe(0);
   });
 
-  it('charges the prediction for every call that ran out of time before its answer began', () => {
+  it('charges the predicted cost for every call that timed out before its answer began', () => {
     const decision = decided('d', {
       arms: [explanationOf('big', { costUsd: 0.5 }), explanationOf('small', { costUsd: 0.1 })],
     });
@@ -85,11 +85,11 @@ describe('KeySpendLedger', () => {
     const answered = { arm: 'small', result: 'ok' as const, status: 200, durationMs: 1 };
     expect(charge({ costUsd: null, arm: null, attempts: [late, late, lateToo] })).toBeCloseTo(1.1, 12);
     expect(charge({ costUsd: 0.02, arm: 'small', attempts: [late, answered] })).toBeCloseTo(0.52, 12);
-    // Here it had begun, and what came is known.
+    // Here the answer had begun, so what arrived is known.
     expect(charge({ costUsd: 0.02, arm: 'small', outcome: 'interrupted', attempts: [lateToo] })).toBe(0.02);
   });
 
-  it('charges the prediction to who leaves after the first words, but no more for what broke off or came whole', () => {
+  it('charges at least the prediction if the client left or the answer was unread, but not if it broke off', () => {
     const decision = decided('d', { arms: [explanationOf('big', { costUsd: 0.5 })] });
     const charge = (fields: Parameters<typeof completed>[1]) => chargedUsd(decision, completed('d', fields));
     const estimated = { costUsd: 0.02, usageEstimated: true };
@@ -105,7 +105,7 @@ describe('KeySpendLedger', () => {
     expect(charge(estimated)).toBe(0.02);
   });
 
-  it('charges the worst case instead, where the budget is strict', () => {
+  it('charges the worst case instead if the budget is strict', () => {
     const arms = [explanationOf('big', { costUsd: 0.5, worstCaseUsd: 2 })];
     const decision = decided('d', { arms, strictBudget: true });
     const left = { arm: 'big', outcome: 'aborted' as const, costUsd: 0.02 };

@@ -21,7 +21,7 @@ import {
   withdrawn,
 } from './support.ts';
 
-/** @returns the state, and how many events it refused a part of */
+/** @returns the state, and the number of events of which it rejected a part */
 function foldAll(events: readonly GatewayEvent[], state = new LearnerState(FEATURE_MAP, DIMENSIONS)) {
   let refused = 0;
   const stored = numbered(events);
@@ -37,7 +37,7 @@ function foldAll(events: readonly GatewayEvent[], state = new LearnerState(FEATU
   return { state, refused };
 }
 
-/** Every figure that a decision rests on. */
+/** Every number that a decision rests on. */
 function figures({ policy, statistics }: LearnerState): number[] {
   const random = seededRandom(77);
   const contexts = Array.from({ length: 3 }, () =>
@@ -79,20 +79,20 @@ function expectClose(one: LearnerState, other: LearnerState, tolerance = 1e-9): 
 }
 
 describe('LearnerState.fold', () => {
-  it('ends in the same figures whatever order the events of different decisions come in', () => {
+  it('gives the same numbers whatever the order of events of different decisions', () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 25 }), (seed, count) => {
         const random = seededRandom(seed);
         const lives = Array.from({ length: count }, (_, i) => randomLife(`d${i}`, random));
         const [oneByOne, mixed] = [interleaved(lives, random, 1), interleaved(lives, random, count)];
-        // Mean service time is not among the figures: a running mean that forgets depends on the order by its nature.
+        // Mean service time is not among the numbers: a running mean that forgets depends on the order by its nature.
         expectClose(foldAll(mixed).state, foldAll(oneByOne).state);
       }),
       { numRuns: 60 },
     );
   });
 
-  it('ends in the same figures when ratings overtake the completion', () => {
+  it('gives the same numbers if ratings arrive before the completion', () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const lives = Array.from({ length: 15 }, (_, i) => randomLife(`d${i}`, seededRandom(seed + i)));
@@ -103,7 +103,7 @@ describe('LearnerState.fold', () => {
     );
   });
 
-  it('is where it would be without a rating that was withdrawn or replaced', () => {
+  it('ends as if a withdrawn or replaced rating had never been given', () => {
     const others = randomStream(20, 4);
     const life = [decided('d'), completed('d')];
     const without = foldAll([...others, ...life, rated('d', 'kept', 0.3)]).state;
@@ -120,14 +120,14 @@ describe('LearnerState.fold', () => {
     expect(without.policy.ratingsOf('big')).toBeCloseTo(foldAll(others).state.policy.ratingsOf('big') + 1, 12);
   });
 
-  it('teaches the arm that answered after a fallback, and no other', () => {
+  it('teaches only the arm that answered after a fallback', () => {
     const { state } = foldAll([decided('d', { arm: 'big' }), completed('d', { arm: 'small' }), rated('d', 'fb', 1)]);
     expect(ARMS.map((arm) => state.policy.ratingsOf(arm))).toEqual([0, 0, 1]);
     expect(state.statistics.serviceSeconds('small')).toBe(1.5);
     expect(state.statistics.serviceSeconds('big')).toBe(2);
   });
 
-  it('awaits the ratings of the answers since the newest that was rated, of the arms that answered', () => {
+  it('expects ratings for answers newer than the newest rated one, by the arm that answered', () => {
     const lives = ['a', 'b', 'c', 'd'].flatMap((id) => [
       decided(id),
       completed(id, { arm: id === 'b' ? 'small' : 'big' }),
@@ -145,7 +145,7 @@ describe('LearnerState.fold', () => {
     expect(awaited(decided('f'), rated('f', 'early', 1), completed('f'))).toEqual([0, 0, 0]);
   });
 
-  /** Of the reference; null where it was no candidate. */
+  /** The prediction for the reference; null if it was no candidate. */
   const predicted = (outputTokens: number | null) => ({
     arms: [
       explanationOf(
@@ -155,13 +155,13 @@ describe('LearnerState.fold', () => {
     ],
   });
 
-  it('learns the reference cost of every decision, and the tokeniser from whole answers to long texts alone', () => {
+  it('learns the reference cost of every decision, but the tokeniser only from complete answers to long texts', () => {
     const { state } = foldAll([
       decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 600 }),
       decided('b', { ...predicted(null), inputCharacters: 600, inputBytes: 600 }),
       decided('c', { ...predicted(400), inputCharacters: 600, inputBytes: 600, images: 1 }),
       decided('d', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['files'] }),
-      // Short: what the chat template adds would count for more than the text.
+      // Short: the chat template would count for more than the text.
       decided('e', { ...predicted(null), inputCharacters: 10 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
@@ -173,7 +173,7 @@ describe('LearnerState.fold', () => {
     expect(state.sequence).toBe(10);
   });
 
-  it('learns the tokeniser by bytes, and nothing of events from before they were recorded', () => {
+  it('learns the tokeniser by bytes, and nothing from events before bytes were recorded', () => {
     const { state } = foldAll([
       decided('old', { ...predicted(200), inputCharacters: 600, inputBytes: undefined }),
       completed('old'),
@@ -183,13 +183,13 @@ describe('LearnerState.fold', () => {
     expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 900));
   });
 
-  it('forgets by a reset what the arm had learned, and nothing of others, whatever later comes of older decisions', () => {
+  it('forgets by a reset only what that arm learned, whatever arrives later for older decisions', () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const random = seededRandom(seed);
         const before = Array.from({ length: 12 }, (_, i) => randomLife(`a${i}`, random));
         const after = Array.from({ length: 12 }, (_, i) => randomLife(`b${i}`, random));
-        // What is not over at the reset: the rest of every third life comes later.
+        // Unfinished at the reset: the rest of every third life arrives later.
         const early = before.map((life, i) => (i % 3 === 0 ? life.slice(0, 1 + (i % 2)) : life));
         const late = before.map((life, i) => (i % 3 === 0 ? life.slice(1 + (i % 2)) : []));
         const reset = foldAll([
@@ -204,14 +204,14 @@ describe('LearnerState.fold', () => {
           return arm === 'mid' ? life.filter(({ type }) => type === 'decided') : life;
         };
         const never = foldAll([...before.flatMap(withoutMid), ...after.flat()]).state;
-        // The mean cost of the reference arm: `mid` is none here.
+        // Mean costs are kept for the reference arm only, and `mid` is not the reference here.
         expectClose(reset, never, 1e-8);
       }),
       { numRuns: 40 },
     );
   });
 
-  it('is after a reset the same to the bit as from a snapshot before or after it', () => {
+  it('is bit-identical after a reset, whether restored from a snapshot before or after it', () => {
     const events = [...randomStream(40, 9), modelEvent('big', 'model_reset'), modelEvent('small', 'model_retired')];
     const whole = foldAll([...events, ...randomStream(10, 10)]).state;
     for (const cut of [events.length - 2, events.length]) {
@@ -229,7 +229,7 @@ describe('LearnerState.fold', () => {
     }
   });
 
-  it('leaves out what is not finite, and nothing else of the same event or the same decision', () => {
+  it('ignores a non-finite value, but nothing else of the same event or decision', () => {
     const life = [decided('d'), rated('d', 'good', 0.9, 'judge'), completed('d')];
     const clean = foldAll(life).state;
     const poison = { ...rated('d', 'bad', Number.NaN), comment: 'poison' };
@@ -265,7 +265,7 @@ describe('LearnerState.fold', () => {
 });
 
 describe('LearnerState.serialise', () => {
-  it('comes back to the bit, and goes on the same', () => {
+  it('restores bit-identically and continues in the same way', () => {
     const { state } = foldAll(randomStream(60, 1));
     state.policy.setPriorQualities(new Map([['big', 0.93]]));
     const copy = new LearnerState(FEATURE_MAP, DIMENSIONS);
@@ -280,7 +280,7 @@ describe('LearnerState.serialise', () => {
     expect(bitsOf(copy)).toBe(bitsOf(state));
   });
 
-  it('comes back with models of any name', () => {
+  it('restores models of any name', () => {
     const names = ['float64', 'constructor', '__proto__', 'a\nb'];
     const lives = names.flatMap((arm, i) => [
       decided(`d${i}`, { arm, arms: [explanationOf(arm)] }),
@@ -294,7 +294,7 @@ describe('LearnerState.serialise', () => {
     expect(names.map((name) => copy.policy.ratingsOf(name))).toEqual([1, 1, 1, 1]);
   });
 
-  it('is refused, not misread, for another feature map or other dimensions', () => {
+  it('is rejected rather than misread for another feature map or other dimensions', () => {
     const bytes = foldAll(randomStream(5, 1)).state.serialise();
     const fresh = figures(new LearnerState(FEATURE_MAP, DIMENSIONS));
     const other = new LearnerState('map-2', DIMENSIONS);
@@ -304,7 +304,7 @@ describe('LearnerState.serialise', () => {
     expect(() => new LearnerState(FEATURE_MAP, DIMENSIONS + 1).deserialise(bytes, 9)).toThrow('another key');
   });
 
-  it('throws for damage anywhere', () => {
+  it('is rejected if damaged anywhere', () => {
     const bytes = foldAll(randomStream(10, 1)).state.serialise();
     const isAccepted = (damaged: Uint8Array) => {
       try {

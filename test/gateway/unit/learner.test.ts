@@ -33,7 +33,7 @@ interface SetUp {
   metrics: Metrics;
   log: RecordingLogger;
   store: FakeStore;
-  /** What the learner itself wrote to the log. */
+  /** The events that the learner itself wrote to the log. */
   recorded: GatewayEvent[];
 }
 
@@ -54,14 +54,14 @@ async function storeWith(events: readonly GatewayEvent[]): Promise<FakeStore> {
   return store;
 }
 
-/** What a learner without any snapshot makes of the events. */
+/** The state of a learner that read the events without any snapshot. */
 async function replayed(events: readonly GatewayEvent[]): Promise<string> {
   const setUp = learnerOn(await storeWith(events));
   await setUp.learner.start();
   return knowledgeOf(setUp);
 }
 
-/** A store with the events, and the snapshot of a learner that was closed after the first of them. */
+/** A store with the events, and the snapshot of a learner that was closed after the first `after` of them. */
 async function storeWithSnapshot(events: readonly GatewayEvent[], after: number): Promise<FakeStore> {
   const store = await storeWith(events.slice(0, after));
   const { learner } = learnerOn(store);
@@ -76,18 +76,15 @@ async function storeWithSnapshot(events: readonly GatewayEvent[], after: number)
 describe('Learner.start', () => {
   const stream = randomStream(300, 1);
 
-  it.each([1, 137, 500, stream.length])(
-    'ends to the bit where a replay of all ends: snapshot after %i',
-    async (after) => {
-      const restarted = learnerOn(await storeWithSnapshot(stream, after));
-      await restarted.learner.start();
-      expect(restarted.store.reads[0]).toBe(after);
-      expect(knowledgeOf(restarted)).toBe(await replayed(stream));
-      expect(restarted.learner.lag).toBe(0);
-    },
-  );
+  it.each([1, 137, 500, stream.length])('gives the same bits as a full replay: snapshot after %i', async (after) => {
+    const restarted = learnerOn(await storeWithSnapshot(stream, after));
+    await restarted.learner.start();
+    expect(restarted.store.reads[0]).toBe(after);
+    expect(knowledgeOf(restarted)).toBe(await replayed(stream));
+    expect(restarted.learner.lag).toBe(0);
+  });
 
-  it('ends there over many restarts, and without the snapshot', async () => {
+  it('gives the same bits after many restarts, and without the snapshot', async () => {
     const store = new FakeStore();
     for (let from = 0; from < stream.length; from += 90) {
       const { learner } = learnerOn(store);
@@ -109,7 +106,7 @@ describe('Learner.start', () => {
     ['half of it', (body: Uint8Array) => body.slice(0, body.length / 2)],
     ['nothing', () => new Uint8Array(0)],
     ['null', () => Buffer.from('null')],
-  ])('folds the log anew when the snapshot is damaged: %s', async (_, damage) => {
+  ])('rebuilds from the log if the snapshot is damaged: %s', async (_, damage) => {
     const store = await storeWithSnapshot(stream, 200);
     const { sequence, body } = store.snapshots.get(SNAPSHOT) ?? expect.unreachable();
     expect(damage(body)).not.toEqual(body);
@@ -127,7 +124,7 @@ describe('Learner.start', () => {
     expect(knowledgeOf(again)).toBe(knowledgeOf(restarted));
   });
 
-  it('folds the log anew for another feature map, which is no damage', async () => {
+  it('rebuilds from the log for another feature map, which does not count as damage', async () => {
     const restarted = learnerOn(await storeWithSnapshot(stream, 200), 'map-2');
     await restarted.learner.start();
     expect(restarted.store.reads[0]).toBe(0);
@@ -136,7 +133,7 @@ describe('Learner.start', () => {
     expect(restarted.learner.knowledge.sequence).toBe(stream.length);
   });
 
-  it('finds the snapshot of the feature map before when it comes back, and says what another one cannot know', async () => {
+  it('finds the old snapshot again when its feature map returns, and warns of pruned events meanwhile', async () => {
     const store = await storeWithSnapshot(stream, 200);
     const pruned = store.events.splice(0, 100).length;
     const other = learnerOn(store, 'map-2');
@@ -150,7 +147,7 @@ describe('Learner.start', () => {
     expect(back.log.lines).toEqual([]);
   });
 
-  it('tells of the events that are gone once, also where the log cannot be read in between', async () => {
+  it('reports pruned events once, even if reading the log fails in between', async () => {
     const store = await storeWith(stream);
     const pruned = store.events.splice(100, 50).length;
     const setUp = learnerOn(store);
@@ -165,7 +162,7 @@ describe('Learner.start', () => {
     expect(setUp.log.fields).toEqual([{ events: pruned }]);
   });
 
-  it('tries to read the log every second while it cannot, and says so once a minute', async () => {
+  it('retries reading the log every second, and logs the failure once a minute', async () => {
     const setUp = learnerOn(await storeWith(stream));
     await setUp.learner.start();
     const errors = () => setUp.log.lines.filter((line) => line.startsWith('error')).length;
@@ -185,7 +182,7 @@ describe('Learner.start', () => {
     expect(setUp.learner.knowledge.sequence).toBe(stream.length + 2);
   });
 
-  it('rejects while the store cannot be read; what comes later is learned all the same', async () => {
+  it('rejects while the store cannot be read, but learns everything once it can', async () => {
     const setUp = learnerOn(await storeWith(stream));
     setUp.store.failing = true;
     await expect(setUp.learner.start()).rejects.toThrow('disk');
@@ -197,7 +194,7 @@ describe('Learner.start', () => {
 });
 
 describe('Learner.wake', () => {
-  it('learns what is new, also what comes while it is learning', async () => {
+  it('learns new events, including those that arrive while it is learning', async () => {
     const stream = randomStream(200, 2);
     const setUp = learnerOn(new FakeStore());
     await setUp.learner.start();
@@ -213,7 +210,7 @@ describe('Learner.wake', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(stream));
   });
 
-  it('tries again a second after the store failed', async () => {
+  it('retries a second after the store failed', async () => {
     const stream = randomStream(20, 3);
     const setUp = learnerOn(await storeWith(stream));
     setUp.store.failing = true;
@@ -231,19 +228,19 @@ describe('Learner.wake', () => {
     expect(await metricValue({ get: () => degraded(setUp) })).toBe(0);
   });
 
-  it('skips and counts what it cannot learn from, and learns the rest', async () => {
+  it('skips and counts events it cannot learn from, and learns the rest', async () => {
     const [before, after] = [randomStream(30, 4), randomStream(30, 5)];
     const poison = [decided('bad'), rated('bad', 'fb', Number.NaN), completed('bad')];
     const setUp = learnerOn(await storeWith([...before, ...poison, ...after]));
     await setUp.learner.start();
     expect(await metricValue(setUp.metrics.learnerSkipped)).toBe(1);
     expect(setUp.log.lines.filter((line) => /^warn:.*skipped/.test(line))).toHaveLength(1);
-    // In its place one that teaches nothing, so that all the others have the same numbers.
+    // An event in its place that teaches nothing, so that all others keep their numbers.
     const harmless = [poison[0], withdrawn('bad', 'none'), poison[2]];
     expect(knowledgeOf(setUp)).toBe(await replayed([...before, ...harmless, ...after]));
   });
 
-  it('saves a snapshot after 500 events and a minute, not before', async () => {
+  it('saves a snapshot only after 500 events and a minute', async () => {
     const stream = randomStream(400, 6);
     const setUp = learnerOn(new FakeStore());
     await setUp.learner.start();
@@ -266,7 +263,7 @@ describe('Learner.wake', () => {
 describe('Learner.requestRefold', () => {
   const spoil = ({ learner }: SetUp) => spoilModels(learner.knowledge.policy);
 
-  it('folds the log anew beside the running state, once a minute', async () => {
+  it('rebuilds from the log beside the running state, at most once a minute', async () => {
     const stream = randomStream(80, 7);
     const setUp = learnerOn(await storeWith(stream));
     await setUp.learner.start();
@@ -285,7 +282,7 @@ describe('Learner.requestRefold', () => {
     expect(knowledgeOf(setUp)).toBe(good);
   });
 
-  it('misses nothing of what comes in the meantime', async () => {
+  it('misses nothing that arrives meanwhile', async () => {
     const stream = randomStream(150, 8);
     const setUp = learnerOn(await storeWith(stream.slice(0, 200)));
     await setUp.learner.start();
@@ -301,7 +298,7 @@ describe('Learner.requestRefold', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(stream));
   });
 
-  it('survives a store that fails, and is degraded meanwhile', async () => {
+  it('survives a failing store, and is degraded meanwhile', async () => {
     const stream = randomStream(20, 9);
     const setUp = learnerOn(await storeWith(stream));
     await setUp.learner.start();
@@ -319,7 +316,7 @@ describe('Learner.requestRefold', () => {
 });
 
 describe('Learner.compareWithLog', () => {
-  it('takes a log for the same whose event at the end of the snapshot was pruned', async () => {
+  it('recognises its log even if the event at the end of the snapshot was pruned', async () => {
     const old = randomStream(40, 3);
     const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
     const store = await storeWithSnapshot(events, old.length);
@@ -332,7 +329,7 @@ describe('Learner.compareWithLog', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(events));
   });
 
-  it('goes on with the log that it knows', async () => {
+  it('continues with a log it knows', async () => {
     const stream = randomStream(40, 10);
     const setUp = learnerOn(await storeWith(stream.slice(0, 90)));
     await setUp.learner.start();
@@ -343,7 +340,7 @@ describe('Learner.compareWithLog', () => {
     expect(setUp.log.lines).toEqual([]);
   });
 
-  it.each([30, 60, 120])('starts anew from another log, shorter or longer (%i decisions)', async (decisions) => {
+  it.each([30, 60, 120])('starts afresh with a different log, shorter or longer (%i decisions)', async (decisions) => {
     const setUp = learnerOn(await storeWith(randomStream(60, 11)));
     await setUp.learner.start();
     const other = randomStream(decisions, 12);
@@ -357,7 +354,7 @@ describe('Learner.compareWithLog', () => {
     expect([setUp.learner.lag, setUp.log.lines[0]]).toEqual([0, expect.stringContaining('a different one')]);
   });
 
-  it('starts anew from another log where a snapshot ended with the last event of this one', async () => {
+  it('starts afresh with a different log even if its snapshot covered all of the old one', async () => {
     const stream = randomStream(60, 11);
     const setUp = learnerOn(await storeWithSnapshot(stream, stream.length));
     await setUp.learner.start();
@@ -369,7 +366,7 @@ describe('Learner.compareWithLog', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });
 
-  it('compares again where the store failed meanwhile, and saves nothing beside the other log until then', async () => {
+  it('compares again after the store failed, and saves no snapshot beside the other log until then', async () => {
     const other = randomStream(80, 12);
     const replaced = async () => {
       const setUp = learnerOn(await storeWith(randomStream(60, 11)));
@@ -389,7 +386,7 @@ describe('Learner.compareWithLog', () => {
     expect(knowledgeOf(open)).toBe(await replayed(other));
   });
 
-  it('goes by the last log where it is replaced once more while the first is read', async () => {
+  it('uses the last log if it is replaced again while the first replacement is being read', async () => {
     const setUp = learnerOn(await storeWith(randomStream(60, 11)));
     await setUp.learner.start();
     const [first, last] = [randomStream(30, 12), randomStream(20, 13)];
@@ -413,7 +410,7 @@ describe('Learner.compareWithLog', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(last));
   });
 
-  it('folds nothing from memory that this process wrote to the log before', async () => {
+  it('learns nothing from memory that this process wrote to the previous log', async () => {
     const setUp = learnerOn(new FakeStore());
     const written = await setUp.store.append(randomStream(20, 11));
     setUp.store.failing = true;
@@ -429,7 +426,7 @@ describe('Learner.compareWithLog', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(other));
   });
 
-  it('leaves nothing set aside of a budget for a request whose end the other log holds', async () => {
+  it('keeps no budget reservation for a request whose end is in the other log', async () => {
     const setUp = learnerOn(await storeWith(randomStream(60, 11)));
     await setUp.learner.start();
     const now = setUp.clock.now();
@@ -442,7 +439,7 @@ describe('Learner.compareWithLog', () => {
     expect(left()).toBeCloseTo(10 - 2 - setUp.learner.knowledge.routingSpend.spentToday(now), 9);
   });
 
-  it('knows another log by the time of an event that belongs to no decision', async () => {
+  it('recognises a different log by the time of an event without a decision', async () => {
     const retired = (time: number): GatewayEvent => ({
       type: 'model_retired',
       decisionId: null,
@@ -462,15 +459,15 @@ describe('Learner.compareWithLog', () => {
   });
 });
 
-describe('Learner.setPriors', () => {
-  it('moves what few ratings have not, to the same figures live and after a restart', async () => {
+describe('Learner priors and snapshots', () => {
+  it('new priors move arms with few ratings, identically live and after a restart', async () => {
     const stream = randomStream(60, 10);
     const live = learnerOn(await storeWith(stream));
     await live.learner.start();
     const before = knowledgeOf(live);
     live.learner.setPriors(new Map(PRIORS));
     expect(knowledgeOf(live)).toBe(before);
-    // An arm that is only named is in no state: what is expected of it is in the config.
+    // An arm that is only named has no state: what is expected of it is in the config.
     live.learner.setPriors(new Map([...PRIORS, ['new', 0.5]]));
     expect(knowledgeOf(live)).toBe(before);
     const [[arm]] = PRIORS;
@@ -484,7 +481,7 @@ describe('Learner.setPriors', () => {
     expect(knowledgeOf(restarted)).toBe(knowledgeOf(live));
   });
 
-  it('writes a last snapshot on closing only if there is something new, and learns no more', async () => {
+  it('writes a last snapshot on closing only if there is something new, and then stops learning', async () => {
     const stream = randomStream(10, 11);
     const { learner, store } = learnerOn(await storeWith(stream));
     await learner.start();
@@ -497,7 +494,7 @@ describe('Learner.setPriors', () => {
     expect(learner.knowledge.sequence).toBe(stream.length);
   });
 
-  it('tries once more on closing to write a snapshot that could not be written before', async () => {
+  it('retries on closing a snapshot that could not be written before', async () => {
     const stream = randomStream(200, 16);
     const { learner, store, clock } = learnerOn(new FakeStore());
     await learner.start();
@@ -512,7 +509,7 @@ describe('Learner.setPriors', () => {
     expect(store.snapshots.get(SNAPSHOT)?.sequence).toBe(stream.length);
   });
 
-  it('leaves the rest of a long log to the next start', async () => {
+  it('leaves the rest of a long log to the next start if it is closed', async () => {
     const stream = randomStream(1200, 13);
     const { learner, store, recorded } = learnerOn(await storeWith(stream));
     const start = learner.start();
@@ -527,7 +524,7 @@ describe('Learner.setPriors', () => {
     expect(knowledgeOf(restarted)).toBe(await replayed(stream));
   });
 
-  it('keeps what it has read of a long log, for a start that is cut short', async () => {
+  it('keeps what it has read of a long log if the start is interrupted', async () => {
     const stream = randomStream(600, 15);
     const { learner, store, clock } = learnerOn(await storeWith(stream));
     const readAfter = store.readAfter.bind(store);
@@ -544,7 +541,7 @@ describe('Learner.setPriors', () => {
     expect(knowledgeOf(restarted)).toBe(await replayed(stream));
   });
 
-  it('says how far the reading of a long log has come', async () => {
+  it('reports its progress while it reads a long log', async () => {
     const setUp = learnerOn(await storeWith(randomStream(400, 14)));
     const readAfter = setUp.store.readAfter.bind(setUp.store);
     setUp.store.readAfter = (sequence, limit) => {
@@ -557,15 +554,15 @@ describe('Learner.setPriors', () => {
   });
 });
 
-/** The learner's own part of the gauge of degraded parts. */
+/** The learner's part of the mixllm_degraded gauge. */
 async function degraded({ metrics }: SetUp) {
   const text = await metrics.registry.metrics();
   const line = /^mixllm_degraded\{part="learner"\} (\d)$/m.exec(text);
   return { values: [{ value: Number(line?.[1]), labels: {} }] };
 }
 
-describe('Learner.start', () => {
-  it('folds every event once, though it is woken while the log is still being read', async () => {
+describe('Learner.start with an unsteady store', () => {
+  it('processes every event once, even if woken while the log is still being read', async () => {
     const events = randomStream(40, 3);
     const setUp = learnerOn(await storeWith(events));
     const read = setUp.store.readAfter.bind(setUp.store);
@@ -580,7 +577,7 @@ describe('Learner.start', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(events));
   });
 
-  it('puts a snapshot of another log aside: it tells of events that this one does not have', async () => {
+  it('ignores a snapshot of another log that covers events this log does not have', async () => {
     const events = randomStream(40, 3);
     const store = await storeWithSnapshot(events, events.length);
     const snapshot = await store.loadSnapshot(SNAPSHOT);
@@ -591,7 +588,7 @@ describe('Learner.start', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(events.slice(0, 10)));
   });
 
-  it('tries again by itself when the log cannot be read at first', async () => {
+  it('retries on its own if the log cannot be read at first', async () => {
     const events = randomStream(10, 3);
     const setUp = learnerOn(await storeWith(events));
     const read = setUp.store.lastSequence.bind(setUp.store);
@@ -603,25 +600,28 @@ describe('Learner.start', () => {
     expect(knowledgeOf(setUp)).toBe(await replayed(events));
   });
 
-  it.each(['by itself', 'woken'])('begins with the snapshot then too, as the log may lack it (%s)', async (how) => {
-    const old = randomStream(40, 3);
-    const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
-    const store = await storeWithSnapshot(events, old.length);
-    store.events.splice(0, old.length);
-    const setUp = learnerOn(store);
-    const replaced = vi.fn();
-    setUp.learner.onReplaced(replaced);
-    setUp.store.failing = true;
-    await expect(setUp.learner.start()).rejects.toThrow('disk');
-    setUp.store.failing = false;
-    if (how === 'woken') setUp.learner.wake(events.length);
-    else setUp.clock.advance(1000);
-    await setUp.learner.idle();
-    expect(knowledgeOf(setUp)).toBe(await replayed(events));
-    expect(replaced).toHaveBeenCalledOnce();
-  });
+  it.each(['by itself', 'woken'])(
+    'still begins with the snapshot after a failed start, as the log may lack its events (%s)',
+    async (how) => {
+      const old = randomStream(40, 3);
+      const events = [...old, decided('new'), completed('new'), rated('new', 'fb', 1)];
+      const store = await storeWithSnapshot(events, old.length);
+      store.events.splice(0, old.length);
+      const setUp = learnerOn(store);
+      const replaced = vi.fn();
+      setUp.learner.onReplaced(replaced);
+      setUp.store.failing = true;
+      await expect(setUp.learner.start()).rejects.toThrow('disk');
+      setUp.store.failing = false;
+      if (how === 'woken') setUp.learner.wake(events.length);
+      else setUp.clock.advance(1000);
+      await setUp.learner.idle();
+      expect(knowledgeOf(setUp)).toBe(await replayed(events));
+      expect(replaced).toHaveBeenCalledOnce();
+    },
+  );
 
-  it('takes a snapshot that another gateway saves just then for one of this log', async () => {
+  it('accepts a snapshot that another gateway saves at that moment as one of this log', async () => {
     const events = randomStream(40, 3);
     const store = await storeWithSnapshot(events, 100);
     const later = store.events.splice(100);

@@ -9,7 +9,7 @@ import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { bitsOf, completed, decided, interleaved, numbered, RecordingLogger, rated, withdrawn } from './support.ts';
 
-/** Two maps whose embedders differ in everything, one whose structural features mean something else, and their embeddings' dimensions. */
+/** Two maps with entirely different embedders, and one whose structural features differ; with their embedding sizes. */
 const OLD = { id: 'lexical-old/structure-2', embedding: 3 };
 const NEW = { id: 'hub/new/structure-2', embedding: 5 };
 const STRANGE = { id: 'lexical-old/structure-0', embedding: 3 };
@@ -43,7 +43,7 @@ function foldAll(events: readonly GatewayEvent[], state: LearnerState): LearnerS
   return state;
 }
 
-/** Predicted quality and its standard deviation of `big`, for an ordinary query but for its first structural feature. */
+/** Predicted quality of `big` and its standard deviation, for a query that is ordinary except in its first feature. */
 function predicted(
   state: LearnerState,
   map: TestMap,
@@ -66,7 +66,7 @@ function predicted(
   return assessments[0];
 }
 
-/** What the first structural feature is predicted to be worth. */
+/** The predicted effect of the first structural feature. */
 const slope = (state: LearnerState, map: TestMap) =>
   predicted(state, map, 1).quality - predicted(state, map, -1).quality;
 
@@ -96,7 +96,7 @@ describe('a log of another feature map', () => {
     expect(after.foreign.state()).toEqual([[OLD.id, 'structure', 200]]);
   });
 
-  it('is what a log of the new map would be, had its queries been ordinary to the embedder', () => {
+  it('equals a log of the new map whose queries were all ordinary to the embedder', () => {
     const translated = old.map((event): GatewayEvent => {
       if (event.type !== 'decided') return event;
       const tail = event.context.values.slice(-STRUCTURE_DIMENSIONS);
@@ -108,7 +108,7 @@ describe('a log of another feature map', () => {
     expect(expected.foreign.state()).toEqual([]);
   });
 
-  it('teaches intercepts alone when its structural features mean something else', () => {
+  it('teaches only intercepts if its structural features mean something else', () => {
     const state = foldAll(stream(STRANGE, 200, 1), stateOf(NEW));
     expect(slope(state, NEW)).toBeCloseTo(0, 12);
     const expected = foldAll(old, stateOf(OLD));
@@ -117,7 +117,7 @@ describe('a log of another feature map', () => {
     expect(state.foreign.state()).toEqual([[STRANGE.id, 'intercept', 200]]);
   });
 
-  it('mixed with one of the own map, leaves no trace of ratings that are taken back', () => {
+  it('leaves no trace of withdrawn ratings when mixed with a log of the current map', () => {
     const random = seededRandom(9);
     const lives = [OLD, NEW, STRANGE].flatMap((map) =>
       Array.from({ length: 60 }, (_, i) => life(`${map.id}-${i}`, map, random)),
@@ -159,7 +159,7 @@ describe('a learner on a log of another feature map', () => {
     return { learner, kept, said };
   };
 
-  it('says at each start what it carried over, from the log and from its own snapshot', async () => {
+  it('reports at each start what it carried over, from the log and from its own snapshot', async () => {
     const store = new FakeStore();
     await store.append([...stream(OLD, 30, 1), ...stream(STRANGE, 7, 2)]);
     const before = await learnerOn(store, OLD);
@@ -182,7 +182,7 @@ describe('a learner on a log of another feature map', () => {
     expect(second.learner.knowledge.foreign.total('structure')).toBe(30);
   });
 
-  it('says nothing where there is nothing to say', async () => {
+  it('reports nothing if nothing was carried over', async () => {
     const store = new FakeStore();
     await store.append(stream(NEW, 5, 1));
     const { kept, said } = await learnerOn(store, NEW);

@@ -18,7 +18,7 @@ models:
   - { id: b, provider: p, price: { input: 1, output: 2 } }
 `);
 
-it('ModelAdmin checks a change against those before it, also while the learner reads a long log', async () => {
+it('ModelAdmin checks a change against earlier ones, even while the learner reads a long log', async () => {
   const [store, clock, metrics, log] = [new FakeStore(), new ManualClock(), new Metrics(), new RecordingLogger()];
   const parts = { clock, metrics, log };
   const eventLog = new EventLog(store, clock, metrics, log);

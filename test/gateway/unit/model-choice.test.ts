@@ -29,7 +29,7 @@ const choose = (model: string, header: number | null = null, key: KeyLimits | nu
   chooseModel(model, header, key, RUNTIME);
 
 describe('chooseModel', () => {
-  it('takes the weight of the suffix before the header, the header before the config', () => {
+  it('takes the weight from the suffix, else the header, else the config', () => {
     expect(choose('auto')).toMatchObject({ requested: null, weight: 0.5, weightFrom: 'config' });
     expect(choose('auto', 0.3)).toMatchObject({ requested: null, weight: 0.3, weightFrom: 'header' });
     expect(choose('auto:0.7', 0.3)).toMatchObject({ requested: null, weight: 0.7, weightFrom: 'model' });
@@ -38,11 +38,11 @@ describe('chooseModel', () => {
     expect(choose('auto', 0)).toMatchObject({ weight: 0, weightFrom: 'header' });
   });
 
-  it.each(['0', '1', '0.25', '.5', '1.', '1.0', '+0.5', '1e-1'])('reads auto:%s', (suffix) => {
+  it.each(['0', '1', '0.25', '.5', '1.', '1.0', '+0.5', '1e-1'])('accepts auto:%s', (suffix) => {
     expect(choose(`auto:${suffix}`).weight).toBe(Number(suffix));
   });
 
-  it.each(['1.5', '-0.1', '2', '-1', '1.0000001', '99999999999999999999'])('refuses auto:%s with 400', (suffix) => {
+  it.each(['1.5', '-0.1', '2', '-1', '1.0000001', '99999999999999999999'])('rejects auto:%s with 400', (suffix) => {
     expect(() => choose(`auto:${suffix}`)).toThrow(
       expect.objectContaining({ status: 400, code: 'invalid_weight', param: 'model' }),
     );
@@ -63,18 +63,18 @@ describe('chooseModel', () => {
     '',
     'autos',
     'constructor',
-  ])('knows no model "%s"', (model) => {
+  ])('rejects "%s" as an unknown model', (model) => {
     expect(() => choose(model)).toThrow(
       expect.objectContaining({ status: 404, code: 'model_not_found', message: expect.stringContaining(`"${model}"`) }),
     );
   });
 
-  it('finds a registered model by its id, colons and all', () => {
+  it('finds a registered model by its id, even with colons', () => {
     expect(choose('org/model:7b', 0.3)).toMatchObject({ requested: { id: 'org/model:7b' }, weight: 0.3 });
     expect(choose('big').requested?.id).toBe('big');
   });
 
-  it('takes an alias for what it stands for, and an id or "auto" for itself', () => {
+  it('resolves an alias, but never an id or "auto"', () => {
     const aliases = new Map<string, Alias>([
       ['gpt-4o', { model: 'auto:quality', among: new Set(['big']) }],
       ['mini', { model: 'small', among: null }],
@@ -97,7 +97,7 @@ describe('chooseModel', () => {
     });
     expect(meant('mini').requested?.id).toBe('small');
     expect(meant('big').requested?.id).toBe('big');
-    // Of a model that an admin retired.
+    // An alias of a model that an admin retired.
     const stale = new Map([...aliases, ['old', { model: 'retired', among: null }]]);
     expect(chooseModel('old', null, null, { ...RUNTIME, aliases: stale }).requested).toBeNull();
     stale.delete('*');
@@ -106,7 +106,7 @@ describe('chooseModel', () => {
     expect(() => meant('mini', null, keyOf({ models: new Set(['big']) }))).toThrow('"mini" does not exist');
   });
 
-  it("clamps whichever weight it was to the key's bounds, and says so", () => {
+  it("clamps any weight to the key's bounds, and reports it", () => {
     const key = keyOf({ weight: { min: 0.3, max: 0.8 } });
     expect(choose('auto:0.9', null, key)).toMatchObject({ weight: 0.8, weightFrom: 'key' });
     expect(choose('auto', 0.1, key)).toMatchObject({ weight: 0.3, weightFrom: 'key' });
@@ -123,18 +123,18 @@ describe('chooseModel', () => {
     );
   });
 
-  /** Everything that may give a weight, the stronger first; all outside of the key's bounds below, above and within. */
+  /** Every source of a weight, strongest first. */
   const SOURCES = ['suffix', 'name', 'header', 'budget', 'config'] as const;
   type Source = (typeof SOURCES)[number];
   const FROM = { suffix: 'model', name: 'model', header: 'header', budget: 'budget', config: 'config' } as const;
   const pairs = SOURCES.flatMap((stronger, i) =>
     SOURCES.slice(i + 1).map((weaker) => [stronger, weaker] as const),
   ).filter(
-    // The model has one name.
+    // The model has only one name.
     ([stronger, weaker]) => !(stronger === 'suffix' && weaker === 'name'),
   );
 
-  it.each(pairs)('takes the weight of the %s before that of the %s, and clamps what it took', (stronger, weaker) => {
+  it.each(pairs)('prefers the weight of the %s to that of the %s, then clamps it', (stronger, weaker) => {
     const given = (weights: Partial<Record<Source, number>>, key: KeyLimits | null = null) =>
       chooseModel(
         weights.suffix !== undefined ? `auto:${weights.suffix}` : weights.name !== undefined ? 'auto:given' : 'auto',
@@ -159,7 +159,7 @@ describe('chooseModel', () => {
       expect(given(weights)).toMatchObject({ weight: strong, weightFrom: FROM[stronger] });
       const weightFrom = clamped === strong ? FROM[stronger] : 'key';
       expect(given(weights, key)).toMatchObject({ weight: clamped, weightFrom });
-      // The weaker alone is clamped just so.
+      // The weaker source alone is clamped in the same way.
       const alone = Math.min(0.8, Math.max(0.3, weak));
       expect(given({ [weaker]: weak }, key)).toMatchObject({ weight: alone });
     }
@@ -179,7 +179,7 @@ describe('allowedArms', () => {
     return ids && [...ids];
   };
 
-  it('allows what the request names, within what the key may', () => {
+  it('allows what the request names, within the models of the key', () => {
     const key = keyOf({ models: new Set(['small', 'org/model:7b']) });
     expect(allowed(null)).toBeNull();
     expect(allowed(['big', 'small'])).toEqual(['big', 'small']);
@@ -198,7 +198,7 @@ describe('allowedArms', () => {
     expect(allowed(['big'], key, ['big', 'small'])).toEqual([]);
   });
 
-  it('refuses names that are not registered, all of them named', () => {
+  it('rejects unregistered names and lists all of them', () => {
     expect(() => allowed(['big', 'nope', 'auto'])).toThrow(
       expect.objectContaining({ status: 400, message: expect.stringContaining('nope, auto') }),
     );

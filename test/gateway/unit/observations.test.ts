@@ -13,18 +13,18 @@ const scores = (...events: Parameters<typeof activeRatings>[0]) => activeRatings
 describe('activeRatings', () => {
   const [first, second] = [rated('d', 'fb1', 0.1), rated('d', 'fb2', 0.9)];
 
-  it('takes the latest of a source', () => {
+  it('counts the latest rating of a source', () => {
     expect(scores(first)).toEqual([0.1]);
     expect(scores(first, second)).toEqual([0.9]);
     expect(scores(second, first)).toEqual([0.1]);
   });
 
-  it('takes one of each source', () => {
+  it('counts one rating per source', () => {
     expect(scores(first, rated('d', 'fb3', 0.5, 'judge')).sort()).toEqual([0.1, 0.5]);
     expect(scores(first, rated('d', 'fb3', 0.5, 'judge'), second).sort()).toEqual([0.5, 0.9]);
   });
 
-  it('leaves out what was withdrawn, and an earlier one of the source counts again', () => {
+  it('omits withdrawn ratings; an earlier one of the same source counts again', () => {
     expect(scores(first, withdrawn('d', 'fb1'))).toEqual([]);
     expect(scores(first, second, withdrawn('d', 'fb2'))).toEqual([0.1]);
     expect(scores(first, second, withdrawn('d', 'fb1'))).toEqual([0.9]);
@@ -46,7 +46,7 @@ describe('observationsOf', () => {
     expect(lessonsOf(completed('d'), rated('d', 'fb', 0.7))).toEqual({});
   });
 
-  it('teaches the length of the answer and each rating, with the context as it was decided on', () => {
+  it('teaches the length of the answer and each rating, with the context of the decision', () => {
     const values = [1, 0.1, 0.2, -0.3];
     const lessons = lessonsOf(decided('d', {}, values), completed('d'), rated('d', 'fb', 0.7));
     const context = Float64Array.from(Float32Array.from(values));
@@ -56,7 +56,7 @@ describe('observationsOf', () => {
     });
   });
 
-  it('has several sources of one answer share the weight of one, or of the weightiest', () => {
+  it('several sources of one answer share the weight of one, or of the one with the largest weight', () => {
     const reliability = { truePositive: 0.6, falsePositive: 0.3 };
     const weights = (...ratings: ReturnType<typeof rated>[]) => {
       const { length, ...rest } = lessonsOf(decided('d'), completed('d'), ...ratings);
@@ -65,17 +65,17 @@ describe('observationsOf', () => {
     const [user, judge, test] = ['user', 'judge', 'test'].map((source) => rated('d', source, 0.7, source));
     expect(weights(user, judge)).toEqual([1 / 2, 1 / 2]);
     expect(weights(user, judge, test)).toEqual([1 / 3, 1 / 3, 1 / 3]);
-    // Those that err much say more together than alone.
+    // Unreliable sources say more together than alone.
     const [alone] = weights({ ...judge, reliability });
     expect(alone).toBeLessThan(0.5);
     expect(weights({ ...judge, reliability }, { ...test, reliability })).toEqual([alone, alone]);
     const [most, least] = weights({ ...user, weight: 4 }, judge);
     expect([most, least]).toEqual([4 * 0.8, 0.8]);
-    // What the policy refuses takes no part.
+    // A rating that the policy rejects takes no share.
     expect(weights(user, rated('d', 'bad', Number.NaN, 'judge'))).toEqual([1, 1]);
   });
 
-  it('has volunteers share with nobody: their weights go by the score', () => {
+  it('volunteers share with nobody, as their weights depend on the score', () => {
     const complaint = { ...rated('d', 'user', 0), volunteered: { good: 1, bad: 0.2 } };
     const judge = rated('d', 'judge', 0, 'judge');
     const { user, judge: judged } = lessonsOf(decided('d'), completed('d'), complaint, judge);
@@ -85,7 +85,7 @@ describe('observationsOf', () => {
     expect([both.user.weight, both.judge.weight]).toEqual([1, 1]);
   });
 
-  it('takes what a limit cut off for no short answer', () => {
+  it('does not count an answer cut off by a limit as short', () => {
     const cut = (outputTokens: number) => {
       const usage = { inputTokens: 9, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens };
       return lessonsOf(decided('d'), completed('d', { finishReason: 'length', usage })).length;
@@ -94,12 +94,12 @@ describe('observationsOf', () => {
     expect(cut(900)).toMatchObject({ predictedTokens: 300, ...lengthBeyond(900, 300) });
   });
 
-  it('teaches no length that was only estimated, but the rating all the same', () => {
+  it('teaches no length that was only estimated, but still the rating', () => {
     const lessons = lessonsOf(decided('d'), completed('d', { usageEstimated: true }), rated('d', 'fb', 0.7));
     expect(Object.keys(lessons)).toEqual(['fb']);
   });
 
-  it('teaches the same when a rating overtakes the completion', () => {
+  it('teaches the same if a rating arrives before the completion', () => {
     const events = [decided('d'), rated('d', 'fb', 0.7), completed('d')];
     expect(lessonsOf(...events)).toEqual(lessonsOf(events[0], events[2], events[1]));
     expect(lessonsOf(...events).fb).toMatchObject(quality);
@@ -116,7 +116,7 @@ describe('observationsOf', () => {
     expect(lessons.length).toMatchObject({ arm: 'small', predictedTokens: 222 });
   });
 
-  it('knows no prediction for an arm that had none', () => {
+  it('has no predicted length for an arm without one', () => {
     const excluded = explanationOf('small', { excluded: 'no vision', modelOutputTokens: null });
     for (const arms of [[excluded], []]) {
       const lessons = lessonsOf(decided('d', { arms }), completed('d', { arm: 'small' }));
@@ -124,7 +124,7 @@ describe('observationsOf', () => {
     }
   });
 
-  it('takes a broken answer for no length, but its rating counts', () => {
+  it('teaches no length from a broken answer, but its rating counts', () => {
     for (const outcome of ['interrupted', 'aborted'] as const) {
       const lessons = lessonsOf(decided('d'), completed('d', { outcome }), rated('d', 'fb', 0.7));
       expect(Object.keys(lessons)).toEqual(['fb']);
@@ -134,7 +134,7 @@ describe('observationsOf', () => {
     expect(lessonsOf(decided('d'), completed('d', { usage: null }))).toEqual({});
   });
 
-  it('weighs a rating that nobody asked for as was known when it came, and one that was asked for whole', () => {
+  it('weights an unrequested rating by the calibration at its time, and a requested one fully', () => {
     const ask = (audit: boolean) => ({ ask: { audit, auditProbability: 0.02, teaches: false } });
     const rating = (score: number) => ({ ...rated('d', 'fb', score), volunteered: { good: 1, bad: 0.2 } });
     const weightOf = (audit: boolean, score: number) =>
@@ -147,14 +147,14 @@ describe('observationsOf', () => {
     expect(Object.keys(lessonsOf(decided('d', ask(false)), completed('d'), none))).toEqual(['length']);
   });
 
-  it('corrects a rating for how its source errs, and says by what', () => {
+  it('corrects a rating for the errors of its source, and records the correction', () => {
     const reliability = { truePositive: 0.8, falsePositive: 0.2 };
     const { fb } = lessonsOf(decided('d'), completed('d'), { ...rated('d', 'fb', 1), reliability });
     expect(fb).toMatchObject({ reward: expect.closeTo(4 / 3, 12), weight: expect.closeTo(0.36, 12), reliability });
     expect(lessonsOf(decided('d'), completed('d'), rated('d', 'fb', 1)).fb).not.toHaveProperty('reliability');
   });
 
-  it('keeps only the constant of a context that another feature map made, or of another length', () => {
+  it('keeps only the constant of a context with another feature map or length', () => {
     const constant = Float64Array.of(1, 0, 0, 0);
     for (const event of [
       decided('d', {}, [1, 2, 3, 4], 'map-0'),

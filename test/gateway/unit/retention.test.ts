@@ -26,7 +26,7 @@ function setUp(store = new FakeStore(), savedUpTo = () => Number.MAX_SAFE_INTEGE
   const retention = new Retention({ store, clock, metrics, log, keepDays: 40, savedUpTo, newestAt });
   const later = async (milliseconds: number) => {
     clock.advance(milliseconds);
-    // Batch after batch, with its pause.
+    // One batch after another, each followed by its pause.
     for (let i = 0; i < 20; i++) {
       for (let turn = 0; turn < 3; turn++) await nextTurn();
       clock.advance(50);
@@ -42,7 +42,7 @@ const old = (id: string, daysAgo: number) => [
 ];
 
 describe('Retention', () => {
-  it('believes a clock that is far ahead of the log at the start an hour later, if it still is', async () => {
+  it('trusts a clock that is far ahead of the log only if it still is an hour later', async () => {
     const { store, clock, retention, later, ids } = setUp();
     await store.append([...old('d', 0), ...old('newest', 0)]);
     const ahead = vi.spyOn(clock, 'now').mockReturnValue(START + 400 * DAY_MS);
@@ -52,11 +52,11 @@ describe('Retention', () => {
     await later(3_600_000);
     expect(ids()).toEqual(['d', 'newest']);
     retention.stop();
-    // After a long idle time it is right, and nothing is deleted before it was seen twice.
+    // After a long idle time the clock is right; nothing is deleted until it has been seen twice.
     const again = setUp(store);
     vi.spyOn(again.clock, 'now').mockReturnValue(START + 400 * DAY_MS);
     again.retention.start();
-    // Nor while the log could not be read.
+    // The same while the log could not be read.
     const events = store.events.splice(0);
     await again.later(60_000);
     store.events.push(...events);
@@ -66,7 +66,7 @@ describe('Retention', () => {
     expect(ids()).toEqual(['newest']);
   });
 
-  it('deletes decisions older than the days to keep, in batches, and looks again every hour', async () => {
+  it('deletes decisions older than keepDays in batches, and checks again every hour', async () => {
     const { store, retention, later, ids, metrics, log } = setUp();
     for (let i = 0; i < 450; i++) await store.append(old(`d${i}`, 42));
     await store.append([...old('soon', 39.99), ...old('young', 1)]);
@@ -84,7 +84,7 @@ describe('Retention', () => {
     expect(ids()).toEqual(['young']);
   });
 
-  it('keeps what no snapshot holds yet', async () => {
+  it('keeps what is not in a snapshot yet', async () => {
     let saved = 2;
     const { store, retention, later, ids } = setUp(undefined, () => saved);
     await store.append([...old('saved', 50), ...old('not yet', 50), ...old('young', 1)]);
@@ -105,7 +105,7 @@ describe('Retention', () => {
     leap.mockRestore();
     await later(3_600_000);
     expect(ids()).toEqual(['young', 'last']);
-    // Of a machine that slept only the one clock goes on.
+    // On a machine that slept only the wall clock moved on.
     vi.spyOn(clock, 'now').mockReturnValue(START + 60 * DAY_MS);
     await later(3_600_000);
     expect(ids()).toEqual(['young', 'last']);
@@ -113,7 +113,7 @@ describe('Retention', () => {
     expect(ids()).toEqual(['last']);
   });
 
-  it('says that the store failed, and tries again', async () => {
+  it('logs that the store failed, and tries again', async () => {
     const { store, retention, later, ids, log } = setUp();
     await store.append([...old('old', 50), ...old('young', 1)]);
     store.failing = true;
@@ -126,7 +126,7 @@ describe('Retention', () => {
     expect(ids()).toEqual(['young']);
   });
 
-  it('leaves what was learned as it was, to the bit, also after a restart and with ratings that come later', async () => {
+  it('leaves learned state bit-identical, even after a restart and with later ratings', async () => {
     const stream = randomStream(100, 7).map((event) => ({ ...event, time: START - 50 * DAY_MS }));
     const later = [decided('new'), completed('new'), rated('new', 'fb-new', 1)];
     const learnerOn = async (store: FakeStore) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { askedPauseMs, forbidsRetry } from '../../../src/gateway/retry-advice.ts';
 
-describe('what an upstream says of trying again', () => {
+describe('retry headers of an upstream', () => {
   const now = Date.UTC(2025, 0, 1);
 
   it.each([
@@ -30,11 +30,11 @@ describe('what an upstream says of trying again', () => {
     ['0', 3000],
     ['', 3000],
     ['soon', 3000],
-  ])('retry-after-ms goes first, where it is a positive number: %s → %s ms', (exact, expected) => {
+  ])('retry-after-ms takes precedence if it is a positive number: %s → %s ms', (exact, expected) => {
     expect(askedPauseMs({ 'retry-after': '3', 'retry-after-ms': exact }, now)).toBe(expected);
   });
 
-  it('is not to, by x-should-retry: false alone', () => {
+  it('only x-should-retry: false forbids a retry', () => {
     expect([{}, { 'x-should-retry': 'true' }, { 'x-should-retry': 'false' }].map(forbidsRetry)).toEqual([
       false,
       false,

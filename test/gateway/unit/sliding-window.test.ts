@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SlidingWindow } from '../../../src/gateway/sliding-window.ts';
 
 describe('SlidingWindow', () => {
-  it('holds what the last 60 seconds hold, and at most one second more', () => {
+  it('counts everything of the last 60 seconds, and at most one second more', () => {
     const step = fc.record({ wait: fc.integer({ min: 0, max: 20_000 }), amount: fc.integer({ min: 1, max: 9 }) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 0, max: 1e7 }), (steps, start) => {
@@ -23,7 +23,7 @@ describe('SlidingWindow', () => {
     );
   });
 
-  it('never lets more than the limit through in any 60 seconds, and lets through what it said it would, when it said', () => {
+  it('never exceeds the limit in any 60 seconds, and admits a request after exactly the wait it named', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 12 }),
@@ -48,7 +48,7 @@ describe('SlidingWindow', () => {
     );
   });
 
-  it('takes corrections while the second is in the window, and none later', () => {
+  it('accepts corrections only while their second is in the window', () => {
     const window = new SlidingWindow();
     const second = window.add(100, 5000);
     window.adjust(second, -40);

@@ -124,7 +124,7 @@ export function numbered(events: readonly GatewayEvent[]): StoredEvent[] {
   return events.map((event, i) => ({ ...event, sequence: i + 1 }));
 }
 
-/** A decision's life, drawn at random: answered or not, rated by several, replaced, withdrawn. In a valid order. */
+/** A random life of a decision in a valid order: answered or not, rated by several, replaced, withdrawn. */
 export function randomLife(id: string, random: Random): GatewayEvent[] {
   const pick = <T>(items: readonly T[]) => items[Math.floor(random.uniform() * items.length)] as T;
   const context = [1, random.normal(), random.normal(), random.normal()];
@@ -176,12 +176,12 @@ export function interleaved(lives: readonly GatewayEvent[][], random: Random, op
   return events;
 }
 
-/** Everything that a state holds, as text: equal texts are equal to the bit. */
+/** The whole state as text: equal texts mean bit-identical states. */
 export function bitsOf(state: { serialise(): Uint8Array }): string {
   return Buffer.from(state.serialise()).toString('latin1');
 }
 
-/** Keeps what is logged, for looking at. */
+/** Records what is logged. */
 export class RecordingLogger implements Logger {
   readonly lines: string[] = [];
   readonly fields: object[] = [];
@@ -197,7 +197,7 @@ export class RecordingLogger implements Logger {
   }
 }
 
-/** A counter's or gauge's value. */
+/** The value of a counter or gauge, summed over its labels. */
 export async function metricValue(metric: {
   get(): Promise<{ values: { value: number; labels: object }[] }>;
 }): Promise<number> {

@@ -67,7 +67,7 @@ describe('a change of the upstream model in the log', () => {
   const lives = ['a', 'b', 'c'].flatMap((id) => answered(id));
   const ratings = ['a', 'b'].map((id, i) => rated(id, `fb-${id}`, i));
 
-  it('leaves a share of the ratings and lengths that were learned', () => {
+  it('keeps a share of the ratings and lengths learned before', () => {
     const before = fold([...lives, ...ratings]);
     const after = fold([...lives, ...ratings, changed('v1', 'v2')]);
     expect(weightOf(after)).toBeCloseTo(2 * REMAINS, 12);
@@ -77,7 +77,7 @@ describe('a change of the upstream model in the log', () => {
     expect(after.upstreamVersions.lastChange('big')).toMatchObject({ from: 'v1', to: 'v2', remains: REMAINS });
   });
 
-  it('is undone by going back, if no answer came under the other name; late ratings count in full then, too', () => {
+  it('is undone by going back if nothing answered under the other name; late ratings then count fully', () => {
     const [big, slip] = [armOf('big', { upstreamModel: 'v1' }), changed('v1', 'v1-typo')];
     const slipped = [...lives, ratings[0], slip, ratings[1]];
     const [back] = fold(slipped).upstreamVersions.changesDue([big], REMAINS, 0);
@@ -89,21 +89,21 @@ describe('a change of the upstream model in the log', () => {
     expectEqual(undone, never);
     const [late, since] = [rated('c', 'fb-c', 1), [...answered('d', 'v1'), rated('d', 'fb-d', 0)]];
     expectEqual(fold([...slipped, back, late, ...since]), fold([...lives, ...ratings, late, ...since]));
-    // It is the model that it was, so another one costs again.
+    // It is the same model as before, so a change to another one costs again.
     expect(undone.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v2' })], REMAINS, 0)).toMatchObject([
       { remains: REMAINS },
     ]);
-    // A decision from between the two counts once, not four times.
+    // A decision made between the two changes counts once, not four times.
     const between = fold([...slipped, ...answered('e', 'v1'), back, rated('e', 'fb-e', 1)]);
     expect(weightOf(between)).toBeCloseTo(3, 9);
-    // Where answers came under the other name it was a model of its own.
+    // If answers came under the other name, it was a model of its own.
     const used = fold([...slipped, ...answered('f', 'v1-typo')]);
     expect(used.upstreamVersions.changesDue([big], REMAINS, 0)).toMatchObject([{ remains: REMAINS }]);
     const other = armOf('big', { upstreamModel: 'v2' });
     expect(fold(slipped).upstreamVersions.changesDue([other], REMAINS, 0)).toMatchObject([{ remains: 1 }]);
   });
 
-  it('counts once: a second process writes the same, and answers that were under way say nothing new', () => {
+  it('counts once if a second process writes it too, and pending answers do not look like a change', () => {
     const once = fold([...lives, ...ratings, changed('v1', 'v2')]);
     const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
     expectEqual(twice, once);
@@ -114,7 +114,7 @@ describe('a change of the upstream model in the log', () => {
     ]);
   });
 
-  it('costs once however often the config changes before anything answers', () => {
+  it('costs once, however often the config changes before anything answers', () => {
     const due = (state: LearnerState, upstreamModel: string) =>
       state.upstreamVersions.changesDue([armOf('big', { upstreamModel })], REMAINS, 0).map(({ remains }) => remains);
     const learned = [...lives, ...ratings];
@@ -124,13 +124,13 @@ describe('a change of the upstream model in the log', () => {
     expect(due(fold(on), 'v4')).toEqual([1]);
     expect(weightOf(fold(on))).toBeCloseTo(2 * REMAINS, 12);
     expect(due(fold([...on, ...answered('d', 'v3')]), 'v4')).toEqual([REMAINS]);
-    // As a version before this one wrote it.
+    // As an earlier version wrote it.
     const back = [...learned, changed('v1', 'v2'), { ...changed('v2', 'v1'), remains: 1 }];
     expect(due(fold(back), 'v3')).toEqual([1]);
     expect(weightOf(fold(back))).toBeCloseTo(2 * REMAINS, 12);
   });
 
-  it('counts a late rating of the old model as little as an early one, and one of the new model whole', () => {
+  it('counts a late rating of the old model as little as an early one, and one of the new model fully', () => {
     const early = fold([...lives, ...ratings, rated('c', 'fb-c', 1), changed('v1', 'v2')]);
     const late = fold([...lives, ...ratings, changed('v1', 'v2'), rated('c', 'fb-c', 1)]);
     expectEqual(late, early);
@@ -138,7 +138,7 @@ describe('a change of the upstream model in the log', () => {
     expect(weightOf(fresh)).toBeCloseTo(2 * REMAINS + 1, 12);
   });
 
-  it('takes ratings back exactly, early and late ones, across drift and a second change', () => {
+  it('ratings can be withdrawn exactly, early or late, across drift and a second change', () => {
     const drifted: DriftedEvent = {
       ...{ type: 'drifted', decisionId: null, time: 0, model: 'big', direction: 'worse' },
       ...{ statistic: 15, threshold: 15, at: 9, remains: 0.1 },
@@ -150,7 +150,7 @@ describe('a change of the upstream model in the log', () => {
     expectEqual(fold([...late, withdrawn('b', 'fb-b')]), fold(without));
   });
 
-  it('voids an alarm of drift that the old model raised', () => {
+  it('voids a drift alarm that the old model raised', () => {
     const bad = Array.from({ length: 6 }, (_, i) => [...answered(`x${i}`), rated(`x${i}`, `fb-x${i}`, 0)]).flat();
     const alarm: GatewayEvent = {
       ...{ type: 'drifted' as const, decisionId: null, time: 0, model: 'big', direction: 'worse' as const },
@@ -173,7 +173,7 @@ describe('a change of the upstream model in the log', () => {
   });
 });
 
-describe('answers that bear another name', () => {
+describe('answers that report another model name', () => {
   const served = (id: string, servedModel: string | null, upstreamModel = 'v1'): GatewayEvent[] => [
     asked(id),
     completed(id, { upstreamModel, servedModel }),
@@ -182,7 +182,7 @@ describe('answers that bear another name', () => {
     Array.from({ length: count }, (_, i) => served(`${name}-${from + i}`, name)).flat();
   const due = (state: LearnerState) => state.upstreamVersions.servedChangesDue(REMAINS, 0);
 
-  it('are a change after twenty in a row, once', () => {
+  it('count as one change after twenty in a row', () => {
     const before = [...run('may', 3), rated('may-0', 'fb', 1)];
     expect(due(fold([...before, ...run('june', 19)]))).toEqual([]);
     const events = [...before, ...run('june', 20)];
@@ -193,11 +193,11 @@ describe('answers that bear another name', () => {
     expect(weightOf(after)).toBeCloseTo(REMAINS, 12);
     expect(due(after)).toEqual([]);
     expect(after.upstreamVersions.lastChange('big')).toMatchObject({ from: 'may', to: 'june' });
-    // The config's name has not changed.
+    // The configured name has not changed.
     expect(after.upstreamVersions.changesDue([armOf('big', { upstreamModel: 'v1' })], REMAINS, 0)).toEqual([]);
   });
 
-  it('are none when a name comes back that was there before, as behind a router', () => {
+  it('are no change if a former name returns, as behind a router', () => {
     const change = due(fold([...run('may', 1), ...run('june', 20)]))[0];
     const blocks = [...run('may', 25, 100), ...run('june', 25, 200), ...run('may', 25, 300)];
     const state = fold([...run('may', 1), ...run('june', 20), change, ...blocks]);
@@ -207,14 +207,14 @@ describe('answers that bear another name', () => {
     ]);
   });
 
-  it('are none in an old log that has long gone on under the newer name', () => {
+  it('are no change in an old log that has long continued under the newer name', () => {
     expect(due(fold([...run('may', 1), ...run('june', 199)]))).toHaveLength(1);
     const state = fold([...run('may', 1), ...run('june', 200)]);
     expect(due(state)).toEqual([]);
     expect(due(fold([...run('may', 1), ...run('june', 200), ...run('may', 30, 50)]))).toEqual([]);
   });
 
-  it('are none while both names come, nor where answers bear no name', () => {
+  it('are no change while both names occur, or if answers report no name', () => {
     const both = Array.from({ length: 40 }, (_, i) => served(`x${i}`, i % 15 === 0 ? 'may' : 'june')).flat();
     expect(due(fold([...run('may', 1), ...both]))).toEqual([]);
     expect(
@@ -222,13 +222,13 @@ describe('answers that bear another name', () => {
     ).toEqual([]);
   });
 
-  it('say nothing of a model that the config has just exchanged', () => {
+  it('are ignored right after the config replaced the model', () => {
     const late = Array.from({ length: 25 }, (_, i) => served(`late-${i}`, 'may', 'v1')).flat();
     const fresh = Array.from({ length: 5 }, (_, i) => served(`v2-${i}`, 'v2-june', 'v2')).flat();
     expect(due(fold([...run('may', 2), changed('v1', 'v2'), ...fresh, ...late]))).toEqual([]);
   });
 
-  it('are counted on across a snapshot', () => {
+  it('are counted across a snapshot', () => {
     const state = fold([...run('may', 2), ...run('june', 19)]);
     const restored = new LearnerState(FEATURE_MAP, DIMENSIONS);
     restored.deserialise(state.serialise(), state.sequence);
@@ -238,7 +238,7 @@ describe('answers that bear another name', () => {
     expect(due(restored)).toMatchObject([{ to: 'june' }]);
   });
 
-  it('make the learner record the change, and temper when it meets the event', async () => {
+  it('make the learner record the change, and reduce what it learned when it reads the event', async () => {
     const store = new FakeStore();
     await store.append([...run('may', 2), rated('may-0', 'fb', 1), ...run('june', 20)]);
     const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
@@ -257,7 +257,7 @@ describe('answers that bear another name', () => {
 });
 
 describe('Learner', () => {
-  it('records a change of the config once, tempers when it meets the event, and not again after a restart', async () => {
+  it('records a config change once, applies it when it reads the event, and not again after a restart', async () => {
     const start = async (store: FakeStore) => {
       const [clock, metrics, log] = [new ManualClock(), new Metrics(), new RecordingLogger()];
       const recorded: GatewayEvent[] = [];
@@ -274,7 +274,7 @@ describe('Learner', () => {
     await store.append([...answered('a'), rated('a', 'fb', 1)]);
     const first = await start(store);
     first.learner.setVersionRemains(0.5);
-    // Before the log was read, nothing is known to compare with.
+    // Before the log has been read, there is nothing to compare with.
     first.learner.introduce(offer('v2'));
     expect(first.recorded).toEqual([]);
     await first.learner.start();
@@ -294,7 +294,7 @@ describe('Learner', () => {
     expect(weightOf(second.learner.knowledge)).toBe(0.5);
   });
 
-  it('does not answer what a gateway with another config said: in a rolling update each would undo the other', async () => {
+  it('does not revert a change by a gateway with another config, as in a rolling update', async () => {
     const store = new FakeStore();
     await store.append([...answered('a'), rated('a', 'fb', 1)]);
     const gateway = async (upstreamModel: string) => {
@@ -326,7 +326,7 @@ describe('Learner', () => {
     };
     updated.offer('v2');
     for (let i = 0; i < 3; i++) await exchange([...answered(`old-${i}`, 'v1'), ...answered(`new-${i}`, 'v2')]);
-    // The old one's other models change: this one has not.
+    // The old gateway is reloaded for other reasons; this model has not changed.
     old.offer('v1');
     await exchange();
     expect(weightOf(updated.learner.knowledge)).toBe(REMAINS);

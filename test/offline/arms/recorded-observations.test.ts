@@ -20,7 +20,7 @@ describe('recordedObservations', () => {
     expect(recordedObservations(row({ quality: null, cost: null }), x, armOf)).toEqual([]);
   });
 
-  it('takes ratings one by one, which share the weight of one, as the gateway does, and no length of a broken answer', () => {
+  it('several ratings share the weight of one, as in the gateway; a broken answer teaches no length', () => {
     const ratings = [0, 1, 0.5].map((score, i) => ({ source: `s${i}`, score, time: '2026-11-25T00:00:00Z' }));
     const lessons = recordedObservations(
       row({ quality: 0.5, outTokens: 90 }, { ratings, outcome: 'aborted' }),
@@ -31,7 +31,7 @@ describe('recordedObservations', () => {
     expect(learned).toEqual([0, 1, 0.5].map((score) => [score, 1 / 3]));
   });
 
-  it('takes them with what a gateway had made of them, and leaves out what counts nothing', () => {
+  it('uses each rating as the gateway had weighted it, and omits those with weight 0', () => {
     const time = '2026-11-25T00:00:00Z';
     const ratings = [
       { source: 'user', score: 1, time, reward: 1.25, weight: 0.36 },
@@ -47,14 +47,14 @@ describe('recordedObservations', () => {
 });
 
 describe('outputTokensOf', () => {
-  it('goes by the recorded tokens, and without them by what the answer cost beyond its input', () => {
+  it('uses the recorded tokens, or else what the answer cost beyond its input', () => {
     expect(outputTokensOf({ outTokens: 12, cost: 99 }, price, 0)).toBe(12);
     expect(outputTokensOf({ outTokens: 0, cost: 99 }, price, 0)).toBeNull();
     expect(outputTokensOf({ inTokens: 100, cost: (100 * 1 + 50 * 4) / 1e6 }, price, 0)).toBeCloseTo(50, 9);
     expect(outputTokensOf({ cost: (100 * 1 + 50 * 4) / 1e6 }, price, 400)).toBeCloseTo(50, 9);
   });
 
-  it('knows nothing where the cost is unknown, the output free, or the input dearer than the answer', () => {
+  it('is null if the cost is unknown, output is free, or the input costs as much as the answer', () => {
     expect(outputTokensOf({ cost: null }, price, 0)).toBeNull();
     expect(outputTokensOf({ cost: 1 }, { input: 1, output: 0 }, 0)).toBeNull();
     expect(outputTokensOf({ inTokens: 100, cost: 100 / 1e6 }, price, 0)).toBeNull();

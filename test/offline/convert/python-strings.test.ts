@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePythonStrings } from '../../../src/offline/convert/python-strings.ts';
 
-/** `repr` of a Python string, as CPython's unicode_repr writes it. */
+/** `repr` of a Python string, as in CPython's unicode_repr. */
 function pythonRepr(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const body = Array.from(text, (character) => {
@@ -24,7 +24,7 @@ describe('parsePythonStrings', () => {
     ["['one']", ['one']],
     [`["it's", 'a "quote"', 'both \\' and "']`, ["it's", 'a "quote"', 'both \' and "']],
     ["['a\\nb\\\\n\\t\\x41\\u6c49\\U0001f600\\101\\0']", ['a\nb\\n\tA汉😀A\0']],
-    // As in Python, these two mean nothing and stay.
+    // As in Python, these two escapes mean nothing and are kept.
     ["['\\d \\X41']", ['\\d \\X41']],
     ["[ 'a' ,\n 'b', ]", ['a', 'b']],
     ["['over\ntwo lines']", ['over\ntwo lines']],
@@ -45,11 +45,11 @@ describe('parsePythonStrings', () => {
     "'a'",
     '[title] of a book',
     '[',
-  ])('leaves %j alone', (text) => {
+  ])('rejects %j', (text) => {
     expect(parsePythonStrings(text)).toBeNull();
   });
 
-  it('gives back whatever Python was given', () => {
+  it("recovers the strings that Python's repr was given", () => {
     const special = ["'", '"', '\\', '\n', 'x', 'u', 'U', '0', 'é', '汉', '😀', '\u2028', '\0', '\u{10fffe}'];
     const text = fc.oneof(
       fc.array(fc.constantFrom(...special)).map((parts) => parts.join('')),
@@ -62,7 +62,7 @@ describe('parsePythonStrings', () => {
     );
   });
 
-  it('is not overrun by a long text', () => {
+  it('handles a very long text', () => {
     const part = `it's \\ "long"\n`;
     const written = pythonRepr(part).slice(1, -1).repeat(100_000);
     expect(parsePythonStrings(`['${written}']`)?.[0] === part.repeat(100_000)).toBe(true);

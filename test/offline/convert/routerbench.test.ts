@@ -21,7 +21,7 @@ const convert = (cells: Partial<{ id: unknown; prompt: unknown; task: unknown; a
 };
 
 describe('routerBenchLayout', () => {
-  it('finds the models and reads neither answers nor the oracle', () => {
+  it('finds the models, and reads neither answers nor the oracle', () => {
     expect(layout.models).toEqual(MODELS);
     expect(layout.columns).toEqual([
       'sample_id',
@@ -34,7 +34,7 @@ describe('routerBenchLayout', () => {
     ]);
   });
 
-  it('needs no answers, and passes over columns that it does not know', () => {
+  it('needs no answers, and ignores unknown columns', () => {
     const columns = ['', 'b', 'b|total_cost', 'eval_name', 'prompt', 'embedding', 'sample_id', 'split'];
     expect(routerBenchLayout(columns).models).toEqual(['b']);
   });
@@ -45,13 +45,13 @@ describe('routerBenchLayout', () => {
     [PUBLISHED.filter((column) => column !== 'eval_name'), /no column eval_name\./],
     [['sample_id', 'prompt', 'eval_name', 'score'], /no column of a model's scores/],
     [PUBLISHED.filter((column) => column !== 'b|total_cost'), /no column b\|total_cost/],
-  ])('says what is missing of %j', (columns, message) => {
+  ])('says what is missing from %j', (columns, message) => {
     expect(() => routerBenchLayout(columns)).toThrow(message);
   });
 });
 
 describe('convertRouterBenchRow', () => {
-  it('makes one line of a row', () => {
+  it('converts a row to one line', () => {
     expect(convert()).toEqual({
       row: {
         id: 'x.1',
@@ -92,7 +92,7 @@ describe('convertRouterBenchRow', () => {
     expect(converted?.problems).toEqual([]);
   });
 
-  it.each([null, undefined, '', ' ', 'nan', 'NaN', 'None', '<NA>', Number.NaN])('finds nothing in %j', (cell) => {
+  it.each([null, undefined, '', ' ', 'nan', 'NaN', 'None', '<NA>', Number.NaN])('treats %j as missing', (cell) => {
     const converted = convert({ b: [cell, cell] });
     expect(converted?.row.models.b).toEqual({ quality: null, cost: null });
     expect(converted?.problems).toEqual([
@@ -102,7 +102,7 @@ describe('convertRouterBenchRow', () => {
   });
 
   it.each([[1.5], [-0.1], ['7'], ['good'], ['0x'], ['inf'], [Number.POSITIVE_INFINITY]])(
-    'takes %j for no score, and says so',
+    'rejects %j as a score, and reports it',
     (cell) => {
       const converted = convert({ b: [cell, 0.1] });
       expect(converted?.row.models.b).toEqual({ quality: null, cost: 0.1 });
@@ -110,19 +110,19 @@ describe('convertRouterBenchRow', () => {
     },
   );
 
-  it.each([[-1], ['$3'], [Number.POSITIVE_INFINITY]])('takes %j for no cost, and says so', (cell) => {
+  it.each([[-1], ['$3'], [Number.POSITIVE_INFINITY]])('rejects %j as a cost, and reports it', (cell) => {
     expect(convert({ b: [1, cell] })?.problems).toEqual([{ model: 'b', what: 'cost', found: String(cell) }]);
   });
 });
 
 describe('ConversionReport', () => {
-  it('has nothing to say where all is well', () => {
+  it('reports nothing if all is well', () => {
     const report = new ConversionReport();
     report.addRow('t', 1, []);
     expect(report.notes()).toEqual([]);
   });
 
-  it('counts per model what lacks and what is wrong', () => {
+  it('counts missing and invalid values per model', () => {
     const report = new ConversionReport();
     report.addRow('t', 1, []);
     report.addRow('t', 2, [{ model: 'b', what: 'score', found: '7' }]);

@@ -8,7 +8,7 @@ const curve = (name: string, ...points: [cost: number, quality: number][]) => ({
 });
 
 describe('the plot of an evaluation', () => {
-  it('lets names of dots run inwards, where the figure does not cut them off', async () => {
+  it('places labels of dots inwards, so that the figure does not cut them off', async () => {
     const svg = await drawEvaluation({
       title: 'a',
       curves: [curve('swept', [0, 0], [0.01, 0.5], [1, 1]), curve('cheapest', [0.01, 0.4]), curve('best', [1, 1])],
@@ -17,7 +17,7 @@ describe('the plot of an evaluation', () => {
     expect(svg).toMatch(/text-anchor="end"[^>]*><text[^>]*>best</);
   });
 
-  it('draws dots alone', async () => {
+  it('can draw dots only', async () => {
     const svg = await drawEvaluation({ title: 'a', curves: [curve('cheapest', [0.01, 0.4]), curve('best', [1, 1])] });
     expect(svg).not.toMatch(/NaN|Infinity/);
   });

@@ -8,7 +8,7 @@ import { seededRandom } from '../../../src/util/random.ts';
 const MODELS = ['cheap', 'dear', 'odd'];
 const D = 4;
 
-/** The cheap model is good where feature 1 is positive, the odd one where feature 2 is; the dear one everywhere. */
+/** `cheap` is good where feature 1 is positive, `odd` where feature 2 is; `dear` is good everywhere. */
 function data(count: number, seed: number) {
   const random = seededRandom(seed);
   const contexts = Array.from({ length: count }, () =>
@@ -33,18 +33,18 @@ function data(count: number, seed: number) {
 describe('the predictors', () => {
   const split = () => splitOf(data(1500, 1), 0, 0.8);
 
-  it('split as the seed says', () => {
+  it('split the data at random into training and test queries', () => {
     const { train, test } = split();
     expect([train.length, test.length]).toEqual([1200, 300]);
     expect(new Set([...train, ...test]).size).toBe(1500);
   });
 
-  it('refuse a share that leaves nothing to learn from, or to judge', () => {
+  it('reject a share that leaves nothing to learn from or to judge', () => {
     expect(() => splitOf(data(30, 1), 0, 1)).toThrow('leaves 30 to learn from and 0 to judge');
     expect(() => splitOf(data(4, 1), 0, 0.2)).toThrow('leaves 0 to learn from');
   });
 
-  it('learn what helps to choose: the gateway beats mixing by lot and its own choices shuffled', () => {
+  it('learn what helps to choose: they beat random mixing, and the gateway beats its shuffled choices', () => {
     const names = [...PREDICTORS.map(({ name }) => name), 'best-single', 'cheapest', 'random'];
     const halves = split();
     const measured = measureSplit(halves, names);
@@ -63,7 +63,7 @@ describe('the predictors', () => {
     expect(measured.mixllm.curve.filter((value) => value !== null).length).toBeGreaterThan(10);
   });
 
-  it("knows costs: the gateway's own predictions are right on average, and follow the features", () => {
+  it("predict costs: the gateway's predictions are right on average, and follow the features", () => {
     const { test, ...rest } = split();
     const predicted = PREDICTORS[0].predict({ ...rest, test });
     const truth = truthOf(test);
@@ -77,7 +77,7 @@ describe('the predictors', () => {
     expect(mean(dear(1)) / mean(dear(-1))).toBeGreaterThan(1.6);
   });
 
-  it('give a task that was never seen the means of all', () => {
+  it('give a task never seen before the means of all tasks', () => {
     const known = splitOf(data(200, 2), 0, 0.8);
     const strange = { ...known, test: known.test.map((row) => ({ ...row, task: 'new' })) };
     const label = PREDICTORS.find(({ name }) => name === 'task-label');
@@ -87,7 +87,7 @@ describe('the predictors', () => {
 });
 
 describe('Ridge', () => {
-  it('is least squares without a penalty, and the mean with an endless one', () => {
+  it('is least squares without a penalty, and the mean with a huge one', () => {
     const x = [-1, 0, 1, 2].map((value) => Float64Array.of(1, value));
     const y = [1, 3, 5, 7].map((value) => [value]);
     expect(new Ridge(x, y, 1e-9).predict(Float64Array.of(1, 5))[0]).toBeCloseTo(13, 5);

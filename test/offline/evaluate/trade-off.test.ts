@@ -27,7 +27,7 @@ function mixesOf(of: readonly Point[]): Point[] {
 }
 
 describe('the trade-off curve', () => {
-  it('mixes two points as a fine grid of mixes has it', () => {
+  it('mixes two points as well as a fine grid of mixes', () => {
     fc.assert(
       fc.property(points, (of) => {
         const affordable = mixesOf(of).filter(({ cost }) => cost <= 0.5);
@@ -48,7 +48,7 @@ describe('the trade-off curve', () => {
     );
   });
 
-  it('is the mean quality over all budgets', () => {
+  it('averages quality over all budgets', () => {
     const line = [
       { cost: 0, quality: 0.5 },
       { cost: 1, quality: 1 },
@@ -57,7 +57,7 @@ describe('the trade-off curve', () => {
     expect(averageQuality([{ cost: 0.5, quality: 0.8 }], 0, 1)).toBeCloseTo(0.4, 2);
   });
 
-  it('is the same whatever unit costs are in', () => {
+  it('does not depend on the unit of costs', () => {
     const random = seededRandom(3);
     const rows = Array.from({ length: 200 }, () => [0.3 + 0.7 * random.uniform(), 0.5 + 0.5 * random.uniform()]);
     const quality = matrixOf(rows);
@@ -69,7 +69,7 @@ describe('the trade-off curve', () => {
     for (const [i, value] of figures.flat().entries()) expect(value).toBeCloseTo(figures[0][i % 3] as number, 3);
   });
 
-  it('sends each query where the prediction is best, at any price of money', () => {
+  it('sends each query to the best prediction, for any weight of cost', () => {
     const truth = {
       quality: matrixOf([
         [1, 0.5],
@@ -83,7 +83,7 @@ describe('the trade-off curve', () => {
       ]),
     };
     const curve = sweep(truth, truth, 0);
-    // Money is no matter: the first among equals answers the last query.
+    // Cost does not matter here, so the first of two equal models answers the last query.
     expect(curve[0].quality).toBeCloseTo(1.5);
     expect(curve[0].cost).toBeCloseTo((0.01 + 0.001 + 0.01) / 3 / 0.01);
     expect(curve.at(-1)?.quality).toBeCloseTo(2.5 / 2);
@@ -108,15 +108,15 @@ describe("RouteLLM's figures", () => {
     ]),
   };
 
-  it('are those of a perfect order', () => {
-    // One call to the strong model recovers half of the gap, two all of it.
+  it('match a perfect order', () => {
+    // One call to the strong model closes half of the gap, two close all of it.
     const figures = twoModelFigures(truth, truth);
     expect(figures?.cpt50).toBe(0.25);
     expect(figures?.cpt80).toBe(0.5);
     expect(figures?.apgr).toBeCloseTo((0.25 + 0.75 + 1 + 1) / 4);
   });
 
-  it('are those of the worst order', () => {
+  it('match the worst order', () => {
     const quality = matrixOf([
       [0, 1],
       [1, 0],
@@ -128,14 +128,14 @@ describe("RouteLLM's figures", () => {
     expect(figures?.apgr).toBeCloseTo((0 + 0 + 0.25 + 0.75) / 4);
   });
 
-  it('count what is exactly 80 % of the gap as 80 %', () => {
-    // The strong model wins ten queries. Ten times a tenth, added up, is 0.8 less than a bit after eight.
+  it('count exactly 80 % of the gap as 80 %', () => {
+    // The strong model wins ten queries. A tenth added up eight times is a rounding error less than 0.8.
     const wins = matrixOf(Array.from({ length: 10 }, () => [0, 1]));
     const ten = { quality: wins, cost: wins };
     expect(twoModelFigures(ten, ten)?.cpt80).toBe(0.8);
   });
 
-  it('are none without a gap, and for more models than two', () => {
+  it('are null without a gap, or for more than two models', () => {
     const even = { ...truth, quality: matrixOf([[1, 1]]) };
     expect(twoModelFigures(even, even)).toBeNull();
     const three = { quality: matrixOf([[1, 0, 0]]), cost: matrixOf([[1, 1, 1]]) };

@@ -21,7 +21,7 @@ function randomSparse(rows: number, width: number, random: Random): { sparse: Sp
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) {
       if (random.uniform() > 0.4) continue;
-      // Falling off along the columns, as frequencies of words do: random matrices have no leading directions.
+      // Values fall off along the columns like word frequencies; random matrices have no leading directions.
       const value = random.normal() * 0.8 ** column;
       dense.set(row, column, value);
       columns.push(column);
@@ -39,7 +39,7 @@ function randomSparse(rows: number, width: number, random: Random): { sparse: Sp
   return { sparse, dense };
 }
 
-/** Points around `centres`, their classes in turn. */
+/** Points around `centres`, assigned to the classes in turn. */
 function clouds(centres: number[][], perClass: number, spread: number[], random: Random) {
   const width = centres[0].length;
   const points = new Float64Array(centres.length * perClass * width);
@@ -67,7 +67,7 @@ describe('sparse matrices', () => {
     });
   });
 
-  it('are weighted by smoothed inverse document frequency, rows to length 1', () => {
+  it('are weighted by smoothed inverse document frequency, and their rows normalised to length 1', () => {
     const small: SparseMatrix = {
       rows: 3,
       width: 3,
@@ -86,7 +86,7 @@ describe('sparse matrices', () => {
 });
 
 describe('truncatedSvd', () => {
-  it('finds the singular values and vectors that a full decomposition finds', () => {
+  it('finds the singular values and vectors of a full decomposition', () => {
     const { sparse, dense } = randomSparse(60, 40, seededRandom(3));
     const { singularValues, components } = truncatedSvd(sparse, 6, seededRandom(4));
     const full = new SVD(dense, { autoTranspose: true });
@@ -107,7 +107,7 @@ describe('truncatedSvd', () => {
     expect(truncatedSvd(sparse, 6, seededRandom(4)).components).toEqual(components);
   });
 
-  it('stays finite on a matrix of smaller rank', () => {
+  it('stays finite for a matrix of lower rank', () => {
     const { sparse } = randomSparse(3, 40, seededRandom(5));
     const { singularValues, components } = truncatedSvd(sparse, 6, seededRandom(6));
     expect(singularValues[2]).toBeGreaterThan(1e-3);
@@ -117,7 +117,7 @@ describe('truncatedSvd', () => {
 });
 
 describe('symmetricEigen', () => {
-  it('sorts descending and settles signs', () => {
+  it('sorts eigenvalues in descending order', () => {
     const { values, vectors } = symmetricEigen(Float64Array.of(2, -1, -1, 2), 2);
     expect(values[0]).toBeCloseTo(3);
     expect(values[1]).toBeCloseTo(1);
@@ -134,7 +134,7 @@ describe('kMeans', () => {
     [10, 10, 10],
   ];
 
-  it('finds clouds that lie apart', () => {
+  it('finds well separated clouds', () => {
     const { points, labels, width } = clouds(centres, 40, [1, 1, 1], seededRandom(7));
     const found = kMeans(points, width, 5, seededRandom(8));
     for (let a = 0; a < labels.length; a++) {
@@ -145,7 +145,7 @@ describe('kMeans', () => {
     expect(found.inertia / labels.length).toBeCloseTo(3, 0);
   });
 
-  it('gives each point to its nearest centroid', () => {
+  it('assigns each point to its nearest centroid', () => {
     const random = seededRandom(9);
     const points = Float64Array.from({ length: 600 }, () => random.normal());
     const { labels, centroids, inertia } = kMeans(points, 3, 7, random);
@@ -160,12 +160,12 @@ describe('kMeans', () => {
     expect(sum).toBeCloseTo(inertia, 6);
   });
 
-  it('repeats itself for the same seed', () => {
+  it('is reproducible for the same seed', () => {
     const { points, width } = clouds(centres, 20, [3, 3, 3], seededRandom(10));
     expect(kMeans(points, width, 6, seededRandom(11))).toEqual(kMeans(points, width, 6, seededRandom(11)));
   });
 
-  it('copes with more clusters than different points', () => {
+  it('handles more clusters than distinct points', () => {
     const points = Float64Array.of(0, 0, 1, 1, 0, 0, 1, 1, 0, 0);
     const { centroids, inertia } = kMeans(points, 2, 4, seededRandom(12));
     expect(centroids.every(Number.isFinite)).toBe(true);
@@ -174,7 +174,7 @@ describe('kMeans', () => {
 });
 
 describe('discriminantDirections', () => {
-  it('finds the direction in which classes differ, not the one in which points spread', () => {
+  it('finds the direction in which classes differ, not the one in which points are spread', () => {
     const { points, labels, width } = clouds(
       [
         [0, 0, 0],
@@ -215,7 +215,7 @@ describe('discriminantDirections', () => {
     expect(direction[0] / direction[1]).toBeCloseTo(fisher.get(0, 0) / fisher.get(1, 0), 6);
   });
 
-  it('needs shrinkage where the classes have no spread', () => {
+  it('needs shrinkage if the classes have no spread', () => {
     const points = Float64Array.of(0, 0, 1, 0, 0, 1, 1, 1);
     const labels = Int32Array.of(0, 0, 1, 1);
     expect(() => discriminantDirections(points, 2, labels, 1, 0)).toThrow(/shrinkage/);
@@ -224,7 +224,7 @@ describe('discriminantDirections', () => {
 });
 
 describe('standardise', () => {
-  it('brings each column to mean 0 and variance 1, a constant one to 0', () => {
+  it('scales each column to mean 0 and variance 1, and a constant one to 0', () => {
     const matrix = Float64Array.of(1, 5, 3, 5, 8, 5);
     standardise(matrix, columnStatistics(matrix, 2));
     const { mean, sd } = columnStatistics(matrix, 2);

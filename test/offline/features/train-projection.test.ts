@@ -35,7 +35,7 @@ const request = {
 };
 
 describe('trainProjection', () => {
-  it('composes the stages into one map', async () => {
+  it('composes its stages into one map', async () => {
     const base = Float64Array.from(texts.flatMap((text) => [...(vectors.get(text) as Float32Array)]));
     const options = { ...PIPELINE_DEFAULTS, ...SIZES };
     const { stages } = fitDirections(base.slice(), WIDTH, texts, seededRandom(5), options);
@@ -48,7 +48,7 @@ describe('trainProjection', () => {
     });
   });
 
-  it('makes the same bytes of the same vectors and seed, and says what of', async () => {
+  it('gives the same bytes for the same vectors and seed, and describes its sources', async () => {
     const first = await trainProjection(request);
     const second = await trainProjection({ ...request, date: new Date(1) });
     expect(second.bytes.equals(first.bytes)).toBe(true);
@@ -62,7 +62,7 @@ describe('trainProjection', () => {
     expect(first.description.tags.map(({ name }) => name.includes('python')).filter(Boolean)).toHaveLength(1);
   });
 
-  it('fails when a prompt has no vector, and when there are too few prompts', async () => {
+  it('fails if a prompt has no vector, or if there are too few prompts', async () => {
     const encode = async () => {
       throw new Error('the embedding model was lost');
     };

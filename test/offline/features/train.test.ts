@@ -58,7 +58,7 @@ function apply(map: ComposedMap, text: string): number[] {
   return place.map((value) => (value / Math.hypot(...place)) * EMBEDDING_LENGTH);
 }
 
-/** Places of the prompts along the leading latent dimensions: prompts × kept. */
+/** Positions of the prompts in the leading latent dimensions: prompts × kept. */
 function latentPlaces(): Float64Array {
   const matrix = logCounts(PROMPTS);
   weightAndNormalise(matrix, inverseDocumentFrequency(matrix));
@@ -70,7 +70,7 @@ describe('the feature map', () => {
   const fit = fitPipeline(PROMPTS, { ...PIPELINE_DEFAULTS, ...SIZES });
   const map = composeMap(fit.stages);
 
-  it('composed equals its stages one after the other', () => {
+  it('equals its stages applied one after the other', () => {
     const expected = applyStages(fit.stages, FRESH);
     FRESH.forEach((text, row) => {
       apply(map, text).forEach((value, k) => {
@@ -79,7 +79,7 @@ describe('the feature map', () => {
     });
   });
 
-  it('gives the embeddings that were fitted', () => {
+  it('reproduces the fitted embeddings', () => {
     PROMPTS.slice(0, 20).forEach((text, row) => {
       apply(map, text).forEach((value, k) => {
         expect(value).toBeCloseTo(fit.embeddings[row * SIZES.kept + k], 6);
@@ -87,7 +87,7 @@ describe('the feature map', () => {
     });
   });
 
-  it('is that of the leading latent dimensions, each of mean 0 and variance 1 before all are brought to one length', () => {
+  it('standardises the leading latent dimensions, then scales every embedding to the same length', () => {
     const scores = latentPlaces();
     const { mean, sd } = columnStatistics(scores, SIZES.kept);
     PROMPTS.slice(0, 20).forEach((text, row) => {
@@ -98,7 +98,7 @@ describe('the feature map', () => {
     });
   });
 
-  it('puts a text without n-grams in the middle of all', () => {
+  it('embeds a text without n-grams at the origin', () => {
     const weights = quantise(map, placeTags(fit.embeddings, SIZES.kept, fit.labels, 3), 8);
     const embedder = new LexicalEmbedder({ ...weights, hash: '0'.repeat(64), tagNames: [] });
     expect(Array.from(embedder.embedNow(''))).toEqual(new Array(SIZES.kept).fill(0));
@@ -128,7 +128,7 @@ describe('the feature map', () => {
     });
   });
 
-  it('needs enough prompts', () => {
+  it('needs enough different prompts', () => {
     const fitted = (prompts: string[]) => fitPipeline(prompts, { ...PIPELINE_DEFAULTS, ...SIZES });
     expect(() => fitted(PROMPTS.slice(0, 20))).toThrow(/^20 prompts are too few/);
     const repeated = Array.from({ length: 300 }, (_, i) => PROMPTS[i % 20]);
@@ -146,7 +146,7 @@ describe('trainLexicalMap', () => {
     sizes: SIZES,
   };
 
-  it('makes the same bytes of the same corpus and seed, whatever the date', () => {
+  it('gives the same bytes for the same corpus and seed, whatever the date', () => {
     const progress: string[] = [];
     const first = trainLexicalMap({ ...request, onProgress: (stage) => progress.push(stage) });
     const second = trainLexicalMap({ ...request, date: new Date(0), command: 'again', onProgress: () => {} });
@@ -172,7 +172,7 @@ describe('trainLexicalMap', () => {
 });
 
 describe('names of tags', () => {
-  it('come from n-grams that many prompts of the tag hold, and few others', () => {
+  it('come from n-grams that are frequent in the tag and rare elsewhere', () => {
     const labels = Int32Array.from(PROMPTS, (_, i) => i % 3);
     const [fruit, code, history] = tellingNgrams(PROMPTS, labels, 3, 20);
     expect(fruit).toContain('apples');
@@ -181,7 +181,7 @@ describe('names of tags', () => {
     expect(fruit).not.toContain('king');
   });
 
-  it('leave out what stands in few prompts', () => {
+  it('omit n-grams of few prompts', () => {
     const texts = [...PROMPTS, 'confidential merger'];
     expect(
       tellingNgrams(
@@ -193,7 +193,7 @@ describe('names of tags', () => {
     ).toEqual([]);
   });
 
-  it('outlive a new training run', () => {
+  it('are kept in a new training run', () => {
     const known = [
       { name: 'Python coding', ngrams: ['python', 'def', 'return'] },
       { name: 'history', ngrams: ['king', 'war'] },
@@ -212,7 +212,7 @@ describe('readCorpus', () => {
   };
   const line = (row: object) => `${JSON.stringify(row)}\n`;
 
-  it('reads plain and gzipped files, prefers the question, cuts long prompts in the middle', async () => {
+  it('reads plain and gzipped files, prefers the question, and cuts long prompts in the middle', async () => {
     const plain = write('a.jsonl', line({ prompt: 'first' }) + line({ prompt: 'examples', question: 'second' }));
     const zipped = write(
       'b.jsonl.gz',
@@ -227,7 +227,7 @@ describe('readCorpus', () => {
     expect(texts[2]).toBe(`${'h'.repeat(2000)}\n${'t'.repeat(2000)}`);
   });
 
-  it('takes the first rows of each file', async () => {
+  it('takes only the first rows of each file if limited', async () => {
     const file = write('many.jsonl', Array.from({ length: 5 }, (_, i) => line({ prompt: `p${i}` })).join(''));
     expect((await readCorpus([file, file], 2)).texts).toEqual(['p0', 'p1', 'p0', 'p1']);
   });
@@ -247,7 +247,7 @@ const available = existsSync(new URL('routellm_mmlu.jsonl.gz', DATA));
 describe.skipIf(!available)(
   available ? 'the map that ships, on public prompts' : 'the map that ships: SKIPPED, ../shared/data is absent',
   () => {
-    it('spreads its corpora about evenly over its directions, every prompt at one distance', async () => {
+    it('spreads its corpora about evenly over its dimensions, with all embeddings of equal length', async () => {
       const names = ['ulab_llmrouter9', 'routellm_mmlu', 'routerdc_7b'];
       const files = names.map((name) => new URL(`${name}.jsonl.gz`, DATA).pathname);
       const { texts } = await readCorpus(files, 8000);

@@ -35,7 +35,7 @@ const read = (period?: Period, onBatch?: (share: number) => void) => collect(rea
 const at = <E extends GatewayEvent>(time: number, event: E): E => ({ ...event, time });
 
 describe('readDecisions', () => {
-  it('puts together what belongs together, over many batches', async () => {
+  it('joins the events of each decision, over many batches', async () => {
     const events = randomStream(700, 3);
     expect(events.length).toBeGreaterThan(2000);
     await store.append(events);
@@ -58,7 +58,7 @@ describe('readDecisions', () => {
     ]);
   });
 
-  it('goes by the time of the decision, whenever the rest came', async () => {
+  it('selects by the time of the decision, whenever its other events came', async () => {
     await store.append([at(100, decided('a')), at(200, decided('b')), at(300, decided('c'))]);
     await store.append(['a', 'b', 'c'].map((id) => at(900, completed(id))));
     await store.append([at(5000, rated('b', 'fb', 1))]);
@@ -69,7 +69,7 @@ describe('readDecisions', () => {
     expect((await read({ since: 200, until: 300 }))[0].ratings).toMatchObject([{ score: 1 }]);
   });
 
-  it('tells decisions that are not completed last, and leaves alone what came while it read', async () => {
+  it('returns incomplete decisions last, and ignores events that arrive while it reads', async () => {
     await store.append([decided('open'), decided('done'), completed('done')]);
     const reading = readDecisions(store);
     const first = await reading.next();
@@ -78,7 +78,7 @@ describe('readDecisions', () => {
     expect(await collect(reading)).toMatchObject([{ decided: { decisionId: 'open' }, completed: null }]);
   });
 
-  it('reads nothing of an empty log', async () => {
+  it('returns nothing for an empty log', async () => {
     expect(await read()).toEqual([]);
   });
 });
@@ -89,7 +89,7 @@ describe('exportRow', () => {
     return (await read())[0];
   };
 
-  it('is a line with the one model that answered', async () => {
+  it('has only the model that answered', async () => {
     const decision = {
       ...decided('d', { arm: 'big', propensity: 0.25, weight: 0.8 }),
       time: Date.UTC(2026, 10, 25, 14),
@@ -116,7 +116,7 @@ describe('exportRow', () => {
     });
   });
 
-  it('says of each rating what the learner makes of it, where that is not the score; of behaviour it says nothing', async () => {
+  it("includes the learner's reward and weight where they differ from the score, but no implicit signals", async () => {
     const ratings = [
       { ...rated('d', 'a', 0), volunteered: { good: 1, bad: 0.5 } },
       { ...rated('d', 'b', 1, 'judge'), reliability: { truePositive: 0.8, falsePositive: 0.2 } },
@@ -134,7 +134,7 @@ describe('exportRow', () => {
     expect(asked.inclusionWeight).toBe(50);
   });
 
-  it('has no propensity where another model stood in, and no quality where nobody rated', async () => {
+  it('has no propensity if another model answered, and no quality if nobody rated', async () => {
     const row = exportRow(await record(decided('d'), completed('d', { arm: 'small', usage: null, serviceMs: null })));
     expect(row).toMatchObject({ propensity: null, ratings: [] });
     expect(row?.models).toEqual({
@@ -142,7 +142,7 @@ describe('exportRow', () => {
     });
   });
 
-  it('teaches what the log itself teaches: no length that was assumed, or that is of several answers', async () => {
+  it('teaches the same as the log: no length that was estimated, broken off, or of several choices', async () => {
     const told = [completed('d'), completed('d', { usageEstimated: true }), completed('d', { outcome: 'aborted' })];
     for (const choices of [1, 3]) {
       for (const end of told) {
@@ -157,19 +157,19 @@ describe('exportRow', () => {
     }
   });
 
-  it('teaches no length that a limit cut off', async () => {
+  it('teaches no length cut off by a limit', async () => {
     const row = exportRow(await record(decided('d'), completed('d', { finishReason: 'length' }), rated('d', 'a', 1)));
     const arm = { id: 'big', price: { input: 1, output: 1 } };
     const taught = recordedObservations(row as RecordedRow, Float64Array.of(1), () => arm);
     expect(taught.map(({ kind }) => kind)).toEqual(['quality']);
   });
 
-  it('takes the tag for the task', async () => {
+  it('uses the tag as the task', async () => {
     const tagged = decided('d', { tag: 'grade-school maths' });
     expect(exportRow(await record(tagged, completed('d')))?.task).toBe('grade-school maths');
   });
 
-  it.each([completed('d', { arm: null, outcome: 'failed' }), null])('is nothing without an answer', async (end) => {
+  it.each([completed('d', { arm: null, outcome: 'failed' }), null])('is null without an answer', async (end) => {
     expect(exportRow(await record(decided('d'), ...(end ? [end] : [])))).toBeNull();
   });
 });
@@ -210,11 +210,11 @@ describe('LogSummarizer', () => {
     );
   });
 
-  it('knows the period, the feature maps, and what is not known', async () => {
+  it('reports the period, the feature maps, and unknown values as null', async () => {
     await store.append([at(1000, decided('a')), at(0, decided('b', {}, [1, 2], 'map-0')), at(500, decided('c'))]);
     await store.append([
       completed('a', { usage: null, costUsd: null, serviceMs: null }),
-      // The client left before an answer; the call is paid for all the same.
+      // The client left before an answer; the call costs money anyway.
       completed('b', { arm: null, outcome: 'aborted', costUsd: 0.0006 }),
     ]);
     expect(summarize(await read())).toEqual({

@@ -35,24 +35,24 @@ const known = {
     string,
     Tier
   >,
-  // What the cheap model is really like.
+  // The true slopes of the cheap model.
   slopes: new Map<Tier, Float64Array>([['small', Float64Array.of(0, 0.3, 0)]]),
 };
 const measured = (way: PriorWay) => measurePrior(stream, way, known);
 
 describe('measurePrior', () => {
-  it('finds true knowledge worth more than none, and more of it worth more', () => {
+  it('values true knowledge more than none, and more of it more', () => {
     expect(measured('slopes100')).toBeGreaterThan(measured('tiers') + 0.5);
     expect(measured('quality')).toBeGreaterThan(measured('flat') + 0.5);
     expect(measured('warm300')).toBeGreaterThan(measured('price') + 0.5);
     expect(measured('warm300')).toBeGreaterThanOrEqual(measured('warm50'));
   });
 
-  it('gives equal figures for equal streams', () => {
+  it('gives equal results for equal streams', () => {
     expect(measured('slopes50')).toBe(measured('slopes50'));
   });
 
-  it('refuses a stream whose recorded queries would be scored ones, and a model without a tier', () => {
+  it('rejects a stream too short for its recorded queries, and a model without a tier', () => {
     const short = { ...stream, queries: stream.queries.slice(0, 799) };
     expect(() => measurePrior(short, 'flat', known)).toThrow('too short');
     expect(() => measurePrior(stream, 'tiers', { ...known, tiers: {} })).toThrow('cheap has no tier');

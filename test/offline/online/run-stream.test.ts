@@ -8,7 +8,7 @@ import type { OnlineData } from '../../../src/offline/online-data.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { mean } from '../../../src/util/statistics.ts';
 
-/** Three models on two kinds of queries, which the first feature tells apart: a dear all-rounder, two cheap ones. */
+/** An expensive all-rounder and two cheap models, on two kinds of queries that the first feature tells apart. */
 function inventedData(count = 500): OnlineData {
   const random = seededRandom(7);
   const kinds = Array.from({ length: count }, () => (random.uniform() < 0.5 ? 1 : -1));
@@ -44,7 +44,7 @@ describe('a stream', () => {
     expect(Math.abs(mean(logs) - 0.5)).toBeLessThan(4 / Math.sqrt(12 * 400));
   });
 
-  it('is measured against the model with the best mean quality', () => {
+  it('is compared with the model of the best mean quality', () => {
     const means = data.models.map((_, model) => mean(stream.queries.map(({ quality }) => quality[model])));
     expect(stream.bestQuality).toBe(Math.max(...means));
     expect(stream.reference).toBe(means.indexOf(stream.bestQuality));
@@ -52,7 +52,7 @@ describe('a stream', () => {
     expect(utility({ ...stream, bestQuality: 0.8, referenceCost: 2 }, query, 1)).toBeCloseTo(68.75, 12);
   });
 
-  it('has list prices that scatter around mean costs by exp(0.3 N(0, 1)), independently of the seed', () => {
+  it('has list prices that scatter around mean costs by exp(0.3 N(0, 1)) from seed to seed', () => {
     const logs = Array.from({ length: 200 }, (_, seed) => streamOf(data, seed)).map(({ prices, queries }) =>
       Math.log((prices[0].output * 300) / 1e6 / mean(queries.map(({ cost }) => cost[0]))),
     );
@@ -63,7 +63,7 @@ describe('a stream', () => {
 });
 
 describe('the production policy on a stream', () => {
-  it('repeats itself, beats every simple way, and is beaten by whoever sees all outcomes', () => {
+  it('is reproducible, beats simple baselines, and is beaten if it sees all outcomes', () => {
     const cold = runStream(stream, PLAIN);
     expect(runStream(stream, PLAIN)).toEqual(cold);
     const full = runStream(stream, { ...PLAIN, seesAll: true });
@@ -72,21 +72,21 @@ describe('the production policy on a stream', () => {
     expect(mean(full.utilities)).toBeGreaterThan(mean(cold.utilities));
   });
 
-  it('does not score the labelled queries, and learns from them', () => {
+  it('does not score the labelled queries, but learns from them', () => {
     const warm = runStream(stream, { ...PLAIN, labelled: 50, ratings: { ...PLAIN.ratings, share: 0 } });
     expect(warm.models).toHaveLength(350);
     const ignorant = runStream(stream, { ...PLAIN, ratings: { ...PLAIN.ratings, share: 0 } });
     expect(mean(warm.utilities)).toBeGreaterThan(mean(ignorant.utilities.slice(50)) + 3);
   });
 
-  it('knows nothing of ratings that are still on their way', () => {
+  it('is not influenced by ratings that have not arrived yet', () => {
     const never = runStream(stream, { ...PLAIN, ratings: { ...PLAIN.ratings, share: 0 } });
     const late = runStream(stream, { ...PLAIN, ratings: { ...PLAIN.ratings, delay: 300 } });
     expect(late.models.slice(0, 301)).toEqual(never.models.slice(0, 301));
     expect(late.models).not.toEqual(never.models);
   });
 
-  it('tries less while ratings are awaited, each time anew', () => {
+  it('explores less while ratings are pending, and as before once they arrive', () => {
     const learner = new StreamLearner(PLAIN, stream, seededRandom(8));
     const all = [...stream.models.keys()];
     const [query] = stream.queries;
@@ -105,13 +105,13 @@ describe('the production policy on a stream', () => {
 });
 
 describe('the report', () => {
-  it('has no figures of a stream that ends before it is scored, or before what happens at its half', () => {
+  it('rejects a stream that ends before it is scored, or before its half-way change', () => {
     const short = { ...stream, queries: stream.queries.slice(0, 99) };
     expect(() => measureSeed(short, ['degrade'])).toThrow('has 99 queries, but at least 100 are needed');
     expect(() => measureSeed({ ...short, queries: short.queries.slice(0, 50) }, [])).toThrow('51 are needed');
   });
 
-  it('gives mean and sample standard deviation over the seeds, in the binding shape', () => {
+  it('gives mean and sample standard deviation over the seeds, in the agreed format', () => {
     const measurements = [1100, 1101].map((seed) => measureSeed(streamOf(data, seed), ['flip20']));
     const report = reportOf('/some/where/invented.jsonl.gz', measurements);
     const [a, b] = measurements.map(({ u }) => u.cold);

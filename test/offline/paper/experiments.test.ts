@@ -15,7 +15,7 @@ import { DIMENSIONS, inventedData } from './support.ts';
 
 const data = inventedData();
 
-/** The figures of the first way whose name holds the part. */
+/** The figures of the first way whose name contains `part`. */
 function way(figures: Figures | undefined, part: string): Record<string, number> {
   const found = Object.entries(figures ?? {}).find(([name]) => name.includes(part));
   if (!found) throw new Error(`no way of "${part}" in ${Object.keys(figures ?? {})}`);
@@ -28,7 +28,7 @@ describe('scoring', () => {
     { context: Float64Array.of(1), task: '', quality: [0.6, 1], cost: [2, 1] },
   ];
 
-  it('tells quality and cost in the best model’s, and utility as q − ν c', () => {
+  it('reports quality and cost relative to the best model, and utility as q − ν c', () => {
     const scale = scaleOf(rows);
     expect(scale).toEqual({ best: 0, quality: 0.8, cost: 3 });
     const gains = rows.map((row, i) => gainOf(row, i, scale));
@@ -39,7 +39,7 @@ describe('scoring', () => {
     expect(scaleOf(rows, [1])).toEqual({ best: 1, quality: 0.5, cost: 1 });
   });
 
-  it('ranks models by value, and averages whole hundreds only', () => {
+  it('ranks models by value, and averages complete hundreds only', () => {
     expect(bestValue(rows, scaleOf(rows))).toEqual([0, 1]);
     expect(
       bestValue(
@@ -57,18 +57,18 @@ describe('a stream through the production policy', () => {
   const run = (stream: typeof rows) =>
     streamThrough(new PolicyDriver(data, 3, scale.best), stream, scale, { feedback: 'thumbs', seed: 3 }).models;
 
-  it('knows nothing of the future: other outcomes later change no earlier choice', () => {
+  it('does not look ahead: different later outcomes change no earlier choice', () => {
     const before = run(rows);
     const turned = rows.map((row, i) =>
       i < 300 ? row : { ...row, quality: row.quality.map((q) => 1 - q), cost: row.cost.map((c) => 3 * c) },
     );
     const after = run(turned);
-    // The choice at 300 itself is made before its own outcome is seen.
+    // The choice at position 300 is made before its own outcome is seen.
     expect(after.slice(0, 301)).toEqual(before.slice(0, 301));
     expect(after).not.toEqual(before);
   });
 
-  it('learns nothing without feedback, and what it is taught beforehand', () => {
+  it('learns nothing without feedback, except what it is taught beforehand', () => {
     const ignorant = new PolicyDriver(data, 3, scale.best, 'none');
     const taught = new PolicyDriver(data, 3, scale.best, 'none');
     taught.teach(rows.slice(0, 300));
@@ -78,7 +78,7 @@ describe('a stream through the production policy', () => {
     expect(ignorant.choose(rows[0].context)).toEqual(ignorant.choose(rows[0].context));
   });
 
-  it('offers only the models that are there', () => {
+  it('chooses only among the models available at the time', () => {
     const driver = new PolicyDriver(data, 3, scale.best);
     const { models } = streamThrough(driver, rows, scale, {
       feedback: 'grades',
@@ -98,8 +98,8 @@ describe('the experiments', () => {
     expect(way(figures, 'nearest neighbours')[QUALITY_AT_COST]).toBeGreaterThan(0.9);
   });
 
-  it('lose what only the embedding tells without them, and nothing without the structure that tells nothing', () => {
-    // Too few texts to fit a map of their own to.
+  it('lose quality without an informative embedding, but none without uninformative structure', () => {
+    // Too few texts to fit a separate map to.
     const figures = tags.measure(inventedData(240), 0)?.figures;
     const quality = (part: string) => way(figures, part)[QUALITY_AT_COST];
     expect(quality('structure alone')).toBeLessThan(quality('as shipped') - 0.05);
@@ -107,7 +107,7 @@ describe('the experiments', () => {
     expect(Object.keys(figures ?? {})).toHaveLength(3);
   });
 
-  it('fit maps with and without tags that differ in the embedding alone', () => {
+  it('fit maps with and without tags that differ only in the embedding', () => {
     const letters = data.queries.slice(0, 60).map((query, i) => {
       return { ...query, text: i % 2 ? `def f${i}(x): return x * ${i}` : `A letter to aunt ${i} about the rain` };
     });
@@ -121,8 +121,8 @@ describe('the experiments', () => {
     expect(fitted[0].contexts[0]).not.toEqual(fitted[1].contexts[0]);
   });
 
-  it('see a left-out task for the first time when judged on it; ratings bring back what was lost', () => {
-    // The other task's cheap specialist is no good at this one; the all-rounder is worth its price then.
+  it('judge on a task left out of training; online ratings recover what was lost', () => {
+    // The other task's cheap specialist is bad at this one, so the all-rounder is worth its price.
     const figures = outOfDomain.measure(inventedData(1200, 0.99), 0)?.figures;
     const [offline, online] = ['offline only', 'learning online'].map((part) => way(figures, part));
     const inDomain = way(figures, 'in domain');
@@ -132,7 +132,7 @@ describe('the experiments', () => {
     for (const task of ['code', 'prose']) expect(inDomain[`utility: ${task}`]).toBeGreaterThan(0.8);
   });
 
-  it('split offline and online as they say, and beat the best fixed model', () => {
+  it('split offline and online parts as named, and beat the best fixed model', () => {
     const figures = offlineOnline.measure(data, 0)?.figures;
     expect(Object.keys(figures ?? {})).toHaveLength(12);
     for (const split of ['80 : 20', '50 : 50', '30 : 70']) {
@@ -143,7 +143,7 @@ describe('the experiments', () => {
     }
   });
 
-  it('let newcomers have traffic only after half of the stream', () => {
+  it('give newcomers traffic only in the second half of the stream', () => {
     const result = newModels.measure(inventedData(1000), 0);
     const share = (part: string) => way(result?.figures, part)["the two models' share of the queries"];
     expect(share('never')).toBe(0);
@@ -153,7 +153,7 @@ describe('the experiments', () => {
     expect(result?.curves['join halfway']).toHaveLength(10);
   });
 
-  it('leave out what does not suit them', () => {
+  it('skip unsuitable data', () => {
     const two: OnlineData = {
       ...data,
       models: data.models.slice(0, 2),

@@ -22,13 +22,13 @@ const every = (gap: number, count: number): Arrival[] =>
 const always = (model: number): TimedRouter => ({ choose: () => ({ model, predictedTokens: 0 }), completed: () => {} });
 
 describe('a queue in simulated time', () => {
-  it('makes the n-th request wait n (service − gap) at one slot that is too slow', () => {
+  it('makes the n-th request wait n (service − gap) with one slot that is too slow', () => {
     const queue = new SlotQueue(1);
     const waits = Array.from({ length: 50 }, (_, n) => queue.enter(n * 0.5, 2).begin - n * 0.5);
     expect(waits).toEqual(waits.map((_, n) => n * 1.5));
   });
 
-  it('makes nobody wait as long as there are slots enough, or without a bound', () => {
+  it('makes nobody wait with enough slots, or without a limit', () => {
     const four = new SlotQueue(4);
     const unbounded = new SlotQueue(Number.POSITIVE_INFINITY);
     for (let n = 0; n < 50; n++) {
@@ -37,7 +37,7 @@ describe('a queue in simulated time', () => {
     }
   });
 
-  it('has the mean wait of M/D/1, ρ s / (2 (1 − ρ)), at Poisson arrivals', () => {
+  it('has the mean wait of M/D/1, ρ s / (2 (1 − ρ)), with Poisson arrivals', () => {
     const random = seededRandom(5);
     const [rate, service, count] = [0.6, 1, 100_000];
     const queue = new SlotQueue(1);
@@ -49,7 +49,7 @@ describe('a queue in simulated time', () => {
     expect(mean(waits)).toBeCloseTo((rate * service) / (2 * (1 - rate)), 1);
   });
 
-  it('hands out what is due in order of time', () => {
+  it('returns due items in order of time', () => {
     const agenda = new Agenda<string>();
     for (const [time, item] of [
       [3, 'c'],
@@ -72,7 +72,7 @@ describe('the stream under a time limit', () => {
     { slots: 10, serviceS: 2 },
   ];
 
-  it('scores late answers 0 and pays for them all the same', () => {
+  it('scores late answers 0, but still charges for them', () => {
     const served = simulate(every(1, 60), upstreams, always(0), scale);
     // The n-th waits n seconds and is served in two.
     expect(served.map(({ latencyS }) => latencyS)).toEqual(served.map((_, n) => n + 2));
@@ -80,7 +80,7 @@ describe('the stream under a time limit', () => {
     expect(served.every(({ cost }) => cost === 1)).toBe(true);
   });
 
-  it('tells the router of an answer once it has come, before the next arrival, and of lateness', () => {
+  it('reports an answer to the router before the next arrival, and whether it was late', () => {
     let now = 0;
     const heard: [time: number, latencyS: number, late: boolean][] = [];
     const arrivals = every(1, 60);
@@ -96,7 +96,7 @@ describe('the stream under a time limit', () => {
       },
       scale,
     );
-    // At the time n, before the choice for the n-th arrival is noted, those are known that ended at n or before.
+    // At time n, before the choice for the n-th arrival, everything that ended by then is known.
     expect(heard.length).toBe(29);
     heard.forEach(([time, latencyS, late], n) => {
       expect(time).toBeGreaterThanOrEqual(n + latencyS - 1);
@@ -104,7 +104,7 @@ describe('the stream under a time limit', () => {
     });
   });
 
-  it('gives every model slots for its share, the dearest the longest service', () => {
+  it('gives models slots by their share, and the most expensive one the longest service', () => {
     expect(simulatedUpstreams([5, 1, 20])).toEqual([
       { serviceS: 4, slots: 12 },
       { serviceS: 2, slots: 6 },
@@ -112,12 +112,12 @@ describe('the stream under a time limit', () => {
     ]);
   });
 
-  it('has the penalty of the config that says nothing of it', () => {
+  it('uses the default latency penalty of the config', () => {
     const { budget_s: budgetS, ...others } = parse(MINIMAL).config.routing.latency;
     expect({ budgetS, ...others }).toEqual(PENALTY);
   });
 
-  it('keeps queues short with the penalty, where without it the favourite drowns', () => {
+  it('keeps queues short with the penalty; without it the favourite is overloaded', () => {
     const { figures, curves } = measureLatency(inventedData(1500), 0);
     const ways = Object.keys(figures);
     const of = (part: string) => figures[ways.find((way) => way.includes(part)) as string] as Record<string, number>;

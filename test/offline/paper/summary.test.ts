@@ -10,7 +10,7 @@ const measurement = (plain: number, ours: number | null, curve: (number | null)[
 const lead = { figure: 'utility', over: () => 'plain' };
 
 describe('the report', () => {
-  it('keeps its tables whole whatever tasks and files are called', () => {
+  it('keeps its tables intact whatever tasks and files are called', () => {
     const measurements = [{ figures: { plain: { 'utility: a|b\nc': 0.5 } }, curves: {} }];
     const datasets = [{ dataset: 'x|y', queries: 9, models: 4, measurements }];
     const text = renderReport([{ experiment: outOfDomain, datasets, threadS: 1 }], {
@@ -25,7 +25,7 @@ describe('the report', () => {
 });
 
 describe('the summary of an experiment', () => {
-  it('compares seed by seed, so what seeds have in common does not count', () => {
+  it('compares seed by seed, which cancels what seeds have in common', () => {
     const { seeds, ways } = summaryOf({ lead }, [
       measurement(0.1, 0.2, []),
       measurement(0.5, 0.7, []),
@@ -39,7 +39,7 @@ describe('the summary of an experiment', () => {
     expect(ways[0].figures.utility.sd).toBeCloseTo(0.4, 12);
   });
 
-  it('says how many seeds have a figure, and compares only where all have', () => {
+  it('reports how many seeds have a figure, and compares only if all have', () => {
     const { ways } = summaryOf({ lead }, [measurement(0.1, null, []), measurement(0.5, 0.7, [])]);
     expect(ways[1].figures.utility).toEqual({ mean: 0.7, sd: 0, reached: 0.5 });
     expect(ways[1].lead).toBeNull();

@@ -19,7 +19,7 @@ function outcomes(file: string, tier: Tier, level: number, slope: number): TierM
 }
 
 describe('fitTiers', () => {
-  it('lays levels out by logits on common tasks, whatever the benchmarks let through', () => {
+  it('places levels by logits on common tasks, whatever the difficulty of the benchmarks', () => {
     const fits = fitTiers(
       [
         outcomes('hard', 'small', 0.2, 0),
@@ -35,7 +35,7 @@ describe('fitTiers', () => {
     expect(logit(fits.frontier.quality) - logit(0.85)).toBeCloseTo(logit(0.9) - logit(0.8), 1);
   });
 
-  it('finds the slopes and brings them to the level of the tier, averaged within files first', () => {
+  it("finds slopes scaled to the tier's level, averaged within files first", () => {
     const slope = 0.1;
     const fits = fitTiers(
       [
@@ -49,13 +49,13 @@ describe('fitTiers', () => {
     );
     // Each tier is at 0.85 here: 0.85 · 0.15 / (0.5 · 0.5) of the slopes seen at 0.5.
     const ratio = (0.85 * 0.15) / 0.25;
-    // With 20,000 queries the ridge of 160 takes off 1 %.
+    // With 20,000 queries the ridge of 160 shrinks them by 1 %.
     expect(fits.small.slopes[0] / (ratio * ((slope + 2 * slope) / 2))).toBeCloseTo(1, 1);
     expect(Math.abs(fits.small.slopes[1])).toBeLessThan(0.002);
     expect(Math.hypot(...fits.mid.slopes)).toBeLessThan(0.002);
   });
 
-  it('refuses outcomes that do not link the tiers', () => {
+  it('rejects outcomes that do not link the tiers', () => {
     const lots = [outcomes('a', 'small', 0.5, 0), outcomes('b', 'mid', 0.5, 0), outcomes('b', 'frontier', 0.5, 0)];
     expect(() => fitTiers(lots, 3)).toThrow('No file has models of tier small alongside models of tier mid');
   });
@@ -66,7 +66,7 @@ describe('mixllm train priors', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   afterEach(() => void vi.restoreAllMocks());
 
-  it('writes the priors of the feature map in force, with what they were learned from', async () => {
+  it('writes priors for the current feature map, and what they were learned from', async () => {
     const [data, out] = [join(folder, 'routellm_mmlu.jsonl'), join(folder, 'priors.json')];
     const rows = Array.from({ length: 40 }, (_, i) => ({
       id: `${i}`,

@@ -9,13 +9,13 @@ const ESTIMATORS = ['ips', 'snips', 'dr'] as const;
 const OUTCOMES = ['quality', 'cost_usd', 'utility'] as const;
 const TARGET = { weight: 0.57 };
 
-/** Half width of each run's interval, and how far its mean was off. */
+/** The half-width of each run's interval, and the error of its mean. */
 interface Runs {
   halfWidths: number[];
   errors: number[];
 }
 
-/** As many simulated logs of production decisions, each asked what a lower weight would have got. */
+/** Simulated logs of production decisions, each replayed with a lower weight. */
 async function manyRuns(): Promise<Map<string, Runs>> {
   const runs = new Map<string, Runs>();
   for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
@@ -47,22 +47,22 @@ describe('95 % intervals over 200 simulated logs with known truth', () => {
   const of = (name: string) => runs.get(name) as Runs;
 
   it.each(ESTIMATORS.flatMap((estimator) => OUTCOMES.map((outcome) => `${estimator} ${outcome}`)))(
-    '%s: they cover it, and are no wider than they need be',
+    '%s: intervals cover the truth, and are no wider than necessary',
     (name) => {
       const { halfWidths, errors } = of(name);
-      // In the others the log held too few choices of some model, and the question was refused.
+      // In the other runs the log held too few choices of some model, and the replay was refused.
       expect(errors.length).toBeGreaterThanOrEqual(0.95 * RUNS);
       const covered = errors.filter((error, i) => Math.abs(error) <= halfWidths[i]).length / errors.length;
       expect(covered).toBeGreaterThanOrEqual(0.9);
       const spread = 1.96 * standardDeviation(errors);
       expect(mean(halfWidths) / spread).toBeGreaterThan(0.85);
       expect(mean(halfWidths) / spread).toBeLessThan(1.2);
-      // No bias beyond what 200 runs leave open.
+      // No bias beyond the noise of 200 runs.
       expect(Math.abs(mean(errors))).toBeLessThan((3 * standardDeviation(errors)) / Math.sqrt(errors.length));
     },
   );
 
-  it.each(OUTCOMES)('%s: the doubly robust ones are narrower than those of inverse propensities', (outcome) => {
+  it.each(OUTCOMES)('%s: intervals are narrower doubly robust than by inverse propensities', (outcome) => {
     const [dr, ips] = [of(`dr ${outcome}`), of(`ips ${outcome}`)];
     expect(mean(dr.halfWidths)).toBeLessThan(0.97 * mean(ips.halfWidths));
     expect(standardDeviation(dr.errors)).toBeLessThan(standardDeviation(ips.errors));

@@ -10,7 +10,7 @@ const LOGGED = { a: 0.7, b: 0.3 };
 const TARGET = { a: 0.2, b: 0.8 };
 const QUALITY = { a: 0.9, b: 0.4 };
 const COST = { a: 0.03, b: 0.01 };
-/** A model of the outcomes that is wrong. */
+/** A wrong model of the outcomes. */
 const PREDICTED = { a: { quality: 0.6, costUsd: 0.02 }, b: { quality: 0.7, costUsd: 0.02 } };
 type Arm = keyof typeof LOGGED;
 const NO_WIDENING = { quality: 1, cost_usd: 1 };
@@ -37,7 +37,7 @@ describe('the estimators', () => {
     costUsd: TARGET.a * COST.a + TARGET.b * COST.b,
   };
 
-  it('find the truth where the arms were drawn exactly as often as their propensities say, whatever is predicted', () => {
+  it('are exact if arms were drawn exactly by their propensities, whatever is predicted', () => {
     const drawn = samples([
       ['a', true, 70],
       ['b', true, 30],
@@ -52,7 +52,7 @@ describe('the estimators', () => {
     expect(estimators.difference().quality.mean).toBeCloseTo(truth.quality - 0.75, 12);
   });
 
-  it('let the rated answers of each model stand for its others', () => {
+  it('let the rated answers of each model represent its unrated ones', () => {
     const drawn = samples([
       ['a', true, 10],
       ['a', false, 60],
@@ -61,7 +61,7 @@ describe('the estimators', () => {
     ]);
     const { ips, snips, dr } = new ReplayEstimators(drawn, 0.02, NO_WIDENING).estimates();
     for (const { quality } of [ips, snips, dr]) expect(quality.mean).toBeCloseTo(truth.quality, 12);
-    // Two models whose ratings do not vary: nothing is unknown of the unrated, so the interval is as if all were rated.
+    // Two models with constant ratings: nothing about the unrated is unknown, so the interval is as if all were rated.
     const all = new ReplayEstimators(
       samples([
         ['a', true, 70],
@@ -73,7 +73,7 @@ describe('the estimators', () => {
     expect(ips.quality.high).toBeCloseTo(all.ips.quality.high, 12);
   });
 
-  it('cover the truth with what an audit asks for, where people complain five times as often as they praise', () => {
+  it('cover the truth with audited ratings, though people complain five times as often as they praise', () => {
     const truth = TARGET.a * QUALITY.a + TARGET.b * QUALITY.b;
     const volunteered = { good: 1, bad: 0.2 };
     const errors = { asked: [] as number[], all: [] as number[] };
@@ -98,12 +98,12 @@ describe('the estimators', () => {
     }
     expect(covered.asked).toBeGreaterThanOrEqual(180);
     expect(Math.abs(mean(errors.asked))).toBeLessThan((3 * standardDeviation(errors.asked)) / Math.sqrt(200));
-    // What an audit is for.
+    // This is what an audit is for.
     expect(mean(errors.all)).toBeLessThan(-0.1);
     expect(covered.all).toBeLessThan(100);
   });
 
-  it('have the interval of a plain mean where the target is the logging policy', () => {
+  it('have the interval of a plain mean if the target is the logging policy', () => {
     const drawn = [0.1, 0.4, 0.9, 1, 0.3].map((quality, i) => ({
       ...sampleOf('a'),
       ratio: 1,
@@ -123,7 +123,7 @@ describe('the estimators', () => {
     expect(wide.ips.cost_usd).toEqual(ips.cost_usd);
   });
 
-  it('count weights by what they tell', () => {
+  it('compute the effective sample size of weights', () => {
     expect(effectiveSampleSize([1, 1, 1, 1])).toBe(4);
     expect(effectiveSampleSize([9, 0, 0])).toBe(1);
     expect(effectiveSampleSize([2, 1])).toBeCloseTo(9 / 5, 12);

@@ -4,7 +4,7 @@ import { mean } from '../../../src/util/statistics.ts';
 import { modelEvent } from '../../gateway/unit/support.ts';
 import { replayed, replaySimulated, simulate } from './simulation.ts';
 
-/** Every model has ratings in it, and none nearly all of the traffic. */
+/** A log in which every model has ratings, and none has nearly all of the traffic. */
 const { events } = simulate({ decisions: 300, seed: 1, weight: 0.62, target: {} });
 
 const isDecided = (event: GatewayEvent): event is DecidedEvent => event.type === 'decided';
@@ -12,13 +12,13 @@ const isCompleted = (event: GatewayEvent): event is CompletedEvent => event.type
 const isRated = (event: GatewayEvent): event is RatedEvent => event.type === 'rated';
 const numberOf = ({ decisionId }: GatewayEvent) => Number(decisionId?.slice(4));
 
-/** The log with the decisions before that number changed. */
+/** The log with changes to the decisions before a given number. */
 function withDecisions(before: number, change: (event: DecidedEvent) => GatewayEvent): GatewayEvent[] {
   return events.map((event) => (isDecided(event) && numberOf(event) < before ? change(event) : event));
 }
 
 describe('replaying a log', () => {
-  it('finds the logged propensities again where nothing is changed, and so the logged means', async () => {
+  it('reproduces the logged propensities and means if nothing is changed', async () => {
     for (const target of [{}, { weight: 0.62, exploration: 'thompson', models: ['small', 'mid', 'big'] } as const]) {
       const { samples } = await replayed(events, target);
       expect(samples).toHaveLength(300);
@@ -35,7 +35,7 @@ describe('replaying a log', () => {
       });
       expect(difference?.utility.low).toBeLessThan(0);
       expect(difference?.utility.high).toBeGreaterThan(0);
-      // Models are rated at different rates, which costs a little.
+      // Models are rated at different rates, which lowers it a little.
       expect(effective_sample_size).toBeGreaterThan(0.8 * rated);
       expect(effective_sample_size).toBeLessThanOrEqual(rated);
       for (const name of ['ips', 'snips', 'dr'] as const) {
@@ -45,7 +45,7 @@ describe('replaying a log', () => {
     }
   });
 
-  it('finds them again, with no narrower intervals, in logs that hardly tried a model', async () => {
+  it('reproduces them in logs that hardly tried a model, with intervals that are no narrower', async () => {
     for (const seed of [2, 3, 4, 5]) {
       const simulated = simulate({ decisions: 300, seed, weight: 0.62, target: {} }).events;
       for (const { ratio } of (await replayed(simulated, {})).samples) expect(ratio).toBeCloseTo(1, 9);
@@ -54,12 +54,12 @@ describe('replaying a log', () => {
         (estimate) => estimate ?? expect.unreachable(),
       );
       expect(found.mean).toBeCloseTo(known.mean, 9);
-      // What a model that nearly never answers would have got is hardly known.
+      // Little is known about a model that almost never answers.
       expect((found.high - found.low) / (known.high - known.low)).toBeGreaterThan(1 - 1e-9);
     }
   });
 
-  it('knows at each decision what the log had taught by then, and nothing of later', async () => {
+  it('uses at each decision only what the log had taught by then', async () => {
     const target = { weight: 0.57 };
     const { samples } = await replayed(events, target);
     const cut = events.findIndex((event) => isDecided(event) && numberOf(event) === 150);
@@ -70,7 +70,7 @@ describe('replaying a log', () => {
     expect(predictions(other).slice(200)).not.toEqual(predictions(samples).slice(200));
   });
 
-  it('has learned from decisions before the period, and uses those within', async () => {
+  it('learns from decisions before the period, but uses only those within it', async () => {
     const hour = (number: number) => 1_700_000_000_000 + number * 3_600_000;
     const timed = events.map((event) => (isDecided(event) ? { ...event, time: hour(numberOf(event)) } : event));
     const all = await replayed(timed, { weight: 0.57 });
@@ -80,7 +80,7 @@ describe('replaying a log', () => {
     expect(some.samples).toEqual(all.samples.slice(100, 250));
   });
 
-  it('moves towards what is asked for', async () => {
+  it('changes shares in the direction of the policy', async () => {
     const logs = [1, 2, 3, 4].map((seed) => simulate({ decisions: 300, seed, weight: 0.62, target: {} }).events);
     const share = async (target: object, model: string) => {
       const reports = await Promise.all(logs.map((log) => replaySimulated(log, target)));
@@ -95,7 +95,7 @@ describe('replaying a log', () => {
     for (const { ratio } of greedy.samples) expect(ratio === 0 || ratio >= 1).toBe(true);
   });
 
-  it('takes what the client got for the outcome of the choice, from whichever model', async () => {
+  it('counts what the client got as the outcome of the choice, whichever model answered', async () => {
     const expected = (await replayed(events, {})).samples;
     const fallbacks = events.map((event) => (isCompleted(event) ? { ...event, arm: 'big' } : event));
     const { samples } = await replayed(fallbacks, {});
@@ -104,7 +104,7 @@ describe('replaying a log', () => {
     );
   });
 
-  it('leaves out what was not drawn, not answered, or made on other features, and counts it', async () => {
+  it('omits and counts decisions that were not random, not answered, or made on other features', async () => {
     const chosenBy = (by: 'request' | 'session' | 'reference') =>
       withDecisions(20, (event) => ({ ...event, decision: { ...event.decision, chosenBy: by } }));
     for (const by of ['request', 'session', 'reference'] as const) {
@@ -145,7 +145,7 @@ describe('a question that the log cannot answer is refused', () => {
     return report.refused?.join('\n');
   };
 
-  it('with too few decisions or ratings', async () => {
+  it('because of too few decisions or ratings', async () => {
     const few = events.filter((event) => numberOf(event) < 60);
     expect(await refusal(few, {})).toMatch(/60 of 60 decisions can be used; 100 are needed/);
     const rated = events.filter((event) => !isRated(event) || numberOf(event) < 40);
@@ -153,7 +153,7 @@ describe('a question that the log cannot answer is refused', () => {
     expect(await refusal([], {})).toMatch(/0 of 0 decisions/);
   });
 
-  it('about models that the log never offered, or hardly chose', async () => {
+  it('about models that the log never offered or hardly chose', async () => {
     expect(await refusal(events, { models: ['mid', 'huge'] })).toMatch(/^huge was not a candidate in any decision/m);
     expect(await refusal(events, { models: ['big'] })).toMatch(/^big would get 100\.0 % .* holds \d ratings/m);
     const excluded = withDecisions(100, (event) => ({
@@ -178,14 +178,14 @@ describe('a question that the log cannot answer is refused', () => {
     expect(Number(worth)).toBeLessThan(50);
   });
 
-  it.each(['none', 'ucb'] as const)('about anything else when the log was made with exploration %s', async (kind) => {
+  it.each(['none', 'ucb'] as const)('about any change, if the log was made with exploration %s', async (kind) => {
     const certain = simulate({ decisions: 200, seed: 3, weight: 0.62, exploration: kind, target: {} }).events;
     expect((await replaySimulated(certain, {})).refused).toBeNull();
     const reasons = await refusal(certain, { weight: 0.95 });
     expect(reasons).toMatch(/had no chance in the log .*; 100\.0 % of the decisions left nothing to chance/);
   });
 
-  it('about models that nobody rated', async () => {
+  it('about models without ratings', async () => {
     const small = new Set(
       events.filter(isDecided).flatMap(({ decision, decisionId }) => (decision.arm === 'small' ? [decisionId] : [])),
     );

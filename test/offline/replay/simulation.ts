@@ -20,14 +20,14 @@ import { armOf, profileOf } from '../../routing/support.ts';
 import { FakeStore } from '../../support/fake-store.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
-/** What a model of the simulated world is like. Contexts are [1, ±1], both equally likely. */
+/** A model of the simulated world. Contexts are [1, ±1], both equally likely. */
 interface SimulatedArm {
   usd: number;
-  /** P(thumb up | x) = q·x, cut to [0, 1]. */
+  /** P(thumb up | x) = q·x, clipped to [0, 1]. */
   quality: [number, number];
-  /** Median of output tokens. */
+  /** Median number of output tokens. */
   tokens: number;
-  /** Share of answers that people rate. */
+  /** Share of answers that are rated. */
   ratedShare: number;
 }
 
@@ -40,10 +40,10 @@ const KINDS = [
   [1, 1],
   [1, -1],
 ];
-/** On the logarithm of output tokens. */
+/** Standard deviation of the logarithm of output tokens. */
 const LENGTH_SD = 0.5;
 const INPUT_TOKENS = 100;
-/** Ratings come so many decisions later. */
+/** Ratings arrive this many decisions later. */
 const DELAY = 15;
 
 export const ARMS: Arm[] = Object.entries(WORLD).map(([id, { usd }]) => armOf(id, { usd }));
@@ -54,22 +54,22 @@ export interface SimulationOptions {
   weight: number;
   exploration?: ExplorationKind;
   target: TargetPolicy;
-  /** Target of quality of the gateway that wrote the log. */
+  /** The quality target of the gateway that wrote the log. */
   guard?: QualityGuard | null;
   /** A model that was launched before the first decision. */
   launched?: string | null;
-  /** How the people err, and the gateway knows that they do; null: they do not. */
+  /** Error rates of the raters, known to the gateway; null if they make no errors. */
   reliability?: Reliability | null;
 }
 
-/** A log that the production router and learner wrote, and what the target policy truly gets in that world. */
+/** A log written by the production router and learner, and the true result of the target policy in that world. */
 export interface Simulation {
   events: GatewayEvent[];
-  /** Means over the decisions, expected over queries, choices and outcomes, given what was known at each. */
+  /** Means over the decisions, in expectation over queries, choices and outcomes, given what was known at each. */
   truth: { quality: number; costUsd: number };
 }
 
-/** A learner as the gateway's, with the priors of the simulated config. */
+/** A learner like the gateway's, with the priors of the simulated config. */
 export function startLearner({ featureMap, dimensions, target }: ReplayStart): LearnerState {
   const learner = new LearnerState(featureMap, dimensions);
   const arms = ARMS.filter(({ id }) => target.models?.includes(id) ?? true);
@@ -105,7 +105,7 @@ export function simulate(options: SimulationOptions): Simulation {
   const targetIds = target.models ?? ARMS.map(({ id }) => id);
   const logging = new SimulatedGateway({}, ARMS, exploration, guard, random);
   const targetArms = ARMS.filter(({ id }) => targetIds.includes(id));
-  // Weight and exploration change nothing in what is learned.
+  // Weight and exploration do not affect what is learned.
   const sameLearner = !target.priors && !target.models;
   const learner = sameLearner ? logging.learner : undefined;
   const asked = new SimulatedGateway(
@@ -233,7 +233,7 @@ function costOf(arm: string, outputTokens: number): number {
   return ((INPUT_TOKENS + outputTokens) * WORLD[arm].usd) / 1e6;
 }
 
-/** The mean of a log-normal is e^(σ²/2) of its median. */
+/** The mean of a log-normal distribution is e^(σ²/2) times its median. */
 function meanCost(arm: string): number {
   return costOf(arm, WORLD[arm].tokens * Math.exp(LENGTH_SD ** 2 / 2));
 }

@@ -11,7 +11,7 @@ const decisionsOf = (events: readonly GatewayEvent[]) => events.filter(isDecided
 const shareOf = async (events: readonly GatewayEvent[], target: object, model: string) =>
   (await replaySimulated(events, target)).support.models.find((candidate) => candidate.model === model)?.target_share;
 
-/** Doubly robust quality less the truth, over simulated logs. */
+/** Doubly robust quality minus the truth, over simulated logs. */
 async function errors(runs: number, options: Omit<SimulationOptions, 'decisions' | 'seed' | 'weight'>) {
   const found: number[] = [];
   for (let seed = 500; seed < 500 + runs; seed++) {
@@ -25,31 +25,31 @@ async function errors(runs: number, options: Omit<SimulationOptions, 'decisions'
 const isWithinNoise = (found: readonly number[]) =>
   Math.abs(mean(found)) < (3 * standardDeviation(found)) / Math.sqrt(found.length);
 
-describe('the target of quality in a replay', () => {
-  it('is found again as it was, and lifted where the policy says so', async () => {
+describe('the quality target in a replay', () => {
+  it('is reproduced unchanged, and is lifted if the policy says so', async () => {
     const { events } = simulate({ ...LOG, guard: GUARD });
     const keptOut = decisionsOf(events).filter(({ arms }) => arms.some((arm) => arm.keptOut === 'quality'));
     expect(keptOut.length).toBeGreaterThan(50);
     for (const { ratio } of (await replayed(events, {})).samples) expect(ratio).toBeCloseTo(1, 9);
     for (const { ratio } of (await replayed(events, { quality: GUARD })).samples) expect(ratio).toBeCloseTo(1, 9);
-    // What the target kept out had no chance in the log: without it the log cannot tell, and says so.
+    // Arms that the target excluded had no chance in the log, so the log cannot answer without it, and says so.
     const { support, refused } = await replaySimulated(events, { quality: 'off' });
     expect(support.unsupported_share).toBeGreaterThan(0.01);
     expect(refused?.join()).toContain('had no chance in the log');
   });
 
-  it('keeps out of the policy whom the live gateway would keep out', async () => {
+  it('excludes from the policy the models that the live gateway would exclude', async () => {
     const { events } = simulate(LOG);
     expect(await shareOf(events, {}, 'small')).toBeGreaterThan(0.2);
     expect(await shareOf(events, { quality: { share: 1, confidence: 0.5 } }, 'small')).toBeLessThan(
       0.5 * ((await shareOf(events, {}, 'small')) ?? 0),
     );
-    // Of the models that the policy has: alone, each is the best.
+    // Only among the models of the policy: a single one is always the best.
     expect(await shareOf(events, { models: ['small'], quality: { share: 1, confidence: 0.9 } }, 'small')).toBe(1);
   });
 
   it('leads to the true quality of such a policy', async () => {
-    // A stricter one leaves most logs without support: they chose nearly always what it keeps out.
+    // A stricter target leaves most logs without support, because they nearly always chose what it excludes.
     const found = await errors(25, { target: { quality: { share: 0.84, confidence: 0.5 } } });
     expect(found.length).toBeGreaterThan(12);
     expect(isWithinNoise(found)).toBe(true);
@@ -57,25 +57,25 @@ describe('the target of quality in a replay', () => {
 });
 
 describe('launches in a replay', () => {
-  it('are used, forced tries too, with the propensities that they had', async () => {
+  it('are used, including forced tries, with the propensities they had', async () => {
     const { events } = simulate({ ...LOG, launched: 'big' });
     const forced = decisionsOf(events).filter(({ chosenBy }) => chosenBy === 'launch');
     expect(forced).toHaveLength(30);
     const { samples, leftOut } = await replayed(events, {});
     expect([samples.length, leftOut]).toEqual([300, {}]);
     for (const { ratio } of samples) expect(ratio).toBeCloseTo(1, 9);
-    // No forced tries without exploration, as in the gateway.
+    // Without exploration there are no forced tries, as in the gateway.
     const greedy = await replayed(events, { exploration: 'none' });
     for (const { ratio } of greedy.samples) expect(ratio === 0 || ratio >= 1).toBe(true);
   });
 
-  it('lead to the true quality of a policy that makes them as well', async () => {
+  it('lead to the true quality of a policy that also launches', async () => {
     const found = await errors(25, { target: { weight: 0.6 }, launched: 'big' });
     expect(found.length).toBeGreaterThan(20);
     expect(isWithinNoise(found)).toBe(true);
   });
 
-  it('of a log that does not tell when a try could be forced are left out', async () => {
+  it('are omitted if the log does not say when a try could be forced', async () => {
     const { events } = simulate({ ...LOG, launched: 'big' });
     const older = events.map((event) => {
       if (!isDecided(event)) return event;
@@ -89,18 +89,18 @@ describe('launches in a replay', () => {
   });
 });
 
-describe('ratings of people who err', () => {
+describe('ratings by unreliable people', () => {
   const reliability = { truePositive: 0.9, falsePositive: 0.3 };
 
-  it('are scored as what they say of the quality, which leads to the true one', async () => {
+  it('are corrected for their errors, which leads to the true quality', async () => {
     const found = await errors(25, { target: {}, reliability });
     expect(found.length).toBeGreaterThan(20);
     expect(isWithinNoise(found)).toBe(true);
-    // Taken at their word they would be off by as much as 0.9 q + 0.3 (1 - q) - q, a tenth and more.
+    // Uncorrected they would be off by 0.9 q + 0.3 (1 - q) - q, a tenth or more.
     expect(Math.abs(mean(found))).toBeLessThan(0.03);
   });
 
-  it('count by how much they tell, where an answer has several', async () => {
+  it('are weighted by how much they tell if an answer has several', async () => {
     const { events } = simulate(LOG);
     const id = events.find(isDecided)?.decisionId as string;
     const rating = (source: string, score: number, by: object) =>
