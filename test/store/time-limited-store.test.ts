@@ -32,7 +32,7 @@ describe('TimeLimitedStore', () => {
     await expect(store.append([decided('b')])).resolves.toMatchObject([{ sequence: 2 }]);
   });
 
-  it('passes on failures and results unchanged', async () => {
+  it('passes on failures and results unchanged, and leaves no timer running', async () => {
     const { inner, clock, store } = setUp();
     await store.append([decided('a')]);
     inner.failing = true;
@@ -40,6 +40,7 @@ describe('TimeLimitedStore', () => {
     inner.failing = false;
     clock.advance(60_000);
     await expect(store.readAfter(0, 1)).resolves.toHaveLength(1);
+    expect(clock.waiting).toBe(0);
   });
 
   it('a late failure also ends the wait, and closing is not blocked by a hanging store', async () => {

@@ -123,6 +123,24 @@ describe('symmetricEigen', () => {
     expect(values[1]).toBeCloseTo(1);
     expect(Math.max(vectors[0], vectors[2])).toBeCloseTo(Math.SQRT1_2);
   });
+
+  it('makes the largest component of every eigenvector positive, so that the signs are reproducible', () => {
+    const random = seededRandom(11);
+    for (let run = 0; run < 20; run++) {
+      const size = 4;
+      const { vectors } = symmetricEigen(
+        gram(
+          Float64Array.from({ length: 40 }, () => random.normal()),
+          size,
+        ),
+        size,
+      );
+      for (let to = 0; to < size; to++) {
+        const vector = Array.from({ length: size }, (_, row) => vectors[row * size + to]);
+        expect(Math.max(...vector)).toBe(Math.max(...vector.map(Math.abs)));
+      }
+    }
+  });
 });
 
 describe('kMeans', () => {
