@@ -88,6 +88,7 @@ const provider = z.strictObject({
     .refine((url) => isBare(url), 'it must not contain a path or query, and a % in its password must be written as %25')
     .optional(),
   stream_usage: z.boolean().default(true),
+  cache_conversations: z.boolean().default(false),
 });
 
 /** True when the URL gives only where the proxy is and who asks, in a form that can be decoded. */

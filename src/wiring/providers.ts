@@ -36,6 +36,6 @@ function buildProvider(provider: ProviderConfig, clock: Clock): Provider {
     case 'openai':
       return new OpenAIProvider({ ...options, streamUsage: provider.stream_usage });
     case 'anthropic':
-      return new AnthropicProvider(options);
+      return new AnthropicProvider({ ...options, cacheConversations: provider.cache_conversations });
   }
 }

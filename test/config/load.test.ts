@@ -52,9 +52,9 @@ describe('the example from the design document', () => {
       },
     ]);
     expect(config.providers).toEqual({
-      openai: { type: 'openai', api_key: 'sk-openai', stream_usage: true },
-      anthropic: { type: 'anthropic', api_key: 'sk-anthropic', stream_usage: true },
-      local: { type: 'openai', base_url: 'http://127.0.0.1:11434/v1', stream_usage: true },
+      openai: { type: 'openai', api_key: 'sk-openai', stream_usage: true, cache_conversations: false },
+      anthropic: { type: 'anthropic', api_key: 'sk-anthropic', stream_usage: true, cache_conversations: false },
+      local: { type: 'openai', base_url: 'http://127.0.0.1:11434/v1', stream_usage: true, cache_conversations: false },
     });
     expect(config.resilience.breaker).toEqual({ failures: 5, cooldown_s: 10 });
     expect(config.storage.url).toBe('sqlite:data/mixllm.db');
@@ -112,7 +112,7 @@ describe('defaults', () => {
     expect(parse(MINIMAL).config).toEqual({
       server: { host: '127.0.0.1', port: 8080, max_body_mb: 32, drain_s: 1, shutdown_s: 30, cors_origins: [] },
       auth: { keys: [] },
-      providers: { p: { type: 'openai', stream_usage: true } },
+      providers: { p: { type: 'openai', stream_usage: true, cache_conversations: false } },
       models: [{ id: 'a', provider: 'p', price: { input: 1, output: 2 }, capabilities: [], max_concurrency: 32 }],
       routing: {
         weight: 0.5,

@@ -16,6 +16,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
+import { withCacheMark } from './cache-mark.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
 import { refusalOf, roomForOutput } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
@@ -26,6 +27,8 @@ const API_VERSION = '2026-10-21';
 const SAMPLING_VERSION = '2023-06-01';
 
 export interface AnthropicProviderOptions extends ProviderAccess {
+  /** Marks conversations for the prompt cache where the client does not; absent: no. */
+  cacheConversations?: boolean;
   baseUrl: string | null;
   /** URL of the proxy through which the provider is reached; absent or null: none. */
   proxy?: string | null;
@@ -43,9 +46,11 @@ export class AnthropicProvider implements Provider {
   readonly #headers: Record<string, string>;
   readonly #refused = new RefusedFields();
   readonly #clock: Clock;
+  readonly #cacheConversations: boolean;
 
   constructor(options: AnthropicProviderOptions) {
     this.#clock = options.clock;
+    this.#cacheConversations = options.cacheConversations ?? false;
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
     this.#http = new UpstreamHttp({
@@ -102,7 +107,8 @@ export class AnthropicProvider implements Provider {
     let { maxOutputTokens } = call;
     for (let isLowered = false; ; ) {
       const { model, signal, connectTimeoutMs } = call;
-      const { params, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
+      const { params: translated, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
+      const params = this.#cacheConversations ? withCacheMark(translated) : translated;
       const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
       const headers = { ...this.#headers, 'anthropic-version': version };
       const body = JSON.stringify(stream ? { ...params, stream } : params);

@@ -1,0 +1,44 @@
+import type Anthropic from '@anthropic-ai/sdk';
+import { isJsonObject } from '../../domain/chat.ts';
+
+const MARK = { cache_control: { type: 'ephemeral' } } as const;
+
+type Params = Pick<Anthropic.MessageCreateParamsNonStreaming, 'messages' | 'system' | 'tools'>;
+type Content = Anthropic.MessageParam['content'];
+
+/**
+ * Marks the end of the conversation so far for Anthropic's prompt cache, which holds nothing without a mark: clients of
+ * OpenAI's API set none, because OpenAI caches by itself. Only where the client has set no mark, and the conversation is
+ * likely to go on: writing to the cache costs a quarter more than reading the input once.
+ */
+export function withCacheMark<P extends Params>(params: P): P {
+  const { messages, tools = [] } = params;
+  const goesOn = tools.length > 0 || messages.some(({ role }) => role === 'assistant');
+  const last = messages.findLastIndex(({ role }) => role === 'user');
+  if (!goesOn || last < 0 || hasMark(params)) return params;
+  const message = messages[last];
+  const content = marked(message.content);
+  return { ...params, messages: messages.with(last, { ...message, content } as typeof message) };
+}
+
+function marked(content: Content): Content {
+  const blocks = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content;
+  const end = blocks.at(-1);
+  // Anthropic refuses a mark on an empty text.
+  if (!end || (end.type === 'text' && end.text === '')) return content;
+  return [...blocks.slice(0, -1), { ...end, ...MARK } as typeof end];
+}
+
+function hasMark({ system, tools, messages, ...rest }: Params): boolean {
+  const contents = messages.map(({ content }) => content);
+  return isMarked(rest) || [system, tools, ...contents].some(anyMarked);
+}
+
+function anyMarked(blocks: unknown): boolean {
+  if (!Array.isArray(blocks)) return false;
+  return blocks.some((block) => isMarked(block) || (isJsonObject(block) && anyMarked(block.content)));
+}
+
+function isMarked(value: unknown): boolean {
+  return isJsonObject(value) && value.cache_control != null;
+}
