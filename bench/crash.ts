@@ -1,5 +1,5 @@
 /**
- * Kills the gateway (SIGKILL) again and again at random moments, under load with ratings, and checks its log.
+ * Kills the gateway (SIGKILL) repeatedly at random moments, under load with ratings, and checks its log.
  *
  * `npm run bench:crash -- [--kills 30] [--seed 1]`
  */

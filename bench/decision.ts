@@ -1,7 +1,7 @@
 /**
- * `npm run bench:decision`: how long the gateway thinks, with 10 and 50 arms. Times the way from the text of a query
- * of about 200 tokens to the chosen arm, the parts of features and arms in it, and the learning of a rating and of an
- * answer.
+ * `npm run bench:decision`: how long the gateway needs to decide, with 10 and 50 arms. Times the path from the text of
+ * a query of about 200 tokens to the chosen arm, the parts of it for features and for arms, and the learning of a
+ * rating and of an answer.
  */
 import { performance } from 'node:perf_hooks';
 import type { Arm } from '../src/domain/arm.ts';
@@ -47,7 +47,7 @@ function armOf(index: number): Arm {
 }
 
 /**
- * Prints the median and the 99th percentile of the later half of the rounds, when the code is compiled.
+ * Prints the median and the 99th percentile of the second half of the rounds, when the code has been compiled.
  * @param before called before each round, not timed
  */
 async function time(title: string, work: () => unknown, before: () => void = () => {}): Promise<void> {

@@ -22,7 +22,8 @@ import { options } from './support/options.ts';
  */
 
 /**
- * The tier an operator would give each model by its name: up to 13 billion parameters, the makers' largest, the rest.
+ * The tier that an operator would give each model by its name: up to 13 billion parameters, the vendors' largest
+ * models, and the rest.
  */
 const TIERS: Record<Tier, readonly string[]> = {
   small: [
@@ -50,7 +51,7 @@ type Job = { file: string; seed: number; ways: readonly PriorWay[] };
 /** Utility by way. */
 type Utilities = Record<PriorWay, number>;
 
-/** The learned slopes, as far as they hold for the features in force. */
+/** The learned slopes, as far as they are valid for the current features. */
 function learnedSlopes(): TierKnowledge['slopes'] {
   const { feature_map, tiers } = tierPriors();
   const { featureMap, dimensions } = new Featurizer(new LexicalEmbedder());
@@ -93,7 +94,7 @@ function shown(values: readonly number[], sign = ''): string {
 function table(bySet: readonly Utilities[][], ways: readonly PriorWay[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rows = ways.map((way) => {
-    // Seed by seed: both ways met the same queries at the same prices.
+    // Seed by seed, because both ways had the same queries at the same prices.
     const gains = bySet[0].map((_, seed) => mean(bySet.map((runs) => runs[seed][way] - runs[seed].price)));
     return line([PRIOR_WAYS[way], ...bySet.map((runs) => shown(runs.map((run) => run[way]))), shown(gains, '+')]);
   });
@@ -120,7 +121,7 @@ async function main(): Promise<void> {
   const asked = values.ways.split(',');
   const unknown = asked.filter((way) => !Object.hasOwn(PRIOR_WAYS, way));
   if (unknown.length > 0) throw new Error(`There is no way ${unknown.join(', ')}; choose from: ${WAYS.join(', ')}.`);
-  // Every figure is compared with list prices.
+  // List prices are always included, because every figure is compared with them.
   const ways = WAYS.filter((way) => way === 'price' || asked.includes(way));
   const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => FIRST_SEED + i);
   const jobs = files.flatMap((file) => seeds.map((seed) => ({ file, seed, ways })));

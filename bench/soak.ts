@@ -1,6 +1,6 @@
 /**
- * Sends many short streams through a gateway in a process of its own, in front of a simulated upstream on loopback.
- * Clients leave a share of them. Does memory stay flat, and is nothing left behind?
+ * Sends many short streams through a gateway in a separate process, in front of a simulated upstream on loopback.
+ * Clients abandon a share of the streams. Checks that memory stays flat and nothing is left behind.
  *
  * `npm run bench:soak -- [--streams 100000] [--aborts 0.05] [--connections 32] [--minutes 60]` stops after that time,
  * whatever was done.
@@ -18,7 +18,7 @@ import { ServeProcess } from './support/serve-process.ts';
 
 const MB = 2 ** 20;
 const SAMPLES = 40;
-/** Longer than any connection may idle: whatever is still there then was left behind. */
+/** Longer than any connection may stay idle: whatever still exists after that was left behind. */
 const SETTLE_MS = 75_000;
 const GOAL_MB_PER_10_000 = 1;
 
@@ -51,7 +51,7 @@ const PIECES = ['One ', 'two ', 'three ', 'four ', 'five.'].map((content) => chu
 const END = `${chunk({}, 'stop')}data: {"id":"chatcmpl-soak","choices":[],"usage":{"prompt_tokens":20,"completion_tokens":5,"total_tokens":25}}\n\ndata: [DONE]\n\n`;
 
 /**
- * The simulated upstream: sends five pieces at once. If the prompt says so it sends only the first, so that the
+ * The simulated upstream: sends five pieces at once. If the prompt says so, it sends only the first one, so that the
  * client leaves before the end.
  */
 async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -130,7 +130,7 @@ async function leftovers(gateway: ServeProcess) {
   };
 }
 
-/** Linux only. Null elsewhere, where the resources must do. */
+/** Linux only. Null elsewhere, where the count of resources has to suffice. */
 function countSockets(pid: number): number | null {
   const folder = `/proc/${pid}/fd`;
   if (!existsSync(folder)) return null;
@@ -138,7 +138,7 @@ function countSockets(pid: number): number | null {
     try {
       return readlinkSync(join(folder, fd)).startsWith('socket:');
     } catch {
-      // Closed in the meantime.
+      // The descriptor was closed in the meantime.
       return false;
     }
   }).length;
@@ -153,8 +153,8 @@ function slope(samples: readonly Sample[], of: 'rssMb' | 'heapMb'): number {
 
 async function main(): Promise<void> {
   const upstream = createServer((incoming, response) => void answer(incoming, response));
-  // With a shorter one, on a busy machine an idle connection would be closed just when the gateway takes it from its
-  // pool.
+  // With a shorter timeout, on a busy machine an idle connection would be closed just when the gateway takes it from
+  // its pool.
   upstream.keepAliveTimeout = 20_000;
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const config = join(folder, 'mixllm.yaml');

@@ -50,12 +50,12 @@ export interface GatewayOptions {
 
 const IDLE_SWEEP_MS = 50;
 const SHUTTING_DOWN = 'the gateway is shutting down';
-/** Time that clients have to read the closing error event of a stream that the shutdown breaks off. */
+/** Time for clients to read the final error event of a stream that the shutdown breaks off. */
 const LAST_WORDS_MS = 250;
 const LAST_RECORDS_MS = 1000;
 /**
- * At shutdown, the time limit for accepting the connections still queued at the port. Usually a few turns of the
- * event loop are enough.
+ * At shutdown, the time limit for accepting the connections still queued at the port. Usually a few turns of the event
+ * loop are enough.
  */
 const ACCEPTING_MS = 250;
 
@@ -154,7 +154,7 @@ export class Gateway {
     new UnreadAnswers(this.server.server, this.#clock, this.#log);
   }
 
-  /** Applies what the learner reads in the log to the key limiter and to the models that serve. */
+  /** Applies what the learner reads in the log to the key limiter and to the serving models. */
   #followLearner(): void {
     const { learner } = this;
     learner.onFold((event) => {
@@ -225,8 +225,9 @@ export class Gateway {
   }
 
   /**
-   * Puts another config in force for new requests; running requests keep theirs.
-   * @returns the settings that have changed and take effect only at the next start, and what has changed, for the log
+   * Applies another config to new requests; running requests keep theirs.
+   * @returns `waiting`: the changed settings that take effect only at the next start; `changed`: what has changed, for
+   * the log
    * @throws StartError when the new config cannot be served; nothing changes then
    */
   reload(loaded: LoadedConfig): { waiting: readonly string[]; changed: readonly string[] } {
@@ -270,7 +271,7 @@ export class Gateway {
       this.#chat.breakOff();
       cancelCut = this.#clock.after(LAST_WORDS_MS, () => this.server.server.closeAllConnections());
     });
-    // Without the sweep, a connection whose answer ends now would idle until its keep-alive runs out.
+    // Without the sweep, a connection whose answer ends now would stay idle until its keep-alive expires.
     const sweep = setInterval(() => this.#connections.closeIdle(), IDLE_SWEEP_MS);
     try {
       await this.server.close();

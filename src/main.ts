@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// No imports at the top: an old Node must live long enough to print the message.
+// No static imports: an old version of Node must get far enough to print the message.
 const OLDEST_NODE = [22, 19] as const;
 const [major, minor] = process.versions.node.split('.').map(Number);
 
@@ -9,8 +9,9 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   );
   process.exitCode = 1;
 } else {
-  // Until the gateway installs its own handlers: a SIGHUP for a config change must not end it (the config is read after
-  // this), and process 1 of a container ignores a SIGTERM without a handler. Other commands end as usual.
+  // Until the gateway installs its own handlers: a SIGHUP sent because of a config change must not end the process (the
+  // config is read later than this), and as process 1 of a container it would ignore a SIGTERM without a handler. Other
+  // commands end as usual.
   if (process.argv[2] === 'serve') {
     process.on('SIGHUP', () => {});
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(0));
@@ -25,7 +26,7 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   try {
     await run(process.argv);
   } catch (error) {
-    // Users get the message; whoever sets DEBUG gets the stack.
+    // Users get the message; with DEBUG set, they get the stack.
     const stack = process.env.DEBUG && error instanceof Error ? error.stack : null;
     fail(stack ?? (error instanceof Error ? error.message : String(error)));
   }

@@ -1,4 +1,4 @@
-/** The bare @fastify/http-proxy: the cost of passing a request on without any decision. */
+/** The bare @fastify/http-proxy, which shows the cost of passing a request on without any decision. */
 import proxy from '@fastify/http-proxy';
 import fastify from 'fastify';
 

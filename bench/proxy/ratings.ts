@@ -1,4 +1,4 @@
-/** What ratings sent during the load do to the latency of requests. */
+/** Measures how ratings sent during the load affect the latency of requests. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headersOf, median, type Subjects, urlOf } from './subjects.ts';
 import { load } from './throughput.ts';
@@ -12,7 +12,7 @@ function remember(headers: Record<string, string>): void {
   if (id && recent.push(id) > 1000) recent.shift();
 }
 
-/** Posts ratings until `isOver`; resolves with how many were taken and refused. */
+/** Posts ratings until `isOver`; resolves with the numbers of accepted and refused ones. */
 async function rate(isOver: () => boolean): Promise<{ taken: number; refused: number }> {
   const result = { taken: 0, refused: 0 };
   const waiting = new Set<Promise<void>>();
@@ -37,8 +37,8 @@ async function rate(isOver: () => boolean): Promise<{ taken: number; refused: nu
 }
 
 /**
- * Sends requests at a fixed rate, half of the maximum: only then is the latency that of the gateway and not of a
- * queue.
+ * Sends requests at a fixed rate, half of the maximum, because only then is the latency that of the gateway rather than
+ * that of a queue.
  */
 export async function ratings(
   subjects: Subjects,

@@ -1,9 +1,9 @@
-/** Time to a stream's first content, direct and through each subject, at several numbers of simultaneous streams. */
+/** Time to a stream's first content, direct and through each subject, for several numbers of simultaneous streams. */
 import { Agent, request } from 'node:http';
 import { prompts } from '../support/prompts.ts';
 import { headersOf, median, modelOf, type Subject, urlOf } from './subjects.ts';
 
-/** Milliseconds between two of a stream's hundred chunks. For a single stream the wait does not matter. */
+/** Milliseconds between two of a stream's hundred chunks. For a single stream, the wait does not matter. */
 const paceOf = (streams: number) => (streams === 1 ? 1 : 20);
 const queries = prompts(256);
 const agent = new Agent({ keepAlive: true, maxSockets: 1000 });
@@ -18,7 +18,7 @@ function open(subject: Subject, content: string, paceMs: number): Promise<Stream
   const body = JSON.stringify({
     model: modelOf(subject),
     stream: true,
-    // Read by this benchmark's upstream. Not a field of its own, because Portkey's gateway drops fields that it does
+    // Read by this benchmark's upstream. Not in a separate field, because Portkey's gateway drops fields that it does
     // not know.
     user: `pace-${paceMs}-ms`,
     messages: [{ role: 'user', content }],

@@ -1,6 +1,4 @@
-/**
- * What is measured, and how each subject is started: each in a process of its own, in front of one loopback upstream.
- */
+/** What is measured, and how each subject is started: each in its own process, in front of one loopback upstream. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,13 +51,13 @@ export function prepare(): void {
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'ignore'] });
 }
 
-/** The processes of a run. `stop` ends them all. */
+/** The processes of a run. `stop` ends all of them. */
 export class Subjects {
   readonly #started: ChildProcess[] = [];
   readonly #folder = mkdtempSync(join(tmpdir(), 'mixllm-proxy-'));
   readonly #pids = new Map<Subject, number>();
 
-  /** Resolves when all of them answer. */
+  /** Resolves when all of them respond. */
   async start(subjects: readonly Subject[]): Promise<void> {
     writeFileSync(join(this.#folder, 'mixllm.yaml'), this.#config());
     this.#spawn('direct', join(HERE, 'upstream.ts'), [String(PORTS.direct)]);

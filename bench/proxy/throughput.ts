@@ -1,4 +1,4 @@
-/** Requests per second, latency, CPU and memory at several numbers of connections. */
+/** Requests per second, latency, CPU and memory for several numbers of connections. */
 import { prompts } from '../support/prompts.ts';
 import { headersOf, median, modelOf, type Subject, type Subjects, urlOf } from './subjects.ts';
 
@@ -16,7 +16,7 @@ const queries = prompts(500);
 
 /**
  * @param rate requests per second in total; absent: as many as possible
- * @param onAnswer gets every answer's headers
+ * @param onAnswer called with the headers of every answer
  */
 export async function load(
   subjects: Subjects,

@@ -14,7 +14,7 @@ import { ServeProcess } from './serve-process.ts';
 export interface CrashOptions {
   kills: number;
   seed: number;
-  /** Most answers in one life; each life ends after a random number of them. */
+  /** Maximum number of answers in one life; each life ends after a random number of them. */
   answersPerLife: number;
   log?: (line: string) => void;
 }
@@ -22,20 +22,24 @@ export interface CrashOptions {
 export interface CrashReport {
   ok: boolean;
   kills: number;
-  /** Ends by SIGTERM in between: they save snapshots, so that later kills hit a log that goes on after a snapshot. */
+  /**
+   * Number of shutdowns by SIGTERM in between. They save snapshots, so that later kills hit a log that continues after
+   * a snapshot.
+   */
   restarts: number;
   answers: number;
   acknowledged: number;
   repeated: number;
   withdrawn: number;
-  /** Acknowledged ratings and withdrawals that are not in the log, or not as they were sent. */
+  /** Acknowledged ratings and withdrawals that are not in the log, or differ from what was sent. */
   missing: string[];
-  /** Idempotency keys that are in the log twice. */
+  /** Idempotency keys that occur in the log twice. */
   doubled: string[];
-  /** Ratings in force, as counted here from the log and as counted by the gateway's learner. */
+  /** Number of ratings that count, as derived here from the log and as counted by the gateway's learner. */
   counted: { log: number; learner: number };
   /**
-   * Models' predictions, compared to the bit between the killed gateway and one that replays its log from scratch.
+   * Number of the models' predictions compared bit for bit between the killed gateway and one that replays its log from
+   * scratch.
    */
   compared: number;
   differing: number;
@@ -46,10 +50,10 @@ export interface CrashReport {
 const CLIENTS = 6;
 const MODELS = ['big', 'mid', 'small'];
 const ORDERLY_EVERY = 4;
-/** Fewest answers in a life, and most milliseconds from its last counted answer to its end. */
+/** Minimum number of answers in a life, and maximum milliseconds from its last counted answer to its end. */
 const LIFE = { leastAnswers: 5, mostMs: 30 };
 
-/** Starts and ends one gateway on one log again and again, and checks the log at the end. */
+/** Starts and ends a gateway on the same log repeatedly, and checks the log at the end. */
 export async function crashRun({ kills, seed, answersPerLife, log = () => {} }: CrashOptions): Promise<CrashReport> {
   const random = seededRandom(seed);
   const folder = mkdtempSync(join(tmpdir(), 'mixllm-crash-'));
@@ -84,7 +88,7 @@ export async function crashRun({ kills, seed, answersPerLife, log = () => {} }: 
     }
     const gateway = await ServeProcess.start(config);
     for (const client of clients) await client.sendAgain(gateway.url);
-    // The learner needs a moment for what was just sent.
+    // The learner needs a moment to learn what was just sent.
     await settled(gateway.url);
     const after = await predictions(gateway.url);
     await gateway.end('SIGKILL');
@@ -98,7 +102,8 @@ export async function crashRun({ kills, seed, answersPerLife, log = () => {} }: 
 }
 
 /**
- * Resolves at a random moment of the load. It counts work, not time: a slow machine would otherwise see little work.
+ * Resolves at a random moment of the load. Counts work rather than time, because a slow machine would otherwise do
+ * little work.
  */
 async function lifeTime(clients: readonly RatingClient[], most: number, random: Random): Promise<void> {
   const answers = () => sum(clients, (client) => client.answers);
@@ -209,7 +214,10 @@ function report(
   };
 }
 
-/** Number of ratings that should count: per source the latest that stands, if the answer's end is in the log. */
+/**
+ * Number of ratings that should count: for each source the latest one that was not withdrawn, if the answer's end is in
+ * the log.
+ */
 function inForce(events: readonly StoredEvent[], withdrawn: ReadonlySet<string>): number {
   const answered = new Set(events.filter((event) => event.type === 'completed' && event.arm).map((e) => e.decisionId));
   const standing = events.filter(

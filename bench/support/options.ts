@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 /**
- * Reads the command line over the defaults. An option takes what its default is: a whole number from 1, a list of
- * those, or a share if the default is below 1. With `--help`, an unknown option or a wrong value, it prints a message
- * and exits.
+ * Applies the command line to the defaults. An option accepts the same kind of value as its default: a whole number
+ * from 1, a list of these, or a share if the default is below 1. With `--help`, an unknown option or an invalid value,
+ * it prints a message and exits.
  */
 export function options<Names extends string>(
   name: string,
@@ -19,7 +19,7 @@ export function options<Names extends string>(
   return command.parse([...argv]).opts();
 }
 
-/** Otherwise `--kills abc` would kill nothing and find nothing wrong. */
+/** Validates a value; otherwise `--kills abc` would kill nothing and find nothing wrong. */
 function checked(text: string, usual: string): string {
   if (/^0\.\d+$/.test(usual) && !(Number(text) >= 0 && Number(text) <= 1)) {
     throw new InvalidArgumentError('It must be a number from 0 to 1.');

@@ -1,5 +1,5 @@
 /**
- * The value that the given share of all values lies at or below.
+ * The value below or at which the given share of all values lies.
  * @param values at least one
  * @param share in [0, 1]
  */

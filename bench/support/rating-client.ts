@@ -8,7 +8,7 @@ export interface SentRating {
   idempotency_key: string;
 }
 
-/** A client that asks and rates, and remembers exactly what the gateway promised. */
+/** A client that sends queries and ratings, and remembers exactly what the gateway promised. */
 export class RatingClient {
   answers = 0;
   repeated = 0;
@@ -18,7 +18,7 @@ export class RatingClient {
   readonly withdrawn = new Set<string>();
   /** Descriptions of answers that broke a promise. */
   readonly broken: string[] = [];
-  /** Ratings that were sent, and cut off before the answer. */
+  /** Ratings that were sent, but whose response was cut off. */
   #unanswered: SentRating[] = [];
   #unansweredWithdrawals: string[] = [];
   #asked = 0;
@@ -28,7 +28,7 @@ export class RatingClient {
     this.#random = random;
   }
 
-  /** Sends again what a crash left unanswered. */
+  /** Sends again everything that a crash left unanswered. */
   async sendAgain(url: string): Promise<void> {
     const ratings = this.#unanswered.splice(0);
     this.repeated += ratings.length;
@@ -36,7 +36,7 @@ export class RatingClient {
     for (const id of this.#unansweredWithdrawals.splice(0)) await this.#withdraw(url, id);
   }
 
-  /** Asks and rates, in turn, until the gateway stops answering. */
+  /** Sends queries and ratings, in turn, until the gateway stops responding. */
   async work(url: string): Promise<void> {
     for (;;) {
       const id = await this.#ask(url);
@@ -71,16 +71,14 @@ export class RatingClient {
     return response.headers.get('x-mixllm-decision-id');
   }
 
-  /**
-   * @returns false when the gateway has stopped answering
-   */
+  /** @returns false when the gateway has stopped responding */
   async #rate(url: string, rating: SentRating): Promise<boolean> {
     const response = await post(`${url}/feedback`, rating);
     if (!response) {
       this.#unanswered.push(rating);
       return false;
     }
-    // A crash may have lost the decision itself, whose durability no client was promised.
+    // A crash may have lost the decision itself, whose durability was not promised to any client.
     if (response.status === 404) return true;
     if (response.status !== 202) this.broken.push(`a rating got status ${response.status}`);
     const feedbackId = JSON.parse(response.text).feedback_id;

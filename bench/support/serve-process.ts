@@ -10,7 +10,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** The gateway as operators run it: in a process of its own, which can be killed. */
+/** The gateway as operators run it: in a separate process, which can be killed. */
 export class ServeProcess {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
@@ -54,7 +54,7 @@ export class ServeProcess {
     return this.#child.pid as number;
   }
 
-  /** Everything that it wrote. */
+  /** Everything that the process has written. */
   get output(): string {
     return this.#output.join('');
   }

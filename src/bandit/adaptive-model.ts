@@ -12,18 +12,16 @@ export interface AdaptiveModelState {
  * marginal likelihood predicts (empirical Bayes, MacKay 1992). The first is the default; another one must explain the
  * observations better by a margin.
  *
- * Public benchmarks agree on tight slopes and coarse grades, the default. A fleet of specialists, or ratings finer
- * than thumbs, become apparent within a few hundred ratings. The choice is a function of the sums alone, so a rating
- * that was taken back leaves no trace here either.
+ * Public benchmarks agree on tight slopes and coarse grades, which are the default. A fleet of specialists, or ratings
+ * finer than thumbs, become apparent within a few hundred ratings. The choice is a function of the sums alone, so a
+ * rating that was taken back leaves no trace here either.
  */
 export class AdaptiveLinearModel {
   readonly #candidates: CoupledLinearModel[];
   readonly #margin: number;
   #chosen: CoupledLinearModel;
 
-  /**
-   * @param margin in nats, by which the evidence of another candidate must exceed that of the first
-   */
+  /** @param margin by how much, in nats, the evidence of another candidate must exceed that of the first */
   constructor(dimensions: number, options: readonly CoupledModelOptions[], margin: number, priorMean: Float64Array) {
     this.#candidates = options.map((candidate) => new CoupledLinearModel(dimensions, candidate, priorMean));
     this.#margin = margin;

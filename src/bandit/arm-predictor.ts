@@ -24,16 +24,16 @@ interface Prepared {
 }
 
 /**
- * Once per this many predictions since the shared part last changed, the spread of the arm at hand is prepared. That
- * costs as much as fifty predictions without it, and then saves two thirds of each. A prime, so that arms that are
- * asked in turn all get theirs. A count and not a time, so that the same events and questions give the same numbers
- * to the last bit.
+ * The spread of the requested arm is prepared once per this many predictions since the shared part last changed.
+ * Preparing costs as much as fifty predictions without it, and then saves two thirds of each. A prime, so that arms
+ * that are asked in turn all get theirs. A count rather than a time, so that the same events and questions give
+ * bit-identical numbers.
  */
 const PREPARE_EVERY = 127;
 
 /**
- * Predictions for the arms of a coupled model, from results that are cached until it learns: predictions are far more
- * frequent than ratings. Notation as in `coupled-linear-model.ts`. Contexts x have length d, x[0] = 1.
+ * Predictions for the arms of a coupled model, from results that are cached until the model learns: predictions are far
+ * more frequent than ratings. Notation as in `coupled-linear-model.ts`. Contexts x have length d, x[0] = 1.
  */
 export class ArmPredictor {
   readonly #shared: SharedPart;
@@ -51,18 +51,18 @@ export class ArmPredictor {
     this.#scratch = { a: new Float64Array(this.#dimensions), b: new Float64Array(this.#dimensions) };
   }
 
-  /** Call it when the arm has changed. */
+  /** Must be called when the arm has changed. */
   forget(id: string): void {
     this.#prepared.delete(id);
   }
 
-  /** Call it when the shared part has changed. */
+  /** Must be called when the shared part has changed. */
   forgetAll(): void {
     this.#prepared.clear();
     this.#predictions = 0;
   }
 
-  /** Call it when the shared covariance has changed but not the shared mean. */
+  /** Must be called when the shared covariance has changed but not the shared mean. */
   forgetSpreads(): void {
     for (const prepared of this.#prepared.values()) prepared.spread = null;
   }
@@ -78,12 +78,15 @@ export class ArmPredictor {
     return this.#prediction(mean, prepared.spread ? packedQuadraticForm(prepared.spread, x) : this.#spreadAt(arm, x));
   }
 
-  /** As `predict`, but independent of earlier calls: for the same arm the result is the same to the last bit. */
+  /** Like `predict`, but independent of earlier calls: for the same arm the result is bit-identical. */
   predictAside(id: string, arm: CoupledArm, x: Vector): Prediction {
     return this.#prediction(this.predictMean(id, arm, x), this.#spreadAt(arm, x));
   }
 
-  /** As `predict`, but the expectation alone: O(d) for an arm that has not learned anything since the last call. */
+  /**
+   * Like `predict`, but returns only the expectation: O(d) for an arm that has not learned anything since the last
+   * call.
+   */
   predictMean(id: string, arm: CoupledArm, x: Vector): number {
     return this.#meanBy(this.#preparedOf(id, arm), x);
   }

@@ -9,7 +9,7 @@ export interface LinearObservation {
   weight: number;
 }
 
-/** Everything that an arm's observations leave behind. The sums of two sets of observations add up. */
+/** Everything that is kept of an arm's observations. The sums of two sets of observations add up. */
 export interface ArmSums {
   /** A = Σ w x xᵀ */
   precision: SquareMatrix;
@@ -32,7 +32,7 @@ export function addObservation(sums: ArmSums, x: Vector, y: number, weight: numb
   sums.weight += weight;
 }
 
-/** Adds all observations behind the other sums. */
+/** Adds the observations behind the other sums. */
 export function addSums(sums: ArmSums, { precision, response, squares, weight }: ArmSums): void {
   addScaled(sums.precision, precision, 1);
   addScaled(sums.response, response, 1);
@@ -50,13 +50,14 @@ export function scaleSums(sums: ArmSums, factor: number): void {
   sums.weight *= factor;
 }
 
-/** Copies the sums alone, whatever else the object holds. */
+/** Copies only the sums, whatever else the object holds. */
 export function copySums({ precision, response, squares, weight }: ArmSums): ArmSums {
   return { precision: Float64Array.from(precision), response: Float64Array.from(response), squares, weight };
 }
 
 /**
- * @throws RangeError unless the observation has d dimensions and is finite: one such number would spoil every sum
+ * @throws RangeError unless the observation has d dimensions and is finite: a single non-finite number would corrupt
+ * every sum
  */
 export function checkObservation(x: Vector, y: number, weight: number, d: number): void {
   if (x.length !== d || !allFinite(x) || !Number.isFinite(y) || !Number.isFinite(weight)) {

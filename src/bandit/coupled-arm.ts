@@ -71,9 +71,9 @@ export function isBlank({ weight, squares, past, precision, response }: CoupledA
 }
 
 /**
- * Copies both into the arm and recomputes G and b − A m0: O(d²) where only the mean differs, because G does not depend
- * on it; `recount` must update the rest.
- * @returns whether they differ from the arm's prior so far
+ * Copies the prior mean and precision into the arm and recomputes G and b − A m0, in O(d²) where only the mean differs,
+ * because G does not depend on it. The caller must update the rest by `recount`.
+ * @returns whether they differ from the arm's previous prior
  */
 export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vector): boolean {
   const samePrecision = equal(arm.ownPrecision, ownPrecision);
@@ -85,7 +85,7 @@ export function setPrior(arm: CoupledArm, priorMean: Vector, ownPrecision: Vecto
   return true;
 }
 
-/** Adds an observation to the sums and to b − A m0; `updateSolution` or `solve` must update the rest. */
+/** Adds an observation to the sums and to b − A m0. The caller must update the rest by `updateSolution` or `solve`. */
 export function observe(arm: CoupledArm, x: Vector, y: number, weight: number): void {
   addObservation(arm, x, y, weight);
   addScaled(arm.centred, x, weight * (y - dot(x, arm.priorMean)));
@@ -112,10 +112,11 @@ function recentre(arm: CoupledArm): void {
 }
 
 /**
- * Updates G and its determinant for one more observation x of weight w: O(d²). The arm's part of the shared V⁻¹
- * changes by factor · u uᵀ.
+ * Updates G and its determinant for one more observation x of weight w: O(d²). The arm's part of the shared V⁻¹ changes
+ * by factor · u uᵀ.
  * @param direction out: u = L P1 G x, with G from before the update
- * @returns the factor, w / (1 + w xᵀG x); null when rounding left no safe denominator, and then nothing has changed
+ * @returns the factor, w / (1 + w xᵀG x); null when rounding left no safe denominator, in which case nothing has
+ * changed
  */
 export function updateSolution(arm: CoupledArm, x: Vector, weight: number, direction: Vector): number | null {
   const ratio = updateInverse(arm.covariance, x, weight, direction);
@@ -137,7 +138,7 @@ function centredSquares({ squares, priorMean, response, centred }: CoupledArm): 
   return squares - dot(priorMean, response) - dot(priorMean, centred);
 }
 
-/** Loadings are rounded to multiples of this step, so that they change seldom: every change costs a solve. */
+/** Loadings are rounded to multiples of this step so that they rarely change, because every change costs a solve. */
 const LOADING_STEP = 0.05;
 
 /** What an arm's level is computed from. Only the first element of A is used. */

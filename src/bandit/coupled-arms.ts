@@ -2,25 +2,25 @@ import type { Vector } from '../util/linear-algebra.ts';
 import { type CoupledArm, isBlank, levelLoading, newArm } from './coupled-arm.ts';
 import type { CoupledModelOptions } from './defaults.ts';
 
-/** What is assumed about an arm before it has data of its own. */
+/** What is assumed about an arm before it has any data. */
 export interface ArmPrior {
   /** m0: length d. */
   mean: Vector;
-  /** Variance of the arm's own intercept. Absent: the one that all arms have. */
+  /** Variance of the arm's own intercept. Absent: the default for all arms. */
   interceptVariance?: number;
 }
 
 /**
- * The arms of a coupled model and their priors: those with observations, and those without that were asked about. An
- * arm takes 2 d² numbers, so one that is only named, or gone, is not here: it is made of its prior when it is asked
- * about, the same to the bit each time.
+ * The arms of a coupled model and their priors: arms with observations, and arms without any that were asked about. An
+ * arm takes 2 d² numbers, so an arm that is only named in a prior, or is gone, is not kept: it is created from its
+ * prior when it is asked about, bit-identical each time.
  */
 export class CoupledArms {
   readonly #options: CoupledModelOptions;
   readonly #arms = new Map<string, CoupledArm>();
   #priors: ReadonlyMap<string, ArmPrior> = new Map();
   #otherPrior: ArmPrior;
-  /** In order of their ids; null after one came or went. */
+  /** The arms in order of their ids; null after an arm was added or dropped. */
   #sorted: readonly CoupledArm[] | null = null;
 
   /** @param defaultPriorMean m0 of arms without a prior of their own */
@@ -30,9 +30,10 @@ export class CoupledArms {
   }
 
   /**
-   * Sets the priors of arms to come, and drops those without observations, which were made of the earlier ones.
-   * @param other of all arms that are not named; absent: as before
-   * @returns the ids of those that were dropped
+   * Sets the priors of future arms, and drops the arms without observations, which were created from the earlier
+   * priors.
+   * @param other prior of all arms that are not named; if absent, unchanged
+   * @returns the ids of the dropped arms
    */
   setPriors(priors: ReadonlyMap<string, ArmPrior>, other: ArmPrior = this.#otherPrior): string[] {
     this.#priors = new Map(priors);
@@ -47,12 +48,12 @@ export class CoupledArms {
     return { mean, precision: precisions(mean.length, noiseVariance, { ...ownVariance, intercept }) };
   }
 
-  /** The arm if it is here. */
+  /** The arm, if it is kept here. */
   get(id: string): CoupledArm | undefined {
     return this.#arms.get(id);
   }
 
-  /** The arm; a new one if it is not here. */
+  /** The arm; created if it is not kept here. */
   of(id: string): CoupledArm {
     let arm = this.#arms.get(id);
     if (!arm) {
@@ -74,21 +75,21 @@ export class CoupledArms {
     this.#sorted = null;
   }
 
-  /** @returns the ids of those that were dropped */
+  /** @returns the ids of the dropped arms */
   dropBlank(): string[] {
     const blank = [...this.#arms].filter(([, arm]) => isBlank(arm)).map(([id]) => id);
     for (const id of blank) this.drop(id);
     return blank;
   }
 
-  /** Those with observations, in the order in which they came. */
+  /** The arms with observations, in the order in which they were added. */
   observed(): [string, CoupledArm][] {
     return [...this.#arms].filter(([, arm]) => !isBlank(arm));
   }
 
   /**
-   * All that are here, in order of their ids: a floating-point sum depends on its order, and the order in which they
-   * came does not survive a restart.
+   * All arms kept here, in order of their ids: a floating-point sum depends on its order, and the order in which they
+   * were added does not survive a restart.
    */
   inOrder(): readonly CoupledArm[] {
     this.#sorted ??= [...this.#arms.keys()].sort().map((id) => this.#arms.get(id) as CoupledArm);

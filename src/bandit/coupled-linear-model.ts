@@ -20,19 +20,22 @@ import { SharedPart, type SharedPartState } from './shared-part.ts';
 export type { Prediction } from './arm-predictor.ts';
 
 /**
- * The complete state in serialisable form, but for the priors of arms without observations: with the same priors a
- * restored model predicts the same to the bit.
+ * The complete state in serialisable form, except for the priors of arms without observations. With the same priors,
+ * the predictions of a restored model are bit-identical.
  */
 export interface CoupledLinearModelState extends SharedPartState {
   updates: number;
-  /** Those with observations. */
+  /** The arms with observations. */
   arms: Record<string, CoupledArm>;
 }
 
-/** The shared mean may lag behind (`refreshEvery`) only after this many observations: the first ones move it. */
+/**
+ * The shared mean may lag behind (`refreshEvery`) only after this many observations, because the first ones move it
+ * most.
+ */
 const SETTLED_AFTER = 256;
 
-/** After this many rank-1 updates, everything derived is recomputed from the sums, against rounding drift. */
+/** After this many rank-1 updates, everything derived is recomputed from the sums to remove rounding drift. */
 const REBUILD_EVERY = 4096;
 
 /**
@@ -77,8 +80,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * Observations, by weight, that the arm's level rests on: all of them; or after `resetLevel`, those since then,
-   * plus at most κ (`PAST_LEVEL_PRECISION`) for each earlier level.
+   * The number of observations, by weight, that the arm's level rests on: all of them, or after `resetLevel` those
+   * since then, plus at most κ (`PAST_LEVEL_PRECISION`) for each earlier level.
    */
   weightOf(arm: string): number {
     const known = this.#arms.get(arm);
@@ -103,9 +106,9 @@ export class CoupledLinearModel {
   }
 
   /**
-   * Sets the priors of all arms. Changes nothing, to the bit, when no prior differs.
-   * @param priors of some arms
-   * @param other of all other arms
+   * Sets the priors of all arms. Changes not a single bit if no prior differs.
+   * @param priors the priors of some arms
+   * @param other the prior of all other arms
    */
   setPriors(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
     this.setPriorsOfNew(priors, other);
@@ -119,7 +122,7 @@ export class CoupledLinearModel {
     if (changed) this.#sumUp();
   }
 
-  /** As `setPriors`, but arms with observations keep the priors that they have. */
+  /** Like `setPriors`, but arms with observations keep their current priors. */
   setPriorsOfNew(priors: ReadonlyMap<string, ArmPrior>, other?: ArmPrior): void {
     for (const id of this.#arms.setPriors(priors, other)) this.#predictor.forget(id);
   }
@@ -151,8 +154,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * Starts a new level of the arm: what it has learned keeps the weight `remains`, and of its level next to nothing
-   * (`past-level.ts`).
+   * Starts a new level of the arm: what it has learned keeps the weight `remains`, except that almost nothing remains
+   * of its level (`past-level.ts`).
    * @param remains in (0, 1]
    */
   resetLevel(id: string, remains: number): void {
@@ -170,12 +173,15 @@ export class CoupledLinearModel {
     return this.#predictor.predict(id, this.#arms.of(id), x);
   }
 
-  /** As `predict`, but identical to the last bit whatever was asked before: for what goes into a state. */
+  /** Like `predict`, but bit-identical whatever was asked before; needed for numbers that go into a state. */
   predictAside(id: string, x: Vector): Prediction {
     return this.#predictor.predictAside(id, this.#arms.of(id), x);
   }
 
-  /** As `predict`, but the expectation alone: O(d) for an arm that has not learned anything since the last call. */
+  /**
+   * Like `predict`, but returns only the expectation: O(d) for an arm that has not learned anything since the last
+   * call.
+   */
   predictMean(id: string, x: Vector): number {
     return this.#predictor.predictMean(id, this.#arms.of(id), x);
   }
@@ -204,8 +210,9 @@ export class CoupledLinearModel {
   }
 
   /**
-   * As `learn` for many observations, none from before a drift alarm, solved once at the end.
-   * @throws RangeError as `learn`
+   * Like `learn` for many observations, but solves only once at the end. None of them may date from before a drift
+   * alarm.
+   * @throws RangeError as `learn` does
    */
   learnAll(observations: Iterable<LinearObservation>): void {
     try {
@@ -218,7 +225,7 @@ export class CoupledLinearModel {
     }
   }
 
-  /** Copies, by arm; none of arms without observations. */
+  /** Returns copies of the sums by arm, without the arms that have no observations. */
   sums(): Map<string, ArmSums> {
     return new Map(this.#arms.observed().map(([id, arm]) => [id, copySums(arm)]));
   }
@@ -238,7 +245,7 @@ export class CoupledLinearModel {
     const arm = this.#arms.get(id);
     if (!arm) return;
     this.#drop(id);
-    // One that was only asked about has no part in the shared part, and a restored model does not have it.
+    // An arm that was only asked about contributes nothing to the shared part, and a restored model does not have it.
     if (!isBlank(arm)) this.#sumUp();
   }
 
@@ -285,8 +292,8 @@ export class CoupledLinearModel {
   }
 
   /**
-   * Recomputes what is derived from the sums and priors of the changed arms, and the shared part: O(d³) per changed
-   * arm plus O(K d²). Not for all arms: requests wait meanwhile, and usually a single arm has changed.
+   * Recomputes what is derived from the sums and priors of the changed arms, and the shared part: O(d³) per changed arm
+   * plus O(K d²). Does not recompute all arms, because requests are waiting and usually only one arm has changed.
    */
   #solveAgain(changed: Iterable<CoupledArm>): void {
     for (const arm of changed) {
@@ -305,13 +312,13 @@ export class CoupledLinearModel {
   /** Recomputes the shared part from all arms: O(d³ + K d²). */
   #sumUp(): void {
     this.#shared.clear();
-    // Of an arm without observations rounding alone would be added, and a restored model does not have it.
+    // An arm without observations would add only rounding errors, and a restored model does not have it.
     for (const arm of this.#arms.inOrder()) if (!isBlank(arm)) this.#shared.add(arm);
     this.#shared.invert();
     this.#refreshShared();
   }
 
-  /** The live arrays, not copies: serialise them before the next update. */
+  /** Returns the live arrays, not copies: serialise them before the next update. */
   state(): CoupledLinearModelState {
     return { ...this.#shared.state(), updates: this.#updates, arms: Object.fromEntries(this.#arms.observed()) };
   }

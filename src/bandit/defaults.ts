@@ -10,18 +10,19 @@ export interface CoupledModelOptions {
   sharedVariance: { intercept: number; slope: number };
   /** Prior variance of each arm's own part. */
   ownVariance: { intercept: number; slope: number };
-  /**
-   * Scale the shared slopes of each arm by its level p, in proportion to p (1 − p), instead of using them in full.
-   */
+  /** Scale the shared slopes of each arm by its level p, in proportion to p (1 − p), instead of using them in full. */
   levelLoadings?: boolean;
   /**
-   * What one arm learns reaches the other arms once per this many observations; absent: at once. Meant for a model
-   * that learns from every answer, where each decision would otherwise solve for all arms again.
+   * How many observations it takes until what one arm learns reaches the other arms; absent: it does so at once. Meant
+   * for a model that learns from every answer, where each decision would otherwise have to solve for all arms again.
    */
   refreshEvery?: number;
 }
 
-/** ℓ = p (1 − p) / typical, within these bounds. 0.2 is p = 0.72, near most models of the public benchmarks. */
+/**
+ * ℓ = p (1 − p) / typical, within these bounds. 0.2 corresponds to p = 0.72, which is near most models of the public
+ * benchmarks.
+ */
 export const LEVEL_LOADING = { typical: 0.2, least: 0.3, most: 1.3 };
 
 const QUALITY_MODEL: CoupledModelOptions = {
@@ -36,11 +37,14 @@ const SPECIALIST_SLOPES = { intercept: 0.01, slope: 1e-3 };
 /** Noise of ratings finer than thumbs: stars, a judge's grades. */
 const FINE_NOISE = 0.05;
 /**
- * For models as alike as in the default, but with finer ratings: scales every variance of the default to their noise.
+ * For models as similar to each other as in the default, but with finer ratings: scales every variance of the default
+ * to the finer noise.
  */
 const FINE_SHARE = FINE_NOISE / QUALITY_MODEL.noiseVariance;
 
-/** The default comes first. Another one replaces it when its evidence is higher by `EVIDENCE_MARGIN` (in nats). */
+/**
+ * The default comes first. Another candidate replaces it when its evidence is higher by `EVIDENCE_MARGIN` (in nats).
+ */
 export const QUALITY_MODELS: readonly CoupledModelOptions[] = [
   QUALITY_MODEL,
   { ...QUALITY_MODEL, ownVariance: SPECIALIST_SLOPES },
@@ -65,14 +69,18 @@ export const LENGTH_MODEL: CoupledModelOptions = {
 /** Prior mean quality of an arm: level + slope · (its log list price, standardised over the arms). */
 export const PRIOR_QUALITY = { level: 0.85, perLogPriceSd: 0.05 };
 
-/** Share of a tier's slopes in public data that its models are expected to have: more does harm (docs/priors.md). */
+/**
+ * The share of a tier's slopes in public data that its models are expected to have. A larger share does harm
+ * (docs/priors.md).
+ */
 export const TIER_SLOPE_SHARE = 0.25;
 
-/** Prior mean of log output tokens: an answer of 300 tokens. The first few answers move it. */
+/** Prior mean of log output tokens, for an answer of 300 tokens. The first few answers move it. */
 export const PRIOR_LOG_LENGTH = Math.log(300);
 
 /**
- * The running mean of actual / predicted output tokens starts as this many observations of 1. Each ratio is capped.
+ * The running mean of actual / predicted output tokens starts as if this many ratios of 1 had been observed. Each ratio
+ * is capped.
  */
 export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
 
@@ -99,7 +107,7 @@ export const LAUNCH = {
   /** Width of its Thompson draw, for its first `wideAnswers` answers. */
   width: 0.8,
   wideAnswers: 200,
-  /** It gets this many forced tries, whatever its score, each with this probability per decision. */
+  /** The arm gets this many forced tries, whatever its score, each with this probability per decision. */
   tries: 30,
   tryProbability: 0.2,
 };
@@ -109,29 +117,29 @@ export const LAUNCH = {
  */
 export const DRIFT = { slack: 0.15, threshold: 15, remains: 0.5 };
 
-/** How the drift alarms see residuals. */
+/** How the drift monitor treats residuals. */
 export const DRIFT_RESIDUALS = {
   /** Lower bound on the noise variance of a rating. */
   leastNoiseVariance: FINE_NOISE,
   /**
-   * Clip of one rating, in standard deviations. A thumbs-down on a good model is rare and far off; clipping at 2
-   * would leave the mean residual so far above 0 that a fall of a good model is found late.
+   * Residuals are clipped at this many standard deviations. A thumbs-down on a good model is rare and far off; clipping
+   * at 2 would leave the mean residual so far above 0 that a decline of a good model would be found late.
    */
   most: 2.5,
   /**
-   * What affects the other arms alike is estimated by their mean residual over about this many ratings of all arms …
+   * What affects the other arms equally is estimated by their mean residual over about this many ratings of all arms …
    */
   memory: 200,
   /** … shrunk as if there were this many additional residuals of 0. */
   priorCount: 20,
 };
 
-/** κ: ratings from before a drift alarm say as much about the arm's level now as this many ratings. */
+/** κ: all ratings from before a drift alarm together say as much about the arm's current level as this many ratings. */
 export const PAST_LEVEL_PRECISION = 4;
 
 /**
- * What an arm's state keeps, its level included, when its upstream model moves to a new snapshot: snapshots of one
- * model are usually alike. Not measured.
+ * The share of an arm's state, including its level, that is kept when its upstream model moves to a new snapshot.
+ * Snapshots of one model are usually alike. The value was not tuned by measurements.
  */
 export const SNAPSHOT_REMAINS = 0.25;
 

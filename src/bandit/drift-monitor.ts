@@ -1,16 +1,16 @@
 import { DRIFT_RESIDUALS } from './defaults.ts';
 
 export interface DriftOptions {
-  /** k: how far a residual may be off, in standard deviations, without counting. */
+  /** k: the deviation of a residual, in standard deviations, that does not count yet. */
   slack: number;
   /** h: the sum above which the alarm is raised. */
   threshold: number;
 }
 
 /**
- * An alarm is void after this many events. An alarm on a rating that has just arrived soon gets an event in the log,
- * which restarts the arm's sums. An alarm raised while an old log is replayed under other settings than it was
- * written with gets none, and acting on it later would discard what has been learned since.
+ * An alarm expires after this many events. An alarm on a rating that has just arrived soon gets an event in the log,
+ * which restarts the arm's sums. An alarm raised while an old log is replayed under settings other than those it was
+ * written with gets no such event, and acting on it later would discard what has been learned since.
  */
 const MAX_UNANSWERED = 5000;
 
@@ -19,10 +19,12 @@ export interface ArmDrift {
   /** The two CUSUM sums, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
-  /** Number of the first decision rated since each sum was last 0: decisions before it were rated as predicted. */
+  /**
+   * Sequence number of the first decision rated since each sum was last 0: decisions before it were rated as predicted.
+   */
   betterSince: number;
   worseSince: number;
-  /** The alarm, from passing the threshold until its sum is back at 0; null otherwise. */
+  /** The alarm, from the time its sum passes the threshold until the sum is back at 0; null otherwise. */
   alarm: DriftAlarm | null;
 }
 
@@ -30,10 +32,11 @@ export interface DriftAlarm {
   direction: 'better' | 'worse';
   /** The sum when it passed the threshold. */
   statistic: number;
-  /** Number of the observation at which it passed. */
+  /** Number of the observation at which it passed the threshold. */
   at: number;
   /**
-   * Number of the first decision whose ratings are off: the sum's last zero, CUSUM's estimate of the change point.
+   * Number of the first decision whose ratings are off: the sum's last zero, which is CUSUM's estimate of the change
+   * point.
    */
   changedAt: number;
 }
@@ -51,18 +54,18 @@ export interface DriftMonitorState {
 
 /**
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
- * alarm at h. Residuals are clipped, as in robust charts. What has recently affected the other arms alike is not
- * drift of this arm: k grows by the other arms' mean residual where that has the same sign, but to no more than 2k,
- * because a few bad ratings of another arm must not hide an alarm. Residuals count in the order in which they arrive,
- * and a rating that is taken back stays counted.
+ * alarm at h. Residuals are clipped, as in robust charts. A recent change that affects the other arms in the same way
+ * is not drift of this arm: k grows by the other arms' mean residual where that has the same sign, but to no more than
+ * 2k, because a few bad ratings of another arm must not hide an alarm. Residuals count in the order in which they
+ * arrive, and a rating that is taken back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();
   #recent = new Map<string, RecentResiduals>();
 
   /**
-   * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before it was learned
-   * @param at a number that rises
+   * @param z (y − ŷ) / sd(y − ŷ) of a rating, predicted before the rating was learned
+   * @param at number of the observation; must increase
    * @param weight how many ratings it stands for
    * @param decidedAt number of the decision that was rated
    */
@@ -72,12 +75,12 @@ export class DriftMonitor {
     this.#remember(arm, residual);
     if (isTooOld(this.alarmOf(arm), at)) this.#arms.delete(arm);
     const drift = this.#drift(arm);
-    // The earliest decision among those that raise the sum: ratings may come in batches, the newest first.
+    // Take the earliest decision among those that raise the sum: ratings may come in batches, the newest first.
     drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
     drift.worseSince = drift.worse === 0 ? decidedAt : Math.min(drift.worseSince, decidedAt);
     drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
     drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
-    // Happens when an old log is read again: an alarm whose sum is back at 0 is stale. Acting on it would discard
+    // This happens when an old log is read again: an alarm whose sum is back at 0 is stale. Acting on it would discard
     // everything learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
@@ -85,7 +88,7 @@ export class DriftMonitor {
     if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at, changedAt };
   }
 
-  /** The alarm in force, or null. */
+  /** The current alarm, or null. */
   alarmOf(arm: string): DriftAlarm | null {
     return this.#arms.get(arm)?.alarm ?? null;
   }
@@ -101,7 +104,7 @@ export class DriftMonitor {
     return Math.max(better, worse);
   }
 
-  /** Forgets the arm: its predictions so far say nothing about those to come. */
+  /** Forgets the arm, because its previous predictions say nothing about future ones. */
   reset(arm: string): void {
     this.#arms.delete(arm);
     this.#recent.delete(arm);
@@ -118,7 +121,7 @@ export class DriftMonitor {
 
   #meanOfOthers(arm: string): number {
     let [sum, count] = [0, DRIFT_RESIDUALS.priorCount];
-    // In order of ids: insertion order does not survive a restart, and the sum depends on it to the bit.
+    // In order of ids, because the exact sum depends on the order, and insertion order does not survive a restart.
     for (const other of [...this.#recent.keys()].sort()) {
       const recent = this.#recent.get(other) as RecentResiduals;
       if (other === arm) continue;

@@ -44,8 +44,8 @@ const ucb: Exploration = (prospects, weight) =>
   );
 
 /**
- * Thompson sampling with clipped draws. With a small probability the arm is drawn from those that could still win,
- * cheap ones preferred, so that every plausible arm keeps a propensity by which the log can be reweighted.
+ * Thompson sampling with clipped draws. With a small probability the arm is instead drawn from those that could still
+ * win, preferring cheap ones, so that every plausible arm keeps a propensity by which the log can be reweighted.
  */
 const thompson: Exploration = (prospects, weight, random) => {
   const explored: number[] = [];
@@ -72,7 +72,8 @@ const thompson: Exploration = (prospects, weight, random) => {
 
 /**
  * Gives new arms forced tries: with probability p = `LAUNCH.tryProbability` one of them answers, whatever the scores.
- * The propensities are those of the mixture: (1 − p) · the exploration's, plus p / number of arms with tries left.
+ * The propensities are those of the mixture: (1 − p) · the exploration's, plus p / (number of arms with tries left) for
+ * each such arm.
  */
 function withForcedTries(explore: Exploration): Exploration {
   return (prospects, weight, random) => {
@@ -107,7 +108,7 @@ function scores(prospects: readonly Prospect[], weight: number, qualities: reado
   return prospects.map((prospect, i) => weight * qualities[i] - prospect.handicap);
 }
 
-/** Index of the largest value; on ties the first. */
+/** Index of the largest value; the first one if several are equal. */
 function best(values: readonly number[]): number {
   return values.reduce((winner, value, i) => (value > values[winner] ? i : winner), 0);
 }

@@ -6,7 +6,7 @@ export interface LengthCorrectionState {
 
 /**
  * Running mean, per arm, of actual / predicted output tokens. The model predicts the logarithm; its exponential is a
- * median, and the mean of a skewed length lies above it.
+ * median, and the mean of a skewed length lies above the median.
  */
 export class LengthCorrection {
   #arms = new Map<string, { ratios: number; count: number }>();

@@ -7,7 +7,7 @@ import type { Observation } from './policy.ts';
 
 export type LengthObservation = Extract<Observation, { kind: 'length' }>;
 
-/** Everything that observed lengths leave behind, by arm. */
+/** Everything that is kept of observed lengths, by arm. */
 export interface LengthSums {
   length: ReadonlyMap<string, ArmSums>;
   correction: LengthCorrectionState;
@@ -18,11 +18,11 @@ export interface LengthModelState {
   correction: LengthCorrectionState;
 }
 
-/** In tokens of one answer. */
+/** Output tokens of one choice. */
 export interface PredictedLength {
   /** Before the arm's running correction. */
   modelOutputTokens: number;
-  /** The expectation, with the correction. */
+  /** The expectation, including the correction. */
   outputTokens: number;
 }
 
@@ -32,10 +32,11 @@ export interface PredictedLength {
 const FAR_ABOVE = 30;
 
 /**
- * The observation that stands for an answer cut off by a limit of c tokens, which only shows that its length is at
- * least c (Tobin 1958). With z = ln (c / ĉ) / σ and the hazard λ = φ(z) / Φ(−z), the log likelihood ln Φ(−z) has
- * slope λ / σ and curvature λ (λ − z) / σ² in the predicted logarithm: those of an observation σ / (λ − z) above the
- * prediction, with the weight λ (λ − z). The weight goes to 0 when much more than c was predicted.
+ * Returns the observation that stands for an answer cut off by a limit of c tokens, which shows only that its length is
+ * at least c (Tobin 1958). With z = ln (c / ĉ) / σ and the hazard λ = φ(z) / Φ(−z), the log likelihood ln Φ(−z) has
+ * slope λ / σ and curvature λ (λ − z) / σ² in the predicted logarithm. These are the slope and curvature of an
+ * observation σ / (λ − z) above the prediction, with the weight λ (λ − z). The weight goes to 0 when much more than c
+ * was predicted.
  * @param tokens c ≥ 1
  * @param predictedTokens ĉ > 0, before the arm's correction
  * @returns the observation; its weight is in [0, 1]
@@ -52,8 +53,8 @@ export function lengthBeyond(tokens: number, predictedTokens: number): { outputT
 const MAX_OUTPUT_TOKENS = 1e6;
 
 /**
- * Predicts how long an arm's answer will be: a coupled linear model of the logarithm of its tokens, and per arm a
- * running correction of the bias that the exponential leaves. Contexts have length d, x[0] = 1.
+ * Predicts how long an arm's answer will be: a coupled linear model of the logarithm of its tokens, and a running
+ * correction per arm for the bias that the exponential introduces. Contexts have length d, x[0] = 1.
  */
 export class LengthModel {
   readonly #model: CoupledLinearModel;
@@ -91,21 +92,21 @@ export class LengthModel {
   }
 
   /**
-   * As `learn` for each observation, solved once at the end.
-   * @throws RangeError as `learn`
+   * Like `learn` for each observation, but solves only once at the end.
+   * @throws RangeError as `learn` does
    */
   learnAll(observations: readonly LengthObservation[]): void {
     this.#model.learnAll(observations.map(linearObservationOf));
     this.learnCorrections(observations);
   }
 
-  /** Learns only the bias correction, from lengths that were already learned while their predictions were unknown. */
+  /** Learns only the bias correction, from lengths that were already learned before their predictions were known. */
   learnCorrections(observations: readonly LengthObservation[]): void {
     for (const observation of observations) this.#correct(observation);
   }
 
   /**
-   * Scales down the weight of everything the arm has taught.
+   * Scales down the weight of everything learned from the arm.
    * @param factor in (0, 1]
    */
   temper(arm: string, factor: number): void {

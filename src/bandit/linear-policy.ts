@@ -30,7 +30,7 @@ export interface LinearPolicyState extends LengthModelState {
   launched: Record<string, Float64Array>;
 }
 
-/** Everything that observations leave behind, by arm. The sums of two sets of observations add up. */
+/** Everything that is kept of observations, by arm. The sums of two sets of observations add up. */
 export interface PolicySums extends LengthSums {
   quality: ReadonlyMap<string, ArmSums>;
 }
@@ -53,7 +53,7 @@ export class LinearPolicy implements Policy {
 
   /**
    * @param dimensions d, including the leading constant
-   * @param options other priors, for comparisons
+   * @param options non-default priors, used for comparisons
    */
   constructor(dimensions: number, options: LinearPolicyOptions = DEFAULTS) {
     const { qualityModels, priorQuality } = options;
@@ -64,10 +64,10 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Sets the prior mean quality per arm. Arms that are not named get the common level. When any arm is named, they
-   * also get an own intercept that is as good as unknown (`QualityPriors.ofOthers`).
+   * Sets the prior mean quality per arm. Arms that are not named get the common level. If any arm is named, the unnamed
+   * ones also get an own intercept that is practically unknown (`QualityPriors.ofOthers`).
    * @param levels prior mean quality on [0, 1]
-   * @param slopes prior mean slopes of some of the arms: length d, the first 0
+   * @param slopes prior mean slopes of some of the arms; each has length d, and its first element is 0
    * @param likened arms that have the prior of another arm: their own intercept is as wide as a launched arm's
    */
   setPriorQualities(
@@ -90,16 +90,17 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * As `priorLike`, but for the level alone: the new arm is expected to be as good as this one, and to differ between
-   * queries as arms in general do. Which queries this arm is good at says nothing about an arm that was not declared
-   * to be like it.
+   * Like `priorLike`, but only for the level: the new arm is expected to be as good as this one, and to differ between
+   * queries as arms in general do. Which queries this arm is good at says nothing about an arm that was not declared to
+   * be like it.
    */
   priorAsGood(arm: string): Float64Array {
     return interceptOnly(this.dimensions, this.priorLike(arm)[0]);
   }
 
   /**
-   * Registers an arm that is new among known ones: it gets this prior mean, and an own intercept with a wide prior.
+   * Registers an arm that is new when others are already known: it gets this prior mean, and an own intercept with a
+   * wide prior.
    */
   launch(arm: string, priorMean: Float64Array): void {
     this.#priors.launch(arm, priorMean);
@@ -107,7 +108,8 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * As `temper`, but next to nothing remains of how good the arm is: its ratings have drifted.
+   * Scales down the weight of the arm's ratings, and keeps almost nothing of how good the arm is, because its ratings
+   * have drifted.
    * @param remains in (0, 1]
    */
   resetLevel(arm: string, remains: number): void {
@@ -115,7 +117,7 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * As `temper`, and the same for the lengths of the arm's answers.
+   * Scales down the weight of everything learned from the arm: its ratings and the lengths of its answers.
    * @param factor in (0, 1]
    */
   temperAll(arm: string, factor: number): void {
@@ -124,11 +126,11 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * How far a rating lies from its prediction, in standard deviations of their difference. Call it before the rating
-   * is learned. The noise variance is that of a thumb with the predicted mean, and at least that of fine grades: if
-   * it were underestimated, chance alone would raise alarms.
+   * How far a rating lies from its prediction, in standard deviations of their difference. Must be called before the
+   * rating is learned. The noise variance is that of a thumb with the predicted mean, and at least that of fine grades:
+   * if it were underestimated, chance alone would raise alarms.
    * @param reward the rating, corrected by `reliability`
-   * @param reliability what the rating was corrected by; null: it was not corrected
+   * @param reliability what the rating was corrected by; null if it was not corrected
    */
   standardisedResidual(
     arm: string,
@@ -142,7 +144,8 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Ratings, by weight, that the arm's level rests on: all of them; after a drift alarm hardly any from before it.
+   * The number of ratings, by weight, that the arm's level rests on: all of them, but after a drift alarm hardly any
+   * from before it.
    */
   ratingsOf(arm: string): number {
     return this.#quality.weightOf(arm);
@@ -216,9 +219,9 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * As `learn` for each observation, but solved once at the end: for thousands of recorded outcomes. None of them may
-   * be from before a drift alarm.
-   * @throws RangeError as `learn`
+   * Like `learn` for each observation, but solves only once at the end; for thousands of recorded outcomes. None of
+   * them may date from before a drift alarm.
+   * @throws RangeError as `learn` does
    */
   learnAll(observations: readonly Observation[]): void {
     const ratings = observations.filter((observation) => observation.kind === 'quality');
@@ -228,7 +231,7 @@ export class LinearPolicy implements Policy {
     this.#length.learnAll(observations.filter((observation) => observation.kind === 'length'));
   }
 
-  /** Learns only the bias correction, from lengths that were already learned while their predictions were unknown. */
+  /** Learns only the bias correction, from lengths that were already learned before their predictions were known. */
   learnCorrections(observations: readonly LengthObservation[]): void {
     this.#length.learnCorrections(observations);
   }
@@ -281,7 +284,8 @@ export class LinearPolicy implements Policy {
   }
 
   /**
-   * Predictions for an offer. The other fields are those of an offer over the cost limit until `decide` sets them.
+   * Makes the predictions for an offer. The other fields are initialised as for an offer over the cost limit; `decide`
+   * sets them for the rest.
    */
   #assess({ arm, cost, penalty }: Offer, x: Float64Array): OfferAssessment {
     const quality = this.#quality.predict(arm, x);
@@ -303,9 +307,10 @@ export class LinearPolicy implements Policy {
 }
 
 /**
- * Factor by which ratings still on their way reduce a standard deviation, as if they were all for this query: until
- * they arrive, another try of the same arm teaches little more. After GP-BUCB (Desautels, Krause and Burdick 2014),
- * which treats them as ratings equal to the prediction; by Sherman–Morrison a variance v becomes v / (1 + n v / σ²).
+ * Factor by which ratings that are still expected reduce a standard deviation, as if they were all for this query:
+ * until they arrive, another try of the same arm teaches little more. After GP-BUCB (Desautels, Krause and Burdick
+ * 2014), which treats them as ratings equal to the prediction; by Sherman–Morrison a variance v becomes v / (1 + n v /
+ * σ²).
  * @param awaited n
  * @param leverage v / σ²
  */
@@ -313,7 +318,10 @@ function narrowing(awaited: number, leverage: number): number {
   return 1 / Math.sqrt(1 + awaited * leverage);
 }
 
-/** When the reference is free, the dearest offer's cost is the unit; when all are free, cost does not count. */
+/**
+ * The unit that costs are divided by: the reference's mean cost; if the reference is free, the cost of the dearest
+ * offer. If all offers are free, cost does not count.
+ */
 function costUnit(input: DecisionInput, predicted: readonly { arm: string; costUsd: number }[]): number {
   const here = predicted.find(({ arm }) => arm === input.reference)?.costUsd ?? null;
   return input.referenceCost(here) || Math.max(...predicted.map((p) => p.costUsd)) || 1;

@@ -3,9 +3,9 @@ import { type ArmSums, addObservation, scaleSums } from './arm-sums.ts';
 import { PAST_LEVEL_PRECISION } from './defaults.ts';
 
 /**
- * Observations of an arm from one period: before a drift alarm and after the alarm before it. Their level differs
- * from the arm's level now by an unknown constant η ~ N(0, σ²/κ), κ = `PAST_LEVEL_PRECISION`: they show on which
- * queries the arm is better, and hardly how good it is.
+ * Observations of an arm from one period between two consecutive drift alarms, or before the first. Their level differs
+ * from the arm's current level by an unknown constant η ~ N(0, σ²/κ), κ = `PAST_LEVEL_PRECISION`: they show on which
+ * queries the arm is better, but hardly anything about how good it is.
  */
 export interface PastLevel {
   /** u = Σ w x */
@@ -15,20 +15,22 @@ export interface PastLevel {
 }
 
 /**
- * Sums of an arm whose level may have changed, with every η integrated out (Lindley & Smith 1972, by
- * Sherman–Morrison). Each past level changes A ← A − u uᵀ / (κ + u₀), b ← b − s u / (κ + u₀), Σ w y² ← Σ w y² − s² /
- * (κ + u₀). `weight` counts all observations; A₀₀ counts those that the present level rests on.
+ * Sums of an arm whose level may have changed, with every η integrated out (Lindley & Smith 1972, by Sherman–Morrison).
+ * Each past level changes A ← A − u uᵀ / (κ + u₀), b ← b − s u / (κ + u₀), Σ w y² ← Σ w y² − s² / (κ + u₀). `weight`
+ * counts all observations; A₀₀ counts those that the current level rests on.
  */
 export interface SumsWithPast extends ArmSums {
   /** Oldest first. */
   past: PastLevel[];
 }
 
-/** After more alarms than this, the oldest levels share one unknown constant: hardly anything is left of them. */
+/**
+ * After more alarms than this, the oldest levels share one unknown constant, because hardly anything is left of them.
+ */
 const MAX_PAST_LEVELS = 8;
 
 /**
- * Marks all observations so far as belonging to another level than those to come.
+ * Marks all observations so far as belonging to a different level than future ones.
  * @param remains the weight that each of them keeps, in (0, 1]
  */
 export function resetLevel(sums: SumsWithPast, remains: number): void {
@@ -50,7 +52,7 @@ export function scaleWithPast(sums: SumsWithPast, factor: number): void {
 /** Bound on the rounding error that remains in the count after all observations of an arm have been taken back. */
 const ROUNDING = 1e-9;
 
-/** How many observations, by weight, the present level rests on: all of them, unless there were alarms. */
+/** How many observations, by weight, the current level rests on: all of them, unless there were alarms. */
 export function levelWeight({ precision }: ArmSums): number {
   return precision[0] > ROUNDING ? precision[0] : 0;
 }

@@ -10,7 +10,7 @@ export interface Offer {
   penalty: number;
   /** Set for an arm that was added when other arms were already known. */
   launch?: Launch | null;
-  /** Answers of the arm whose ratings may still arrive, ≥ 0. They narrow its draw. Absent: 0. */
+  /** Number of the arm's answers whose ratings may still arrive, ≥ 0. They narrow its draw. Absent: 0. */
   awaited?: number;
 }
 
@@ -20,7 +20,9 @@ export interface Launch {
   forced: boolean;
 }
 
-/** Which arms are good enough: those whose quality is at least `share` of the best arm's, at this confidence. */
+/**
+ * Defines which arms are good enough: those whose quality is at least `share` of the best arm's, at this confidence.
+ */
 export interface QualityGuard {
   /** In (0, 1]. */
   share: number;
@@ -38,7 +40,7 @@ export interface DecisionInput {
   /** The arm whose cost is the unit for all costs. */
   reference: string;
   /**
-   * c_ref, the unit in which costs are scored: USD of the reference arm's mean answer.
+   * c_ref, the unit in which costs are scored: the mean cost in USD of an answer by the reference arm.
    * @param here the reference arm's predicted cost for this query, or null when it is not on offer
    */
   referenceCost(here: number | null): number;
@@ -53,12 +55,12 @@ export interface DecisionInput {
 /** What the policy predicts for one offer. */
 export interface OfferAssessment {
   arm: string;
-  /** Predicted quality on the scale [0, 1] (not clipped) and the standard deviation of that prediction. */
+  /** Predicted quality on the scale [0, 1] (not clipped), and the standard deviation of that prediction. */
   quality: number;
   qualitySd: number;
-  /** The quality that is scored: the prediction with the exploration's draw or bonus. */
+  /** The quality that enters the score: the prediction plus the exploration's draw or bonus. */
   exploredQuality: number;
-  /** E[output tokens], and the model's own figure before the arm's running correction. */
+  /** E[output tokens], and the model's own prediction before the arm's running correction. */
   outputTokens: number;
   modelOutputTokens: number;
   costUsd: number;
@@ -75,8 +77,8 @@ export interface PolicyDecision {
   /** Index into the offers. */
   chosen: number;
   /**
-   * `score`: the best score. `floor`: drawn from the plausible arms, so that each keeps some propensity. `launch`: a
-   * new arm's forced try.
+   * `score`: the arm with the best score. `floor`: drawn from the plausible arms, so that each keeps some propensity.
+   * `launch`: a forced try of a new arm.
    */
   chosenBy: 'score' | 'floor' | 'launch';
   assessments: OfferAssessment[];
@@ -105,7 +107,7 @@ export type Observation =
       arm: string;
       context: Float64Array;
       outputTokens: number;
-      /** What the uncorrected model had predicted at decision time; null when that is not known. */
+      /** What the model predicted at decision time, before the correction; null when that is not known. */
       predictedTokens: number | null;
       weight: number;
     };

@@ -7,8 +7,8 @@ interface Predicted {
 }
 
 /**
- * Positions of the candidates that are, at the guard's confidence, at least `share` as good as the one with the best
- * prediction: q̂_a − s q̂_best ≥ z √(v_a + s² v_best), with the two taken as independent. The best itself always
+ * Returns the positions of the candidates that are, at the guard's confidence, at least `share` as good as the one with
+ * the best prediction: q̂_a − s q̂_best ≥ z √(v_a + s² v_best), treating the two as independent. The best itself always
  * qualifies.
  * @param candidates positions in `arms`, at least one
  */

@@ -2,7 +2,7 @@ import { allFinite } from '../util/linear-algebra.ts';
 import type { ArmPrior } from './coupled-arms.ts';
 import { LAUNCH } from './defaults.ts';
 
-/** So wide that a level on [0, 1] is as good as unknown. */
+/** So wide that a level on [0, 1] is practically unknown. */
 const FORGOTTEN_VARIANCE = 10;
 
 /**
@@ -19,7 +19,7 @@ export class QualityPriors {
 
   /**
    * @param dimensions d
-   * @param level of arms without a prior of their own
+   * @param level level of arms without a prior of their own
    */
   constructor(dimensions: number, level: number) {
     this.#dimensions = dimensions;
@@ -37,14 +37,14 @@ export class QualityPriors {
     this.#likened = likened;
   }
 
-  /** The mean that was set for the arm, whether or not it was launched. */
+  /** The prior mean that was set for the arm, whether or not it was launched. */
   setFor(arm: string): Float64Array {
     const mean = this.#slopes.get(arm)?.slice() ?? new Float64Array(this.#dimensions);
     mean[0] = this.#levels.get(arm) ?? this.#level;
     return mean;
   }
 
-  /** The mean of arms that are not named. */
+  /** The prior mean of arms that are not named. */
   ofUnnamed(): Float64Array {
     return interceptOnly(this.#dimensions, this.#level);
   }
@@ -65,8 +65,8 @@ export class QualityPriors {
 
   /**
    * Prior of the arms that the config does not name although it names others: they were removed from it. What was
-   * expected of them is no longer known, so their level says nothing about the other arms; what they show of the
-   * slopes stays.
+   * expected of them is no longer known, so their level must say nothing about the other arms, but what they show about
+   * the slopes stays.
    */
   ofOthers(): ArmPrior {
     const mean = this.ofUnnamed();
@@ -95,9 +95,7 @@ export class QualityPriors {
   }
 }
 
-/**
- * @param level the first of d coefficients; the others are 0
- */
+/** @param level the first of the d coefficients; the others are 0 */
 export function interceptOnly(dimensions: number, level: number): Float64Array {
   return new Float64Array(dimensions).fill(level, 0, 1);
 }

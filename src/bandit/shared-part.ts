@@ -27,13 +27,13 @@ export interface SharedPartState {
 }
 
 /**
- * The coefficients that all arms of a coupled model share, N(m, σ²V) given everything the arms have learned: the
- * upper level of a two-level linear model (Lindley & Smith 1972). With the arms' own parts integrated out, V⁻¹ = P0 +
- * Σ_a L_a (P1 − P1 G_a P1) L_a and m = V Σ_a h_a. Notation as in `coupled-linear-model.ts`.
+ * The coefficients that all arms of a coupled model share, N(m, σ²V) given everything the arms have learned: the upper
+ * level of a two-level linear model (Lindley & Smith 1972). With the arms' own parts integrated out, V⁻¹ = P0 + Σ_a L_a
+ * (P1 − P1 G_a P1) L_a and m = V Σ_a h_a. Notation as in `coupled-linear-model.ts`.
  *
- * It holds the two sums and the solution of them. A change to the sums does not reach the solution until `invert` and
- * `refreshMean` are called; only `update` keeps V and the determinant up to date by itself. Matrices are d × d and
- * symmetric; vectors have length d, which is not checked because this is the learner's inner loop.
+ * It holds the two sums (V⁻¹ and Σ_a h_a) and their solution. A change to the sums does not reach the solution until
+ * `invert` and `refreshMean` are called; only `update` keeps V and the determinant up to date by itself. Matrices are d
+ * × d and symmetric; vectors have length d, which is not checked because this is the learner's inner loop.
  */
 export class SharedPart {
   readonly #priorPrecision: Vector;
@@ -105,9 +105,9 @@ export class SharedPart {
   }
 
   /**
-   * V⁻¹ += factor · u uᵀ, with V and the determinant kept up to date: O(d²). An observation of an arm with weight w
+   * V⁻¹ += factor · u uᵀ, keeping V and the determinant up to date: O(d²). An observation of an arm with weight w
    * changes the arm's part with u = L P1 G x and factor = w / (1 + w xᵀG x).
-   * @returns false when rounding left no safe denominator; then nothing has changed
+   * @returns false when rounding left no safe denominator, in which case nothing has changed
    */
   update(direction: Vector, factor: number): boolean {
     const ratio = updateInverse(this.#covariance, direction, factor, this.#scratch);

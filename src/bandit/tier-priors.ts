@@ -13,7 +13,7 @@ const fileSchema = z
     dimensions: z.number().int().positive(),
     /** Prior mean quality, and d − 1 coefficients of quality on the features after the constant. */
     tiers: z.record(z.enum(TIERS), tierSchema),
-    // The rest is for people to read.
+    // The remaining fields are for people to read.
     command: z.string(),
     date: z.string(),
     corpus: z.array(

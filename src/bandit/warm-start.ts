@@ -8,9 +8,12 @@ export interface WarmStart {
   /** Id of the feature map that made the contexts, and their length d. */
   featureMap: string;
   dimensions: number;
-  /** The command that made it. */
+  /** The command that created the warm start. */
   command: string;
-  /** Ids of some of the gateway decisions among the outcomes: a log that holds them teaches them itself. */
+  /**
+   * Ids of some of the gateway decisions among the outcomes: a log that contains one of them already teaches these
+   * outcomes itself.
+   */
   decisions: readonly string[];
   sums: PolicySums;
 }
@@ -19,7 +22,7 @@ export interface WarmStart {
 export interface WarmStartSource {
   file: string;
   sha256: string;
-  /** Its lines, and how many of them taught something. */
+  /** The number of its lines, and how many of them taught something. */
   rows: number;
   used: number;
 }
@@ -52,7 +55,7 @@ const fileSchema = z.object({
 
 type StoredSums = z.infer<typeof sumsSchema>;
 
-/** The file's text, with every number exact to the bit and the arms in order of their ids. */
+/** Formats the text of the file. Every number is preserved bit for bit, and the arms are in order of their ids. */
 export function formatWarmStart(warmStart: WarmStart, date: Date, sources: readonly WarmStartSource[]): string {
   const { featureMap, dimensions, command, decisions, sums } = warmStart;
   const ids = [...new Set([...sums.quality.keys(), ...sums.length.keys()])].sort();
@@ -80,7 +83,7 @@ export function formatWarmStart(warmStart: WarmStart, date: Date, sources: reado
 }
 
 /**
- * Checks the form alone; whether the sums fit together shows when they are added.
+ * Parses the file and checks only its format. Whether the sums are consistent shows only when they are added.
  * @throws Error that says what is wrong with the text
  */
 export function parseWarmStart(text: string): WarmStart {

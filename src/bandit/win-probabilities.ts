@@ -10,20 +10,20 @@ const TEN_POINTS: Quadrature = {
   nodes: [0.1488743389816312, 0.4333953941292472, 0.6794095682990244, 0.8650633666889845, 0.9739065285171717],
   weights: [0.2955242247147529, 0.2692667193099963, 0.219086362515982, 0.1494513491505806, 0.0666713443086881],
 };
-/** Enough for a piece that is narrow compared with every spread; many arms make many such pieces. */
+/** Enough points for a piece that is narrow compared with every spread; many arms produce many such pieces. */
 const FOUR_POINTS: Quadrature = {
   nodes: [0.3399810435848563, 0.8611363115940526],
   weights: [0.6521451548625461, 0.3478548451374538],
 };
 /**
- * Half widths of a piece, in units of the smallest spread on it. Below `NARROW`, four points are enough. Above
- * `WIDE`, ten points are too few for three or more scores, and the piece is split. No piece is wider than the clip,
- * so a few parts do.
+ * Limits on the half width of a piece, in units of the smallest spread on it. Below `NARROW`, four points are enough.
+ * Above `WIDE`, ten points are too few for three or more scores, so the piece is split. No piece is wider than the
+ * clip, so a few parts are enough.
  */
 const NARROW = 0.25;
 const WIDE = 0.7;
 
-/** Arrays that are kept between calls: allocated per decision, they would be most of its garbage. */
+/** Arrays that are reused between calls: allocated for each decision, they would be most of its garbage. */
 interface Workspace {
   low: Float64Array;
   high: Float64Array;
@@ -63,8 +63,8 @@ export function winProbabilities(means: readonly number[], spreads: readonly num
   const count = means.length;
   if (count > workspace.order.length) workspace = workspaceFor(2 * count);
   const { low, high } = workspace;
-  // Shift the largest lower end to 0. Every score that can win then has its centre within its own clipped range of 0,
-  // so a spread many orders of magnitude smaller than the scores keeps all its digits.
+  // Shift the largest lower end to 0. The centre of every score that can win then lies within its own clipped range of
+  // 0, so a spread many orders of magnitude smaller than the scores keeps all its digits.
   let origin = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < count; i++) origin = Math.max(origin, means[i] - clip * spreads[i]);
   const centres = means.map((mean) => mean - origin);
@@ -104,7 +104,7 @@ function rankByUpperEnd(count: number, threshold: number): number {
   return length;
 }
 
-/** Adds the atoms: a score without spread has one, at its centre; any other has one at each end. */
+/** Adds the atoms: a score without spread has one at its centre; any other score has one at each end. */
 function addAtoms(
   active: number,
   centres: readonly number[],
@@ -117,7 +117,7 @@ function addAtoms(
   for (let rank = 0; rank < active; rank++) {
     const i = order[rank];
     const isCertain = spreads[i] === 0;
-    // At any other lower end, some other score is certainly higher.
+    // At any lower end below the threshold, some other score is certainly higher.
     if (!isCertain && low[i] === threshold) result[i] += tail * allBelow(i, low[i], active, centres, spreads);
     result[i] += (isCertain ? 1 : tail) * allBelow(i, high[i], active, centres, spreads);
   }
@@ -133,7 +133,7 @@ function allBelow(
 ): number {
   const { low, high, order } = workspace;
   let probability = 1;
-  // From the top down: those whose range ends below t come last and contribute a factor of 1.
+  // Go from the top down: scores whose range ends below t come last and contribute a factor of 1.
   for (let rank = active - 1; rank >= 0; rank--) {
     const j = order[rank];
     if (high[j] < t) break;

@@ -24,7 +24,7 @@ export interface LabelledBenchOptions {
 
 interface SeedResult {
   seed: number;
-  /** Mean utility in percent, through HTTP and in this process. */
+  /** Mean utility in percent, measured through HTTP and in this process. */
   http: number;
   in_process: number;
 }
@@ -41,15 +41,15 @@ type Figure = Spread & { standard_error: number };
 
 /** One request of a run. */
 interface Request {
-  /** Position in the stream. */
+  /** Position of the query in the stream. */
   query: number;
   /** Position of the model that is requested by name; null: routed and scored. */
   named: number | null;
 }
 
 /**
- * `mixllm bench --labelled`: the protocol of `--online` with its first queries answered by all models, through HTTP
- * and in this process, on the same streams: order, prices, weight of each query. Through HTTP, a request by name to
+ * `mixllm bench --labelled`: the protocol of `--online` with its first queries answered by all models, run through HTTP
+ * and in this process on the same streams (order, prices, weight of each query). Through HTTP, a request by name to
  * every model, and its rating, teach the gateway what the run in this process learns from all outcomes at once.
  */
 export async function benchLabelled(options: LabelledBenchOptions): Promise<void> {

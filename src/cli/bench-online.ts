@@ -35,7 +35,7 @@ const WAY_TITLES: Record<Way, string> = {
   random: 'any model at random',
 };
 
-/** Ways in the learning curve. A warm start is scored on other queries than the rest, so it is left out. */
+/** Ways shown in the learning curve. A warm start is scored on different queries than the others, so it is left out. */
 const CURVES: readonly Way[] = ['cold', 'full', 'flat', 'best_single', 'random'];
 
 /** `mixllm bench --online`: the production policy on recorded outcomes, in this process, over many random orders. */

@@ -42,15 +42,15 @@ export function queriesOf(
 }
 
 /**
- * Sends recorded queries through the real gateway. Every model's upstream answers with what that model really scored,
- * at its recorded cost, and every answer is rated with its recorded quality. One query at a time, so that equal seeds
- * give equal results.
+ * Sends recorded queries through the real gateway. Every model's upstream returns the answer that the model was
+ * recorded with, at its recorded cost, and every answer is rated with its recorded quality. One query at a time, so
+ * that equal seeds give equal results.
  */
 export async function runBench(options: BenchRunOptions, data: RecordedData): Promise<BenchReport> {
   const startedAt = systemClock.monotonic();
   const queries = queriesOf(options, data);
   const prices = recordedPrices(data, options.seed);
-  // As an operator would choose: the model that all queries would go to without a gateway.
+  // The reference that an operator would choose: the model that all queries would go to without a gateway.
   const reference = data.models[bestSingle(recordedOutcomes(queries)).model];
   const upstream = await startRecordedUpstream(data, queries, prices);
   const { gateway, url } = await startRecordedGateway(upstream, prices, reference, options.seed);

@@ -7,12 +7,12 @@ import { tellLeftOut } from './recorded-notes.ts';
 import { renderTable } from './table.ts';
 
 export interface BenchSeedsOptions extends BenchRunOptions {
-  /** Number of random orders, each with prices and choices of its own: `seed` and those that follow it. */
+  /** Number of random orders, each with its own prices and choices, using `seed` and the seeds after it. */
   seeds: number;
   json?: boolean;
 }
 
-/** `mixllm bench --seeds N`: means over several runs, because a single run depends much on luck. */
+/** `mixllm bench --seeds N`: means over several runs, because the result of a single run depends much on chance. */
 export async function benchSeeds(options: BenchSeedsOptions): Promise<void> {
   const data = await loadRecordedOutcomes(options.data);
   tellLeftOut(data);

@@ -18,14 +18,14 @@ export interface BenchOptions extends BenchRunOptions {
   out?: string;
 }
 
-/** Rows of the table of tags, and models named in each. */
+/** Number of rows in the table of tags, and of models named in each. */
 const SHOWN_TAGS = 12;
 const SHOWN_MODELS = 2;
 
-/** From thrifty to demanding; the steps shrink where a small change of weight has a large effect. */
+/** From economical to demanding; the steps shrink where a small change of the weight has a large effect. */
 const SWEEP = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98, 0.99];
 
-/** `mixllm bench`: recorded outcomes through the real gateway, at one weight or at a sweep of them. */
+/** `mixllm bench`: sends recorded outcomes through the real gateway, at one weight or at a sweep of them. */
 export async function bench(options: BenchOptions): Promise<void> {
   if (options.out && !options.sweep) throw new Error('--out needs --sweep: one run gives no curve.');
   const data = await loadRecordedOutcomes(options.data);
@@ -59,7 +59,8 @@ function renderBench(report: BenchReport): string {
 }
 
 /**
- * Names the top models of each tag: a column per model, as in the demo, would be too wide for data of many models.
+ * Names only the top models of each tag: a column per model, as in the demo, would be too wide for data with many
+ * models.
  */
 function renderTags(report: BenchReport): string {
   const { queries_by_tag, shares_by_tag } = topTags(report, SHOWN_TAGS);

@@ -12,7 +12,7 @@ import { StartError } from '../wiring/start-error.ts';
 
 /**
  * Checks as much of the embedding as is possible without loading a model.
- * @returns a line for people
+ * @returns a human-readable line
  * @throws StartError when the gateway would not start
  */
 export function checkEmbedding({ embedding }: Config): string {

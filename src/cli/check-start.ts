@@ -5,8 +5,8 @@ import { refuseOpenGateway } from '../wiring/keys.ts';
 import { checkEmbedding } from './check-embedding.ts';
 
 /**
- * Checks what only a start uses, as far as that is possible without one.
- * @returns the embedding, as a line for people, and the warm start
+ * Checks what is otherwise used only at a start, as far as that is possible without one.
+ * @returns the embedding, as a human-readable line, and the warm start
  * @throws StartError when the gateway would not start
  */
 export function checkStart({ config }: LoadedConfig): { embedding: string; warmStart: WarmStartFile | null } {

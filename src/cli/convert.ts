@@ -16,7 +16,8 @@ export interface ConvertOptions {
 }
 
 /**
- * `mixllm convert routerbench`: turns RouterBench's wide table into recorded outcomes that evaluation and bench read.
+ * `mixllm convert routerbench`: converts RouterBench's wide table to recorded outcomes, which evaluate and bench can
+ * read.
  */
 export async function convertRouterBenchFile(file: string, options: ConvertOptions): Promise<void> {
   const out = options.out ?? `${file.replace(/(\.(csv|parquet))?(\.gz)?$/i, '')}.jsonl.gz`;

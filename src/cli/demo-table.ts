@@ -3,7 +3,7 @@ import { type TagShares, topTags } from '../recorded/tag-shares.ts';
 import { percent, renderRun } from './run-table.ts';
 import { renderTable } from './table.ts';
 
-/** Rows of the table of tags. */
+/** Number of rows in the table of tags. */
 const SHOWN_TAGS = 12;
 
 interface ShownReport extends RunReport, TagShares {
@@ -11,7 +11,7 @@ interface ShownReport extends RunReport, TagShares {
   ratings: number;
 }
 
-/** The demo's last output: how it did, who answered what, and how to do the same for real. */
+/** The demo's final output: how it did, which model answered what, and how to do the same for real. */
 export function renderDemo(report: ShownReport): string {
   const models = Object.keys(report.shares);
   const shown = topTags(report, SHOWN_TAGS);

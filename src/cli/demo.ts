@@ -30,11 +30,11 @@ export interface DemoReport extends RunReport, TagShares {
   seconds: number;
   ratings: number;
   requests_lost: number;
-  /** By the kind as which a query was generated; the gateway does not know it. */
+  /** By the kind that a query was generated as, which the gateway does not know. */
   shares_by_kind: Record<string, Record<string, number>>;
 }
 
-/** Concurrent requests, as of a handful of users. */
+/** Number of concurrent requests, like those of a handful of users. */
 const CONCURRENCY = 4;
 /** Readers rate this share of the answers, with one to five stars. */
 const RATED_SHARE = 0.7;
@@ -43,7 +43,9 @@ const JUDGEMENT_SD = 0.15;
 /** How often a reader clicks at random. */
 const CARELESS_SHARE = 0.05;
 
-/** `mixllm demo`: queries to simulated models go through the real gateway, are rated, and are routed better. */
+/**
+ * `mixllm demo`: sends queries to simulated models through the real gateway, which learns from ratings to route better.
+ */
 export async function demo(options: DemoOptions): Promise<void> {
   const random = seededRandom(options.seed);
   const queries = distinctQueries(random, options.queries);
@@ -102,7 +104,7 @@ function columnOf(arm: string): number {
   return NAMES.indexOf(arm);
 }
 
-/** An upstream recognises a query by its text, so no text may occur twice. */
+/** Generates queries without repeating a text, because an upstream recognises a query by its text. */
 function distinctQueries(random: Random, count: number): DemoQuery[] {
   const distinct = new Map<string, DemoQuery>();
   while (distinct.size < count) {
@@ -143,7 +145,7 @@ function toDriven(query: DemoQuery, i: number): DrivenQuery {
   return { messages: query.messages, stream: i % 2 === 1 };
 }
 
-/** A simulated reader: often says nothing, otherwise gives stars for what the answer seems worth. */
+/** A simulated reader, who often does not rate, and otherwise gives as many stars as the answer seems worth. */
 function readerRating(quality: number, random: Random): { score: number } | null {
   const rates = random.uniform() < RATED_SHARE;
   const careless = random.uniform() < CARELESS_SHARE;

@@ -38,7 +38,7 @@ const TITLES = new Map<string, string>([
 ]);
 
 /**
- * `mixllm evaluate`: judges the predictions on held-out recorded outcomes, and compares them with simple ways of
+ * `mixllm evaluate`: scores the predictions on held-out recorded outcomes, and compares them with simple ways of
  * choosing.
  */
 export async function evaluate(options: EvaluateOptions): Promise<void> {
@@ -47,7 +47,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   if (unknown.length > 0) {
     throw new Error(`There is no predictor ${unknown.join(', ')}; choose from: ${[...TITLES.keys()].join(', ')}.`);
   }
-  // A figure means nothing without them.
+  // A figure means nothing without the baselines.
   const baselines = [...PREDICTORS.filter(({ isBaseline }) => isBaseline).map(({ name }) => name), ...POINTS];
   const names = [...new Set([...asked, ...baselines])];
   await tellLeftOutOf(options.data);
@@ -77,7 +77,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   tell(`Wrote ${options.out}/evaluation.md, and a plot for each data set`);
 }
 
-/** The columns of a data set's table. Those of RouteLLM are there only for two models. */
+/** The columns of a data set's table. The columns from RouteLLM are present only for two models. */
 function columns(results: readonly ResultReport[]): { header: string; cell: (result: ResultReport) => string }[] {
   const shown = (figure: Figure | undefined) => {
     if (!figure || figure.mean === null || figure.sd === null) return '-';

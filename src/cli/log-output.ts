@@ -1,9 +1,9 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 import type pino from 'pino';
 
-/** Bytes of log lines that may wait while the output takes none: a minute or more of a busy gateway. */
+/** Bytes of log lines that may wait while the output accepts none: a minute or more of a busy gateway. */
 const MAX_WAITING = 8 * 2 ** 20;
-/** An output that takes nothing at the moment is tried again after this time. */
+/** An output that accepts nothing at the moment is retried after this time. */
 const RETRY_MS = 100;
 /** Time that waiting lines get at the end of the process. */
 const END_MS = 500;
@@ -11,11 +11,11 @@ const PAUSE_AT_END_MS = 10;
 const TAKES_NOTHING_NOW = new Set(['EAGAIN', 'EBUSY']);
 
 /**
- * Standard output or standard error, for the log. When it is a file on a full disk, or a pipe whose reader has
- * stopped, lines wait in memory and go out with the next one that can be written. Nothing else waits for them, except
- * that the end of the process is delayed by half a second at most (but a stopped terminal holds it up). pino's own
- * output (sonic-boom 4) keeps trying to write at the end for as long as that fails, whatever the reason, in the main
- * thread: only SIGKILL ends such a process.
+ * Standard output or standard error, for the log. When it is a file on a full disk, or a pipe whose reader has stopped,
+ * lines wait in memory and are written together with the next line that can be written. Nothing else waits for them,
+ * except that the end of the process is delayed by half a second at most (but a stopped terminal blocks it). pino's own
+ * output (sonic-boom 4), by contrast, keeps trying to write in the main thread at the end for as long as that fails,
+ * whatever the reason, and only SIGKILL ends such a process.
  */
 export class LogOutput implements pino.DestinationStream {
   readonly #descriptor: 1 | 2;
@@ -23,7 +23,7 @@ export class LogOutput implements pino.DestinationStream {
   #lines: string[] = [];
   /** What is being written, or was written in part. */
   #chunk: Buffer | null = null;
-  /** True for a pipe or a socket; otherwise it is a file, whose disk may be slow, or a terminal. */
+  /** True for a pipe or a socket. Otherwise it is a file, whose disk may be slow, or a terminal. */
   readonly #isPipe: boolean;
   #isWriting = false;
   #retry: NodeJS.Timeout | null = null;
@@ -31,14 +31,14 @@ export class LogOutput implements pino.DestinationStream {
   #lost = 0;
 
   /**
-   * @param onGap called once lines are taken again, with the number of lines that were dropped
+   * @param onGap called once lines are accepted again, with the number of lines that were dropped
    * @param descriptor 1: standard output; 2: standard error
    */
   constructor(onGap: (lost: number) => void, descriptor: 1 | 2 = 1) {
     this.#onGap = onGap;
     this.#descriptor = descriptor;
-    // Node makes a pipe non-blocking when its stream is first accessed. Otherwise a write to a full pipe blocks a
-    // thread, and the process cannot end until that returns.
+    // Node makes a pipe non-blocking when its stream is first accessed. Otherwise a write to a full pipe would block a
+    // thread, and the process could not end until that write returns.
     void (descriptor === 1 ? process.stdout : process.stderr);
     this.#isPipe = isPipe(descriptor);
     process.once('exit', () => this.#writeLast());
@@ -51,7 +51,7 @@ export class LogOutput implements pino.DestinationStream {
       this.#lines.push(line);
       this.#waiting += bytes;
     }
-    // A line that was dropped triggers a write too: after a failure nothing else would.
+    // A dropped line triggers a write too, because after a failure nothing else would.
     this.#writeNext();
   }
 
@@ -68,11 +68,11 @@ export class LogOutput implements pino.DestinationStream {
       this.#isWriting = false;
       if (!error) this.#wrote(written);
       else if (TAKES_NOTHING_NOW.has(String(error.code))) this.#retryLater();
-      // After any other failure the next line tries again.
+      // After any other failure, the next line tries again.
     });
   }
 
-  /** Synchronous: it does not block, and no write is under way when the process ends. */
+  /** Synchronous: this does not block, and ensures that no write is under way when the process ends. */
   #writeToPipe(chunk: Buffer): void {
     let written: number;
     try {
@@ -110,7 +110,7 @@ export class LogOutput implements pino.DestinationStream {
     const gap = this.#lost;
     this.#lost = 0;
     this.#onGap(gap);
-    // That line was dropped too: report the gap next time.
+    // That line was dropped too, so the gap is reported next time.
     if (this.#lost > 0) this.#lost = gap;
   }
 

@@ -12,18 +12,18 @@ import { renderLogSummary } from './log-table.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
 
-/** Which decisions to read: those in the config's log, within a period. */
+/** Selects the decisions to read: those in the config's log, within a period. */
 export interface LogOptions extends Period {
   config?: string;
 }
 
 export interface ExportOptions extends LogOptions {
-  /** Standard output when absent. */
+  /** Absent: standard output. */
   out?: string;
   force?: boolean;
 }
 
-/** As for the log itself: not everybody may see the names of keys and the prices. */
+/** The same as for the log itself, because not everybody may see the names of keys and the prices. */
 const LOG_MODE = 0o640;
 
 /** `mixllm log export`: answered decisions with their outcomes and ratings as JSON lines, for training and analysis. */
@@ -64,7 +64,7 @@ export interface BackupOptions {
   force?: boolean;
 }
 
-/** `mixllm log backup`: copies the log as it is at this moment into a file of its own. */
+/** `mixllm log backup`: copies the log as it is at this moment into a separate file. */
 export async function backUpLog({ config, out, force }: BackupOptions): Promise<void> {
   refuseToOverwrite(out, force ?? false);
   refuseDatabaseInUse(out);
@@ -80,8 +80,8 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
 
 /**
  * Refuses to overwrite a database that may be in use.
- * @throws Error for what is not a file, and for a file with a write-ahead log, which SQLite would replay over the
- * copy
+ * @throws Error for anything that is not a file, and for a file with a write-ahead log, which SQLite would replay over
+ * the copy
  */
 function refuseDatabaseInUse(file: string): void {
   const there = statSync(file, { throwIfNoEntry: false });

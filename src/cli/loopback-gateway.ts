@@ -28,8 +28,8 @@ function recordedModels(prices: readonly RecordedPrice[], url: string): Loopback
 }
 
 /**
- * Starts the gateway itself, configured for simulated upstreams on loopback, with its event log in memory and its
- * choices seeded. Warnings and errors go to standard error.
+ * Starts the gateway itself, configured for simulated upstreams on loopback, with its event log in memory and a seed
+ * for its random choices. Warnings and errors go to standard error.
  */
 export async function startLoopbackGateway(
   models: readonly LoopbackModel[],
@@ -53,13 +53,13 @@ export async function startLoopbackGateway(
   });
   if (!checked.success) throw new Error(explain(models, checked.error.issues[0]));
   const config = checked.data;
-  // Few lines; those for which there is no room are not missed.
+  // There are only few lines, so dropped ones need not be reported.
   const log = pino({ level: 'warn' }, new LogOutput(() => {}, 2));
   const gateway = new Gateway({ config, missingKeys: new Map() }, { log, random: seededRandom(seed) });
   return { gateway, url: await gateway.listen() };
 }
 
-/** Starts the gateway for recorded outcomes. Closes their upstream when the gateway refuses their names or prices. */
+/** Starts the gateway for recorded outcomes. Closes their upstream if the gateway refuses their names or prices. */
 export async function startRecordedGateway(
   upstream: { url: string; close(): Promise<void> },
   prices: readonly RecordedPrice[],
@@ -84,7 +84,9 @@ export async function tagCounts(gateway: Gateway): Promise<TagCount[]> {
   }));
 }
 
-/** Names and prices may come from a file that knows nothing of the gateway's rules. */
+/**
+ * Explains a problem with a model's name or price, which may come from a file that does not follow the gateway's rules.
+ */
 function explain(
   models: readonly LoopbackModel[],
   { path, message }: { path: PropertyKey[]; message: string },

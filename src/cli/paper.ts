@@ -22,7 +22,7 @@ export interface PaperCommandOptions {
   out: string;
 }
 
-/** Where the public data usually are, next to a checkout. */
+/** Where the public data usually is, next to a checkout. */
 const USUAL_DATA = '../shared/data';
 
 const NEEDS =
@@ -65,7 +65,7 @@ function chosenExperiments(names: readonly string[] | undefined) {
   return EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
 }
 
-/** A folder stands for its files of JSON lines. Files without costs are left out, with a message. */
+/** Replaces a folder by its files of JSON lines. Files without costs are left out, with a message. */
 async function usableFiles(paths: readonly string[]): Promise<string[]> {
   const missing = paths.filter((path) => !existsSync(path));
   if (missing.length > 0) throw new Error(`There is no ${missing.join(', ')}. ${NEEDS}`);

@@ -6,7 +6,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 const CONFIG_HELP = `the config file (default: ${DEFAULT_CONFIG}, else the shipped one)`;
 
-/** Runs the command line. Each command's code is loaded when it is called, so that `check` starts at once. */
+/** Runs the command line. Each command's code is loaded only when it is called, so that `check` starts at once. */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = new Command('mixllm')
     .description('A gateway that sends each query to the language model that is worth its price.')
@@ -49,7 +49,7 @@ function addServing(program: Command): void {
     .action(async (options) => (await import('./demo.ts')).demo(options));
 }
 
-/** The gateway, or its policy, on recorded outcomes. */
+/** Commands that run the gateway, or its policy, on recorded outcomes. */
 function addBench(program: Command): void {
   program
     .command('bench')
@@ -234,7 +234,9 @@ function positiveInteger(text: string): number {
   return value;
 }
 
-/** Each is a job in a list: a billion of them would take all memory before the first one begins. */
+/**
+ * Limited because each seed is a job in a list: a billion of them would exhaust the memory before the first one begins.
+ */
 function seeds(text: string): number {
   const value = positiveInteger(text);
   if (value > 10_000) throw new InvalidArgumentError('It must be from 1 to 10000.');
@@ -256,12 +258,12 @@ function share(text: string): number {
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
 
 /**
- * A date means its midnight in UTC.
+ * Parses a date or time. A date means its midnight in UTC.
  * @returns milliseconds since the Unix epoch
  */
 function time(text: string): number {
   const [value, day] = [Date.parse(text), text.slice(0, 10)];
-  // JavaScript reads 30 February as 2 March.
+  // Rejects impossible dates, because JavaScript reads 30 February as 2 March.
   if (TIME.test(text) && !Number.isNaN(value) && new Date(day).toISOString().startsWith(day)) return value;
   throw new InvalidArgumentError('It must be a date (2026-11-25) or a time (2026-11-25T14:30:00Z).');
 }

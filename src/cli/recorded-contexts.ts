@@ -5,7 +5,10 @@ import { type SharedContexts, sharedContexts } from '../offline/online-data.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
 import type { ProgressLine } from './progress-line.ts';
 
-/** For commands that judge on recorded outcomes. @param config whose feature map to use; the shipped one by default */
+/**
+ * Builds the featurizer for commands that work on recorded outcomes.
+ * @param config the config whose feature map to use; default: the shipped map
+ */
 export function recordedFeaturizer(config: string | undefined): Featurizer {
   return config === undefined
     ? new Featurizer(new LexicalEmbedder())
@@ -21,8 +24,8 @@ export interface RecordedContexts {
 }
 
 /**
- * Computes the contexts of all files, in this thread: a sentence-embedding model has a thread of its own.
- * @throws StartError when the config's map cannot be used; Error as `loadRecordedOutcomes`
+ * Computes the contexts of all files, in this thread, because a sentence-embedding model already has its own thread.
+ * @throws StartError when the config's map cannot be used; Error as `loadRecordedOutcomes` does
  */
 export async function recordedContexts(
   files: readonly string[],
@@ -34,7 +37,7 @@ export async function recordedContexts(
     await featurizer.start();
     const datasets: RecordedContexts['datasets'] = [];
     for (const file of files) {
-      // A lexical map is done before anyone could read it.
+      // A lexical map is finished before anyone could read the progress.
       const onProgress = (queries: number) => {
         if (queries % TOLD_EVERY === 0) progress.update(`${file}: features of ${queries} queries`);
       };

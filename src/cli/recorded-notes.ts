@@ -3,14 +3,14 @@ import { loadRecordedOutcomes, notesOn, type RecordedData } from '../recorded/re
 import { normalizedText } from '../util/normalized-text.ts';
 import { tell } from './print.ts';
 
-/** Reports on standard error what is not used of a file of recorded outcomes. */
+/** Reports on standard error which parts of a file of recorded outcomes are not used. */
 export function tellLeftOut(data: RecordedData): void {
   for (const note of notesOn(data)) tell(`note: ${note}`);
 }
 
 /**
- * The same for files that threads will read: once per file, and before the work.
- * @throws Error as `loadRecordedOutcomes`, and when two files would have the same name in reports and plots
+ * Like `tellLeftOut`, for files that threads will read: once per file, and before the work.
+ * @throws Error as `loadRecordedOutcomes` does, and when two files would have the same name in reports and plots
  */
 export async function tellLeftOutOf(files: readonly string[]): Promise<void> {
   const names = files.map(datasetName);
@@ -26,7 +26,7 @@ export async function tellLeftOutOf(files: readonly string[]): Promise<void> {
   }
 }
 
-/** A handful of repeats changes no figure. */
+/** Below this share, repeats change no figure. */
 const TOLD_SHARE = 0.02;
 
 function tellRepeats({ file, queries }: RecordedData): void {

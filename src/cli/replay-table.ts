@@ -3,7 +3,7 @@ import { LEFT_OUT, type LeftOut } from '../offline/replay/replay-log.ts';
 import type { ReplayReport } from '../offline/replay/report.ts';
 import { renderTable } from './table.ts';
 
-/** The answer or the refusal, followed by what it rests on. */
+/** Renders the answer or the refusal, followed by what it is based on. */
 export function renderReplay(report: ReplayReport): string {
   const { decisions, usable, rated, period, refused } = report;
   if (decisions === 0) return 'The log holds no decisions in this period.';

@@ -14,14 +14,14 @@ import { renderReplay } from './replay-table.ts';
 
 export interface ReplayOptions extends Period {
   config?: string;
-  /** File with the policy to ask the log about. */
+  /** File with the policy to evaluate. */
   policy: string;
   json?: boolean;
 }
 
 /**
- * `mixllm replay`: estimates from the log alone what another policy would have got; exit code 1 when the log cannot
- * tell.
+ * `mixllm replay`: estimates from the log alone what results another policy would have achieved; exits with 1 when the
+ * log does not allow an estimate.
  */
 export async function replay({ config, policy: file, json, since, until }: ReplayOptions): Promise<void> {
   const policy = loadReplayPolicy(file);

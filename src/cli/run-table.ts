@@ -1,7 +1,7 @@
 import type { RelativeResult, RunReport } from '../recorded/run-report.ts';
 import { renderTable } from './table.ts';
 
-/** The result of a run, its first and last third, and simple ways of choosing for comparison. */
+/** Renders the result of a run, its first and last third, and simple ways of choosing for comparison. */
 export function renderRun(report: RunReport): string {
   const { baselines } = report;
   const [first, , last] = report.thirds;

@@ -22,7 +22,7 @@ export async function serve(file: string): Promise<void> {
     );
     gateway = new Gateway(loaded, { log });
     gateway.metrics.collectProcessMetrics();
-    // Before it listens: reading a long log takes minutes.
+    // Begins before the gateway listens, because reading a long log takes minutes.
     const stopReloading = keepUpToDate(gateway, file, log);
     const listening = stopOnSignals(gateway, log, stopReloading);
     const address = await gateway.listen();
@@ -37,12 +37,12 @@ export async function serve(file: string): Promise<void> {
         : []),
     ];
     tell([messageOf(error), ...hints].join('\n'));
-    // Not `exitCode` alone: a half-started gateway may hold timers.
+    // Setting `exitCode` is not enough, because a half-started gateway may hold timers.
     process.exit(1);
   }
 }
 
-/** A pipe is read once, at the start: opening it again would block everything until somebody writes to it. */
+/** A pipe can be read only once, at the start: opening it again would block everything until somebody writes to it. */
 function refusePipe(file: string): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found?.isFIFO()) throw new ConfigError(file, ['it is a pipe, which can be read only once, at the start']);
@@ -50,7 +50,7 @@ function refusePipe(file: string): void {
 
 /**
  * Reloads on SIGHUP and when the file changes.
- * @returns stops watching the file
+ * @returns a function that stops watching the file
  */
 function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => void {
   let before = digestOrNull(file);
@@ -59,7 +59,8 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       refusePipe(file);
       const loaded = loadWithOverrides(file, process.env);
       const { waiting, changed } = gateway.reload(loaded);
-      // Else whoever replaced a file that a container mounts by itself would believe the new one to be in force.
+      // Otherwise, someone who replaced a file that a container mounts on its own, which the container does not see,
+      // would believe that the new one had been loaded.
       log.info(
         { config: file, changed },
         `The config was reloaded${now === before ? '; its file has not changed' : ''}.`,
@@ -68,7 +69,7 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
       gateway.metrics.configReloaded.set(Number(waiting.length === 0 || wouldStart(loaded, log)));
     } catch (error) {
       gateway.metrics.configReloaded.set(0);
-      // Whatever is wrong with the file, even what nobody foresaw: running requests must survive it.
+      // Catches whatever is wrong with the file, even if nobody foresaw it, because running requests must survive it.
       log.error(`The config was not reloaded; the old one stays in force. ${messageOf(error)}`);
     }
   };
@@ -86,7 +87,8 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
     },
   });
   const onSignal = () => {
-    // Read first: what the signal found may be half a file, and the whole one that follows is then a change.
+    // Take the digest first: the signal may have found a half-written file, and the complete file that follows must
+    // then count as a change.
     const digest = digestOrNull(file);
     reload(digest);
     watched.seen(digest);
@@ -94,12 +96,12 @@ function keepUpToDate(gateway: Gateway, file: string, log: pino.Logger): () => v
   process.on('SIGHUP', onSignal);
   return () => {
     watched.stop();
-    // Still listened for: by default the signal would end the process.
+    // A listener remains, because by default the signal would end the process.
     process.on('SIGHUP', () => {}).off('SIGHUP', onSignal);
   };
 }
 
-/** Problems that wait for the next start are best found while somebody looks at the file. */
+/** Problems with the next start are best found while somebody is looking at the file. */
 function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
   try {
     checkStart(loaded);
@@ -111,9 +113,9 @@ function wouldStart(loaded: LoadedConfig, log: pino.Logger): boolean {
 }
 
 /**
- * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, and at once before that, because nobody is served
- * yet and the progress of reading a long log is saved every few seconds.
- * @returns to be called when the gateway listens
+ * Ends on SIGINT and SIGTERM: gracefully once the gateway listens, and at once before that, because nobody is being
+ * served yet and the progress of reading a long log is saved every few seconds.
+ * @returns a function to call when the gateway listens
  */
 function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => void): () => void {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
@@ -134,7 +136,8 @@ function stopOnSignals(gateway: Gateway, log: pino.Logger, stopReloading: () => 
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // Those of main.ts go once this one is there: a signal that waits to be dispatched is lost with the last listener.
+    // The listeners of main.ts are removed only once this one is in place: a signal that is waiting to be dispatched
+    // would be lost together with the last listener.
     const early = process.listeners(signal);
     process.on(signal, () => void stop(signal));
     for (const listener of early) process.off(signal, listener);

@@ -3,9 +3,9 @@ import { printable } from './print.ts';
 export type Align = 'left' | 'right';
 
 export interface TableOptions {
-  /** By column. Default: columns of numbers are right-aligned, others left-aligned. */
+  /** By column. Default: numeric columns are right-aligned, others left-aligned. */
   align?: readonly Align[];
-  /** Columns of the terminal (100). Texts in left-aligned columns are shortened to fit. */
+  /** Width of the terminal in columns (default: 100). Texts in left-aligned columns are shortened to fit. */
   width?: number;
 }
 
@@ -37,7 +37,7 @@ export function renderTable(
   return `${[line(headers), dashes, ...rows.map(line)].join('\n')}\n`;
 }
 
-/** Applied before the columns are measured. */
+/** Escapes line breaks; applied before the columns are measured. */
 function onOneLine(cell: string): string {
   return printable(cell).replaceAll('\n', '\\n');
 }

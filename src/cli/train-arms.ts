@@ -15,13 +15,13 @@ import { ProgressLine } from './progress-line.ts';
 export interface TrainArmsOptions {
   /** Recorded outcomes, or exports of a gateway's log. */
   data: string[];
-  /** `name=id`: the arm that a recorded model stands for. */
+  /** Pairs `name=id`: the arm that a recorded model stands for. */
   map?: string[];
   config?: string;
   out: string;
 }
 
-/** `mixllm train arms`: what recorded outcomes teach about the config's models, written for `learning.warm_start`. */
+/** `mixllm train arms`: writes what recorded outcomes teach about the config's models, for `learning.warm_start`. */
 export async function trainArmsCommand(options: TrainArmsOptions): Promise<void> {
   const { config } = loadConfig(configFile(options.config), process.env);
   // Keys are needed to call models, not to learn about them.
@@ -49,7 +49,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   }
   await writeWhole([[options.out, formatWarmStart(result.warmStart, new Date(systemClock.now()), result.sources)]]);
   for (const { arm, ratings, answers } of result.learned) {
-    // Ratings may count in part, and their sum has many digits.
+    // Ratings may count in part, so their sum may have many digits.
     print(`${arm}: ${Number(ratings.toFixed(2))} ratings, ${answers} answer lengths`);
   }
   for (const remark of remarks) print(`note: ${remark}`);
@@ -59,7 +59,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
 function parseNames(pairs: readonly string[], ids: readonly string[]): Map<string, string> {
   return new Map(
     pairs.map((pair) => {
-      // Ids contain no equals sign; names may.
+      // Ids contain no equals sign, but names may.
       const cut = pair.lastIndexOf('=');
       const [name, id] = [pair.slice(0, cut), pair.slice(cut + 1)];
       if (cut < 1) throw new Error(`--map ${pair}: it must be NAME=ID, a recorded model and a model of the config.`);

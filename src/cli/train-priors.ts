@@ -21,7 +21,7 @@ export async function trainPriorsCommand({ data, config, out }: TrainPriorsOptio
   const priors = await trainPriors({
     files: data,
     featurizer,
-    // Without folders: those are the trainer's own.
+    // Without folders, which are specific to whoever trained the priors.
     command: `mixllm train priors --data (the ${data.length} files below)`,
     date: new Date(systemClock.now()),
     onProgress: (queries) => progress.update(`${queries} queries`),

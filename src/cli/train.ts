@@ -26,7 +26,7 @@ export interface TrainFeaturesOptions {
   out: string;
   /** Any 32-bit integer. */
   seed: number;
-  /** Rows taken from the beginning of each file; absent: all. */
+  /** Number of rows taken from the beginning of each file; absent: all. */
   rows?: number;
 }
 
@@ -79,7 +79,7 @@ async function train(options: TrainFeaturesOptions, request: TrainingRequest): P
   }
 }
 
-/** Takes the tags' names from the map at the place of the new one, else from the one that ships. */
+/** Takes the tags' names from the map that is to be replaced, or else from the shipped one. */
 async function knownTags(map: URL) {
   const file = existsSync(descriptionFile(map)) ? descriptionFile(map) : descriptionFile(DEFAULT_MAP);
   if (!existsSync(file)) return [];
@@ -92,7 +92,9 @@ async function knownTags(map: URL) {
   }
 }
 
-/** Without folders: those are the trainer's own, and the file names show which corpora were used. */
+/**
+ * Leaves out the folders, which are specific to whoever trained the map; the file names show which corpora were used.
+ */
 function commandLine({ embedder, model, dtype, maxTokens, corpus, seed, rows }: TrainFeaturesOptions): string {
   const limit = rows === undefined ? '' : ` --rows ${rows}`;
   const encoding =

@@ -8,12 +8,13 @@ const POLL_MS = 2000;
 const GONE_MS = 5000;
 
 /**
- * Calls `on.change` once after each change of the file's content. It watches the folder, not the file: editors replace
- * files, and Kubernetes swaps a link next to them. It also looks at the file every `pollMs`, because a folder may be
- * replaced too, and then the watched one is another.
+ * Calls `on.change` once after each change of the file's content. It watches the folder rather than the file, because
+ * editors replace files, and Kubernetes swaps a link next to them. It also checks the file every `pollMs`, because the
+ * folder may be replaced too, and then the watched one is a different one.
  * @param on.gone called once when the file has been missing for some seconds; `change` follows when it is back
  * @param on.error called when the folder cannot be watched
- * @returns `stop`, and `seen`: tells that the content with this digest (null: none) was read aside from `on.change`
+ * @returns `stop`, and `seen`, which tells that the content with this digest (null: none) was read independently of
+ * `on.change`
  */
 export function watchFile(
   path: string,
@@ -30,17 +31,17 @@ export function watchFile(
     content = null;
     on.gone();
   };
-  // Events around the file do not postpone the look: with the event log next to it, they never end.
+  // Further events around the file do not postpone the check: with the event log next to it, they never end.
   const lookSoon = () => {
     timer ??= setTimeout(look, SETTLE_MS).unref();
   };
   const look = () => {
     timer = undefined;
     const now = digestOrNull(path);
-    // Content that differs from the last look's may be half-written.
+    // Content that differs from that of the last check may be half-written.
     const isWhole = now === latest;
     latest = now;
-    // A file that is gone for a moment has not changed: an editor is about to put the new one in place.
+    // A file that is missing for a moment has not changed: an editor is about to put the new one in place.
     if (now === null) {
       goneTimer ??= setTimeout(lookWhetherGone, goneMs).unref();
       return;
@@ -83,9 +84,9 @@ export function watchFile(
 }
 
 /**
- * Digest of the content, which may hold keys and must not stay in memory. Null where there is no such file, where it
- * cannot be read, and for what is not a file: opening a named pipe would block everything until somebody writes to it
- * again.
+ * Digest of the content, which may contain keys and must not stay in memory. Null if there is no such file, if it
+ * cannot be read, or if it is not a regular file: opening a named pipe would block everything until somebody writes to
+ * it again.
  */
 export function digestOrNull(path: string): string | null {
   try {

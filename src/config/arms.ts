@@ -10,7 +10,7 @@ export function enabledArms({ config, missingKeys }: LoadedConfig): Arm[] {
   return config.models.filter(({ provider }) => !missingKeys.has(provider)).map((model) => toArm(model, config));
 }
 
-/** One line per provider that is off, with how to turn it on. */
+/** One line per provider that is off, saying how to turn it on. */
 export function disabledProviders({ config, missingKeys }: LoadedConfig): string[] {
   return [...missingKeys].map(([provider, variable]) => {
     const models = config.models.filter((model) => model.provider === provider).map(({ id }) => id);

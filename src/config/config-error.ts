@@ -1,6 +1,6 @@
 /**
- * A config that cannot be used. Its message gives, per problem, the place in the file, what was found and what is
- * right.
+ * A config that cannot be used. For each problem, its message gives the place in the file, what was found and what is
+ * expected.
  */
 export class ConfigError extends Error {
   constructor(source: string, problems: readonly string[]) {

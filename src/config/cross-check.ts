@@ -68,7 +68,8 @@ function checkKeys(keys: Config['auth']['keys'], ids: string[]): Problem[] {
         message: `"${key.name}" appears twice; names must be unique`,
       });
     }
-    // Which name a client has would depend on the order of the file. The message does not show the key.
+    // With two names for one key, the client's name would depend on the order in the file. The message does not show
+    // the key.
     if (keys.findIndex((other) => other.key === key.key) !== i) {
       problems.push({
         path: ['auth', 'keys', i, 'key'],
@@ -90,7 +91,7 @@ function checkKeys(keys: Config['auth']['keys'], ids: string[]): Problem[] {
   return problems;
 }
 
-/** An alias stands for routing or for a model, and must not take the name of either. */
+/** An alias stands for routing or for a model, and must not have the name of either. */
 function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   const problems: Problem[] = [];
   for (const [alias, entry] of Object.entries(routing.aliases)) {
@@ -120,9 +121,7 @@ function checkAliases({ routing }: Config, ids: string[]): Problem[] {
   return problems;
 }
 
-/**
- * @param text the part after `auto:`, null for plain `auto`
- */
+/** @param text the part after `auto:`, or null for plain `auto` */
 function isWeight(text: string | null, named: Config['routing']['weights']): boolean {
   if (text === null || Object.hasOwn(named, text)) return true;
   const weight = numericWeight(text);
@@ -130,8 +129,8 @@ function isWeight(text: string | null, named: Config['routing']['weights']): boo
 }
 
 /**
- * Checks one model among others.
- * @param ids of all models
+ * Checks one model in the context of the others.
+ * @param ids ids of all models
  * @param providers names of all providers
  */
 export function checkModel(model: ModelConfig, ids: string[], providers: string[]): Problem[] {

@@ -6,8 +6,8 @@ import type { MissingVariable } from './variables.ts';
 import type { Path } from './yaml-file.ts';
 
 /**
- * Says where the issue is, what was found there and what is right.
- * @param schema that has the issue, for the settings that it knows
+ * Says where the issue is, what was found there and what is expected.
+ * @param schema the schema that reported the issue, used to list the settings that it knows
  */
 export function describeIssue(
   issue: z.core.$ZodIssue,
@@ -30,9 +30,7 @@ export function describeIssue(
 
 const STRUCTURES = ['object', 'record', 'array'];
 
-/**
- * What was found, unless it is or may hold a key: where keys stand, a mistake in the structure puts them anywhere.
- */
+/** What was found, unless it is or may contain a key: near keys, a mistake in the structure may put a key anywhere. */
 function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
   if (found === undefined) return 'it is missing';
   const nearKeys = path.length === 0 || path[0] === 'auth' || path[0] === 'providers';
@@ -45,13 +43,13 @@ function shown(found: unknown, path: Path, issue: z.core.$ZodIssue): string {
 }
 
 /**
- * Cuts out what is secret in URLs: user and password, and keys in the query.
- * @param json its strings may be URLs
+ * Removes secrets from URLs: the user name and password, and keys in the query.
+ * @param json JSON whose strings may be URLs
  */
 function withoutCredentials(json: string): string {
   return (
     json
-      // Nobody can tell whether this `?` belongs to a password or begins the query.
+      // It is impossible to tell whether this `?` belongs to a password or begins the query.
       .replace(/\/\/[^?]*\?[^@]*@(\\.|[^"\\])*/g, '//…')
       .replace(/\/\/.*@/, '//…@')
       .replace(/\?(\\.|[^"\\])+/g, '?…')
@@ -63,13 +61,13 @@ function asJson(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch {
-    // An alias can make a mapping or a list hold itself.
+    // A YAML alias can make a mapping or a list contain itself.
     return Array.isArray(value) ? 'a list that contains itself' : 'a mapping that contains itself';
   }
 }
 
 function right(issue: z.core.$ZodIssue): string {
-  // The schema has a message of its own for each of its unions.
+  // The schema defines a message for each of its unions.
   if (issue.code === 'invalid_union') return issue.message;
   if (issue.code === 'invalid_key') return `its name: ${right(issue.issues[0])}`;
   return plainWords(issue.message);

@@ -17,17 +17,17 @@ import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts'
 
 export interface LoadedConfig {
   config: Config;
-  /** Providers without a key, with what must be set: the environment variable, or the setting itself. */
+  /** Providers without a key, each with what must be set: the environment variable, or the setting itself. */
   missingKeys: ReadonlyMap<string, string>;
 }
 
-/** @throws ConfigError for an invalid file, and for one that cannot be read */
+/** @throws ConfigError for an invalid file, or one that cannot be read */
 export function loadConfig(path: string, environment: Environment): LoadedConfig {
   return parseConfig(readText(path), path, environment);
 }
 
 /**
- * Depends on its arguments alone.
+ * Depends only on its arguments.
  * @param source name of the file, for messages
  * @throws ConfigError
  */
@@ -53,7 +53,8 @@ export function parseConfig(text: string, source: string, environment: Environme
   }
   const problems = [...unread, ...crossCheck(parsed.data), ...unsetVariables(missing)];
   if (problems.length > 0) throw refuse(problems.map(told));
-  // Copied: to V8 a part of the text is a view of it, so one name that is kept would keep all keys in memory.
+  // Copied, because V8 represents a substring as a view of the whole text, so a single name that is kept would keep all
+  // keys in memory.
   return structuredClone({ config: parsed.data, missingKeys: missingKeys(parsed.data, missing) });
 }
 
@@ -71,7 +72,7 @@ function unsetVariables(missing: readonly MissingVariable[]): Problem[] {
 function missingKeys({ providers }: Config, missing: readonly MissingVariable[]): Map<string, string> {
   const keys = new Map(missing.filter(isProviderKey).map(({ path, variable }) => [String(path[1]), variable]));
   for (const [name, { api_key, base_url }] of Object.entries(providers)) {
-    // Only a server of one's own may need no key.
+    // Only a self-hosted server may need no key.
     if (!api_key && !base_url && !keys.has(name)) keys.set(name, `providers.${name}.api_key`);
   }
   return keys;

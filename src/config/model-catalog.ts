@@ -7,18 +7,18 @@ import { checkModel } from './cross-check.ts';
 import type { LoadedConfig } from './load.ts';
 import { type ModelConfig, modelSchema } from './schema.ts';
 
-/** One model as the config file and the admins' changes make it. */
+/** One model as it results from the config file and the admins' changes. */
 export interface CatalogEntry {
   id: string;
   /** Where it comes from: the config file, or an admin alone. */
   source: 'config' | 'admin';
   /** `off`: its provider has no key. `refused`: no entry is usable; `problems` says why. */
   state: 'active' | 'off' | 'retired' | 'refused';
-  /** As an entry of the config's `models`, defaults filled in; null when none is usable. */
+  /** In the form of an entry of the config's `models`, with defaults filled in; null when no entry is usable. */
   model: ModelConfig | null;
   /** What admins set; null when they changed nothing. */
   changed: JsonObject | null;
-  /** Why some of the changes cannot be used; the others are in force. */
+  /** Why some of the changes cannot be used; the others take effect. */
   problems: ModelProblem[];
 }
 
@@ -29,12 +29,12 @@ export interface ModelProblem {
   leftOut: readonly string[];
 }
 
-/** A model's upstream and its price: one of these without the others would be a model that nobody has entered. */
+/** A model's upstream and its price. Applying only some of them would produce a model that nobody has entered. */
 const UPSTREAM_FIELDS = ['provider', 'model', 'price'];
 
 type Checked = Pick<CatalogEntry, 'model' | 'problems'>;
 
-/** Lays what admins changed over the config file, field by field, in the order of the file. */
+/** Applies the admins' changes to the config file's models, field by field, in the order of the file. */
 export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: ModelChanges): CatalogEntry[] {
   const base = new Map(config.models.map((model) => [model.id, model]));
   const ids = [...new Set([...base.keys(), ...changes.keys()])];
@@ -44,13 +44,13 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
     const parsed = modelSchema.safeParse(settings);
     const [issue] = parsed.success ? checkModel(parsed.data, ids, providers) : parsed.error.issues;
     if (!issue) return { model: parsed.data ?? null, problem: null, unknown: [] };
-    // Unknown fields are named by the issue, not by its path.
+    // For unknown fields, the issue contains their names, but its path does not.
     const unknown = 'keys' in issue && issue.path.length === 0 ? issue.keys.map(String) : [];
     const param = issue.path.join('.') || unknown[0] || null;
     return { model: null, problem: { param, message: plainWords(issue.message) }, unknown };
   };
 
-  /** Leaves out changes that no longer fit because the file has changed since. */
+  /** Leaves out changes that no longer fit because the file has changed in the meantime. */
   const changed = (own: ModelConfig | null, id: string, settings: JsonObject): Checked => {
     const { model, problem, unknown } = check({ ...mergeModel(own, settings), id });
     if (!problem) return { model, problems: [] };
@@ -85,15 +85,15 @@ export function modelCatalog({ config, missingKeys }: LoadedConfig, changes: Mod
   });
 }
 
-/** The config with the models that can be in force; models that are off stay in it, as in the file. */
+/** The config with the models that can take effect. Models that are off remain in it, as in the file. */
 export function withCatalog(loaded: LoadedConfig, catalog: readonly CatalogEntry[]): LoadedConfig {
   const models = catalog.flatMap(({ state, model }) => (model && state !== 'retired' ? [model] : []));
   return { ...loaded, config: { ...loaded.config, models } };
 }
 
 /**
- * The models of the file and of admins, including those that are retired or off for want of a key: what is learned
- * about models together still rests on their ratings, and others may be likened to them.
+ * The models of the file and of admins, including those that are retired, or off because they lack a key: what is
+ * learned about all models together still depends on their ratings, and others may be likened to them.
  */
 export function knownArms(loaded: LoadedConfig, changes: ModelChanges): Arm[] {
   const withKeys = { ...loaded, missingKeys: new Map<string, string>() };

@@ -6,7 +6,7 @@ import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts'
 
 const id = modelSchema.shape.id;
 
-/** A policy to ask the log about. An absent setting stays as it was. */
+/** A policy to evaluate on the log. An absent setting keeps the logged value. */
 const replayPolicySchema = z.strictObject({
   weight: weightSchema.optional(),
   exploration: explorationSchema.optional(),
@@ -19,7 +19,7 @@ const replayPolicySchema = z.strictObject({
 
 export type ReplayPolicy = z.infer<typeof replayPolicySchema>;
 
-/** @throws ConfigError for an invalid file, and for one that cannot be read */
+/** @throws ConfigError for an invalid file, or one that cannot be read */
 export function loadReplayPolicy(path: string): ReplayPolicy {
   return parseReplayPolicy(readText(path), path);
 }

@@ -1,6 +1,6 @@
 import type { Path } from './yaml-file.ts';
 
-/** What a schema of any kind may have at run time. */
+/** The members that a schema of any kind may have at run time. */
 interface SchemaInside {
   shape?: Record<string | number, unknown>;
   element?: unknown;
@@ -21,8 +21,8 @@ export function knownSettings(path: Path, root: unknown): string {
 }
 
 /**
- * Drops sections whose lines are all commented out. YAML reads them as null, and they say no more than absent ones. A
- * section without a default stays: naming it may mean something.
+ * Drops sections whose lines are all commented out. YAML reads them as null, and they mean the same as absent ones. A
+ * section without a default is kept, because naming it may mean something.
  */
 export function withoutEmptySections(value: unknown, schema: unknown): unknown {
   const shape = shapeOf(schema);
@@ -43,7 +43,7 @@ function hasDefault(schema: unknown): boolean {
   return current?.def !== undefined;
 }
 
-/** The settings of a mapping, also when the schema takes a word in its place: `off`, or a mapping. */
+/** The settings of a mapping, also when the schema accepts a word instead: `off`, or a mapping. */
 function shapeOf(schema: unknown): SchemaInside['shape'] {
   const inner = unwrapped(schema);
   return inner.shape ?? inner.options?.map(unwrapped).find((option) => option.shape)?.shape;

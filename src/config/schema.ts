@@ -24,7 +24,7 @@ export const explorationSchema = z.enum(EXPLORATION_KINDS);
 
 /** An entry of `models`. */
 export const modelSchema = z.strictObject({
-  // Ids travel in headers and URLs.
+  // Ids are sent in headers and URLs.
   id: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$/, 'expected letters, digits and . _ : / @ + -, at most 128'),
@@ -46,13 +46,13 @@ export const modelSchema = z.strictObject({
     .optional(),
 });
 
-/** Travels in a header. Spaces within are allowed: some servers without authentication are given a sentence. */
+/** Sent in a header. Spaces inside are allowed, because some servers without authentication are given a sentence. */
 const secret = z
   .string()
   .trim()
   .regex(/^[\x20-\x7e]*$/, 'expected ASCII characters that a header can carry');
 
-/** Of a provider or a key. */
+/** The name of a provider or a key. */
 const name = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits or any of _ . -');
 
 /** What the gateway, the connection or the wire format itself decides. */
@@ -69,7 +69,7 @@ const headers = z.record(
 
 const provider = z.strictObject({
   type: z.enum(PROVIDER_TYPES),
-  // Secrets mounted as files often end in a line break.
+  // The schema trims the value, because secrets mounted as files often end in a line break.
   api_key: secret.optional(),
   headers: headers.optional(),
   base_url: z
@@ -91,7 +91,7 @@ const provider = z.strictObject({
   cache_conversations: z.boolean().default(false),
 });
 
-/** True when the URL gives only where the proxy is and who asks, in a form that can be decoded. */
+/** True when the URL contains only the proxy's address and credentials, in a form that can be decoded. */
 function isBare(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { pathname, search, hash, username, password } = new URL(url);
@@ -111,7 +111,7 @@ const origin = z
     'expected an origin such as https://chat.example.com, without a path, or "*" for every page',
   );
 
-/** Schemes of apps (`app://obsidian.md`) have no normal form to compare with. */
+/** URLs of apps (`app://obsidian.md`) have no normal form to compare with. */
 function isNormal(text: string): boolean {
   return !/^https?:/.test(text) || (URL.canParse(text) && new URL(text).origin === text);
 }
@@ -126,13 +126,16 @@ const reliability = z
     error: 'true_positive must be above false_positive: ratings that are no better than chance teach nothing',
   });
 
-/** Share of answers drawn by lot to be rated; `sources`: those whose ratings are volunteered when nobody asks. */
+/**
+ * `share`: the fraction of answers drawn at random to be rated; `sources`: those whose ratings are volunteered when
+ * nobody asks.
+ */
 const audit = z.union(
   [share, z.strictObject({ share, sources: z.array(z.string().min(1)).min(1).default(['user']) })],
   'expected a share from 0 to 1 such as 0.02, or { share: 0.02, sources: [user] }',
 );
 
-/** What a client's behaviour is taken to say about an answer. Weak evidence: a tenth of a rating, or less. */
+/** What a client's behaviour is assumed to say about an answer. Weak evidence: a tenth of a rating, or less. */
 const signal = (score: number, weight: number) => ({
   score: share.default(score),
   weight: z.number().gt(0).max(1).default(weight),
@@ -153,7 +156,7 @@ const budget = z.union(
 
 const bestShare = z.number().gt(0).max(1);
 
-/** A share alone judges by the predictions; a confidence above one half also by how certain they are. */
+/** A share alone judges by the predictions; a confidence above one half also takes their uncertainty into account. */
 export const qualityTargetSchema = z.union(
   [
     bestShare.transform((share) => ({ share, confidence: 0.5 })),
@@ -202,7 +205,7 @@ export const configSchema = z.strictObject({
           share,
         )
         .default({})
-        // A config that adds names of its own keeps these.
+        // A config that adds its own names keeps these.
         .transform((weights) => ({ economy: 0.5, balanced: 0.8, quality: 0.95, ...weights })),
       aliases: z.record(z.string().min(1), alias).default({}),
       latency: z

@@ -15,12 +15,12 @@ export interface Variable {
 }
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}\n]*))?\}/g;
-/** Two characters of Unicode's private use area, which no config has reason to hold. */
+/** Two characters of Unicode's private use area, which no config has a reason to contain. */
 const MARK = /\uE000(\d+)\uE001/g;
 
 /**
- * Puts a mark in the place of every `${NAME}` and `${NAME:-default}`, because their braces would end a flow mapping
- * such as `{ api_key: ${KEY} }`. The values are filled in after parsing, so that no value can change the structure.
+ * Replaces every `${NAME}` and `${NAME:-default}` by a mark, because their braces would end a flow mapping such as `{
+ * api_key: ${KEY} }`. The values are filled in after parsing, so that no value can change the structure.
  */
 export function markVariables(text: string): { safeText: string; variables: Variable[] } {
   const variables: Variable[] = [];
@@ -31,7 +31,7 @@ export function markVariables(text: string): { safeText: string; variables: Vari
   return { safeText, variables };
 }
 
-/** The text with `${NAME}` in the place of each mark. */
+/** The text with each mark replaced by its `${NAME}`. */
 export function unmarked(text: string, variables: readonly Variable[]): string {
   return text.replace(MARK, (mark, index: string) => {
     const variable = variables[Number(index)];
@@ -42,8 +42,8 @@ export function unmarked(text: string, variables: readonly Variable[]): string {
 export const VARIABLE_FORM = `a variable is written \${NAME} or \${NAME:-default}: letters, digits and _ in its name, and no variable inside another`;
 
 /**
- * Finds variables that are written otherwise. Left as it is, `${TEAM-KEY}` would itself be the key, and it is not
- * secret.
+ * Finds variables that are written in an unsupported form. Left as it is, `${TEAM-KEY}` would itself become the key,
+ * and it is not secret.
  */
 export function unreadVariables(document: Document, variables: readonly Variable[]): Path[] {
   const paths: Path[] = [];
@@ -58,9 +58,9 @@ export function unreadVariables(document: Document, variables: readonly Variable
 }
 
 /**
- * Replaces the marks with the variables' values.
- * @returns `missing`: where a variable without a default is not set, or is empty; its text is then empty. `filled`:
- * where there were marks.
+ * Replaces the marks by the variables' values.
+ * @returns `missing`: where a variable without a default is unset or empty; its text is then empty. `filled`: where
+ * there were marks.
  */
 export function fillEnvironment(
   document: Document,
@@ -87,13 +87,13 @@ export function fillEnvironment(
   return { missing, filled };
 }
 
-/** Includes shares and prices as YAML may write them. No setting takes a negative number, and 1e3 is no port. */
+/** Matches shares and prices too, as YAML may write them. No setting takes a negative number, and 1e3 is not a port. */
 const NUMBER = /^(\d+(\.\d+)?|\.\d+)(e-\d+)?$/i;
 
 /**
- * Environment variables are text. Where the schema wants something else, the text is taken for the number or the
- * boolean that it says; a key made of digits alone stays text.
- * @param issues that the schema has with the values
+ * Environment variables are text. Where the schema expects something else, the text is converted to the number or
+ * boolean that it spells; a key made only of digits stays text.
+ * @param issues the issues that the schema has with the values
  * @returns the values, changed where they were filled in and there is an issue
  */
 export function typedVariables(values: unknown, filled: readonly Path[], issues: readonly z.core.$ZodIssue[]): unknown {
@@ -109,8 +109,8 @@ export function typedVariables(values: unknown, filled: readonly Path[], issues:
 }
 
 /**
- * True when the schema wants a number or a boolean, or is a union, which reports its issue as a whole. Not when it
- * wants a mapping: a key made of digits may stand there, and as a number the error message would show it.
+ * True when the schema expects a number or a boolean, or is a union, which reports its issue as a whole. Not when it
+ * expects a mapping: a key made of digits may be there, and as a number it would be shown in the error message.
  */
 function wantsOther(issue: z.core.$ZodIssue): boolean {
   if (issue.code === 'invalid_union') return true;

@@ -4,7 +4,7 @@ import { ConfigError } from './config-error.ts';
 
 export type Path = (string | number)[];
 
-/** Makes an error of these problems. */
+/** Makes an error from these problems. */
 export type Refusal = (problems: readonly string[]) => Error;
 
 /** A parsed file that still knows the lines of its values. */
@@ -24,13 +24,13 @@ export function readText(path: string): string {
 
 /**
  * Pure.
- * @throws what `refuse` makes of a mistake in the YAML, or of a mapping in the place of a name
+ * @throws the error that `refuse` makes of a mistake in the YAML, or of a mapping where a name is expected
  */
 export function parseYaml(text: string, refuse: Refusal): YamlFile {
   const lines = new LineCounter();
-  // 'error': a warning would go to the console, and it quotes text that may be a key.
+  // 'error' suppresses warnings, which would go to the console and quote text that may be a key.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
-  // The first mistake causes the rest.
+  // Reports only the first mistake, because it causes the others.
   const [mistake] = document.errors;
   if (mistake) throw refuse([`line ${lines.linePos(mistake.pos[0]).line}: ${withoutQuote(mistake.message)}`]);
   refuseOddKeys({ document, lines }, refuse);
@@ -39,7 +39,7 @@ export function parseYaml(text: string, refuse: Refusal): YamlFile {
 
 /**
  * The values of the file; an empty file is an empty mapping.
- * @throws what `refuse` makes of an alias that leads nowhere
+ * @throws the error that `refuse` makes of an unresolved alias
  */
 export function valuesIn({ document }: YamlFile, refuse: Refusal): unknown {
   try {
@@ -49,7 +49,7 @@ export function valuesIn({ document }: YamlFile, refuse: Refusal): unknown {
   }
 }
 
-/** `{{ … }}`, as in a template that was not filled in, is a mapping in the place of a setting's name. */
+/** Refuses a mapping where a setting's name is expected, such as `{{ … }}` from a template that was not filled in. */
 function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
   visit(document, {
     Pair(_, pair) {
@@ -60,12 +60,12 @@ function refuseOddKeys({ document, lines }: YamlFile, refuse: Refusal): void {
   });
 }
 
-/** The YAML parser's message without the piece of the file that it quotes: that may be a key. */
+/** The YAML parser's message without the piece of the file that it quotes, which may be a key. */
 function withoutQuote(message: string): string {
   return message.split(': ')[0].replace(/[!%]\S+/g, '…');
 }
 
-/** The path of a node, from what `visit` reports about the way to it. */
+/** The path of a node, computed from its ancestors as reported by `visit`. */
 export function pathOf(key: number | 'key' | 'value' | null, ancestors: readonly unknown[]): Path {
   const path: Path = [];
   ancestors.forEach((ancestor, i) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 
-/** Attempts at sending a rating while the store is unavailable, and the pause between them. */
+/** Maximum attempts at sending a rating while the store is unavailable, and the pause between them. */
 const MAX_TRIES = 20;
 const PAUSE_MS = 1000;
 
@@ -9,7 +9,7 @@ const PAUSE_MS = 1000;
 export interface DrivenQuery {
   messages: { role: 'system' | 'user' | 'assistant'; content: string }[];
   stream: boolean;
-  /** Replaces the common model. */
+  /** Replaces the model that is common to all requests. */
   model?: string;
   headers?: Record<string, string>;
 }
@@ -32,7 +32,7 @@ export interface DriveOptions {
  * Sends queries as an application would: with the official OpenAI client, streamed or not. Answers are rated through
  * /feedback by the completion's own id.
  * @returns per query, the arm that answered
- * @throws on the first lost request
+ * @throws on the first request that gets no answer
  */
 export async function drive(options: DriveOptions): Promise<string[]> {
   const client = new OpenAI({ baseURL: `${options.url}/v1`, apiKey: 'none', maxRetries: 0 });
@@ -63,7 +63,7 @@ async function ask(client: OpenAI, query: DrivenQuery, model: string): Promise<{
   return { arm, completionId };
 }
 
-/** Retries while the gateway's store is unavailable, as its response asks for. */
+/** Retries while the gateway's store is unavailable, as its response asks clients to. */
 async function sendRating(url: string, body: object): Promise<void> {
   for (let tries = 1; ; tries++) {
     const response = await fetch(`${url}/feedback`, {

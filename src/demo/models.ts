@@ -13,8 +13,8 @@ export function expectedQuality(model: SimulatedModel, query: Pick<DemoQuery, 'k
 }
 
 /**
- * Quality of one answer, in [0, 1], drawn around `expectedQuality`. Near the ends the noise shrinks instead of being
- * clipped: it stays symmetric, so the mean is exact.
+ * Quality of one answer, in [0, 1], drawn around `expectedQuality`. Near the ends, the noise shrinks rather than being
+ * clipped, so that it stays symmetric and the mean is exact.
  */
 export function trueQuality(
   model: SimulatedModel,

@@ -20,7 +20,7 @@ export interface SimulatedOutcome {
 }
 
 /**
- * The answer of every model to every query, drawn in advance. The baselines are then judged on exactly the answers
+ * The answer of every model to every query, drawn in advance. This way the baselines are judged on exactly the answers
  * that the router could have had, and equal seeds give equal answers in whatever order the requests arrive.
  * @returns `[query][model]`
  */
@@ -45,7 +45,9 @@ function simulateOutcome(model: SimulatedModel, query: DemoQuery, random: Random
   };
 }
 
-/** The outcome as the model's upstream sends it. The text is a placeholder: only its tokens and quality matter. */
+/**
+ * The outcome as the model's upstream sends it. The text is a placeholder, because only its tokens and quality matter.
+ */
 export function outcomeAnswer(model: SimulatedModel, query: DemoQuery, outcome: SimulatedOutcome): SimulatedAnswer {
   return {
     model: model.upstreamModel,

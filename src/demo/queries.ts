@@ -15,11 +15,11 @@ export interface DemoQuery {
   messages: DemoMessage[];
 }
 
-/** Spread of difficulty among queries of one task: the same wording can hide an easy or a nasty case. */
+/** Spread of difficulty among queries of one task: the same wording can hide an easy or a difficult case. */
 const DIFFICULTY_SD = 0.1;
 
 /**
- * Queries of all kinds in random order, some kinds more frequent than others.
+ * Generates queries of all kinds in random order, some kinds more frequent than others.
  * @param count how many, 0 or more; equal seeds give equal queries, and a longer list starts with the shorter one
  */
 export function generateQueries(random: Random, count: number): DemoQuery[] {
@@ -49,7 +49,7 @@ function writeQuery(id: string, kind: QueryKind, draw: Draw, random: Random): De
   };
 }
 
-/** Users rarely send the bare task: some greet, some nag. */
+/** Adds phrases before and after the task, because users rarely send only the bare task. */
 function dress(text: string, kind: QueryKind, draw: Draw): string {
   return `${draw.pick(kind.openers ?? [''])}${text}${draw.pick(kind.closers ?? [''])}`;
 }

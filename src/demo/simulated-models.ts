@@ -1,7 +1,7 @@
 import type { ProviderType } from '../domain/provider-type.ts';
 import type { KindId } from './kinds/kind-ids.ts';
 
-/** A simulated model: no neural network, only numbers for how well, how fast and how wordily it answers. */
+/** A simulated model: no neural network, only numbers for how well, how fast and how verbosely it answers. */
 export interface SimulatedModel {
   /** Id in the gateway's config; all simulated models' ids begin with `sim-`. */
   id: string;
@@ -15,16 +15,19 @@ export interface SimulatedModel {
   quality: Record<KindId, number>;
   /** Quality lost between difficulty 0 and 1, 0 or more. */
   falloff: number;
-  /** Length of its answers relative to the usual length of each kind, above 0; `usual` is for kinds not named. */
+  /**
+   * Length of its answers relative to the usual length of each kind, above 0; `usual` applies to kinds that are not
+   * named.
+   */
   length: { usual: number } & Partial<Record<KindId, number>>;
   speed: { firstTokenMs: number; msPerToken: number };
 }
 
 /**
- * The cast. One expensive model is strong everywhere. Two specialists and a thinker match it in their own fields at a
- * quarter of its price or less, and disappoint elsewhere. A tiny one is good enough for easy things. Only the
+ * The simulated models. One expensive model is strong everywhere. Two specialists and a thinker match it in their own
+ * fields at a quarter of its price or less, and are weak elsewhere. A tiny one is good enough for easy things. Only the
  * expensive one can do legal work. So no single model is a good choice for everything, and a router that knows the
- * kinds reaches the expensive one's quality at a fifth to a quarter of its cost. Prices are of the size usual in
+ * kinds reaches the expensive one's quality at a fifth to a quarter of its cost. Prices are of the usual size in
  * 2025/26; speeds are about a hundred times the real ones, which keeps the demo short.
  */
 export const SIMULATED_MODELS: readonly SimulatedModel[] = [
@@ -117,7 +120,7 @@ export const SIMULATED_MODELS: readonly SimulatedModel[] = [
       letters: 0.6,
     },
     falloff: 0.15,
-    // It thinks aloud before it answers, and thinking is billed.
+    // It thinks before it answers, and thinking is billed.
     length: { usual: 2.2, chat: 3, translation: 2.6 },
     speed: { firstTokenMs: 4, msPerToken: 0.015 },
   },

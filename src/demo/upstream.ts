@@ -11,7 +11,7 @@ import type { SimulatedAnswer, WireEvent, WireFormat } from './wire/wire.ts';
 
 export type { SimulatedAnswer } from './wire/wire.ts';
 
-/** What reached the upstream, for the function that decides how to answer. */
+/** What reached the upstream, as passed to the function that decides how to answer. */
 export interface SimulatedRequest {
   format: ProviderType;
   headers: IncomingMessage['headers'];
@@ -40,7 +40,7 @@ export interface SimulatedUpstream {
   readonly requests: number;
   /** Requests whose client left before the answer was complete. */
   readonly aborted: number;
-  /** Breaks open connections and stops listening. */
+  /** Breaks off open connections and stops listening. */
   close(): Promise<void>;
 }
 
@@ -134,11 +134,11 @@ async function stream(
   for (const event of events) {
     if (event.isContent) {
       if (sent === answer.breakAfterPieces) {
-        // Lets what has been written go out first, or a short stream would break before it has begun.
+        // Lets what has been written be sent first; otherwise a short stream would break before it has begun.
         await nextTurn();
         return breakOff(response);
       }
-      // Paced against the clock: a timer's rounding would otherwise add up over hundreds of pieces.
+      // Paced against the clock, because otherwise a timer's rounding would add up over hundreds of pieces.
       const due = ((answer.streamMs ?? 0) * sent) / pieces - (performance.now() - started);
       await pause(due, signal);
       sent++;
@@ -179,7 +179,7 @@ function describeRequest(
   };
 }
 
-/** Waits; but not for less than a millisecond, because a timer cannot be that short. */
+/** Waits, unless the time is less than a millisecond, because a timer cannot be that short. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (milliseconds >= 1) await sleep(milliseconds, undefined, { signal });
 }
@@ -200,7 +200,7 @@ function parseObject(text: string): JsonObject | null {
 }
 
 function fail(wire: WireFormat, response: ServerResponse, status: number, message: string): void {
-  // Once the answer has begun, a broken connection is the only honest sign of failure.
+  // Once the answer has begun, a broken connection is the only way left to signal a failure.
   if (response.headersSent) breakOff(response);
   else sendJson(response, status, wire.error(status, message, String(response.getHeader(wire.requestIdHeader) ?? '')));
 }

@@ -23,14 +23,14 @@ export interface Arm {
   capabilities: readonly Capability[];
   /** Forms of answers that its provider's API does not support. */
   unsupportedForms: readonly AnswerForm[];
-  /** Requests that the upstream serves at a time; further ones wait. */
+  /** Number of requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
   /** Quality assumed before any rating; null: what its price suggests. */
   prior: Prior | null;
   timeouts: Timeouts;
 }
 
-/** Identifies an arm's upstream model: the same for arms that differ only in name, price or limits. */
+/** Identifies an arm's upstream model. Arms that differ only in name, price or limits have the same one. */
 export function upstreamOf({ provider, upstreamModel }: Pick<Arm, 'provider' | 'upstreamModel'>): string {
   return JSON.stringify([provider, upstreamModel]);
 }
@@ -52,7 +52,10 @@ export interface Timeouts {
 }
 
 const MILLION = 1e6;
-/** What a cache write for an hour costs on top of one for five minutes: Anthropic charges 2 and 1.25 input prices. */
+/**
+ * The surcharge of a cache write for an hour, relative to one for five minutes: Anthropic charges 2 and 1.25 input
+ * prices.
+ */
 export const HOUR_SURCHARGE = 2 / 1.25 - 1;
 
 /** USD that an answer costs. */
@@ -67,7 +70,7 @@ export function costOf(price: Price, usage: Usage): number {
   );
 }
 
-/** One figure for how expensive a model is: three parts input to one part output, the usual blend of a chat. */
+/** A single figure for how expensive a model is: three parts input to one part output, the usual blend of a chat. */
 export function blendedPrice(price: Price): number {
   return (3 * price.input + price.output) / 4;
 }

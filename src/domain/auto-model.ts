@@ -1,4 +1,4 @@
-/** Model name that lets the gateway choose. `auto:…` gives the weight as well, as a number or a name. */
+/** Model name that lets the gateway choose. `auto:…` also gives the weight, as a number or a name. */
 export const AUTO = 'auto';
 const BEFORE_WEIGHT = `${AUTO}:`;
 
@@ -13,8 +13,8 @@ export function weightIn(name: string): string | null {
 }
 
 /**
- * Parses a weight written as a decimal number, with an exponent or without (Python writes 0.00001 as 1e-05). It may be
- * outside [0, 1]; NaN for anything else. It takes linear time: clients may write megabytes of digits.
+ * Parses a weight written as a decimal number, with or without an exponent (Python writes 0.00001 as 1e-05). The result
+ * may be outside [0, 1]; it is NaN for any other text. Takes linear time, because clients may send megabytes of digits.
  */
 export function numericWeight(text: string): number {
   return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;

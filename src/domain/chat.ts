@@ -12,7 +12,9 @@ export interface ChatBody extends JsonObject {
   stream?: boolean | null;
 }
 
-/** A chat request: the parsed body for reading, the received text for forwarding (it keeps what parsing loses). */
+/**
+ * A chat request: the parsed body for reading, and the received text for forwarding, because parsing loses some of it.
+ */
 export interface ChatRequest {
   /** The JSON document exactly as the client sent it, decoded from UTF-8. */
   text: string;
@@ -51,14 +53,14 @@ export function contentParts(messages: readonly ChatMessage[]): JsonObject[] {
   return messages.flatMap((message) => (Array.isArray(message.content) ? message.content.filter(isJsonObject) : []));
 }
 
-/** Number of answers that the request asks for, `n`. */
+/** Number of choices that the request asks for, `n`. */
 export function requestedChoices({ n }: ChatBody): number {
   return typeof n === 'number' && n >= 1 ? n : 1;
 }
 
 /**
- * UTF-8 bytes that were generated for a message or a stream's delta: text, reasoning, refusal, tool calls. For
- * estimating tokens that nobody counted.
+ * UTF-8 bytes that were generated for a message or a stream's delta: text, reasoning, refusal, tool calls. Used to
+ * estimate tokens that nobody counted.
  */
 export function generatedBytes(message: JsonObject): number {
   const {
@@ -71,16 +73,16 @@ export function generatedBytes(message: JsonObject): number {
     audio,
   } = message;
   const called = Array.isArray(calls) ? calls.filter(isJsonObject).flatMap((each) => [each.function, each.custom]) : [];
-  // Of audio, only the words count.
+  // Of audio, only the transcript counts.
   const spoken = isJsonObject(audio) ? audio.transcript : null;
-  // Of content parts, only the texts count: images in an answer have their own price.
+  // Of content parts, only the texts count, because images in an answer are priced separately.
   const texts = Array.isArray(content)
     ? content.filter(isJsonObject).flatMap((part) => [part.text, part.thinking, part.refusal])
     : content;
   return stringBytes([texts, thoughts, reasoning, refusal, call, called, spoken], 'values');
 }
 
-/** Deeper than any request body may be. Upstreams have no such limit of their own. */
+/** Deeper than any request body may be. Answers of upstreams have no such limit of their own. */
 const MAX_NESTING = 200;
 
 /**
@@ -102,10 +104,12 @@ export function stringBytes(value: unknown, counted: 'values' | 'names and value
   return bytes;
 }
 
-/** No request has more: a larger figure is the upstream's mistake, and would spoil every sum that includes it. */
+/**
+ * No request has more tokens: a larger figure is the upstream's mistake, and would corrupt every sum that includes it.
+ */
 const MAX_TOKENS = 1e9;
 
-/** A token count as an upstream reports it; null when it is not one. */
+/** A token count as reported by an upstream; null for a value that is not a plausible count. */
 export function tokenCount(value: unknown): number | null {
   return typeof value === 'number' && value >= 0 && value <= MAX_TOKENS ? value : null;
 }
@@ -125,9 +129,9 @@ export function requestedMaxTokens(body: ChatBody): number | null {
 }
 
 /**
- * The schema of a `response_format`: of `json_schema`, or the one that Together, Fireworks and llama.cpp take beside
- * `json_object`.
- * @returns null when it has none
+ * The schema of a `response_format`: that of `json_schema`, or the one that Together, Fireworks and llama.cpp accept
+ * together with `json_object`.
+ * @returns null when there is none
  */
 export function answerSchema({ type, json_schema: named, schema: bare }: JsonObject): JsonObject | null {
   if (type === 'json_schema') return isJsonObject(named) && isJsonObject(named.schema) ? named.schema : null;

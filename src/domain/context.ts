@@ -1,5 +1,6 @@
 /**
- * The feature vector of a query. Values are rounded to 32 bits once, so that what is stored is what was decided on.
+ * The feature vector of a query. Values are rounded to 32 bits once, so that what is stored is exactly what the
+ * decision was based on.
  */
 export interface Context {
   /** Id of the feature map that made it. Across maps, at most the structural features are comparable. */
@@ -10,31 +11,31 @@ export interface Context {
 
 export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 
-/** Forms of answers that a request may ask for and not every provider's API supports. */
+/** Forms of answers that a request may ask for but not every provider's API supports. */
 export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
 
 /** Estimates of input tokens. */
 export interface AttachedTokens {
   likely: number;
-  /** The highest estimate, for which a budget must be ready. */
+  /** The highest estimate, which a budget must be able to cover. */
   most: number;
 }
 
-/** What a request demands of the model that answers it. */
+/** What a request requires of the model that answers it. */
 export interface RequestProfile {
   needs: Capability[];
   /** Characters of everything that becomes input tokens: messages, tool definitions, schemas. */
   inputCharacters: number;
-  /** The same in UTF-8 bytes, which say more about its tokens. */
+  /** The same in UTF-8 bytes, which are a better indication of the number of tokens. */
   inputBytes: number;
   images: number;
-  /** Tokens of files and sounds; absent: none. */
+  /** Estimated tokens of files and audio; absent: none. */
   attached?: AttachedTokens;
   /** The client's own limit on output tokens, or null. */
   maxOutputTokens: number | null;
   /** Thinking tokens that the client allows; absent: it does not say. */
   thinkingTokens?: number;
-  /** Number of answers that the request asks for, `n`; 1 when it does not say. */
+  /** Number of choices that the request asks for, `n`; 1 when it does not say. */
   choices?: number;
   /** Absent: none. */
   forms?: readonly AnswerForm[];

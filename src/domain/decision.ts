@@ -6,13 +6,16 @@ export interface ArmExplanation {
   provider: string;
   /** Why the arm could not serve the request, in words; null for a candidate. */
   excluded: string | null;
-  /** Excluded for a pause that its upstream asked for: it may stand in for others once that is over. Absent or null: no. */
+  /**
+   * Excluded because of a pause that its upstream asked for: it may stand in for others once the pause is over. Absent
+   * or null: no.
+   */
   paused?: true | null;
   /**
-   * The target that kept the arm out after its prediction; null: none. Absent in events from before it was recorded.
+   * The target that excluded the arm after its prediction; null: none. Absent in events from before it was recorded.
    */
   keptOut?: 'quality' | 'cost' | null;
-  /** Predicted quality on [0, 1], its standard deviation, and the value that exploration made of it. */
+  /** Predicted quality on [0, 1], its standard deviation, and the value after exploration. */
   quality: number | null;
   qualitySd: number | null;
   exploredQuality: number | null;
@@ -22,8 +25,8 @@ export interface ArmExplanation {
   awaited?: number;
   inputTokens: number | null;
   /**
-   * The part of them that the upstream is expected to read from its prompt cache. Absent in events from before it was
-   * priced.
+   * The part of the input tokens that the upstream is expected to read from its prompt cache. Absent in events from
+   * before it was priced.
    */
   cachedTokens?: number;
   outputTokens: number | null;
@@ -31,12 +34,12 @@ export interface ArmExplanation {
   modelOutputTokens: number | null;
   costUsd: number | null;
   /**
-   * For an arm that came when others were already known: its forced tries so far, and how many it gets; whether its
-   * draw was still wide, and whether a forced try could fall on it. The last two are absent in events from before
+   * For an arm that was added when others were already known: its forced tries so far, and how many it gets; whether
+   * its draw was still wide, and whether a forced try could choose it. The last two are absent in events from before
    * they were recorded.
    */
   launch: { tries: number; of: number; wide?: boolean; forced?: boolean } | null;
-  /** The most that it may cost. Only when the key has a budget. */
+  /** The maximum that it may cost. Present only when the key has a budget. */
   worstCaseUsd?: number;
   /** Expected seconds in the arm's queue. */
   waitS: number | null;
@@ -70,17 +73,17 @@ export type ChosenBy = 'score' | 'floor' | 'launch' | 'request' | 'session' | 't
 export interface Decision {
   arm: string;
   chosenBy: ChosenBy;
-  /** Why the decision rests on less than it should; null when all was well. */
+  /** Why the decision rests on less information than it should; null in normal operation. */
   degraded: string | null;
   /** w in [0, 1], and its source. */
   weight: number;
   weightFrom: 'model' | 'header' | 'budget' | 'config' | 'key';
-  /** The budget's weight, when a key's bounds replaced it. Absent otherwise, and in old events. */
+  /** The budget's weight, present only when a key's bounds replaced it, and never in old events. */
   budgetWeight?: number;
   /** USD that a request may cost on average; null when no budget is set. */
   budgetUsd: number | null;
   exploration: string;
-  /** The quality target in force; null: none. Absent in events from before it was recorded. */
+  /** The quality target at the time; null: none. Absent in events from before it was recorded. */
   guard?: { share: number; confidence: number } | null;
   propensity: number;
   /**
@@ -96,20 +99,23 @@ export interface Decision {
    */
   referenceCachedTokens?: number;
   featureMap: string;
-  /** Name, for people, of the kind of query that this one resembles most; null when unknown. */
+  /** Human-readable name of the kind of query that this one resembles most; null when unknown. */
   tag: string | null;
   needs: string[];
   inputCharacters: number;
   /** Absent in events from before it was recorded. */
   inputBytes?: number;
   images: number;
-  /** Input tokens that files and sounds are assumed to have, by their size. Absent: none. */
+  /** Input tokens that files and audio are assumed to have, judging by their size. Absent: none. */
   attachedTokens?: number;
-  /** The key's budget is strict: what ends without a usage is charged as the worst case. Absent: it is not. */
+  /**
+   * The key's budget is strict: an answer that ends without reported usage is charged as the worst case. Absent: it is
+   * not.
+   */
   strictBudget?: true;
-  /** Number of answers asked for; absent in events from before it was recorded: 1. */
+  /** Number of choices requested; absent (in events from before it was recorded): 1. */
   choices?: number;
-  /** Absent when the config asked for no ratings. */
+  /** Absent when the config requested no ratings. */
   ask?: FeedbackRequest;
   arms: ArmExplanation[];
   /** The arm with the second-best score. */

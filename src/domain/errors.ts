@@ -7,7 +7,7 @@ export interface ErrorDetails {
   type?: string;
   param?: string | null;
   code?: string | null;
-  /** Headers for the answer, e.g. `retry-after`. */
+  /** Headers for the response, e.g. `retry-after`. */
   responseHeaders?: Record<string, string>;
 }
 
@@ -45,13 +45,13 @@ export function invalidRequest(message: string, param: string | null = null, cod
 }
 
 /**
- * Headers of a refusal that lasts until there is money again.
- * @param milliseconds until then
+ * Headers of a refusal that lasts until the budget is renewed.
+ * @param milliseconds time until then
  */
 export function untilRenewed(milliseconds: number): Record<string, string> {
   return {
     'retry-after': String(Math.max(1, Math.ceil(milliseconds / 1000))),
-    // Tells OpenAI's own clients that an immediate retry is of no use.
+    // Tells OpenAI's own clients that an immediate retry is pointless.
     'x-should-retry': 'false',
   };
 }
@@ -64,25 +64,25 @@ export class ClientGoneError extends Error {
   }
 }
 
-/** Headers by which an upstream says whether and when to try again. OpenAI's clients obey all of them. */
+/** Headers by which an upstream says whether and when to retry. OpenAI's clients obey all of them. */
 export const RETRY_HEADERS = ['retry-after', 'retry-after-ms', 'x-should-retry'] as const;
 
-/** The headers that the upstream sent, unchanged. */
+/** Those headers that the upstream sent, unchanged. */
 export type RetryAdvice = Readonly<Partial<Record<(typeof RETRY_HEADERS)[number], string>>>;
 
 /**
  * How an upstream call failed.
  * - `status`: it answered with an error status.
- * - `connection`: no answer could be had.
- * - `timeout`: the answer did not come in time.
+ * - `connection`: no answer could be obtained.
+ * - `timeout`: the answer did not arrive in time.
  * - `unreadable`: it answered with something that is not a chat completion.
  * - `interrupted`: the stream broke off or carried an error event.
  */
 export type UpstreamFailure = 'status' | 'connection' | 'timeout' | 'unreadable' | 'interrupted';
 
 /**
- * A failed upstream call. `body` is what the client gets when no fallback helped: an error in OpenAI's shape, or an
- * OpenAI-compatible upstream's own body, whatever it is (`contentType`). It holds no provider key.
+ * A failed upstream call. `body` is what the client gets if no fallback succeeds: an error in OpenAI's format, or the
+ * own body of an OpenAI-compatible upstream, whatever it is (`contentType`). It contains no provider key.
  */
 export class UpstreamError extends Error {
   readonly failure: UpstreamFailure;
@@ -90,21 +90,22 @@ export class UpstreamError extends Error {
   readonly status: number;
   readonly body: string;
   /**
-   * True when the message is not the gateway's own: it may quote the client's request, so only the client may see it.
+   * True when the message was not written by the gateway: it may quote the client's request, so only the client may see
+   * it.
    */
   readonly isQuoted: boolean;
   readonly contentType: string;
   readonly retryAdvice: RetryAdvice;
   /**
-   * The request is sound, but this model does not take one of its fields or values, or so much at a time: another
-   * model may. Whatever its status, it says nothing of other requests.
+   * The request is valid, but this model does not accept one of its fields or values, or a request of this size at this
+   * time: another model may. Whatever its status, it says nothing about other requests.
    */
   readonly modelSpecific: boolean;
-  /** The request is sound, but longer than this model's context: a model with a larger one may take it. */
+  /** The request is valid, but longer than this model's context: a model with a larger one may accept it. */
   readonly tooLong: boolean;
   /** Every request would fail: the account or key is refused, or the model does not exist. Another arm may answer. */
   readonly unusable: boolean;
-  /** Code of the system or the HTTP client, e.g. `ECONNREFUSED`; null when there is none. */
+  /** Error code of the system or the HTTP client, e.g. `ECONNREFUSED`; null when there is none. */
   readonly code: string | null;
 
   constructor(

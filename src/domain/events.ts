@@ -56,14 +56,17 @@ export interface CompletedEvent {
   servedModel: string | null;
   finishReason: string | null;
   usage: Usage | null;
-  /** True when the upstream did not report the usage, or not to the end, so that it was estimated. */
+  /** True when the upstream did not report the usage completely, so that it was estimated. */
   usageEstimated: boolean;
   /** Cost of the answer; for a call that the client did not wait for, the cost of its input. */
   costUsd: number | null;
   timeToFirstTokenMs: number | null;
   /** Duration of the answering upstream call. */
   serviceMs: number | null;
-  /** Time from the request's arrival to its end, and the gateway's own part of it before the first byte. */
+  /**
+   * Time from the request's arrival to its end, and the part of it that the gateway took before the first upstream
+   * call.
+   */
   latencyMs: number;
   overheadMs: number | null;
 }
@@ -77,14 +80,14 @@ export interface RatedEvent {
   score: number;
   /** For an implicit signal: how much it counts, in (0, 1]. Absent: as much as a rating. */
   weight?: number;
-  /** Who rates. A later rating from the same source replaces the earlier one. */
+  /** Who rated. A later rating from the same source replaces the earlier one. */
   source: string;
   /**
-   * How the source errs, as configured when it rated; null for a source that is taken at its word. Absent in old
-   * logs.
+   * The source's error rates, as configured when it rated; null for a source whose ratings are taken at face value.
+   * Absent in old logs.
    */
   reliability?: Reliability | null;
-  /** How much it counts if nobody asked for it, by what was known when it came. Absent without an audit. */
+  /** How much it counts if nobody requested it, based on what was known when it arrived. Absent without an audit. */
   volunteered?: VolunteerWeights;
   comment: string | null;
   idempotencyKey: string | null;
@@ -105,45 +108,42 @@ interface EventOfModel {
   model: string;
 }
 
-/** A model came when others were already known, and is launched with this prior and with forced tries. */
+/** A model was added when others were already known, and is launched with this prior and with forced tries. */
 export interface LaunchedEvent extends EventOfModel {
   type: 'launched';
   /** The model that it is assumed to resemble; null when the config gives its quality. */
   like: string | null;
-  /** Its prior mean coefficients, and the feature map that they are for. */
+  /** Its prior mean coefficients, and the feature map that they belong to. */
   featureMap: string;
   priorMean: number[];
 }
 
-/**
- * The ratings of a model have drifted from the predictions: its level as learned, and a share of the rest, is
- * dropped.
- */
+/** The ratings of a model have drifted from the predictions: its learned level, and a share of the rest, is dropped. */
 export interface DriftedEvent extends EventOfModel {
   type: 'drifted';
   direction: 'better' | 'worse';
   /** Sum of standardised residuals at the alarm, and the threshold that it passed. */
   statistic: number;
   threshold: number;
-  /** Number of the event whose rating raised the alarm. */
+  /** Sequence number of the event whose rating raised the alarm. */
   at: number;
   /** Share of what was learned that remains, in (0, 1]. */
   remains: number;
-  /** Number of the first decision whose ratings are off. Absent in old events: the alarm's number. */
+  /** Sequence number of the first decision whose ratings are off. Absent in old events, where `at` applies. */
   changedAt?: number;
 }
 
-/** The upstream now serves another model for an arm, a new snapshot of it: what was learned is trusted less. */
+/** The upstream now serves another model for an arm, such as a new snapshot of it: what was learned is trusted less. */
 export interface SnapshotChangedEvent extends EventOfModel {
   type: 'snapshot_changed';
-  /** How it was seen: by the model's name in the upstream's answers; absent: by its name in the config. */
+  /** How the change was noticed: by the model's name in the upstream's answers; absent: by its name in the config. */
   seenBy?: 'answers';
-  /** The upstream's names for the model: the one learned about, and the one that serves now. */
+  /** The upstream's names for the model: the one that was learned about, and the one that serves now. */
   from: string;
   to: string;
   /**
-   * Share of what was learned that remains, in (0, 1]; above 1 where the name before is back and nothing was learned in
-   * between: then the change before this one is undone.
+   * Share of what was learned that remains, in (0, 1]. Above 1 when the previous name is back and nothing was learned
+   * in between: the previous change is then undone.
    */
   remains: number;
 }
@@ -158,26 +158,26 @@ export interface ModelSetEvent extends AdminEvent {
   type: 'model_set';
   /** Fields of an entry of the config's `models`; for a change, a JSON merge patch of the earlier settings. */
   settings: JsonObject;
-  /** True: the model was added, so nothing of earlier changes remains. */
+  /** True: the model was added, so that no earlier changes remain. */
   added: boolean;
 }
 
-/** A model takes no more requests. */
+/** A model accepts no more requests. */
 export interface ModelRetiredEvent extends AdminEvent {
   type: 'model_retired';
 }
 
-/** Decisions from before this event teach nothing about the model any more. */
+/** Decisions from before this event no longer teach anything about the model. */
 export interface ModelResetEvent extends AdminEvent {
   type: 'model_reset';
 }
 
 export type DecisionEvent = DecidedEvent | CompletedEvent | RatedEvent | WithdrawnEvent;
-/** Events that come from admins. */
+/** Events triggered by admins. */
 export type ModelChangeEvent = ModelSetEvent | ModelRetiredEvent | ModelResetEvent;
 export type ModelEvent = ModelChangeEvent | LaunchedEvent | DriftedEvent | SnapshotChangedEvent;
 
-/** Stands for a row of the log that is damaged, so that the rows around it can be read. Never written. */
+/** Stands in for a damaged row of the log, so that the rows around it can be read. Never written. */
 export interface UnreadableEvent {
   type: 'unreadable';
   decisionId: null;
@@ -190,12 +190,12 @@ export function isModelEvent<E extends GatewayEvent>(event: E): event is E & Mod
   return event.decisionId === null && event.type !== 'unreadable';
 }
 
-/** The decision among its events. */
+/** The `decided` event among the events of a decision. */
 export function decidedIn<E extends GatewayEvent>(events: readonly E[]): (E & DecidedEvent) | undefined {
   return events.find((event): event is E & DecidedEvent => event.type === 'decided');
 }
 
-/** The request's end among its events. */
+/** The `completed` event among the events of a decision. */
 export function completedIn<E extends GatewayEvent>(events: readonly E[]): (E & CompletedEvent) | undefined {
   return events.find((event): event is E & CompletedEvent => event.type === 'completed');
 }
@@ -207,10 +207,10 @@ const LEARNER_EVENT_TYPES = [
   'snapshot_changed',
 ] as const satisfies readonly ModelEvent['type'][];
 
-/** True for an admin's event: other models may be in force after it. */
+/** True for an admin's event, after which other models may be available. */
 export function isModelChange<E extends GatewayEvent>(event: E): event is E & ModelChangeEvent {
   return isModelEvent(event) && !(LEARNER_EVENT_TYPES as readonly string[]).includes(event.type);
 }
 
-/** An event with its number in the log. Numbers rise by one; only deletion (`storage.keep_days`) leaves gaps. */
+/** An event with its number in the log. Numbers increase by one; only deletion (`storage.keep_days`) leaves gaps. */
 export type StoredEvent<E extends GatewayEvent = GatewayEvent> = E & { sequence: number };

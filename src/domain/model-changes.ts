@@ -11,7 +11,7 @@ export interface ModelChange {
 /** By model id, in the order of each model's first change. */
 export type ModelChanges = ReadonlyMap<string, ModelChange>;
 
-/** The changes after one more event. Pure, so that everyone who reads the log gets the same. */
+/** The changes after one more event. Pure, so that everyone who reads the log arrives at the same result. */
 export function changedBy(changes: ModelChanges, event: ModelChangeEvent): ModelChanges {
   const before = changes.get(event.model) ?? { retired: false, settings: {} };
   const next = new Map(changes);
@@ -26,15 +26,15 @@ export function changedBy(changes: ModelChanges, event: ModelChangeEvent): Model
   return next;
 }
 
-/** An object is empty once all its members were taken back, and then changes nothing. */
+/** Drops empty objects: an object is empty once all its members were reverted, and then changes nothing. */
 function withoutEmpty(settings: JsonObject): JsonObject {
   const isEmpty = (value: unknown) => isJsonObject(value) && Object.keys(value).length === 0;
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => !isEmpty(value)));
 }
 
 /**
- * Applies a patch to an entry of the config's `models`. It is a JSON merge patch, except for `prior`: its forms
- * exclude each other, and a merge would be none of them.
+ * Applies a patch to an entry of the config's `models`. It is a JSON merge patch, except for `prior`: its forms exclude
+ * each other, so a merge of two would be valid as neither.
  */
 export function mergeModel(target: unknown, { prior, ...others }: JsonObject): JsonObject {
   const merged = mergePatch(target, prior === undefined ? others : { ...others, prior: null });
@@ -46,7 +46,7 @@ export function mergeModel(target: unknown, { prior, ...others }: JsonObject): J
  * JSON Merge Patch (RFC 7396): objects are merged member by member, null removes a member, anything else replaces.
  */
 export function mergePatch(target: unknown, patch: JsonObject): JsonObject {
-  // Entries, not assignments: a member called __proto__ must be like any other.
+  // Uses entries rather than assignments, because a member called __proto__ must be treated like any other.
   const merged = new Map(isJsonObject(target) ? Object.entries(target) : []);
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) merged.delete(name);

@@ -4,11 +4,11 @@ import type { AnswerForm } from './context.ts';
 export const PROVIDER_TYPES = ['openai', 'anthropic'] as const;
 export type ProviderType = (typeof PROVIDER_TYPES)[number];
 
-/** What routing must know of an API before it calls one. */
+/** What routing must know about an API before calling it. */
 export interface ProviderTraits {
-  /** Forms of answers that would come in another form than the client expects, or not at all. */
+  /** Forms of answers that would arrive in a different form than the client expects, or not at all. */
   unsupportedForms: readonly AnswerForm[];
-  /** What writing to the prompt cache costs unless the config says otherwise, in prices of uncached input. */
+  /** Default price of writing to the prompt cache, as a multiple of the price of uncached input. */
   cacheWriteShare: number;
 }
 

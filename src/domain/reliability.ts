@@ -1,4 +1,4 @@
-/** How a source of ratings errs: the shares of good and of bad answers that it calls good. */
+/** The error rates of a source of ratings: the shares of good and of bad answers that it calls good. */
 export interface Reliability {
   /** In (0, 1], above `falsePositive`. */
   truePositive: number;
@@ -6,7 +6,7 @@ export interface Reliability {
   falsePositive: number;
 }
 
-/** A rating as it is learned: what it says about the quality, and how much it counts. */
+/** A rating in the form in which it is learned: what it says about the quality, and how much it counts. */
 export interface WeighedRating {
   reward: number;
   weight: number;
@@ -15,7 +15,7 @@ export interface WeighedRating {
 const WITHOUT_ERRORS: Reliability = { truePositive: 1, falsePositive: 0 };
 
 /**
- * The most that a corrected rating can vary. A score on [0, 1] with mean p has a variance of at most p (1 − p), that
+ * The maximum variance of a corrected rating. A score on [0, 1] with mean p has a variance of at most p (1 − p), that
  * of a thumb (Bhatia and Davis 2000), and the correction stretches it.
  * @param quality any number, clamped to [0, 1]
  */
@@ -27,9 +27,9 @@ export function mostVariance(quality: number, reliability: Reliability | null): 
 }
 
 /**
- * For a source with true positive rate t and false positive rate f, E[score] = f + (t − f) · quality, so the
- * expectation of (score − f) / (t − f) is the quality. Its variance is 1 / (t − f)² times the score's, so it counts
- * as (t − f)² of a rating without errors.
+ * Corrects a rating for its source's error rates. For a source with true positive rate t and false positive rate f,
+ * E[score] = f + (t − f) · quality, so the expectation of (score − f) / (t − f) is the quality. Its variance is 1 / (t
+ * − f)² times that of the score, so it counts as (t − f)² of a rating without errors.
  */
 export function weighedRating(score: number, reliability: Reliability | null): WeighedRating {
   if (!reliability) return { reward: score, weight: 1 };

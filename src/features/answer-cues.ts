@@ -1,8 +1,8 @@
 import { classOf, LETTER } from './characters.ts';
 
 /**
- * Words that show what kind of answer is asked for. The length of an answer, and so its cost, depends on them more
- * than on the subject: "Answer with the correct option" against "Explain your reasoning". English only; a query in
+ * Words that show what kind of answer is asked for. The length of an answer, and so its cost, depends on them more than
+ * on the subject: compare "Answer with the correct option" and "Explain your reasoning". English only; a query in
  * another language has the features of an ordinary query without any of these words.
  */
 const CUE_WORDS = {
@@ -16,8 +16,8 @@ const CUE_WORDS = {
 const CUES = Object.values(CUE_WORDS);
 
 /**
- * Words are looked up by a rolling hash of their letters: slicing every word out of the text would take five times as
- * long. No two cue words share a hash, and another word collides with one of them about once in fifty million.
+ * Words are looked up by a rolling hash of their letters, because slicing every word out of the text would take five
+ * times as long. No two cue words share a hash, and another word collides with one of them about once in fifty million.
  */
 const CUE_OF = new Map(CUES.flatMap((words, cue) => words.split(' ').map((word) => [hashOf(word), cue] as const)));
 

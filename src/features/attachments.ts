@@ -2,36 +2,37 @@ import { isJsonObject, type JsonObject } from '../domain/chat.ts';
 import type { AttachedTokens } from '../domain/context.ts';
 
 /**
- * Bytes per token: the likely figure, and the lowest. Only the upstream knows the real one, and only afterwards. A
- * page of a PDF has 1,500 to 3,000 tokens in 3 KB (plain text), 30 KB (typical) or 300 KB (an image); a second of
- * sound has about 10 tokens in 1 KB (lowest bit rates) or 8 KB (typical).
+ * Bytes per token: the likely figure, and the lowest. Only the upstream knows the real one, and only afterwards. A page
+ * of a PDF has 1,500 to 3,000 tokens in 3 KB (plain text), 30 KB (typical) or 300 KB (an image); a second of audio has
+ * about 10 tokens in 1 KB (lowest bit rates) or 8 KB (typical).
  */
 const FILE = { likely: 20, least: 4 };
 const SOUND = { likely: 800, least: 100 };
-/** For a file that is stored at the upstream or fetched by it, of which only the id or address is known here. */
+/** For a file that is stored at the upstream or fetched by it, so that only its id or address is known here. */
 const FILE_ELSEWHERE: AttachedTokens = { likely: 5_000, most: 50_000 };
 /** Providers charge between 85 and 1,600 tokens. */
 const ANSWERED_IMAGE: AttachedTokens = { likely: 800, most: 1600 };
 const NOTHING: AttachedTokens = { likely: 0, most: 0 };
 const ADDRESS = /^\s*https?:/i;
 const IMAGE = /^\s*data:image\//i;
-/** Base64 characters per byte: four for three bytes. */
+/** Base64 characters per byte: four for every three bytes. */
 const BASE64 = 4 / 3;
 
 /** What a request attaches to its texts. */
 export interface Attachments {
-  /** Input tokens of the files and sounds, estimated from their size. */
+  /** Input tokens of files and audio, estimated from their size. */
   tokens: AttachedTokens;
   /**
-   * UTF-8 bytes of attachments within the request itself. Includes images, whose tokens are counted by their number.
+   * UTF-8 bytes of attachments contained in the request itself. Includes images, whose tokens are estimated by their
+   * number.
    */
   bytes: number;
 }
 
 /**
- * @param parts of the contents of a request's messages
- * @param answered images of earlier answers, which come in a field of their own (OpenRouter's and LiteLLM's form) and
- * do not count among the request's images
+ * @param parts the content parts of a request's messages
+ * @param answered images of earlier answers, which are in a separate field (OpenRouter's and LiteLLM's format) and are
+ * not included in the number of the request's images
  */
 export function attachments(parts: readonly JsonObject[], answered: readonly JsonObject[] = []): Attachments {
   const sum: Attachments = { tokens: { likely: 0, most: 0 }, bytes: 0 };
@@ -51,7 +52,7 @@ export function attachments(parts: readonly JsonObject[], answered: readonly Jso
   return sum;
 }
 
-/** What a message part attaches, or its address; empty when it attaches nothing. */
+/** The data or address that a message part attaches; empty when it attaches nothing. */
 function dataOf(part: JsonObject): string {
   if (part.type === 'input_audio') return stringIn(part.input_audio, 'data');
   if (part.type === 'file') return stringIn(part.file, 'file_data');
@@ -61,11 +62,12 @@ function dataOf(part: JsonObject): string {
 function tokensOf(part: JsonObject, data: string): AttachedTokens {
   if (part.type === 'input_audio') return bySize(data, SOUND);
   if (part.type === 'file') {
-    // Some servers accept an address in place of the data.
+    // Some servers accept an address instead of the data.
     const isElsewhere = data === '' || ADDRESS.test(data) || stringIn(part.file, 'file_id') !== '';
     return isElsewhere ? FILE_ELSEWHERE : bySize(data, FILE);
   }
-  // Other kinds that some servers accept (videos, PDF files sent as images); images are counted by their number.
+  // Other kinds that some servers accept (videos, PDF files sent as images). Images are counted by their number
+  // instead.
   if (part.type !== 'image_url' && ADDRESS.test(data)) return FILE_ELSEWHERE;
   return /^\s*data:(?!image\/)/i.test(data) ? bySize(data, FILE) : NOTHING;
 }

@@ -8,9 +8,9 @@ const KNOWN = 128;
 const classes = new Uint8Array(2 ** 16);
 
 /**
- * Class bits of a UTF-16 unit. LETTER covers letters, numbers and the underscore of any script of the basic plane;
- * halves of surrogate pairs have no class. Each unit is classified once and cached: a regular expression would make
- * the hot path ten times as slow.
+ * Class bits of a UTF-16 unit. LETTER covers letters, numbers and the underscore in any script of the basic plane;
+ * halves of surrogate pairs have no class. Each unit is classified once and cached, because a regular expression would
+ * make the hot path ten times as slow.
  */
 export function classOf(unit: number): number {
   return classes[unit] || classify(unit);

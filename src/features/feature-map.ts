@@ -22,12 +22,12 @@ export function parseFeatureMapId(id: string): FeatureMap | null {
   return embedder && structure ? { embedder, structure } : null;
 }
 
-/** What of a context remains valid under another feature map; `structure` includes the intercept. */
+/** Which part of a context remains valid under another feature map; `structure` includes the intercept. */
 export type Kept = 'all' | 'structure' | 'intercept';
 
 /**
- * The features that mean the same under both maps. An embedding is valid only under its own map: embedders are maps
- * of the text, which no context stores, and the numbers of one cannot be converted into those of another.
+ * Returns which features mean the same under both maps. An embedding is valid only under its own map: embedders map the
+ * text, which no context stores, and the numbers of one embedder cannot be converted into those of another.
  */
 export function keptFeatures({ featureMap: theirs, values }: Context, featureMap: string, dimensions: number): Kept {
   return keptOf(theirs, values.length, featureMap, dimensions);
@@ -42,8 +42,8 @@ function keptOf(theirMap: string, theirDimensions: number, featureMap: string, d
 }
 
 /**
- * Converts a context to another map. Features that cannot be kept are zero, the value of an ordinary query.
- * @param dimensions of the contexts that `featureMap` makes, including the constant
+ * Converts a context to another map. Features that cannot be kept become zero, the value of an ordinary query.
+ * @param dimensions length of the contexts that `featureMap` makes, including the constant
  * @returns `dimensions` numbers
  */
 export function contextUnder(context: Context, featureMap: string, dimensions: number): Float64Array {
@@ -51,9 +51,9 @@ export function contextUnder(context: Context, featureMap: string, dimensions: n
 }
 
 /**
- * Converts coefficients of a function that is linear in the contexts of one map to another map. Features without a
+ * Converts the coefficients of a function that is linear in the contexts of one map to another map. Features without a
  * counterpart get the coefficient 0.
- * @param values length d of their own map; the first, of the constant, is kept
+ * @param values coefficients, of length d of their own map; the first one, that of the constant, is kept
  */
 export function coefficientsUnder(
   values: readonly number[],

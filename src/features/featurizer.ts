@@ -6,7 +6,7 @@ import { featureMapId } from './feature-map.ts';
 import { queryText, requestProfile } from './query.ts';
 import { clip, STRUCTURE_DIMENSIONS, STRUCTURE_VERSION, structureFeatures } from './structure.ts';
 
-/** Weight of the text before the last user turn, against 1 for that turn. */
+/** Weight of the text before the last user turn, relative to that turn. */
 const PRECEDING_WEIGHT = 0.25;
 
 export interface Features {
@@ -32,8 +32,8 @@ export class Featurizer {
   }
 
   /**
-   * Await this before `featurize`.
-   * @throws Error as the embedder's `start`
+   * Must be awaited before `featurize`.
+   * @throws Error as the embedder's `start` does
    */
   start(): Promise<void> {
     return this.#embedder.start();
@@ -43,7 +43,7 @@ export class Featurizer {
     return this.#embedder.close();
   }
 
-  /** Never rejects: a failing embedder costs the query its features, not its answer. */
+  /** Never rejects: if the embedder fails, the query loses its features but still gets its answer. */
   async featurize(body: ChatBody): Promise<Features> {
     const profile = requestProfile(body);
     const values = new Float32Array(this.dimensions);
@@ -73,7 +73,7 @@ export class Featurizer {
   }
 }
 
-/** The last user turn, mixed with some of what precedes it. */
+/** Mixes the last user turn with some of what precedes it. */
 function mixed(current: number, preceding: number): number {
   return (current + PRECEDING_WEIGHT * preceding) / (1 + PRECEDING_WEIGHT);
 }

@@ -3,13 +3,13 @@ import { EMBEDDING_LENGTH, type LexicalMap, loadLexicalMap } from './lexical-map
 import { NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
 import { Tagger } from './tagger.ts';
 
-/** 1 + ln(count), tabulated for small counts: nearly all counts are small. */
+/** 1 + ln(count), tabulated for small counts, because nearly all counts are small. */
 const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log(count));
 
 /**
- * The trained lexical map: hashed n-grams, TF-IDF and latent semantic analysis (Deerwester et al. 1990), composed
- * into one sparse-times-dense product and scaled to a fixed length: it is the direction of a text among the training
- * prompts that matters.
+ * The trained lexical map: hashed n-grams, TF-IDF and latent semantic analysis (Deerwester et al. 1990), combined into
+ * one sparse-times-dense product and scaled to a fixed length, because what matters is the direction of a text among
+ * the training prompts.
  */
 export class LexicalEmbedder implements Embedder {
   readonly id: string;
@@ -19,9 +19,7 @@ export class LexicalEmbedder implements Embedder {
   readonly #counter = new NgramCounter();
   readonly #values = new Float64Array(NGRAM_BUCKETS);
 
-  /**
-   * @throws Error when no map is given and the one that ships with the project cannot be read
-   */
+  /** @throws Error when no map is given and the one that ships with the project cannot be read */
   constructor(map: LexicalMap = loadLexicalMap()) {
     this.#map = map;
     this.#tagger = new Tagger(map);
@@ -29,7 +27,7 @@ export class LexicalEmbedder implements Embedder {
     this.id = `lexical-${map.hash.slice(0, 8)}`;
   }
 
-  /** Does nothing: the map was loaded when it was made. */
+  /** Does nothing, because the map was loaded before it was passed to the constructor. */
   async start(): Promise<void> {}
 
   async embed(text: string): Promise<Float32Array> {
@@ -47,7 +45,7 @@ export class LexicalEmbedder implements Embedder {
     const { dimensions, steps, bias } = this.#map;
     const vector = new Float32Array(dimensions);
     const sums = this.#project(text);
-    // A text without n-grams resembles no tag: it goes to the centre of all.
+    // A text without n-grams resembles no tag, so it is placed at the centre of all.
     if (this.#counter.size === 0) return vector;
     let squares = 0;
     for (let i = 0; i < dimensions; i++) {
@@ -75,7 +73,8 @@ export class LexicalEmbedder implements Embedder {
       values[i] = value;
     }
     const sums = new Float64Array(dimensions);
-    // Four buckets at a time: the sums are read and written a quarter as often. Entries past the end count as zero.
+    // Processes four buckets at a time, so that the sums are read and written a quarter as often. Entries past the end
+    // count as zero.
     for (let i = size; i % 4 !== 0; i++) values[i] = 0;
     for (let i = 0; i < size; i += 4) {
       const a = values[i];

@@ -7,7 +7,7 @@ import { NGRAM_BUCKETS } from './ngrams.ts';
 
 /**
  * Every embedding has the length of ten ordinary features together. The learner treats all features alike, so it
- * takes each number of an embedding as less informative than a structural feature.
+ * assumes each number of an embedding to be less informative than a structural feature.
  */
 export const EMBEDDING_LENGTH = Math.sqrt(10);
 
@@ -33,11 +33,13 @@ export interface MapWeights {
 export interface LexicalMap extends MapWeights {
   /** SHA-256 of the map's file, in hexadecimal digits. */
   hash: string;
-  /** Names of the tags, for people. */
+  /** Human-readable names of the tags. */
   tagNames: string[];
 }
 
-/** Raise it when n-grams are counted differently or the map's format changes: maps of another format are rejected. */
+/**
+ * Change this when n-grams are counted differently or the map's format changes: maps of another format are rejected.
+ */
 const MAGIC = 'MXLXMAP2';
 const HEADER_BYTES = MAGIC.length + 4 * 4;
 
@@ -94,7 +96,7 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** The fields of a map's JSON description that are needed to use it; the others are for people to read. */
+/** The fields of a map's JSON description that are needed to use the map; the others are for people to read. */
 const descriptionSchema = z.object({
   sha256: z.string(),
   tags: z.array(z.object({ name: z.string().min(1) })),

@@ -9,10 +9,10 @@ const FNV_PRIME = 0x01000193;
 const BLANK = 32;
 
 /**
- * Hashed counts of word 1–2-grams and, within words padded by blanks, character 3–4-grams, all in lower case. For
- * word n-grams a word is a run of two or more letters, digits and underscores; for character n-grams it is anything
- * between white space. The scheme of scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, with
- * another hash.
+ * Hashed counts of word 1–2-grams and, within words padded by blanks, character 3–4-grams, all in lower case. For word
+ * n-grams a word is a run of two or more letters, digits and underscores; for character n-grams it is anything between
+ * white space. This is the scheme of scikit-learn's HashingVectorizer with `analyzer="word"` and `"char_wb"`, but with
+ * a different hash.
  *
  * One counter serves many texts in turn and owns the count table, so that only the occupied buckets need clearing.
  */
@@ -105,7 +105,8 @@ export function characterBucket(hash: number): number {
 }
 
 /**
- * Spreads the bits of a 32-bit number (MurmurHash3's finaliser): FNV alone leaves the low bits of short texts alike.
+ * Spreads the bits of a 32-bit number (MurmurHash3's finaliser), because FNV alone leaves the low bits of short texts
+ * similar.
  */
 function mix(value: number): number {
   let h = value;

@@ -14,11 +14,11 @@ import type { AnswerForm, Capability, RequestProfile } from '../domain/context.t
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments } from './attachments.ts';
 
-/** Longer texts are cut in the middle: the question is usually at the head or at the tail. */
+/** Longer texts are cut in the middle, because the question is usually at the beginning or the end. */
 const MAX_CHARACTERS = 4000;
 
 export interface QueryText {
-  /** The last user turn with text: frameworks add images that a tool returned as turns of their own. */
+  /** The last user turn that has text; frameworks add images that a tool returned as separate turns. */
   current: string;
   /** All text before it. */
   preceding: string;
@@ -44,7 +44,7 @@ function questionIndex(messages: ChatBody['messages']): number {
   return last < 0 ? messages.length - 1 : last;
 }
 
-/** The part of a text that is embedded: all of it, or its head and tail. */
+/** The part of a text that is embedded: all of it, or its beginning and end. */
 export function embeddedPart(text: string): string {
   if (text.length <= MAX_CHARACTERS) return text;
   return `${text.slice(0, MAX_CHARACTERS / 2)}\n${text.slice(-MAX_CHARACTERS / 2)}`;
@@ -100,7 +100,10 @@ function formsAsked({ n, logprobs, response_format: format, functions, tools }: 
   return asked;
 }
 
-/** Some servers know only the older name of the limit: when both are given, the larger one is what may be spent. */
+/**
+ * The output limit. Some servers know only the older name of the limit, so when both are given, the larger one may be
+ * spent.
+ */
 function mostOutputTokens(body: ChatBody): number | null {
   const limit = requestedMaxTokens(body);
   return limit !== null && typeof body.max_tokens === 'number' ? Math.max(limit, body.max_tokens) : limit;
@@ -148,8 +151,8 @@ function answeredImages({ messages }: ChatBody): JsonObject[] {
 }
 
 /**
- * Thinking tokens that the request allows in addition to the answer: by the fields of Anthropic, OpenRouter and Qwen,
- * or by an effort.
+ * Thinking tokens that the request allows in addition to the answer, according to the fields of Anthropic, OpenRouter
+ * and Qwen, or to an effort.
  */
 function thinkingBudget(body: ChatBody): number {
   const { thinking, reasoning, thinking_budget: qwens } = body;

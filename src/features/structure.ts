@@ -7,13 +7,13 @@ const LINE_FEED = 10;
 /** Counted in one pass over a text, in UTF-16 units. */
 interface TextCounts {
   length: number;
-  /** Runs of anything but white space. */
+  /** Number of runs of anything but white space. */
   words: number;
-  /** Units in those runs. */
+  /** Number of units in those runs. */
   inWords: number;
   lineFeeds: number;
   digits: number;
-  /** Runs of digits. */
+  /** Number of runs of digits. */
   numbers: number;
   codeSymbols: number;
 }
@@ -27,8 +27,8 @@ interface TextFeature {
 
 /**
  * Features that are counted in a text. Standardised on 21,989 public benchmark prompts (the first 8,000 rows each of
- * ulab_llmrouter9, routellm_mmlu and routerdc_7b), so that an ordinary query has features near ±1. The trained
- * feature maps take these numbers as input: after a change here they must be trained again.
+ * ulab_llmrouter9, routellm_mmlu and routerdc_7b), so that an ordinary query has features near ±1. The trained feature
+ * maps take these numbers as input, so they must be trained again after a change here.
  */
 const TEXT_FEATURES: readonly TextFeature[] = [
   { measure: ({ length }) => Math.log1p(length), mean: 5.0997, sd: 0.9002 },
@@ -46,16 +46,17 @@ const TEXT_FEATURES: readonly TextFeature[] = [
 export const TEXT_DIMENSIONS = TEXT_FEATURES.length;
 
 /**
- * Version of the structural features. Raise it when one of them changes its meaning or position: stored features of
+ * Version of the structural features. Change it when one of them changes its meaning or position: stored features of
  * another version are then left out when the learner is refitted.
  */
 export const STRUCTURE_VERSION = 'structure-2';
 
-/** Standardised features are clipped to ± this, so that one odd query cannot outweigh a hundred ordinary ones. */
+/** Standardised features are clipped to ± this, so that one unusual query cannot outweigh a hundred ordinary ones. */
 const CLIP = 4;
 
 /**
- * Mean and standard deviation of `answerCues` over the same prompts. They are no input of the trained feature maps.
+ * Mean and standard deviation of `answerCues` over the same prompts. The cues are not an input of the trained feature
+ * maps.
  */
 const CUE_SCALES = [
   { mean: 0.0296, sd: 0.1543 },
@@ -74,8 +75,8 @@ export interface RequestShape {
 }
 
 /**
- * Features of the whole request that the text does not show. Zero for the plainest request (of average length), and
- * on the scale of the other features. The prompts above have none of them, so the scales are set by hand.
+ * Features of the whole request that are not visible in the text. Zero for the plainest request (of average length),
+ * and on the scale of the other features. None of the reference prompts have them, so the scales are set by hand.
  */
 const SHAPE_FEATURES: readonly ((shape: RequestShape) => number)[] = [
   ({ profile }) => Number(profile.needs.includes('tools')),
@@ -89,7 +90,7 @@ const SHAPE_FEATURES: readonly ((shape: RequestShape) => number)[] = [
 export const STRUCTURE_DIMENSIONS = TEXT_FEATURES.length + CUE_DIMENSIONS + SHAPE_FEATURES.length;
 
 /**
- * @param text the query, already cut to its embedding length
+ * @param text the query, already cut to the length that is embedded
  * @returns STRUCTURE_DIMENSIONS numbers within ±4
  */
 export function structureFeatures(text: string, shape: RequestShape): number[] {

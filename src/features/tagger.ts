@@ -2,7 +2,7 @@
 export interface Tag {
   /** 0 … tags − 1; has no meaning under another feature map. */
   id: number;
-  /** Its name for people, e.g. "grade-school maths". Tags that people would not tell apart may share a name. */
+  /** Human-readable name, e.g. "grade-school maths". Tags that people would not tell apart may share a name. */
   name: string;
 }
 
@@ -23,7 +23,7 @@ export class Tagger {
   }
 
   /**
-   * @param vector from the embedder for which the tags were found
+   * @param vector a vector from the embedder for which the tags were found
    * @throws RangeError when it has other dimensions
    */
   tag(vector: Float32Array): Tag {

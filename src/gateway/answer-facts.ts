@@ -2,12 +2,15 @@ import type { AnswerFacts } from '../providers/provider.ts';
 
 export const NO_FACTS: AnswerFacts = { completionId: null, servedModel: null, finishReason: null, usage: null };
 
-/** The longest fact, in characters. Ids, names and reasons are shorter, and a rating's `id` may not be longer. */
+/**
+ * The maximum length of a fact, in characters. Real ids, names and reasons are shorter, and a rating's `id` may not be
+ * longer.
+ */
 const MAX_FACT_CHARACTERS = 512;
 
 /**
- * Adds the facts of a piece or of a whole answer; later facts override earlier ones. Only facts are kept, because
- * they go into the event log, where no answer's text belongs; so a value too long to be a fact is dropped.
+ * Merges the facts in a piece, or in a whole answer, into `facts`; later facts override earlier ones. Facts go into the
+ * event log, where answer text must never appear, so a value too long to be a fact is dropped.
  */
 export function addFacts(facts: AnswerFacts, piece: Partial<AnswerFacts>): AnswerFacts {
   return {

@@ -8,26 +8,28 @@ import { askedPauseMs, forbidsRetry } from './retry-advice.ts';
 import type { Resilience } from './runtime.ts';
 
 const BACKOFF_MS = 250;
-/** Usually the client's own fault: no other model would take the request either. `isFinal` knows the exceptions. */
+/**
+ * Usually the client's own fault, so no other model would accept the request either. `isFinal` handles the exceptions.
+ */
 const FINAL_STATUSES = new Set([400, 413, 422]);
-/** About the gateway's account at the upstream, or the model's name there. */
+/** Problems with the gateway's account at the upstream, or with the model's name there. */
 const ACCESS_STATUSES = new Set([401, 402, 403, 404]);
-/** Failures that a retry may get past. */
+/** Failures that a retry may overcome. */
 const RETRIED_STATUSES = new Set([408, 409, 429]);
 
 export interface Attempt<T> {
   arm: Arm;
   value: T;
-  /** Monotonic time of the call. */
+  /** Monotonic time at which the call started. */
   startedAt: number;
-  /** Still running, because the answer may yet have to be read. */
+  /** Still running, because the answer may not have been read yet. */
   deadline: Deadline;
 }
 
 export interface AttemptPlan<T> {
   /** The chosen arm. */
   arm: Arm;
-  /** The arms to fall back on, best first. Called once the chosen arm has failed. */
+  /** Returns the arms to fall back on, best first. Called once the chosen arm has failed. */
   fallbacks(): readonly Arm[];
   resilience: Resilience;
   /** What ends the first-byte limit: the first byte of a whole answer, or the first content of a stream. */
@@ -38,28 +40,30 @@ export interface AttemptPlan<T> {
   clientGone: AbortSignal;
   /** Called when an upstream call begins, with the deadline that limits it. */
   onCall(deadline: Deadline): void;
-  /** True once no further call may be made because the gateway itself is shutting down. */
+  /** True when no further call may be made because the gateway itself is shutting down. */
   isOver(): boolean;
   /**
    * Makes one call.
    * @param signal aborts the call
-   * @param onActivity to be called whenever the upstream sends something
-   * @throws UpstreamError; GatewayError for what the arm's upstream cannot express, after which another arm may
+   * @param onActivity must be called whenever the upstream sends something
+   * @throws UpstreamError; GatewayError when the request cannot be expressed for the arm's upstream, in which case
+   * another arm may be tried
    */
   call(arm: Arm, signal: AbortSignal, onActivity: () => void): Promise<T>;
   /** Called after every failed call, with its record and its error. */
   onFailure(record: AttemptRecord, error: unknown): void;
-  /** False when the arm is not worth a retry while other arms are left: its breaker is open. */
+  /** Whether the arm is worth a retry while other arms are left. False when its breaker is open. */
   mayRetry(arm: Arm): boolean;
 }
 
 /**
- * Calls the arms in turn until one answers, each up to 1 + retries times. An error that is the client's own fault
- * ends the loop at once. After a request was too long for one arm, only arms with a larger context window are tried.
- * @throws the last `UpstreamError` or `GatewayError`, or the reason of `clientGone`
+ * Calls the arms in turn until one answers, each up to 1 + retries times. An error that is the client's own fault ends
+ * the loop at once. Once a request has proved too long for an arm, only arms with a larger context window are tried.
+ * @throws the `UpstreamError` or `GatewayError` that the client should see, or the reason of `clientGone`
  */
 export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
-  // The client left while the query was being embedded: send nothing, so that no call is recorded or charged.
+  // The client may have left while the query was being embedded: then send nothing, so that no call is recorded or
+  // charged.
   plan.clientGone.throwIfAborted();
   let shown: unknown;
   let arms: readonly Arm[] = [plan.arm];
@@ -85,29 +89,32 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
   throw shown;
 }
 
-/** Which of two failures the client sees; usually the later one. */
+/** Chooses which of two failures the client sees; usually the later one. */
 function moreTelling(before: unknown, now: unknown): unknown {
   if (!(before instanceof UpstreamError)) return now;
   // A GatewayError only says that one provider's format cannot express the request. An upstream's answer says more.
   if (!(now instanceof UpstreamError)) return before;
   const isRefusal = !isTooLong(now) && !mayStillPass(now);
-  // Clients shorten what was too long, but cannot act on a larger model's final refusal. And they try again what may
-  // pass, but not when they are told that a key is wrong which is not theirs, or what only the fallback cannot do.
+  // A client can shorten a request that was too long, but can do nothing about the final refusal of a larger model. It
+  // also retries a failure that may pass, but not one that blames a key it does not own, or a limitation that only the
+  // fallback has.
   const isOfFallback = now.unusable || now.modelSpecific || ACCESS_STATUSES.has(now.status);
   return isRefusal && (isTooLong(before) || (isOfFallback && mayStillPass(before))) ? before : now;
 }
 
-/** Whether the client may get an answer if it asks again later. Unlike a retry at once, this may get past a timeout. */
+/**
+ * Whether asking again later may succeed. Unlike `mayPass`, which is about an immediate retry, this includes timeouts.
+ */
 function mayStillPass(error: UpstreamError): boolean {
   return mayPass(error) || (error.failure !== 'status' && !error.unusable);
 }
 
-/** @throws the error that the call failed with, after `onFailure` was called */
+/** @throws the error that the call failed with, after calling `onFailure` */
 async function callOnce<T>(plan: AttemptPlan<T>, arm: Arm): Promise<Attempt<T>> {
   const startedAt = plan.clock.monotonic();
   const deadline = new Deadline(plan.clock, arm.timeouts, plan.awaited);
   plan.onCall(deadline);
-  // By hand, because AbortSignal.any costs as much as a decision.
+  // Wired by hand, because AbortSignal.any costs as much time as a whole decision.
   const leave = () => deadline.limit.abort(plan.clientGone.reason);
   plan.clientGone.addEventListener('abort', leave);
   try {
@@ -134,12 +141,12 @@ function isTooLong(error: unknown): boolean {
   return error instanceof UpstreamError && error.tooLong && FINAL_STATUSES.has(error.status);
 }
 
-/** Compares the configured context windows. An arm without `context_window` would mostly refuse the request again. */
+/** Compares the configured context windows. An arm without `context_window` would usually refuse the request too. */
 function isLarger({ contextWindow }: Arm, than: Arm): boolean {
   return contextWindow !== null && contextWindow > (than.contextWindow ?? 0);
 }
 
-/** Milliseconds to wait before the same arm is retried, or null when another arm should be asked. */
+/** Milliseconds to wait before retrying the same arm, or null if the next arm should be asked instead. */
 function retryDelay(error: unknown, retry: number, plan: AttemptPlan<unknown>): number | null {
   if (!(error instanceof UpstreamError)) return null;
   if (!mayPass(error) || forbidsRetry(error.retryAdvice)) return null;

@@ -21,20 +21,22 @@ import { RoutingBudget } from './routing-budget.ts';
 import { isSameUpstream, type Runtime } from './runtime.ts';
 import { streamBody } from './stream-body.ts';
 
-/** What the client gets. An upstream's error answer is a reply too. */
+/** What the client gets. An upstream's error response is a reply too. */
 export interface ChatReply {
   status: number;
   headers: Record<string, string>;
   contentType: string;
   body: string | Uint8Array | AsyncIterable<Uint8Array>;
-  /** Streams only: aborted when the time is up. A client that has not read the stream by then may be cut off. */
+  /**
+   * Streams only: aborted when the time limit has passed. A client that has not read the stream by then may be cut off.
+   */
   expired?: AbortSignal;
-  /** Streams only: call it when the stream is closed, read or not. */
+  /** Streams only: must be called when the stream is closed, whether it was read or not. */
   closed?(): void;
 }
 
 export interface ChatParts extends ExchangeParts, DecisionMakerParts {
-  /** The runtime in force. */
+  /** Returns the current runtime. */
   runtime(): Runtime;
   implicitSignals: ImplicitSignals;
   random: Random;
@@ -68,15 +70,15 @@ export class Chat {
   tellGauges(): void {
     const { runtime, metrics, conditions } = this.#parts;
     metrics.inFlight.reset();
-    // Those that were retired meanwhile, too, as long as they answer.
+    // Arms that have been retired in the meantime are included as long as they still have calls under way.
     for (const id of new Set([...runtime().arms.map(({ id }) => id), ...conditions.load.busy()]))
       metrics.inFlight.set({ model: id }, conditions.load.inFlight(id));
     this.#budget.tell(runtime());
   }
 
   /**
-   * Returns the decision only. Calls no upstream and records nothing.
-   * @throws GatewayError for what the gateway refuses
+   * Returns only the decision. Calls no upstream and records nothing.
+   * @throws GatewayError when the gateway refuses the request
    */
   async route(input: ChatInput): Promise<Decision> {
     return (await this.#decisionMaker.decide(input, this.#parts.runtime(), null)).decision;
@@ -84,8 +86,8 @@ export class Chat {
 
   /**
    * Decides, calls the upstreams and returns the reply.
-   * @throws GatewayError for what the gateway itself refuses
-   * @throws the reason of `clientGone` when that is aborted
+   * @throws GatewayError when the gateway itself refuses the request
+   * @throws the reason of `clientGone` when that signal is aborted
    */
   async complete(input: ChatInput): Promise<ChatReply> {
     const runtime = this.#parts.runtime();
@@ -135,16 +137,16 @@ export class Chat {
   }
 
   /**
-   * The id of the decision whose running answer has this completion id, the newest if several have; null when there is
-   * none.
-   * @param key whose answers to look at; null: all
+   * Returns the id of the decision whose answer is still running and has this completion id: the newest one if there
+   * are several, null if there is none.
+   * @param key name of the key whose answers are searched; null searches all
    */
   openDecision(completionId: string, key: string | null): string | null {
     const isMeant = (open: Exchange) => open.completionId === completionId && (key === null || open.keyName === key);
     return [...this.#open.keys()].findLast(isMeant)?.decisionId ?? null;
   }
 
-  /** The number of requests that have begun and not ended. */
+  /** The number of requests that have begun but not ended. */
   get openRequests(): number {
     return this.#open.size;
   }
@@ -163,7 +165,7 @@ export class Chat {
     while (this.#open.size > 0) await this.ended();
   }
 
-  /** Resolves once the requests running now are recorded, whatever begins meanwhile. */
+  /** Resolves once the requests running now are recorded, regardless of any that begin in the meantime. */
   async ended(): Promise<void> {
     await Promise.all([...this.#open.keys()].map((exchange) => exchange.finished));
   }
@@ -195,7 +197,7 @@ export class Chat {
       contentType: 'text/event-stream; charset=utf-8',
       body: streamBody(input, exchange, opened, this.#parts),
       expired: opened.deadline.expired,
-      // If nobody has begun to read a generator, its `finally` never runs. This ends the call anyway.
+      // The `finally` of a generator that nobody has begun to read never runs, so this ends the call in that case.
       closed: () => {
         opened.deadline.stop();
         exchange.finish('aborted', null);
@@ -204,7 +206,7 @@ export class Chat {
     };
   }
 
-  /** Handles the failure of all candidates, and the client's leaving. */
+  /** Handles the failure of all candidates, and the departure of the client. */
   #answerFailure(input: ChatInput, exchange: Exchange, error: unknown): ChatReply {
     if (input.clientGone.aborted) {
       exchange.finish('aborted', null);
@@ -222,14 +224,14 @@ export class Chat {
   }
 
   /**
-   * The other candidates, best score first; those whose breaker has opened since the decision come last. Empty when
-   * the client named its model or asked for no fallback.
+   * The other candidates, best score first, with those whose breaker has opened since the decision at the end. Empty
+   * when the client named its model or asked for no fallback.
    */
   #fallbacks(decision: Decision, arms: readonly Arm[], noFallback: boolean, patienceS: number): Arm[] {
     if (noFallback || decision.chosenBy === 'request') return [];
     const { breakers, rateLimits } = this.#parts.conditions;
-    // One that was left out for a pause may be over it by now. But nothing is known of its cost and quality here, so it
-    // must not stand in where a target has to be kept.
+    // A candidate that was excluded because of a pause may be available again by now. But its cost and quality were not
+    // predicted, so it must not stand in where a target has to be met.
     const hasTarget = Boolean(decision.guard) || decision.budgetUsd !== null;
     const mayStandIn = ({ arm, excluded, paused }: ArmExplanation) =>
       excluded === null || (paused === true && !hasTarget && rateLimits.reason(arm, patienceS) === null);
@@ -279,7 +281,7 @@ export class Chat {
           request: input.request,
           model: arm.upstreamModel,
           maxOutputTokens: arm.maxOutputTokens,
-          // An alias serves clients that still send what another model took.
+          // A client that uses an alias still sends parameters meant for another model.
           adapt: input.request.body.model !== arm.id,
           signal,
           connectTimeoutMs: arm.timeouts.connectMs,
@@ -290,7 +292,7 @@ export class Chat {
   }
 }
 
-/** Arms without a score come last. */
+/** Arms without a score rank last. */
 function scoreOf({ score }: ArmExplanation): number {
   return score ?? Number.NEGATIVE_INFINITY;
 }

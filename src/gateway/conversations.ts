@@ -9,31 +9,33 @@ import type { Clock } from '../util/clock.ts';
 import { SharedCache } from '../util/shared-cache.ts';
 
 /**
- * `off`: no arm is remembered. `price`: the part of a conversation that is in an arm's prompt cache is priced as
- * cached input. `strict`: the same, and the arm that answered goes on answering.
+ * `off`: no arm is remembered. `price`: the part of a conversation that is in an arm's prompt cache is priced as cached
+ * input. `strict`: as `price`, and the arm that answered keeps answering.
  */
 export type Stickiness = 'off' | 'price' | 'strict';
 
-/** The number of sessions, of prefixes and of tool calls that are remembered; each counts all keys together. */
+/** How many sessions, prefixes and tool calls are remembered; each limit covers all keys together. */
 const CAPACITY = 20_000;
-/** How long a prompt cache is kept after its last use: Anthropic's default, and the shortest that OpenAI states. */
+/**
+ * How long a prompt cache is kept after its last use: Anthropic's default, and the shortest time that OpenAI documents.
+ */
 export const CACHE_LIFETIME_MS = 300_000;
 /** Shorter prompts are not cached automatically (OpenAI), unless an upstream reports that it caches them. */
 const MIN_CACHED_TOKENS = 1024;
 
-/** Longer conversations are not recognised: hashing every message would hold up others. */
+/** Longer conversations are not recognised: hashing every message would delay other requests. */
 const MAX_MESSAGES = 2000;
 /** Longer texts are hashed only in part (characters). */
 const LONG_TEXT = 65_536;
 /**
- * Tool calls of an answer, or results in a request, that are looked at: a million of them blocked everyone for half a
- * minute.
+ * The maximum number of tool calls in an answer, or of tool results in a request, that are looked at. A million of them
+ * once blocked all requests for half a minute.
  */
 const MAX_TOOL_CALLS = 256;
 
 /** Identifies the conversation that a request belongs to. */
 export interface Turn {
-  /** Name of the gateway key, so that keys never share a conversation; null when the gateway requires no key. */
+  /** Name of the gateway key, so that no two keys ever share a conversation; null when the gateway requires no key. */
   key: string | null;
   sessionId: string | null;
   messages: readonly ChatMessage[];
@@ -44,26 +46,28 @@ export interface Turn {
 /** What routing needs to know about the conversation. */
 export interface Recollection {
   stayWith: StayWith | null;
-  /** By the arm's upstream (`upstreamOf`): input tokens that it is likely to read from its prompt cache. */
+  /** Per upstream of an arm (`upstreamOf`): the input tokens that it will probably read from its prompt cache. */
   cachedTokens: ReadonlyMap<string, number>;
   /** By the arm's upstream: the longest part of the conversation whose tokens it counted. */
   countedInput: ReadonlyMap<string, CountedInput>;
 }
 
-/** An arm has answered a request with exactly these messages. */
+/** Records that an arm has answered a request with exactly these messages. */
 interface Answered {
   arm: string;
-  /** As in `upstreamOf`: the arm may move to another upstream, which has nothing cached. */
+  /** As returned by `upstreamOf`. Kept because the arm may move to another upstream, which has nothing cached. */
   upstream: string;
   session: string | null;
-  /** Tokens of these messages that the upstream has cached, and since when (monotonic milliseconds). */
+  /** How many tokens of these messages the upstream has cached, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
   /** The whole input, as the upstream counted it; null when it did not. */
   counted: CountedInput | null;
 }
 
-/** Who answered what. Known in this process only: after a restart the next answer establishes it again. */
+/**
+ * Remembers which arm answered what. Kept only in this process: after a restart, the next answer establishes it again.
+ */
 export class Conversations {
   readonly #clock: Clock;
   /** Random per process, so that digests cannot be compared with hashes of guessed texts. */
@@ -72,7 +76,7 @@ export class Conversations {
   readonly sessions = new SharedCache<string>(CAPACITY);
   /** By the digest of a request's messages: the arms that answered it, the latest last. */
   readonly prefixes = new SharedCache<readonly Answered[]>(CAPACITY);
-  /** The calling arm, by the call's id and by its id with the digest of the request. */
+  /** The arm that made each tool call, both by the call's id alone and by its id combined with the request's digest. */
   readonly toolCalls = new SharedCache<string>(CAPACITY);
 
   constructor(clock: Clock) {
@@ -81,7 +85,7 @@ export class Conversations {
 
   /**
    * Returns the conversation that the request belongs to.
-   * @param promptCache how the arm's upstream caches prompts
+   * @param promptCache returns how the arm's upstream caches prompts
    */
   of(turn: Turn, stickiness: Stickiness, promptCache: (arm: Arm) => Provider['promptCache']): Conversation {
     return new Conversation(this, turn, { stickiness, promptCache, salt: this.#salt, clock: this.#clock });
@@ -95,13 +99,13 @@ interface Terms {
   clock: Clock;
 }
 
-/** The conversation of one request: what is known about it, and what the answer adds. */
+/** The conversation that a request belongs to: what is known about it, and what the answer adds. */
 export class Conversation {
   readonly #memory: Conversations;
   readonly #turn: Turn;
   readonly #terms: Terms;
   #digests: string[] | null = null;
-  /** Tool calls in the answer so far. */
+  /** Number of tool calls in the answer so far. */
   #calls = 0;
 
   constructor(memory: Conversations, turn: Turn, terms: Terms) {
@@ -115,7 +119,7 @@ export class Conversation {
     const countedInput = new Map<string, CountedInput>();
     const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
     for (const answer of prefixes.flatMap(({ answers }) => answers).filter((each) => this.#isCached(each))) {
-      // The longest prefix comes first.
+      // Longer prefixes come first, so the first entry of each upstream is the longest.
       if (cachedTokens.has(answer.upstream)) continue;
       cachedTokens.set(answer.upstream, answer.tokens);
       if (answer.counted) countedInput.set(answer.upstream, answer.counted);
@@ -123,7 +127,7 @@ export class Conversation {
     return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens, countedInput };
   }
 
-  /** Notes that the arm's answer has begun. */
+  /** Notes that the arm has begun to answer. */
   answeredBy(arm: Arm): void {
     if (this.#terms.stickiness === 'off') return;
     if (this.#turn.sessionId !== null) this.#memory.sessions.set(this.#sessionKey(), arm.id, this.#turn.key);
@@ -152,7 +156,7 @@ export class Conversation {
 
   /**
    * Whether anything can be known about the conversation. Without a session id, the messages must contain an earlier
-   * answer: the first requests of unrelated conversations are often the same.
+   * answer, because unrelated conversations often begin with the same request.
    */
   #isKnowable(): boolean {
     if (this.#terms.stickiness === 'off') return false;
@@ -173,8 +177,8 @@ export class Conversation {
   }
 
   /**
-   * The arm whose tool calls got their results after the last answer. A user message may follow the results, as with
-   * screenshots.
+   * The arm whose tool calls are answered by the results at the end of the messages. A user message may follow the
+   * results, as with screenshots.
    */
   #caller(): StayWith | null {
     const { messages } = this.#turn;
@@ -182,7 +186,8 @@ export class Conversation {
     const results = messages.slice(asked).filter(isResult).slice(0, MAX_TOOL_CALLS);
     if (results.length === 0) return null;
     const ids = results.flatMap(({ tool_call_id: id }) => (typeof id === 'string' ? [id] : []));
-    // Some servers number their calls from 0 in every answer, so the id with its request goes before the id alone.
+    // Some servers number their calls from 0 in every answer, so the id combined with its request takes precedence over
+    // the id alone.
     const keys = [...ids.map((id) => this.#callKey(id, asked - 1)), ...ids.map((id) => this.#callKey(id))];
     const arm = keys
       .map((key) => this.#memory.toolCalls.get(key, this.#turn.key))
@@ -209,7 +214,7 @@ export class Conversation {
     }
     const arm = prefix?.answers.at(-1)?.arm;
     if (!prefix || arm === undefined) return null;
-    // Two arms answered this same first request, so several conversations that look alike share it.
+    // Two arms answered this same first request, so it is shared by several conversations that look alike.
     const isShared = prefix.answers.length > 1 && !messages.slice(0, prefix.messages).some(isAnswer);
     return isShared ? null : { arm, as: 'session' };
   }
@@ -228,15 +233,15 @@ export class Conversation {
     return JSON.stringify([this.#turn.key, this.#turn.sessionId]);
   }
 
-  /** @param messages number of messages in the request that the call answered; absent: any request */
+  /** @param messages number of messages in the request that the call answered; if omitted, any request */
   #callKey(id: string, messages?: number): string {
     const digest = messages === undefined ? null : (this.#digestsOf()[messages - 1] ?? null);
-    // Upstreams choose the ids, which may be long.
+    // The ids are hashed because upstreams choose them, and they may be long.
     return hash('sha256', JSON.stringify([this.#turn.key, digest, id]), 'base64');
   }
 
   /**
-   * The digests of the first message, of the first two, and so on. Each is a digest of the one before and the last
+   * The digests of the first message, of the first two, and so on, each computed from the previous digest and the next
    * message. Empty when there are too many messages.
    */
   #digestsOf(): readonly string[] {
@@ -252,17 +257,20 @@ export class Conversation {
   }
 }
 
-/** Tokens of the prompt that the upstream has in its cache after the answer. */
+/** Number of prompt tokens that the upstream has in its cache after the answer. */
 function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number {
   const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
   if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
   return inputTokens >= MIN_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
 }
 
-/** The content that identifies a message. Clients differ in which other fields of an answer they send back. */
+/**
+ * The content that identifies a message. Other fields of an answer are ignored, because clients differ in which of them
+ * they send back.
+ */
 function said({ role, content: whole, tool_calls: calls }: ChatMessage): string {
   const content = onlyText(whole) ?? whole;
-  // Most messages consist of text only.
+  // A shortcut, because most messages consist of text only.
   if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
   return JSON.stringify([role, content ?? null, calls ?? null], shortened);
 }
@@ -291,7 +299,7 @@ function isAnswer({ role }: ChatMessage): boolean {
   return role === 'assistant';
 }
 
-/** The result of a tool call, or of a function call, as tool calls used to be named. */
+/** The result of a tool call, or of a function call, the earlier name for tool calls. */
 function isResult({ role }: ChatMessage): boolean {
   return role === 'tool' || role === 'function';
 }

@@ -2,17 +2,17 @@ import type { Timeouts } from '../domain/arm.ts';
 import { UpstreamError, type UpstreamFailure } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** A timer that fires this late means that this process was paused or busy, not that the upstream was silent. */
+/** A timer that fires this late means that this process was suspended or busy, not that the upstream was silent. */
 const STOOD_STILL_MS = 1000;
-/** Extra time to read what arrived during such a pause. */
+/** Extra time to read what arrived while the process stood still. */
 const READING_MS = 1000;
 
 /**
- * The time limits of one upstream call, from its start to the last byte: until the answer begins, between two signs
- * of life, and in total. The first to pass aborts the call.
+ * The time limits of one upstream call: until the answer begins, between two signs of life, and in total, up to the
+ * last byte. The first limit to be exceeded aborts the call.
  */
 export class Deadline {
-  /** Aborts the call. Others may use it too, to end the call. */
+  /** Aborts the call when a limit is exceeded. Callers may also use it to end the call themselves. */
   readonly limit = new AbortController();
   #expired: AbortController | null = null;
   #expiredBy: Error | null = null;
@@ -39,8 +39,8 @@ export class Deadline {
   }
 
   /**
-   * Aborted only when a limit has passed or the gateway broke the answer off. Made on first use, because whole
-   * answers need none.
+   * Aborted only when a limit was exceeded or the gateway broke off the answer. Created on first use, because whole
+   * answers do not need it.
    */
   get expired(): AbortSignal {
     this.#expired ??= new AbortController();
@@ -48,7 +48,7 @@ export class Deadline {
     return this.#expired.signal;
   }
 
-  /** The upstream gave a sign of life: headers, a chunk, a ping. */
+  /** Notes a sign of life from the upstream: headers, a chunk or a ping. */
   alive(): void {
     if (this.#over) return;
     if (this.#awaited === 'byte') this.#cancelFirst();
@@ -57,12 +57,15 @@ export class Deadline {
     if (!this.#isWatched) this.#watch(this.#timeouts.idleMs);
   }
 
-  /** The answer has begun. */
+  /** Notes that the answer has begun. */
   begun(): void {
     this.#cancelFirst();
   }
 
-  /** Stops the idle limit until the next sign of life: the gateway waits for a slow client, not for the upstream. */
+  /**
+   * Stops the idle limit until the next sign of life, because the gateway is waiting for a slow client, not for the
+   * upstream.
+   */
   pause(): void {
     this.#isPaused = true;
   }
@@ -72,7 +75,7 @@ export class Deadline {
     return this.#isPaused;
   }
 
-  /** The answer is complete; what is still open may take this long to close. */
+  /** Notes that the answer is complete; the connection gets this much longer to close. */
   linger(milliseconds: number): void {
     this.stop();
     this.#cancelWait = this.#clock.after(milliseconds, () => this.limit.abort(new Error('The answer is complete.')));
@@ -91,14 +94,14 @@ export class Deadline {
   }
 
   /**
-   * One timer for many signs of life: a stream has hundreds, and a timer for each would cost more than everything
+   * Uses one timer for many signs of life: a stream has hundreds, and a timer for each would cost more than everything
    * else in the stream.
    */
   #watch(milliseconds: number): void {
     this.#isWatched = true;
     this.#cancelWait = this.#timer(milliseconds, () => {
       this.#isWatched = false;
-      // The next sign of life starts it again.
+      // The next sign of life starts the timer again.
       if (this.#isPaused) return;
       const { idleMs } = this.#timeouts;
       const left = this.#aliveAt + idleMs - this.#clock.monotonic();
@@ -111,7 +114,10 @@ export class Deadline {
     return this.#timer(milliseconds, () => this.#expire(`${what} ${milliseconds / 1000} s.`));
   }
 
-  /** The event loop runs timers before I/O, so after a pause of this process every upstream would seem silent. */
+  /**
+   * Starts a timer that gives the process time to read after it stood still. The event loop runs timers before I/O, so
+   * otherwise every upstream would then seem silent.
+   */
   #timer(milliseconds: number, callback: () => void): () => void {
     const due = this.#clock.monotonic() + milliseconds;
     let cancel = this.#clock.after(milliseconds, () => {

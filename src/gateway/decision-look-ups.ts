@@ -40,7 +40,9 @@ export class DecisionLookUps {
     }
   }
 
-  /** Takes the store to work again, whatever failed before. The next look-up shows whether it can be read. */
+  /**
+   * Assumes that the store works again, whatever failed before. The next look-up shows whether it really can be read.
+   */
   recovered(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;

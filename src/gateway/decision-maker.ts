@@ -27,19 +27,19 @@ export interface DecisionMakerParts {
   feedbackRequests: FeedbackRequests;
 }
 
-/** A decision, with what it was made from. */
+/** A decision, and what it was based on. */
 export interface Routed {
   decision: Decision;
   features: Features;
   conversation: Conversation;
 }
 
-/** Makes the decision about a chat request, whichever part of the gateway fails on the way. */
+/** Makes the decision about a chat request, even if the embedder or the learner fails. */
 export class DecisionMaker {
   readonly #parts: DecisionMakerParts;
   readonly #budget: RoutingBudget;
   readonly #conversations: Conversations;
-  /** One log line a minute is enough: each affected decision records the reason as well. */
+  /** One log line a minute is enough, because each affected decision records the reason as well. */
   readonly #embedderThrottle: LogThrottle;
   readonly #learnerThrottle: LogThrottle;
   readonly #budgetThrottle: LogThrottle;
@@ -56,7 +56,7 @@ export class DecisionMaker {
   /**
    * Makes the decision and, unless it is only shown, reserves its budget and rate limits.
    * @param decisionId null for `/v1/route`, which only shows the decision and reserves no budget or rate limit
-   * @throws GatewayError for what the gateway refuses
+   * @throws GatewayError when the gateway refuses the request
    */
   async decide(input: ChatInput, runtime: Runtime, decisionId: string | null): Promise<Routed> {
     const { keyLimiter } = this.#parts;
@@ -87,7 +87,7 @@ export class DecisionMaker {
     try {
       return runtime.router.decide(query);
     } catch (error) {
-      // Every request is refused from here on, until midnight: too grave to be seen in a counter alone.
+      // From here on every request is refused until midnight: too serious to show up only in a counter.
       if (error instanceof GatewayError && error.code === BUDGET_SPENT) {
         this.#budgetThrottle.say((suppressed) =>
           this.#parts.log.warn({ suppressed }, `routing.targets.budget: requests are refused. ${error.message}`),
@@ -108,7 +108,7 @@ export class DecisionMaker {
     return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
   }
 
-  /** Marks the decision when its answer should be rated. */
+  /** Marks the decision if its answer should be rated. */
   askForFeedback(decision: Decision, { asking }: Runtime): void {
     const request = this.#parts.feedbackRequests.of(decision, asking);
     if (request) decision.ask = request;

@@ -7,23 +7,26 @@ import { DecisionLookUps } from './decision-look-ups.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** The most events in one commit. */
+/** The maximum number of events in one commit. */
 const BATCH = 256;
-/** The most events that may wait while the store is down. Beyond it the oldest are given up, and counted. */
+/**
+ * The maximum number of events that may wait while the store is down. Beyond it the oldest ones are dropped, and
+ * counted.
+ */
 const MAX_WAITING = 50_000;
 const RETRY_MS = { first: 200, most: 10_000 };
-/** How long events that nobody waits for gather: a commit costs more than the events in it. */
+/** How long to gather events that no caller waits for: a commit costs more than the events in it. */
 const GATHER_MS = 10;
 
 interface Waiting {
   event: GatewayEvent;
-  /** Set for events that somebody waits for: when the store fails they are rejected, not retried. */
+  /** Set for events that a caller waits for: when the store fails, they are rejected rather than retried. */
   settle: { resolve(stored: StoredEvent): void; reject(error: Error): void } | null;
 }
 
 /**
- * Writes to the event store without holding up any request. Events gather while a commit is under way and go out with
- * the next one, in order. While the store fails they are kept and tried again.
+ * Writes to the event store without delaying any request. Events that arrive during a commit are written by the next
+ * one, in order. While the store fails they are kept and retried.
  */
 export class EventLog {
   readonly #store: EventStore;
@@ -35,9 +38,9 @@ export class EventLog {
   /** Ends the gathering of events for the next commit. */
   #hurry: () => void = () => {};
   #failures = 0;
-  /** Attempts by the timer. Those that ratings make in between do not lengthen its interval. */
+  /** Attempts made by the timer. Attempts triggered by ratings in between do not lengthen the timer's interval. */
   #retries = 0;
-  /** Every rating tries the store; a full disk must not log a stack trace for each attempt. */
+  /** Needed because every rating tries the store, and a full disk must not log a stack trace for each attempt. */
   readonly #failureThrottle: LogThrottle;
   readonly #lookUps: DecisionLookUps;
   #cancelRetry: (() => void) | null = null;
@@ -58,17 +61,17 @@ export class EventLog {
     return this.#failures > 0;
   }
 
-  /** Calls the listener after every commit, with its events as the log has them. */
+  /** Calls the listener after every commit, with the committed events as stored in the log. */
   onCommit(listener: (events: readonly StoredEvent[]) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Calls the listener when the store works again after a failure: it may be a different store than before. */
+  /** Calls the listener when the store works again after a failure. It may be a different store than before. */
   onRecovery(listener: () => void): void {
     this.#recoveryListeners.push(listener);
   }
 
-  /** Appends the event soon. Never throws and never waits. */
+  /** Queues the event to be appended soon. Never throws and never waits. */
   record(event: GatewayEvent): void {
     this.#waiting.push({ event, settle: null });
     if (this.#waiting.length > MAX_WAITING) {
@@ -84,7 +87,7 @@ export class EventLog {
     if (this.#waiting.length >= BATCH) this.#hurry();
   }
 
-  /** Resolves once the event is durable; rejects when the store cannot take it now. */
+  /** Resolves once the event is durable; rejects when the store cannot accept it now. */
   recordDurably(event: GatewayEvent): Promise<StoredEvent> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ event, settle: { resolve, reject } });
@@ -110,7 +113,7 @@ export class EventLog {
     return [...stored, ...late.map((event) => ({ ...event, sequence: 0 }) as StoredEvent)];
   }
 
-  /** Tries once to write everything that waits now, but not what comes meanwhile. Never rejects. */
+  /** Tries once to write everything that is waiting now, but not what arrives in the meantime. Never rejects. */
   async flush(): Promise<void> {
     const commits = Number(this.#flushing !== null) + Math.ceil(this.#waiting.length / BATCH);
     for (let commit = 0; commit < commits; commit++) {
@@ -122,10 +125,10 @@ export class EventLog {
     }
   }
 
-  /** Writes what waits. The store stays open for others that read it. */
+  /** Writes the waiting events. Does not close the store, which others may still read. */
   async close(): Promise<void> {
     await this.flush();
-    // Twice: the last commits may have made the learner record events, and a commit under way may have failed.
+    // Flush twice: the last commits may have made the learner record events, and a commit under way may have failed.
     await this.flush();
     this.#cancelRetry?.();
     this.#lookUps.close();
@@ -135,19 +138,20 @@ export class EventLog {
   }
 
   #startFlush(): void {
-    // A failed store is probed with an empty commit, or it might count as broken for hours, until the next event.
+    // A failed store is probed with an empty commit; otherwise it might count as broken for hours, until the next
+    // event.
     if (this.#flushing || (this.#waiting.length === 0 && this.#failures === 0)) return;
     this.#cancelRetry?.();
     this.#flushing = this.#gather()
       .then(() => this.#commit(this.#waiting.splice(0, BATCH)))
       .finally(() => {
         this.#flushing = null;
-        // While the store fails a timer retries, but a caller who was refused may already be trying again.
+        // While the store fails, a timer retries. But a caller whose event was rejected may already be trying again.
         if (this.#failures === 0 || this.#isAwaited) this.#startFlush();
       });
   }
 
-  /** Waits a moment so that the events of one request, and of others at the same time, share a commit. */
+  /** Waits a moment so that the events of one request, and of concurrent requests, share a commit. */
   #gather(): Promise<void> {
     return new Promise<void>((resolve) => {
       const cancel = this.#clock.after(GATHER_MS, resolve);
@@ -180,7 +184,9 @@ export class EventLog {
     if (stored.length > 0) this.#tell(this.#listeners, stored);
   }
 
-  /** A listener that throws must not cause events that are already in the log to be written again. */
+  /**
+   * Catches errors of listeners, because they must not cause events that are already in the log to be written again.
+   */
   #tell<E extends unknown[]>(listeners: readonly ((...event: E) => void)[], ...event: E): void {
     for (const listener of listeners) {
       try {
@@ -221,11 +227,11 @@ export class EventLog {
     if (this.#failures === 0) return;
     this.#failures = 0;
     this.#retries = 0;
-    // The end of each outage is logged, so the beginning of the next one must be too.
+    // The end of each outage is logged, so the beginning of the next one must be logged too.
     this.#failureThrottle.over();
     this.#metrics.degraded('store', false);
     this.#log.info('The event store works again.');
-    // The store that works again is often a different file.
+    // After an outage the store is often a different file.
     this.#lookUps.recovered();
     this.#tell(this.#recoveryListeners);
   }
@@ -235,7 +241,10 @@ function isCompletionWithId(event: GatewayEvent, id: string): boolean {
   return event.type === 'completed' && event.completionId === id;
 }
 
-/** A decision has one `decided` and one `completed` event; rating events carry the rating's id. */
+/**
+ * Whether two events of one decision are the same. A decision has only one `decided` and one `completed` event; rating
+ * events carry the rating's id.
+ */
 function isSameOfDecision(event: GatewayEvent, other: GatewayEvent): boolean {
   const feedbackOf = (each: GatewayEvent) => ('feedbackId' in each ? each.feedbackId : null);
   return event.type === other.type && feedbackOf(event) === feedbackOf(other);

@@ -21,11 +21,11 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** The arm's input tokens per UTF-8 byte, as learned so far. */
+  /** Returns the arm's input tokens per UTF-8 byte, as learned so far. */
   tokensPerByte(arm: string): number;
 }
 
-/** What an exchange used, and its cost at the prices of the arm that was called. */
+/** What an exchange used, and what that cost at the prices of the arm that was called. */
 interface Bill {
   arm: Arm;
   usage: Usage;
@@ -42,23 +42,23 @@ export class Exchange {
   /** The arm that each error came from. */
   readonly #failedArms = new WeakMap<object, string>();
   #shownArm: string | null = null;
-  /** The arm of the latest call, unless that call failed. */
+  /** The arm of the latest call; null if that call failed. */
   #called: Arm | null = null;
-  /** Whether the arm of the latest call still has the same upstream model in the config in force. */
+  /** Whether the arm of the latest call still has the same upstream model in the current config. */
   #isOfNow = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
   #leave: ((end: CallEnd, failure?: string) => void) | null = null;
-  /** A call ended in a way that its arm's availability suffers from. */
+  /** Whether any call ended in a way that counts against its arm's availability. */
   #sawFault = false;
   #finished = false;
   #resolveFinished: (completed: CompletedEvent) => void = () => {};
-  /** Resolves with the record of the request's end once that is recorded. */
+  /** Resolves with the `completed` event once it has been handed to the event log. */
   readonly finished = new Promise<CompletedEvent>((resolve) => {
     this.#resolveFinished = resolve;
   });
-  /** The gateway key that asked; null where none was required. */
+  /** Name of the gateway key of the request; null where no key was required. */
   readonly keyName: string | null;
   readonly #requestId: string;
   readonly #arrivedAt: number;
@@ -90,7 +90,7 @@ export class Exchange {
     return this.#answer.facts.completionId;
   }
 
-  /** USD of a whole answer, as it will be recorded; estimated when the upstream reports no usage. */
+  /** Cost of a whole answer in USD, as it will be recorded; estimated when the upstream reports no usage. */
   get costUsd(): number | null {
     return this.#bill('ok')?.costUsd ?? null;
   }
@@ -116,7 +116,7 @@ export class Exchange {
 
   /**
    * Notes a failed call.
-   * @param error what the call failed with
+   * @param error the error that the call failed with
    * @param retryAfterMs the wait that the upstream asked for, or null
    */
   callFailed(record: AttemptRecord, error: unknown, retryAfterMs: number | null): void {
@@ -136,17 +136,17 @@ export class Exchange {
     }
   }
 
-  /** How many upstream calls were made. */
+  /** The number of upstream calls made. */
   get calls(): number {
     return this.attempts.filter(({ result }) => result !== NOT_SENT).length;
   }
 
-  /** The arm that answered; else the arm whose failure the client gets; else the chosen arm. */
+  /** The arm that answered; otherwise the arm whose failure the client gets; otherwise the chosen arm. */
   get arm(): string {
     return this.#answering?.arm.id ?? this.#shownArm ?? this.attempts.at(-1)?.arm ?? this.decision.arm;
   }
 
-  /** Notes which failure the client gets. It may be an earlier one than the last. */
+  /** Notes which failure the client gets. It is not necessarily the last one. */
   shows(error: Error): void {
     this.#shownArm = this.#failedArms.get(error) ?? null;
   }
@@ -161,13 +161,13 @@ export class Exchange {
     if (this.#isOfNow) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     const { metrics } = this.#parts;
     if (arm.id !== this.decision.arm) metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
-    // Counted here: what failed cannot be rated.
+    // Counted only now, because a request that fails cannot be rated.
     for (const reason of ['audit', 'teaches'] as const) {
       if (this.decision.ask?.[reason]) metrics.feedbackRequests.inc({ reason });
     }
   }
 
-  /** Notes a piece of the answer, or a whole answer. */
+  /** Takes in a piece of the answer, or a whole answer. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#answer.add(piece);
     if (!this.#answering) return;
@@ -181,8 +181,8 @@ export class Exchange {
   }
 
   /**
-   * Records the end, once; later calls change nothing.
-   * @param status the status that the client got, null for none
+   * Records the end of the request. Only the first call has an effect.
+   * @param status the status that the client got, or null for none
    */
   finish(outcome: Outcome, status: number | null, failure: CallResult = 'interrupted'): void {
     if (this.#finished) return;
@@ -224,7 +224,8 @@ export class Exchange {
       this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
       if (bill) this.#countUsage(bill, outcome);
     } catch (error) {
-      // A number that the metrics refuse must not fail an answer, least of all from within a timer.
+      // An error while counting, such as a number that the metrics refuse, must not fail an answer, least of all from
+      // within a timer.
       this.#parts.log.error({ err: error, decisionId: this.decisionId }, 'A request could not be counted.');
     }
     this.#parts.log[isForOperator(outcome, status, this.#sawFault) ? 'warn' : 'info'](
@@ -289,8 +290,9 @@ export class Exchange {
     }
     metrics.costUsd.inc({ model }, costUsd);
     const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
-    // Savings count only what routing brought. A client that names a model chose its price itself. Half an answer
-    // cannot be compared with the reference's whole one, nor can several answers at once: the prediction is of one.
+    // Savings count only what routing achieved; a client that names a model chose its price itself. A partial answer
+    // cannot be compared with a whole one from the reference model, and neither can several choices, because the
+    // prediction is for one.
     if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null || choices !== 1) return;
     metrics.referenceCostUsd.inc(referenceCostUsd);
     metrics.savedUsd.inc(referenceCostUsd - costUsd);

@@ -3,16 +3,17 @@ import type { FeedbackRequest } from '../domain/selection.ts';
 import { AskingRule } from '../routing/asking-rule.ts';
 import type { Random } from '../util/random.ts';
 
-/** From the config in force. */
+/** From the current config. */
 export interface AskingRates {
   /** Share of all answers that are audited. */
   audit: number;
-  /** Share of the routed answers to ask about because a rating would teach most. */
+  /** Share of the routed answers for which a rating is requested because it would teach the most. */
   ask: number;
 }
 
 /**
- * Chooses the answers whose rating is asked for: by lot, and where a rating would teach most. In this process only.
+ * Chooses the answers for which a rating is requested: at random, and where a rating would teach the most. Considers
+ * only the answers of this process.
  */
 export class FeedbackRequests {
   readonly #random: Random;
@@ -24,8 +25,8 @@ export class FeedbackRequests {
   }
 
   /**
-   * Decides the audit and the asking independently of each other.
-   * @returns undefined when the config asks for nothing
+   * Decides on the audit and on asking independently of each other.
+   * @returns undefined when the config requests no ratings
    */
   of(decision: Decision, { audit, ask }: AskingRates): FeedbackRequest | undefined {
     if (audit === 0 && ask === 0) return undefined;

@@ -10,7 +10,7 @@ import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 
 export interface Rating {
-  /** The id of a decision, or of a completion. */
+  /** The id of a decision or of a completion. */
   id: string;
   /** In [0, 1]. */
   score: number;
@@ -24,47 +24,53 @@ export interface FeedbackParts {
   clock: Clock;
   metrics: Metrics;
   learner: Learner;
-  /** How the source's ratings err, from the config in force; null: they are taken at face value. */
+  /**
+   * Returns the error rates of the source's ratings, from the current config; null if its ratings are taken at face
+   * value.
+   */
   reliability(source: string): Reliability | null;
-  /** The weight of the source's ratings that nobody asked for; null: the same as for any other. */
+  /** Returns the weights of the source's unrequested ratings; null if they count like any other rating. */
   volunteered(source: string): VolunteerWeights | null;
-  /** The id of the decision whose running answer has this completion id. Of all keys' answers where `key` is null. */
+  /**
+   * Returns the id of the decision whose running answer has this completion id. Searches the answers of all keys if
+   * `key` is null.
+   */
   openDecision(completionId: string, key: string | null): string | null;
 }
 
 /**
- * A rating is acknowledged once it is durable. The reply waits up to this much longer for the learner, so that the
- * next decision usually knows the rating already.
+ * A rating is acknowledged once it is durable. The reply then waits up to this much longer for the learner, so that the
+ * next decision usually takes the rating into account already.
  */
 const LEARNED_WITHIN_MS = 200;
 
 /**
- * Another gateway on the same log writes the end of an answer only after a wait and a commit, when its client already
- * has the answer. A rating that comes back through this gateway may arrive before that. So a decision is not reported
- * as unknown at once. The second wait is for a busy machine, where the commits of several gateways wait for each
- * other.
+ * Another gateway on the same log writes the end of an answer only after gathering events and committing them, by which
+ * time its client already has the answer. A rating that comes in through this gateway may arrive before that, so a
+ * decision is not reported as unknown at once. The second wait is for a busy machine, where the commits of several
+ * gateways wait for each other.
  */
 const LOOK_AGAIN_AFTER_MS = [50, 200];
 
 /**
- * Each further rating of a decision is folded together with all earlier ones, so without a bound they would become
- * ever more expensive.
+ * Every new rating of a decision is folded together with all earlier ones, so without a limit ratings would become ever
+ * more expensive.
  */
 const MAX_EVENTS_PER_DECISION = 1000;
 
-/** Names of sources can be made up: without a bound, ratings under many names could ruin what is known of a model. */
+/** Source names can be made up: without a limit, ratings under many names could ruin what was learned about a model. */
 const MAX_SOURCES_PER_DECISION = 10;
 
 /**
- * Characters of all comments on a decision. They are all read whenever the decision is rated or shown, and a key's
- * rate limits do not count ratings.
+ * Total characters of all comments on a decision. All of them are read whenever the decision is rated or shown, and a
+ * key's rate limits do not count ratings.
  */
 const MAX_COMMENTS_PER_DECISION = 100_000;
 
 /** The use cases of ratings. A rating is accepted only once it is durable. */
 export class Feedback {
   readonly #parts: FeedbackParts;
-  /** Withdrawals under way, by the rating's id. */
+  /** Withdrawals under way, by rating id. */
   readonly #withdrawing = new Map<string, Promise<void>>();
 
   constructor(parts: FeedbackParts) {
@@ -73,8 +79,8 @@ export class Feedback {
 
   /**
    * Records a rating.
-   * @param key the key that asks; its ratings may only concern its own decisions
-   * @returns the rating's id; that of the earlier rating when the idempotency key was used before
+   * @param key the key of the request; it may rate only its own decisions
+   * @returns the rating's id; if the idempotency key was used before, the id of the earlier rating
    * @throws GatewayError 404 for an unknown id, 400 for a decision with too many ratings or comments, 503 when the
    * rating could not be made durable
    */
@@ -101,15 +107,15 @@ export class Feedback {
   }
 
   /**
-   * Takes a rating back; doing so again changes nothing.
-   * @throws GatewayError 404, 503 as `rate`
+   * Withdraws a rating; doing so again changes nothing.
+   * @throws GatewayError 404 or 503, as `rate` does
    */
   async withdraw(feedbackId: string, key: KeyLimits | null): Promise<void> {
     const events = await this.#find(feedbackId, key);
     const rated = events.find((event) => event.type === 'rated' && event.feedbackId === feedbackId);
     if (!rated) throw notFound(`There is no rating "${feedbackId}".`);
     if (events.some((event) => event.type === 'withdrawn' && event.feedbackId === feedbackId)) return;
-    // Of several at once each waits for the first.
+    // Concurrent withdrawals of the same rating all wait for the first one.
     const withdrawal = this.#withdrawing.get(feedbackId) ?? this.#withdraw(rated.decisionId, feedbackId);
     this.#withdrawing.set(feedbackId, withdrawal);
     await withdrawal;
@@ -119,7 +125,7 @@ export class Feedback {
     try {
       const time = this.#parts.clock.now();
       const stored = await this.#append({ type: 'withdrawn', decisionId, time, feedbackId });
-      // An earlier event means that it had just been withdrawn.
+      // The time of an earlier event means that the rating had already been withdrawn.
       if (stored.time === time) this.#parts.metrics.ratingsWithdrawn.inc();
     } finally {
       this.#withdrawing.delete(feedbackId);
@@ -139,8 +145,8 @@ export class Feedback {
   }
 
   /**
-   * Empty when the key may not see the decision, after the same delay as for an unknown id: the two must not differ
-   * in timing.
+   * Returns no events when the key may not see the decision, after the same delay as for an unknown id: response times
+   * must not reveal which of the two it is.
    */
   async #find(id: string, key: KeyLimits | null): Promise<StoredEvent<DecisionEvent>[]> {
     const { eventLog, openDecision, clock } = this.#parts;
@@ -150,8 +156,8 @@ export class Feedback {
       eventLog.findDecision(name, owner).catch(() => {
         throw unavailable();
       });
-    // The log has a completion's id only once the answer has ended, but the client has it from the first event on.
-    // Ask before reading the log: an answer that ends in between is then in the log.
+    // The log has a completion's id only once the answer has ended, but the client has it from the first event on. Look
+    // among the running answers before reading the log: an answer that ends in between is then in the log.
     const open = openDecision(id, owner);
     let events = await lookUp(id);
     if (events.length === 0 && open !== null) events = await lookUp(open);
@@ -176,8 +182,8 @@ export class Feedback {
 }
 
 /**
- * Where the gateway requires no key (null), whoever reaches it is its operator. A decision of unknown origin belongs
- * to no key.
+ * Where the gateway requires no key (null), anyone who can reach it is treated as its operator. A decision of unknown
+ * origin belongs to no key.
  */
 function mayTouch(events: readonly GatewayEvent[], key: KeyLimits | null): boolean {
   const decided = decidedIn(events);
@@ -230,7 +236,7 @@ function notFound(message: string): GatewayError {
   return new GatewayError(404, message, { param: 'id', code: 'not_found' });
 }
 
-/** The log has the reason (see EventLog), where the operator looks; clients learn nothing about the storage. */
+/** The reason is logged (see EventLog), where the operator looks; clients learn nothing about the storage. */
 function unavailable(): GatewayError {
   return new GatewayError(503, 'The event store cannot be used right now. Please send the request again later.', {
     code: 'store_unavailable',

@@ -1,18 +1,18 @@
 import type { Clock } from '../util/clock.ts';
 import type { Metrics, NamedIn } from './metrics.ts';
 
-/** Long enough for Prometheus to have read the last of what a model or key did. */
+/** Long enough for Prometheus to have scraped the last values of a model or key. */
 const KEPT_MS = 15 * 60_000;
 
 /**
- * Removes the metric series of models and keys that are gone for a while: a process that lives for months beside a
- * config that is changed every day would otherwise report all that ever were.
+ * Removes the metric series of models and keys some time after they are gone. Otherwise a process that runs for months
+ * with a config that changes daily would keep reporting every model and key that ever existed.
  */
 export class FormerSeries {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #present: Record<NamedIn, Set<string>> = { model: new Set(), key: new Set() };
-  /** Monotonic time since which they are gone. */
+  /** When each of them was removed (monotonic time). */
   readonly #gone: Record<NamedIn, Map<string, number>> = { model: new Map(), key: new Map() };
   #isWaiting = false;
 
@@ -21,7 +21,7 @@ export class FormerSeries {
     this.#clock = clock;
   }
 
-  /** To be called with every change: these are all there are now. */
+  /** Must be called after every change, with all names that exist now. */
   present(kind: NamedIn, names: readonly string[]): void {
     const now = new Set(names);
     for (const name of this.#present[kind]) if (!now.has(name)) this.#gone[kind].set(name, this.#clock.monotonic());
@@ -45,8 +45,8 @@ export class FormerSeries {
     const until = this.#clock.monotonic() - KEPT_MS;
     const [present, gone] = [this.#present[kind], this.#gone[kind]];
     for (const [name, since] of gone) if (since <= until) gone.delete(name);
-    // Names removed earlier are included, in case something late has begun their series again. The empty name stands
-    // for requests without a key: it stays.
+    // Includes names removed earlier, because a late event may have recreated their series. The empty name is kept: it
+    // stands for requests without a key.
     void this.#metrics.forget(kind, (name) => name !== '' && !present.has(name) && !gone.has(name));
   }
 }

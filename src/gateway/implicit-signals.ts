@@ -14,13 +14,13 @@ export interface SignalMeaning {
   weight: number;
 }
 
-/** From the config in force. Null: the gateway does not look for this signal. */
+/** From the current config. Null: the gateway does not look for this signal. */
 export interface ImplicitSettings {
   regenerate: (SignalMeaning & { withinMs: number }) | null;
   abort: SignalMeaning | null;
 }
 
-/** The parts of a chat request that are looked at. */
+/** The parts of a chat request that matter here. */
 interface Asked {
   request: ChatRequest;
   key: { name: string } | null;
@@ -34,27 +34,27 @@ interface Parts {
 }
 
 const MAX_QUERIES = 20_000;
-/** Longer requests are not compared: hashing them would hold up others. */
+/** Longer requests are not compared, because hashing them would delay other requests. */
 const MAX_CHARACTERS = 256 * 1024;
 
 /**
- * What clients say about an answer without rating it: they send the same query again soon after in one session
- * (regenerate), or leave a stream after its first tokens (abort). Each becomes a rating event with a source of its
- * own, so that a replay and a restart know it. Queries are compared by keyed hashes whose key ends with the process,
- * so an answer from another process is not recognised.
+ * What clients say about an answer without rating it: they soon repeat the same query within a session (regenerate), or
+ * leave a stream after its first tokens (abort). Each signal becomes a rating event with its own source name, so that a
+ * replay or a restart knows about it. Queries are compared by keyed hashes whose key exists only as long as the
+ * process, so an answer from another process is not recognised.
  */
 export class ImplicitSignals {
   readonly #parts: Parts;
   readonly #salt = randomBytes(32);
   #closing = false;
-  /** The latest whole answer by hash of the query, and its end in monotonic milliseconds. */
+  /** By hash of the query: the latest whole answer, and when it ended (monotonic milliseconds). */
   readonly #answered = new SharedCache<{ decisionId: string; at: number; isAskedAgain: boolean }>(MAX_QUERIES);
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** Stops counting aborts: from here on it is the gateway that cuts answers short. */
+  /** Stops counting aborts, because from here on it is the gateway that cuts answers short. */
   close(): void {
     this.#closing = true;
   }
@@ -72,7 +72,7 @@ export class ImplicitSignals {
       if (query !== null && outcome === 'ok') {
         this.#answered.set(query, { decisionId, at: this.#parts.clock.monotonic(), isAskedAgain: false }, key);
       }
-      // A client that leaves after the end of the answer has had all of it.
+      // A client that leaves after the end of the answer has received all of it.
       const leftEarly = outcome === 'aborted' && arm !== null && timeToFirstTokenMs !== null && finishReason === null;
       if (abort && leftEarly && !this.#closing) {
         this.#record('abort', decisionId, abort);
@@ -83,7 +83,7 @@ export class ImplicitSignals {
   #lookBack(query: string, key: string | null, { withinMs, ...meaning }: SignalMeaning & { withinMs: number }): void {
     const earlier = this.#answered.get(query, key);
     if (!earlier || earlier.isAskedAgain || this.#parts.clock.monotonic() - earlier.at > withinMs) return;
-    // Whoever asks again and again says it once.
+    // Repeating a query several times counts only once.
     earlier.isAskedAgain = true;
     this.#record('regenerate', earlier.decisionId, meaning);
   }
@@ -101,13 +101,16 @@ export class ImplicitSignals {
       source,
       reliability: null,
       comment: null,
-      // Other gateways on the same log may record the same signal.
+      // Keeps several gateways on the same log from recording the same signal twice.
       idempotencyKey: source,
     });
     metrics.implicitSignals.inc({ signal });
   }
 
-  /** A hash of the whole conversation: "continue" after another answer is another query. Null outside a session. */
+  /**
+   * A hash of the whole conversation, because "continue" after a different answer is a different query. Null outside a
+   * session.
+   */
   #hashOf({ sessionId, key, request }: Asked): string | null {
     if (sessionId === null || request.text.length > MAX_CHARACTERS) return null;
     const query = JSON.stringify([key?.name ?? null, sessionId, request.body.messages]);

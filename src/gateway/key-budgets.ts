@@ -7,7 +7,7 @@ import type { KeyLimits } from './runtime.ts';
 
 type BudgetOfKey = NonNullable<KeyLimits['budget']>;
 
-/** What a request takes from its key's budget while it runs, and until its end is in the ledger. */
+/** What a request takes from its key's budget while it runs, and afterwards until its end is in the ledger. */
 interface Reservation {
   usd: number;
   /** Wall-clock time of the request's end; null while it runs. */
@@ -17,7 +17,10 @@ interface Reservation {
 interface Account {
   /** By decision id. */
   reservations: Map<string, Reservation>;
-  /** USD of all reservations. Kept as a sum: there may be many while the store is down, and every request asks. */
+  /**
+   * Sum of all reservations in USD. Maintained incrementally, because there may be many while the store is down, and
+   * every request needs the sum.
+   */
   reservedUsd: number;
   /** Start of the budget period in which the reservations were last swept. */
   sweptFrom: number;
@@ -25,15 +28,16 @@ interface Account {
 
 export interface KeyBudgetsParts {
   clock: Clock;
-  /** What each key has spent according to the log. */
+  /** Returns what each key has spent according to the log. */
   keySpend(): KeySpendLedger;
-  /** Headers of every answer to the key, refusals too. */
+  /** Returns the headers that every answer to the key carries, including refusals. */
   headers(key: KeyLimits): Record<string, string>;
 }
 
 /**
- * Reserves what running requests may cost their key's budget. The worst case is reserved when a request is decided; at
- * its end the real cost replaces that, until the ledger has the end and counts the cost itself.
+ * Reserves what running requests may cost from their key's budget. The worst case is reserved when the request is
+ * routed; at the end of the request the real cost replaces it, until the ledger has folded the end and counts the cost
+ * itself.
  */
 export class KeyBudgets {
   readonly #parts: KeyBudgetsParts;
@@ -43,7 +47,7 @@ export class KeyBudgets {
     this.#parts = parts;
   }
 
-  /** USD that are neither spent nor reserved, at least 0. */
+  /** USD that are neither spent nor reserved; never negative. */
   leftUsd(key: KeyLimits, { usd, per }: BudgetOfKey): number {
     const now = this.#parts.clock.now();
     const from = periodStart(per, now);
@@ -51,7 +55,7 @@ export class KeyBudgets {
     if (account.sweptFrom !== from) {
       account.sweptFrom = from;
       for (const [decisionId, { endedAt }] of account.reservations) {
-        // It ended in an earlier period and was never booked: the store lost it.
+        // The request ended in an earlier period and was never booked, so the store lost its end.
         if (endedAt !== null && endedAt < from) drop(account, decisionId);
       }
     }
@@ -68,7 +72,7 @@ export class KeyBudgets {
   }
 
   /**
-   * Moves the reservation to another arm that is asked in place of the chosen one.
+   * Changes the reservation to that of another arm, which is asked in place of the chosen one.
    * @throws GatewayError 429 when that arm's worst case does not fit
    */
   move(key: KeyLimits, decisionId: string, decision: Decision, arm: string): void {
@@ -83,7 +87,7 @@ export class KeyBudgets {
   }
 
   /**
-   * The request is over: replaces its reservation with what it is charged.
+   * Replaces the reservation of a request that has ended by what the request is charged.
    * @param key the key's name
    */
   settle(key: string, { decisionId, time }: CompletedEvent, usd: number): void {
@@ -94,14 +98,15 @@ export class KeyBudgets {
     Object.assign(reservation, { usd, endedAt: time });
   }
 
-  /** The end of this decision is in the ledger now. */
+  /** Drops the reservation of a decision whose end is now in the ledger. */
   booked(decisionId: string): void {
     for (const account of this.#accounts.values()) drop(account, decisionId);
   }
 
   /**
-   * The ledger was read from a snapshot or rebuilt, and contains the requests that ended up to `time` (milliseconds
-   * since the epoch). The end of a later one may still wait for a store that fails.
+   * Drops reservations after the ledger was read from a snapshot or rebuilt. It then contains the requests that ended
+   * up to `time` (milliseconds since the epoch), while the end of a later request may still be waiting for a failing
+   * store.
    */
   bookedUpTo(time: number): void {
     for (const account of this.#accounts.values()) {
@@ -111,14 +116,14 @@ export class KeyBudgets {
     }
   }
 
-  /** Forgets the keys that are gone, except what their running requests have reserved. */
+  /** Forgets keys that no longer exist, except for what their running requests have reserved. */
   retain(names: ReadonlySet<string>): void {
     for (const [name, { reservations }] of this.#accounts) {
       if (!names.has(name) && reservations.size === 0) this.#accounts.delete(name);
     }
   }
 
-  /** The refusal of a request that what is left does not cover. */
+  /** Creates the refusal of a request that the remaining budget does not cover. */
   refusal(key: KeyLimits, { usd, per }: BudgetOfKey, leftUsd: number): GatewayError {
     const now = this.#parts.clock.now();
     const end = periodEnd(per, now);
@@ -147,6 +152,6 @@ function drop(account: Account, decisionId: string): void {
   const reservation = account.reservations.get(decisionId);
   if (!reservation) return;
   account.reservations.delete(decisionId);
-  // Exactly 0 when nothing is reserved, so that rounding errors do not accumulate.
+  // Set to exactly 0 when nothing is reserved, so that rounding errors do not accumulate.
   account.reservedUsd = account.reservations.size === 0 ? 0 : account.reservedUsd - reservation.usd;
 }

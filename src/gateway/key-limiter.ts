@@ -13,11 +13,11 @@ import type { KeyLimits } from './runtime.ts';
 export interface KeyLimiterParts {
   clock: Clock;
   metrics: Metrics;
-  /** What each key has spent according to the log. */
+  /** Returns what each key has spent according to the log. */
   keySpend(): KeySpendLedger;
 }
 
-/** Limits what each key may use: its rates live in this process, its budget in the event log. */
+/** Limits what each key may use: rates are counted in this process, budgets through the event log. */
 export class KeyLimiter {
   readonly #metrics: Metrics;
   readonly #rates: KeyRates;
@@ -37,7 +37,7 @@ export class KeyLimiter {
     if (key) this.#rates.takeRequest(key);
   }
 
-  /** The only keys from now on: others are forgotten, except where requests of theirs still run. */
+  /** Sets the keys that exist from now on. All others are forgotten, except where they still have running requests. */
   retain(names: ReadonlySet<string>): void {
     this.#rates.retain(names);
     this.#budgets.retain(names);
@@ -58,7 +58,7 @@ export class KeyLimiter {
 
   /**
    * Reserves the USD that the decision may cost and the tokens that it is expected to use. Must be called in the same
-   * turn of the event loop as the decision, or two requests would both take the last cent.
+   * turn of the event loop as the decision; otherwise two requests could both spend the last cent.
    * @throws GatewayError 429 when the tokens do not fit into this minute
    */
   reserve(key: KeyLimits | null, decisionId: string, decision: Decision): void {
@@ -68,15 +68,15 @@ export class KeyLimiter {
   }
 
   /**
-   * Moves the reservation to another arm that is asked in place of the chosen one.
-   * @throws GatewayError 429 when that arm's worst case does not fit. This does not refuse the request itself, so it
-   * is not counted as a limited request.
+   * Changes the reservation to that of another arm, which is asked in place of the chosen one.
+   * @throws GatewayError 429 when that arm's worst case does not fit. This does not refuse the request itself, so it is
+   * not counted as a limited request.
    */
   move(key: KeyLimits | null, decisionId: string, decision: Decision, arm: string): void {
     if (key) this.#budgets.move(key, decisionId, decision, arm);
   }
 
-  /** The request is over: replaces its reservation with what it really used. */
+  /** Replaces the reservation of a request that has ended by what the request really used. */
   settle(decided: DecidedEvent, completed: CompletedEvent): void {
     if (decided.key === null) return;
     const usd = chargedUsd(decided, completed);
@@ -85,12 +85,12 @@ export class KeyLimiter {
     this.#budgets.settle(decided.key, completed, usd);
   }
 
-  /** The end of this decision is in the ledger now. */
+  /** Notes that the end of this decision is now in the ledger. */
   booked(decisionId: string): void {
     this.#budgets.booked(decisionId);
   }
 
-  /** The ledger contains the requests that ended up to `time`, see `KeyBudgets`. */
+  /** Notes that the ledger contains the requests that ended up to `time`; see `KeyBudgets`. */
   bookedUpTo(time: number): void {
     this.#budgets.bookedUpTo(time);
   }

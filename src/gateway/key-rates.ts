@@ -10,7 +10,7 @@ import { SlidingWindow } from './sliding-window.ts';
 /** The tokens that a running request is expected to use. */
 interface ExpectedTokens {
   tokens: number;
-  /** The second of the window that they were added to. */
+  /** The second of the window in which they were counted. */
   second: number;
 }
 
@@ -22,10 +22,10 @@ interface Account {
 }
 
 /**
- * Limits the requests and tokens per minute of every key. They are counted in this process.
+ * Limits the requests and tokens per minute of every key, counted in this process.
  *
- * Not @fastify/rate-limit: it counts requests only, in windows that let through twice the limit, uses the machine's
- * own clock, and names its headers differently from OpenAI.
+ * @fastify/rate-limit is no substitute: it counts only requests, in windows that let through twice the limit, uses the
+ * machine's own clock, and names its headers differently from OpenAI.
  */
 export class KeyRates {
   readonly #clock: Clock;
@@ -63,7 +63,7 @@ export class KeyRates {
   }
 
   /**
-   * The request is over: replaces the tokens that were expected with those that it used.
+   * Replaces the expected tokens of a request that has ended by those that it really used.
    * @param key the key's name
    */
   settle(key: string, completed: CompletedEvent): void {
@@ -74,7 +74,7 @@ export class KeyRates {
     account.tokens.adjust(expected.second, usedTokens(completed, expected.tokens) - expected.tokens);
   }
 
-  /** Forgets the keys that are gone, except those with running requests whose tokens count. */
+  /** Forgets keys that no longer exist, except those with running requests whose tokens count. */
   retain(names: ReadonlySet<string>): void {
     for (const [name, { running }] of this.#accounts) {
       if (!names.has(name) && running.size === 0) this.#accounts.delete(name);
@@ -118,7 +118,7 @@ export class KeyRates {
       {
         type: 'rate_limit_error',
         code: 'rate_limit_exceeded',
-        // OpenAI's clients obey `retry-after` and `x-should-retry`, not `x-ratelimit-…`.
+        // OpenAI's clients obey `retry-after` and `x-should-retry`, but not `x-ratelimit-…`.
         responseHeaders: {
           ...this.headers(key),
           ...(neverFits ? { 'x-should-retry': 'false' } : { 'retry-after': String(wait) }),
@@ -130,17 +130,18 @@ export class KeyRates {
 
 function expectedTokens(decision: Decision, limit: number): number {
   const chosen = explanationOf(decision, decision.arm);
-  // The prediction is for one answer.
+  // The predicted output is for one choice.
   const predicted = Math.ceil((chosen?.inputTokens ?? 0) + (chosen?.outputTokens ?? 0) * (decision.choices ?? 1));
-  // A file's tokens are guessed from its size. The guess counts for at most half of the limit, or a large file would
-  // never pass.
+  // The tokens of an attached file are guessed from its size. The guess counts for at most half of the limit; otherwise
+  // a large file could never pass.
   const guessed = decision.attachedTokens ?? 0;
   return predicted - guessed + Math.min(guessed, Math.floor(limit / 2));
 }
 
 /**
- * Without reported usage the estimate counts; when the client left early, at least what was expected, as for USD: the
- * model may have worked long before its first word. Without any answer nothing counts, unless a call timed out.
+ * Without reported usage the estimate counts. If the client left early, at least the expected tokens count, as for USD:
+ * the model may have worked for a long time before its first word. Without any answer nothing counts, unless a call
+ * timed out.
  */
 function usedTokens(completed: CompletedEvent, expected: number): number {
   const { usage, attempts } = completed;

@@ -2,7 +2,7 @@ import { explanationOf } from '../domain/decision.ts';
 import { type CompletedEvent, type DecidedEvent, decidedIn, type GatewayEvent } from '../domain/events.ts';
 import { dayOf } from '../util/utc-day.ts';
 
-/** More than any month has, so that the current one is complete. */
+/** Longer than any month, so that the current month is always complete. */
 const DAYS_KEPT = 40;
 
 export type BudgetPeriod = 'day' | 'month';
@@ -11,9 +11,9 @@ export type BudgetPeriod = 'day' | 'month';
 export type KeySpendLedgerState = [key: string, days: [day: number, usd: number][]][];
 
 /**
- * What each gateway key has spent, by UTC day. A fold over the event log, so a restart and another process on the
- * same log know it too. Also kept for keys without a budget: a budget set later counts from the beginning of its
- * period.
+ * What each gateway key has spent, by UTC day. A fold over the event log, so that it survives a restart and other
+ * processes on the same log know it too. Also kept for keys without a budget, because a budget set later counts from
+ * the beginning of its period.
  */
 export class KeySpendLedger {
   #keys = new Map<string, Map<number, number>>();
@@ -28,8 +28,8 @@ export class KeySpendLedger {
     const days = this.#keys.get(decided.key) ?? new Map<number, number>();
     const day = dayOf(event.time);
     days.set(day, (days.get(day) ?? 0) + usd);
-    // Drops the day that was added first, not the earliest date: after a clock that once ran ahead, the latter would
-    // drop all later days.
+    // Drops the day that was added first, not the earliest date: if a clock once ran ahead, dropping the earliest date
+    // would drop all later days.
     if (days.size > DAYS_KEPT) days.delete(days.keys().next().value as number);
     this.#keys.set(decided.key, days);
   }
@@ -37,7 +37,7 @@ export class KeySpendLedger {
   /** USD that the key has spent in the period that contains `time` (milliseconds since the epoch). */
   spent(key: string, per: BudgetPeriod, time: number): number {
     const from = dayOf(periodStart(per, time));
-    // Another process may be in tomorrow already; days further ahead come from a clock that was wrong.
+    // Another process may already be in tomorrow; days further ahead come from a clock that was wrong.
     const to = dayOf(time) + 1;
     let usd = 0;
     for (const [day, spent] of this.#keys.get(key) ?? []) if (day >= from && day <= to) usd += spent;
@@ -54,13 +54,13 @@ export class KeySpendLedger {
 }
 
 /**
- * USD that a request counts against its key's budget: the cost of its answer, estimated where the upstream reported
- * no usage. Upstreams report usage at the end; what arrived until then is only the least that was used, because a
- * model may have thought for long before its first word. So when the client left, or stopped reading until the time
- * was up, the request counts as the predicted cost, or as the estimate if that is higher. Each call that ran out of
- * time before its answer began also counts as predicted: the model may have worked all the while, and hard prompts to
- * a slow model would otherwise be free. A strict budget is charged the worst case in these places, and for a whole
- * answer without a usage too.
+ * USD that a request counts against its key's budget: the cost of its answer, estimated where the upstream reported no
+ * usage. Upstreams report usage at the end; what arrived before that is only a lower bound, because a model may have
+ * thought for a long time before its first word. So when the client left, or stopped reading until the time was up, the
+ * request counts as the predicted cost, or as the estimate if that is higher. Each call that timed out before its
+ * answer began also counts as predicted: the model may have been working all the while, and otherwise hard prompts to a
+ * slow model would be free. In these cases a strict budget is charged the worst case, and also for a whole answer
+ * without reported usage.
  */
 export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent): number {
   const choices = decision.choices ?? 1;

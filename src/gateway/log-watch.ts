@@ -1,21 +1,22 @@
 import type { EventStore } from '../store/event-store.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** Ratings written by another process are learned at most this late, at the cost of one short query each time. */
+/** The longest delay with which ratings written by another process are learned; each check costs one short query. */
 const EVERY_MS = 1000;
 
 export interface LogWatchParts {
   store: Pick<EventStore, 'lastSequence'>;
   clock: Clock;
-  /** Sequence number of the last event that was learned from. */
+  /** Returns the sequence number of the last event learned. */
   learnedUpTo(): number;
   /** Called with the log's last sequence number when that is higher. */
   onMore(lastSequence: number): void;
 }
 
 /**
- * Checks every second whether other processes have written to the log. What this process writes wakes the learner at
- * once, and earlier events of others are read with it; but a gateway that writes nothing would never notice theirs.
+ * Checks every second whether other processes have written to the log. Events written by this process wake the learner
+ * at once, and earlier events of other processes are read along with them; but without this check, a gateway that
+ * writes nothing would never notice the others' events.
  */
 export class LogWatch {
   readonly #parts: LogWatchParts;
@@ -41,7 +42,7 @@ export class LogWatch {
       const last = await store.lastSequence();
       if (!this.#stopped && last > learnedUpTo()) onMore(last);
     } catch {
-      // Whoever needs the store finds out, and says so. A look less does no harm.
+      // Whoever needs the store will notice and report the failure. Missing one check does no harm.
     }
     this.start();
   }

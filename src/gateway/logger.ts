@@ -1,4 +1,4 @@
-/** The part of pino that the gateway uses. Log structured fields, and never prompts or keys. */
+/** The subset of pino's interface that the gateway uses. Log structured fields, and never prompts or keys. */
 export interface Logger {
   info(fields: object, message: string): void;
   info(message: string): void;

@@ -3,13 +3,13 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry
 const SECONDS_FAST = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 const SECONDS_SLOW = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
 
-/** Parts of the gateway that may work badly while requests are still served. */
+/** Parts of the gateway that may be impaired while requests are still served. */
 export type DegradablePart = 'store' | 'learner' | 'embedder';
 
-/** Tag label of decisions on queries whose kind is unknown because the embedder failed, or knows no kinds. */
+/** Tag label of decisions on queries whose kind is unknown because the embedder failed or recognises no kinds. */
 export const UNTAGGED = 'unknown';
 
-/** What a series may be about. */
+/** What a metric series may be about. */
 export type NamedIn = 'model' | 'key';
 
 const LABELS: Record<NamedIn, readonly string[]> = { model: ['model', 'from', 'to'], key: ['key'] };
@@ -32,7 +32,8 @@ export class Metrics {
     'model',
     'chosen_by',
   ]);
-  // A separate counter: labels for tag, model and what chose it together would make thousands of series.
+  // A separate counter, because combining labels for the tag, the model and what chose it would create thousands of
+  // series.
   readonly tagDecisions = this.#counter('tag_decisions_total', 'Decisions by kind of query and chosen model.', [
     'tag',
     'model',
@@ -185,9 +186,9 @@ export class Metrics {
   }
 
   /**
-   * Starts the series of these models and keys at 0: Prometheus sees no increase in a series that appears with its
-   * first event. Existing counts stay.
-   * @param keys all of them, empty if none is required
+   * Starts the series of these models and keys at 0, because Prometheus sees no increase in a series that first appears
+   * with its first event. Existing counts stay.
+   * @param keys all keys; empty if none is required
    */
   begin(models: readonly string[], keys: readonly { name: string; budget?: unknown }[]): void {
     for (const model of models) {
@@ -206,8 +207,9 @@ export class Metrics {
   }
 
   /**
-   * Removes every series about one that is gone. Looks at no others: reading the process's own figures resets them.
-   * @param isGone of a name
+   * Removes every series about a model or key that is gone. Reads only metrics with such labels, because reading the
+   * process's own figures resets them.
+   * @param isGone whether the model or key of this name is gone
    */
   async forget(kind: NamedIn, isGone: (name: string) => boolean): Promise<void> {
     for (const { metric, labelNames } of this.#labelled) {
@@ -220,10 +222,10 @@ export class Metrics {
     }
   }
 
-  /** Sets or clears one cause. A part is degraded while any of its causes is set. */
+  /** Sets or clears one cause of degradation. A part is degraded while any of its causes is set. */
   degraded(part: DegradablePart, yes: boolean, cause = 'use'): void {
     const causes = this.#degradedCauses.get(part) ?? new Set();
-    // This method runs with every request.
+    // Return early, because this method runs with every request.
     if (causes.has(cause) === yes && this.#degradedCauses.has(part)) return;
     if (yes) causes.add(cause);
     else causes.delete(cause);

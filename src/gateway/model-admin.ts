@@ -12,7 +12,7 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
 
-/** One model as the config and the changes make it; see `config/model-catalog.ts`. */
+/** A model as it results from the config and the admins' changes; see `config/model-catalog.ts`. */
 export interface ModelListing {
   id: string;
   source: 'config' | 'admin';
@@ -23,7 +23,7 @@ export interface ModelListing {
 }
 
 export interface ModelStatus extends ModelListing {
-  /** The number of ratings that the model has learned from. */
+  /** The number of ratings that were learned for the model. */
   ratings: number;
   /** Upstream calls under way. */
   inFlight: number;
@@ -40,12 +40,13 @@ export interface ModelAdminParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** Returns the models under the config in force and the given changes. */
+  /** Returns the models under the current config and the given changes. */
   catalog(changes: ModelChanges): ModelListing[];
 }
 
 /**
- * A change takes effect once the learner has read it. It is durable before, so the reply waits no longer than this.
+ * How long the reply waits for the learner to read the change and so put it into effect. The change is already durable
+ * by then.
  */
 const IN_FORCE_WITHIN_MS = 5000;
 
@@ -60,7 +61,7 @@ type AdminChange = 'add' | 'change' | 'retire' | 'reset' | 'take_back';
 export class ModelAdmin {
   readonly #parts: ModelAdminParts;
   #last: Promise<unknown> = Promise.resolve();
-  /** Changes in the log that the learner has not read yet: it may still be reading a long log. */
+  /** Changes in the log that the learner has not read yet, as it may still be reading a long log. */
   #ahead: StoredEvent<ModelChangeEvent>[] = [];
 
   constructor(parts: ModelAdminParts) {
@@ -79,11 +80,12 @@ export class ModelAdmin {
   }
 
   /**
-   * Adds a model, or takes a retired one back.
-   * @param entry an entry of the config's `models`; for a model in the config file, the file supplies what the entry
+   * Adds a model, or brings a retired one back.
+   * @param entry an entry as in the config's `models`; for a model in the config file, the file supplies what the entry
    * omits
-   * @param by name of the key that asks
-   * @throws GatewayError 400 for an entry that cannot be used, 409 for an id that is taken, 503 without the store
+   * @param by name of the key of the request
+   * @throws GatewayError 400 for an entry that cannot be used, 409 for an id that is taken, 503 when the store is
+   * unavailable
    */
   add(entry: JsonObject, by: string | null): Promise<ModelStatus> {
     return this.#inTurn(async () => {
@@ -100,7 +102,7 @@ export class ModelAdmin {
 
   /**
    * Changes the settings of a model.
-   * @param patch JSON merge patch of the entry; null takes an earlier change back
+   * @param patch JSON merge patch of the entry; null reverts an earlier change
    * @throws GatewayError 400, 404, 503
    */
   change(id: string, patch: JsonObject, by: string | null): Promise<ModelStatus> {
@@ -115,7 +117,7 @@ export class ModelAdmin {
   }
 
   /**
-   * Stops sending new requests to the model. Running ones end, and late ratings are still accepted.
+   * Stops sending new requests to the model. Running requests finish, and late ratings are still accepted.
    * @throws GatewayError 404, 409, 503
    */
   retire(id: string, by: string | null): Promise<ModelStatus> {
@@ -124,8 +126,9 @@ export class ModelAdmin {
       if (this.#isLast(id)) throw lastModel(id);
       const { settings = {} } = this.#changes.get(id) ?? {};
       const status = await this.#record({ ...this.#event(id, by), type: 'model_retired' }, 'retire');
-      // While the event was written, a reload may have removed the others, or another gateway retired them. Without a
-      // model, the retirement would not take effect here, and the next start would refuse to serve.
+      // While the event was being written, a reload may have removed the other models, or another gateway may have
+      // retired them. Without any model, the retirement would not take effect here, and the next start would refuse to
+      // serve.
       if (!this.#isLast(id)) return status;
       await this.#write({ ...this.#event(id, by), type: 'model_set', settings, added: true }, 'take_back');
       throw lastModel(id);
@@ -149,7 +152,7 @@ export class ModelAdmin {
     return ahead.reduce<ModelChanges>((changes, event) => changedBy(changes, event), modelChanges);
   }
 
-  /** True when no other model can serve. */
+  /** True when no other model can serve requests. */
   #isLast(id: string): boolean {
     return !this.#parts.catalog(this.#changes).some((other) => other.state === 'active' && other.id !== id);
   }
@@ -176,11 +179,11 @@ export class ModelAdmin {
     return this.#status(outcome);
   }
 
-  /** @throws GatewayError 503 without the store */
+  /** @throws GatewayError 503 when the store is unavailable */
   async #write(event: ModelChangeEvent, change: AdminChange): Promise<void> {
     const { eventLog, learner, metrics, log } = this.#parts;
     const stored = await eventLog.recordDurably(event).catch(() => {
-      // A call that hung may still take effect in the store.
+      // A write that timed out may still take effect in the store.
       const message =
         'The event store did not confirm the change. It may still take effect: check GET /admin/models before you try again.';
       throw new GatewayError(503, message, { code: 'store_unavailable' });
@@ -207,7 +210,8 @@ export class ModelAdmin {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => {});
     const result = await turn;
-    // The events that the learner records in response (a launch, a new snapshot) also take effect through the log.
+    // The events that the learner records in response (a launch, a change of upstream model) also take effect through
+    // the log.
     await eventLog.flush();
     await learner.learned(Number.POSITIVE_INFINITY, IN_FORCE_WITHIN_MS);
     return result;
@@ -219,9 +223,9 @@ function lastModel(id: string): GatewayError {
 }
 
 /**
- * Refuses a change whose settings would be left out. What was left out before is no reason to refuse a change of
- * something else.
- * @param wasOff the model was off before: it may be changed and stay off
+ * Refuses a change whose settings could not be used. Settings that were already unusable before are no reason to refuse
+ * a change of something else.
+ * @param wasOff whether the model was already off: it may then be changed and stay off
  * @param settings the settings that the change sets
  * @throws GatewayError 400
  */

@@ -8,19 +8,19 @@ import type { Alias, KeyLimits, Runtime } from './runtime.ts';
 type ChosenWeight = Pick<ModelChoice, 'weight' | 'weightFrom' | 'budgetWeight'>;
 
 export interface ModelChoice {
-  /** The arm that the client named, or null to route. */
+  /** The arm that the client named, or null to let the router choose. */
   requested: Arm | null;
   /** Ids of the arms to route among, because the name is an alias for a group of them; null for all. */
   among: ReadonlySet<string> | null;
   weight: number;
   weightFrom: Decision['weightFrom'];
-  /** The budget's weight, when a key's bounds replaced it. */
+  /** The budget's weight, present only when a key's bounds replaced it. */
   budgetWeight?: number;
 }
 
 /**
- * Reads `model` and the weight. The weight in the model's name takes precedence over the header, the header over the
- * budget, and the budget over the config; the key's bounds clamp whichever applies.
+ * Interprets `model` and determines the weight. A weight in the model's name takes precedence over the header, the
+ * header over the budget, and the budget over the config; the key's bounds clamp whichever applies.
  * @param weightHeader `x-mixllm-weight`, already checked to lie in 0..1
  * @param budgetWeight the budget's current weight; null without a budget
  * @throws GatewayError 404 for a model that is not registered, 400 for a weight outside 0..1
@@ -64,8 +64,8 @@ function armCalled(id: string, runtime: Runtime): Arm | null {
 }
 
 /**
- * The weight that `auto:…` names; null for plain `auto`.
- * @param asked the name that the client used
+ * The weight given in `auto:…`; null for plain `auto`.
+ * @param asked the model name that the client used
  */
 function weightSuffix(model: string, runtime: Runtime, asked: string): number | null {
   if (model === AUTO) return null;
@@ -87,7 +87,7 @@ function clamp(choice: ChosenWeight, key: KeyLimits | null): ChosenWeight {
 }
 
 /**
- * Returns the ids that the request may use, null for all.
+ * Returns the ids that the request may use, or null for all.
  * @param names ids from `x-mixllm-models`, or null
  * @param among as in `ModelChoice`
  * @throws GatewayError 400 for ids that are not registered

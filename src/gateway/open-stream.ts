@@ -1,10 +1,10 @@
 import { MAX_BYTES, tooLarge } from '../providers/answer-limit.ts';
 import type { Provider, ProviderCall, StreamPiece } from '../providers/provider.ts';
 
-/** Bytes that a held-back piece takes in addition to its own. */
+/** Bytes of memory that a held-back piece takes in addition to its own. */
 const OVERHEAD_OF_PIECE = 256;
 
-/** A stream that has shown its first content, so that an answer can begin with it. */
+/** A stream that has produced its first content, so that the answer can begin with it. */
 export interface OpenedStream {
   head: StreamPiece[];
   rest: AsyncIterator<StreamPiece>;
@@ -13,7 +13,7 @@ export interface OpenedStream {
 }
 
 /**
- * Reads up to the first content, so that a stream that fails before it can be replaced by another model's without the
+ * Reads up to the first content, so that a stream that fails before that can be replaced by another model's without the
  * client noticing. Role announcements are not content and are held back too.
  * @throws UpstreamError `unreadable` when too much comes before any content
  */

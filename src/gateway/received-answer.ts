@@ -4,21 +4,21 @@ import { addFacts, NO_FACTS } from './answer-facts.ts';
 import { estimateUsage } from './usage-estimate.ts';
 
 export interface UsageQuestion {
-  /** The answer has come to its end. */
+  /** Whether the answer has reached its end. */
   isWhole: boolean;
   /** How many choices the client asked for. */
   choices: number;
-  /** The input tokens that the decision took the request to need. */
+  /** Input tokens of the request, as estimated when the decision was made. */
   inputTokens: number;
-  /** The arm's own ratio. */
+  /** The ratio learned for the arm. */
   tokensPerByte: number;
 }
 
-/** What has come of an answer so far: what it says of itself, and what it used. */
+/** What has been received of an answer so far: its metadata, and what it used. */
 export class ReceivedAnswer {
   #facts: AnswerFacts = NO_FACTS;
   #generatedBytes = 0;
-  /** More of the answer has arrived since the usage was last reported. */
+  /** Whether more of the answer has arrived since the usage was last reported. */
   #isUsageStale = false;
 
   get facts(): AnswerFacts {
@@ -33,10 +33,10 @@ export class ReceivedAnswer {
     this.#isUsageStale = !piece.usage && (this.#isUsageStale || generatedBytes > 0);
   }
 
-  /** The usage as the upstream counted it, or an estimate where it did not count the whole. */
+  /** The usage as counted by the upstream, or an estimate where the upstream did not count the whole answer. */
   used({ isWhole, choices, inputTokens, tokensPerByte }: UsageQuestion): { usage: Usage; estimated: boolean } {
     const { usage: reported, finishReason } = this.#facts;
-    // The usage that a stream reports midway is not complete, nor is it while another choice is still running.
+    // Usage that a stream reports midway is incomplete, and so is usage while another choice is still running.
     const isOver = isWhole || (finishReason !== null && choices === 1);
     const isCounted = reported && !this.#isUsageStale && (reported.outputTokens > 0 || this.#generatedBytes === 0);
     if (isCounted && isOver) return { usage: reported, estimated: false };

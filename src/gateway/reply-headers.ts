@@ -4,9 +4,9 @@ import type { ProviderAnswer } from '../providers/provider.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
- * The headers of every reply that describe it.
- * @param arm the arm that answered, or null when none did
- * @param answer what its provider reported, or null
+ * The headers that describe a reply; every reply has them.
+ * @param arm the arm that answered, or null if none did
+ * @param answer what the arm's provider reported, or null
  */
 export function replyHeaders(
   requestId: string,
@@ -32,12 +32,12 @@ export function replyHeaders(
   return headers;
 }
 
-/** Field names come from the client: characters that a header cannot carry are percent-encoded. */
+/** Percent-encodes characters that a header cannot carry: field names come from the client. */
 function headerSafe(text: string): string {
   return text.toWellFormed().replace(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent);
 }
 
-/** Formats USD as a plain decimal: clients parse it as a number, and people read it. */
+/** Formats USD as a plain decimal without an exponent, because clients parse it as a number and people read it. */
 export function formatUsd(usd: number): string {
   const digits = usd.toFixed(12);
   let end = digits.length;

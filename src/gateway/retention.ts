@@ -5,9 +5,9 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
 const EVERY_MS = 3_600_000;
-/** The first round waits: a gateway that has only just started has better things to do. */
+/** The first round waits, because a gateway that has only just started has more urgent work. */
 const FIRST_AFTER_MS = 60_000;
-/** Takes the store some milliseconds, after which other calls to it get their turn. */
+/** Deleting this many takes the store some milliseconds, after which other calls to it get their turn. */
 const DECISIONS_AT_ONCE = 40;
 const PAUSE_MS = 50;
 
@@ -18,15 +18,15 @@ export interface RetentionParts {
   log: Logger;
   /** Days that a decision is kept after the last event about it. */
   keepDays: number;
-  /** Events above this number are not in the learner's snapshot yet: they stay, however old. */
+  /** Returns the last sequence number in the learner's snapshot. Later events are kept, however old. */
   savedUpTo(): number;
-  /** Time of the newest event in the log; null when the log is empty. */
+  /** Returns the time of the newest event in the log; null when the log is empty. */
   newestAt(): number | null;
 }
 
 /**
- * Deletes old decisions from the event log, every hour. What they taught stays in the snapshot. A learner that is
- * folded anew has only what the log still holds.
+ * Deletes old decisions from the event log, every hour. What they taught stays in the snapshot, but a learner that is
+ * rebuilt has only what the log still holds.
  */
 export class Retention {
   readonly #parts: RetentionParts;
@@ -59,8 +59,8 @@ export class Retention {
   }
 
   /**
-   * @param time what is older is deleted
-   * @param before events that this round has deleted so far
+   * @param time everything older is deleted
+   * @param before number of events that this round has deleted so far
    */
   async #prune(time: number, before: number): Promise<void> {
     const { store, metrics, log, keepDays, savedUpTo } = this.#parts;
@@ -79,9 +79,9 @@ export class Retention {
   }
 
   /**
-   * The time to count ages from; null while nothing has been read yet. Deletion cannot be undone, so a wall clock
-   * that jumped ahead is trusted only if it is still ahead one round later. A clock that was ahead from the start
-   * shows no jump: so in the first round no time later than the log's newest event is believed.
+   * The time that ages are counted from; null while nothing has been read yet. Deletion cannot be undone, so a wall
+   * clock that jumped ahead is trusted only if it is still ahead one round later. A clock that was ahead from the start
+   * shows no jump, so in the first round no time later than the log's newest event is trusted.
    */
   #now(): number | null {
     const { clock, newestAt } = this.#parts;

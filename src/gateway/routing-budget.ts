@@ -21,8 +21,8 @@ export class RoutingBudget {
   }
 
   /**
-   * Sets aside the predicted cost of the request, so that others cannot spend it.
-   * @param called the arm that is asked
+   * Sets aside the predicted cost of the request, so that other requests cannot spend it.
+   * @param called the arm that will be called
    */
   reserve(decisionId: string, decision: Decision, called: string): void {
     const usd = (explanationOf(decision, called)?.costUsd ?? 0) * (decision.choices ?? 1);
@@ -34,7 +34,7 @@ export class RoutingBudget {
     return budget ? weightOfNu(this.#ledger.nu(defaultWeight)) : null;
   }
 
-  /** Updates the budget metrics; without a budget they report none. */
+  /** Updates the budget metrics. Without a budget they have no series. */
   tell(runtime: Pick<Runtime, 'budget' | 'defaultWeight'>): void {
     const { budget } = runtime;
     const { metrics, clock } = this.#parts;

@@ -17,14 +17,14 @@ export interface KeyLimits {
   /** Chat requests and tokens per minute; null: no limit. */
   rpm: number | null;
   tpm: number | null;
-  /** USD per UTC day or month; null: no limit. `strict`: no length is assumed where the client gives none. */
+  /** USD per UTC day or month; null: no limit. `strict`: no output length is assumed where the client gives none. */
   budget: { usd: number; per: 'day' | 'month'; strict?: boolean } | null;
 }
 
 export interface Resilience {
-  /** Retries of one arm after a failure that may pass. */
+  /** Number of retries of one arm after a failure that may pass. */
   retries: number;
-  /** The longest `retry-after` to wait for; beyond it another arm is asked at once. */
+  /** The longest `retry-after` to wait for; if the upstream asks for more, another arm is asked at once. */
   maxRetryAfterMs: number;
 }
 
@@ -37,22 +37,27 @@ export interface Alias {
 }
 
 /**
- * Everything that follows from the config file and changes with it, as one immutable value. A request takes the value
- * in force when it arrives and keeps it to the end.
+ * Everything that is derived from the config file and changes with it, as one immutable value. A request takes the
+ * value that is current when it arrives and keeps it to the end.
  */
 export interface Runtime {
   arms: readonly Arm[];
   providers: ReadonlyMap<string, Provider>;
   router: Router;
   reference: string;
-  /** The weight of requests that specify none, unless a budget sets it; a budget starts from it. */
+  /**
+   * The weight of requests that specify none, unless a budget determines it; the budget's weight starts from this one.
+   */
   defaultWeight: number;
   budget: RoutingBudgetTarget | null;
   namedWeights: ReadonlyMap<string, number>;
-  /** What other names of models stand for. The name `*` covers all unknown ones. */
+  /** What other model names stand for. The name `*` covers all unknown ones. */
   aliases: ReadonlyMap<string, Alias>;
   resilience: Resilience;
-  /** `named`: conversations that the client names by `x-session-id`. `recognised`: those known by their messages. */
+  /**
+   * `named`: for conversations that the client names by `x-session-id`. `recognised`: for those recognised by their
+   * messages.
+   */
   stickiness: { named: Stickiness; recognised: Stickiness };
   asking: AskingRates;
   implicit: ImplicitSettings;

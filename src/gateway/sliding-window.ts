@@ -1,10 +1,10 @@
 const SECOND_MS = 1000;
-/** The seconds of the last minute, and the current one. */
+/** The last 60 full seconds, and the current one. */
 const SLOTS = 61;
 
 /**
- * Amounts (requests, tokens) of the last minute, counted per second. A second counts until its last instant is a
- * minute old, so no 60 seconds ever take more than the limit; a token bucket would let through twice as much.
+ * Amounts (requests, tokens) of the last minute, counted per second. A second counts until its last instant is a minute
+ * old, so no 60 seconds ever exceed the limit; a token bucket would let through twice as much.
  */
 export class SlidingWindow {
   readonly #amounts = new Float64Array(SLOTS);
@@ -38,7 +38,10 @@ export class SlidingWindow {
     return used;
   }
 
-  /** Milliseconds until `room` is free under the limit: 0 when it is free now, at most until the window is empty. */
+  /**
+   * Milliseconds until `room` is free under the limit: 0 if it is free now, and never longer than until the window is
+   * empty.
+   */
   waitFor(room: number, limit: number, now: number): number {
     const last = Math.floor(now / SECOND_MS);
     let used = this.used(now);

@@ -14,7 +14,7 @@ const EVENT_END = new TextEncoder().encode('\n\n');
 const NAME = /^[\w.-]{1,64}$/;
 
 /**
- * Yields the bytes of a streamed answer and records its end: whole, broken off, or left by the client.
+ * Yields the bytes of a streamed answer and records how it ended: complete, broken off, or abandoned by the client.
  * @param request the request, with the signal that its client has left
  */
 export async function* streamBody(
@@ -26,8 +26,8 @@ export async function* streamBody(
   const { deadline } = opened;
   let outcome: 'ok' | 'aborted' = 'aborted';
   let sent: Uint8Array = EVENT_END;
-  // A client that does not read suspends this generator. The arm's place in the queue must not wait for it, and the
-  // arm's breaker must not count it against the arm.
+  // A client that does not read suspends this generator. The request must nevertheless end on time: it must neither
+  // keep its place among the arm's running calls, nor count as a failure in the arm's breaker.
   deadline.expired.addEventListener('abort', () =>
     exchange.finish('interrupted', 200, deadline.isPaused ? 'unread' : deadline.expired.reason.failure),
   );
@@ -35,8 +35,8 @@ export async function* streamBody(
     for await (const piece of joined(opened.value)) {
       if (piece.content) exchange.firstToken();
       exchange.received(piece);
-      // The answer is complete at [DONE]: clients leave there, and it does not matter what the connection does later.
-      // Read on for a moment all the same, so that the connection can be reused; nothing else may wait for that.
+      // The answer is complete at [DONE]: clients leave there, and what the connection does later does not matter. Read
+      // on for a moment all the same, so that the connection can be reused, but let nothing else wait for that.
       if (piece.done) {
         outcome = 'ok';
         exchange.finish('ok', 200);
@@ -52,7 +52,7 @@ export async function* streamBody(
     outcome = 'ok';
   } catch (error) {
     if (clientGone.aborted || outcome === 'ok') return;
-    // Half an answer must never end cleanly: the error event makes the client library throw.
+    // A partial answer must never end cleanly: the error event makes the client library throw.
     const failure = error instanceof UpstreamError ? error : new UpstreamError('interrupted', 'The stream broke off.');
     log.warn({ requestId, model: opened.arm.id, reason: reasonForLog(failure) }, 'A stream broke off.');
     metrics.upstreamErrors.inc({ model: opened.arm.id, failure: failure.failure });
@@ -62,7 +62,7 @@ export async function* streamBody(
   } finally {
     deadline.stop();
     exchange.finish(outcome, outcome === 'ok' ? 200 : null);
-    // Has no effect after the end; before it, this closes the upstream's connection.
+    // Has no effect on a complete stream; otherwise this closes the upstream's connection.
     deadline.limit.abort(new Error('The answer is no longer read.'));
   }
 }
@@ -72,7 +72,10 @@ function endsEvent(bytes: Uint8Array): boolean {
   return /(\n|\r|\r\n)\1$/.test(Buffer.from(bytes.subarray(-4)).toString('latin1'));
 }
 
-/** For a quoted error, only its type and code: an upstream's message may quote the prompt, which no log may hold. */
+/**
+ * The reason as it may be logged: of a quoted error, only its type and code, because an upstream's message may quote
+ * the prompt, which must never be logged.
+ */
 function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   if (!isQuoted) return message;
   const { type, code } = (JSON.parse(body).error ?? {}) as { type?: unknown; code?: unknown };
@@ -80,7 +83,7 @@ function reasonForLog({ isQuoted, message, body }: UpstreamError): string {
   return ['The upstream reported an error', ...names].join(': ');
 }
 
-/** By hand: passing the pieces through one more generator costs several promises for each. */
+/** Joins the pieces by hand: passing them through one more generator would cost several promises for each. */
 function joined({ head, rest }: OpenedStream): AsyncIterable<StreamPiece> {
   let taken = 0;
   const pieces: AsyncIterator<StreamPiece> = {

@@ -1,8 +1,8 @@
 import type { Usage } from '../domain/chat.ts';
 
-/** What is known about an answer whose upstream did not report its usage, or not up to the end. */
+/** What is known about an answer whose upstream did not report its usage, or did not report it up to the end. */
 export interface UsageEvidence {
-  /** What the upstream has reported so far; null when nothing. */
+  /** The usage that the upstream has reported so far; null if none. */
   reported: Usage | null;
   /** Input tokens as estimated when the decision was made. */
   inputTokens: number;
@@ -13,8 +13,9 @@ export interface UsageEvidence {
 }
 
 /**
- * The least that an answer used, so that its cost is not lost: the input, and as many output tokens as its text is
- * long. Where the reported output is higher, it replaces the estimate: the counts of a stream only ever rise.
+ * A lower bound of what an answer used, so that its cost is not lost: the input, and as many output tokens as the
+ * received text amounts to. Where the reported output is higher, it replaces the estimate, because the counts in a
+ * stream only ever rise.
  */
 export function estimateUsage({ reported, inputTokens, generatedBytes, tokensPerByte }: UsageEvidence): Usage {
   const outputTokens = Math.ceil(generatedBytes * tokensPerByte);

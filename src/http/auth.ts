@@ -15,9 +15,9 @@ export function hashKey(key: string): Buffer {
 }
 
 /**
- * Returns the key that a request came with; null where the gateway requires none.
+ * Returns the limits of the key that a request came with; null where the gateway requires no key.
  * @param corsOrigins origins whose pages may use a gateway without keys, whatever host name they call it by
- * @throws GatewayError 401, or 403 for a page that poses as one of this machine's
+ * @throws GatewayError 401, or 403 for a page that poses as one from this machine
  */
 export function authenticate(
   request: FastifyRequest,
@@ -40,17 +40,17 @@ export function authenticate(
 }
 
 /**
- * Refuses a request that may not change the models, or read /metrics where that needs a key: it needs a key with the
- * role `admin`, which it sets as the request's. A gateway on loopback without any keys also accepts requests from this machine. A gateway with keys
- * does not: it may be behind a proxy on this machine that sends no forwarding headers, and strangers would be admins.
- * (/metrics on loopback takes that risk.)
- * @param exposed the gateway listens beyond loopback
- * @throws GatewayError 401 without a key, 403 with one that is not an admin's
+ * Refuses a request that may not change the models, or may not read /metrics where that needs a key. Such a request
+ * needs a key with the role `admin`; its key is set as the request's `gatewayKey`. A gateway on loopback without any
+ * keys also accepts requests from this machine. A gateway with keys does not: it may be behind a proxy on this machine
+ * that sends no forwarding headers, which would turn strangers into admins. (/metrics on loopback takes that risk.)
+ * @param exposed whether the gateway listens beyond loopback
+ * @throws GatewayError 401 without a key, 403 with a key that is not an admin's
  */
 export function authenticateAdmin(request: FastifyRequest, keys: readonly HashedKey[], exposed: boolean): void {
   if (!exposed && keys.length === 0 && isFromThisMachine(request)) return;
   const key = authenticate(request, keys);
-  // Also of one that is refused: the log names who it was.
+  // Set even if the request is then refused, so that the log shows which key it was.
   request.gatewayKey = key;
   if (key?.role === 'admin') return;
   throw new GatewayError(403, 'This needs a key with "role: admin" in the config\'s auth.keys.', {
@@ -60,8 +60,8 @@ export function authenticateAdmin(request: FastifyRequest, keys: readonly Hashed
 }
 
 /**
- * Whether the request comes from a program on this machine, as far as the headers tell: not from a proxy here that
- * forwards strangers' requests, and not from a web page open in a browser here. A page that uses DNS rebinding is
+ * Whether the request comes from a program on this machine, as far as the headers tell, rather than from a proxy here
+ * that forwards strangers' requests or from a web page open in a browser here. A page that uses DNS rebinding is
  * recognised by its host name.
  */
 export function isFromThisMachine({ headers }: FastifyRequest): boolean {
@@ -72,10 +72,10 @@ export function isFromThisMachine({ headers }: FastifyRequest): boolean {
 }
 
 /**
- * Refuses pages that use DNS rebinding. Any page can make its own host name lead to this machine: the browser then
+ * Refuses pages that use DNS rebinding. Any page can make its own host name resolve to this machine: the browser then
  * takes the gateway for the page's own server, and the page could spend the operator's money and read the answers.
- * Clients that are not pages send neither origin nor referrer. A page can hide its origin: Firefox then sends `null`,
- * and for a GET a browser may send neither header.
+ * Clients that are not pages send neither an origin nor a referrer. A page can hide its origin: Firefox then sends
+ * `null`, and for a GET a browser may send neither header.
  * @throws GatewayError 403
  */
 function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string[]): void {
@@ -88,7 +88,7 @@ function refuseRebound({ headers }: FastifyRequest, corsOrigins: readonly string
   );
 }
 
-/** Browsers resolve names below `localhost` to this machine only. */
+/** Browsers resolve host names under `localhost` to this machine only. */
 function isOwnName(host: string): boolean {
   const name = host.toLowerCase();
   return isLoopback(name) || name.endsWith('.localhost');

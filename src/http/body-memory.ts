@@ -7,20 +7,20 @@ import { LogThrottle } from '../util/log-throttle.ts';
 /** The error code that identifies the refusal. */
 export const OVERLOADED = 'overloaded';
 
-/** Bodies up to this size are small: long conversations are, images and files are not. */
+/** Bodies up to this size count as small: long conversations do, images and files do not. */
 const SMALL_BYTES = 64 * 1024;
-/** Part of the memory that large bodies may take, so that small ones still get through when large ones cannot. */
+/** Fraction of the memory that large bodies may take, so that small ones still get through when large ones cannot. */
 const LARGE_PART = 3 / 4;
 /**
- * With several keys: the part of the memory that each may always take, and the total use up to which it may exceed
- * it.
+ * With several keys: the fraction of the memory that each key may always take, and the total use up to which a key may
+ * exceed its fraction.
  */
 const SHARE = { own: 1 / 2, while: 3 / 4 };
-/** Answers take seconds, and then there is room again. */
+/** Answers take seconds, after which there is room again. */
 const RETRY_AFTER_S = 5;
 
 export interface BodyMemoryParts {
-  /** The most that the bodies of all running requests may take together. */
+  /** The maximum that the bodies of all running requests may take together. */
   limitBytes: number;
   /** Whether several keys share the memory. */
   isShared(): boolean;
@@ -42,10 +42,10 @@ export interface HeldBody {
 
 /**
  * Limits the memory that the bodies of all running requests take together. Until its answer ends, a body is held
- * several times: as text, as a value, and as what goes upstream. Without a limit a hundred large bodies would end the
- * process.
+ * several times: as text, as a parsed value, and as what goes upstream. Without a limit, a hundred large bodies would
+ * bring the process down.
  *
- * With several keys, none can shut the others out. One large body is let through however little memory there is.
+ * With several keys, no key can shut the others out. One large body is let through however little memory there is.
  */
 export class BodyMemory {
   readonly #parts: BodyMemoryParts;
@@ -89,10 +89,11 @@ export class BodyMemory {
   #fits(key: string | null, bytes: number, held: number): boolean {
     const isShared = this.#parts.isShared();
     const large = largePartOf(bytes);
-    // No other large body is being held.
+    // True when no other large body is being held.
     if (large > 0 && this.#large.used === largePartOf(held)) return true;
     const fitsLarge = large === 0 || this.#large.fits(key, large - largePartOf(held), isShared);
-    // A large body that was let through beyond its part must not take the memory kept for small ones.
+    // A large body that was let through beyond the limit of large bodies must not take the memory reserved for small
+    // ones.
     return fitsLarge && this.#all.fits(key, bytes - held - this.#large.excess, isShared);
   }
 
@@ -119,7 +120,7 @@ function largePartOf(bytes: number): number {
   return bytes > SMALL_BYTES ? bytes : 0;
 }
 
-/** The memory, or the part of it that large bodies may take. */
+/** The whole memory, or the part of it that large bodies may take. */
 class Room {
   readonly #limit: number;
   used = 0;
@@ -136,7 +137,7 @@ class Room {
 
   /**
    * @param more additional bytes
-   * @param isShared several keys may want some of the memory
+   * @param isShared whether several keys may need some of the memory
    */
   fits(key: string | null, more: number, isShared: boolean): boolean {
     const used = this.used + more;

@@ -9,10 +9,13 @@ import { bodyOf } from './json-body.ts';
 /** Upper limits of the fields that determine the worst-case cost of a request. */
 const MAX_TOKENS = 1_000_000_000;
 const MAX_CHOICES = 128;
-/** When an alias accepts any name, the log holds the name as the client wrote it. Ids have at most 128 characters. */
+/**
+ * Limited because, when an alias accepts any name, the log holds the name as the client wrote it. Ids have at most 128
+ * characters.
+ */
 const MAX_MODEL_CHARACTERS = 512;
 
-/** The fields that what a request costs its key depends on most. */
+/** The fields that determine most of what a request costs its key. */
 const READ_FIELDS = new Set([
   'model',
   'messages',
@@ -24,7 +27,10 @@ const READ_FIELDS = new Set([
   'reasoning_effort',
 ]);
 
-/** Makes the use case's input. Validates the fields that the gateway reads and lets everything else pass. */
+/**
+ * Builds the input of the chat use case. Validates the fields that the gateway reads and passes everything else
+ * through.
+ */
 export function chatInput(request: FastifyRequest, reply: FastifyReply): ChatInput {
   const { text, value, receivedAt } = bodyOf(request);
   return {
@@ -64,8 +70,8 @@ function chatBody(value: unknown, text: string): ChatBody {
 }
 
 /**
- * Servers in Go (Ollama, LocalAI) read `Model` as `model` and use whichever comes last, so a key could get any of
- * their models. Names are put in upper case first, because Go also accepts a long s as an s.
+ * Go servers (Ollama, LocalAI) read `Model` as `model` and use whichever comes last, so a key could reach any of their
+ * models. Names are first converted to upper case, because Go also accepts a long s (ſ) as an s.
  */
 function checkNames(body: JsonObject): void {
   for (const name of Object.keys(body)) {
@@ -76,7 +82,8 @@ function checkNames(body: JsonObject): void {
 }
 
 /**
- * The checks see the last of several fields with one name. The upstream gets the text; some parsers take the first.
+ * Refuses repeated fields: the gateway's checks see the last of several fields with the same name, but the upstream
+ * gets the text, and some parsers take the first.
  */
 function checkRepeated(text: string): void {
   const seen = new Set<string>();
@@ -88,7 +95,7 @@ function checkRepeated(text: string): void {
 
 function checkNumbers(body: JsonObject): void {
   for (const [name, number] of Object.entries(body)) {
-    // 1e999 is valid JSON but not a number: it must be refused before anything computes with Infinity.
+    // 1e999 is valid JSON but becomes Infinity, so it must be refused before anything computes with it.
     if (typeof number === 'number' && !Number.isFinite(number)) throw invalidRequest(`"${name}" is too large.`, name);
   }
   for (const [name, most] of [

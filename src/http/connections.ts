@@ -3,16 +3,21 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../util/clock.ts';
 
-/** libuv accepts one connection per turn of the event loop: after this many turns without one, none is waiting. */
+/**
+ * libuv accepts one connection per turn of the event loop: after this many turns without a new one, none is waiting.
+ */
 const QUIET_TURNS = 5;
-/** A request follows its connection at once. A connection without one by then was opened early, or is a probe. */
+/**
+ * A request normally follows its connection at once. A connection that still has none after this time was opened early,
+ * or is a probe.
+ */
 const UNUSED_AFTER_MS = 1000;
 
 /** Tracks what Node's server does not reveal about its connections, so that a shutdown loses no request. */
 export class Connections {
   readonly #server: Server;
   readonly #clock: Clock;
-  /** Connections on which no request has come, with the monotonic time when each was opened. */
+  /** Connections on which no request has arrived, with the monotonic time when each was opened. */
   readonly #unused = new Map<Socket, number>();
   #accepted = 0;
 

@@ -2,10 +2,10 @@ import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { RETRY_HEADERS } from '../domain/errors.ts';
 
-/** What a page may read of an answer in addition to its body. */
+/** Response headers that a web page may read. */
 const EXPOSED_HEADERS = [
   'x-request-id',
-  // The last of these tells OpenAI's client when a retry is no use.
+  // The last of these tells OpenAI's client when a retry is pointless.
   ...RETRY_HEADERS,
   ...['limit', 'remaining', 'reset'].flatMap((kind) => [`x-ratelimit-${kind}-requests`, `x-ratelimit-${kind}-tokens`]),
   ...[
@@ -25,8 +25,8 @@ const REMEMBERED_S = 600;
 const CLIENT_ROUTES = /^\/(v1|feedback)(\/|\?|$)/;
 
 /**
- * Lets web pages of these origins use the client routes, and never the admin routes. Must be registered before keys
- * are checked, because a browser's preflight has none.
+ * Lets web pages of these origins use the client routes, but never the admin routes. Must be registered before keys are
+ * checked, because a browser's preflight request carries none.
  * @param origins as browsers send them, or `*`
  */
 export async function registerCors(server: FastifyInstance, origins: readonly string[]): Promise<void> {

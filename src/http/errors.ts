@@ -8,18 +8,21 @@ import type { Clock } from '../util/clock.ts';
 import { OVERLOADED } from './body-memory.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
-/** Without the header, curl labels what it sends as a form. */
+/** Names the header, because without it curl labels the body as a form. */
 const MEDIA_TYPE = 'The body must be JSON, sent with "content-type: application/json".';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'] as const;
 
-/** Who is told of refusals. */
+/** Where refusals are counted and logged. */
 export interface RefusalTellers {
   metrics: Metrics;
   refusals: RefusalLog;
 }
 
-/** Gives every unsuccessful answer OpenAI's shape: refusals, what the parser refuses, and the gateway's faults. */
+/**
+ * Gives every unsuccessful response OpenAI's shape: refusals by the gateway, errors from the parser, and internal
+ * errors.
+ */
 export function registerErrorHandlers(server: FastifyInstance, tellers: RefusalTellers): void {
   server.setErrorHandler((error: FastifyError | Error, request, reply) => answerError(error, request, reply, tellers));
 }
@@ -27,7 +30,7 @@ export function registerErrorHandlers(server: FastifyInstance, tellers: RefusalT
 /** 404 for an unknown path, 405 for a known path that does not accept this method. */
 export function notFound(server: FastifyInstance, { method, url }: FastifyRequest): GatewayError {
   const path = url.split('?')[0];
-  // Fastify reads the path as a route pattern, in which a star, a colon and brackets have a meaning or are a mistake.
+  // Fastify reads the path as a route pattern, in which stars, colons and brackets are special or invalid.
   const isPlain = /^[\w./-]+$/.test(path);
   const allowed = METHODS.filter((other) => isPlain && server.hasRoute({ url: path, method: other }));
   if (allowed.length === 0) {
@@ -41,7 +44,7 @@ export function notFound(server: FastifyInstance, { method, url }: FastifyReques
   return new GatewayError(405, message, { code: 'method_not_allowed', responseHeaders });
 }
 
-/** Advice on the mistakes that clients are most often set up with. */
+/** Advice on the most common mistakes in a client's configuration. */
 function wayOut(path: string, isServed: (path: string) => boolean): string {
   if (/\/responses(\/|$)/.test(path)) {
     return ' The gateway serves /v1/chat/completions: set the client to the Chat Completions API.';
@@ -71,7 +74,7 @@ export function answerError(
     else send(error);
     return;
   }
-  // The use case records it as aborted; nobody sees this status, which is nginx's.
+  // The use case records the request as aborted. Nobody sees this status, which nginx also uses.
   if (error instanceof ClientGoneError) {
     void reply.code(499).send();
     return;
@@ -94,9 +97,9 @@ export function answerError(
 }
 
 /**
- * If the connection closed while the client is still sending, the client would not see the answer. If the connection
- * may stay open, Node reads the rest and drops it; if the client wants it closed, the answer waits for the rest. The
- * upload timeout bounds both.
+ * If the connection were closed while the client is still sending, the client would not see the answer. If the
+ * connection may stay open, Node reads the rest of the body and drops it; if the client wants it closed, the answer
+ * waits until the rest has been read. The upload timeout limits both.
  */
 function afterUpload({ raw }: FastifyRequest, reply: FastifyReply, answer: () => void): void {
   void reply.removeHeader('connection');
@@ -119,7 +122,7 @@ function codeOf(error: FastifyError | Error): string {
   return 'invalid_request';
 }
 
-/** Answers an `Expect` header other than 100-continue; Node itself would answer without a body. */
+/** Answers an `Expect` header other than 100-continue, because Node itself would answer without a body. */
 export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const body = openAIError('The "expect" header asks for something that this server does not support.', {
     type: 'invalid_request_error',
@@ -129,15 +132,15 @@ export function answerExpectation(_request: IncomingMessage, response: ServerRes
   response.end(JSON.stringify(body));
 }
 
-/** Time for a client to read the answer and close. */
+/** Time for a client to read the answer and close the connection. */
 const LINGER_MS = 2000;
 
 /**
- * Requests that Node's HTTP parser refuses never reach a route; they are answered on the bare socket. Node no longer
- * watches such a connection: if the client does not close it, nobody else would.
+ * Answers requests that Node's HTTP parser refuses. They never reach a route, so they are answered on the bare socket.
+ * Node no longer watches such a connection, so it must be closed here if the client does not close it.
  */
 export function answerParserError(error: Error & { code?: string }, socket: Socket, clock: Clock): void {
-  // A second answer must not be written into one that has begun.
+  // Do not write a second answer into one that has already begun.
   const { _httpMessage: answering } = socket as Socket & { _httpMessage?: { headersSent: boolean } };
   if (error.code === 'ECONNRESET' || !socket.writable || answering?.headersSent) {
     socket.destroy();

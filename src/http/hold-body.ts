@@ -3,7 +3,7 @@ import type { BodyMemory, HeldBody } from './body-memory.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The memory that the request's body takes; null when it has none. */
+    /** The memory that the request's body takes; null if it has none. */
     heldBody: HeldBody | null;
   }
 }
@@ -12,8 +12,8 @@ declare module 'fastify' {
 const METHODS_WITH_BODIES = ['POST', 'PATCH', 'DELETE'];
 
 /**
- * Makes every request hold memory for its body: from before the body is read, but after its key is known, until its
- * answer has ended or its client has left.
+ * Makes every request reserve memory for its body. The memory is reserved after the request's key is known but before
+ * its body is read, and is held until its answer has ended or its client has left.
  */
 export function registerBodyMemory(server: FastifyInstance, memory: BodyMemory, maxBodyBytes: number): void {
   server.decorateRequest('heldBody', null);
@@ -45,12 +45,12 @@ function holdBody(request: FastifyRequest, reply: FastifyReply, memory: BodyMemo
   else holdAsItComes(request, held, maxBodyBytes);
 }
 
-/** Holds a body of unknown length as it arrives; it may be refused halfway. */
+/** Reserves memory for a body of unknown length as it arrives; it may be refused halfway. */
 function holdAsItComes({ raw }: FastifyRequest, held: HeldBody, maxBodyBytes: number): void {
   let received = 0;
   const count = (chunk: Buffer) => {
     received += chunk.length;
-    // It gets a 413; the rest is dropped.
+    // The body is too large: the request gets a 413, and the rest of the body is dropped.
     if (received > maxBodyBytes) {
       raw.off('data', count);
       held.release();
@@ -60,8 +60,8 @@ function holdAsItComes({ raw }: FastifyRequest, held: HeldBody, maxBodyBytes: nu
       held.resize(received);
     } catch (error) {
       raw.off('data', count);
-      // This tells whoever reads the body, and the connection stays open for the answer. When nobody reads it, as
-      // with an unsupported content type, an error event would end the process.
+      // The error event tells whoever reads the body, and the connection stays open for the answer. If nobody reads the
+      // body, as with an unsupported content type, an error event would end the process.
       if (raw.listenerCount('error') > 0) raw.emit('error', error);
     }
   };

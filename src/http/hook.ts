@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 
 /**
- * Makes a Fastify hook from synchronous work: an `async` hook costs every request a promise.
+ * Makes a Fastify hook from synchronous work, because an `async` hook costs every request a promise.
  * @param work may throw
  */
 export function hook(work: (request: FastifyRequest, reply: FastifyReply) => void) {

@@ -6,8 +6,8 @@ import { BODY_LIMITS, valuesIn } from '../util/json-limits.ts';
 import type { HeldBody } from './body-memory.ts';
 
 /**
- * What a parsed value takes beyond its text, in bytes of a body: an empty object takes three characters of text and
- * 64 bytes of memory, and every other byte of a body is held about four times.
+ * Memory that a parsed value takes in addition to its text, expressed in bytes of body text: an empty object takes
+ * three characters of text and 64 bytes of memory, and every other byte of a body is held about four times.
  */
 const VALUE_BYTES = 16;
 
@@ -15,7 +15,7 @@ const VALUE_BYTES = 16;
 export interface JsonDocument {
   text: string;
   value: unknown;
-  /** Monotonic milliseconds when the last byte arrived: the time before that is the client's. */
+  /** Monotonic milliseconds when the last byte arrived: time before that was spent by the client. */
   receivedAt: number;
 }
 
@@ -26,7 +26,7 @@ export interface JsonDocument {
 export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
   server.removeAllContentTypeParsers();
   const take = async (request: FastifyRequest, body: Buffer): Promise<JsonDocument> =>
-    // No DELETE here has a body, but some clients send a content type anyway.
+    // No DELETE route here takes a body, but some clients send a content type anyway.
     request.method === 'DELETE'
       ? { text: '', value: null, receivedAt: clock.monotonic() }
       : parseJson(plain(request, body), request.heldBody, clock.monotonic());
@@ -34,7 +34,7 @@ export function registerJsonBody(server: FastifyInstance, clock: Clock): void {
 }
 
 /**
- * The body of a request that must have one.
+ * Returns the body of a request that must have one.
  * @throws GatewayError 400 when it is empty
  */
 export function bodyOf({ body }: FastifyRequest): JsonDocument {
@@ -55,17 +55,17 @@ function plain({ headers }: FastifyRequest, body: Buffer): Buffer {
   });
 }
 
-/** @throws GatewayError 400, or 503 when the memory has no room for so many values */
+/** @throws GatewayError 400, or 503 when there is no memory for so many values */
 function parseJson(bytes: Buffer, held: HeldBody | null, receivedAt: number): JsonDocument {
   const text = decode(bytes);
-  // Some clients send a content type without a body. Routes that need one ask for it by `bodyOf`.
+  // Some clients send a content type without a body. Routes that need a body call `bodyOf`, which checks for it.
   if (text.trim() === '') return { text, value: null, receivedAt };
   const values = valuesIn(text, BODY_LIMITS);
   if (typeof values === 'string') throw invalidRequest(values, null, 'invalid_json');
   held?.resize(bytes.length + values * VALUE_BYTES);
   let value: unknown;
   try {
-    // Refuses `__proto__` and `constructor.prototype` at any depth: nobody means them, and upstreams may merge them.
+    // Refuses `__proto__` and `constructor.prototype` at any depth: no client needs them, and upstreams may merge them.
     value = parse(text);
   } catch (error) {
     throw invalidRequest(`The body cannot be read as JSON: ${(error as Error).message}`, null, 'invalid_json');
@@ -73,7 +73,7 @@ function parseJson(bytes: Buffer, held: HeldBody | null, receivedAt: number): Js
   return { text, value, receivedAt };
 }
 
-/** Removes a byte order mark, which `JSON.parse` would refuse. */
+/** Removes a byte order mark, which `JSON.parse` would reject. */
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 function decode(bytes: Buffer): string {

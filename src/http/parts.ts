@@ -16,12 +16,12 @@ export interface ServerParts {
   metrics: Metrics;
   keyLimiter: KeyLimiter;
   models: ModelAdmin;
-  /** The runtime in force, then the keys in force. */
+  /** Return the current runtime and the current keys. */
   runtime(): Runtime;
   keys(): readonly HashedKey[];
   /** Why the gateway is not ready for traffic; null when it is. */
   notReady(): string | null;
-  /** Other machines can reach the gateway. */
+  /** Whether other machines can reach the gateway. */
   exposed: boolean;
   clock: Clock;
   log: FastifyBaseLogger;

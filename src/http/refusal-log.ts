@@ -2,11 +2,17 @@ import type { FastifyRequest } from 'fastify';
 import type { GatewayError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 
-/** Whoever sends one request a second that is refused finds each of them in the log; a flood takes no more room. */
+/**
+ * A client that sends one refused request per second finds every one of them in the log, while a flood takes no more
+ * room.
+ */
 const INTERVAL_MS = 1000;
-/** So many different refusals may have a line in one interval; beyond that, lines are left out. */
+/** Maximum number of different refusals that may get a line in one interval; beyond that, lines are omitted. */
 const MOST = 1000;
-/** Fields of the API. What stands in their place in an error may be a client's own words, also when it looks like one. */
+/**
+ * Fields of the API that may be logged. Any other field name in an error may be a client's own text, even if it looks
+ * like a field name.
+ */
 const FIELDS = new Set([
   ...['messages', 'model', 'n', 'stream', 'stream_options', 'max_tokens', 'max_completion_tokens', 'temperature'],
   ...['tools', 'tool_choice', 'response_format', 'reasoning_effort', 'top_p', 'logprobs', 'functions', 'modalities'],
@@ -18,11 +24,11 @@ const FIELDS = new Set([
 interface Told {
   /** Monotonic time of the last line. */
   at: number;
-  /** Refusals since. */
+  /** Number of refusals since then. */
   suppressed: number;
 }
 
-/** Logs the gateway's own refusals, so that the request id that a client was given leads to the reason. */
+/** Logs the gateway's own refusals, so that the request id that a client received leads to the reason. */
 export class RefusalLog {
   readonly #clock: Clock;
   /** By key, status, code and field. */
@@ -35,17 +41,19 @@ export class RefusalLog {
 
   tell({ log, id, method, gatewayKey }: FastifyRequest, { status, code, param }: GatewayError): void {
     const key = gatewayKey?.name;
-    // `messages[3].content` is in `messages`.
+    // Reduces `messages[3].content` to `messages`.
     const named = param?.split(/[.[]/, 1)[0] ?? '';
     const field = FIELDS.has(named) ? named : undefined;
     const suppressed = this.#count(JSON.stringify([key, status, code, field]));
     if (suppressed === null) return;
-    // Neither the path nor the message: both may repeat what a client sent.
+    // Log neither the path nor the message, because both may repeat what a client sent.
     const told = { requestId: id, key, method, status, code, param: field, ...(suppressed > 0 && { suppressed }) };
     log.info(told, 'request refused');
   }
 
-  /** @returns how many were left out since the last line of this kind; null when this one is to be left out */
+  /**
+   * @returns the number of lines omitted since the last line of this kind; null when this line should be omitted too
+   */
   #count(name: string): number | null {
     const now = this.#clock.monotonic();
     if (now - this.#sweptAt >= INTERVAL_MS) this.#sweep(now);
@@ -59,7 +67,7 @@ export class RefusalLog {
     return told?.suppressed ?? 0;
   }
 
-  /** Forgets what need not be counted any more. */
+  /** Forgets entries that no longer need to be counted. */
   #sweep(now: number): void {
     this.#sweptAt = now;
     const isFull = this.#told.size >= MOST;

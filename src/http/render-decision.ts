@@ -3,7 +3,9 @@ import { type CompletedEvent, completedIn, decidedIn, type RatedEvent, type Stor
 import { inclusionWeight, isAsked } from '../domain/selection.ts';
 import { rounded } from './rounded.ts';
 
-/** Renders a decision as JSON for people and programs: what was predicted and chosen, and what would change it. */
+/**
+ * Renders a decision as JSON for people and programs: what was predicted and chosen, and what would change the choice.
+ */
 export function renderDecision(decision: Decision) {
   return {
     object: 'mixllm.decision',
@@ -27,7 +29,7 @@ export function renderDecision(decision: Decision) {
       input_characters: decision.inputCharacters,
       input_bytes: decision.inputBytes ?? null,
       images: decision.images,
-      // Costs below are of one answer.
+      // The costs below are per choice.
       n: decision.choices ?? 1,
       feature_map: decision.featureMap,
     },
@@ -67,7 +69,7 @@ function renderArm(arm: ArmExplanation) {
   };
 }
 
-/** Null once the launch is over. Whether it was is not known of old events. */
+/** Null once the launch is over, and for old events, which do not say whether it was over. */
 function renderLaunch(launch: ArmExplanation['launch']): string | null {
   if (!launch || (launch.wide === false && launch.forced === false)) return null;
   return `new, ${launch.tries} of ${launch.of}`;
@@ -88,7 +90,7 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       request_id: decided.requestId,
       key: decided.key,
       stream: decided.stream,
-      // What failed cannot be rated.
+      // A request that failed cannot be rated.
       ask_feedback: isAsked(decided.decision.ask) && completed?.arm !== null,
     }),
     outcome: completed ? renderOutcome(completed) : null,
@@ -98,9 +100,9 @@ export function renderDecisionRecord(events: readonly StoredEvent[], activeRatin
       source: rating.source,
       comment: rating.comment,
       created: Math.floor(rating.time / 1000),
-      // For an audited answer: the inverse of the share that is audited.
+      // For an audited answer: the inverse of the fraction that is audited.
       inclusion_weight: decided ? inclusionWeight(decided.decision.ask) : null,
-      // False once withdrawn or replaced by a later rating from the same source.
+      // False once the rating was withdrawn or replaced by a later rating from the same source.
       active: active.has(rating.feedbackId),
     })),
   };
@@ -130,7 +132,7 @@ function renderOutcome(completed: CompletedEvent) {
       model: arm,
       result,
       status,
-      // JSON omits it when undefined.
+      // Omitted from the JSON when undefined.
       code,
       duration_ms: durationMs,
     })),

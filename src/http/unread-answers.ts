@@ -6,13 +6,14 @@ import { LogThrottle } from '../util/log-throttle.ts';
 
 const LOOK_EVERY_MS = 5000;
 /**
- * Checks in a row, ten minutes in all, after which a client that took none of its answer does not want it. Not fewer:
- * Linux reports progress only once a third of a buffer of several MB is free again, for a client that reads 2 KB a
- * second only every ten minutes. Counted in checks, because a process that itself stood still has made none.
+ * Consecutive checks (ten minutes in total) after which a client that read none of its answer is assumed not to want
+ * it. Fewer would be too few: Linux reports progress only once a third of a buffer of several MB is free again, which
+ * takes ten minutes for a client that reads 2 KB a second. Counted in checks rather than time, because a process that
+ * itself stood still has made none.
  */
 const PATIENCE_LOOKS = 120;
 
-/** How much of an answer had gone out, and how many checks in a row found the same. */
+/** How much of an answer had been sent, and how many consecutive checks found the same amount. */
 interface Standstill {
   written: number;
   waiting: number;
@@ -20,8 +21,8 @@ interface Standstill {
 }
 
 /**
- * Closes connections whose client does not read: each answer waits for it in memory, and there may be many. Checked
- * from time to time, so that it costs requests nothing.
+ * Closes connections whose client does not read: each answer waits for its client in memory, and there may be many.
+ * Checked only from time to time, so that it costs requests nothing.
  */
 export class UnreadAnswers {
   readonly #clock: Clock;
@@ -70,7 +71,7 @@ export class UnreadAnswers {
 }
 
 /**
- * Bytes that the operating system has not accepted yet. Not `writableLength`, which counts all of a large answer
+ * Bytes that the operating system has not accepted yet. `writableLength` is unsuitable: it counts all of a large answer
  * until its last byte is gone, however fast its client reads.
  */
 function bytesWaiting(socket: Socket): number {

@@ -1,5 +1,5 @@
 /**
- * Loads the optional drawing library, with a document for it.
+ * Loads the optional drawing library, together with a document for it.
  * @throws Error that says what to install when it is absent
  */
 export async function drawingLibrary() {
@@ -26,7 +26,9 @@ const COLOURS = [
   '#bab0ab',
 ];
 
-/** The parts of a figure that name its coloured lines in the margin: Plot's own legend is drawn outside the SVG. */
+/**
+ * The parts of a figure that name its coloured lines in the margin, because Plot draws its own legend outside the SVG.
+ */
 export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['Plot'], names: readonly string[]) {
   const colours = names.map((_, i) => COLOURS[i % COLOURS.length]);
   return {
@@ -46,7 +48,7 @@ export function legendBeside(Plot: Awaited<ReturnType<typeof drawingLibrary>>['P
   };
 }
 
-/** A drawn figure as a standalone SVG document, with its title for those who cannot see it. */
+/** Turns a figure into a standalone SVG document, with a title for those who cannot see it. */
 export function svgDocument(figure: Element, title: string, document: Document): string {
   const svg = figure.tagName === 'svg' ? figure : figure.querySelector('svg');
   svg?.setAttribute('xmlns', 'http://www.w3.org/2000/svg');

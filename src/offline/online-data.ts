@@ -24,9 +24,9 @@ export interface SharedContexts {
 }
 
 /**
- * Reads the file and computes every query's context, as the gateway would for a chat of one turn.
- * @param featurizer started; the one with the shipped map by default
- * @throws Error as `loadRecordedOutcomes`, and of the embedder
+ * Reads the file and computes every query's context, as the gateway would for a chat with a single turn.
+ * @param featurizer must be started; by default the one with the shipped map
+ * @throws Error as `loadRecordedOutcomes` does, and errors of the embedder
  */
 export async function loadOnlineData(
   file: string,
@@ -43,8 +43,8 @@ export async function loadOnlineData(
 }
 
 /**
- * The contexts alone, for the threads to which a job names the file.
- * @throws Error as `loadOnlineData`
+ * Computes only the contexts, for threads whose jobs name the file.
+ * @throws Error as `loadOnlineData` does
  */
 export async function sharedContexts(...of: Parameters<typeof loadOnlineData>): Promise<SharedContexts> {
   const { contexts, dimensions, queries } = await loadOnlineData(...of);
@@ -55,8 +55,8 @@ export async function sharedContexts(...of: Parameters<typeof loadOnlineData>): 
 }
 
 /**
- * Reads the file, whose contexts are known.
- * @throws Error as `loadRecordedOutcomes`, and when the file has changed since its contexts were computed
+ * Reads a file whose contexts are already known.
+ * @throws Error as `loadRecordedOutcomes` does, and when the file has changed since its contexts were computed
  */
 export async function loadWithContexts(
   file: string,

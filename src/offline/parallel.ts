@@ -10,7 +10,7 @@ export type Answer<Result> = { result: Result } | { failure: string };
  * @param threads 1 or more
  * @param onDone called after each job
  * @returns one result per job, in the order of the jobs
- * @throws Error of the first job that failed
+ * @throws the error of the first job that failed
  */
 export async function runOnThreads<Job, Result>(
   worker: URL,
@@ -44,8 +44,9 @@ export async function runOnThreads<Job, Result>(
 }
 
 /**
- * The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
- * @param name without extension
+ * Returns the URL of a worker module. The sources run as .ts, the built package as .js, and TypeScript rewrites imports
+ * but not URLs.
+ * @param name name without extension
  */
 export function workerUrl(name: string, from: string): URL {
   return new URL(`${name}${from.endsWith('.ts') ? '.ts' : '.js'}`, from);

@@ -9,9 +9,9 @@ export interface PlottedPoint {
 
 export interface QualityCostPlot {
   title: string;
-  /** What is judged: a curve through its points, in order of cost. */
+  /** What is being judged: a curve through its points, in order of cost. */
   curves: { name: string; points: PlottedPoint[] }[];
-  /** What it is judged against: single points. */
+  /** What it is compared with: single points. */
   references: PlottedPoint[];
 }
 

@@ -3,9 +3,9 @@ import { UpstreamError } from '../domain/errors.ts';
 import { excessOf } from '../util/json-limits.ts';
 
 /**
- * Most bytes, decompressed, that one upstream may make the gateway hold at a time: a whole answer, one event of a
- * stream, or what a stream sends before its first content. Images and sound in an answer take some tens of megabytes.
- * One compressed megabyte may expand to a thousand, and a broken server may never stop sending.
+ * The maximum number of bytes, decompressed, that one upstream may make the gateway hold at a time: a whole answer, one
+ * event of a stream, or what a stream sends before its first content. Images and audio in an answer take some tens of
+ * megabytes. One compressed megabyte may expand to a thousand, and a broken server may never stop sending.
  */
 export const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -14,16 +14,16 @@ export function tooLarge(what: string): UpstreamError {
 }
 
 /**
- * Gathers a whole answer, chunk by chunk. Chunks are copied, not kept: each would hold on to an object and to the
- * buffer that it was read into, so that a few megabytes in chunks of one byte would take all memory.
+ * Gathers a whole answer, chunk by chunk. Chunks are copied rather than kept: each one would hold on to an object and
+ * to the buffer that it was read into, so that a few megabytes in chunks of one byte would exhaust the memory.
  */
 export class WholeBody {
-  /** The only chunk so far, as received: most answers have no other. */
+  /** The only chunk so far, as received: most answers consist of a single chunk. */
   #first: Buffer | null = null;
   #memory: Buffer = Buffer.alloc(0);
   #length = 0;
 
-  /** @throws UpstreamError `unreadable` for a body that is too large; it is empty then */
+  /** @throws UpstreamError `unreadable` for a body that is too large; the gathered bytes are then dropped */
   push(chunk: Buffer): void {
     if (this.#length + chunk.length > MAX_BYTES) {
       [this.#first, this.#memory, this.#length] = [null, Buffer.alloc(0), 0];
@@ -44,7 +44,7 @@ export class WholeBody {
   #makeRoom(length: number): void {
     if (length <= this.#memory.length) return;
     const before = this.bytes();
-    // Twice what is needed: otherwise each chunk would copy all that came before it.
+    // Twice what is needed, because otherwise each chunk would copy everything before it.
     this.#memory = Buffer.allocUnsafeSlow(Math.min(2 * length, MAX_BYTES));
     before.copy(this.#memory);
     this.#first = null;
@@ -61,14 +61,14 @@ export async function gathered(body: Readable): Promise<Buffer> {
   return whole.bytes();
 }
 
-/** Log probabilities of a long answer, with twenty alternatives per token, make some millions of values. */
+/** The log probabilities of a long answer, with twenty alternatives per token, consist of some millions of values. */
 const LIMITS = { nesting: 1000, values: 5_000_000 };
-/** Shorter texts parse in milliseconds, whatever they hold. */
+/** Shorter texts parse in milliseconds, whatever they contain. */
 const UNCHECKED = 1_000_000;
 
 /**
- * Like `JSON.parse`, or another parser that is as fast.
- * @throws also for JSON that would hold up every other request for seconds
+ * Like `JSON.parse`, or another parser that is equally fast.
+ * @throws SyntaxError also for JSON that would block every other request for seconds
  */
 export function parseUpstreamJson(json: string, parse: (json: string) => unknown = JSON.parse): unknown {
   const excess = json.length > UNCHECKED ? excessOf(json, LIMITS) : null;

@@ -1,12 +1,12 @@
 import { outOfDescriptors } from '../util/descriptors.ts';
 import { messageOf } from '../util/message-of.ts';
 
-/** Codes of a failed name lookup. A lookup also fails with these when no file descriptor is left for it. */
+/** Codes of a failed name lookup. A lookup also fails with these codes when no file descriptor is left for it. */
 const NAME_NOT_FOUND = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 
 /**
- * Says why there was no answer, by the error's innermost cause, which is the most specific.
- * @returns `code`: the system's or undici's error code, or null
+ * Says why there was no answer, based on the error's innermost cause, which is the most specific.
+ * @returns `code`: the error code of the system or of undici, or null
  */
 export function connectionFailure(error: unknown): { message: string; code: string | null } {
   let cause = error;

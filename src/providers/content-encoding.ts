@@ -6,7 +6,7 @@ import { gathered } from './answer-limit.ts';
 /** The same limit as in undici's fetch. A header can name thousands of encodings, and each needs a decoder. */
 const MAX_ENCODINGS = 5;
 
-/** Lenient: decoded bytes are passed on at once, and a missing end is no failure. */
+/** Lenient: decoded bytes are passed on at once, and a missing end is not an error. */
 const LENIENT = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH };
 const LENIENT_BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH };
 
@@ -19,9 +19,10 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
 ]);
 
 /**
- * Decodes a body, the encoding applied last first. The gateway never asks for compression, but some servers compress
- * all the same. Unknown names change nothing: some servers put a name of their own on what they do not encode.
- * @throws UpstreamError `unreadable` for a body that is encoded too many times over
+ * Decodes a body, undoing the encodings in reverse order. The gateway never asks for compression, but some servers
+ * compress all the same. Unknown names are ignored, because some servers put a name of their own on bodies that they do
+ * not encode.
+ * @throws UpstreamError `unreadable` for a body with too many encodings
  */
 export function decoded(body: Readable, encodings: string | string[] | undefined): Readable {
   if (encodings === undefined) return body;
@@ -39,7 +40,7 @@ export function wholeOf(body: Buffer, encodings: string | string[] | undefined):
   return gathered(decoded(Readable.from([body]), encodings));
 }
 
-/** Recognises zlib's errors, of a body that is not what its `content-encoding` says. */
+/** Recognises zlib's errors for a body that is not encoded as its `content-encoding` says. */
 export function isDecodingError(error: unknown): error is Error {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^(Z_|ERR__ERROR_|ZSTD_error_)/.test(code);

@@ -5,8 +5,8 @@ import type { UpstreamError } from '../domain/errors.ts';
 export type ErrorMeaning = Pick<UpstreamError, 'modelSpecific' | 'tooLong' | 'unusable'>;
 
 /**
- * Codes of OpenAI and servers like it. Some answer a wrong key with 400, and a spent quota with a 429 that no waiting
- * ends.
+ * Codes of OpenAI and servers like it. Some answer a wrong key with 400, and an exhausted quota with a 429 that no
+ * amount of waiting resolves.
  */
 const CODES: ReadonlySet<unknown> = new Set([
   'invalid_api_key',
@@ -30,7 +30,10 @@ const BEGINNINGS = [
   'Model Not Exist',
 ];
 
-/** From another gateway like this one, which uses OpenAI's code: what is left may be enough for a smaller request. */
+/**
+ * The message of another gateway like this one, which uses OpenAI's code although what is left may be enough for a
+ * smaller request.
+ */
 const BUDGET = 'The budget of key "';
 
 /**
@@ -43,9 +46,9 @@ export function isUnusable({ code, message }: JsonObject): boolean {
 }
 
 /**
- * Finds the error in an answer of OpenAI's or Anthropic's form. Google's OpenAI-compatible API wraps it in a list,
- * some servers put its members into the body itself, and xAI sends its message alone.
- * @returns null for an answer that is not a JSON object
+ * Finds the error in a response in OpenAI's or Anthropic's format. Google's OpenAI-compatible API wraps it in a list,
+ * some servers put its members into the body itself, and xAI sends only its message.
+ * @returns null for a response that is not a JSON object
  */
 export function errorIn(answer: unknown): JsonObject | null {
   const body: unknown = Array.isArray(answer) ? answer[0] : answer;

@@ -1,15 +1,15 @@
-/** What a message says about a model stands at its beginning; the rest of a long one is quotation. */
+/** What a message says about a model is at its beginning; the rest of a long message is quotation. */
 const MAX_CHARACTERS = 8000;
 
-/** Cuts an error message to the part that is read for its meaning: an upstream may send megabytes. */
+/** Cuts an error message to the part that is interpreted, because an upstream may send megabytes. */
 export function beginningOf(message: string): string {
   return message.slice(0, MAX_CHARACTERS);
 }
 
 /**
- * The beginning of a message without its quotations: names and values from the request may say anything, and may
- * contain quotes themselves.
- * @param double the double quote, plain or as JSON escapes it
+ * The beginning of a message without its quotations, because names and values from the request may contain anything,
+ * including quotes.
+ * @param double the double quote, either plain or as JSON escapes it
  */
 export function ownWords(message: string, double: '"' | '\\"' = '"'): string {
   if (message.length <= MAX_CHARACTERS) return withoutQuotes(message, double);
@@ -19,9 +19,9 @@ export function ownWords(message: string, double: '"' | '\\"' = '"'): string {
 }
 
 /**
- * Drops everything from the first quote of either kind to the last one of that kind. It searches for the quotes
- * alone: one regular expression for all of it would search for an end again after each quote, and block the process
- * for minutes.
+ * Drops everything from the first quote of either kind to the last one of that kind. It searches only for the quotes: a
+ * single regular expression for the whole would search for an end again after each quote, and block the process for
+ * minutes.
  */
 function withoutQuotes(text: string, double: string): string {
   const lastSingle = closingSingle(text);
@@ -45,7 +45,7 @@ function openingSingle(text: string, from: number): number {
   return opening.exec(text)?.index ?? Number.POSITIVE_INFINITY;
 }
 
-/** Index of the last single quote that no letter follows; −1 when there is none. */
+/** Index of the last single quote that is not followed by a letter; −1 when there is none. */
 function closingSingle(text: string): number {
   let at = text.lastIndexOf("'");
   while (at > 0 && /\w/.test(text[at + 1] ?? '')) at = text.lastIndexOf("'", at - 1);

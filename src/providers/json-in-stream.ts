@@ -5,7 +5,8 @@ import { upstreamJsonOrNull } from './answer-limit.ts';
 const decoder = new TextDecoder();
 
 /**
- * Some servers answer a request for a stream with a single JSON object: the whole answer, or an error under 200.
+ * Recognises a single JSON object (the whole answer, or an error with status 200), with which some servers answer a
+ * request for a stream.
  * @param event of the stream, or what the splitter took for one: JSON has no `data:` lines
  * @returns the object; null for an event
  */
@@ -17,12 +18,12 @@ export function jsonInStream(event: RawSseEvent, parse?: (json: string) => unkno
 }
 
 /**
- * True for an event of another protocol on top, a heartbeat for example: it has a name that none of the answer's own
- * events has, or no data. It is left out, because clients try to read its data as JSON.
- * @param names of the answer's own events
+ * True for an event of another protocol on top, for example a heartbeat: it has a name that none of the answer's own
+ * events has, or no data. Such events are left out, because clients try to parse their data as JSON.
+ * @param names names of the answer's own events
  */
 export function isForeign({ event, data }: RawSseEvent, names: ReadonlySet<string>): boolean {
   const text = data?.trim() ?? '';
-  // What was to be JSON may be a broken part of the answer.
+  // Data that looks like JSON may be a damaged part of the answer.
   return text === '' || (event !== null && !names.has(event) && !text.startsWith('{'));
 }

@@ -5,13 +5,13 @@ export interface ProviderCall {
   request: ChatRequest;
   /** The upstream's name for the model. */
   model: string;
-  /** The model's output limit in tokens, for upstreams that demand one; null when the config gives none. */
+  /** The model's output limit in tokens, for upstreams that require one; null when the config gives none. */
   maxOutputTokens: number | null;
   /**
-   * True when the gateway chose the model, so that the client cannot know which fields it takes. A field that the
-   * upstream refuses may then be left out (and is named in `droppedParams`) or replaced by one that means the same.
-   * When false, the client gets the refusal. Providers that translate requests may ignore this: they name what they
-   * leave out in any case.
+   * True when the gateway chose the model, so that the client cannot know which fields the model accepts. A field that
+   * the upstream refuses may then be left out (and is named in `droppedParams`) or replaced by an equivalent one. When
+   * false, the client gets the refusal. Providers that translate requests may ignore this, because they always name
+   * what they leave out.
    */
   adapt: boolean;
   /** Aborts the call and closes its connection. The signal's owner enforces all other time limits. */
@@ -37,7 +37,7 @@ export interface ProviderAnswer extends AnswerFacts {
   generatedBytes: number;
   /** A chat completion in OpenAI's form, as sent to the client. */
   body: Uint8Array;
-  /** Names of request fields that this upstream cannot take. */
+  /** Names of request fields that this upstream cannot accept. */
   droppedParams: string[];
   /** The upstream's own request id, for support tickets. */
   upstreamRequestId: string | null;
@@ -47,13 +47,13 @@ export interface ProviderAnswer extends AnswerFacts {
 
 /** One server-sent event for the client, and the facts that it carries. */
 export interface StreamPiece extends Partial<AnswerFacts> {
-  /** The event in OpenAI's form, with its terminator; empty when the client gets nothing of it. */
+  /** The event in OpenAI's format, with its terminator; empty when nothing of it is passed on to the client. */
   bytes: Uint8Array;
-  /** True when the event carries the answer itself: text, reasoning, refusal or a part of a tool call. */
+  /** True when the event carries part of the answer itself: text, reasoning, refusal or a part of a tool call. */
   content: boolean;
   /** UTF-8 bytes of the answer that the event carries; absent: 0. */
   generatedBytes?: number;
-  /** True for the closing `[DONE]`. */
+  /** True for the final `[DONE]`. */
   done?: boolean;
   /** Ids of the tool calls that begin with the event; absent: none. */
   toolCallIds?: readonly string[];
@@ -71,15 +71,14 @@ export interface ProviderStream {
 }
 
 /**
- * A service that answers chat requests. It takes and returns OpenAI's chat form, and speaks its own wire format
- * upstream. Both methods throw `UpstreamError` for any failure upstream, the signal's reason after an abort, and
- * `GatewayError` 400 for a request that the upstream's format cannot express. Neither retries: `gateway/attempt`
- * does.
+ * A service that answers chat requests. It takes and returns OpenAI's chat format, and uses its own wire format
+ * upstream. Both methods throw `UpstreamError` for any upstream failure, the signal's reason after an abort, and
+ * `GatewayError` 400 for a request that the upstream's format cannot express. Neither retries: `gateway/attempt` does.
  */
 export interface Provider {
   /**
-   * What the upstream caches: any long prompt by itself (`automatic`), or what the request marks and the usage then
-   * reports (`marked`).
+   * What the upstream caches: any long prompt by itself (`automatic`), or only what the request marks and the usage
+   * then reports (`marked`).
    */
   readonly promptCache: 'automatic' | 'marked';
   /** Resolves with the whole answer. */

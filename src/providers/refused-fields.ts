@@ -1,4 +1,6 @@
-/** Request fields, or kinds of messages, that models were found to refuse, by model. Kept until the process ends. */
+/**
+ * By model: request fields, or features of messages, that the model was found to refuse. Kept until the process ends.
+ */
 export class RefusedFields {
   readonly #byModel = new Map<string, ReadonlySet<string>>();
 

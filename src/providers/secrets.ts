@@ -1,15 +1,18 @@
-/** Shorter ones are dummies for servers that need no key, and may be ordinary words. */
+/** Shorter keys are dummies for servers that need no key, and may be ordinary words. */
 const MIN_SECRET_CHARACTERS = 8;
 
 const REDACTED = '[redacted]';
-/** At most seven: without a limit, a text of backslashes alone would be searched from each of them to its end. */
+/**
+ * At most seven: without a limit, a text that consists only of backslashes would be searched from each of them to its
+ * end.
+ */
 const BACKSLASHES = '\\\\{1,7}';
 
-/** Redacts keys and passwords that an upstream may repeat, but nobody may see. */
+/** Redacts keys and passwords, which an upstream may repeat but nobody may see. */
 export class Secrets {
   /** The secrets as they are, and as a URL encodes them. */
   readonly #forms: readonly string[];
-  /** The secrets as a JSON string may spell them: JSON may escape any character. */
+  /** Patterns that match the secrets in a JSON string, in which any character may be escaped. */
   readonly #escaped: readonly RegExp[];
 
   constructor(secrets: readonly string[]) {
@@ -26,7 +29,9 @@ export class Secrets {
   }
 }
 
-/** Pattern for a UTF-16 unit as it is, or as JSON may write it, also in JSON that is a string within JSON. */
+/**
+ * Pattern for a UTF-16 unit, either as it is or as JSON may escape it, including in JSON that is a string within JSON.
+ */
 function perhapsEscaped(unit: string): string {
   const code = unit.charCodeAt(0).toString(16).padStart(4, '0');
   const digits = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
@@ -34,7 +39,7 @@ function perhapsEscaped(unit: string): string {
   return `(?:\\u${code}|${BACKSLASHES}u${digits}${short})`;
 }
 
-/** Finds the keys in a URL's query: some gateways in front of a model expect theirs there. */
+/** Finds the keys in a URL's query, where some gateways in front of a model expect them. */
 export function keysIn(url: URL): string[] {
   return [...url.searchParams].filter(([name]) => /key|token|secret|sig|code/i.test(name)).map(([, value]) => value);
 }

@@ -3,8 +3,8 @@ import { buildConnector } from 'undici';
 import type { Clock } from '../util/clock.ts';
 
 /**
- * The end of an idle connection shows within a round trip; a request that fails later may have been read and worked
- * on.
+ * That an idle connection was closed shows within a round trip. A request that fails later may have been read and
+ * processed.
  */
 const SHOWS_WITHIN_MS = 300;
 /** Other connections of the pool may be just as stale. */
@@ -12,17 +12,17 @@ const MAX_STALE_IN_A_ROW = 2;
 
 /**
  * Sends a request again when its connection turns out to be stale. Servers close idle connections (uvicorn, and so
- * vLLM, after five seconds), some without notice: a request that is on its way at that moment is lost, unread, though
- * the upstream is healthy. It is sent again at once, as browsers do, and counts as no failed call. Otherwise bursts
- * of requests would open the breaker of a healthy model.
+ * vLLM, after five seconds), some without notice: a request that is on its way at that moment is lost unread, although
+ * the upstream is healthy. It is sent again at once, as browsers do, and does not count as a failed call. Otherwise
+ * bursts of requests would open the breaker of a healthy model.
  */
 export class StaleConnections {
-  /** Errors of connections that had been in use before, and brought nothing after their last request. */
+  /** Errors of connections that had been in use before, and on which nothing arrived after their last request. */
   readonly #failures = new WeakSet<Error>();
   /**
-   * True when the server speaks HTTP/2. On closing, such a server says which requests it did not take, and undici
-   * sends those again. A connection that breaks without that notice may have been in use by this very request: the
-   * server's settings arrive before the first request, so bytes received prove nothing.
+   * True when the server speaks HTTP/2. When such a server closes a connection, it says which requests it did not
+   * process, and undici sends those again. A connection that breaks without that notice may have been in use by this
+   * very request: the server's settings arrive before the first request, so received bytes prove nothing.
    */
   #isHttp2 = false;
   readonly #clock: Clock;
@@ -54,7 +54,7 @@ export class StaleConnections {
   }
 
   /**
-   * Calls `ask`, and again where it met a stale connection.
+   * Calls `ask`, and calls it again if it met a stale connection.
    * @param ask sends a request; a connection error that it throws must not come from an answer that has begun
    */
   async pastThem<T>(ask: () => Promise<T>): Promise<T> {
@@ -75,9 +75,9 @@ export class StaleConnections {
 }
 
 /**
- * Returns a function that tells whether the connection had been in use before its latest request, and has brought
- * nothing since. A request is written in one go, so an answer to it cannot come between its parts. What the server
- * sends of itself before the first request is no use.
+ * Returns a function that tells whether the connection had been in use before its latest request and nothing has
+ * arrived since. A request is written in one go, so an answer to it cannot arrive between its parts. What the server
+ * sends on its own before the first request does not count.
  */
 function watchWrites(socket: Pick<Socket, 'bytesRead' | 'write'>): () => boolean {
   let [readAtFirst, readAtLatest] = [-1, -1];

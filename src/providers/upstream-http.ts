@@ -14,7 +14,7 @@ import { askForWhole, ERROR_TEXT_MS } from './whole-answer.ts';
 export interface UpstreamHttpOptions {
   /** The provider's URL, as configured. */
   url: URL;
-  /** URL of the proxy, with user name and password if it wants them; null: no proxy. */
+  /** URL of the proxy, with user name and password if it requires them; null: no proxy. */
   proxy: string | null;
   /** Must not appear in anything that leaves the provider. */
   secrets: readonly string[];
@@ -30,7 +30,7 @@ export interface UpstreamPost {
   connectTimeoutMs: number;
 }
 
-/** An answer with a success status, its body not read yet. */
+/** An answer with a success status, whose body has not been read yet. */
 export interface UpstreamAnswer {
   headers: UpstreamHeaders;
   body: Readable;
@@ -40,16 +40,16 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 
 /** A provider that has moved redirects once or twice. */
 const MAX_REDIRECTIONS = 5;
-/** 303 is not among them: it asks for a GET. */
+/** 303 is not included, because it asks for a GET. */
 const REDIRECTIONS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
 
 /**
- * Ids and content types are shorter. A longer header in the reply would be refused by clients and proxies, and with it
- * an answer that is paid for.
+ * Real ids and content types are shorter. Clients and proxies would refuse a reply with a longer header, and thereby
+ * lose an answer that is already paid for.
  */
 const MAX_HEADER_CHARACTERS = 256;
 
-/** An answer without a success status, its body as received. */
+/** An answer without a success status, with its body as received. */
 export class UpstreamStatusError extends Error {
   readonly status: number;
   readonly headers: UpstreamHeaders;
@@ -63,9 +63,7 @@ export class UpstreamStatusError extends Error {
   }
 }
 
-/**
- * HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why).
- */
+/** HTTP client of one provider: keep-alive pools of undici, without the layers of `fetch` (src/README.md says why). */
 export class UpstreamHttp {
   readonly #pools: UpstreamPools;
   readonly #stale: StaleConnections;
@@ -102,7 +100,7 @@ export class UpstreamHttp {
   }
 
   /**
-   * Sends the request. Resolves with the headers and a body that is not read yet.
+   * Sends the request. Resolves with the headers and a body that has not been read yet.
    * @throws UpstreamStatusError for a status that is not a success
    * @throws undici's error when there is no answer
    */
@@ -112,7 +110,8 @@ export class UpstreamHttp {
       const asked = request(url, { method: 'POST', headers: sent, body, signal, dispatcher });
       const { statusCode: status, headers, body: received } = await untilAborted(asked, signal);
       const content = decoded(received, headers['content-encoding']);
-      // The reader sees how the body ended. A body that nobody reads, or reads any more, must not end the process.
+      // The reader sees how the body ended. An error in a body that nobody reads, or no longer reads, must not end the
+      // process.
       content.on('error', () => {});
       if (!isSuccess(status) && !isError(status)) content.destroy();
       return { status, headers, content };
@@ -132,7 +131,7 @@ export class UpstreamHttp {
         'unreadable',
         `The upstream answered ${status}, which is neither a success nor an error.`,
       );
-    // The status counts, even where the body cannot be read.
+    // The status counts, even if the body cannot be read.
     throw new UpstreamStatusError(status, headers, await text().catch(() => ''));
   }
 
@@ -146,7 +145,7 @@ export class UpstreamHttp {
   }
 
   /**
-   * Returns a header of the upstream's answer, secrets redacted, the end of a long one cut off; null when absent.
+   * Returns a header of the upstream's answer with secrets redacted, truncated if it is long; null when absent.
    * @param name in lower case
    */
   header(headers: UpstreamHeaders, name: string): string | null {
@@ -187,9 +186,9 @@ export class UpstreamHttp {
   }
 
   /**
-   * Follows redirections, keeping the method and the body. Browsers, and undici with them, turn a POST that a 301 or 302
-   * redirects into a GET without a body, and those are what most servers send to move clients to TLS.
-   * @throws UpstreamError `unreadable` for a redirection to another server, and for one too many
+   * Follows redirections, keeping the method and the body. Browsers, and undici too, turn a POST that a 301 or 302
+   * redirects into a GET without a body, but most servers use those very statuses to move clients to TLS.
+   * @throws UpstreamError `unreadable` for a redirection to another server, or when there are too many
    */
   async #followed<T extends { status: number; headers: UpstreamHeaders }>(
     { url: first, connectTimeoutMs }: UpstreamPost,
@@ -209,9 +208,9 @@ export class UpstreamHttp {
   }
 
   /**
-   * Lets an upstream redirect within its origin, or to TLS on the same host, which already has the key. Elsewhere, it
-   * could make the gateway send what clients write to any server that this machine reaches, the gateway's own /admin
-   * included, and return the error.
+   * Lets an upstream redirect within its origin, or to TLS on the same host, which already has the key. Otherwise it
+   * could make the gateway send what clients write to any server that this machine can reach, including the gateway's
+   * own /admin, and return the error.
    */
   #locationOf({ location }: UpstreamHeaders, from: URL): URL {
     const to = typeof location === 'string' ? URL.parse(location, from) : null;
@@ -224,7 +223,7 @@ export class UpstreamHttp {
     );
   }
 
-  /** Like an error answer, an error event within a stream may repeat the key. */
+  /** Redacts the key in an error event within a stream, which may repeat it just like an error response. */
   #redacted(error: UpstreamError): UpstreamError {
     const body = this.redact(error.body);
     return body === error.body
@@ -249,8 +248,8 @@ export const JSON_HEADERS = {
 } as const;
 
 /**
- * @param base URL of the provider, with or without a closing slash; its query is kept
- * @param path below the base
+ * @param base URL of the provider, with or without a trailing slash; its query is kept
+ * @param path path below the base
  */
 export function urlOf(base: string, path: string): URL {
   const url = new URL(base);
@@ -270,7 +269,7 @@ export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** Rejects at the abort itself: undici notices it only once there is a connection. */
+/** Rejects at the moment of the abort, because undici notices an abort only once there is a connection. */
 function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason);

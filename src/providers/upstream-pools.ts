@@ -1,13 +1,16 @@
 import { Agent, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { StaleConnections } from './stale-connections.ts';
 
-/** `gateway/attempt` limits the wait for headers and between chunks: it knows the model's own limits. */
+/** `gateway/attempt` limits the wait for headers and between chunks, because it knows the model's own limits. */
 const LIMITS = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 };
 
-/** Models with limits of their own share few of them; beyond this, what was longest unused is closed. */
+/**
+ * Models rarely use more than a few different connect timeouts; beyond this number, the least recently used pool is
+ * closed.
+ */
 const MOST = 64;
 
-/** The keep-alive connections of one provider, direct or by way of a proxy. */
+/** The keep-alive connections of one provider, either direct or through a proxy. */
 export class UpstreamPools {
   /** By connect timeout in milliseconds. Models may set their own; usually all share one. */
   readonly #pools = new Map<number, Dispatcher>();
@@ -26,7 +29,7 @@ export class UpstreamPools {
   /** @param connectTimeoutMs milliseconds that a new connection may take */
   of(connectTimeoutMs: number): Dispatcher {
     const known = this.#pools.get(connectTimeoutMs);
-    // In the order of their last use.
+    // Keeps the map in the order of last use.
     if (known && this.#pools.size > 1) this.#pools.delete(connectTimeoutMs);
     const pool = known ?? this.#open(connectTimeoutMs);
     this.#pools.set(connectTimeoutMs, pool);
@@ -42,7 +45,7 @@ export class UpstreamPools {
   #closeOldest(): void {
     const [[timeout, pool]] = this.#pools;
     this.#pools.delete(timeout);
-    // After its running requests; that it does not close cleanly is no fault of the request at hand.
+    // The pool closes after its running requests. If it does not close cleanly, that must not fail the current request.
     pool.close().catch(() => {});
   }
 
@@ -62,7 +65,7 @@ export class UpstreamPools {
           connect: typeof connect === 'function' ? this.#stale.watched(connect) : connect,
         });
       },
-      // The proxy's answer to CONNECT is part of connecting.
+      // The proxy's answer to CONNECT counts as part of connecting.
       clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: connectTimeoutMs }),
     });
   }

@@ -3,18 +3,21 @@ import { UpstreamError } from '../domain/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { WholeBody } from './answer-limit.ts';
 
-/** An error's status counts, whatever its text does. The text usually comes with it. */
+/**
+ * How long to wait for the text of an error, which usually arrives with the status. The status counts, whatever happens
+ * to the text.
+ */
 export const ERROR_TEXT_MS = 2000;
 
 export interface WholeAnswer {
   status: number;
   headers: Awaited<ReturnType<Dispatcher['request']>>['headers'];
-  /** As received: may be compressed. */
+  /** As received, so it may be compressed. */
   body: Buffer;
 }
 
 /**
- * Sends a request and gathers its whole answer. It uses undici's own events: reading a stream to its end takes
+ * Sends a request and gathers its whole answer. Uses undici's own events, because reading a stream to its end takes
  * several times as long for a short answer.
  * @param clock for the time that an error's text gets after its status
  * @param onActivity called for the headers and for each chunk, but not for an error or a redirection: another answer
@@ -58,7 +61,7 @@ export function askForWhole(
         [status, headers] = [statusCode, responseHeaders];
         if (status >= 400)
           stopWaiting = clock.after(ERROR_TEXT_MS, () => {
-            // Without its end, it is no JSON.
+            // The text so far is dropped: without its end, it is not valid JSON.
             resolve({ status, headers, body: Buffer.alloc(0) });
             controller.abort(new Error('The text takes too long.'));
           });
@@ -81,7 +84,7 @@ export function askForWhole(
         ended();
         // An error status counts even if its text breaks off.
         if (status >= 400 && !signal.aborted) resolve({ status, headers, body: body.bytes() });
-        // Wrapped: undici's own error would look as if nothing of an answer had arrived.
+        // Wrapped, because undici's own error would look as if nothing of the answer had arrived.
         else if (status > 0 && !signal.aborted && !(error instanceof UpstreamError))
           reject(new Error('The answer broke off.', { cause: error }));
         else reject(error);

@@ -31,7 +31,7 @@ export function singleModels(outcomes: Outcomes): SingleModel[] {
 }
 
 /**
- * Always the model with the best mean quality; on ties the cheapest.
+ * Always the model with the best mean quality; the cheapest of them if several are equal.
  * @param outcomes at least one query
  */
 export function bestSingle(outcomes: Outcomes): SingleModel {
@@ -39,7 +39,7 @@ export function bestSingle(outcomes: Outcomes): SingleModel {
 }
 
 /**
- * Always the model with the lowest mean cost; on ties the best.
+ * Always the model with the lowest mean cost; the best of them if several are equal.
  * @param outcomes at least one query
  */
 export function cheapestSingle(outcomes: Outcomes): SingleModel {
@@ -53,10 +53,10 @@ export function randomChoice(outcomes: Outcomes): Result {
 }
 
 /**
- * The best that can be had at this mean cost without looking at the queries: each goes to one of at most two models
- * at random. Mixing more models does no better, because the upper hull of points in a plane consists of edges. Null
- * when even the cheapest model costs more.
- * @param meanCost USD per query; less is spent when more money buys nothing
+ * The best result that is possible at this mean cost without looking at the queries: each goes to one of at most two
+ * models at random. Mixing more models does no better, because the upper hull of points in a plane consists of edges.
+ * Null when even the cheapest model costs more.
+ * @param meanCost USD per query; less is spent when more money gains nothing
  */
 export function staticMix(outcomes: Outcomes, meanCost: number): Mix | null {
   const singles = singleModels(outcomes);
@@ -81,14 +81,17 @@ function mixOf(low: SingleModel, high: SingleModel, cost: number): Mix {
   };
 }
 
-/** Each query goes to the model that answered it best, on ties the cheapest: no router can have a better quality. */
+/**
+ * Each query goes to the model that answered it best (the cheapest of them if several did): no router can have a better
+ * quality.
+ */
 export function oracle(outcomes: Outcomes): Result {
   return utilityOracle(outcomes, 0, 1);
 }
 
 /**
- * Each query goes to the model with the best quality − ν · cost / referenceCost, on ties the cheapest: no router can
- * have a better utility.
+ * Each query goes to the model with the best quality − ν · cost / referenceCost (the cheapest of them if several are
+ * equal): no router can have a better utility.
  * @param nu price of money in quality, 0 or more; (1 − w) / w for the weight w
  * @param referenceCost mean cost of the reference model in USD, above 0
  */
@@ -102,7 +105,7 @@ export function utilityOracle(outcomes: Outcomes, nu: number, referenceCost: num
 
 /**
  * What a run really achieved.
- * @param choose position of the model that answered the query at the given position
+ * @param choose returns the position of the model that answered the query at the given position
  */
 export function resultOf(outcomes: Outcomes, choose: (query: number) => number): Result {
   const choices = outcomes.quality.map((_, query) => choose(query));
@@ -118,7 +121,7 @@ export function sliceOutcomes(outcomes: Outcomes, from: number, to: number): Out
 }
 
 /**
- * The first item by `order`.
+ * The item that comes first according to `order`.
  * @param items at least one
  */
 function best<T>(items: readonly T[], order: (a: T, b: T) => number): T {

@@ -1,9 +1,9 @@
 import { normalizedText } from '../util/normalized-text.ts';
 
 /**
- * Finds what belongs to a request by the text of its last user message, which is all that an upstream sees: no ids
- * are hidden in the prompts. Line endings, outer blanks and broken surrogate pairs are ignored, because a wire format
- * may change them.
+ * Finds what belongs to a request by the text of its last user message, which is all that an upstream sees: no ids are
+ * hidden in the prompts. Differences in line endings, leading and trailing blanks and broken surrogate pairs are
+ * ignored, because a wire format may change them.
  */
 export class QueryIndex<T> {
   readonly #entries = new Map<string, T>();

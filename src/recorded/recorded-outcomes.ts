@@ -6,7 +6,7 @@ export interface RecordedQuery {
   id: string;
   /** The benchmark that it comes from; empty when the file names none. */
   task: string;
-  /** The question without repeated examples if the file has it, else the prompt. */
+  /** The question without repeated examples if the file has it, otherwise the prompt. */
   text: string;
   /** 0..1 */
   quality: number[];
@@ -17,9 +17,9 @@ export interface RecordedQuery {
 export interface ReadOptions {
   /** Stop after this many usable queries. */
   limit?: number;
-  /** Also take rows without costs, for uses that need only qualities. */
+  /** Also read rows without costs, for uses that need only qualities. */
   withoutCosts?: boolean;
-  /** Also take rows whose text repeats an earlier row's, for uses in which nobody has to tell their answers apart. */
+  /** Also read rows whose text repeats an earlier row's, for uses that need not tell their answers apart. */
   withRepeats?: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface RecordedData {
   models: string[];
   /** In the order of the file, which is often sorted by task: shuffle before cutting. */
   queries: RecordedQuery[];
-  /** Rows that were not usable. */
+  /** Number of rows that were not usable, by reason. */
   leftOut: {
     /** A model is missing or has no quality. */
     incomplete: number;
@@ -38,7 +38,7 @@ export interface RecordedData {
     /** The text repeats an earlier row's, so that an upstream could not tell the two apart. */
     repeated: number;
   };
-  /** Models that some row has and the first row lacks; they are ignored. */
+  /** Models that occur in some row but not in the first one; they are ignored. */
   otherModels: Set<string>;
 }
 
@@ -79,7 +79,7 @@ function addRow(data: RecordedData, row: RecordedRow, text: string, seen: Set<st
   }
 }
 
-/** Which parts of the file are not used, in words; empty when all of it is. */
+/** Describes which parts of the file are not used; empty when all of it is. */
 export function notesOn({ file, leftOut, otherModels }: RecordedData): string[] {
   const { incomplete, costless, repeated } = leftOut;
   const reasons = [

@@ -5,7 +5,9 @@ import type { RecordedData, RecordedQuery } from './recorded-outcomes.ts';
 /** The price of a recorded model as configured in the gateway. */
 export interface RecordedPrice {
   model: string;
-  /** USD per million tokens. Input is free: the recorded cost of an answer is carried by its output tokens alone. */
+  /**
+   * USD per million tokens. Input is free, so the recorded cost of an answer is represented by its output tokens alone.
+   */
   input: 0;
   /** USD per million tokens, above 0. */
   output: number;
@@ -18,13 +20,14 @@ export const TOKENS_PER_ANSWER = 300;
 const LIST_PRICE_LOG_SD = 0.3;
 
 /**
- * List prices by the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of usual
- * length costs exactly that, so that a gateway starts where the protocol's learner starts.
+ * List prices according to the measured protocol: a model's price is its mean cost × exp(0.3 N(0, 1)), and an answer of
+ * usual length costs exactly that, so that a gateway starts where the protocol's learner starts.
  *
- * Costs are reproduced through whole tokens: the sum over a model's answers is right to 0.02 %, and every answer of
- * at least 150 tokens to a third of a percent. An answer far below its model's mean cost has few tokens and is
- * coarser (10 % at 4 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but would no
- * longer look like answers to a learner whose prior is about those; score runs on the recorded cost itself.
+ * Costs are reproduced by whole tokens: the sum over a model's answers is accurate to 0.02 %, and the cost of every
+ * answer of at least 150 tokens to a third of a percent. An answer far below its model's mean cost has few tokens and
+ * is coarser (10 % at 4 tokens, the extreme of our files). Ten times the tokens would be ten times as fine, but the
+ * answers would no longer have the length that the learner's prior expects. Therefore, score runs by the recorded cost
+ * itself.
  * @param seed any 32-bit integer
  * @throws Error for a model that never costs anything
  */
@@ -42,7 +45,7 @@ export function recordedPrices(data: Pick<RecordedData, 'file' | 'models' | 'que
 }
 
 /**
- * Output tokens for which an answer at this price costs what was recorded: at least 1, or 0 if it was free.
+ * Number of output tokens for which an answer at this price costs what was recorded: at least 1, or 0 if it was free.
  * @param cost USD
  */
 export function recordedOutputTokens(price: Pick<RecordedPrice, 'output'>, cost: number): number {

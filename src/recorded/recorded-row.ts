@@ -3,7 +3,7 @@ import { readJsonLines } from '../util/json-lines.ts';
 
 /** Absent values may be null or missing. */
 const outcomeSchema = z.object({
-  /** 0..1; absent when nobody judged the answer. */
+  /** 0..1; absent when nobody rated the answer. */
   quality: z.number().min(0).max(1).nullish(),
   /** USD */
   cost: z.number().nonnegative().nullish(),
@@ -20,7 +20,7 @@ const ratingSchema = z.object({
   score: z.number().min(0).max(1),
   /** ISO 8601, UTC. */
   time: z.string(),
-  /** For a source that errs: what its score says about the quality, possibly outside 0..1. Absent: the score. */
+  /** For a source with errors: what its score says about the quality, possibly outside 0..1. Absent: the score. */
   reward: z.number().nullish(),
   /** Weight that accounts for the source's errors and for how the answer was selected. Absent: 1. */
   weight: z.number().min(0).max(1).nullish(),
@@ -29,14 +29,14 @@ const ratingSchema = z.object({
 });
 
 /**
- * One line of a file of outcomes. Benchmarks record the outcome of every model on a prompt. The log of a gateway
- * records the outcome of one model on a query, of which only the features are kept. Both are lines of this format.
+ * One line of a file of outcomes. Benchmarks record the outcome of every model on a prompt. A gateway's log records the
+ * outcome of one model on a query, of which it keeps only the features. Both are lines of this format.
  */
 const recordedRowSchema = z.object({
   id: z.string(),
   /** The benchmark, or the tag of the query. */
   task: z.string().nullish(),
-  /** What the models were sent; absent in lines from a log, which keeps no prompts. */
+  /** What was sent to the models; absent in lines from a log, which keeps no prompts. */
   prompt: z.string().nullish(),
   /** The question without repeated examples, when the prompt has some. */
   question: z.string().nullish(),
@@ -47,7 +47,7 @@ const recordedRowSchema = z.object({
 
   /** When the query was decided. ISO 8601, UTC. */
   time: z.string().nullish(),
-  /** Name of the gateway's key that asked. Absent: none was required. */
+  /** Name of the gateway key of the request. Absent: none was required. */
   key: z.string().nullish(),
   /** Features of the query, and the id of the map that made them. */
   context: z.object({ featureMap: z.string(), values: z.array(z.number()) }).nullish(),
@@ -56,18 +56,21 @@ const recordedRowSchema = z.object({
   /** How the model was chosen; see `Decision.chosenBy`. */
   chosenBy: z.string().nullish(),
   /**
-   * Probability with which this model was chosen, 0..1; null when another was chosen and this one was its fallback.
+   * Probability with which this model was chosen, 0..1; null when another one was chosen and this one was its fallback.
    */
   propensity: z.number().min(0).max(1).nullish(),
   /** `ok`, `aborted` by the client, `interrupted`, or `failed`. */
   outcome: z.string().nullish(),
-  /** Answers requested at once; tokens and cost are their sum. Absent: 1. */
+  /** Number of choices requested; tokens and cost are their sum. Absent: 1. */
   choices: z.number().int().positive().nullish(),
   /** True when the upstream reported no usage, so that tokens and cost are estimates. Absent: it did. */
   estimated: z.boolean().nullish(),
-  /** True when a limit on output tokens cut the answer off: it would have been longer. Absent: it ended by itself. */
+  /**
+   * True when a limit on output tokens cut the answer off, so that it would have been longer. Absent: it ended by
+   * itself.
+   */
   cut: z.boolean().nullish(),
-  /** For each source, the rating that counts. The quality is their mean. */
+  /** The rating of each source that counts. The quality is their mean. */
   ratings: z.array(ratingSchema).nullish(),
 });
 

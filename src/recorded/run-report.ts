@@ -37,7 +37,8 @@ export interface RunReport extends RelativeResult {
 }
 
 /**
- * How a run did, and how simple ways of choosing would have done on the same queries in the same order.
+ * Reports the results of a run, and what simple ways of choosing would have achieved on the same queries in the same
+ * order.
  * @param models names in the order of the outcomes' columns
  * @param chosen per query, the column of the model that answered
  */

@@ -1,4 +1,4 @@
-/** How often the gateway chose a model for a tag, from its own counter. */
+/** How often the gateway chose a model for a tag, according to its own counter. */
 export interface TagCount {
   tag: string;
   model: string;
@@ -30,7 +30,7 @@ export function sharesByTag(models: readonly string[], counts: readonly TagCount
 }
 
 /**
- * The most frequent tags, and all others merged into one row whose name gives their number.
+ * The most frequent tags, with all others merged into one row whose name gives their number.
  * @param rows maximum number of rows, including the merged one; at least 2
  */
 export function topTags({ queries_by_tag, shares_by_tag }: TagShares, rows: number): TagShares {

@@ -6,13 +6,13 @@ import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
 /** Limits what a request may cost its key. */
 export interface KeyBudget {
   leftUsd: number;
-  /** The number of answers asked for at once (`n`). */
+  /** The number of choices requested (`n`). */
   choices: number;
-  /** UTF-8 bytes of the body other than texts and attachments: some servers turn these into tokens too. */
+  /** UTF-8 bytes of the body other than texts and attachments; some servers turn these into tokens too. */
   otherBytes: number;
-  /** Whether an answer without the client's `max_tokens` counts as long as the model may make it. */
+  /** Whether an answer without the client's `max_tokens` is assumed to be as long as the model allows. */
   strict?: boolean;
-  /** The error for the client when no arm fits. */
+  /** Creates the error for the client when no arm fits. */
   refusal(): GatewayError;
 }
 
@@ -21,19 +21,20 @@ export interface KeyBudget {
  * 0.5 on the log, so about one in 400 is longer.
  */
 const MAX_LENGTH_RATIO = 4;
-/** Output limit that a strict budget assumes of a model whose config gives none. */
+/** Output limit that a strict budget assumes for a model whose config gives none. */
 const UNKNOWN_OUTPUT_LIMIT = 128_000;
-/** Input is an estimate too: texts differ in how they split into tokens, and every message adds a few of its own. */
+/** The input is an estimate too: texts differ in how they split into tokens, and every message adds a few tokens. */
 const INPUT_MARGIN = { factor: 1.5, tokens: 50 };
-/** Of the bytes other than texts, this many (roles, names of models, parameters) never become input. */
+/** This many of the bytes other than texts (roles, names of models, parameters) never become input. */
 const IDLE_BYTES = 1000;
 /** Expected output tokens when the learner gives no finite prediction. */
 const UNKNOWN_OUTPUT_TOKENS = 300;
 
 /**
- * The most USD that an answer may cost, as far as that is known: up to the client's own `max_tokens`, or without one
- * a length that few answers exceed, for a strict budget none; never more than the model's output limit.
- * @param expectedTokens expected output tokens of one answer
+ * The maximum USD that an answer may cost, as far as that is known. The output is limited by the client's own
+ * `max_tokens`, and by the model's output limit. Without `max_tokens`, a length is assumed that few answers exceed, but
+ * with a strict budget only the model's output limit applies.
+ * @param expectedTokens expected output tokens of one choice
  */
 export function worstCaseUsd(
   arm: Arm,
@@ -46,10 +47,10 @@ export function worstCaseUsd(
   const unlimited = strict
     ? (arm.maxOutputTokens ?? UNKNOWN_OUTPUT_LIMIT)
     : MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0);
-  // Thinking is output, and a limit on the whole output includes it.
+  // Thinking counts as output, and a limit on the whole output includes it.
   const output = Math.min(profile.maxOutputTokens ?? unlimited, arm.maxOutputTokens ?? Number.POSITIVE_INFINITY);
   const { input, cacheWrite, output: outputPrice } = arm.price;
-  // Infinity · 0 would be NaN.
+  // Avoids Infinity · 0, which would be NaN.
   const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
   const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, otherBytes - IDLE_BYTES);

@@ -1,17 +1,19 @@
 import type { Arm } from '../domain/arm.ts';
 
 /**
- * Tokens per UTF-8 byte before anything is known, worth PRIOR_BYTES of evidence. Per byte, because tokenisers work on
- * bytes: per character, Chinese has three times as many tokens as English.
+ * Tokens per UTF-8 byte before anything is known; this prior counts as PRIOR_BYTES of evidence. Per byte, because
+ * tokenisers work on bytes: per character, Chinese has three times as many tokens as English.
  */
 export const PRIOR_TOKENS_PER_BYTE = 0.25;
 const PRIOR_BYTES = 2000;
-/** The upper limit, whatever an upstream reports: the ratio decides which prompts fit a context window. */
+/**
+ * Upper limit of the ratio, whatever an upstream reports, because the ratio decides which prompts fit a context window.
+ */
 const MAX_TOKENS_PER_BYTE = 1.5;
 const FEWEST_TOKENS_PER_BYTE = PRIOR_TOKENS_PER_BYTE / 2;
-/** Share of the newest answer in the mean service time: about the last twenty answers count. */
+/** Weight of the newest answer in the mean service time, so that about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
-/** Assumed seconds per answer before the first was seen. */
+/** Assumed seconds per answer before the first one is seen. */
 const PRIOR_SERVICE_S = 2;
 
 /**
@@ -23,7 +25,7 @@ export function hasReadAll(bytes: number, tokens: number): boolean {
   return tokens >= FEWEST_TOKENS_PER_BYTE * bytes;
 }
 
-/** Predicted tokens of an answer, by the price that applies to them. */
+/** Predicted tokens of an answer, grouped by the price that applies to them. */
 export interface PricedTokens {
   input: number;
   cachedInput: number;
@@ -35,8 +37,8 @@ interface ArmSums {
   inputBytes: number;
   serviceS: number | null;
   /**
-   * Sums of predictions for the arm over decisions in which it was the reference. In tokens, because prices change
-   * and are never learned.
+   * Sums of predictions for the arm, over decisions in which it was the reference. In tokens, because prices change and
+   * are never learned.
    */
   referenceTokens: PricedTokens;
   referenceCount: number;
@@ -74,9 +76,10 @@ export class ArmStatistics {
   }
 
   /**
-   * c_ref: the mean predicted cost of the reference arm at its current price. Over all queries and not only those
-   * that it answered, which are the hard ones.
-   * @param here its predicted cost for the query at hand, one more observation; null when it is not on offer
+   * c_ref: the mean predicted cost of the reference arm at its current prices. The mean is over all queries, not only
+   * those that the reference answered, which are the hard ones.
+   * @param here its predicted cost for the current query, which counts as one more observation; null if it is not on
+   * offer
    * @returns USD; 0 when nothing is known
    */
   referenceCost({ id, price }: Pick<Arm, 'id' | 'price'>, here: number | null): number {
@@ -89,7 +92,7 @@ export class ArmStatistics {
 
   /**
    * Adds a prediction for the reference arm.
-   * @param tokens predicted tokens of one answer
+   * @param tokens predicted tokens of one choice
    */
   learnReference(arm: string, { input, cachedInput, output }: PricedTokens): void {
     const sums = this.#sums(arm);

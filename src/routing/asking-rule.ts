@@ -4,28 +4,28 @@ import type { Random } from '../util/random.ts';
 import { type DecidedArms, logRatingValue } from './rating-value.ts';
 
 /**
- * Ratings that the answering arm needs before the rule chooses; until then the choice is by lot, at the same rate.
- * From a cold start with a tenth of the answers rated, the rule alone cost 2.9 ± 0.7 points of utility on RouterBench
- * compared with the lot, and gained 1.3 ± 0.7 on ZeroEval (16 seeds, by a script that is not kept). With this wait
- * the figures are −0.9 and +0.1, within the error (`bench --online --scenarios asked10`, 16 seeds).
+ * Ratings that the answering arm needs before the rule chooses; until then the choice is random, at the same rate. From
+ * a cold start with a tenth of the answers rated, the rule alone cost 2.9 ± 0.7 points of utility on RouterBench
+ * compared with random choice, and gained 1.3 ± 0.7 on ZeroEval (16 seeds, measured by a script that was not kept).
+ * With this wait the figures are −0.9 and +0.1, within the error (`bench --online --scenarios asked10`, 16 seeds).
  */
 const KNOWN_FROM = 20;
 
-/** Chooses a share of the decisions: those where a rating of the answer would teach most. */
+/** Chooses a fraction of the decisions: those where a rating of the answer would teach the most. */
 export class AskingRule {
   readonly #random: Random;
   readonly #knownFrom: number;
   readonly #threshold = new AdaptiveThreshold();
 
-  /** @param knownFrom ratings of an arm before the rule chooses among its answers */
+  /** @param knownFrom number of ratings that an arm needs before the rule chooses among its answers */
   constructor(random: Random, knownFrom = KNOWN_FROM) {
     this.#random = random;
     this.#knownFrom = knownFrom;
   }
 
   /**
-   * Whether a rating of the decision's answer should be asked for.
-   * @param share how many of the decisions that had something to choose from are chosen, in [0, 1]
+   * Whether a rating of the decision's answer should be requested.
+   * @param share fraction to choose, in [0, 1], of the decisions that had more than one candidate
    */
   chooses(decision: DecidedArms, share: number): boolean {
     const value = logRatingValue(decision);

@@ -1,10 +1,10 @@
 /**
- * This many answers are remembered individually. Older ones are only counted, and stay awaited until the next rating
- * of any answer.
+ * This many answers are remembered individually. Older ones are only counted, and stay awaited until the next rating of
+ * any answer.
  */
 const MAX_ANSWERS = 1000;
 
-/** The arm that answered, and the answer's place: a number that grows from each answer to the next. */
+/** The arm that answered, and the answer's place: a number that increases from each answer to the next. */
 type Answer = readonly [arm: string, place: number];
 
 export interface AwaitedRatingsState {
@@ -13,7 +13,7 @@ export interface AwaitedRatingsState {
 }
 
 /**
- * Answers whose ratings may still come: those after the newest rated one. Earlier answers without a rating are taken
+ * Answers whose ratings may still come: those after the newest rated one. Earlier answers without a rating are assumed
  * to stay unrated.
  */
 export class AwaitedRatings {
@@ -31,7 +31,7 @@ export class AwaitedRatings {
     if (oldest) add(this.#older, oldest[0], 1);
   }
 
-  /** Notes that the answer with that place was rated. */
+  /** Notes that the answer at that place was rated. */
   rated(place: number): void {
     const firstAwaited = this.#answers.findIndex(([, other]) => other > place);
     const settled = this.#answers.splice(0, firstAwaited < 0 ? this.#answers.length : firstAwaited);

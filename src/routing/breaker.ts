@@ -1,9 +1,9 @@
 import type { Clock } from '../util/clock.ts';
 
 export interface BreakerOptions {
-  /** The number of failed calls in a row that opens the breaker. */
+  /** The number of consecutive failed calls that opens the breaker. */
   failures: number;
-  /** Milliseconds that it stays open before one call may probe. */
+  /** How many milliseconds the breaker stays open before one call may probe the arm. */
   cooldownMs: number;
 }
 
@@ -14,34 +14,36 @@ export type CallEnd = 'ok' | 'failed' | 'unknown';
 
 interface Breaker {
   state: BreakerState;
-  /** Failures in a row, also across an opening. */
+  /** Consecutive failures, including those before an opening. */
   failures: number;
   /** Monotonic time at which an open breaker lets a probe through. */
   probeAt: number;
   /** Cancels the timer for `probeAt`. */
   cancelWait: () => void;
-  /** The one probe of a half-open breaker is under way. */
+  /** Whether the one probe of a half-open breaker is under way. */
   probing: boolean;
-  /** How often it has opened. Distinguishes calls that began before an opening from those that began after it. */
+  /**
+   * How often the breaker has opened. Distinguishes calls that began before an opening from those that began after it.
+   */
   openings: number;
 }
 
 export interface BreakerChange {
   state: BreakerState;
-  /** In a row. */
+  /** Number of consecutive failures. */
   failures: number;
-  /** What the last of them was, where the breaker opened. */
+  /** Describes the last of these failures; set when the breaker opens. */
   failure?: string;
 }
 
 /**
- * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"). After a number of failed calls in a row an
- * arm is left out for a while. Then one call may probe it, and its end closes or reopens the breaker. Lives in one
- * process: each gateway finds out for itself.
+ * One circuit breaker per arm (M. Nygard, Release It!, "Circuit Breaker"). After a number of consecutive failed calls
+ * an arm is left out for a while. Then one call may probe it, and the outcome of that call closes or reopens the
+ * breaker. Each process has its own breakers, so each gateway finds out for itself.
  *
- * Written here because the libraries (cockatiel, opossum) wrap one promise per call and read the system's clock. But
- * a stream ends long after the promise that opened it, the router must ask without calling, and tests of timing need
- * the injected clock.
+ * Written here because the libraries (cockatiel, opossum) wrap one promise per call and read the system's clock. But a
+ * stream ends long after the promise that opened it, the router must be able to query a breaker without making a call,
+ * and tests of timing need the injected clock.
  */
 export class Breakers {
   readonly #clock: Clock;
@@ -66,7 +68,7 @@ export class Breakers {
     this.#options = options;
   }
 
-  /** True when no arm is left out. */
+  /** True when no breaker is open or half-open. */
   get allClosed(): boolean {
     return this.#notClosed === 0;
   }
@@ -75,7 +77,7 @@ export class Breakers {
     return this.#breakers.get(arm)?.state ?? 'closed';
   }
 
-  /** Why the arm should not be called now, in words for the client; null when it may be called. */
+  /** Why the arm should not be called now, phrased for the client; null when it may be called. */
   reason(arm: string): string | null {
     const breaker = this.#breakers.get(arm);
     if (!breaker || breaker.state === 'closed') return null;
@@ -88,8 +90,8 @@ export class Breakers {
 
   /**
    * Notes that a call to the arm begins.
-   * @returns a function to call once with the call's end, and in words for the operator what a failed one failed with;
-   *   further calls change nothing
+   * @returns a function to call once with the call's end and, if the call failed, a description of the failure for the
+   * operator; further calls have no effect
    */
   enter(arm: string): (end: CallEnd, failure?: string) => void {
     const breaker = this.#of(arm);
@@ -125,7 +127,7 @@ export class Breakers {
 
   #fail(arm: string, breaker: Breaker, failure?: string): void {
     breaker.failures++;
-    // When no other arm is left, an open breaker is ignored; failures then must not keep it open forever.
+    // When no other arm is left, an open breaker is ignored; failures of such calls must not keep it open forever.
     if (breaker.state === 'open') return;
     if (breaker.state === 'closed' && breaker.failures < this.#options.failures) return;
     const { cooldownMs } = this.#options;

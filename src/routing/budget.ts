@@ -2,12 +2,15 @@
 const NU = { least: 1e-4, most: 50 };
 /** η: how fast ln ν adapts. */
 const RATE = 0.1;
-/** H: what was left unspent of the target is to be spent over about this many requests. */
+/** H: the unspent part of past targets is to be spent over about this many requests. */
 const SURPLUS_HORIZON = 200;
-/** At most this many requests' targets are carried over, or a spree would follow a long cheap period. */
+/**
+ * At most this many requests' targets are carried over; otherwise a long cheap period would be followed by a spending
+ * spree.
+ */
 const MAX_SURPLUS = 100;
 
-/** Whether ν is at a bound, where steps were swallowed. */
+/** Whether ν is at a bound, where steps have been cut off. */
 export function isAtBound(nu: number): boolean {
   return nu <= NU.least || nu >= NU.most;
 }
@@ -32,10 +35,10 @@ export function nuOfWeight(weight: number): number {
 
 /**
  * One step of the dual variable that holds spending at a target: ln ν += η (c / B − 1 − S / H). Without S, moving ν
- * from its start would leave an amount permanently unspent or overspent: Σ (c / B − 1) = (ln ν − ln ν_start) / η.
+ * away from its start would leave an amount permanently unspent or overspent: Σ (c / B − 1) = (ln ν − ln ν_start) / η.
  * @param costUsd c, what the request cost
  * @param targetUsd B, what a request may cost on average, > 0
- * @param surplus S, what the requests so far have left of their targets, in targets
+ * @param surplus S, the unspent part of the targets of all requests so far, in units of the target
  */
 export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: number): number {
   return clampNu(nu * Math.exp(RATE * (costUsd / targetUsd - 1 - surplus / SURPLUS_HORIZON)));
@@ -43,7 +46,7 @@ export function nextNu(nu: number, costUsd: number, targetUsd: number, surplus: 
 
 /**
  * The correction at the end of a request whose step used the predicted cost, with S = 0: ln ν += η (d / B − S / H).
- * @param surpriseUsd d, the real cost less the predicted one
+ * @param surpriseUsd d, the real cost minus the predicted one
  * @param targetUsd B, > 0
  * @param surplus S after the request; 0 for a request that is taken back
  */

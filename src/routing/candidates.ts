@@ -12,13 +12,13 @@ export interface CandidatesOptions {
   arms: readonly Arm[];
   latency: LatencyPenaltyOptions;
   launch: LaunchLimits;
-  /** Longest pause, in seconds, that an upstream may ask for without being left out meanwhile. */
+  /** The longest pause, in seconds, that an upstream may ask for without its arm being left out. */
   patienceS: number;
 }
 
 /**
- * The arms before the policy scores them: which may answer, why others may not, and how long each would be waited
- * for.
+ * Assesses the arms before the policy scores them: which may answer, why others may not, and how long a request would
+ * have to wait for each.
  */
 export class Candidates {
   readonly #options: CandidatesOptions;
@@ -35,8 +35,8 @@ export class Candidates {
    * Explains every arm.
    * @param context the query's context, as the policy takes it
    * @returns every arm in the config's order, at least one of them not excluded; fields that need a score are null
-   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the refusal of the key's
-   * budget when only money is missing
+   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the key's budget refusal when
+   * the only obstacle is money
    */
   explain(query: RouteQuery, context: Float64Array): ArmExplanation[] {
     const explanations = this.#options.arms.map((arm) => this.#explain(arm, query, context));
@@ -125,16 +125,15 @@ export class Candidates {
     const expected = this.#knowledge().policy.expectedOutputTokens(arm.id, context);
     const worst = worstCaseUsd(arm, profile, inputTokens, expected, keyBudget);
     return {
-      // Asked this way round, a figure that is not a number does not pass.
+      // Written this way round so that NaN does not pass.
       excluded: worst <= keyBudget.leftUsd ? null : unaffordableReason(worst, keyBudget.leftUsd),
       worstCaseUsd: worst,
     };
   }
 
   /**
-   * Leaves out arms whose provider cannot answer in the requested form (`n`, log probabilities, …), unless no
-   * candidate can: the answer then names what was dropped. A tool's result always goes back to the arm that called
-   * the tool.
+   * Leaves out arms whose provider cannot answer in the requested form (`n`, log probabilities, …), unless no candidate
+   * can; the answer then names what was dropped. A tool's result always goes back to the arm that called the tool.
    */
   #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
     const { forms = [] } = profile;
@@ -151,8 +150,8 @@ export class Candidates {
   }
 
   /**
-   * Leaves out arms whose breaker is open, or whose upstream asked for a long pause, unless no other candidate is
-   * left: a poor chance is better than none.
+   * Leaves out arms whose breaker is open, or whose upstream asked for a long pause, unless no other candidate is left:
+   * a poor chance is better than none.
    */
   #leaveOutUnavailable(explanations: readonly ArmExplanation[]): void {
     const { breakers, rateLimits } = this.#conditions;
@@ -170,7 +169,7 @@ export class Candidates {
 }
 
 /**
- * Excludes the candidates with a reason, unless all have one.
+ * Excludes the candidates for which there is a reason, unless there is one for all of them.
  * @returns the candidates that were excluded
  */
 function leaveOut(
@@ -187,7 +186,7 @@ function leaveOut(
 
 function noCandidate(explanations: readonly ArmExplanation[]): GatewayError {
   const reasons = explanations.map(({ arm, excluded }) => `${arm}: ${excluded}`).join('; ');
-  // OpenAI's own code when a shorter request would help: agents shorten the conversation when they see it.
+  // Use OpenAI's own code if a shorter request would help, because agents shorten the conversation when they see it.
   const codes = explanations.some(({ excluded }) => isTooLong(excluded))
     ? { param: 'messages', code: 'context_length_exceeded' }
     : { param: 'model', code: 'no_eligible_model' };

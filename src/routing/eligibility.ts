@@ -28,8 +28,8 @@ function bySize({ inputBytes, images, attached }: InputSize, tokensPerByte: numb
 }
 
 /**
- * Why an arm cannot serve a request, in words for the client; null when it can.
- * @param allowed ids that the request and its key allow, null for all
+ * Why an arm cannot serve a request, phrased for the client; null when it can.
+ * @param allowed ids that the request and its key allow, or null for all
  */
 export function exclusionReason(
   arm: Arm,
@@ -41,7 +41,7 @@ export function exclusionReason(
   const missing = profile.needs.filter((need) => !arm.capabilities.includes(need));
   if (missing.length > 0) return `the request needs ${missing.join(', ')}, which the model is not configured for`;
   if (arm.contextWindow !== null) {
-    // A file's size says too little about its tokens to refuse it.
+    // The tokens of an attached file cannot be estimated well enough to refuse the request.
     const needed = inputTokens - (profile.attached?.likely ?? 0) + (profile.maxOutputTokens ?? 0);
     if (needed > arm.contextWindow) {
       return `about ${needed} tokens (input and max_tokens) ${TOO_LONG} ${arm.contextWindow}`;

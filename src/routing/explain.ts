@@ -10,8 +10,8 @@ export function best(assessments: readonly Scored[]): { arm: string; score: numb
 }
 
 /**
- * The nearest weights below and above `weight` at which another arm's score overtakes the best one's. Scores are
- * linear in the weight, w·q − (1 − w)·c/c_ref − p, so two arms change places at most once.
+ * The nearest weights below and above `weight` at which another arm's score overtakes the best one's. Scores are linear
+ * in the weight, w·q − (1 − w)·c/c_ref − p, so two arms change places at most once.
  * @param unit c_ref: USD that costs are divided by, > 0
  */
 export function flips(
@@ -26,8 +26,9 @@ export function flips(
     if (other === best) continue;
     const quality = best.exploredQuality - other.exploredQuality;
     const cost = (best.costUsd - other.costUsd) / unit;
-    // The lead is weight · slope − …: a rising lead is lost below the weight, a falling one above. When the two arms
-    // are level at the weight itself, rounding must not put the crossing on the wrong side.
+    // The lead is weight · slope − …: a lead that rises with the weight is lost below the current weight, a falling one
+    // above it. When the two arms are level at the current weight itself, rounding must not put the crossing on the
+    // wrong side.
     const slope = quality + cost;
     const crossing = (cost + best.penalty - other.penalty) / slope;
     const below = Math.min(crossing, weight);

@@ -3,22 +3,22 @@ import type { Launch } from '../bandit/policy.ts';
 
 /** The progress of an arm that was added when others were already known. */
 export interface LaunchProgress {
-  /** Forced tries, and their cost in USD (predicted until the answer is there). */
+  /** Number of forced tries, and their cost in USD (predicted until the answer has ended). */
   tries: number;
   spentUsd: number;
-  /** All answers, forced or not. */
+  /** Number of all answers, forced or not. */
   answers: number;
 }
 
 export interface LaunchLimits {
   tries: number;
-  /** USD that an arm's forced tries may cost. */
+  /** USD that an arm's forced tries may cost in total. */
   budgetUsd: number;
 }
 
 export type LaunchesState = Record<string, LaunchProgress>;
 
-/** The arms that were launched, with the forced tries that they have had. */
+/** The arms that were launched, with the number of forced tries that each has had. */
 export class Launches {
   #arms = new Map<string, LaunchProgress>();
 
@@ -36,7 +36,7 @@ export class Launches {
     return this.#arms.get(arm) ?? null;
   }
 
-  /** What the policy needs to know; null for an arm that was never launched. */
+  /** What the policy needs to know about the arm's launch; null for an arm that was never launched. */
   launchOf(arm: string, limits: LaunchLimits): Launch | null {
     const progress = this.#arms.get(arm);
     if (!progress) return null;
@@ -57,7 +57,7 @@ export class Launches {
 
   /**
    * Notes the end of a forced try.
-   * @param surpriseUsd its real cost less the predicted one
+   * @param surpriseUsd its real cost minus the predicted one
    */
   settled(arm: string, surpriseUsd: number): void {
     const progress = this.#arms.get(arm);

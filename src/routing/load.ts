@@ -1,6 +1,6 @@
 /**
- * In-flight requests per arm, counted where the calls are made. Lives in one process: the expected wait covers only
- * this gateway's own traffic.
+ * Calls under way per arm, counted where the calls are made. Each process has its own count, so the expected wait
+ * covers only this gateway's own traffic.
  */
 export class Load {
   #inFlight = new Map<string, number>();
@@ -14,7 +14,7 @@ export class Load {
     return [...this.#inFlight.keys()];
   }
 
-  /** Counts a call to the arm until the returned function is called (once; further calls change nothing). */
+  /** Counts a call to the arm until the returned function is called. Calling it again has no effect. */
   enter(arm: string): () => void {
     this.#inFlight.set(arm, this.inFlight(arm) + 1);
     let left = false;
@@ -23,7 +23,7 @@ export class Load {
       left = true;
       const others = this.inFlight(arm) - 1;
       if (others > 0) this.#inFlight.set(arm, others);
-      // Models come and go; those that nobody calls take no room.
+      // Models come and go, so those without calls must not take up memory.
       else this.#inFlight.delete(arm);
     };
   }
@@ -51,8 +51,8 @@ export interface LatencyPenaltyOptions {
 }
 
 /**
- * β · min(exp(γ (Ŵ/τ − ξ)), cap) (after MixLLM, arXiv 2502.18482), less its value at no wait. That constant is the
- * same for every arm; without it an idle arm shows a penalty of 0.
+ * β · min(exp(γ (Ŵ/τ − ξ)), cap) (after MixLLM, arXiv 2502.18482), minus its value at no wait. That constant is the
+ * same for every arm; subtracting it gives an idle arm a penalty of 0.
  */
 export function latencyPenalty(waitS: number, options: LatencyPenaltyOptions): number {
   if (waitS === 0) return 0;

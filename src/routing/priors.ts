@@ -4,14 +4,21 @@ import { type Arm, blendedPrice, type Tier } from '../domain/arm.ts';
 
 type PricedArm = Pick<Arm, 'id' | 'price' | 'prior'>;
 
-/** USD per million tokens below which prices count as equal, because free models' prices have no logarithm. */
+/**
+ * Prices below this many USD per million tokens count as equal, because the price 0 of free models has no logarithm.
+ */
 const PRICE_FLOOR = 0.01;
-/** A smaller standard deviation of log prices is a rounding error of equal prices. */
+/** A standard deviation of log prices below this is a rounding error between equal prices. */
 const EQUAL_PRICES_SD = 1e-9;
-/** One of K models can lie √(K − 1) standard deviations off: one dearer than ten others would exceed quality 1. */
+/**
+ * One of K models can lie √(K − 1) standard deviations from the mean: one that is dearer than ten others would exceed
+ * quality 1.
+ */
 const MAX_SDS = 3;
 
-/** Prior mean quality of each arm: what its `prior` says, else what its list price suggests among the others. */
+/**
+ * Prior mean quality of each arm: what its `prior` says, or else what its list price suggests relative to the others.
+ */
 export function priorQualities(arms: readonly PricedArm[]): Map<string, number> {
   const logPrices = arms.map((arm) => Math.log(Math.max(PRICE_FLOOR, blendedPrice(arm.price))));
   const mean = logPrices.reduce((sum, value) => sum + value, 0) / arms.length;
@@ -27,8 +34,8 @@ export function priorQualities(arms: readonly PricedArm[]): Map<string, number> 
 }
 
 /**
- * Prior mean slopes of the arms that belong to a tier, or are like an arm that does.
- * @param slopes by tier, length d, the first 0
+ * Prior mean slopes of the arms that belong to a tier, or are likened to an arm that does.
+ * @param slopes by tier; each has length d, and its first element is 0
  */
 export function priorSlopes(
   arms: readonly PricedArm[],
@@ -43,13 +50,14 @@ export function priorSlopes(
   );
 }
 
-/** The arms whose prior is another arm's. Their likeness is itself a guess, so less is known about them. */
+/** The arms whose prior is another arm's. The likeness is itself a guess, so less is known about them. */
 export function likenedArms(arms: readonly PricedArm[]): Set<string> {
   return new Set(arms.filter((arm) => likened(arm, arms) !== arm).map(({ id }) => id));
 }
 
 /**
- * The arm at the end of a chain of `like`s; if the chain is circular or leads to no arm, the last arm before that.
+ * Follows a chain of `like`s and returns the arm at its end; if the chain is circular or leads to an unknown arm, the
+ * last arm before that.
  */
 function likened(arm: PricedArm, arms: readonly PricedArm[]): PricedArm {
   const seen = new Set<PricedArm>();

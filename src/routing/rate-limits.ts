@@ -1,6 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 
-/** The assumed pause after a refusal without `retry-after`, doubled with each further refusal in a row. */
+/** The assumed pause after a refusal without `retry-after`; doubled with each further consecutive refusal. */
 const FIRST_WAIT_MS = 1000;
 const MAX_GUESS_MS = 60_000;
 /** However long a pause an upstream asks for, it is tried again after this time. */
@@ -9,7 +9,7 @@ const MAX_WAIT_MS = 600_000;
 interface Limit {
   /** Monotonic time from which calls are expected to be accepted again. */
   until: number;
-  /** Monotonic time until which the upstream itself said that it would refuse; 0: it named none. */
+  /** Monotonic time until which the upstream itself said that it would refuse calls; 0 if it named none. */
   askedUntil: number;
   refusals: number;
   /** Monotonic time of the latest refusal. */
@@ -18,8 +18,8 @@ interface Limit {
 
 /**
  * Arms whose upstream said "not now", and for how long. Routing counts the rest of that time as expected wait, and
- * leaves an arm out whose upstream asked for more time than a call may wait: the call would only be refused. Lives in
- * one process: each gateway is refused separately.
+ * leaves out an arm whose upstream asked for a longer pause than a call may wait, because the call would only be
+ * refused. Each process has its own limits, because each gateway is refused separately.
  */
 export class RateLimits {
   readonly #clock: Clock;
@@ -31,10 +31,10 @@ export class RateLimits {
   }
 
   /**
-   * Notes that the arm refused a call. Calls that were running at the same time are one refusal, not several in a
-   * row.
-   * @param retryAfterMs the pause that the upstream asked for; null when it named none
-   * @param startedAt monotonic time of the call
+   * Notes that the arm refused a call. Refusals of calls that were running at the same time count as one, not as
+   * several in a row.
+   * @param retryAfterMs the pause that the upstream asked for; null if it named none
+   * @param startedAt monotonic time at which the call started
    */
   refused(arm: string, retryAfterMs: number | null, startedAt: number): void {
     if (startedAt < (this.#forgottenAt.get(arm) ?? Number.NEGATIVE_INFINITY)) return;
@@ -43,16 +43,17 @@ export class RateLimits {
     const refusals = (before?.refusals ?? 0) + Number(inARow);
     const guess = Math.min(MAX_GUESS_MS, FIRST_WAIT_MS * 2 ** (refusals - 1));
     const until = this.#clock.monotonic() + Math.min(MAX_WAIT_MS, retryAfterMs ?? guess);
-    // Of several refusals of simultaneous calls the longest counts: a later, shorter one may have been sent earlier.
+    // Of several refusals of simultaneous calls the longest counts: a shorter one that arrives later may have been sent
+    // earlier.
     const refusedAt = this.#clock.monotonic();
-    // What a later call was told replaces what an earlier one was.
+    // The pause named to a later call replaces the one named to an earlier call.
     const isLater = before !== undefined && startedAt > before.refusedAt;
     const kept = isLater && retryAfterMs !== null ? undefined : before;
     const askedUntil = Math.max(retryAfterMs === null ? 0 : until, kept?.askedUntil ?? 0);
     this.#limits.set(arm, { until: Math.max(until, kept?.until ?? 0), askedUntil, refusals, refusedAt });
   }
 
-  /** Notes that the arm accepted a call: this lifts a limit, unless that was set after the call had begun. */
+  /** Notes that the arm accepted a call. This lifts a limit, unless the limit was set after the call had begun. */
   served(arm: string, startedAt: number): void {
     const limit = this.#limits.get(arm);
     if (limit && startedAt >= limit.refusedAt) this.#limits.delete(arm);
@@ -71,8 +72,8 @@ export class RateLimits {
   }
 
   /**
-   * Why a call now would be refused for longer than it can wait, in words for the client; null when it may be made. A
-   * guess is no reason: only what the upstream itself asked for.
+   * Why a call now would be refused for longer than it can wait, phrased for the client; null when it may be made. Only
+   * a pause that the upstream itself asked for is a reason, not a guessed one.
    * @param patienceS seconds that a call may wait
    */
   reason(arm: string, patienceS: number): string | null {
@@ -81,7 +82,7 @@ export class RateLimits {
     return seconds > patienceS ? `its upstream asked for a pause of another ${Math.ceil(seconds)} s` : null;
   }
 
-  /** True when no arm has been refused and not served since. */
+  /** True when every arm that was refused has been served since. */
   get none(): boolean {
     return this.#limits.size === 0;
   }

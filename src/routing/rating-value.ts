@@ -1,11 +1,11 @@
 import type { ArmExplanation } from '../domain/decision.ts';
 import { normalCdf, normalDensity } from '../util/normal-distribution.ts';
 
-/** Below this, φ(z) / z² replaces z Φ(z) + φ(z), which loses all digits there. */
+/** Below this, φ(z) / z² replaces z Φ(z) + φ(z), which loses all its digits there. */
 const FAR = -6;
 const LN_SQRT_TWO_PI = 0.9189385332046727;
 
-/** The parts of a decision that are looked at. */
+/** The parts of a decision that matter here. */
 export interface DecidedArms {
   arm: string;
   weight: number;
@@ -19,23 +19,23 @@ type ScoredArm = Pick<
 type Scored = ScoredArm & { quality: number; qualitySd: number; exploredQuality: number; score: number };
 
 /**
- * How much a rating of the decision's answer would teach, as a logarithm on a scale of its own: v √f(−z). Here v is
- * the variance of the predicted quality of the answering arm a, so that what nobody knows yet is asked first. And
- * f(−z) = φ(z) − z Φ(−z) says how contested the decision is (it is the expected gain of a normal draw over z), with z
- * the least of |s_a − s_b| / (w √(v_a + v_b)) over the other candidates b, where s are the scores without
- * exploration.
+ * How much a rating of the decision's answer would teach, as the logarithm of v √f(−z), on an arbitrary scale. Here v
+ * is the variance of the predicted quality of the answering arm a, so that what is known least is asked about first.
+ * And f(−z) = φ(z) − z Φ(−z) says how contested the decision is (it is the expected amount by which a normal draw
+ * exceeds z), where z is the minimum of |s_a − s_b| / (w √(v_a + v_b)) over the other candidates b, and s are the
+ * scores without exploration.
  *
- * It depends on the context and on what was learned before, never on the answer or its quality. So asking for ratings
- * by this value does not bias a regression of the quality on the context: given x and the arm, whether a rating is
- * asked for is no evidence about y.
+ * The value depends on the context and on what was learned before, never on the answer or its quality. So requesting
+ * ratings by this value does not bias a regression of the quality on the context: given x and the arm, whether a rating
+ * is requested is no evidence about y.
  *
- * Measured with a tenth of the answers rated, compared with as many ratings by lot, after 50 queries rated for all
- * models. The squared error of predicted quality is 0.2055 against 0.2077 on RouterBench and 0.1769 against 0.1804 on
- * ZeroEval (16 seeds, by `bench --online --scenarios asked10`; most of it is the outcomes' own noise), and 0.0271
- * against 0.0310 on a simulated stream of five unknown models, without the wait of `asking-rule.ts`
- * (test/gateway/unit/feedback-requests.test.ts). Utility cannot be told apart from the lot's: +0.3 and −0.6 points,
- * each with a standard error of about 0.5. The knowledge gradient at the query itself (Frazier, Powell and Dayanik
- * 2008) did no better.
+ * Measured with a tenth of the answers rated, compared with the same number of ratings chosen at random, after 50
+ * queries rated for all models. The squared error of predicted quality is 0.2055 against 0.2077 on RouterBench and
+ * 0.1769 against 0.1804 on ZeroEval (16 seeds, by `bench --online --scenarios asked10`; most of it is the outcomes' own
+ * noise), and 0.0271 against 0.0310 on a simulated stream of five unknown models, without the wait of `asking-rule.ts`
+ * (test/gateway/unit/feedback-requests.test.ts). The difference in utility from random choice is not significant: +0.3
+ * and −0.6 points, each with a standard error of about 0.5. The knowledge gradient at the query itself (Frazier, Powell
+ * and Dayanik 2008) did no better.
  * @returns null when there was nothing to decide: the client named the model, or the learner had no part in the
  * decision
  */

@@ -37,9 +37,11 @@ export interface RouteQuery {
   allowed: ReadonlySet<string> | null;
   /** What is left of the key's budget; absent or null: no budget. */
   keyBudget?: KeyBudget | null;
-  /** The arm that should go on answering if it can; null: whichever is best. */
+  /** The arm that should keep answering if it can; null if any arm may. */
   stayWith: StayWith | null;
-  /** By the arm's upstream (`upstreamOf`): input tokens that its prompt cache is likely to supply; absent: none. */
+  /**
+   * Per upstream of an arm (`upstreamOf`): the input tokens that its prompt cache will probably supply; absent: none.
+   */
   cachedTokens?: ReadonlyMap<string, number>;
   /** By the arm's upstream: the earlier request that it counted; absent: none. */
   countedInput?: ReadonlyMap<string, CountedInput>;
@@ -50,7 +52,7 @@ export interface RouteQuery {
   now: number;
 }
 
-/** The current condition of the arms, counted where they are called. Known in one process only. */
+/** The current condition of the arms, as observed by the calls of this process only. */
 export interface ArmConditions {
   load: Load;
   breakers: Breakers;

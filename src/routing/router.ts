@@ -43,8 +43,8 @@ export class Router {
 
   /**
    * Decides which arm answers.
-   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the refusal of the key's
-   * budget when only money is missing; 429 when too little is left of routing's daily budget
+   * @throws GatewayError 400 when no arm can serve the request, with the reason for each; the key's budget refusal when
+   * the only obstacle is money; 429 when too little is left of the daily routing budget
    */
   decide(query: RouteQuery): Decision {
     const context = Float64Array.from(query.context.values);
@@ -73,7 +73,7 @@ export class Router {
     };
   }
 
-  /** The most output tokens that an answer can have. */
+  /** The maximum number of output tokens that an answer can have. */
   #outputLimit(arm: string, { maxOutputTokens }: RequestProfile): number {
     return Math.min(maxOutputTokens ?? Infinity, this.#arm(arm).maxOutputTokens ?? Infinity);
   }
@@ -87,7 +87,8 @@ export class Router {
     const { policy, routingSpend } = this.#knowledge();
     const { reference, exploration, guard, budget } = this.#options;
     const alwaysReference = this.#alwaysReference(query, explanations);
-    // The guard judges answers by prediction: no reason to give a tool's result to an arm other than the caller.
+    // The guard judges arms by the predicted quality of their answers, which is no reason to give a tool's result to an
+    // arm other than the caller.
     const isMidLoop = query.stayWith?.as === 'tool_calls' && candidates.some(({ arm }) => arm === query.stayWith?.arm);
     const made = policy.decide({
       context,
@@ -103,7 +104,7 @@ export class Router {
         ),
       exploration,
       guard: isMidLoop ? null : guard,
-      // The prediction is for one answer.
+      // The prediction is for one choice.
       costLimitUsd: budget ? routingSpend.limitUsd(budget, query.now) / (query.profile.choices ?? 1) : undefined,
       random: this.#random,
     });
@@ -114,7 +115,7 @@ export class Router {
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i];
       explainAssessment(candidate, made.assessments[i], this.#outputLimit(candidate.arm, query.profile));
-      // Nothing was drawn.
+      // An arm that keeps answering is not drawn, so its propensity is 1 and that of the others 0.
       if (before) candidate.propensity = Number(candidate.arm === before.arm);
     }
     return {
@@ -126,7 +127,7 @@ export class Router {
       referenceCostUsd: referenceCostUsd === null ? null : referenceCostUsd - alwaysReference.savedUsd,
       ...(alwaysReference.savedUsd > 0 && { referenceCachedTokens: alwaysReference.cachedTokens }),
       runnerUp: best(taking.filter(({ arm }) => arm !== chosen.arm)),
-      // Where the score did not choose, no weight would have changed the choice.
+      // Where the score did not make the choice, no other weight would have changed it.
       ...(before || made.chosenBy !== 'score'
         ? { flipBelow: null, flipAbove: null }
         : flips(taking, query.weight, made.costUnitUsd)),
@@ -151,7 +152,7 @@ export class Router {
   }
 
   /**
-   * The reference's mean cost; before any is known, what it would cost here, even if it may not answer this query.
+   * The reference's mean cost. As long as none is known, what it would cost here, even if it may not answer this query.
    * @param here its predicted cost; null when it is not on offer
    */
   #referenceCost(
@@ -174,8 +175,8 @@ export class Router {
   }
 
   /**
-   * Used when the learner gave no usable numbers: the arm that answered before goes on, else the reference arm
-   * answers, or the first that can.
+   * Used when the learner gave no usable numbers: the arm that answered before keeps answering; otherwise the reference
+   * arm answers, or the first one that can.
    */
   #decideByReference(
     query: RouteQuery,
@@ -228,7 +229,10 @@ export class Router {
   }
 }
 
-/** Field by field: spreading objects of twenty fields for every arm of every request takes longer than predicting. */
+/**
+ * Assigns field by field: spreading objects of twenty fields for every arm of every request takes longer than
+ * predicting.
+ */
 function explainAssessment(explanation: ArmExplanation, made: OfferAssessment, outputLimit: number): void {
   explanation.excluded = made.keptOut && KEPT_OUT[made.keptOut];
   explanation.keptOut = made.keptOut;
@@ -242,13 +246,16 @@ function explainAssessment(explanation: ArmExplanation, made: OfferAssessment, o
   explanation.propensity = made.propensity;
 }
 
-/** What the policy needs to know about the arm's launch; null for an arm without one, and for events without it. */
+/**
+ * What the policy needs to know about the arm's launch; null for an arm without one, and for events that do not record
+ * it.
+ */
 export function launchOf({ launch }: Pick<ArmExplanation, 'launch'>): Launch | null {
   if (launch?.wide === undefined || launch.forced === undefined) return null;
   return { wide: launch.wide, forced: launch.forced };
 }
 
-/** Code of the refusal when too little is left of the day's budget of routing. */
+/** Error code of the refusal when too little is left of the daily routing budget. */
 export const BUDGET_SPENT = 'budget_spent';
 
 const KEPT_OUT = {

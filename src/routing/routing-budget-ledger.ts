@@ -5,23 +5,25 @@ import { TrafficForecast, type TrafficForecastState } from './traffic-forecast.t
 /** What routing may spend: on average per request, or per UTC day. */
 export type RoutingBudgetTarget = { usdPerRequest: number } | { usdPerDay: number };
 
-/** A request that was decided under a budget, as far as the budget is concerned. */
+/** The parts of a request decided under a budget that the budget needs. */
 export interface BudgetedRequest {
-  /** B at the decision, USD > 0. */
+  /** B at the time of the decision, USD > 0. */
   targetUsd: number;
-  /** The budget's weight at the decision, even if a key's bounds replaced it; null when it played no part. */
+  /**
+   * The budget's weight at the time of the decision, even if a key's bounds replaced it; null when it played no part.
+   */
   weight: number | null;
-  /** USD of all the request's answers together; null: not predicted. */
+  /** Predicted USD of all choices of the request together; null if not predicted. */
   predictedUsd: number | null;
 }
 
-/** Only today's sum is used, but requests end late around midnight, and a clock may be days ahead for a moment. */
+/** Only today's sum is used, but requests may end late around midnight, and a clock may briefly be days ahead. */
 const DAYS_KEPT = 4;
-/** USD, because a target of zero would cause a division by zero. */
+/** In USD. Needed because a target of zero would cause a division by zero. */
 const MIN_TARGET_USD = 1e-12;
 /** A prediction counts for at most this many targets when its request is decided. */
 const MAX_STEP = 5;
-/** A request without an end counts as lost after this time. */
+/** A request that has not ended after this time counts as lost. */
 const LOST_MS = 3_600_000;
 /** An answer may cost more than predicted, so near the day's end this many times the prediction must be left. */
 const HEADROOM = 2;
@@ -29,27 +31,31 @@ const HEADROOM = 2;
 export interface RoutingBudgetLedgerState {
   /** ν, the price of money; null until the first request under a budget. */
   nu: number | null;
-  /** The latest target, then S: what the requests under it have left of it, in targets. */
+  /** The latest target, and S: how much of it the requests under it have left unspent, in units of the target. */
   targetUsd: number | null;
   surplus: number;
-  /** UTC days since the epoch and what was spent on each: the latest ones, in the order in which they first came. */
+  /**
+   * UTC days since the epoch with the amount spent on each: the latest days, in the order in which they were first
+   * seen.
+   */
   days: [day: number, usd: number][];
-  /** USD and number of all requests that were made under a budget. */
+  /** Total USD and number of all requests that were decided under a budget. */
   spentUsd: number;
   requests: number;
   traffic: TrafficForecastState;
 }
 
 /**
- * The USD that the step at the decision counts. A much higher prediction would drive ν to its bound, which swallows
- * most of the step, and the correction would then take back what was never added.
+ * The cost in USD that the step at the decision uses. A much higher prediction would drive ν to its bound, which cuts
+ * off most of the step, and the later correction would then take back what was never added.
  */
 function reckonedUsd({ predictedUsd, targetUsd }: BudgetedRequest): number | null {
   return predictedUsd === null ? null : Math.min(predictedUsd, MAX_STEP * targetUsd);
 }
 
 /**
- * What was spent, and the price of money that follows from it. A fold over the event log, by the events' own times.
+ * What was spent, and the price of money ν that follows from it. A fold over the event log that uses the events' own
+ * times.
  */
 export class RoutingBudgetLedger {
   readonly #traffic = new TrafficForecast();
@@ -63,8 +69,8 @@ export class RoutingBudgetLedger {
     traffic: this.#traffic.state(),
   };
   /**
-   * Reservations of this process's running requests, with their sum: there may be many while the store is down, and
-   * every decision asks. Not part of the state.
+   * Reservations of this process's running requests, and their sum, which is maintained because there may be many while
+   * the store is down and every decision needs it. Not part of the state.
    */
   #reserved = { requests: new Map<string, { usd: number; at: number }>(), usd: 0 };
 
@@ -76,7 +82,7 @@ export class RoutingBudgetLedger {
     return this.#state.nu ?? nuOfWeight(weight);
   }
 
-  /** Mean USD of the requests that were made under a budget; 0 before the first. */
+  /** Mean USD of the requests that were decided under a budget; 0 before the first. */
   get meanUsd(): number {
     return this.#state.requests === 0 ? 0 : this.#state.spentUsd / this.#state.requests;
   }
@@ -86,14 +92,15 @@ export class RoutingBudgetLedger {
     return this.#state.days.find(([day]) => day === dayOf(now))?.[1] ?? 0;
   }
 
-  /** Notes that a request came. */
+  /** Notes that a request arrived. */
   asked(at: number): void {
     this.#traffic.asked(at);
   }
 
   /**
-   * Notes a decision under a budget. ν takes its step now, by the predicted cost. If it waited for the end, with more
-   * requests running than the loop's gain can bear (about fifteen), it would swing from one bound to the other.
+   * Notes a decision under a budget. ν takes its step now, using the predicted cost. If it waited for the end of the
+   * request, ν would swing from one bound to the other whenever more requests are running than the loop's gain can bear
+   * (about fifteen).
    */
   decided(request: BudgetedRequest): void {
     const predictedUsd = reckonedUsd(request);
@@ -103,7 +110,7 @@ export class RoutingBudgetLedger {
   /**
    * Notes the end of a request and its cost.
    * @param request null when it was decided without a budget
-   * @param hasFailed it cost nothing because no model answered: it counts as if it had not been made
+   * @param hasFailed true if it cost nothing because no model answered; it then counts as if it had not been made
    */
   spent(id: string, at: number, costUsd: number, request: BudgetedRequest | null, hasFailed = false): void {
     this.release(id);
@@ -122,19 +129,19 @@ export class RoutingBudgetLedger {
   }
 
   /**
-   * Reserves the cost of a running request, also when it moves on to another arm.
+   * Reserves the cost of a running request; called again when the request moves on to another arm.
    * @param usd its predicted cost
    */
   reserve(id: string, usd: number, at: number): void {
-    // Removed and added again, so that the reservations stay in the order of their time.
+    // Remove and add it again, so that the reservations stay ordered by time.
     this.release(id);
     this.#reserved.requests.set(id, { usd, at });
     this.#reserved.usd += usd;
   }
 
   /**
-   * Shares the reservations of the ledger that this one is about to replace: until then the end of a request may be
-   * folded into either.
+   * Shares the reservations of the ledger that this one is about to replace: until the replacement, the end of a
+   * request may be folded into either.
    */
   shareReservations(other: RoutingBudgetLedger): void {
     this.#reserved = other.#reserved;
@@ -145,13 +152,13 @@ export class RoutingBudgetLedger {
     const reservation = requests.get(id);
     if (!reservation) return;
     requests.delete(id);
-    // Exactly 0 when nothing is reserved, so that no rounding error is carried along.
+    // Set to exactly 0 when nothing is reserved, so that rounding errors are not carried along.
     this.#reserved.usd = requests.size === 0 ? 0 : usd - reservation.usd;
   }
 
   /**
-   * B: what a request may cost on average from now on. A daily budget is spread over the requests that the rest of
-   * the day is likely to bring.
+   * B: what a request may cost on average from now on. A daily budget is spread over the requests that the rest of the
+   * day will probably bring.
    */
   targetUsd(target: RoutingBudgetTarget, now: number): number {
     if ('usdPerRequest' in target) return target.usdPerRequest;
@@ -184,7 +191,10 @@ export class RoutingBudgetLedger {
     if (days.length > DAYS_KEPT) days.shift();
   }
 
-  /** @param surplusCounts 1 when ν follows the surplus too, else 0; 1 once for each request that ends */
+  /**
+   * @param surplusCounts 1 if ν should also follow the surplus, else 0. It must be 1 exactly once for each request that
+   * ends.
+   */
   #step({ targetUsd, weight }: BudgetedRequest, costUsd: number, surplusCounts: number): void {
     const state = this.#state;
     if (weight !== null) state.nu ??= nuOfWeight(weight);
@@ -192,7 +202,7 @@ export class RoutingBudgetLedger {
     state.nu = nextNu(state.nu, costUsd, targetUsd, surplusCounts * this.#surplus(costUsd, targetUsd));
   }
 
-  /** @param surpriseUsd the real cost less the cost that the step counted */
+  /** @param surpriseUsd the real cost minus the cost that the step counted */
   #correct(surpriseUsd: number, targetUsd: number): void {
     const state = this.#state;
     if (state.nu === null) return;
@@ -201,7 +211,7 @@ export class RoutingBudgetLedger {
     state.nu = correctedNu(state.nu, surpriseUsd, targetUsd, isSame ? state.surplus : 0);
   }
 
-  /** Undoes a step. At a bound the step was swallowed, so there is nothing to take back. */
+  /** Undoes a step. At a bound the step was cut off, so there is nothing to take back. */
   #takeBack(surpriseUsd: number, targetUsd: number): void {
     const state = this.#state;
     if (state.nu === null) return;
@@ -210,7 +220,10 @@ export class RoutingBudgetLedger {
     state.surplus = correctedSurplus(state.surplus, surpriseUsd, targetUsd);
   }
 
-  /** Returns S after a request. A daily budget's target changes with every request, so it carries no surplus over. */
+  /**
+   * Updates and returns S after a request. A daily budget's target changes with every request, so it carries no surplus
+   * over.
+   */
   #surplus(costUsd: number, targetUsd: number): number {
     const state = this.#state;
     const isSame = state.targetUsd === targetUsd;

@@ -3,32 +3,32 @@ import { DAY_MS, dayOf, leftOfDayMs } from '../util/utc-day.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
-/** Milliseconds between requests before anything is known: a thousand requests a day. */
+/** Milliseconds between requests before anything is known, equivalent to a thousand requests a day. */
 const PRIOR_INTERVAL_MS = DAY_MS / 1000;
-/** Share of the newest gap in the mean gap: about the last fifty requests count. */
+/** Weight of the newest gap in the mean gap, so that about the last fifty requests count. */
 const INTERVAL_SHARE = 0.02;
 /**
- * Longer gaps count as this. When a whole night counted, the first half hour of the morning took a quarter of the
- * day's budget.
+ * Longer gaps count as this long. When a whole night counted in full, the first half hour of the morning took a quarter
+ * of the day's budget.
  */
 const MAX_GAP_MS = HOUR_MS;
 /** The week before today, so that every day of the week is included. */
 const DAYS_BEFORE = 7;
-/** Share of a usual day that must be seen, or be missing, before today counts as another kind of day. */
+/** Fraction of a usual day that must be seen, or be missing, before today counts as a different kind of day. */
 const PATIENCE = 0.05;
 
 export interface TrafficForecastState {
   lastRequestAt: number | null;
   intervalMs: number;
-  /** The UTC day of the very first request: it is incomplete, because counting began in the middle of it. */
+  /** The UTC day of the very first request, which is incomplete because counting began in the middle of it. */
   firstDay: number | null;
-  /** Requests in each hour of the latest UTC days, in the order in which the days came. */
+  /** Requests in each hour of the latest UTC days, in the order in which the days were first seen. */
   days: [day: number, hours: number[]][];
 }
 
 /**
- * Predicts how many requests the rest of a UTC day will bring: from the hours of the days before, scaled to what
- * today shows so far. On the first two days, before a whole day has passed, from the pace of the latest requests.
+ * Predicts how many requests the rest of a UTC day will bring, by scaling the hours of the previous days to what today
+ * shows so far. On the first two days, before a whole day has been recorded, it uses the pace of the latest requests.
  */
 export class TrafficForecast {
   #state: TrafficForecastState = {
@@ -39,7 +39,7 @@ export class TrafficForecast {
   };
 
   /**
-   * Notes that a request came.
+   * Notes that a request arrived.
    * @param at milliseconds since the epoch
    */
   asked(at: number): void {
@@ -54,7 +54,7 @@ export class TrafficForecast {
   }
 
   /**
-   * Requests until midnight UTC, at least 1.
+   * Expected number of requests until midnight UTC, at least 1.
    * @param now milliseconds since the epoch
    */
   untilMidnight(now: number): number {
@@ -72,15 +72,15 @@ export class TrafficForecast {
       const busyness = (from: number) => {
         const then = sum(hours.slice(from, hour)) + hours[hour] * ofHour;
         const ratio = (sum(counted.slice(from, hour + 1)) + patience) / (then + patience);
-        // A day that had brought next to nothing by this time cannot show that today is busy: a weekend's evening
-        // would be expected to grow like a Monday morning.
+        // A day that had brought almost nothing by this time cannot show that today is busy: otherwise a weekend's
+        // evening would be expected to grow like a Monday morning.
         return then < patience ? Math.min(1, ratio) : ratio;
       };
-      // The last hour shows a rush that the whole day hides.
+      // The last hour reveals a rush that the day as a whole would hide.
       const scale = Math.max(busyness(0), busyness(Math.max(0, hour - 1)));
       return scale * (hours[hour] * (1 - ofHour) + sum(hours.slice(hour + 1)));
     };
-    // The busiest day: what is kept back too long can still be spent, but after overspending requests are refused.
+    // Use the busiest day: money held back too long can still be spent, but after overspending requests are refused.
     return Math.max(1, ...before.map(like));
   }
 

@@ -1,15 +1,15 @@
 import type { ArmExplanation } from '../domain/decision.ts';
 import type { DecidedEvent, GatewayEvent, StoredEvent } from '../domain/events.ts';
 
-/** An event as a database keeps it: what is searched for in columns, the rest as JSON. */
+/** An event as a database stores it: searchable fields in columns, the rest as JSON. */
 export interface EventRow {
   type: string;
   /** Empty for events that belong to no decision. */
   decisionId: string;
   time: number;
-  /** Another id that leads to the decision: the completion's own, or a rating's. */
+  /** Another id that leads to the decision: that of the completion, or of a rating. */
   alias: string | null;
-  /** Two events with the same key are one: the second is not written. */
+  /** Two events with the same key count as one: the second is not written. */
   uniqueKey: string | null;
   body: string;
 }
@@ -26,7 +26,9 @@ export function toRow(event: GatewayEvent): EventRow {
   };
 }
 
-/** The event of a row. One that is damaged is `unreadable`: it must not keep the others from being read, or deleted. */
+/**
+ * Decodes the event of a row. A damaged row becomes `unreadable`: it must not keep others from being read or deleted.
+ */
 export function fromRow(sequence: number, body: string): StoredEvent {
   try {
     return parseRow(sequence, body);
@@ -40,17 +42,18 @@ function parseRow(sequence: number, body: string): StoredEvent {
   if (event.type === 'decided') {
     event.context.values = fromBase64(event.context.values);
     event.decision.arms = rowsOf(event.decision.arms);
-    // Rows written before there were tags have none.
+    // Rows written before tags were introduced have none.
     event.decision.tag ??= null;
   }
-  // Rows written before there were estimates lack this field.
+  // Rows written before usage was estimated lack this field.
   if (event.type === 'completed') event.usageEstimated ??= false;
   event.sequence = sequence;
   return event;
 }
 
 /**
- * Most of a log is decisions, and most of a decision is its explanation: without this a log takes twice the space.
+ * Most of a log consists of decisions, and most of a decision is its explanation: without this a log would take twice
+ * the space.
  */
 function compact(event: DecidedEvent) {
   return {
@@ -63,7 +66,8 @@ function compact(event: DecidedEvent) {
 type Columns = Record<string, unknown>;
 
 /**
- * Its type makes it complete. One reader per field: looking fields up by name takes longer than writing their values.
+ * The mapped type ensures that no field is missing. One reader per field, because looking fields up by name takes
+ * longer than writing their values.
  */
 const FIELDS: { [Field in keyof ArmExplanation]-?: (arm: ArmExplanation) => ArmExplanation[Field] } = {
   arm: ({ arm }) => arm,
@@ -93,7 +97,7 @@ const COLUMNS: readonly (readonly [string, (arm: ArmExplanation) => unknown])[] 
 );
 
 /**
- * Turns the arms into columns, so that each field name is stored once. A value that all arms share is stored once
+ * Turns the arms into columns, so that each field name is stored once. A value that all arms share is stored only once
  * too. The ids, which come first, are always a list.
  */
 function columnsOf(arms: readonly ArmExplanation[]): Columns {
@@ -127,8 +131,8 @@ export function aliasOf(event: GatewayEvent): string | null {
 }
 
 /**
- * A decision is made once and ends once: a commit that is tried again, because its answer was lost, writes nothing
- * twice. Clients choose idempotency keys freely, so a key holds only within its decision.
+ * A decision is made once and ends once: a commit that is retried because its acknowledgement was lost must not write
+ * anything twice. Clients choose idempotency keys freely, so a key is unique only within its decision.
  * @returns null for events that are written each time
  */
 export function uniqueKeyOf(event: GatewayEvent): string | null {
@@ -146,6 +150,6 @@ function toBase64(values: Float32Array): string {
 }
 
 function fromBase64(text: string): Float32Array {
-  // Copied: the buffer of `Buffer.from` may start at an offset that a Float32Array cannot have.
+  // Copied, because the buffer of `Buffer.from` may start at an offset that is not aligned for a Float32Array.
   return new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
 }

@@ -3,9 +3,9 @@ import type { Clock } from '../util/clock.ts';
 import type { EventStore, PruneBefore, Snapshot } from './event-store.ts';
 
 /**
- * Makes the calls to a store that hangs (a stalled disk or mount) fail, so that nobody waits for longer than the
- * limit. The call may still succeed later: its outcome is unknown then, as after a lost connection. While a call
- * hangs, further ones are rejected at once; they would pile up otherwise.
+ * Makes calls to a store that hangs (a stalled disk or mount) fail, so that nobody waits longer than the limit. The
+ * call may still succeed later, so its outcome is unknown, as after a lost connection. While a call hangs, further ones
+ * are rejected at once, because they would otherwise pile up.
  */
 export class TimeLimitedStore implements EventStore {
   readonly #store: EventStore;
@@ -61,7 +61,8 @@ export class TimeLimitedStore implements EventStore {
         this.#hanging++;
         reject(new Error(`The event store did not answer within ${this.#limitMs / 1000} s.`));
       });
-      // A call that throws before it returns a promise must not leave the timer running.
+      // Called within the chain, because a call that throws before it returns a promise must not leave the timer
+      // running.
       Promise.resolve()
         .then(call)
         .then(resolve, reject)

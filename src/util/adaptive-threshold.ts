@@ -1,13 +1,15 @@
-/** How far the threshold moves: fast enough to follow what is learned, for values that are natural logarithms. */
+/**
+ * How far the threshold moves per value: fast enough to follow what is learned, for values that are natural logarithms.
+ */
 const STEP = 0.5;
-/** Values beyond these count as these: the threshold must not run after a single one. */
+/** Values beyond these bounds count as the bound, so that a single value cannot move the threshold far away. */
 const BOUNDS = { least: -60, most: 60 };
 
 /**
- * Takes a given share of values, the largest ones, without knowing what will come. The threshold θ rises when a value
- * is taken and falls when not: θ ← θ + step · (taken − share). This is a quantile by stochastic approximation
- * (Robbins and Monro 1951) with a constant step, so that it follows values that drift. Since |taken − share · n| =
- * |θ_n − θ_1| / step, the share holds in the long run whatever the values are (Gibbs and Candès 2021).
+ * Takes a given share of values, the largest ones, without knowing future values. The threshold θ rises when a value is
+ * taken and falls when it is not: θ ← θ + step · (taken − share). This is a quantile by stochastic approximation
+ * (Robbins and Monro 1951) with a constant step, so that it follows values that drift. Since |taken − share · n| = |θ_n
+ * − θ_1| / step, the share holds in the long run whatever the values are (Gibbs and Candès 2021).
  */
 export class AdaptiveThreshold {
   #threshold: number | null = null;

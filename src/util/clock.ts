@@ -1,4 +1,4 @@
-/** Time as the program sees it. Injected everywhere, so that tests of time need no sleeps. */
+/** Time as the program sees it. Injected everywhere, so that tests of timing need no sleeps. */
 export interface Clock {
   /** Wall clock, milliseconds since the Unix epoch. Goes into events. */
   now(): number;
@@ -24,8 +24,8 @@ export function pause(clock: Clock, milliseconds: number): Promise<void> {
 }
 
 /**
- * Resolves to true when the work is done in time, else to false; the work goes on either way.
- * @throws what the work rejects with in that time
+ * Resolves to true when the work is done in time, otherwise to false; the work continues either way.
+ * @throws what the work rejects with within that time
  */
 export async function isDoneWithin(clock: Clock, milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   let cancel = () => {};

@@ -1,5 +1,5 @@
 /**
- * Runs every step in turn, even after one has failed: what stays open holds sockets, files and threads.
+ * Runs every step in turn, even after one has failed, because anything left open holds sockets, files and threads.
  * @throws the first failure, once all steps have run
  */
 export async function closeInOrder(...steps: readonly (() => Promise<void>)[]): Promise<void> {

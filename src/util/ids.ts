@@ -1,9 +1,12 @@
 import { randomFillSync } from 'node:crypto';
 
 const BYTES = 12;
-/** The first bytes hold the millisecond, for 34 years: indexes of ids then grow at their end instead of all over. */
+/**
+ * The first bytes hold the time in milliseconds, which lasts for 34 years, so that indexes of ids grow at their end
+ * instead of all over.
+ */
 const TIME_BYTES = 5;
-/** Random bytes for many ids are drawn at once: most of the cost of a draw is the call. */
+/** Random bytes for many ids are drawn at once, because most of the cost of a draw is the call. */
 const pool = Buffer.allocUnsafe(BYTES * 256);
 let used = pool.length;
 

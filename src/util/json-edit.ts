@@ -11,7 +11,7 @@ export interface Span {
   end: number;
 }
 
-/** One member of a JSON object: its decoded name, and the ranges of name (with its quotes) and value. */
+/** One member of a JSON object: its decoded name, and the ranges of its name (with the quotes) and its value. */
 export interface Member {
   name: string;
   key: Span;
@@ -21,7 +21,7 @@ export interface Member {
 /**
  * The members of the object in `text`, in order; repeated names are kept.
  * @param text valid JSON with an object at its root
- * @param within range of another object in it
+ * @param within range of a nested object in it
  */
 export function membersOf(text: string, within?: Span): Member[] {
   return elementsOf(text, within).map(({ start, end }) => {
@@ -33,10 +33,10 @@ export function membersOf(text: string, within?: Span): Member[] {
 }
 
 /**
- * Ranges of an array's elements, or of an object's members. One pass that jumps over strings: bodies may hold images
- * of megabytes, and libraries that tokenise them take a second for one.
+ * Ranges of an array's elements, or of an object's members. Makes one pass that jumps over strings, because bodies may
+ * contain images of megabytes, and libraries that tokenise them take a second for each.
  * @param text valid JSON with an array or an object at its root
- * @param within range of another one in it
+ * @param within range of a nested one in it
  */
 export function elementsOf(text: string, within: Span = { start: 0, end: text.length }): Span[] {
   const elements: Span[] = [];
@@ -62,19 +62,19 @@ export function elementsOf(text: string, within: Span = { start: 0, end: text.le
   return elements;
 }
 
-/** Outside strings, JSON has no other characters up to this one than its blanks. */
+/** Outside strings, JSON's blanks are the only characters up to the space. */
 function isBlank(unit: number): boolean {
   return unit <= SPACE;
 }
 
-/** After so many quotes in a row, each so few characters after the one before … */
+/** After this many quotes in a row, each at most this many characters after the previous one … */
 const DENSE = { quotes: 64, gap: 16 };
-/** … so many characters are looked at one by one. */
+/** … this many characters are examined one by one. */
 const STRETCH = 4096;
 
 /**
- * Index of the quote that closes the string; −1 when none does. It goes from quote to quote, which is fastest for
- * prose and code; but a body that is full of escaped quotes would then take seconds.
+ * Index of the quote that closes the string; −1 when none does. Jumps from quote to quote, which is fastest for prose
+ * and code. But a body full of escaped quotes would then take seconds, so dense quotes are scanned differently.
  * @param open index of the quote that opens it
  */
 export function endOfString(text: string, open: number): number {
@@ -95,7 +95,7 @@ export function endOfString(text: string, open: number): number {
   }
 }
 
-/** @param from where no escape reaches into: nothing before it counts */
+/** @param from index that no escape sequence reaches across: nothing before it counts */
 function isEscaped(text: string, at: number, from: number): boolean {
   let before = at - 1;
   while (before >= from && text.charCodeAt(before) === BACKSLASH) before--;
@@ -117,7 +117,7 @@ export function replaceSpans(text: string, edits: readonly { span: Span; replace
   return parts.join('');
 }
 
-/** `object` with every occurrence of the member set to a value; an absent member is put first. */
+/** `object` with every occurrence of the member set to a value; an absent member is added at the front. */
 export function setMember(object: string, name: string, json: string): string {
   const present = membersOf(object).filter((member) => member.name === name);
   if (present.length > 0) {
@@ -131,17 +131,19 @@ export function setMember(object: string, name: string, json: string): string {
   return `${object.slice(0, brace)}${JSON.stringify(name)}:${json}${separator}${object.slice(brace)}`;
 }
 
-/** `object` without any occurrence of the member. In one pass: a client may repeat a name as often as it likes. */
+/**
+ * `object` without any occurrence of the member. In one pass, because a client may repeat a name as often as it likes.
+ */
 export function removeMember(object: string, name: string): string {
   const members = membersOf(object);
   const lastKept = members.findLastIndex((member) => member.name !== name);
   const spans: Span[] = [];
-  // Each with the comma after it.
+  // Remove each of these with the comma after it.
   for (let i = 0; i < lastKept; i++) {
     if (members[i].name === name) spans.push({ start: members[i].key.start, end: members[i + 1].key.start });
   }
   const last = members.at(-1);
-  // Those at the end, with the comma before them.
+  // Remove those at the end with the comma before them.
   if (last && last.name === name) {
     const start = lastKept < 0 ? members[0].key.start : members[lastKept].value.end;
     spans.push({ start, end: last.value.end });
@@ -152,7 +154,7 @@ export function removeMember(object: string, name: string): string {
   );
 }
 
-/** `object` with the member under another name. */
+/** `object` with the member renamed. */
 export function renameMember(object: string, name: string, to: string): string {
   const renamed = membersOf(object).filter((member) => member.name === name);
   return replaceSpans(

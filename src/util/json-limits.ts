@@ -2,30 +2,30 @@ import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, endOfString, OPEN_BRACE, OPEN_BRACKE
 
 export interface JsonLimits {
   nesting: number;
-  /** Members and elements of all objects and arrays. */
+  /** Total number of members and elements of all objects and arrays. */
   values: number;
-  /** Members of the outermost object, or elements of the outermost array; absent: as many as values. */
+  /** Members of the outermost object, or elements of the outermost array; absent: the same limit as for values. */
   members?: number;
 }
 
-/** For everything that a client sends at once: a long conversation with many tools has some thousands of values. */
+/** For everything that a client sends at once. A long conversation with many tools has some thousands of values. */
 export const REQUEST_LIMITS: JsonLimits = { nesting: 200, values: 200_000 };
 
-/** A body's members are gone through several times, and by name. OpenAI documents some forty. */
+/** A body's members are iterated over several times, and by name. OpenAI documents some forty. */
 export const BODY_LIMITS: JsonLimits = { ...REQUEST_LIMITS, members: 1000 };
 
 /**
- * Says why a text must not be parsed; null when it may be. Parsing 30 MB of brackets or numbers would hold up every
- * other request for seconds. This pass is cheap and ends at the first excess.
- * @param text JSON, or meant to be
+ * Says why a text must not be parsed; null when it may be. Parsing 30 MB of brackets or numbers would block every other
+ * request for seconds. This pass is cheap and ends at the first excess.
+ * @param text JSON, or what is meant to be JSON
  */
 export function excessOf(text: string, limits: JsonLimits): string | null {
   return excessOfAll([text], limits);
 }
 
 /**
- * Like `excessOf`, for texts that are parsed one by one: the limit of nesting is for each, that of values for all
- * together.
+ * Like `excessOf`, but for texts that are parsed one by one: the nesting limit applies to each, the limit on values to
+ * all together.
  */
 export function excessOfAll(texts: readonly string[], limits: JsonLimits): string | null {
   let values = 0;
@@ -37,7 +37,7 @@ export function excessOfAll(texts: readonly string[], limits: JsonLimits): strin
   return null;
 }
 
-/** Like `excessOf`, but returns the number of values, including those `before`, when nothing is too much. */
+/** Like `excessOf`, but if nothing exceeds the limits, returns the number of values, including those `before`. */
 export function valuesIn(text: string, limits: JsonLimits, before = 0): number | string {
   let depth = 0;
   let values = before;
@@ -46,7 +46,7 @@ export function valuesIn(text: string, limits: JsonLimits, before = 0): number |
     const unit = text.charCodeAt(i);
     if (unit === QUOTE) {
       i = endOfString(text, i);
-      // The string does not end: the parser will say so.
+      // The string does not end, which the parser will report.
       if (i < 0) return values;
     } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
       depth++;

@@ -17,7 +17,7 @@ export interface JsonLine {
  * @throws Error that names the file, and the line when one is not JSON or not UTF-8
  */
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
-  // Without `fatal`, the decoder would put U+FFFD in the place of what it cannot read, in names and prompts alike.
+  // Without `fatal`, the decoder would replace unreadable bytes by U+FFFD, in names and prompts alike.
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   let number = 0;
   for await (const bytes of readLines(file)) {
@@ -50,7 +50,7 @@ function decode(utf8: TextDecoder, bytes: Buffer, where: string): string {
   }
 }
 
-/** Lines end at line feeds only: JSON may hold U+2028 unescaped, where node:readline would cut. */
+/** Lines end at line feeds only: JSON may contain U+2028 unescaped, where node:readline would split the line. */
 async function* readLines(file: string): AsyncGenerator<Buffer> {
   let rest: Buffer[] = [];
   const source = openFile(file);
@@ -72,7 +72,7 @@ async function* readLines(file: string): AsyncGenerator<Buffer> {
     }
     yield Buffer.concat(rest);
   } finally {
-    // A consumer that stops early would leave the file open.
+    // Otherwise a consumer that stops early would leave the file open.
     source.destroy();
   }
 }

@@ -9,8 +9,8 @@ export function dot(a: Vector, b: Vector): number {
 }
 
 /**
- * out = M v. Four rows at a time: their sums do not wait for each other, so it takes a third of the time. Each row is
- * added up in the same order as before, so not a bit changes.
+ * out = M v. Processes four rows at a time: their sums do not depend on each other, so it takes a third of the time.
+ * Each row is still added up in the same order, so the result is bit-identical.
  */
 export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vector {
   const d = vector.length;
@@ -44,7 +44,7 @@ export function multiply(matrix: SquareMatrix, vector: Vector, out: Vector): Vec
   return out;
 }
 
-/** vᵀ M v of a symmetric matrix. Only the lower triangle is read: half the work of `multiply`. */
+/** vᵀ M v for a symmetric matrix. Reads only the lower triangle, which is half the work of `multiply`. */
 export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
   const d = vector.length;
   let sum = 0;
@@ -68,8 +68,7 @@ export function quadraticForm(matrix: SquareMatrix, vector: Vector): number {
 }
 
 /**
- * The lower triangle of a symmetric matrix, row by row, with entries off the diagonal doubled: for
- * `packedQuadraticForm`.
+ * The lower triangle of a symmetric matrix, row by row, with off-diagonal entries doubled, for `packedQuadraticForm`.
  */
 export function packSymmetric(d: number, entry: (row: number, column: number) => number): Vector {
   const packed = new Float64Array((d * (d + 1)) / 2);
@@ -111,14 +110,14 @@ export function addOuterProduct(matrix: SquareMatrix, vector: Vector, factor: nu
   }
 }
 
-/** Anything smaller is rounding error, not a denominator. */
+/** Anything smaller is a rounding error, not a safe denominator. */
 const MIN_DENOMINATOR = 1e-6;
 
 /**
  * Updates M⁻¹ for M += factor · v vᵀ, M symmetric, in place (Sherman & Morrison 1950): O(d²).
- * @param image out: M⁻¹ v, by the inverse before the update
- * @returns the factor by which |M| changes, 1 + factor · vᵀM⁻¹v; null when that is no safe denominator, and the
- * inverse stays as it was
+ * @param image out: M⁻¹ v, using the inverse before the update
+ * @returns the factor by which |M| changes, 1 + factor · vᵀM⁻¹v; null when that is not a safe denominator, in which
+ * case the inverse is unchanged
  */
 export function updateInverse(inverse: SquareMatrix, vector: Vector, factor: number, image: Vector): number | null {
   multiply(inverse, vector, image);
@@ -141,8 +140,9 @@ export function diagonalMatrix(diagonal: Vector): SquareMatrix {
 }
 
 /**
- * Inverse of a positive definite matrix. Only the lower triangle is read; the inverse is symmetric to the bit. Own
- * code: ml-matrix takes three times as long at d = 42, and the learner needs an inverse whenever a loading changes.
+ * Inverse of a positive definite matrix. Only the lower triangle is read; the inverse is exactly symmetric. Written
+ * here because ml-matrix takes three times as long at d = 42, and the learner needs an inverse whenever a loading
+ * changes.
  * @throws Error when the matrix is not positive definite
  */
 export function invertPositiveDefinite(

@@ -19,7 +19,7 @@ export class LogThrottle {
 
   /**
    * Calls `say` unless it was called within the interval.
-   * @param say gets how many calls were suppressed since its last one
+   * @param say receives the number of calls suppressed since its last call
    */
   say(say: (suppressed: number) => void): void {
     const now = this.#clock.monotonic();
@@ -33,7 +33,7 @@ export class LogThrottle {
     say(suppressed);
   }
 
-  /** What was failing works again: the next failure is logged at once. */
+  /** Call it when what was failing works again: the next failure is then logged at once. */
   over(): void {
     this.#saidAt = Number.NEGATIVE_INFINITY;
     this.#suppressed = 0;

@@ -50,8 +50,8 @@ const TABLE_SLOPE = Float64Array.from(
 
 /**
  * Distribution function and density of the standard normal together, from a table, in a quarter of the time that the
- * formulas take. Between two entries it is the cubic with their values and slopes (Hermite). Its error is below
- * 1e-12; that of its derivative, the density, below 1e-9.
+ * formulas take. Interpolates between two entries by the cubic with their values and slopes (Hermite). The error is
+ * below 1e-12; that of the derivative, the density, below 1e-9.
  */
 export function lookUpNormal(z: number, out: { cdf: number; density: number }): void {
   const place = (z - TABLE.from) * TABLE.perUnit;
@@ -72,7 +72,7 @@ export function lookUpNormal(z: number, out: { cdf: number; density: number }): 
 }
 
 /**
- * The z with Φ(z) = p, to about 1e-12: bisection, then Newton's steps.
+ * The z with Φ(z) = p, to about 1e-12, by bisection followed by Newton steps.
  * @param p in (0, 1)
  */
 export function inverseNormalCdf(p: number): number {

@@ -1,5 +1,6 @@
 /**
- * Texts with the same normal form are the same query: line endings, outer blanks and broken surrogates do not count.
+ * The normal form of a text. Texts with the same normal form are the same query: differences in line endings, leading
+ * and trailing blanks and broken surrogates do not count.
  */
 export function normalizedText(text: string): string {
   return text.toWellFormed().replaceAll('\r\n', '\n').trim();

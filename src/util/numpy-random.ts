@@ -1,7 +1,7 @@
 /**
- * The permutations of numpy.random.default_rng(seed), so that published protocols that name their seeds can be
- * repeated on the very same splits: SeedSequence, PCG64 (XSL-RR; O'Neill 2014) and shuffling by masked rejection, as
- * NumPy 1.17 and later have them. For the gateway's own randomness, see random.ts.
+ * The permutations of numpy.random.default_rng(seed), so that published protocols that name their seeds can be repeated
+ * on exactly the same splits: SeedSequence, PCG64 (XSL-RR; O'Neill 2014) and shuffling by masked rejection, as
+ * implemented by NumPy 1.17 and later. For the gateway's own randomness, see random.ts.
  */
 
 const MASK32 = 0xffffffffn;
@@ -41,7 +41,7 @@ function seedWords(seed: number): number[] {
 class Pcg64 {
   #state = 0n;
   readonly #increment: bigint;
-  /** The upper half of a 64-bit number whose lower half was returned. */
+  /** The upper half of a 64-bit number whose lower half has already been returned. */
   #spare: number | null = null;
 
   constructor(seed: number) {

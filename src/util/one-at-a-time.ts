@@ -1,4 +1,4 @@
-/** Runs work never more than once at a time: what is asked for meanwhile begins when the current run ends. */
+/** Runs work never more than once at a time: if it is requested during a run, it runs again when that run ends. */
 export class OneAtATime {
   readonly #work: () => Promise<void>;
   #running: Promise<void> | null = null;
@@ -21,7 +21,7 @@ export class OneAtATime {
   }
 
   /**
-   * Takes the place of the work. Call it only while nothing is under way.
+   * Runs other work in place of the usual one. Must be called only while nothing is running.
    * @param other never rejects
    */
   occupy(other: Promise<void>): void {
@@ -33,7 +33,7 @@ export class OneAtATime {
     });
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when nothing is running any more. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running;
   }

@@ -16,7 +16,7 @@ const KINDS: Record<string, string> = {
 };
 
 /**
- * What is right, in plain words, of a message that zod made by itself; other messages stay as they are.
+ * Reduces a message that zod generated to what is expected, in plain words; other messages are returned unchanged.
  * @param message e.g. `Too small: expected number to be >=0` gives `expected at least 0`
  */
 export function plainWords(message: string): string {

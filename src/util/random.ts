@@ -25,9 +25,9 @@ export function seededRandom(seed: number): Random {
 }
 
 /**
- * Seed of an independent stream: one per purpose, so that draws from one do not shift the others. Small seeds, used
- * as they are, would also give streams whose first numbers resemble each other (all near 1). The mixing is the
- * finaliser of MurmurHash3.
+ * Seed of an independent stream, one per purpose, so that draws from one do not shift the others. Using small seeds
+ * directly would also give streams whose first numbers resemble each other (all near 1). The mixing is the finaliser of
+ * MurmurHash3.
  */
 export function derivedSeed(seed: number, purpose: number): number {
   let mixed = Math.imul(seed ^ Math.imul(purpose + 1, 0x9e3779b1), 0x85ebca6b);

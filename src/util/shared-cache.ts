@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * Remembers the latest entries of several owners, up to a capacity for all together. Beyond it, the oldest entry of
- * the owner with the most entries goes, so that no owner can push out what the others have.
+ * Remembers the latest entries of several owners, up to a total capacity. Beyond it, the oldest entry of the owner with
+ * the most entries is evicted, so that no owner can push out the entries of others.
  */
 export class SharedCache<Value extends object | string> {
   readonly #capacity: number;
@@ -26,15 +26,13 @@ export class SharedCache<Value extends object | string> {
   }
 
   #begin(owner: string | null): LRUCache<string, Value> {
-    // Not `max`, for which the cache would allocate all of its memory at once.
+    // `max` would make the cache allocate all of its memory at once.
     const own = new LRUCache<string, Value>({ maxSize: this.#capacity + 1, sizeCalculation: () => 1 });
     this.#byOwner.set(owner, own);
     return own;
   }
 
-  /**
-   * @param latest loses an entry when no other cache has more
-   */
+  /** @param latest the cache that loses an entry if no other cache has more entries */
   #evict(latest: LRUCache<string, Value>): void {
     let largest = latest;
     for (const [owner, cache] of this.#byOwner) {

@@ -14,22 +14,20 @@ const EMPTY = new Uint8Array(0);
 export class EventTooLong extends Error {}
 
 /**
- * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all
- * events and of `flush()`, joined, are the input. A library decoder returns only the data; passing a stream through
- * byte for byte needs the bytes as well.
+ * Cuts a byte stream into server-sent events (WHATWG HTML § 9.2) without changing a byte: the `raw` parts of all events
+ * and of `flush()`, joined, equal the input. A library decoder returns only the data, but passing a stream through byte
+ * for byte needs the bytes as well.
  */
 export class SseSplitter {
   readonly #mostBytes: number;
-  /** What has arrived of an event that has not ended: in `#memory`, or a chunk as received. */
+  /** The part of an unfinished event that has arrived: in `#memory`, or a chunk as received. */
   #pending: Uint8Array = EMPTY;
-  /** Allocated twice as large as needed each time: otherwise a long event would be copied with every chunk. */
+  /** Allocated twice as large as needed each time, because otherwise a long event would be copied with every chunk. */
   #memory: Uint8Array = EMPTY;
   /** No event ends before this offset. */
   #scanned = 0;
 
-  /**
-   * @param mostBytes of one event; Infinity: no limit
-   */
+  /** @param mostBytes maximum size of one event; Infinity: no limit */
   constructor(mostBytes = Number.POSITIVE_INFINITY) {
     this.#mostBytes = mostBytes;
   }
@@ -54,7 +52,7 @@ export class SseSplitter {
     return events;
   }
 
-  /** What is left when the stream has ended without a closing blank line. */
+  /** Returns what is left when the stream has ended without a final blank line. */
   flush(): RawSseEvent | null {
     if (this.#pending.length === 0) return null;
     const event = parseEvent(this.#pending);
@@ -75,7 +73,7 @@ export class SseSplitter {
       this.#memory.set(this.#pending);
       start = 0;
     }
-    // Events already returned lie before it, so none of their bytes are overwritten.
+    // Events already returned lie before the pending bytes, so none of their bytes are overwritten.
     this.#memory.set(chunk, start + length);
     this.#pending = this.#memory.subarray(start, start + length + chunk.length);
   }

@@ -5,8 +5,8 @@ import { createGzip } from 'node:zlib';
 import { writingWhole } from './write-whole.ts';
 
 /**
- * Writes a file of JSON lines, gzipped when its name ends in `.gz`. The file appears once it is whole. Until then,
- * and when writing fails or is stopped, an earlier file stays untouched and nothing else is left.
+ * Writes a file of JSON lines, gzipped when its name ends in `.gz`. The file appears only once it is complete. Until
+ * then, and when writing fails or is stopped, an existing file stays untouched and no other file is left behind.
  * @param mode permissions, as for the system call; the process's umask still applies
  */
 export async function writeJsonLines(file: string, values: AsyncIterable<unknown>, mode = 0o666): Promise<void> {
@@ -17,7 +17,7 @@ export async function writeJsonLines(file: string, values: AsyncIterable<unknown
   });
 }
 
-/** Writes JSON lines to a stream that stays open, e.g. standard output. A reader that stops early is no error. */
+/** Writes JSON lines to a stream that stays open, e.g. standard output. A reader that stops early is not an error. */
 export async function streamJsonLines(output: Writable, values: AsyncIterable<unknown>): Promise<void> {
   try {
     await pipeline(lines(values), output, { end: false });

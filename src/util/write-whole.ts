@@ -4,22 +4,20 @@ import { dirname } from 'node:path';
 
 const STOPS = ['SIGINT', 'SIGTERM'] as const;
 
-/**
- * @throws Error when the file exists, unless it may be overwritten
- */
+/** @throws Error when the file exists, unless `force` is set */
 export function refuseToOverwrite(file: string, force: boolean): void {
   if (!force && existsSync(file)) throw new Error(`${file} already exists: add --force to overwrite it.`);
 }
 
-/** The path of a file while it is written, and its final one. */
+/** The path of a file while it is being written, and its final path. */
 export interface Place {
   unfinished: string;
-  /** Equal to `unfinished` for a device or a pipe: those are written directly, never replaced. */
+  /** Equal to `unfinished` for a device or a pipe, which are written directly and never replaced. */
   whole: string;
 }
 
 /**
- * @param file may be a link, which stays one
+ * @param file may be a link, which is kept as a link
  * @throws Error when it is a folder
  */
 export function placeOf(file: string): Place {
@@ -41,14 +39,14 @@ export function abandon({ unfinished, whole }: Place): void {
 }
 
 /**
- * Writes a file under another name, and gives it its own once it is whole. When writing fails or is stopped, an
- * earlier file stays untouched and nothing else is left.
+ * Writes a file under a temporary name, and renames it once it is complete. When writing fails or is stopped, an
+ * existing file stays untouched and no other file is left behind.
  * @param write writes to the path that it is given
  */
 export async function writingWhole(file: string, write: (unfinished: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const place = placeOf(file);
-  // Heard once, so that the same signal, sent again, ends the process as if it had no handler.
+  // Handled only once, so that the same signal, sent again, ends the process as if it had no handler.
   const stop = (signal: NodeJS.Signals) => {
     abandon(place);
     process.kill(process.pid, signal);
@@ -66,9 +64,9 @@ export async function writingWhole(file: string, write: (unfinished: string) => 
 }
 
 /**
- * Writes files that belong together, as pairs of name and content. None takes its place before all are whole, so a
- * full disk costs nothing that was good. Two runs at a time leave the files of one or the other, never a mixture
- * within a file.
+ * Writes files that belong together, as pairs of name and content. None is moved to its final path before all are
+ * complete, so a full disk does not cost an existing file. Two simultaneous runs leave the files of one or the other,
+ * never a mixture within a file.
  */
 export async function writeWhole(files: readonly (readonly [file: string, content: string | Uint8Array])[]) {
   const places = files.map(([file]) => placeOf(file));

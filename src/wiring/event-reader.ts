@@ -8,7 +8,7 @@ export function databasePath({ storage }: Config): string {
 }
 
 /**
- * Opens the event log that a config names, for reading only. Safe while a gateway writes it.
+ * Opens the event log that a config names, for reading only. Safe while a gateway is writing to it.
  * @throws StartError when there is no log to read
  */
 export function openEventLog(config: Config): SqliteEventReader {

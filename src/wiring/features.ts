@@ -25,11 +25,11 @@ interface EmbedderParts {
   clock: Clock;
   onHealth(healthy: boolean, reason: string): void;
   startWorker?: StartWorker;
-  /** Ignores `embedding.timeout_ms`: a text may take as long as it needs. */
+  /** Ignores `embedding.timeout_ms`: embedding a text may take as long as necessary. */
   patient?: boolean;
 }
 
-/** For commands, where no request waits and nobody watches the model's health. */
+/** For commands, where no request is waiting and nobody monitors the model's health. */
 const ASIDE: EmbedderParts = { clock: systemClock, onHealth: () => {}, patient: true };
 
 /**
@@ -56,7 +56,7 @@ function buildEmbedder({ embedding }: Config, { patient = false, ...parts }: Emb
   }
 }
 
-/** @throws StartError when the file is no map */
+/** @throws StartError when the file is not a map */
 export function readLexicalMap(file: string): LexicalMap {
   try {
     return loadLexicalMap(pathToFileURL(file));
@@ -65,7 +65,7 @@ export function readLexicalMap(file: string): LexicalMap {
   }
 }
 
-/** @throws StartError that says how to make the map */
+/** @throws StartError that says how to create the map */
 export function readProjection(model: string, map = DEFAULT_PROJECTION): Projection {
   try {
     return loadProjection(pathToFileURL(map));

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 
-/** Sections that are read only at the start; of `learning` only `warm_start` is. */
+/** Sections that are read only at the start; of `learning`, only `warm_start` is. */
 const FIXED = ['server', 'storage', 'embedding', 'logging'] as const;
 
 /** Names of the settings that the new config changes but that a running gateway does not apply. */

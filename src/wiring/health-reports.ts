@@ -22,7 +22,7 @@ export function embedderReport(metrics: Metrics, log: Logger) {
   return (healthy: boolean, reason: string): void => {
     metrics.degraded('embedder', !healthy, 'thread');
     if (healthy) {
-      // Whatever failed in between, the embedder works again, even if no query has shown it yet.
+      // Whatever failed in between, the embedder works again, even if no query has proved it yet.
       metrics.degraded('embedder', false);
       log.info('The embedding model works again.');
     } else {

@@ -13,15 +13,15 @@ function hashedKeys(config: Config): HashedKey[] {
   }));
 }
 
-/** Length from which a key cannot be guessed. */
+/** Keys of at least this length cannot be guessed. */
 const MIN_KEY_CHARACTERS = 16;
 
-/** Names of the keys that are shorter than that. */
+/** Names of the keys that are shorter than `MIN_KEY_CHARACTERS`. */
 function shortKeys({ auth }: Config): string[] {
   return auth.keys.filter(({ key }) => key.length < MIN_KEY_CHARACTERS).map(({ name }) => name);
 }
 
-/** Blanks the keys: in memory they are kept only as hashes. */
+/** Blanks the keys, because they are kept in memory only as hashes. */
 export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
   const { auth } = loaded.config;
   const keys = auth.keys.map((key) => ({ ...key, key: '' }));
@@ -29,8 +29,8 @@ export function withoutGatewayKeys(loaded: LoadedConfig): LoadedConfig {
 }
 
 /**
- * Refuses a config under which anyone could spend the operator's money: other machines, or every page in a browser
- * here.
+ * Refuses a config under which anyone could spend the operator's money: other machines, or every web page in a browser
+ * on this machine.
  * @throws StartError
  */
 export function refuseOpenGateway(config: Config): void {
@@ -47,7 +47,7 @@ export function refuseOpenGateway(config: Config): void {
   );
 }
 
-/** What the operator of several keys should know at the start. */
+/** Returns warnings about the keys that the operator should see at the start. */
 export function keyWarnings(config: Config): string[] {
   const { auth, server } = config;
   const warnings: string[] = [];
@@ -62,7 +62,7 @@ export function keyWarnings(config: Config): string[] {
   return warnings;
 }
 
-/** The gateway's own keys as they are now. */
+/** The gateway's current keys. */
 export class GatewayKeys {
   readonly #log: Logger;
   #hashed: readonly HashedKey[];
@@ -78,8 +78,8 @@ export class GatewayKeys {
   }
 
   /**
-   * Puts the config's keys in force.
-   * @returns those that have another value than before, named as `changedSettings` does, which does not see the values
+   * Applies the config's keys.
+   * @returns the keys whose value has changed, named as in `changedSettings`, which does not see the values
    */
   replace(config: Config): string[] {
     const known = new Map(this.#hashed.map(({ limits, hash }) => [limits.name, hash]));

@@ -20,15 +20,15 @@ export interface RecordingParts {
   clock: Clock;
   metrics: Metrics;
   log: Logger;
-  /** Used in place of the store that the config names. */
+  /** Used instead of the store that the config names. */
   store?: EventStore;
 }
 
 /** Longer than SQLite waits for another process's lock. After this time a rating is refused (503). */
 const STORE_LIMIT_MS = 10_000;
 /**
- * The port opens after this long even if the log has not been read to its end. Long, because models retired and budgets
- * spent in what has not been read are unknown until then.
+ * The port opens after this time even if the log has not been read to its end. It is long because, until then, it is
+ * unknown which models were retired and what was spent of budgets in the unread part.
  */
 const START_MS = 600_000;
 
@@ -60,7 +60,8 @@ export class Recording {
     this.eventLog.onCommit((events) => this.learner.written(events));
     this.eventLog.onRecovery(() => this.learner.compareWithLog());
     this.#logWatch = new LogWatch({
-      // Without the time limit: nobody waits for this check, and a slow one must not cause ratings to be refused.
+      // Without the time limit, because nobody waits for this check, and a slow one must not cause ratings to be
+      // refused.
       store,
       clock,
       learnedUpTo: () => this.learner.knowledge.sequence,
@@ -70,9 +71,9 @@ export class Recording {
   }
 
   /**
-   * Reads the log until requests have waited long enough, then follows it.
-   * @throws StartError for a log of a newer version, or of another application: serving without it would permanently forget budgets and retired
-   * models
+   * Reads the log until requests have waited long enough (`START_MS`), then follows it.
+   * @throws StartError for a log written by a newer version or by another application: serving without it would
+   * permanently forget budgets and retired models
    */
   async start(): Promise<void> {
     await this.#read();
@@ -80,7 +81,7 @@ export class Recording {
     this.#retention?.start();
   }
 
-  /** Stops watching what others write, and stops deleting. */
+  /** Stops watching what other processes write, and stops deleting old events. */
   stopFollowing(): void {
     this.#logWatch.stop();
     this.#retention?.stop();

@@ -12,12 +12,13 @@ import { StartError } from './start-error.ts';
 
 /**
  * Builds the learner of a gateway with this config, before it has read any of the log.
- * @throws StartError when the warm start cannot be used, or the policy has a prior for a model that the config lacks
+ * @throws StartError when the warm start cannot be used, or when the policy has a prior for a model that the config
+ * lacks
  */
 export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): ReplayLearner {
   const { featureMap, dimensions, target, modelChanges } = start;
   const warmStart = openWarmStart(loaded.config, start);
-  // The gateway does not use a warm start that was made from its own log either.
+  // The gateway would not use a warm start made from its own log either.
   const own = warmStart?.decisions.some((decision) => start.decisions.has(decision));
   const learner = new LearnerState(featureMap, dimensions, own ? null : warmStart);
   const known = knownArms(loaded, modelChanges);
@@ -29,7 +30,9 @@ export function startReplayLearner(loaded: LoadedConfig, start: ReplayStart): Re
   return new PriorsInForce(learner, loaded, start);
 }
 
-/** Sets the priors that the gateway had at each event: a model's prior depends on which other models there are. */
+/**
+ * Sets the priors that the gateway had at each event, because a model's prior depends on which other models there are.
+ */
 class PriorsInForce implements ReplayLearner {
   readonly #learner: LearnerState;
   readonly #armsAfter: (changes: ModelChanges) => Arm[];
@@ -57,7 +60,7 @@ class PriorsInForce implements ReplayLearner {
     this.policy.setPriorQualities(priorQualities(arms), priorSlopes(arms, tierSlopes(this.#start)), likenedArms(arms));
   }
 
-  /** Replaces the launch's prior by the policy's, if it has one for the model. */
+  /** Replaces the launch's prior by that of the policy, if it has one for the model. */
   #launched(event: StoredEvent<LaunchedEvent>): StoredEvent<LaunchedEvent> {
     const prior = this.#start.target.priors?.[event.model];
     const begun = prior && configuredPrior({ id: event.model, prior }, this.#learner);

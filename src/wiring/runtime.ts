@@ -23,7 +23,7 @@ export interface RuntimeParts {
 }
 
 /**
- * Builds what serves requests under a config. Does not change what serves now.
+ * Builds what serves requests under a config, without changing what serves them now.
  * @param before what serves now; its unchanged providers keep their connections
  * @throws StartError when no model can be called
  */
@@ -69,14 +69,14 @@ export function buildRuntime(
       retries: config.resilience.retries,
       maxRetryAfterMs: config.resilience.max_retry_after_s * 1000,
     },
-    // Clients that name a session want it to stay together; for other conversations nobody asked for that.
+    // Clients that name a session want it to stay with one model; for other conversations nobody has asked for that.
     stickiness: { named: stickiness ?? 'strict', recognised: stickiness ?? 'price' },
     asking: { audit: auditOf(config).share, ask: config.learning.ask },
     implicit: implicitSettings(config),
   };
 }
 
-/** The configured reference if it can be called, else the most expensive arm that can. */
+/** The configured reference if it can be called, otherwise the most expensive arm that can be. */
 function referenceArm(config: Config, arms: Runtime['arms']): string {
   const { reference } = config.routing;
   if (arms.some(({ id }) => id === reference)) return reference as string;

@@ -18,7 +18,7 @@ export interface ServingParts extends RuntimeParts {
 }
 
 /**
- * Within this time every request that saw the old runtime is decided, because no text may take longer to embed
+ * Within this time every request that used the old runtime has been decided, because no text may take longer to embed
  * (embedding.timeout_ms).
  */
 const DECIDED_WITHIN_MS = 60_000;
@@ -26,11 +26,11 @@ const DECIDED_WITHIN_MS = 60_000;
 /** What serves requests now. Replaces it when the config changes, or when an admin changes the models. */
 export class Serving {
   readonly #parts: ServingParts;
-  /** Without the gateway's own keys: what is not kept cannot leak. */
+  /** Does not contain the gateway's own keys, because what is not kept cannot leak. */
   #loaded: LoadedConfig;
   #runtime: Runtime;
   readonly #series: FormerSeries;
-  /** The log has been read: from here on each change of a model takes effect when it comes. */
+  /** Whether the log has been read: from then on, each change of a model takes effect when it arrives. */
   #begun = false;
 
   /** @throws StartError when no model can be called */
@@ -57,7 +57,7 @@ export class Serving {
   }
 
   /**
-   * Puts earlier changes by admins in force.
+   * Applies earlier changes by admins.
    * @throws StartError when they leave no model
    */
   begin(): void {
@@ -67,8 +67,8 @@ export class Serving {
   }
 
   /**
-   * Puts another config in force for new requests; running requests keep theirs.
-   * @returns the settings that have changed and take effect only at the next start
+   * Applies another config to new requests; running requests keep theirs.
+   * @returns the changed settings that take effect only at the next start
    * @throws StartError when the config cannot be served; nothing changes then
    */
   reload(loaded: LoadedConfig): readonly string[] {
@@ -110,7 +110,10 @@ export class Serving {
     learner.setVersionRemains(learning.snapshot_change.remains);
   }
 
-  /** Metrics of the models that there are. One that is off is reported, because no request fails for want of it. */
+  /**
+   * Updates the metrics of the existing models. A model that is off is reported, because its absence makes no request
+   * fail.
+   */
   #followModels(catalog: readonly CatalogEntry[]): void {
     const { modelOff } = this.#parts.metrics;
     const present = catalog.filter(({ state }) => state !== 'retired');
@@ -125,10 +128,10 @@ export class Serving {
   }
 
   /**
-   * Sets the priors of all known models, on offer or not: otherwise a retired model's ratings would be compared with
-   * another prior, and would move the predictions for all others. While the log is read, each change sets the priors
-   * that it set when it came. The file's priors alone would teach the same except for the last bit: whenever the
-   * priors change, all that depends on them is recomputed.
+   * Sets the priors of all known models, on offer or not: otherwise a retired model's ratings would be compared with a
+   * different prior, and would move the predictions for all others. While the log is being read, each change of a model
+   * sets the same priors as when it originally arrived. The config's priors alone would teach the same except for the
+   * last bit, because everything that depends on the priors is recomputed whenever they change.
    */
   #tellPriors(loaded: LoadedConfig): void {
     const { learner, tierSlopes } = this.#parts;
@@ -161,7 +164,10 @@ export class Serving {
     this.#introduceArms();
   }
 
-  /** Failures and pauses of an old upstream say nothing about the one that the same arm has now. */
+  /**
+   * Forgets what is known about former upstreams: the failures and pauses of an old upstream say nothing about the one
+   * that the same arm has now.
+   */
   #forgetUpstreamsOf(previous: Runtime): void {
     const { conditions, metrics } = this.#parts;
     for (const arm of previous.arms) {
@@ -172,7 +178,7 @@ export class Serving {
     }
   }
 
-  /** Launches arms that are new among known ones. */
+  /** Launches arms that are new when others are already known. */
   #introduceArms(): void {
     const { arms, reference, defaultWeight } = this.#runtime;
     this.#parts.learner.introduce({ arms, reference, weight: defaultWeight });
@@ -185,7 +191,10 @@ export class Serving {
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, 'A replaced provider did not close.'));
   }
 
-  /** Closes providers that the new runtime does not share, once no request can use them, not even as a fallback. */
+  /**
+   * Closes providers that the new runtime does not share, once no request can use them any more, not even as a
+   * fallback.
+   */
   #retireProviders(previous: Runtime): void {
     const current = new Set(this.#runtime.providers.values());
     for (const provider of previous.providers.values()) {

@@ -46,7 +46,9 @@ export function breakerOptions({ resilience: { breaker } }: Config): BreakerOpti
   return { failures: breaker.failures, cooldownMs: breaker.cooldown_s * 1000 };
 }
 
-/** A body takes about five times its bytes while its request runs, so this leaves half of the heap to the rest. */
+/**
+ * A body takes about five times its size while its request runs, so this leaves half of the heap for everything else.
+ */
 const BODIES_PART_OF_HEAP = 1 / 10;
 
 /** Bytes that the bodies of all running requests may take together. */

@@ -12,14 +12,14 @@ export interface Conversation {
   text: string;
 }
 
-/** One sort of request within a kind; everything variable is drawn anew each time. */
+/** One type of request within a kind; everything variable is drawn anew each time. */
 export interface Task {
   /** How hard it is for a language model, 0 (anyone) to 1 (few get it right). */
   difficulty: number;
   write(draw: Draw): string | Conversation;
 }
 
-/** A kind of query: what people ask about, and in which words. */
+/** A kind of query: what people ask about, and how they phrase it. */
 export interface QueryKind {
   id: KindId;
   /** How often it is asked, relative to the other kinds. */

@@ -94,7 +94,7 @@ function usage(answer: SimulatedAnswer, outputTokens: number): JsonObject {
   };
 }
 
-/** A content block: the whole of it, its announcement in a stream, and the deltas that fill it. */
+/** A content block: the complete block, its announcement in a stream, and the deltas that fill it. */
 interface Block {
   whole: JsonObject;
   start: JsonObject;

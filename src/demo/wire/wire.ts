@@ -17,7 +17,8 @@ export interface SimulatedAnswer {
   /** Wait before the first byte, in milliseconds. */
   delayMs: number;
   /**
-   * Time over which the content is then spread, in milliseconds (0 by default). An unstreamed answer waits as long.
+   * Time over which the content is then spread, in milliseconds (0 by default). An answer that is not streamed takes
+   * just as long.
    */
   streamMs?: number;
   /** Tools to call; `arguments` is a JSON object as text. They follow the text and end the answer. */
@@ -29,7 +30,7 @@ export interface SimulatedAnswer {
   /** From 400 on, the answer is an error with this status in the provider's format. */
   status?: number;
   errorMessage?: string;
-  /** `retry-after` of an error, in seconds. */
+  /** Value of an error's `retry-after`, in seconds. */
   retryAfterS?: number;
   /** A stream's connection is broken after this many content pieces. */
   breakAfterPieces?: number;
@@ -39,7 +40,7 @@ export interface WireEvent {
   /** The `event:` field; null for none. */
   name: string | null;
   data: string;
-  /** Carries a piece of the answer, so it is paced by `streamMs`. */
+  /** Whether it carries a piece of the answer, so that it is paced by `streamMs`. */
   isContent: boolean;
 }
 

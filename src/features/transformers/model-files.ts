@@ -28,7 +28,7 @@ export function filesOf(dtype: EncodingSettings['dtype']): string[] {
   return ['config.json', 'tokenizer.json', 'tokenizer_config.json', weights];
 }
 
-/** Those of the files that do not exist. */
+/** The required files that do not exist. */
 export function missingFiles(folder: string, dtype: EncodingSettings['dtype']): string[] {
   return filesOf(dtype).filter((file) => !existsSync(join(folder, file)));
 }
@@ -36,7 +36,7 @@ export function missingFiles(folder: string, dtype: EncodingSettings['dtype']): 
 /** SHA-256 over the names and contents of the model's files, in hexadecimal digits. */
 export function fingerprintOf(folder: string, dtype: EncodingSettings['dtype']): string {
   const files = filesOf(dtype);
-  // Weights beyond 2 GB are in a file of their own next to the graph.
+  // Weights beyond 2 GB are stored in a separate file next to the graph.
   const outside = `${files[files.length - 1]}_data`;
   const hash = createHash('sha256');
   for (const file of existsSync(join(folder, outside)) ? [...files, outside] : files) {

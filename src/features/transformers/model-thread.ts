@@ -5,7 +5,9 @@ import type { ModelFacts, NumberedText, ThreadData, ThreadReply } from './protoc
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** The environment variables that the hub's client reads. The thread gets no others: it needs no provider keys. */
+/**
+ * The environment variables that the hub's client reads. The thread gets no others, because it needs no provider keys.
+ */
 const VARIABLES = ['HF_ENDPOINT', 'HF_TOKEN', 'PATH', 'HOME', 'TMPDIR'];
 
 export type StartWorker = (data: ThreadData) => Worker;
@@ -13,7 +15,7 @@ export type StartWorker = (data: ThreadData) => Worker;
 export const startWorker: StartWorker = (workerData) =>
   new Worker(WORKER, { workerData, env: threadEnvironment(process.env) });
 
-/** Leaves out absent variables: `undefined` would become the text "undefined" in the thread. */
+/** Leaves out absent variables, because `undefined` would become the text "undefined" in the thread. */
 export function threadEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => VARIABLES.includes(name)));
 }
@@ -27,14 +29,14 @@ export interface ThreadEvents {
   onLost(reason: string): void;
 }
 
-/** One thread with a model in it, from start to end. */
+/** One thread with a loaded model, from start to end. */
 export class ModelThread {
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   #lost = false;
-  /** Why the thread ends, when that is known beforehand. */
+  /** Why the thread is going to end, when that is known beforehand. */
   #reason: string | null = null;
-  /** Rejects when the model cannot be loaded, or when the thread ends before it is. */
+  /** Rejects when the model cannot be loaded, or when the thread ends before it is loaded. */
   readonly ready: Promise<ModelFacts>;
 
   constructor(worker: Worker, events: ThreadEvents) {

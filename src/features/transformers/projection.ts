@@ -24,7 +24,7 @@ export interface ProjectionWeights {
   precisions: Float32Array;
 }
 
-/** The fields of a map's JSON description that are needed to use it; the others are for people to read. */
+/** The fields of a map's JSON description that are needed to use the map; the others are for people to read. */
 const descriptionSchema = z.object({
   sha256: z.string(),
   model: z.object({
@@ -41,11 +41,11 @@ export interface Projection extends ProjectionWeights {
   hash: string;
   /** The model on whose vectors the map was fitted. */
   model: z.infer<typeof descriptionSchema>['model'];
-  /** Names of the tags, for people. */
+  /** Human-readable names of the tags. */
   tagNames: string[];
 }
 
-/** Raise it when vectors or text features are made differently: maps of another format are rejected. */
+/** Change this when vectors or text features are made differently: maps of another format are rejected. */
 const MAGIC = 'MXTFMAP1';
 const HEADER_BYTES = MAGIC.length + 4 * 4;
 

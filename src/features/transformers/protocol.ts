@@ -1,4 +1,4 @@
-/** How a model's files produce a vector. Vectors depend on these settings and on the files, and on nothing else. */
+/** How a model's files produce a vector. Vectors depend only on these settings and on the files. */
 export interface EncodingSettings {
   /** Which of the model's ONNX files is run: `q8` has 8-bit weights. */
   dtype: 'q8' | 'fp32';
@@ -21,7 +21,7 @@ export interface ModelFacts {
 
 /** Passed to the thread when it starts. */
 export interface ThreadData extends ModelSettings {
-  /** Where models are kept once they are fetched from the hub. */
+  /** Where models are stored once they are fetched from the hub. */
   cacheFolder: string;
 }
 
@@ -30,7 +30,7 @@ export interface NumberedText {
   text: string;
 }
 
-/** To the thread: embed these, one after the other. */
+/** To the thread: embed these texts, one after the other. */
 export type ThreadRequest = readonly NumberedText[];
 
 /** From the thread: first `ready` or `unusable`, then one answer per text, as soon as each is available. */

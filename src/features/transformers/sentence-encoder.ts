@@ -4,13 +4,13 @@ import { ModelThread, type StartWorker, startWorker } from './model-thread.ts';
 import type { ModelFacts, ModelSettings } from './protocol.ts';
 import { WaitingTexts } from './waiting-texts.ts';
 
-/** Texts that are sent to the thread together; the next ones go when these are answered. */
+/** Number of texts that are sent to the thread together; the next ones are sent when these are answered. */
 const BATCH = 4;
-/** More than a thread can embed within any sensible budget. */
+/** More texts than a thread can embed within any sensible budget. */
 const MAX_WAITING = 256;
-/** A thread that has work and answers nothing for this long counts as lost. */
+/** A thread that has work but answers nothing for this long counts as lost. */
 const STUCK_MS = 10_000;
-/** Enough for a model of a hundred megabytes over a slow line. */
+/** Enough to load a model of a hundred megabytes over a slow connection. */
 const LOAD_MS = 600_000;
 const CLOSED = 'the embedding model is being closed';
 const FIRST_RESTART_MS = 1000;
@@ -18,11 +18,13 @@ const MAX_RESTART_MS = 60_000;
 
 export interface EncoderOptions extends ModelSettings {
   clock: Clock;
-  /** Where models are kept once they are fetched from the hub. */
+  /** Where models are stored once they are fetched from the hub. */
   cacheFolder: string;
   /** Time limit per text, including waiting; null for no limit. */
   budgetMs: number | null;
-  /** Called when the thread was lost and will be restarted (`false`, with the reason), or works again (`true`). */
+  /**
+   * Called when the thread was lost and will be restarted (`false`, with the reason), and when it works again (`true`).
+   */
   onHealth?: (healthy: boolean, reason: string) => void;
   /** Replaces the function that starts the thread. */
   startWorker?: StartWorker;
@@ -58,7 +60,7 @@ export class SentenceEncoder {
   }
 
   /**
-   * @returns `width` numbers, a vector of length 1; rejects when there is none in time, at once when no thread is
+   * @returns `width` numbers, a vector of length 1; rejects when there is none in time, or at once when no thread is
    * running
    */
   encode(text: string): Promise<Float32Array> {
@@ -68,7 +70,7 @@ export class SentenceEncoder {
     return vector;
   }
 
-  /** Leaves no thread and no timer running. Texts that still wait are rejected. */
+  /** Leaves no thread and no timer running. Waiting texts are rejected. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelRestart();
@@ -120,7 +122,7 @@ export class SentenceEncoder {
     else if (this.#thread) this.#watch(this.#thread);
   }
 
-  /** The end itself is reported by `onLost`. */
+  /** Stops the thread; that it has ended is reported by `onLost`. */
   #end(thread: ModelThread, reason: string): void {
     this.#ending = thread.stop(reason);
   }
@@ -156,7 +158,7 @@ export class SentenceEncoder {
     }
   }
 
-  /** Stops a thread whose model is not the one that the map is for. */
+  /** Stops a thread whose model is not the one that the map was fitted on. */
   async #discard(reason: string): Promise<void> {
     const thread = this.#thread;
     this.#thread = null;

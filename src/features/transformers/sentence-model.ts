@@ -4,7 +4,7 @@ import type { ModelFacts, ThreadData } from './protocol.ts';
 
 type Library = typeof import('@huggingface/transformers');
 
-/** One core for the model: the gateway itself needs the others. */
+/** One core for the model, because the gateway itself needs the others. */
 const SESSION_OPTIONS = { intraOpNumThreads: 1, interOpNumThreads: 1 };
 
 const HUB = 'https://huggingface.co/';
@@ -91,9 +91,9 @@ async function loadLibrary(): Promise<Library> {
 function useHub(env: Library['env'], cacheFolder: string, required: readonly string[]): void {
   env.allowLocalModels = false;
   env.cacheDir = cacheFolder;
-  // Hugging Face's own tools read this variable for a mirror.
+  // Hugging Face's own tools read this variable, which may name a mirror.
   env.remoteHost = `${process.env.HF_ENDPOINT ?? HUB}/`.replace(/\/+$/, '/');
-  // The library takes every failed request for a missing file and fails later. Only a 404 of an optional file may
+  // The library treats every failed request as a missing file and fails later. Only a 404 for an optional file may
   // pass.
   env.fetch = async (address: string | URL | Request, init?: RequestInit) => {
     const url = String(address instanceof Request ? address.url : address);
@@ -107,7 +107,7 @@ function useHub(env: Library['env'], cacheFolder: string, required: readonly str
   };
 }
 
-/** The question is usually at the head or at the tail; the special tokens are the first and the last. */
+/** Keeps the beginning and the end, where the question usually is; the special tokens are the first and the last. */
 function headAndTail(ids: readonly number[], longest: number): readonly number[] {
   if (ids.length <= longest) return ids;
   const head = Math.ceil(longest / 2);

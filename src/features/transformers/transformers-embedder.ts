@@ -8,13 +8,13 @@ import type { StartWorker } from './model-thread.ts';
 import { type Projection, project } from './projection.ts';
 import { SentenceEncoder } from './sentence-encoder.ts';
 
-/** Where models are kept once they are fetched from the hub; relative to the working folder. */
+/** Where models are stored once they are fetched from the hub; relative to the working folder. */
 export const HUB_CACHE = 'data/models';
 
 /** Where `mixllm train features` writes a map by default; relative to the working folder. */
 export const DEFAULT_PROJECTION = 'data/features/transformers-map.bin';
 
-/** A hundred bytes each. */
+/** Each takes about a hundred bytes. */
 const CACHED_TEXTS = 20_000;
 
 export interface TransformersOptions {
@@ -22,18 +22,18 @@ export interface TransformersOptions {
   model: string;
   map: Projection;
   clock: Clock;
-  /** Where models are kept once they are fetched from the hub. */
+  /** Where models are stored once they are fetched from the hub. */
   cacheFolder: string;
   /** Time limit per text, including waiting; null for no limit. */
   budgetMs: number | null;
-  /** Called when the model's thread was lost (`false`, with the reason), or works again (`true`). */
+  /** Called when the model's thread was lost (`false`, with the reason), and when it works again (`true`). */
   onHealth: (healthy: boolean, reason: string) => void;
   /** Replaces the function that starts the thread. */
   startWorker?: StartWorker;
 }
 
 /**
- * A sentence-embedding model followed by the directions of a trained map. Start it before use. A text that was
+ * A sentence-embedding model followed by the directions of a trained map. Must be started before use. A text that was
  * embedded recently, or is being embedded, costs nothing.
  */
 export class TransformersEmbedder implements Embedder {
@@ -118,12 +118,15 @@ export function cannotLoad(model: string, reason: string): string {
   return `The embedding model ${model} cannot be loaded: ${reason}. ${WAYS_OUT}`;
 }
 
-/** What to do when the map was fitted on the vectors of other files. */
+/** What to do when the map was fitted on vectors of a different model or version. */
 export function otherModel(model: string, fitted: string): string {
   return `The map was fitted on the vectors of ${fitted}, from other files than those of ${model}. Fit a new map: ${trainCommand(model)}`;
 }
 
-/** What to do without a map: a sentence vector has hundreds of numbers, too many to learn from a few ratings. */
+/**
+ * What to do without a map. A map is necessary because a sentence vector has hundreds of numbers, too many to learn
+ * from a few ratings.
+ */
 export function cannotUseMap(model: string, reason: string): string {
   return `${reason}. embedding: { kind: transformers } needs a map that was fitted once on its model's vectors, with prompts like yours: ${trainCommand(model)}. The gateway reads it from ${DEFAULT_PROJECTION}, or from where embedding.map says. ${WAYS_OUT}`;
 }

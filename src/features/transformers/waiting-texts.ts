@@ -6,8 +6,8 @@ interface Waiting extends NumberedText {
 }
 
 /**
- * Texts that wait for their vectors, first come first served, limited in number and in time. A text that nobody waits
- * for any longer is not begun.
+ * Texts that wait for their vectors: first come, first served, limited in number and in time. A text that nobody is
+ * waiting for any longer is not started.
  */
 export class WaitingTexts {
   readonly #clock: Clock;
@@ -16,22 +16,20 @@ export class WaitingTexts {
   readonly #running = new Map<number, Waiting>();
   #nextId = 1;
 
-  /**
-   * @param limit texts that may wait, not counting those that are being embedded
-   */
+  /** @param limit number of texts that may wait, not counting those that are being embedded */
   constructor(clock: Clock, limit: number) {
     this.#clock = clock;
     this.#limit = limit;
   }
 
-  /** Texts that the thread is working on. */
+  /** The number of texts that the thread is working on. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
    * @param budgetMs null for no limit
-   * @returns rejects when there is no vector in time
+   * @returns the vector; rejects when there is none in time
    */
   add(text: string, budgetMs: number | null): Promise<Float32Array> {
     if (this.#waiting.length >= this.#limit) {
@@ -65,7 +63,7 @@ export class WaitingTexts {
     return taken.map(({ id, text }) => ({ id, text }));
   }
 
-  /** Settles a running text; has no effect when its time was over before. */
+  /** Settles a running text; has no effect if its time was already over. */
   answer(id: number, outcome: Float32Array | Error): void {
     this.#running.get(id)?.settle(outcome);
     this.#running.delete(id);

@@ -3,7 +3,7 @@ import { messageOf } from '../../util/message-of.ts';
 import type { ThreadData, ThreadReply, ThreadRequest } from './protocol.ts';
 import { SentenceModel } from './sentence-model.ts';
 
-/** Loads the model, then embeds the texts it is sent. */
+/** Loads the model, then embeds the texts that are sent to it. */
 const port = parentPort;
 if (!port) throw new Error('This file runs in a worker thread.');
 const reply = (message: ThreadReply) => port.postMessage(message);
@@ -13,7 +13,7 @@ try {
   reply({ kind: 'ready', ...model.facts });
   port.on('message', async (texts: ThreadRequest) => {
     // One by one: in a batch, a text's vector would depend on its neighbours, because the 8-bit models quantise the
-    // activations of a batch together. And beyond some 20 tokens a padded batch takes longer than its texts one by
+    // activations of a batch together. Besides, beyond some 20 tokens a padded batch takes longer than its texts one by
     // one.
     for (const { id, text } of texts) {
       try {

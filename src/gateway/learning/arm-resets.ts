@@ -1,47 +1,52 @@
 import type { DriftedEvent, ModelResetEvent, StoredEvent } from '../../domain/events.ts';
 
-/** A drift alarm: the number of its event, when and why it came, and the share of what was learned that remains. */
+/**
+ * A drift alarm: the sequence number of its event, when and why it was raised, and the share of what was learned that
+ * remains.
+ */
 export type DriftReset = Pick<
   StoredEvent<DriftedEvent>,
   'sequence' | 'time' | 'direction' | 'statistic' | 'threshold' | 'remains' | 'changedAt'
 >;
 
 export interface ArmResetsState {
-  /** Drift resets since the arm's last reset by an admin. */
+  /** Drift resets since an admin last reset the arm. */
   driftResets: [arm: string, DriftReset[]][];
-  /** Number of the last reset by an admin. */
+  /** Sequence number of the last reset by an admin. */
   resets: [arm: string, number][];
 }
 
 /**
- * What was taken from the arms' knowledge: all of it when an admin reset an arm; its level and a share of the rest
- * when its ratings had drifted. Events are identified by their numbers in the log.
+ * What was removed from the arms' knowledge: all of it when an admin reset an arm; its level and a share of the rest
+ * when its ratings drifted. Events are identified by their sequence numbers in the log.
  */
 export class ArmResets {
   #byAdmin = new Map<string, number>();
   #byDrift = new Map<string, DriftReset[]>();
 
-  /** An admin has reset the arm. */
+  /** Notes that an admin has reset the arm. */
   reset({ model, sequence }: StoredEvent<ModelResetEvent>): void {
     this.#byAdmin.set(model, sequence);
     this.#byDrift.delete(model);
   }
 
-  /** Whether the decision with this number teaches nothing about the arm, because an admin has reset it since. */
+  /**
+   * Whether the decision with this sequence number teaches nothing about the arm, because an admin has reset it since.
+   */
   isForgotten(arm: string, decidedAt: number): boolean {
     return decidedAt < (this.#byAdmin.get(arm) ?? 0);
   }
 
   /**
    * Whether the alarm dates from before the arm's last reset: two processes may see the same drift, or an admin may
-   * be faster.
+   * have reset the arm first.
    */
   isOutdated({ model, at }: DriftedEvent): boolean {
     const resets = this.#byDrift.get(model) ?? [];
     return resets.some(({ sequence }) => sequence > at) || this.isForgotten(model, at);
   }
 
-  /** The arm's ratings had drifted; the event says which share of what they taught remains. */
+  /** Notes that the arm's ratings drifted; the event says what share of what they taught remains. */
   drifted(event: StoredEvent<DriftedEvent>): void {
     const { model, sequence, time, direction, statistic, threshold, remains, changedAt } = event;
     const reset: DriftReset = { sequence, time, direction, statistic, threshold, remains, changedAt };
@@ -59,8 +64,9 @@ export class ArmResets {
   }
 
   /**
-   * The drift alarms that affect a rating, and the share of it that they leave: alarms after the event with which the
-   * rating was learned, and alarms about a change after the answer was decided on, however late it is rated.
+   * Which drift alarms affect a rating, and what share of the rating they leave. An alarm affects the rating if it was
+   * raised after the event with which the rating was learned, or if it is about a change after the answer was decided
+   * on, however late the answer is rated.
    */
   since(arm: string, learnedAt: number, decidedAt: number): { alarms: number; share: number } {
     const later = (this.#byDrift.get(arm) ?? []).filter(

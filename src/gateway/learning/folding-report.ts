@@ -3,7 +3,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Folding } from './folding.ts';
 import type { LearnerState } from './learner-state.ts';
 
-/** Tells operators what could not be learned from the log, or only in part. */
+/** Tells operators what could not be learned from the log, or could be learned only in part. */
 export class FoldingReport {
   readonly #log: Logger;
   readonly #metrics: Metrics;
@@ -13,7 +13,7 @@ export class FoldingReport {
     this.#metrics = metrics;
   }
 
-  /** Reports events that were deleted from the log, each once. */
+  /** Reports events that were deleted from the log before they could be folded, each only once. */
   missing(folding: Folding): void {
     const events = folding.takeMissing();
     if (events === 0) return;

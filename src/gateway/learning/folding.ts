@@ -7,7 +7,10 @@ import type { Metrics } from '../metrics.ts';
 import type { LearnerState } from './learner-state.ts';
 import { type LogTail, recentDecisions } from './log-tail.ts';
 
-/** After folding this long, the learner yields to the event loop. In time, or it would fall behind under load. */
+/**
+ * After folding for this long, the learner yields to the event loop. A time limit rather than a number of events, or
+ * the learner would fall behind under load.
+ */
 const MS_PER_TURN = 3;
 
 export interface FoldingParts {
@@ -17,7 +20,7 @@ export interface FoldingParts {
   log: Logger;
 }
 
-/** A state that moves along the log, with the decisions that it has met recently. */
+/** A learner state that advances along the log, with the decisions that it has encountered recently. */
 export class Folding {
   readonly state: LearnerState;
   readonly #recent = recentDecisions();
@@ -30,8 +33,10 @@ export class Folding {
   }
 
   /**
-   * Folds the next events and yields to the event loop in between. Skips what cannot be learned, and logs it.
-   * @param happensNow the events are current, not read back from the past: their decisions will be rated later
+   * Folds the next events, yielding to the event loop in between. Skips events that cannot be learned from, and logs
+   * them.
+   * @param happensNow true if the events are current rather than read back from the past, so that their decisions may
+   * still be rated
    * @param folded called with each event once its effects are in the state
    */
   async takeIn(
@@ -71,9 +76,9 @@ export class Folding {
       );
     }
     if (event.decisionId === null) return;
-    // A decision is needed again soon, at its end, and once more if it is rated. For current events a rating looks
-    // the decision up: objects that live for some seconds and then die are the most expensive garbage. While a long
-    // log is read, looking up would make the reading wait.
+    // A decision is needed again soon, when it ends, and once more if it is rated. For current events, a rating looks
+    // the decision up in the store: objects that live for some seconds and then die are the most expensive garbage.
+    // While a long log is being read, such look-ups would slow the reading down.
     if (happensNow && event.type === 'completed') this.#recent.delete(event.decisionId);
     else this.#recent.set(event.decisionId, [...history, event]);
   }

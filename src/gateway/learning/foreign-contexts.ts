@@ -1,10 +1,10 @@
 import type { Context } from '../../domain/context.ts';
 import { type Kept, keptFeatures } from '../../features/feature-map.ts';
 
-/** What was carried over from contexts that another feature map made. */
+/** What was carried over from contexts made by another feature map. */
 export type CarriedOver = Exclude<Kept, 'all'>;
 
-/** Rows of map id, what was carried over, and number of decisions. */
+/** Rows of feature map id, what was carried over, and number of decisions. */
 export type ForeignContextsState = [string, CarriedOver, number][];
 
 const CARRIED_OVER: Record<CarriedOver, string> = {

@@ -16,37 +16,41 @@ export interface LearnerEventsOptions {
   record(event: GatewayEvent): void;
 }
 
-/** When ratings count as drifted, and what then remains of what was learned; null: drift is not watched. */
+/**
+ * When ratings count as drifted, and what then remains of what was learned. A null policy means that drift is not
+ * watched.
+ */
 export interface DriftPolicy extends DriftOptions {
   remains: number;
 }
 
-/** The arms of the config in force. */
+/** The arms of the current config. */
 export type OfferedArms = Omit<NewcomerParts, 'featureMap' | 'now'>;
 
 /**
  * Events that the learner itself records: a model is new, its upstream has changed, or its ratings have drifted. They
  * take effect when they come back from the log, so that every process and every replay changes the arm at the same
- * place.
+ * place in the log.
  */
 export class LearnerEvents {
-  /** From the config in force, like the next field. */
+  /** From the current config, like `versionRemains`. */
   drift: DriftPolicy | null = null;
   /** What remains of an arm's state when its upstream model changes, in (0, 1]. */
   versionRemains = SNAPSHOT_REMAINS;
   readonly #options: LearnerEventsOptions;
   #offered: OfferedArms | null = null;
   /**
-   * Arms whose upstream model has yet to be compared with the learned one: at the start and when the config changes
-   * it. Not whenever the two differ: while gateways on one log get a new config one after the other, each would undo
-   * the others' change, and less of what was learned would remain each time.
+   * Arms whose upstream model has yet to be compared with the learned one: all at the start, and those whose model a
+   * config change replaces. Comparing whenever the two differ would be wrong: while the gateways on one log receive a
+   * new config one after the other, each would undo the others' change, and less of what was learned would remain each
+   * time.
    */
   readonly #toCompare = new Set<string>();
-  /** Number of the event that raised each arm's last announced alarm. */
+  /** Sequence number of the event that raised each arm's last announced alarm. */
   readonly #alarms = new Map<string, number>();
-  /** Upstream models of arms whose change is on its way to the log and back. */
+  /** New upstream models of arms whose change event has been recorded but has not come back from the log yet. */
   readonly #changing = new Map<string, string>();
-  /** Arms whose launch is on its way to the log and back. */
+  /** Arms whose launch event has been recorded but has not come back from the log yet. */
   readonly #launching = new Set<string>();
   #isDue = false;
 
@@ -54,7 +58,7 @@ export class LearnerEvents {
     this.#options = options;
   }
 
-  /** Sets the arms of the config that is in force from here on. */
+  /** Sets the arms of the config that applies from here on. */
   offer(offered: OfferedArms): void {
     for (const { id, upstreamModel } of offered.arms) {
       if (this.#offeredModel(id) !== upstreamModel) this.#toCompare.add(id);
@@ -62,7 +66,7 @@ export class LearnerEvents {
     this.#offered = offered;
   }
 
-  /** Launches the offered arms that are new among known ones, and tempers those whose upstream has changed. */
+  /** Launches offered arms that are new when others are already known, and tempers those whose upstream has changed. */
   ofModels(state: LearnerState): void {
     if (!this.#offered) return;
     this.#announceSnapshots(state, this.#offered);
@@ -89,25 +93,26 @@ export class LearnerEvents {
   /** Notes an event that has come back from the log. */
   arrived(event: StoredEvent): void {
     if (event.type === 'launched') this.#launching.delete(event.model);
-    // Compare again, because the config may have changed once more meanwhile.
+    // Compare again, because the config may have changed once more in the meantime.
     if (event.type === 'snapshot_changed' && this.#changing.get(event.model) === event.to) {
       this.#changing.delete(event.model);
       this.#toCompare.add(event.model);
       this.#isDue = true;
     }
     if (event.type === 'model_reset') this.#toCompare.add(event.model);
-    // The first answer establishes the upstream model of an arm's state, and it may have been under way at a change.
+    // The first answer establishes the upstream model of an arm's state, and that answer may have been under way when
+    // the model changed.
     if (event.type === 'completed' && event.arm !== null) this.#isDue ||= this.#toCompare.has(event.arm);
   }
 
-  /** Checks the models again if an event has come that may call for it. */
+  /** Checks the models again if an event has arrived that may require it. */
   again(state: LearnerState): void {
     if (!this.#isDue) return;
     this.#isDue = false;
     this.ofModels(state);
   }
 
-  /** The log is a different one now: drops announcements, which name places in the old one. */
+  /** Drops the announcements, which refer to places in the old log, because the log has been replaced. */
   forget(): void {
     this.#alarms.clear();
     this.#launching.clear();
@@ -128,7 +133,8 @@ export class LearnerEvents {
   }
 
   /**
-   * Announces models whose answers have borne another name for long. Unlike config changes, every gateway sees these.
+   * Announces changes of models whose answers have long borne another name. Unlike config changes, every gateway sees
+   * these.
    */
   ofAnswers(state: LearnerState): void {
     this.#announceChanges(state.upstreamVersions.servedChangesDue(this.versionRemains, this.#options.clock.now()));

@@ -13,7 +13,7 @@ import { UpstreamVersions, type UpstreamVersionsState } from './upstream-version
 import { VolunteerCalibration, type VolunteerCalibrationState } from './volunteer-calibration.ts';
 
 /**
- * The saved form of the parts: plain values. `ledger`, `spend` and `snapshots` are the earlier names of
+ * The saved form of the parts, as plain values. `ledger`, `spend` and `snapshots` are the former names of
  * `routingSpend`, `keySpend` and `upstreamVersions`, kept so that saved states stay readable.
  */
 export interface LearnerPartsState extends ArmResetsState {
@@ -36,26 +36,26 @@ export interface LearnerPartsState extends ArmResetsState {
 export class LearnerParts {
   readonly policy: LinearPolicy;
   readonly statistics = new ArmStatistics();
-  /** Decisions learned from whose contexts another feature map made. */
+  /** Counts the learned decisions whose contexts were made by another feature map. */
   readonly foreign = new ForeignContexts();
   readonly launches = new Launches();
   readonly awaitedRatings = new AwaitedRatings();
   /** What routing has spent of its budget. */
   readonly routingSpend = new RoutingBudgetLedger();
   readonly drift = new DriftMonitor();
-  /** Arms that have been on offer in a decision since their last reset. */
+  /** Arms that were on offer in some decision since their last reset. */
   readonly known = new Set<string>();
   /** What each key has spent, and what admins changed: not learned, but folded from the same log. */
   readonly keySpend = new KeySpendLedger();
   modelChanges: ModelChanges = new Map();
   /** The upstream models that the arms' states were learned from. */
   readonly upstreamVersions = new UpstreamVersions();
-  /** The weights of ratings that nobody asked for. */
+  /** The weights of ratings that nobody requested. */
   readonly volunteers = new VolunteerCalibration();
   readonly resets = new ArmResets();
   /** Sequence number of the last event folded. */
   sequence = 0;
-  /** That event's place, by which the log is recognised. */
+  /** The place of that event, used to recognise the log. */
   lastFolded: PlaceInLog | null = null;
 
   /** @param dimensions length of the contexts */
@@ -63,7 +63,7 @@ export class LearnerParts {
     this.policy = new LinearPolicy(dimensions);
   }
 
-  /** Everything but the number of the last event, which is saved alongside. */
+  /** Everything except the number of the last event, which is saved alongside. */
   state(): LearnerPartsState {
     const { driftResets, resets } = this.resets.state();
     return {

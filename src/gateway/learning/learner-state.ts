@@ -25,12 +25,12 @@ import { budgetedRequest, predictedCost, predictedTokens, tellsOfTokeniser } fro
 import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
-/** Raise this when the fold changes: older snapshots are then refolded from the log. */
+/** Increment this when the fold changes: older snapshots are then rebuilt from the log. */
 const FOLD_VERSION = 27;
 
-/** What the learner knows: a deterministic fold over the event log, starting from a warm start if there is one. */
+/** What the learner knows: a deterministic fold over the event log, beginning with a warm start if there is one. */
 export class LearnerState extends LearnerParts {
-  /** When an arm's ratings count as drifted, from the config in force; null: drift is not watched. */
+  /** When an arm's ratings count as drifted, from the current config; null if drift is not watched. */
   driftOptions: DriftOptions | null = DRIFT;
   readonly #featureMap: string;
   readonly #dimensions: number;
@@ -38,7 +38,7 @@ export class LearnerState extends LearnerParts {
 
   /**
    * @param dimensions length of the contexts that `featureMap` makes
-   * @param warmStart a warm start made under the same map
+   * @param warmStart a warm start made with the same feature map
    */
   constructor(featureMap: string, dimensions: number, warmStart: WarmStartFile | null = null) {
     super(dimensions);
@@ -51,7 +51,7 @@ export class LearnerState extends LearnerParts {
   /**
    * Folds one event.
    * @param history the earlier events of the same decision, in order
-   * @throws RangeError when a part of what it teaches is not finite; that part has no effect, everything else has
+   * @throws RangeError when part of what the event teaches is not finite; that part has no effect, but all others do
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void {
     this.sequence = event.sequence;
@@ -101,7 +101,8 @@ export class LearnerState extends LearnerParts {
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {
     const decision = decidedIn(history)?.decision;
     const costUsd = Number.isFinite(event.costUsd) ? (event.costUsd as number) : 0;
-    // A failure has saved nothing: otherwise models that are down would drive the price of money ν to nothing.
+    // A failure has not saved any money: if it counted as 0 USD, models that are down would drive the price of money ν
+    // to 0.
     const hasFailed = event.arm === null && costUsd === 0;
     this.routingSpend.spent(
       event.decisionId,
@@ -111,7 +112,7 @@ export class LearnerState extends LearnerParts {
       hasFailed,
     );
     if (decision?.chosenBy === 'launch' && !this.#isForgotten(decision.arm, history)) {
-      // Where another one answered, that one's cost is no part of the launch.
+      // Where another arm answered, its cost is not part of the launch.
       const ownUsd = event.arm === decision.arm ? costUsd : 0;
       this.launches.settled(decision.arm, ownUsd - predictedCost(decision));
     }
@@ -122,7 +123,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * A stream may be rated before it ends. A failed answer was never awaited; its rating says nothing about others.
+   * Notes a rating that was awaited. Also called when an answer ends, because a stream may be rated before it ends. A
+   * failed answer was never awaited, and its rating says nothing about others.
    */
   #noteRated(events: readonly StoredEvent[]): void {
     const answer = events.find((event) => event.type === 'completed' && event.outcome === 'ok');
@@ -135,12 +137,13 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * Shows the rating to the drift monitor, unless its answer dates from before a known change: such a rating is off
-   * the present level and says nothing about it.
+   * Shows the rating to the drift monitor, unless its answer dates from before a known change: such a rating does not
+   * reflect the current level and says nothing about it.
    */
   #watch(lesson: Lesson | undefined, sequence: number, decided: number): void {
     const options = this.driftOptions;
-    // Without options nothing may add up: sums that grew unwatched would raise an alarm as soon as drift is watched.
+    // Without options nothing may be accumulated: sums that grew unwatched would raise an alarm as soon as drift is
+    // watched.
     if (!options || lesson?.kind !== 'quality' || this.resets.since(lesson.arm, sequence, decided).alarms > 0) return;
     const { arm, context, reward, driftWeight = 1, reliability } = lesson;
     const residual = this.policy.standardisedResidual(arm, context, reward, reliability);
@@ -150,8 +153,9 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * The lesson as reduced by the drift alarms since its rating came: when it is taken back, when it counts again
-   * because the rating that replaced it is gone, and when it comes late, for an answer from before the change.
+   * Scales the lesson down by the drift alarms since its rating was first learned. This applies when the lesson is
+   * taken back, when it counts again because the rating that replaced it was withdrawn, and when it comes late, for an
+   * answer from before the change.
    * @param events the events of its decision, including the rating
    * @param sign −1 to take it back
    */
@@ -164,8 +168,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * Learns the lessons, continuing after one that the policy refuses. The policy refuses the same lesson again when
-   * it is withdrawn, so the sums stay right.
+   * Learns the lessons, continuing after any that the policy refuses. The policy also refuses the same lesson when it
+   * is withdrawn, so the sums stay right.
    */
   #learn(lessons: readonly Observation[]): void {
     let refusal: unknown = null;
@@ -197,8 +201,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * Resets the arm's level after drift. When two processes saw the same drift, the second event changes nothing; nor
-   * does an alarm from before the arm's reset or from an earlier snapshot of its model.
+   * Resets the arm's level after drift. When two processes saw the same drift, the second event has no effect; neither
+   * has an alarm from before the arm's last reset, or about an earlier version of its upstream model.
    */
   #resetLevel(event: StoredEvent<DriftedEvent>): void {
     const { model, at, remains } = event;
@@ -209,8 +213,8 @@ export class LearnerState extends LearnerParts {
   }
 
   /**
-   * Tempers the arm after a change of its upstream model. Lessons from earlier decisions that come later are reduced
-   * likewise: see `#observations`.
+   * Tempers the arm after a change of its upstream model. Lessons that arrive later but belong to earlier decisions are
+   * reduced in the same way: see `#observations`.
    */
   #changeSnapshot(event: StoredEvent<SnapshotChangedEvent>): void {
     if (!this.upstreamVersions.change(event)) return;
@@ -218,7 +222,7 @@ export class LearnerState extends LearnerParts {
     this.drift.reset(event.model);
   }
 
-  /** Makes the arm new again: it is unknown, and can be launched once more. */
+  /** Makes the arm new again: it becomes unknown, and can be launched once more. */
   #reset(event: StoredEvent<ModelResetEvent>): void {
     const { model } = event;
     this.resets.reset(event);
@@ -241,7 +245,7 @@ export class LearnerState extends LearnerParts {
     return lessons;
   }
 
-  /** Decisions from before a model's reset teach nothing about it, however late a rating comes or is withdrawn. */
+  /** Decisions from before a model's reset teach nothing about it, however late a rating arrives or is withdrawn. */
   #isForgotten(arm: string, events: readonly StoredEvent[]): boolean {
     const decided = decidedIn(events);
     return decided !== undefined && this.resets.isForgotten(arm, decided.sequence);
@@ -256,11 +260,12 @@ export class LearnerState extends LearnerParts {
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
     if (!tellsOfTokeniser(decided.decision)) return;
     const { inputBytes } = decided.decision;
-    // Earlier events hold characters instead of bytes; they would permanently triple the estimate for Chinese.
+    // Events of earlier versions hold characters instead of bytes, which would permanently triple the estimate for
+    // Chinese.
     if (inputBytes !== undefined) this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
   }
 
-  /** The whole state as bytes; `deserialise` restores it to the bit. */
+  /** Encodes the whole state as bytes; `deserialise` restores it bit for bit. */
   serialise(): Uint8Array {
     return encodeState(this.foldKey, this.state());
   }
@@ -280,14 +285,14 @@ export class LearnerState extends LearnerParts {
   }
 }
 
-/** Sequence number of the decision in the log; 0 when it is not there. */
+/** Sequence number of the decision in the log; 0 if it is not there. */
 function decidedAt(events: readonly StoredEvent[]): number {
   return decidedIn(events)?.sequence ?? 0;
 }
 
 /**
- * Sequence number of the event from which on the rating teaches, whatever other ratings the answer has: the later of
- * its own event and the answer's.
+ * Sequence number of the event from which on the rating teaches, regardless of other ratings of the answer: the later
+ * of the rating's own event and the end of the answer.
  */
 function firstLearned(feedbackId: string, events: readonly StoredEvent[]): number {
   const needed = events.filter((event) => {

@@ -18,7 +18,7 @@ import type { WarmStartFile } from './warm-start-file.ts';
 const RETRY_MS = 1000;
 /** When the learner closes, it still learns the remaining events if there are no more than this. */
 const MAX_EVENTS_AT_END = 2000;
-/** How often the reading of a long log reports its progress and saves it. */
+/** How often the learner logs its progress and saves a snapshot while it reads a long log. */
 const PROGRESS_EVERY_MS = 5000;
 
 export interface LearnerOptions {
@@ -34,7 +34,7 @@ export interface LearnerOptions {
   warmStart?: WarmStartFile | null;
 }
 
-/** Tails the event log and keeps the routing knowledge up to date. Nothing that it does holds up a request. */
+/** Tails the event log and keeps the routing knowledge up to date, without ever delaying a request. */
 export class Learner {
   readonly #options: LearnerOptions;
   #warmStart: WarmStartFile | null;
@@ -45,7 +45,7 @@ export class Learner {
   readonly #tail: LogTail;
   /** Nothing is folded before the snapshot has been read: the log may have lost events that the snapshot contains. */
   #snapshotWasRead = false;
-  /** Launches wait for this: before the log has been read, every arm looks new. */
+  /** Launches wait for this, because every arm looks new until the log has been read. */
   #logWasRead = false;
   #newestSequence = 0;
   readonly #reading = new OneAtATime(() => this.#readAndSay());
@@ -71,8 +71,8 @@ export class Learner {
   }
 
   /**
-   * The live state: read it, never change it. The reservations in `routingSpend` for running requests belong to this
-   * process and are not part of the state.
+   * The live state, which callers may read but must never change. The reservations in `routingSpend` for running
+   * requests belong to this process and are not part of the state.
    */
   get knowledge(): LearnerState {
     return this.#live.state;
@@ -84,36 +84,37 @@ export class Learner {
   }
 
   /**
-   * Calls the listener when `knowledge` was read from a snapshot or folded anew: `onFold` did not report its events.
+   * Calls the listener when `knowledge` was read from a snapshot or rebuilt, so that `onFold` did not report its
+   * events.
    */
   onReplaced(listener: () => void): void {
     this.#replacedListeners.push(listener);
   }
 
-  /** The number of events in the log that have not been learned from yet. */
+  /** The number of events in the log that have not been learned yet. */
   get lag(): number {
     return Math.max(0, this.#newestSequence - this.knowledge.sequence);
   }
 
-  /** Sequence number up to which a restart needs nothing from the log. */
+  /** Sequence number of the last event that a restart would not have to read from the log. */
   get savedUpTo(): number {
     return this.#snapshots.savedUpTo;
   }
 
-  /** Sets the priors of the config in force, in the form that the policy takes. */
+  /** Sets the priors of the current config, in the form that the policy takes. */
   setPriors(...priors: Parameters<LinearPolicy['setPriorQualities']>): void {
     this.#priors = priors;
     this.#configure(this.knowledge);
   }
 
-  /** Sets the drift policy of the config in force. */
+  /** Sets the drift policy of the current config. */
   setDrift(drift: DriftPolicy | null): void {
     this.#ownEvents.drift = drift;
     this.#configure(this.knowledge);
   }
 
   /**
-   * Sets how much of an arm's state remains when its upstream model changes, from the config in force.
+   * Sets how much of an arm's state remains when its upstream model changes, from the current config.
    * @param remains in (0, 1]
    */
   setVersionRemains(remains: number): void {
@@ -121,8 +122,8 @@ export class Learner {
   }
 
   /**
-   * Once the log has been read: launches the offered arms that are new among known ones, and tempers those whose
-   * upstream model has changed.
+   * Once the log has been read: launches offered arms that are new when others are already known, and tempers those
+   * whose upstream model has changed.
    */
   introduce(offered: OfferedArms): void {
     this.#ownEvents.offer(offered);
@@ -133,7 +134,8 @@ export class Learner {
   start(): Promise<void> {
     this.#snapshots.begin();
     const reading = this.#read();
-    // The caller may stop waiting meanwhile. Until this ends no other reading may begin, or events would count twice.
+    // The caller may stop waiting before this ends. No other reading may begin before then, or events would count
+    // twice.
     this.#reading.occupy(reading.catch(() => void this.#options.clock.after(RETRY_MS, () => this.#run())));
     return reading;
   }
@@ -150,29 +152,29 @@ export class Learner {
     this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
     if (!(await this.#snapshots.load(this.knowledge))) this.#live = this.#freshBeside(this.knowledge);
     this.#snapshotWasRead = true;
-    // Listeners may set other priors, because of the admins' changes that the snapshot contains.
+    // Listeners may set other priors because of the admins' changes that the snapshot contains.
     for (const listener of this.#replacedListeners) listener();
     this.#configure(this.knowledge);
   }
 
   /**
-   * These events are now in the log, perhaps with events of other processes in between.
+   * Notes that these events are now in the log, perhaps with events of other processes in between.
    * @param events at least one
    */
   written(events: readonly StoredEvent[]): void {
     this.#tail.written(events);
-    // Not the last: a rating that was there before comes back with its old number.
+    // The maximum, not the last: a rating that was already there is returned with its old number.
     this.wake(Math.max(...events.map(({ sequence }) => sequence)));
   }
 
-  /** The log has something new, up to this sequence number. */
+  /** Notes that the log has new events, up to this sequence number. */
   wake(lastSequence: number): void {
     this.#newestSequence = Math.max(this.#newestSequence, lastSequence);
     this.#options.metrics.learnerLag.set(this.lag);
     this.#run();
   }
 
-  /** Resolves once the event of that number is learned, or after `withinMs`, whichever comes first. */
+  /** Resolves once the event with that number has been learned, or after `withinMs`, whichever comes first. */
   async learned(sequence: number, withinMs: number): Promise<void> {
     let late = false;
     const reached = async () => {
@@ -182,20 +184,20 @@ export class Learner {
     late = true;
   }
 
-  /** Resolves when everything that was in the log at the call has been learned. */
+  /** Resolves when everything that was in the log at the time of the call has been learned. */
   async idle(): Promise<void> {
     await this.#reading.idle();
   }
 
   /**
-   * Called when this state could not make a decision. Folds it anew from the whole log, beside the state in use, at
-   * most once a minute.
+   * Called when the live state could not make a decision. Rebuilds the state from the whole log, at most once a minute,
+   * while the old one stays in use.
    */
   requestRefold(): Promise<void> {
     return this.#refolding.requestRefold();
   }
 
-  /** Called after the store was away: an operator may have put an older or an empty log in its place. */
+  /** Called after the store was unavailable: an operator may have put an older or an empty log in its place. */
   compareWithLog(): Promise<void> {
     return this.#refolding.compareWithLog();
   }
@@ -222,7 +224,7 @@ export class Learner {
   }
 
   #replaceBy(folding: Folding): void {
-    // The config may have changed while the log was read.
+    // The config may have changed while the log was being read.
     this.#configure(folding.state);
     this.#live = folding;
     // The saved snapshot comes from the replaced state, perhaps from another log.
@@ -232,7 +234,7 @@ export class Learner {
     this.#report.carriedOver(this.knowledge);
   }
 
-  /** Leaves the rest of a long log to the next start: nobody should wait for it at shutdown. */
+  /** Stops learning. The rest of a long log is left to the next start, because shutdown should not wait for it. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.idle();
@@ -253,7 +255,7 @@ export class Learner {
     state.driftOptions = this.#ownEvents.drift;
   }
 
-  /** Like `#fresh`, but to replace a state while requests go on. */
+  /** Like `#fresh`, but for a state that will replace another while requests continue. */
   #freshBeside(state: LearnerState): Folding {
     const folding = this.#fresh();
     folding.state.routingSpend.shareReservations(state.routingSpend);
@@ -297,7 +299,7 @@ export class Learner {
       this.#options.metrics.learnerLag.set(this.lag);
       if (events.length === 0) break;
       if (this.#closing && this.lag > MAX_EVENTS_AT_END) return;
-      // A platform may kill a gateway that takes long to start: the next start then continues from this snapshot.
+      // A platform may kill a gateway that takes long to start; the next start then continues from this snapshot.
       if (isLive() && !this.#logWasRead) await this.#snapshots.saveWhenDue(state, PROGRESS_EVERY_MS);
     }
     this.#report.missing(folding);
@@ -311,7 +313,7 @@ export class Learner {
     if (this.#refolding.mayBeSaved) await this.#snapshots.saveWhenDue(state);
   }
 
-  /** The next events of the log, in order; none at its end. */
+  /** The next events of the log, in order; empty at its end. */
   #next(folding: Folding): Promise<readonly StoredEvent[]> | readonly StoredEvent[] {
     const { sequence } = folding.state;
     if (folding !== this.#live) return this.#tail.read(sequence);
@@ -325,7 +327,7 @@ export class Learner {
     for (const listener of this.#listeners) listener(event);
   }
 
-  /** Drops a warm start made from this very log: it would teach everything twice. */
+  /** Drops a warm start that was made from this very log, because it would teach everything twice. */
   async #refuseOwnDecisions(): Promise<void> {
     const { store, log } = this.#options;
     for (const decision of this.#warmStart?.decisions ?? []) {

@@ -3,33 +3,36 @@ import type { Lesson } from './observations.ts';
 /** A lesson and its key in `observationsOf`. */
 export type KeyedLesson = readonly [key: string, lesson: Lesson];
 
-/** How one more event of a decision changes its lessons. */
+/** How one more event of a decision changes the decision's lessons. */
 export interface LessonChanges {
-  /** Lessons to take back, then lessons to learn. */
+  /** Lessons to take back (`gone`) and lessons to learn (`come`). */
   gone: KeyedLesson[];
   come: KeyedLesson[];
-  /** Lessons there before and after, with the difference of their weights: ratings of one answer share its weight. */
+  /**
+   * Lessons there both before and after, holding the difference of their weights: the ratings of one answer share its
+   * weight.
+   */
   changed: KeyedLesson[];
   /** The rating to show to the drift monitor, if any. */
   heard: Lesson | undefined;
 }
 
-/** The difference between what a decision's events teach without the newest one and with it; see `observationsOf`. */
+/** The difference between what a decision's events teach without the newest event and with it; see `observationsOf`. */
 export function lessonChanges(before: ReadonlyMap<string, Lesson>, after: ReadonlyMap<string, Lesson>): LessonChanges {
   const gone = [...before].filter(([key]) => !after.has(key));
   const come = [...after].filter(([key]) => !before.has(key));
   const changed = [...after].flatMap(([key, lesson]): KeyedLesson[] => {
     const weight = lesson.weight - (before.get(key)?.weight ?? lesson.weight);
-    // NaN is ∞ − ∞, from lessons that the policy refuses.
+    // NaN results from ∞ − ∞, in lessons that the policy refuses.
     return weight === 0 || Number.isNaN(weight) ? [] : [[key, { ...lesson, weight }]];
   });
   return { gone, come, changed, heard: notYetHeard(before, come) };
 }
 
 /**
- * The rating to show to the drift monitor: one per answer, because several sources that agree are no stronger a sign
- * than one, and a changed rating says little. But a volunteer's rating does not silence one of another kind:
- * otherwise complaints would keep the ratings of judges on bad answers from being heard.
+ * The rating to show to the drift monitor. Only one per answer, because agreement between several sources is no
+ * stronger a sign than one of them, and a changed rating says little. But a volunteer's rating does not silence one of
+ * another kind: otherwise complaints would keep judges' ratings of bad answers from being heard.
  */
 function notYetHeard(before: ReadonlyMap<string, Lesson>, come: readonly KeyedLesson[]): Lesson | undefined {
   const heard = [...before.values()].filter(isWatched);

@@ -17,9 +17,9 @@ export interface NewcomerParts {
 const INPUT_PER_OUTPUT = 3;
 
 /**
- * The launch of every arm that neither a decision nor a warm start has known yet, once others have learned from
- * ratings. Its prior is what the config gives; else what is known about the arm that the config likens it to; else
- * the level of the most useful arm.
+ * Returns a launch event for every arm that no decision and no warm start has known yet, once other arms have learned
+ * from ratings. Its prior is what the config gives; otherwise what is known about the arm that the config likens it to;
+ * otherwise the level of the arm with the highest utility.
  */
 export function launchesDue(state: LearnerState, parts: NewcomerParts): LaunchedEvent[] {
   const known = parts.arms.filter(({ id }) => isKnown(id, state));
@@ -47,7 +47,8 @@ function priorOf(arm: Arm, known: readonly Arm[], state: LearnerState, parts: Ne
 }
 
 /**
- * What the arm's own `prior` says about its launch. The model that it is likened to may have been retired meanwhile.
+ * What the arm's own `prior` setting says about its launch. The model that it is likened to may have been retired by
+ * now.
  * @returns null when it says nothing, or names a model that no decision has known
  */
 export function configuredPrior({ id, prior }: Pick<Arm, 'id' | 'prior'>, state: LearnerState): LaunchPrior | null {
@@ -72,8 +73,8 @@ function bestByUtilityOf(known: readonly Arm[], { policy, statistics }: LearnerS
     })),
     weight: parts.weight,
     reference: parts.reference,
-    // The cost of the same chat. The mean of real chats, which may read far more or less than this one, would favour
-    // the expensive or the cheap arms.
+    // Use the cost of the same chat. The mean cost of real chats, which may read far more or far less than this one,
+    // would favour either the expensive or the cheap arms.
     referenceCost: (here) => here ?? statistics.referenceCost(reference, null),
   });
 }

@@ -11,17 +11,19 @@ import { contextUnder } from '../../features/feature-map.ts';
 export type Lesson = Observation & {
   /** The weight of the rating's residual in the drift monitor; absent: 1. */
   driftWeight?: number;
-  /** Nobody asked for the rating, and its source's ratings are not missing at random: it is weighted by its score. */
+  /**
+   * True if nobody requested the rating and its source's ratings are not missing at random, so that it is weighted by
+   * its score.
+   */
   isVolunteered?: boolean;
-  /** How the rating's source errs, used to correct the reward; absent: it was not corrected. */
+  /** The error rates of the rating's source that the reward was corrected for; absent if it was not corrected. */
   reliability?: Reliability;
 };
 
 /**
- * Everything that the events of one decision teach, by a key that names each lesson. A pure function, and the only
- * place that says what an event means to the learner: folding an event applies the difference between what the
- * decision teaches with it and without it. So the order of arrival does not matter, and taking a rating back is
- * exact.
+ * Everything that the events of one decision teach, by a key that identifies each lesson. A pure function, and the only
+ * place that says what an event means to the learner: folding an event applies the difference between what the decision
+ * teaches with it and without it. So the order of arrival does not matter, and taking a rating back is exact.
  */
 export function observationsOf(
   events: readonly GatewayEvent[],
@@ -31,21 +33,21 @@ export function observationsOf(
   const lessons = new Map<string, Lesson>();
   const decided = decidedIn(events);
   const completed = completedIn(events);
-  // The model that answered learns, whichever was chosen first.
+  // The lesson is for the model that answered, whichever was chosen first.
   const arm = completed?.arm;
   if (!decided || !completed || !arm) return lessons;
 
   const context = contextUnder(decided.context, featureMap, dimensions);
-  // An estimate would only teach what was assumed.
+  // An estimate would only teach back the assumption it was made from.
   const usage = completed.usageEstimated ? null : completed.usage;
-  // For several answers at once only the sum is reported, and the prediction is for one.
+  // For several choices only the sum is reported, but the prediction is for one.
   const single = (decided.decision.choices ?? 1) === 1;
   if (completed.outcome === 'ok' && single && usage && usage.outputTokens > 0) {
     const explanation = explanationOf(decided.decision, arm);
     const predictedTokens = explanation?.modelOutputTokens ?? null;
     const { outputTokens } = usage;
     // A model whose answers are cut off, e.g. by a monitor that asks for one token, does not write short answers. Where
-    // nothing was predicted, nobody can tell what a cut answer says.
+    // nothing was predicted, a cut answer says nothing about the length.
     const isCut = completed.finishReason === 'length';
     const isPredicted = predictedTokens !== null && predictedTokens > 0;
     const length = isCut && isPredicted ? lengthBeyond(outputTokens, predictedTokens) : { outputTokens, weight: 1 };
@@ -59,14 +61,15 @@ export function observationsOf(
     const lesson: Lesson = { kind: 'quality', arm, context, reward, weight: weight * selection * (rating.weight ?? 1) };
     if (reliability) lesson.reliability = reliability;
     if (rating.volunteered && !isAsked(decided.decision.ask)) lesson.isVolunteered = true;
-    // The residuals of volunteers have a mean of 0 only with their weights.
+    // The residuals of volunteers have a mean of 0 only if they are weighted by `selection`.
     if (selection !== 1) lesson.driftWeight = selection;
-    // A low score that is assumed by rule is no sample of the quality.
+    // A low score assumed by rule is not a sample of the quality.
     if (isImplicit(rating)) lesson.driftWeight = 0;
     lessons.set(rating.feedbackId, lesson);
   }
-  // A rating that the policy will refuse must not take weight from the others. Volunteers are weighted by score, to
-  // make up for who rates; if they shared weights by their sum, bad answers would count differently from good ones.
+  // A rating that the policy will refuse must not take weight from the others. Volunteers' ratings are weighted by
+  // score, to correct for who rates; if they shared weights by their sum, bad answers would count differently from good
+  // ones.
   const ratings = [...lessons].filter(
     ([, lesson]) =>
       lesson.kind === 'quality' && Number.isFinite(lesson.weight * lesson.reward) && !lesson.isVolunteered,

@@ -2,7 +2,7 @@ import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { PricedTokens } from '../../routing/arm-statistics.ts';
 import type { BudgetedRequest } from '../../routing/routing-budget-ledger.ts';
 
-/** A tokeniser is judged only by texts at least this long. */
+/** Only texts at least this long are used to learn about a tokeniser. */
 const MIN_CHARACTERS = 500;
 
 /** The predicted tokens of one answer; null for an arm without a prediction. */
@@ -26,21 +26,25 @@ function costOfChosen({ arm, arms }: Decision): number | null {
   return arms.find((candidate) => candidate.arm === arm)?.costUsd ?? null;
 }
 
-/** The decision as the budget's ledger sees it; null when it was made without a budget, as early versions did. */
+/**
+ * The decision in the form that the budget's ledger takes; null when it was made without a budget, as by early
+ * versions.
+ */
 export function budgetedRequest(decision: Decision): BudgetedRequest | null {
   const { budgetUsd, budgetWeight, weight, weightFrom, choices = 1 } = decision;
   if (budgetUsd === null || budgetUsd === undefined) return null;
   const costUsd = costOfChosen(decision);
   return {
     targetUsd: budgetUsd,
-    // Also when a key's bounds replaced the budget's weight: if all keys are clamped, spending must still move ν.
+    // Also recorded when a key's bounds replaced the budget's weight: even if all keys are clamped, spending must move
+    // ν.
     weight: weightFrom === 'budget' ? weight : (budgetWeight ?? null),
     predictedUsd: costUsd !== null && Number.isFinite(costUsd) ? costUsd * choices : null,
   };
 }
 
 /**
- * Whether the decision's tokens say something about the tokeniser. Images, files and sound have tokens but no
+ * Whether the decision's tokens say something about the tokeniser. Images, files and audio have tokens but no
  * characters, and in a short prompt the tokens of the chat template outnumber those of the text.
  */
 export function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {

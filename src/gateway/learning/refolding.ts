@@ -8,22 +8,22 @@ import type { LogTail, PlaceInLog } from './log-tail.ts';
 const RETRY_MS = 1000;
 const AT_MOST_EVERY_MS = 60_000;
 
-/** What refolding needs from the learner whose state it replaces. */
+/** What `Refolding` needs from the learner whose state it replaces. */
 export interface Refolded {
   /** True once the state may no longer be replaced. */
   isClosed(): boolean;
-  /** The last event in the state in use; null before the first. */
+  /** The last event folded into the state in use; null before the first. */
   lastFolded(): PlaceInLog | null;
-  /** Folds the whole log, beside the state in use. Rejects when the store cannot be read. */
+  /** Folds the whole log into a new state while the old one stays in use. Rejects when the store cannot be read. */
   foldAnew(): Promise<Folding>;
-  /** Makes it the state in use. */
+  /** Makes the folding's state the one in use. */
   replaceBy(folding: Folding): void;
   /**
-   * Drops everything that names places in the log, because it is a different log now.
-   * @param lastSequence last sequence number of the log that is there now
+   * Drops everything that refers to places in the log, because the log has been replaced.
+   * @param lastSequence last sequence number of the new log
    */
   logWasReplaced(lastSequence: number): void;
-  /** The log is the same, and may have grown up to that number. */
+  /** Notes that the log is the same, and may have grown up to that number. */
   wake(lastSequence: number): void;
 }
 
@@ -34,16 +34,16 @@ interface RefoldingOptions {
   log: Logger;
 }
 
-/** Folds the learner anew when its state cannot be used, or comes from another log than the present one. */
+/** Rebuilds the learner when its state cannot be used, or comes from a log other than the current one. */
 export class Refolding {
   readonly #options: RefoldingOptions;
   readonly #tail: LogTail;
   readonly #learner: Refolded;
-  /** The state in use must be replaced, and has not been yet. */
+  /** True while the state in use must be replaced and has not been yet. */
   #due = false;
   #begunAt = Number.NEGATIVE_INFINITY;
   #begun = 0;
-  /** The last event folded when the store failed, until it is known whether the log still has it. */
+  /** The last event folded when the store failed, until it is known whether the log still contains it. */
   #unchecked: PlaceInLog | null = null;
 
   constructor(options: RefoldingOptions, tail: LogTail, learner: Refolded) {
@@ -57,7 +57,7 @@ export class Refolding {
     return this.#due;
   }
 
-  /** False while the state may come from another log than the one that it would be saved in. */
+  /** False while the state may come from a log other than the one that it would be saved in. */
   get mayBeSaved(): boolean {
     return !this.#due && this.#unchecked === null;
   }
@@ -70,13 +70,13 @@ export class Refolding {
     await this.#refold();
   }
 
-  /** Called after the store was away: an operator may have put an older or an empty log in its place. */
+  /** Called after the store was unavailable: an operator may have put an older or an empty log in its place. */
   async compareWithLog(): Promise<void> {
     if (this.#learner.isClosed()) return;
-    // Taken before any event of the other log is folded.
+    // Read this before any event of the other log is folded.
     const known = this.#unchecked ?? this.#learner.lastFolded();
     this.#unchecked = known;
-    // Events that wait to be folded may come from either log, so they are read back instead.
+    // Events that wait to be folded may come from either log, so they must be read back instead.
     this.#tail.forgetFresh();
     try {
       const last = await this.#options.store.lastSequence();
@@ -102,7 +102,7 @@ export class Refolding {
     const refold = ++this.#begun;
     try {
       const folding = await this.#learner.foldAnew();
-      // The log was replaced meanwhile, so what was read mixes two logs.
+      // The log was replaced in the meantime, so what was read mixes two logs.
       if (refold !== this.#begun) return;
       this.#due = false;
       this.#learner.replaceBy(folding);

@@ -15,14 +15,14 @@ export interface SnapshotsParts {
 }
 
 /**
- * One name for each feature map, warm start and version of the fold, so that a return to earlier settings finds what
- * was learned under them.
+ * A separate name for each feature map, warm start and version of the fold, so that a return to earlier settings finds
+ * what was learned under them.
  */
 export function snapshotName(state: Pick<LearnerState, 'foldKey'>): string {
   return `learner/${state.foldKey}`;
 }
 
-/** Saves what the learner knew at a place in the log, so that a restart need not fold everything before it. */
+/** Saves what the learner knew at a given place in the log, so that a restart need not fold everything before it. */
 export class Snapshots {
   readonly #parts: SnapshotsParts;
   #last = { sequence: 0, at: 0 };
@@ -32,7 +32,7 @@ export class Snapshots {
     this.#parts = parts;
   }
 
-  /** Everything up to this number is in a snapshot that a restart can begin with; 0 without one. */
+  /** Sequence number of the last event in a snapshot that a restart can begin with; 0 if there is none. */
   get savedUpTo(): number {
     return this.#savedUpTo;
   }
@@ -44,15 +44,15 @@ export class Snapshots {
 
   /**
    * Loads the last snapshot into a fresh state, if there is one that fits.
-   * @returns false when the state is spoilt and the log must be folded into another
+   * @returns false when the state was corrupted by the attempt, so that the log must be folded into another one
    */
   async load(state: LearnerState): Promise<boolean> {
     const { store, log, metrics } = this.#parts;
     const snapshot = await store.loadSnapshot(snapshotName(state));
-    // Read last, because another gateway on the log may save a snapshot at any time.
+    // Read after the snapshot, because another gateway on the log may save a snapshot at any time.
     const lastSequence = await store.lastSequence();
     if (!snapshot) {
-      // A shorter log has not been due for one.
+      // A shorter log has never been long enough for a snapshot.
       if (lastSequence >= EVERY.events) {
         log.info(
           'There is no snapshot of the learner with these features, warm start and version; it is rebuilt from the log.',
@@ -79,18 +79,18 @@ export class Snapshots {
     return false;
   }
 
-  /** @param everyMs time since the last snapshot after which the next is due */
+  /** @param everyMs time since the last snapshot after which the next one is due */
   async saveWhenDue(state: LearnerState, everyMs = EVERY.ms): Promise<void> {
     const elapsed = this.#parts.clock.monotonic() - this.#last.at;
     if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= everyMs) await this.#save(state);
   }
 
-  /** Saves, at shutdown, whatever is not in the last snapshot. */
+  /** At shutdown, saves whatever is not in the last snapshot. */
   async saveLast(state: LearnerState): Promise<void> {
     if (state.sequence > this.#savedUpTo) await this.#save(state);
   }
 
-  /** Forgets the saved snapshot: it comes from a state that was replaced, perhaps from another log. */
+  /** Forgets the saved snapshot, because it comes from a state that was replaced, perhaps from another log. */
   forget(): void {
     this.#last = { sequence: 0, at: this.#parts.clock.monotonic() };
     this.#savedUpTo = 0;
@@ -103,7 +103,7 @@ export class Snapshots {
     const last = this.#last;
     try {
       await store.saveSnapshot(snapshotName(state), snapshot);
-      // Unless it was forgotten meanwhile.
+      // The snapshot may have been forgotten while it was being saved.
       if (this.#last === last) this.#savedUpTo = snapshot.sequence;
     } catch (error) {
       log.warn({ reason: messageOf(error) }, 'The snapshot could not be saved; a restart will read more of the log.');

@@ -5,9 +5,9 @@ const LINES = 3;
 const NEWLINE = 10;
 
 /**
- * Encodes a state as bytes that `decodeState` restores to the bit: key, checksum and JSON, one line each, then the
- * raw numbers of all Float64Arrays. As text, the numbers of many models would hold up all requests for half a second.
- * @param key identifies what can read the bytes; a single line
+ * Encodes a state as bytes that `decodeState` restores bit for bit: key, checksum and JSON, one line each, then the raw
+ * numbers of all Float64Arrays. Encoded as text, the numbers of many models would block all requests for half a second.
+ * @param key identifies the code and settings that can read the bytes; a single line
  */
 export function encodeState(key: string, state: object): Uint8Array {
   const arrays: Uint8Array[] = [];
@@ -25,7 +25,7 @@ export function encodeState(key: string, state: object): Uint8Array {
 
 /**
  * Restores what `encodeState` encoded.
- * @throws Error when it is damaged, or was written under another key
+ * @throws Error when the bytes are damaged or were written under another key
  */
 export function decodeState<T extends object>(key: string, bytes: Uint8Array): T {
   const lines: string[] = [];
@@ -47,7 +47,8 @@ export function decodeState<T extends object>(key: string, bytes: Uint8Array): T
     if (typeof value !== 'object' || value === null || !('float64' in value) || !Array.isArray(value.float64))
       return value;
     const [from, to] = value.float64;
-    // Copy, because the numbers may start at an offset that a Float64Array cannot. `slice` does not copy a Buffer.
+    // Copy, because the numbers may start at an offset that is not aligned for a Float64Array. `slice` does not copy a
+    // Buffer.
     return new Float64Array(Uint8Array.from(numbers.subarray(from, to)).buffer);
   });
 }

@@ -5,16 +5,18 @@ import type { SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 export interface SnapshotChange {
   from: string;
   to: string;
-  /** Milliseconds since the epoch, then the sequence number of its event. */
+  /** Time of the change in milliseconds since the epoch, and the sequence number of its event. */
   time: number;
   sequence: number;
-  /** Share of what was learned before the change that still counts; above 1 where it undoes the change before it. */
+  /** Share of what was learned before the change that still counts; above 1 if it undoes the previous change. */
   remains: number;
 }
 
-/** The model that the answers name: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another. */
+/**
+ * The model name given in the answers: `gpt-5` may be answered by `gpt-5-2026-08-07`, and one day by another version.
+ */
 interface Served {
-  /** Names that answers are known to bear, the latest last: what was learned comes from that one. */
+  /** Known names, the latest last: what was learned comes from the latest. */
   names: readonly string[];
   /** A different name, and how many answers in a row have borne it. */
   other: string | null;
@@ -23,7 +25,7 @@ interface Served {
 
 interface Version {
   upstreamModel: string;
-  /** Whether this upstream model has answered since it became the arm's, so that the state is of its making. */
+  /** Whether this upstream model has answered since it became the arm's, so that it has contributed to the state. */
   hasAnswered: boolean;
   served: Served;
   changes: SnapshotChange[];
@@ -32,8 +34,8 @@ interface Version {
 /** This many answers in a row under another name are a change: during a rollout, upstreams serve both for a while. */
 const ANSWERS_OF_ANOTHER = 20;
 /**
- * This many in a row without an event mean that the log is from before changes were looked for: what was learned
- * comes from the new name too.
+ * This many answers in a row without a change event mean that the log is from before changes were detected: what was
+ * learned then comes from the new name too.
  */
 const ANSWERS_OF_OLD = 200;
 const MAX_NAMES = 50;
@@ -42,15 +44,15 @@ const UNKNOWN: Served = { names: [], other: null, inARow: 0 };
 export type UpstreamVersionsState = [arm: string, version: Version][];
 
 /**
- * The upstream model that each arm's state was learned from. The first answer establishes it, and later an event, so
- * that answers that were under way at a change do not undo it.
+ * The upstream model that each arm's state was learned from. The first answer establishes it; after that only events
+ * change it, so that answers that were under way at a change do not undo it.
  */
 export class UpstreamVersions {
   #arms = new Map<string, Version>();
 
   /**
-   * Notes an answer of this upstream model.
-   * @param servedModel the model that the answer names, if any
+   * Notes an answer by this upstream model.
+   * @param servedModel the model name given in the answer, if any
    */
   answered(arm: string, upstreamModel: string, servedModel: string | null): void {
     const version = this.#arms.get(arm) ?? { upstreamModel, hasAnswered: true, served: UNKNOWN, changes: [] };
@@ -62,15 +64,15 @@ export class UpstreamVersions {
     const { names, other, inARow } = version.served;
     const more = other === servedModel ? inARow + 1 : 1;
     if (names.length === 0 || more >= ANSWERS_OF_OLD) version.served = knownBy(names, servedModel);
-    // A return to an earlier name is no change: a router behind one name would otherwise be a new model every day.
+    // A return to an earlier name is not a change: otherwise a router behind one name would be a new model every day.
     else if (!names.includes(servedModel)) version.served = { names, other: servedModel, inARow: more };
     else if (other !== null) version.served = { ...UNKNOWN, names };
   }
 
   /**
    * Applies the change.
-   * @returns false when the state does not come from `from`: when two processes saw the same change, the second event
-   * does nothing
+   * @returns false when the arm's state was not learned from `from`: when two processes saw the same change, the second
+   * event has no effect
    */
   change({ model, seenBy, from, to, time, sequence, remains }: StoredEvent<SnapshotChangedEvent>): boolean {
     const version = this.#arms.get(model);
@@ -80,7 +82,7 @@ export class UpstreamVersions {
     const changes = [...version.changes, { from, to, time, sequence, remains }];
     if (seenBy === 'answers')
       this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
-    // Undone: what was learned under this name counts again.
+    // `remains > 1` undoes a change: what was learned under this name counts again.
     else this.#arms.set(model, { upstreamModel: to, hasAnswered: remains > 1, served: UNKNOWN, changes });
     return true;
   }
@@ -90,11 +92,11 @@ export class UpstreamVersions {
     return this.#arms.has(arm);
   }
 
-  /** The share that is left of a lesson whose decision has this number: it taught about the model of that time. */
+  /** The share that is left of a lesson whose decision has this sequence number, given later changes of the model. */
   shareLeft(arm: string, sequence: number): number {
     const changes = this.#arms.get(arm)?.changes ?? [];
     const share = changes.reduce((left, change) => (change.sequence > sequence ? left * change.remains : left), 1);
-    // A change that undoes another must not count for a decision that only it came after.
+    // A change that undoes another must not raise the weight of a decision made between the two.
     return Math.min(1, share);
   }
 
@@ -103,10 +105,10 @@ export class UpstreamVersions {
   }
 
   /**
-   * Returns events for the arms whose upstream model differs from the one that their state was learned from. Leaving
-   * a name under which nothing was learned costs nothing, and going back from it to the name before undoes what the
-   * slip has cost.
-   * @param now as `time`
+   * Returns events for the arms whose upstream model differs from the one that their state was learned from. Leaving a
+   * name under which nothing was learned costs nothing, and going back from it to the previous name undoes what the
+   * mistaken change cost.
+   * @param now milliseconds since the epoch
    */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
     return arms.flatMap(({ id, upstreamModel: to }) => {
@@ -122,7 +124,7 @@ export class UpstreamVersions {
 
   /**
    * Returns events for the arms whose answers have borne another name for long enough.
-   * @param now as `time`
+   * @param now milliseconds since the epoch
    */
   servedChangesDue(remains: number, now: number): SnapshotChangedEvent[] {
     return [...this.#arms].flatMap(([model, { served }]) => {

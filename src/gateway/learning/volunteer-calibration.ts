@@ -2,9 +2,12 @@ import { decidedIn, type GatewayEvent } from '../../domain/events.ts';
 import { activeRatings } from '../../domain/ratings.ts';
 import type { VolunteerWeights } from '../../domain/selection.ts';
 
-/** Ratings of audited answers needed before volunteers count, and how many of them must be good and bad each. */
+/**
+ * The number of rated audited answers needed before volunteers count, and how many of them must be good and how many
+ * bad.
+ */
 const ENOUGH = { ratings: 20, ofEach: 5 };
-/** Half a rating of each kind is added, so that no odds are unbounded (Haldane 1956, Anscombe 1956). */
+/** Half a rating of each kind is added, so that the odds stay bounded (Haldane 1956, Anscombe 1956). */
 const HALF = 0.5;
 /** One kind of rating counts at most this many times as much as the other. */
 const MAX_RATIO = 50;
@@ -30,22 +33,22 @@ export type VolunteerCalibrationState = [source: string, sums: SourceSums][];
  * The weight of ratings that nobody asked for, per source, so that people who complain more than they praise do not
  * bias what is learned. A fold over the event log.
  *
- * Audited answers are drawn by lot, and everyone who is asked rates with the same probability: the mean ȳ of their
- * scores estimates the mean of all answers. Volunteers rate with probability v(score). Their weights u(s) = s·u₁ + (1
- * − s)·u₀ are calibrated (Deville and Särndal 1992) so that their weighted mean is ȳ too. With the sums over
- * volunteers,
+ * Audited answers are drawn at random, and everyone who is asked rates with the same probability, so the mean ȳ of
+ * their scores estimates the mean of all answers. Volunteers rate with a probability v(score) that depends on the
+ * score. Their weights u(s) = s·u₁ + (1 − s)·u₀ are calibrated (Deville and Särndal 1992) so that their weighted mean
+ * is ȳ too. With the sums over volunteers,
  *
  *   u₁ / u₀ = Σ (1 − s)(ȳ − s) / Σ s (s − ȳ),
  *
- * which for thumbs is the odds of "up" among the audited over the odds among volunteers: an odds ratio, the same for
- * every context and arm when v depends on the score alone (Prentice and Pyke 1979). So it is estimated over all arms
- * together, while the weighted ratings show how arms and contexts differ. The larger weight is 1: no rating counts as
- * more than one.
+ * which for thumbs is the odds of "up" among the audited over the odds among volunteers: an odds ratio, which is the
+ * same for every context and arm when v depends on the score alone (Prentice and Pyke 1979). So it is estimated over
+ * all arms together, while the weighted ratings show how arms and contexts differ. The larger weight is 1, so that no
+ * rating counts as more than one.
  *
- * Until enough audited answers are rated, volunteers count nothing. Compared on a simulated stream
+ * Until enough audited answers are rated, volunteers' ratings have no weight. Comparison on a simulated stream
  * (test/gateway/unit/audit.test.ts with 8 seeds: 20,000 answers, 2 % of them audited; half of the people asked rate;
- * bad answers draw complaints five times as often as good ones draw praise), bias of the learned quality and root
- * mean squared error:
+ * bad answers draw complaints five times as often as good ones draw praise); bias of the learned quality and root mean
+ * squared error:
  *   no audit                                   −0.34, 0.35
  *   asked ratings × 1 / 0.02, volunteered × 1  −0.05, 0.10
  *   asked ratings alone                         0.01, 0.07
@@ -62,7 +65,9 @@ export class VolunteerCalibration {
     this.#add([...history, event], 1);
   }
 
-  /** The weights of the source's volunteered ratings, given all ratings so far. Depends on the source's sums only. */
+  /**
+   * The weights of the source's volunteered ratings, given all ratings so far. Depends only on the sums of that source.
+   */
   weightsOf(source: string): VolunteerWeights {
     const sums = this.#sources.get(source);
     if (!sums) return NOBODY;
@@ -90,7 +95,7 @@ export class VolunteerCalibration {
   /** Ratings from before there was an audit, and of sources that are not audited, say nothing about volunteers. */
   #add(events: readonly GatewayEvent[], sign: 1 | -1): void {
     const request = decidedIn(events)?.decision.ask;
-    // Answers that are asked about because they teach belong to other queries than the average one, audited or not.
+    // Answers that are asked about because they would teach much come from atypical queries, whether audited or not.
     if (!request || request.teaches) return;
     for (const { source, score, volunteered } of activeRatings(events)) {
       if (!volunteered || !Number.isFinite(score)) continue;

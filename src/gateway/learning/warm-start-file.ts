@@ -4,14 +4,14 @@ import { LinearPolicy } from '../../bandit/linear-policy.ts';
 import { parseWarmStart, type WarmStart } from '../../bandit/warm-start.ts';
 import { messageOf } from '../../util/message-of.ts';
 
-/** A warm start as a file holds it. */
+/** A warm start together with the hash of its file. */
 export interface WarmStartFile extends WarmStart {
-  /** SHA-256 of the file, in hexadecimal digits. With another file, everything learned has another starting point. */
+  /** SHA-256 of the file, in hexadecimal. It identifies the starting point of everything learned. */
   hash: string;
 }
 
 /**
- * Reads and tests a file that `mixllm train arms` wrote.
+ * Reads and validates a file that `mixllm train arms` wrote.
  * @param dimensions length of the contexts that `featureMap` makes
  * @throws Error that names the file and says what to do
  */
@@ -37,7 +37,7 @@ export function readWarmStart(file: string, featureMap: string, dimensions: numb
 function usable(file: string, text: string): WarmStart {
   try {
     const warmStart = parseWarmStart(text);
-    // Sums that no observations can have produced fail when they are solved.
+    // Solving fails for sums that no observations can have produced.
     new LinearPolicy(warmStart.dimensions).addSums(warmStart.sums);
     return warmStart;
   } catch (error) {

@@ -38,7 +38,7 @@ export function adminRoutes(server: FastifyInstance, { models }: ServerParts): v
   });
 }
 
-/** Renders the model as an entry of the config, with what else is known about it. */
+/** Renders the model as a config entry, together with what else is known about it. */
 function renderModel(status: ModelStatus) {
   const { id, source, state, model, changed, problems, ratings, inFlight, snapshotChange, drift } = status;
   return {
@@ -47,7 +47,7 @@ function renderModel(status: ModelStatus) {
     object: 'mixllm.model',
     state,
     source,
-    // The admins' changes; `problem` says why some of them cannot be in force.
+    // The admins' changes; `problem` says why some of them cannot take effect.
     changed,
     problem: problems.length === 0 ? null : problems.map(describeProblem).join('; '),
     ratings: rounded(ratings),

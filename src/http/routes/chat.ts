@@ -7,11 +7,11 @@ import { hook } from '../hook.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecision } from '../render-decision.ts';
 
-/** Time that a client has to read the closing error event of a stream that took too long. */
+/** Time for a client to read the final error event of a stream that exceeded its time limit. */
 const LAST_WORDS_MS = 5000;
 
 export function chatRoutes(server: FastifyInstance, { chat, keyLimiter, clock }: ServerParts): void {
-  // Runs before the body is read: a refused request should cost as little as possible.
+  // Runs before the body is read, because a refused request should cost as little as possible.
   const onRequest = hook((request) => keyLimiter.takeRequest(request.gatewayKey));
 
   server.post('/v1/chat/completions', { onRequest }, async (request, reply) => {

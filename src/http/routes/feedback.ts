@@ -7,10 +7,13 @@ import { bodyOf } from '../json-body.ts';
 import type { ServerParts } from '../parts.ts';
 import { renderDecisionRecord } from '../render-decision.ts';
 
-/** Room for the longest comment, however it is escaped. Ratings are not limited by `rpm`, so each must be cheap to read. */
+/**
+ * Large enough for the longest comment, however it is escaped. Ratings are not limited by `rpm`, so each must be cheap
+ * to read.
+ */
 const MAX_BODY_BYTES = 256 * 1024;
 
-/** All optional fields accept null, because typed clients send null for what they leave out. */
+/** All optional fields accept null, because typed clients send null for fields that they leave out. */
 const ratingBody = z
   .strictObject({
     id: z.string().min(1).max(512),
@@ -68,7 +71,7 @@ function validRating(value: unknown): z.infer<typeof ratingBody> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const param = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys[0] : null);
-  // Zod reports a missing field as one of the wrong type.
+  // Zod reports a missing field as a field of the wrong type.
   const told = issue.message.endsWith('received undefined') ? 'it is missing' : plainWords(issue.message);
   throw invalidRequest(issue.path.length > 0 ? `"${param}": ${told}` : told, param);
 }

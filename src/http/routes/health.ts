@@ -2,7 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { authenticateAdmin, isFromThisMachine } from '../auth.ts';
 import type { ServerParts } from '../parts.ts';
 
-/** Health probes, which need no key and reveal nothing else, and metrics, which beyond loopback are for admins. */
+/**
+ * Health probes, which need no key and reveal nothing else, and metrics, which beyond loopback only admins may read.
+ */
 export function healthRoutes(server: FastifyInstance, { metrics, chat, notReady, keys, exposed }: ServerParts): void {
   server.get('/health/live', async () => ({ status: 'ok' }));
 

@@ -7,7 +7,7 @@ import type { ServerParts } from '../parts.ts';
 const AUTO_OWNER = 'mixllm';
 
 export function modelRoutes(server: FastifyInstance, { runtime, clock }: ServerParts): void {
-  // OpenAI reports when a model was made; the gateway knows only when it began to offer it.
+  // OpenAI reports when a model was created; the gateway knows only when it began to offer models.
   const created = Math.floor(clock.now() / 1000);
 
   const shown = (id: string, ownedBy: string) => ({ id, object: 'model', created, owned_by: ownedBy });

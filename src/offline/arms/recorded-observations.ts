@@ -11,10 +11,11 @@ export interface RecordedArm {
 }
 
 /**
- * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating by itself when the line
- * has ratings, otherwise the quality; lengths only of single whole answers, and none that were only estimated.
+ * What a line of recorded outcomes teaches, as the gateway would have learned it: each rating separately when the line
+ * has ratings, otherwise the quality. Lengths are learned only from complete answers with a single choice, and not when
+ * they were only estimated.
  * @param context x: length d, x[0] = 1
- * @param armOf null for a model that is left out
+ * @param armOf returns null for a model that is left out
  */
 export function recordedObservations(
   row: RecordedRow,
@@ -52,8 +53,8 @@ function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { rewa
 }
 
 /**
- * The recorded output tokens; otherwise as many as make the answer cost, at the arm's price, what was recorded.
- * @param bytes of the prompt, from which unrecorded input tokens are estimated
+ * The recorded output tokens, or else as many as make the answer cost what was recorded at the arm's price.
+ * @param bytes bytes of the prompt, from which unrecorded input tokens are estimated
  * @returns null when neither is possible
  */
 export function outputTokensOf(

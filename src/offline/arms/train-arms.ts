@@ -15,7 +15,7 @@ export interface ArmTraining {
   arms: readonly RecordedArm[];
   /** Recorded name of a model -> id of the arm that it stands for; an arm's own id needs no entry. */
   names: ReadonlyMap<string, string>;
-  /** Recorded in the file. */
+  /** Recorded in the warm start's file. */
   command: string;
   onProgress?(rows: number): void;
 }
@@ -23,9 +23,9 @@ export interface ArmTraining {
 export interface ArmTrainingResult {
   warmStart: WarmStart;
   sources: WarmStartSource[];
-  /** Ratings and lengths learned from, by arm. */
+  /** Number of ratings and lengths that were learned, by arm. */
   learned: { arm: string; ratings: number; answers: number }[];
-  /** Recorded models that match no arm, and given names of models that the files do not contain. */
+  /** Recorded models that match no arm, and models named in `names` that the files do not contain. */
   unknown: string[];
   unused: string[];
   /** Lines with neither text nor features. */
@@ -40,8 +40,8 @@ export interface ArmTrainingResult {
 const DECISIONS_KEPT = 16;
 
 /**
- * Fits what the arms' recorded outcomes teach, as a start for a policy.
- * @throws Error as `readRecordedRows`
+ * Fits what the arms' recorded outcomes teach, as a starting point for a policy.
+ * @throws Error as `readRecordedRows` does
  */
 export async function trainArms(training: ArmTraining): Promise<ArmTrainingResult> {
   const { featurizer, arms, names, command } = training;
@@ -102,7 +102,9 @@ export async function trainArms(training: ArmTraining): Promise<ArmTrainingResul
   };
 }
 
-/** The features of a line from a log; otherwise those of its text as a chat of one turn; null when it has neither. */
+/**
+ * The features of a line from a log, or else those of its text as a chat with a single turn; null when it has neither.
+ */
 async function contextOf(row: RecordedRow, featurizer: Featurizer): Promise<Float64Array | null> {
   if (row.context) {
     const { featureMap, values } = row.context;
@@ -120,7 +122,10 @@ export function sumsOf(observations: readonly Observation[], dimensions: number)
   return policy.sums();
 }
 
-/** Learns outcomes without predictions; the correction takes those that the lengths themselves have led to. */
+/**
+ * Learns outcomes that have no predictions; the correction then uses the predictions made after the lengths were
+ * learned.
+ */
 export function teach(policy: LinearPolicy, observations: readonly Observation[]): void {
   policy.learnAll(observations);
   policy.learnCorrections(

@@ -22,7 +22,7 @@ export class ConversionReport {
     if (task !== null) this.tasks.add(task);
     if (problems.length > 0) this.incomplete++;
     for (const problem of problems) {
-      // Absent and invalid cells are counted separately: an invalid one may mean another scale.
+      // Absent and invalid cells are counted separately, because an invalid one may indicate a different scale.
       const key = JSON.stringify([problem.model, problem.what, problem.found === null]);
       const known = this.#problems.get(key);
       if (known) known.count++;
@@ -30,7 +30,7 @@ export class ConversionReport {
     }
   }
 
-  /** One line per kind of problem, in words; empty when there was none. */
+  /** One human-readable line per kind of problem; empty when there was none. */
   notes(): string[] {
     const notes = [...this.#problems.values()].map(describe);
     if (this.promptless > 0) notes.push(`${this.promptless} rows have no prompt and were left out`);

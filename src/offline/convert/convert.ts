@@ -4,7 +4,7 @@ import { convertRouterBenchRow, routerBenchLayout } from './routerbench.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**
- * Converts RouterBench's wide table to lines of our format, one at a time.
+ * Converts RouterBench's wide table to lines in our format, one at a time.
  * @param report filled in as rows are converted
  * @throws Error when the table lacks a column
  */

@@ -6,7 +6,7 @@ import type { WideTable } from './wide-table.ts';
 
 /**
  * Opens a file of comma-separated values with a header, gzipped when its name ends in `.gz`. Every cell is text.
- * @throws Error that says what to install when the optional parser is absent; while reading, one that names the file
+ * @throws Error that says what to install when the optional parser is absent; errors while reading name the file
  */
 export async function openCsv(file: string): Promise<WideTable> {
   let columns: readonly string[] = [];
@@ -47,8 +47,8 @@ async function* readRecords(file: string): AsyncGenerator<string[]> {
 }
 
 /**
- * Rejects invalid UTF-8, for which the parser alone would substitute U+FFFD, in names and prompts alike. The parser
- * itself reads UTF-16 with a byte order mark.
+ * Rejects invalid UTF-8, which the parser alone would replace by U+FFFD, in names and prompts alike. UTF-16 with a byte
+ * order mark is passed through, because the parser can read it.
  */
 async function* utf8(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const decoder = new TextDecoder('utf-8', { fatal: true });

@@ -6,7 +6,7 @@ import { openParquet } from './parquet-table.ts';
 import type { WideTable } from './wide-table.ts';
 
 /**
- * Opens a table by the contents of the file, mostly regardless of its name.
+ * Opens a table according to the contents of the file, mostly regardless of its name.
  * @throws Error that says what to do with a file that is not a readable table
  */
 export async function openTable(file: string): Promise<WideTable> {
@@ -39,7 +39,10 @@ function isPickle(file: string, start: Buffer): boolean {
   return /\.(pkl|pickle)(\.\w+)?$/i.test(file) || (start[0] === 0x80 && start[1] >= 2 && start[1] <= 5);
 }
 
-/** The suggested command leaves out the answers: nothing here reads them, and they are most of the file's size. */
+/**
+ * The suggested command leaves out the answers, because nothing here reads them and they make up most of the file's
+ * size.
+ */
 function explainPickle(file: string): string {
   const target = `${file.replace(/\.(pkl|pickle)(\.\w+)?$/i, '')}.parquet`;
   const python = [

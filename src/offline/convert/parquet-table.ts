@@ -11,7 +11,8 @@ const COMPRESSORS: Compressors = {
 };
 
 /**
- * Opens a Parquet file. Reads only the wanted columns, one row group at a time: each row group must fit into memory.
+ * Opens a Parquet file. Reads only the requested columns, one row group at a time, so each row group must fit into
+ * memory.
  * @throws Error that says what to install when the optional reader is absent, otherwise one that names the file
  */
 export async function openParquet(file: string): Promise<WideTable> {

@@ -18,7 +18,7 @@ const SIMPLE: Readonly<Record<string, string>> = {
 };
 
 /**
- * The strings of a Python list as `repr` writes it, e.g. `['one', "it's two"]`; null for any other text. Escapes:
+ * The strings of a Python list as written by `repr`, e.g. `['one', "it's two"]`; null for any other text. Escapes:
  * https://docs.python.org/3/reference/lexical_analysis.html#escape-sequences
  * (without `\N{…}`, which `repr` never writes).
  */
@@ -45,7 +45,7 @@ function skip(text: string, from: number): number {
   return BLANKS.lastIndex;
 }
 
-/** As in Python, an unknown escape stays as it is written. */
+/** As in Python, an unknown escape is left unchanged. */
 function unescapePython(text: string): string {
   return text.replace(ESCAPE, (whole, sequence: string) => {
     if (SIMPLE[sequence] !== undefined) return SIMPLE[sequence];

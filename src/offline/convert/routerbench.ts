@@ -45,9 +45,9 @@ function explain(columns: readonly string[]): string {
 }
 
 /**
- * Converts one row of the table to a line of our format. RouterBench has no token counts or times, so those are
- * absent. A model without a usable score or cost stays in the row, with null in its place: readers take the models
- * from the first row, and count rows that lack something.
+ * Converts one row of the table to a line in our format. RouterBench has no token counts or times, so those are absent.
+ * A model without a usable score or cost stays in the row with null in its place, because readers take the models from
+ * the first row and count rows that lack something.
  * @param cells in the order of `layout.columns`
  * @returns null when there is no prompt
  */
@@ -75,7 +75,9 @@ export function convertRouterBenchRow(
   return { row, problems };
 }
 
-/** Prompts are lists of messages, mostly with one entry; CSV files and pickles hold the list as Python writes it. */
+/**
+ * Prompts are lists of messages, usually with one entry; CSV files and pickles contain the list as Python writes it.
+ */
 function promptOf(cell: unknown): string | null {
   if (Array.isArray(cell)) return textOf(cell.join('\n'));
   const text = textOf(cell);

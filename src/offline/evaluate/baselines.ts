@@ -20,7 +20,7 @@ function outlookOf(means: readonly Means[]): Outlook {
   return { quality: matrixOf(means.map(({ quality }) => quality)), cost: matrixOf(means.map(({ cost }) => cost)) };
 }
 
-/** What can be had without looking at the queries: random mixes of two models. */
+/** What can be achieved without looking at the queries: random mixes of two models. */
 const staticMix: Predictor = {
   name: 'static-mix',
   title: 'random mix of two models',
@@ -31,7 +31,7 @@ const staticMix: Predictor = {
   },
 };
 
-/** What knowing each query's benchmark would bring. Tasks without a training row get the overall means. */
+/** What could be achieved by knowing each query's benchmark. Tasks without a training row get the overall means. */
 const taskLabel: Predictor = {
   name: 'task-label',
   title: 'true task label',
@@ -60,8 +60,8 @@ const nearestNeighbours: Predictor = {
 };
 
 /**
- * Indices of the most similar directions, the most similar first and the earlier ones on ties. By insertion: sorting
- * all of them for every query took minutes for tens of thousands.
+ * Indices of the most similar directions, the most similar first, and earlier ones first if equal. Uses insertion,
+ * because sorting all of them for every query took minutes for tens of thousands.
  */
 function nearestOf(directions: readonly Float64Array[], own: Float64Array): number[] {
   const nearest: number[] = [];
@@ -82,7 +82,7 @@ function nearestOf(directions: readonly Float64Array[], own: Float64Array): numb
   return nearest;
 }
 
-/** The constant is left out: it is the same for all. */
+/** Leaves out the constant, which is the same for all contexts. */
 function unit(context: Float64Array): Float64Array {
   const features = context.subarray(1);
   const length = Math.sqrt(features.reduce((sum, value) => sum + value * value, 0)) || 1;
@@ -98,9 +98,9 @@ const oracle: Predictor = {
 };
 
 /**
- * The same predictions, assigned to the queries at random. Each model gets as many queries as before, so a lead that
- * is left does not come from choosing per query. Cost-matched, because each query's predicted costs move with its
- * predicted qualities.
+ * The same predictions, assigned to the queries at random. Each model gets as many queries as before, so any lead that
+ * remains does not come from choosing per query. The costs match, because each query's predicted costs move together
+ * with its predicted qualities.
  */
 export function shuffledControl(of: Predictor): Predictor {
   return {

@@ -13,8 +13,8 @@ export interface EvaluationOptions {
 }
 
 /**
- * Judges predictors on recorded outcomes by random splits with seeds 0, 1, …
- * @returns per file one result per seed
+ * Scores predictors on recorded outcomes, using random splits with seeds 0, 1, …
+ * @returns per file, one result per seed
  */
 export async function evaluateFiles(options: EvaluationOptions): Promise<EvaluationResult[][]> {
   const { files, seeds, share, names, threads, onDone } = options;

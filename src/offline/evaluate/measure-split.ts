@@ -23,11 +23,13 @@ export interface Measurement {
   /** Cost for 97.25 % of the quality; null when that is never reached. */
   costForQuality: number | null;
   /**
-   * Average improvement in quality over budgets from the cheapest to the best single model's cost; null for a point.
+   * Average improvement in quality over budgets from the cheapest to the best single model's cost; null for a single
+   * point.
    */
   aiq: number | null;
   /**
-   * Quality at each of `CURVE_COSTS`, null where nothing is that cheap; empty for a single point, which has `point`.
+   * Quality at each of `CURVE_COSTS`, null where nothing is that cheap. Empty for a single point, which has `point`
+   * instead.
    */
   curve: (number | null)[];
   point: Point | null;
@@ -39,7 +41,7 @@ export interface Measurement {
 export const CURVE_COSTS = Array.from({ length: 61 }, (_, i) => 10 ** (-3 + i / 20));
 
 /**
- * Splits NumPy's permutation for the seed; its first part is for training.
+ * Splits by NumPy's permutation for the seed; the first part is for training.
  * @param share of the rows used for training, 0..1
  */
 export function splitOf(data: OnlineData, seed: number, share: number): Split {
@@ -64,9 +66,7 @@ export function splitOf(data: OnlineData, seed: number, share: number): Split {
   };
 }
 
-/**
- * @param names of predictors and points; the others are not computed
- */
+/** @param names names of predictors and points to compute; the others are skipped */
 export function measureSplit(split: Split, names: readonly string[]): Record<string, Measurement> {
   const truth = truthOf(split.test);
   const trainQuality = columnMeans(truthOf(split.train).quality);

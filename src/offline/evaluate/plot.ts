@@ -2,7 +2,7 @@ import { drawingLibrary, legendBeside, svgDocument } from '../drawing.ts';
 
 export interface EvaluationPlot {
   title: string;
-  /** The first one is what is judged. A curve of one point is drawn as a dot. */
+  /** The first one is the predictor being evaluated. A curve with a single point is drawn as a dot. */
   curves: { name: string; isBaseline: boolean; points: { cost: number; quality: number }[] }[];
 }
 
@@ -15,8 +15,8 @@ export async function drawEvaluation({ title, curves }: EvaluationPlot): Promise
   const single = new Set(curves.filter(({ points }) => points.length === 1).map(({ name }) => name));
   const lines = rows.filter(({ name }) => !single.has(name));
   const dots = rows.filter(({ name }) => single.has(name));
-  // Each name goes to the side of its dot that has room: the cheapest model is at one edge, the best at the other.
-  // Free models have no place on the logarithmic axis, so they do not count here.
+  // Each name goes to the side of its dot that has room: the cheapest model is at one edge, the best at the other. Free
+  // models have no place on the logarithmic axis, so they are ignored here.
   const costs = rows.map(({ cost }) => cost).filter((cost) => cost > 0);
   const middle = Math.sqrt(Math.min(...costs) * Math.max(...costs));
   const names = (textAnchor: 'start' | 'end') =>

@@ -7,7 +7,7 @@ export interface EvaluationRow {
   context: Float64Array;
   /** The benchmark that it comes from. */
   task: string;
-  /** Per model: 0..1, and USD. */
+  /** Per model: quality in 0..1, and cost in USD. */
   quality: readonly number[];
   cost: readonly number[];
 }
@@ -24,10 +24,11 @@ export interface Split {
 export interface Predictor {
   /** Its name in reports and for `--predictors`. */
   name: string;
-  /** Its name for people. */
+  /** Human-readable name. */
   title: string;
   /**
-   * It uses the test rows' outcomes, tasks or order, or is otherwise only a comparison and not something to deploy.
+   * True if it uses the test rows' outcomes, tasks or order, or is otherwise only a comparison rather than something to
+   * deploy.
    */
   isBaseline: boolean;
   predict(split: Split): Outlook;

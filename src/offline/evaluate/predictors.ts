@@ -3,7 +3,7 @@ import type { Predictor } from './predictor.ts';
 import { COUPLED, MIXLLM } from './production.ts';
 import { rankTwoPredictor, ridgePredictor } from './ridge.ts';
 
-/** Everything that can be evaluated, the product's own default first. */
+/** Everything that can be evaluated, with the product's own default first. */
 export const PREDICTORS: readonly Predictor[] = [
   MIXLLM,
   COUPLED,

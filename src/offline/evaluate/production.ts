@@ -9,8 +9,8 @@ import type { EvaluationRow, Predictor, Split } from './predictor.ts';
 import { matrixOf, type Outlook } from './trade-off.ts';
 
 /**
- * The gateway's own policy class, taught the training rows as a warm start would teach it. Each model's price is set
- * so that its mean answer costs what it did. The predictions are what the gateway would score.
+ * The gateway's own policy class, taught the training rows as a warm start would teach it. Each model's price is set so
+ * that its mean answer costs what it did in the data. The predictions are those that the gateway would score.
  */
 function productionPredictor(name: string, title: string, options?: LinearPolicyOptions): Predictor {
   // Cached because the shuffled control asks for the same predictions.
@@ -84,7 +84,7 @@ export function observationsOf(
 }
 
 /**
- * The shared variance of BANDIT.md, with every arm taking the shared slopes in full: the control for level loadings.
+ * The shared variance of BANDIT.md, with every arm taking the shared slopes in full; the control for level loadings.
  */
 const WHOLE_LOADINGS: readonly CoupledModelOptions[] = QUALITY_MODELS.map((model) => ({
   ...model,

@@ -3,8 +3,8 @@ import { CURVE_COSTS, type Measurement } from './measure-split.ts';
 import type { EvaluationResult } from './worker.ts';
 
 /**
- * Mean and standard deviation over the seeds that reached the figure, and `reached`, their share of all. Null when
- * none did.
+ * Mean and standard deviation over the seeds that reached the figure, and the share of all seeds that reached it. Null
+ * when none did.
  */
 export interface Figure {
   mean: number | null;

@@ -4,7 +4,7 @@ import { type Matrix, matrixOf, type Outlook } from './trade-off.ts';
 
 /** Penalty of the ridge regression of log costs, as in the reference. */
 const COST_PENALTY = 30;
-/** A free answer counts as this many USD, because its cost has no logarithm. */
+/** A free answer counts as this many USD, because a cost of 0 has no logarithm. */
 const MIN_COST = 1e-9;
 
 /** Ridge regression with an unpenalised intercept, for several targets at once. */
@@ -39,7 +39,10 @@ export class Ridge {
   }
 }
 
-/** The reference's batch predictors (lexical_lda.py): ridge on quality, and on log cost with its bias corrected. */
+/**
+ * The reference's batch predictors (lexical_lda.py): ridge regression on quality, and on log cost with its bias
+ * corrected.
+ */
 export function ridgePredictor(penalty: number): Predictor {
   return {
     name: `ridge-${penalty}`,
@@ -67,7 +70,7 @@ function ridgeCosts({ models, train, test }: Split): Matrix {
 
 /**
  * Ridge regression whose slopes, a matrix of dimensions × models, are projected onto their two leading singular
- * directions: what models have in common is mostly how hard they find a query.
+ * directions, because what models have in common is mostly how hard they find a query.
  */
 export const rankTwoPredictor: Predictor = {
   name: 'rank-2',

@@ -1,4 +1,4 @@
-/** One way of choosing, as shares of the cost and quality of always using the best single model. */
+/** The result of one way of choosing, as shares of the cost and quality of always using the best single model. */
 export interface Point {
   cost: number;
   quality: number;
@@ -23,16 +23,16 @@ export interface Outlook {
 export const PAPER = { cost: 0.2418, quality: 0.9725 };
 
 /**
- * Prices of money, in quality per USD: 0, then 200 from 0.1 to 10⁶ in equal steps of the logarithm. This is the
- * reference's grid, which suits queries that cost about a cent at the most.
+ * Prices of money, in quality per USD: 0, then 200 values from 0.1 to 10⁶ in equal steps of the logarithm. This is the
+ * reference's grid, which suits queries that cost about a cent at most.
  */
 const PRICES_OF_MONEY = [0, ...Array.from({ length: 200 }, (_, i) => 10 ** (-1 + (7 * i) / 199))];
-/** USD per query of the best single model for which the grid is taken as it is. */
+/** USD per query of the best single model between which the grid is used unchanged. */
 const USUAL_COST = { least: 1e-4, typical: 5e-3, most: 0.1 };
 
 /**
- * The grid for data in which the best model costs so much. Other costs, of agents' tasks say, or in other units, get
- * the same grid by a power of ten: the results are shares, which do not depend on the unit.
+ * The grid for data in which the best model has this cost. For other costs, such as those of agents' tasks or in other
+ * units, the same grid is scaled by a power of ten: the results are shares, which do not depend on the unit.
  */
 function pricesOfMoney(bestCost: number): readonly number[] {
   const isUsual = bestCost >= USUAL_COST.least && bestCost <= USUAL_COST.most;
@@ -42,8 +42,8 @@ function pricesOfMoney(bestCost: number): readonly number[] {
 }
 
 /**
- * The trade-off as the price of money ν is swept: every query goes to the model with the best q̂ − ν ĉ, the first on
- * ties. The protocol of the reference (and of RouterBench, arXiv 2403.12031).
+ * The trade-off as the price of money ν is swept: every query goes to the model with the best q̂ − ν ĉ, the first one
+ * if equal. This is the protocol of the reference (and of RouterBench, arXiv 2403.12031).
  * @param best column of the best single model
  */
 export function sweep(predicted: Outlook, truth: Outlook, best: number): Point[] {

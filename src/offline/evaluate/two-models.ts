@@ -11,7 +11,7 @@ export interface TwoModelFigures {
 }
 
 /**
- * Queries are moved to the strong model one at a time, those with the largest predicted lead first.
+ * Moves queries to the strong model one at a time, those with the largest predicted lead first.
  * @returns null unless there are two models of different quality
  */
 export function twoModelFigures(predicted: Outlook, truth: Outlook): TwoModelFigures | null {
@@ -25,7 +25,7 @@ export function twoModelFigures(predicted: Outlook, truth: Outlook): TwoModelFig
   const order = [...Array(rows).keys()].sort(
     (a, b) => gap(predicted.quality.values, b) - gap(predicted.quality.values, a) || a - b,
   );
-  // Divided at the end: a sum of shares of 1 / whole may stay just below the 80 % that it represents.
+  // Divided at the end, because a sum of shares of 1 / whole may stay just below the 80 % that it represents.
   const gained = [0];
   for (const row of order) gained.push((gained.at(-1) as number) + gap(values, row));
   const recovered = gained.map((gain) => gain / whole);

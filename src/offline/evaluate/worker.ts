@@ -7,7 +7,7 @@ import { type Measurement, measureSplit, splitOf } from './measure-split.ts';
 /** One seed of one file. */
 export interface EvaluationJob {
   file: string;
-  /** Of the file's queries. */
+  /** The contexts of the file's queries. */
   contexts: SharedContexts;
   seed: number;
   /** Share of the rows used for training, 0..1. */
@@ -21,7 +21,7 @@ export interface EvaluationResult {
   measurements: Record<string, Measurement>;
 }
 
-/** The current file, kept so that it is read once. */
+/** The current file, kept so that it is read only once. */
 let data: { file: string; content: OnlineData } | null = null;
 
 parentPort?.on('message', async ({ file, contexts, seed, share, names }: EvaluationJob) => {

@@ -22,7 +22,7 @@ export function composeMap({ idf, latent, components, latentScale, kept }: Stage
   };
 }
 
-/** The last stages as one map from a base vector v, y = vᵀ · base + S · s + bias, in full precision. */
+/** The last stages combined into one map from a base vector v, y = vᵀ · base + S · s + bias, in full precision. */
 export interface ComposedDirections {
   dimensions: number;
   /** latent × dimensions, row-major. */

@@ -29,7 +29,7 @@ export function symmetricEigen(matrix: Float64Array, size: number): Eigenpairs {
   return { values: Float64Array.from(order, (i) => realEigenvalues[i]), vectors };
 }
 
-/** An eigenvector is defined only up to its sign; this fixes it. */
+/** Fixes the sign of an eigenvector, which is otherwise undetermined. */
 function signOfLargest(column: readonly number[]): number {
   let largest = 0;
   for (const value of column) if (Math.abs(value) > Math.abs(largest)) largest = value;
@@ -78,7 +78,7 @@ export function leadingColumns(matrix: Float64Array, width: number, count: numbe
 
 export interface Standardisation {
   mean: Float64Array;
-  /** Never zero: a constant column has 1e-9. */
+  /** Never zero: 1e-9 for a constant column. */
   sd: Float64Array;
 }
 

@@ -7,13 +7,13 @@ export interface DescribedTag {
   name: string;
   /** Number of training prompts with this tag. */
   prompts: number;
-  /** The word n-grams that say most about it. */
+  /** The word n-grams that are most characteristic of it. */
   ngrams: string[];
 }
 
-/** Contents of a map's JSON file: where the map comes from, and the names of its tags. */
+/** Contents of a map's JSON file: the map's provenance, and the names of its tags. */
 export interface MapDescription {
-  /** Of the map's file. */
+  /** SHA-256 of the map's file. */
   sha256: string;
   command: string;
   /** When the map was made; ISO 8601. */
@@ -29,12 +29,13 @@ export function describeCorpus(files: readonly CorpusFile[]): MapDescription['co
   return files.map((file) => ({ ...file, source: sourceOf(file.name) }));
 }
 
-/** A new tag is the same as an earlier one when they share at least this part of their n-grams. */
+/** A new tag is considered the same as an earlier one when they share at least this fraction of their n-grams. */
 const SAME = 0.5;
 
 /**
- * Names for new tags. Each takes the name of the known tag with which it shares most n-grams, so that names given by
- * people survive a training run. A tag unlike all of them is named by its n-grams until somebody finds a better name.
+ * Names new tags. Each takes the name of the known tag with which it shares the most n-grams, so that names given by
+ * people survive a training run. A tag unlike all of them is named after its n-grams until somebody finds a better
+ * name.
  * @param known tags of an earlier map, each used at most once
  */
 export function nameTags(

@@ -2,9 +2,9 @@ import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { gram, leadingColumns, symmetricEigen, type TallMatrix } from './dense.ts';
 
 /**
- * Linear discriminant directions: those along which the class means spread most relative to the spread within
- * classes. Solves the generalised eigenproblem S_b v = λ S_w v on covariances shrunk towards a multiple of the
- * identity, as scikit-learn's LinearDiscriminantAnalysis does with `solver="eigen"`.
+ * Linear discriminant directions: those along which the class means spread most relative to the spread within classes.
+ * Solves the generalised eigenproblem S_b v = λ S_w v on covariances shrunk towards a multiple of the identity, as
+ * scikit-learn's LinearDiscriminantAnalysis does with `solver="eigen"`.
  * @param shrinkage 0 (none) to 1
  * @returns width × directions, row-major; the variance within classes is 1 along each direction
  * @throws Error when the variance within classes vanishes in some direction and there is no shrinkage

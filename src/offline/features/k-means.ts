@@ -18,7 +18,9 @@ export interface KMeansOptions {
   onIteration?: (restart: number, iteration: number) => void;
 }
 
-/** The best of several runs of Lloyd's algorithm from greedy k-means++ starts, as in scikit-learn's KMeans. */
+/**
+ * Returns the best of several runs of Lloyd's algorithm from greedy k-means++ starts, as scikit-learn's KMeans does.
+ */
 export function kMeans(
   points: TallMatrix,
   width: number,
@@ -66,7 +68,7 @@ function assign(points: TallMatrix, width: number, centroids: Float64Array): Ass
   let inertia = 0;
   for (let row = 0; row < rows; row++) {
     multiplyRow(points, row * width, width, centroids, products);
-    // x − c|² = |x|² − 2 (x·c − |c|² / 2): the nearest centroid maximises the bracket.
+    // |x − c|² = |x|² − 2 (x·c − |c|² / 2), so the nearest centroid maximises the expression in parentheses.
     let largest = Number.NEGATIVE_INFINITY;
     for (let cluster = 0; cluster < clusters; cluster++) {
       const affinity = products[cluster] - halfNorms[cluster];
@@ -81,7 +83,7 @@ function assign(points: TallMatrix, width: number, centroids: Float64Array): Ass
   return { labels, distances, inertia };
 }
 
-/** products[c] = x · centroid c, four centroids at a time: k-means spends most of its time here. */
+/** products[c] = x · centroid c. Four centroids at a time, because k-means spends most of its time here. */
 function multiplyRow(
   points: TallMatrix,
   at: number,
@@ -120,7 +122,9 @@ function dot(a: Float64Array, aStart: number, b: Float64Array, bStart: number, w
   return sum;
 }
 
-/** Means of the clusters. A cluster that lost all its rows restarts at the row farthest from its own centroid. */
+/**
+ * Means of the clusters. A cluster that lost all its rows restarts at the row farthest from that row's own centroid.
+ */
 function means(points: TallMatrix, width: number, { labels, distances }: Assignment, clusters: number): Float64Array {
   const centroids = new Float64Array(clusters * width);
   const sizes = new Uint32Array(clusters);
@@ -142,8 +146,8 @@ function means(points: TallMatrix, width: number, { labels, distances }: Assignm
 }
 
 /**
- * Greedy k-means++ (Arthur, Vassilvitskii, 2007): draws a few rows far from all centroids and keeps the most useful
- * one.
+ * Greedy k-means++ (Arthur, Vassilvitskii, 2007): repeatedly draws a few rows far from all centroids and keeps the most
+ * useful one.
  */
 function startingCentroids(points: TallMatrix, width: number, clusters: number, random: Random): Float64Array {
   const rows = points.length / width;
@@ -166,7 +170,7 @@ function startingCentroids(points: TallMatrix, width: number, clusters: number, 
   return centroids;
 }
 
-/** Squared distances from the nearest centroid after the row `from` has become one. */
+/** Squared distances from the nearest centroid after row `from` has become a centroid. */
 function distancesFrom(points: TallMatrix, width: number, from: number, distances: Float64Array): Float64Array {
   return distances.map((distance, row) => {
     return Math.min(distance, squaredDistance(points, row * width, points, from * width, width));

@@ -18,7 +18,7 @@ export interface PipelineOptions {
   seed: number;
   /** Dimensions of the latent semantic space in which tags are found. */
   latent: number;
-  /** Dimensions of a lexical embedding: the leading ones of that space. */
+  /** Dimensions of a lexical embedding: the leading ones of the latent space. */
   kept: number;
   tags: number;
   /** Dimensions of the embedding from a sentence-embedding model; fewer than tags. */
@@ -38,9 +38,7 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   onProgress: () => {},
 };
 
-/**
- * The last stages, from base vectors to embeddings: standardise, append the text features, project onto directions.
- */
+/** The last stages, from base vectors to embeddings: standardise, append the text features, project onto directions. */
 export interface DirectionStages {
   /** Numbers per base vector. */
   latent: number;
@@ -66,7 +64,7 @@ export interface Stages {
   /** NGRAM_BUCKETS × latent: the right singular vectors, by descending singular value. */
   components: Float64Array;
   latentScale: Standardisation;
-  /** The embedding is this many leading latent dimensions, scaled to EMBEDDING_LENGTH. */
+  /** The embedding consists of this many leading latent dimensions, scaled to EMBEDDING_LENGTH. */
   kept: number;
 }
 
@@ -80,7 +78,7 @@ export interface Fit {
 
 /**
  * Fits the lexical map.
- * @throws Error when there are too few texts for the wanted dimensions
+ * @throws Error when there are too few texts for the requested dimensions
  */
 export function fitPipeline(texts: readonly string[], options: PipelineOptions): Fit {
   const { seed, latent, kept, onProgress } = options;
@@ -101,9 +99,9 @@ export function fitPipeline(texts: readonly string[], options: PipelineOptions):
 }
 
 /**
- * Checks the number of distinct texts. Repeated texts count once: they span no further dimensions, and directions
- * that are mere rounding error would be scaled up in their place.
- * @throws Error when there are too few texts for the wanted dimensions
+ * Checks the number of distinct texts. Repeated texts count once: they span no further dimensions, and directions that
+ * are only rounding errors would be scaled up instead.
+ * @throws Error when there are too few texts for the requested dimensions
  */
 export function requireEnough(texts: readonly string[], wanted: Pick<PipelineOptions, 'tags' | 'latent'>): void {
   const distinct = new Set(texts).size;
@@ -154,13 +152,13 @@ function findTags(
   { tags, onProgress }: Pick<PipelineOptions, 'tags' | 'onProgress'>,
 ): Int32Array {
   return kMeans(points, width, tags, random, {
-    // The number of iterations is unknown; about a hundred per start are usual.
+    // The number of iterations is unknown in advance; about a hundred per start are usual.
     onIteration: (restart, iteration) => onProgress('finding tags', Math.min(0.99, (restart + iteration / 100) / 2)),
   }).labels;
 }
 
 /**
- * Applies the lexical map's stages one by one, to texts with n-grams.
+ * Applies the lexical map's stages one by one, to texts that have n-grams.
  * @returns texts × kept, row-major
  */
 export function applyStages(

@@ -1,17 +1,18 @@
 const WORD = /[\p{L}\p{N}_]{2,}/gu;
 
-/** A word n-gram in fewer texts than this describes no tag: it could come from a single prompt. */
+/** A word n-gram in fewer texts than this is not used to describe a tag, because it could come from a single prompt. */
 const FEWEST_TEXTS = 20;
 
 /**
- * Longest n-gram that is named, in characters: Chinese is written without blanks, and a whole sentence is no n-gram.
+ * The longest n-gram that is listed, in characters: Chinese is written without blanks, and a whole sentence is not a
+ * useful n-gram.
  */
 const MAX_CHARACTERS = 24;
 
 /**
- * The word 1–2-grams that say most about each tag: those with the largest share(in the tag) · ln(share in the tag /
- * share anywhere), where a share is that of the texts that contain the n-gram.
- * @returns per tag at most `count` n-grams, the most telling first
+ * The word 1–2-grams that are most characteristic of each tag: those with the largest share(in the tag) · ln(share in
+ * the tag / share anywhere), where a share is the fraction of texts that contain the n-gram.
+ * @returns per tag at most `count` n-grams, the most characteristic first
  */
 export function tellingNgrams(texts: readonly string[], labels: Int32Array, tags: number, count: number): string[][] {
   const frequent = new Map([...documentFrequencies(texts)].filter(([, texts]) => texts >= FEWEST_TEXTS));

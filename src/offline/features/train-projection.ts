@@ -11,7 +11,7 @@ export interface ProjectionRequest extends Omit<TrainingRequest, 'sizes'> {
   encode(text: string): Promise<Float32Array>;
   /** Numbers per vector. */
   width: number;
-  /** For the description; the map can only be used with exactly this model. */
+  /** Stored in the description; the map can be used only with exactly this model. */
   model: Projection['model'];
   /** Sizes that differ from the defaults. */
   sizes?: { tags?: number; directions?: number };
@@ -23,7 +23,7 @@ export interface TrainedProjection {
   description: MapDescription & { model: Projection['model'] };
 }
 
-/** Texts that are given to the model at once: enough that it never waits. */
+/** Number of texts that are given to the model at once: enough that it never has to wait. */
 const AHEAD = 16;
 
 /**

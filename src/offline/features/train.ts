@@ -5,10 +5,12 @@ import { type DescribedTag, describeCorpus, type MapDescription, nameTags } from
 import { fitPipeline, PIPELINE_DEFAULTS, type PipelineOptions } from './pipeline.ts';
 import { tellingNgrams } from './telling-ngrams.ts';
 
-/** Bits per n-gram weight. On the reference's data 8 route as well as 16, which would nearly double the file. */
+/**
+ * Bits per n-gram weight. On the reference's data, 8 bits route as well as 16, which would nearly double the file size.
+ */
 const WEIGHT_BITS = 8;
 
-/** Telling n-grams that are kept per tag. */
+/** Number of characteristic n-grams kept per tag. */
 const NGRAMS_PER_TAG = 12;
 
 export interface TrainingRequest {
@@ -16,9 +18,9 @@ export interface TrainingRequest {
   seed: number;
   /** Tags of an earlier map, whose names are reused. */
   knownTags: readonly Pick<DescribedTag, 'name' | 'ngrams'>[];
-  /** For the description; not part of the map. */
+  /** Stored in the description; not part of the map. */
   command: string;
-  /** For the description; not part of the map. */
+  /** Stored in the description; not part of the map. */
   date: Date;
   onProgress(stage: string, share: number): void;
   /** Sizes that differ from the defaults. */
@@ -57,7 +59,7 @@ export function trainLexicalMap(request: TrainingRequest): TrainedMap {
   };
 }
 
-/** The tags as they appear in a map's description. */
+/** The tags in the form in which they appear in a map's description. */
 export function describeTags(
   texts: readonly string[],
   labels: Int32Array,

@@ -2,16 +2,16 @@ import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent, StoredEven
 import { activeRatings } from '../../domain/ratings.ts';
 import type { EventReader } from '../../store/event-store.ts';
 
-/** Everything that the log holds about one decision. */
+/** Everything that the log contains about one decision. */
 export interface DecisionRecord {
   decided: DecidedEvent;
-  /** Null while the request runs, or when the gateway ended first. */
+  /** Null while the request runs, or when the gateway stopped before the request ended. */
   completed: CompletedEvent | null;
-  /** For each source, the rating that counts. */
+  /** The rating of each source that counts. */
   ratings: RatedEvent[];
 }
 
-/** When decisions were made, in milliseconds since the Unix epoch. */
+/** A period in which decisions were made, in milliseconds since the Unix epoch. */
 export interface Period {
   /** Inclusive. */
   since?: number;
@@ -22,10 +22,10 @@ export interface Period {
 const BATCH = 1000;
 
 /**
- * The decisions of a period with everything that followed, whenever it came, in order of completion; uncompleted ones
- * come last. Events logged after the reading has begun are ignored. Ratings come late, so they are read first, in a
- * separate pass: only they and the open requests are held in memory.
- * @param onBatch called after each 1,000 events with the share of the reading that is done, 0..1
+ * The decisions of a period together with everything that followed, whenever it arrived, in order of completion;
+ * uncompleted ones come last. Events logged after the reading has begun are ignored. Ratings arrive late, so they are
+ * read first, in a separate pass: only they and the open requests are held in memory.
+ * @param onBatch called after every 1,000 events with the share of the reading that is done, 0..1
  */
 export async function* readDecisions(
   log: EventReader,
@@ -58,7 +58,7 @@ export async function* readDecisions(
 }
 
 /**
- * Events up to the number `last`, in order.
+ * Returns the events up to the number `last`, in order.
  * @param onBatch as in `readDecisions`
  */
 export async function* readEvents(

@@ -7,8 +7,8 @@ import { mean } from '../../util/statistics.ts';
 import type { DecisionRecord } from './decision-records.ts';
 
 /**
- * A decision as a line of recorded outcomes with one model: the one that answered. The log keeps no prompts, so the
- * line has the features instead. Comments of ratings are not exported: people write all sorts of things into them.
+ * A decision as a line of recorded outcomes with one model: the one that answered. The log contains no prompts, so the
+ * line has the features instead. Comments of ratings are not exported, because they may contain anything.
  * @returns null when no model answered
  */
 export function exportRow({ decided, completed, ratings }: DecisionRecord): RecordedRow | null {
@@ -43,7 +43,7 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
   };
 }
 
-/** Adds what the learner makes of the rating when that is not the plain score. */
+/** Adds the learner's interpretation of the rating when that differs from the plain score. */
 function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<RecordedRow['ratings']>[number] {
   const { source, score, time, reliability = null, volunteered = null } = rating;
   const { reward, weight } = weighedRating(score, reliability);
@@ -59,12 +59,12 @@ function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<Re
   };
 }
 
-/** Leaves out implicit ratings: a hint from behaviour is not a rating. */
+/** Leaves out implicit ratings, because a hint from behaviour is not a rating. */
 function given(ratings: readonly RatedEvent[]): RatedEvent[] {
   return ratings.filter((rating) => !isImplicit(rating));
 }
 
-/** 0..1, or null without a rating. */
+/** Mean score, 0..1, or null without a rating. */
 export function meanScore(ratings: readonly RatedEvent[]): number | null {
   const scores = given(ratings).map(({ score }) => score);
   return scores.length === 0 ? null : mean(scores);

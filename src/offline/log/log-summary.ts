@@ -5,7 +5,7 @@ import { meanScore } from './export-row.ts';
 /** Answers in a period. A mean is null when there are no values. */
 export interface AnswerSummary {
   answers: number;
-  /** Of all answers, 0..1. */
+  /** Fraction of all answers, 0..1. */
   share: number;
   rated: number;
   /** Over the rated answers, 0..1. */
@@ -27,16 +27,16 @@ export interface LogSummary {
   answered: number;
   /** Answers with a rating that counts. */
   rated: number;
-  /** Cost over all decisions: of the answers, and also of calls that the client left before an answer. */
+  /** Cost over all decisions: that of the answers, and of calls that the client abandoned before an answer. */
   cost_usd: number;
   /** Times of the first and the last decision, ISO 8601; null when there is none. */
   first: string | null;
   last: string | null;
-  /** Decisions by the id of the feature map that they used. */
+  /** Number of decisions by the id of the feature map that they used. */
   feature_maps: Record<string, number>;
-  /** Ordered by number of answers, most first. */
+  /** Ordered by number of answers, largest first. */
   models: ModelSummary[];
-  /** By the gateway's key that asked, in the same order; empty where none was required. */
+  /** By gateway key, in the same order; empty where no key was required. */
   keys: KeySummary[];
 }
 
@@ -81,7 +81,7 @@ export class LogSummarizer {
   }
 }
 
-/** Answers by name. */
+/** Answers grouped by name. */
 class Groups {
   readonly #sums = new Map<string, AnswerSums>();
 
@@ -99,8 +99,8 @@ class Groups {
   }
 
   /**
-   * Most answers first.
-   * @param all answers, of which the shares are
+   * The groups with the most answers first.
+   * @param all total number of answers, to which the shares refer
    */
   summaries(all: number): [string, AnswerSummary][] {
     return [...this.#sums]

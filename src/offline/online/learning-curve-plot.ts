@@ -12,8 +12,8 @@ const INTERVAL = 1.96;
 const UTILITY_LABEL = "↑ utility per 100 queries, % of the best single model's quality";
 
 /**
- * Draws utility, or what the label says, over queries answered as an SVG document; each curve has the 95 % interval
- * of its mean.
+ * Draws utility, or whatever the label says, over the number of queries answered, as an SVG document; each curve has
+ * the 95 % interval of its mean.
  * @throws Error that says what to install when the optional drawing library is absent
  */
 export async function drawLearningCurve(

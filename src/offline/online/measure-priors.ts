@@ -22,7 +22,7 @@ export const PRIOR_WAYS = {
 } as const;
 export type PriorWay = keyof typeof PRIOR_WAYS;
 
-/** Queries that are answered and scored. Warm starts are recorded on the queries after them. */
+/** Number of queries that are answered and scored. Warm starts are recorded on the queries after them. */
 const SCORED = 500;
 const RECORDED = { warm50: 50, warm300: 300 };
 /** Without drift alarms, because the recorded qualities do not drift. */
@@ -33,7 +33,7 @@ const SLOPE_SHARES = { tiers: 0, slopes25: 0.25, slopes50: 0.5, slopes100: 1 };
 export interface TierKnowledge {
   /** By model. */
   tiers: Readonly<Record<string, Tier>>;
-  /** As learned: length d, the first 0. */
+  /** As learned: each has length d, and its first element is 0. */
   slopes: ReadonlyMap<Tier, Float64Array>;
 }
 
@@ -57,7 +57,9 @@ export function measurePrior(stream: Stream, way: PriorWay, known: TierKnowledge
   );
 }
 
-/** Sets the priors. For `price` there is nothing to do: the stream's learner starts with priors by list price. */
+/**
+ * Sets the priors. For `price` there is nothing to do, because the stream's learner starts with priors by list price.
+ */
 function prepare(policy: LinearPolicy, stream: Stream, way: PriorWay, { tiers, slopes }: TierKnowledge): void {
   const arms = stream.models.map((id, i): Pick<Arm, 'id' | 'price' | 'prior'> => {
     const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: stream.prices[i].output };

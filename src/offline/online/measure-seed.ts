@@ -54,7 +54,7 @@ export function measureSeed(stream: Stream, scenarios: readonly ScenarioName[]):
 }
 
 function blocks(values: readonly number[]): number[] {
-  // A remainder at the end is too small for a point of its own, unless it is all there is.
+  // A remainder at the end is too small for a separate point, unless there is nothing else.
   const count = Math.max(1, Math.floor(values.length / BLOCK));
   return Array.from({ length: count }, (_, i) => mean(values.slice(i * BLOCK, (i + 1) * BLOCK)));
 }

@@ -7,7 +7,7 @@ import type { Job } from './worker.ts';
  * @param threads 1 or more
  * @param onDone called after each job
  * @returns one measurement per job
- * @throws Error of the first job that failed
+ * @throws the error of the first job that failed
  */
 export function runJobs(
   jobs: readonly Job[],

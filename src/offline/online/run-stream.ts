@@ -15,9 +15,9 @@ export interface Ratings {
   delay: number;
   /** Share of the answers that are rated. */
   share: number;
-  /** Which answers: random ones, or those that the gateway's rule would ask about. */
+  /** Which answers are rated: random ones, or those that the gateway's rule would ask about. */
   asked: 'lot' | 'rule';
-  /** `grades`: the recorded quality; `thumbs`: up with that probability. */
+  /** `grades`: the recorded quality; `thumbs`: up with a probability equal to the recorded quality. */
   kind: 'grades' | 'thumbs';
   /** Share of the thumbs that are inverted. */
   flipped: number;
@@ -25,12 +25,12 @@ export interface Ratings {
   reliability: Reliability | null;
 }
 
-/** A model that is missing at the start. */
+/** A model that is not present at the start. */
 export interface Newcomer {
   model: number;
   /** Position of the query at which it is added. */
   from: number;
-  /** Whether it is launched as in production, or only added. */
+  /** Whether it is launched as in production, or merely added. */
   launched: boolean;
 }
 
@@ -56,7 +56,7 @@ export const PLAIN: StreamSettings = {
   budgetUsd: null,
 };
 
-/** A warm start: this many queries at the start are answered by all models and graded. */
+/** The size of a warm start: this many queries at the start are answered by all models and graded. */
 export const LABELLED = 50;
 
 /**
@@ -78,10 +78,10 @@ export interface StreamResult {
   policy: LinearPolicy;
 }
 
-/** The weight from which a budget starts: a price of money of 0.1. */
+/** The weight from which a budget starts, corresponding to a price of money of 0.1. */
 const FIRST_WEIGHT = weightOfNu(0.1);
 
-/** Runs a stream through a learner, by the protocol of the settings. */
+/** Runs a stream through a learner, following the protocol of the settings. */
 export function runStream(stream: Stream, settings: StreamSettings): StreamResult {
   const randomFor = (purpose: number) => seededRandom(derivedSeed(stream.seed, purpose));
   const learner = new StreamLearner(settings, stream, randomFor(PURPOSE.choices));
@@ -110,7 +110,8 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
     result.models.push(model);
     result.utilities.push(utility(stream, query, model));
     if (budgetUsd !== null) {
-      // Requests do not overlap here, so a step by the predicted cost plus its correction would equal this one step.
+      // Requests do not overlap here, so a step by the predicted cost followed by its correction would equal this one
+      // step.
       const request = { targetUsd: budgetUsd, weight: weightOfNu(nu), predictedUsd: null };
       ledger.spent(String(position), 0, query.cost[model], request);
     }
@@ -121,7 +122,7 @@ export function runStream(stream: Stream, settings: StreamSettings): StreamResul
   return result;
 }
 
-/** Utility per query: always the best single model, and below the expectation of a random model. */
+/** Utility per query of always using the best single model, and below, of the expectation over a random model. */
 export function alwaysBest(stream: Stream): number[] {
   return stream.queries.map((query) => utility(stream, query, stream.reference));
 }
@@ -142,7 +143,7 @@ function explained({ assessments, chosen }: PolicyDecision, nu: number, policy: 
   };
 }
 
-/** Simulated raters: late, infrequent, coarse or wrong, as the settings say. */
+/** Simulated raters: late, infrequent, coarse or wrong, according to the settings. */
 class Rater {
   readonly #ratings: Ratings;
   readonly #learner: StreamLearner;

@@ -4,7 +4,7 @@ import { mean } from '../../util/statistics.ts';
 import { LABELLED, PLAIN, type Ratings, requireQueries, runStream, type StreamSettings } from './run-stream.ts';
 import { type Stream, utility } from './stream.ts';
 
-/** Something that happens to a learner in production, and how it is judged. */
+/** Something that happens to a learner in production, and how the result is measured. */
 export interface Scenario {
   title: string;
   /** The figure that represents the scenario. */
@@ -26,7 +26,10 @@ function withRatings(title: string, ratings: Partial<Ratings>): Scenario {
 
 const FLIPPED = 0.2;
 
-/** Flipped thumbs, learned both as they are and with the error rate that the operator knows and has configured. */
+/**
+ * Flipped thumbs, learned both as they are and corrected by the error rate, which the operator knows and has
+ * configured.
+ */
 const flip20: Scenario = {
   ...withRatings('thumbs, 20 % of them flipped', { kind: 'thumbs', flipped: FLIPPED }),
   measure(stream) {
@@ -38,7 +41,7 @@ const flip20: Scenario = {
   },
 };
 
-/** A tenth of the answers is rated: those that the gateway's rule asks about, or as many at random. */
+/** A tenth of the answers is rated: those that the gateway's rule asks about, or the same number at random. */
 const asked10: Scenario = {
   title:
     '10 % of answers rated, asked for by the rule or at random; utility, and squared error of predicted quality × 1,000',
@@ -62,7 +65,7 @@ const asked10: Scenario = {
   },
 };
 
-/** The share of the best model's quality that the quality target asks for. */
+/** The share of the best model's quality that the quality target requires. */
 const GUARD_SHARE = 0.97;
 
 /** Whether the guard's share of the best single model's quality was really reached: 1 or 0 for one stream. */
@@ -82,7 +85,7 @@ const guard: Scenario = {
   },
 };
 
-/** Mean utility over the second half, in which the models' quality has changed unannounced. */
+/** Mean utility over the second half, in which the models' quality has changed without notice. */
 function withChange(title: string, change: (quality: number[], byValue: readonly number[]) => void): Scenario {
   const meanUtility = (stream: Stream, driftAlarms: boolean) => {
     const half = halfOf(stream);
@@ -103,7 +106,7 @@ function withChange(title: string, change: (quality: number[], byValue: readonly
   };
 }
 
-/** The best-value model is added at half stream; measures its share of the last quarter. */
+/** The best-value model is added halfway through the stream; measures its share of the last quarter. */
 const newArm: Scenario = {
   title: 'the best-value model is added halfway through the stream; its share of the last quarter',
   headline: 'launched',
@@ -126,7 +129,7 @@ const newArm: Scenario = {
 /** Spending is held at this share of the cost of always using the best model. */
 const BUDGET_SHARE = 0.2418;
 
-/** Shares of always using the best model, in percent. */
+/** Spending and quality as a percentage of always using the best model. */
 const budget: Scenario = {
   title: 'budget of 24.18 % of the best model; spent and quality in % of the best model',
   headline: 'spent',
@@ -180,6 +183,7 @@ function byValue(stream: Stream): number[] {
 }
 
 /**
+ * Position of the middle of the stream.
  * @throws Error when the labelled queries would reach into the second half
  */
 function halfOf(stream: Stream): number {

@@ -15,8 +15,8 @@ import type { Random } from '../../util/random.ts';
 import type { Stream, StreamQuery } from './stream.ts';
 
 /**
- * `production`: what the gateway runs. `flat`: LinUCB per arm as MixLLM's paper describes it, starting from A = I,
- * b = 0, with the bonus α xᵀA⁻¹x; costs are learned as in production.
+ * `production`: what the gateway runs. `flat`: LinUCB per arm as MixLLM's paper describes it, starting from A = I, b =
+ * 0, with the bonus α xᵀA⁻¹x; costs are learned as in production.
  */
 export type LearnerKind = 'production' | 'flat';
 
@@ -27,27 +27,29 @@ export interface StreamLearnerOptions {
   guard: QualityGuard | null;
 }
 
-/** σ² = 1 and own variances of 1 make P1 the identity; with next to no shared variance the arms are disjoint. */
+/** σ² = 1 and own variances of 1 make P1 the identity; with almost no shared variance the arms are independent. */
 const FLAT_MODEL = {
   noiseVariance: 1,
   sharedVariance: { intercept: 1e-12, slope: 1e-12 },
   ownVariance: { intercept: 1, slope: 1 },
 };
 
-/** Weight that determines the best-value arm when an arm is launched: that of ν = 0.1, the middle of the stream's. */
+/**
+ * Weight that determines the best-value arm when an arm is launched: that of ν = 0.1, the middle of the stream's range.
+ */
 const USUAL_WEIGHT = 1 / 1.1;
 
 /**
- * The production policy, driven as by the gateway but without it: offers use list prices, lengths are learned from
- * each answer together with its prediction, and the unit of cost comes from the reference model's predicted costs.
- * Models are positions in the stream's list.
+ * The production policy, driven in the same way as by the gateway but without it: offers use list prices, lengths are
+ * learned from each answer together with its prediction, and the unit of cost comes from the reference model's
+ * predicted costs. Models are identified by their positions in the stream's list.
  */
 export class StreamLearner {
   readonly policy: LinearPolicy;
   readonly #statistics = new ArmStatistics();
   readonly #launches = new Launches();
   readonly #awaited = new AwaitedRatings();
-  /** Number of each query's newest answer. */
+  /** Place of each query's newest answer. */
   readonly #places = new Map<StreamQuery, number>();
   readonly #drift = new DriftMonitor();
   readonly #stream: Stream;
@@ -84,9 +86,7 @@ export class StreamLearner {
     }));
   }
 
-  /**
-   * @param models on offer, as positions in ascending order
-   */
+  /** @param models the models on offer, as positions in ascending order */
   decide(query: StreamQuery, nu: number, models: readonly number[]): PolicyDecision {
     const reference = this.#reference;
     const made = this.policy.decide({
@@ -106,8 +106,8 @@ export class StreamLearner {
   }
 
   /**
-   * Adds a model, expected to be as good as the one with the best utility now.
-   * @param models that are already present
+   * Adds a model that is expected to be as good as the one that currently has the best utility.
+   * @param models the models that are already present
    */
   launch(model: number, models: readonly number[]): void {
     const reference = this.#reference;

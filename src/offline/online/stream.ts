@@ -5,10 +5,10 @@ import type { OnlineData } from '../online-data.ts';
 
 export interface StreamQuery {
   context: Float64Array;
-  /** Per model: 0..1, and USD. */
+  /** Per model: quality in 0..1, and cost in USD. */
   quality: readonly number[];
   cost: readonly number[];
-  /** Price of money in quality; the query's weight is 1 / (1 + ν). */
+  /** Price of money in units of quality; the query's weight is 1 / (1 + ν). */
   nu: number;
 }
 
@@ -28,7 +28,7 @@ export interface Stream {
   seed: number;
 }
 
-/** The first part of the shuffled queries is the stream; the rest is held out. */
+/** This first part of the shuffled queries is the stream; the rest is held out. */
 const STREAM_SHARE = 0.8;
 const NU = { least: 0.02, most: 0.5 };
 
@@ -39,7 +39,7 @@ export const FIRST_SEED = 1100;
 export const PURPOSE = { order: 0, prices: 1, choices: 2, raters: 3 };
 
 /**
- * A random permutation, of which the first 80 % are used, with ν log-uniform in [0.02, 0.5] per query.
+ * A random permutation, of which the first 80 % are used, with ν drawn log-uniformly from [0.02, 0.5] for each query.
  * @param seed any 32-bit integer
  */
 export function streamOf(data: OnlineData, seed: number): Stream {

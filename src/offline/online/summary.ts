@@ -14,7 +14,7 @@ export interface OnlineReport {
   name: string;
   seeds: number;
   u: Record<Way, Spread>;
-  /** Mean and sd of the headline figure, and every figure by its name. */
+  /** Mean and standard deviation of the headline figure, and every figure by its name. */
   scenarios: Partial<Record<ScenarioName, Spread & Record<string, Spread | number>>>;
 }
 

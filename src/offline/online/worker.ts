@@ -9,13 +9,13 @@ import { streamOf } from './stream.ts';
 /** One seed of one file. */
 export interface Job {
   file: string;
-  /** Of the file's queries. */
+  /** The contexts of the file's queries. */
   contexts: SharedContexts;
   seed: number;
   scenarios: readonly ScenarioName[];
 }
 
-/** The current file, kept so that it is read once. */
+/** The current file, kept so that it is read only once. */
 let data: OnlineData | null = null;
 
 parentPort?.on('message', async ({ file, contexts, seed, scenarios }: Job) => {

@@ -9,15 +9,15 @@ import { type Choice, PolicyDriver, PURPOSE } from './policy-driver.ts';
 import { figuresOf, type Gain, gainOf, perHundred, type Scale, scaleOf, UTILITY } from './scoring.ts';
 import { Agenda, SlotQueue } from './slot-queue.ts';
 
-/** The paper's stream: 100 queries in 10 s; an answer that takes more than 30 s scores 0. */
+/** The paper's stream: 100 queries in 10 s. An answer that takes more than 30 s scores 0. */
 const ARRIVALS_PER_S = 10;
 export const LIMIT_S = 30;
 
 /** The largest share of the stream that one model can serve in the long run. */
 const SERVED_SHARE = 0.3;
 /**
- * Simulated mean service times in seconds: of the cheapest and of the dearest model. The others lie between, by price
- * rank.
+ * Simulated mean service times in seconds, of the cheapest and of the dearest model. The others lie in between, by
+ * price rank.
  */
 const SERVICE_S = { least: 2, most: 8 };
 /** Standard deviation of the logarithm of a service time. */
@@ -54,17 +54,17 @@ export interface Served extends Gain {
   latencyS: number;
 }
 
-/** Chooses a model on arrival, and is notified when each answer is complete. */
+/** Chooses a model when a query arrives, and is notified when each answer is complete. */
 export interface TimedRouter {
   choose(row: EvaluationRow): Choice;
   /**
-   * @param latencyS from arrival to end
-   * @param late it came after the limit, so that nobody rates it
+   * @param latencyS seconds from arrival to end
+   * @param late whether it arrived after the limit, so that nobody rates it
    */
   completed(row: EvaluationRow, choice: Choice, latencyS: number, late: boolean): void;
 }
 
-/** Sends the arrivals through the upstreams in simulated time. A late answer is paid for, and scores 0. */
+/** Sends the arrivals through the upstreams in simulated time. A late answer is paid for, but scores 0. */
 export function simulate(
   arrivals: readonly Arrival[],
   upstreams: readonly Upstream[],
@@ -208,7 +208,7 @@ export function measureLatency(data: OnlineData, seed: number): Measurement {
   const entries = Object.entries(runs);
   return {
     figures: Object.fromEntries(entries.map(([way, served]) => [way, timedFigures(served, scale)])),
-    // The best model's own queue would dwarf the others.
+    // The best model's own queue would dwarf the others, so it is not plotted.
     curves: Object.fromEntries(
       entries
         .filter(([way]) => way !== BEST)

@@ -33,7 +33,8 @@ export const newModels: Experiment = {
     const all = [...data.models.keys()];
     const newcomers = bestValue(rows, scaleOf(rows)).slice(0, NEWCOMERS);
     const others = all.filter((model) => !newcomers.includes(model));
-    // The cost unit comes from a model that is always present, or the price of money would differ between the runs.
+    // The cost unit comes from a model that is always present; otherwise the price of money would differ between the
+    // runs.
     const scale = scaleOf(rows.slice(half), others);
     const runs = {
       [FROM_START]: run(data, rows, seed, scale, () => all),

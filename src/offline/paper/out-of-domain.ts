@@ -71,7 +71,9 @@ function leaveOut(data: OnlineData, task: string, seed: number): Record<string, 
   };
 }
 
-/** The other tasks' rows, and the task's own in two halves: one for in-domain training, one to be judged on. */
+/**
+ * Returns the other tasks' rows, and the task's own rows in two halves: one for in-domain training, one for scoring.
+ */
 function splitTask(rows: readonly EvaluationRow[], task: string, seed: number) {
   const ofTask = shuffled(
     rows.filter((row) => row.task === task),

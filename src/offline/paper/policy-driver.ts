@@ -23,16 +23,16 @@ export interface Choice {
 }
 
 export interface Asked {
-  /** Positions of the models on offer; all by default. */
+  /** Positions of the models on offer; default: all. */
   models?: readonly number[];
-  /** Per model, in units of the score; none by default. */
+  /** Penalty per model, in units of the score; default: none. */
   penalties?: readonly number[];
 }
 
 /**
- * The production policy as the gateway drives it, at one weight: list prices scatter around what answers really cost,
+ * The production policy, driven as by the gateway, at one weight: list prices scatter around what answers really cost,
  * lengths are learned from each answer together with its prediction, and costs are in units of the reference model's
- * predicted costs. Models are positions in the data's list.
+ * predicted costs. Models are identified by their positions in the data's list.
  */
 export class PolicyDriver {
   readonly statistics = new ArmStatistics();
@@ -66,7 +66,7 @@ export class PolicyDriver {
     return this.#prices.map(({ output }) => output);
   }
 
-  /** A warm start: every model's outcome on every row. */
+  /** Teaches a warm start: every model's outcome on every row. */
   teach(rows: readonly EvaluationRow[]): void {
     teach(
       this.#policy,
@@ -116,14 +116,17 @@ export class PolicyDriver {
   }
 }
 
-/** `grades`: the recorded quality; `thumbs`: up with that probability; `none`: nothing is learned. */
+/**
+ * `grades`: the recorded quality; `thumbs`: up with a probability equal to the recorded quality; `none`: nothing is
+ * learned.
+ */
 export type Feedback = 'none' | 'grades' | 'thumbs';
 
 export interface StreamOptions {
   feedback: Feedback;
   /** Seed of the raters. */
   seed: number;
-  /** Models on offer for the query at this position; all by default. */
+  /** Models on offer for the query at this position; default: all. */
   modelsAt?(position: number): readonly number[];
 }
 

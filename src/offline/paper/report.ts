@@ -8,11 +8,11 @@ export interface ReportFrame {
   command: string;
   /** Day of the run, e.g. 2026-11-25. */
   date: string;
-  /** The machine, and how long the run took. */
+  /** Describes the machine, and how long the run took. */
   machine: string;
 }
 
-/** The whole report in Markdown. It links to plots named by `plotName` in the same folder. */
+/** The whole report in Markdown. It links to plots in the same folder, named by `plotName`. */
 export function renderReport(runs: readonly ExperimentRun[], frame: ReportFrame): string {
   const main = runs.find(({ experiment }) => experiment === tradeOff);
   return [
@@ -36,7 +36,7 @@ export function plotName(experiment: Experiment, dataset: string): string {
   return `${dataset}-${experiment.name}.svg`;
 }
 
-/** One row per data set: what the README shows. */
+/** One row per data set, as shown in the README. */
 function headlineTable({ datasets }: ExperimentRun): string {
   const columns = ['MixLLM Gateway', 'random mix of two models', 'true task label', 'oracle (knows every answer)'];
   const rows = datasets.map((run) => {
@@ -105,7 +105,7 @@ function table(headers: readonly string[], rows: readonly (readonly string[])[])
   return [headers, rule, ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n');
 }
 
-/** Names of tasks and files come from outside: a bar or a line break would end the cell. */
+/** Escapes names of tasks and files, which come from outside: a bar or a line break would end the cell. */
 function escaped(cell: string): string {
   return cell.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ');
 }

@@ -28,7 +28,7 @@ export interface ExperimentRun {
   threadS: number;
 }
 
-/** Runs the experiments on all files, file by file, so that a thread computes a file's contexts once. */
+/** Runs the experiments on all files, file by file, so that a thread computes a file's contexts only once. */
 export async function runExperiments(options: PaperOptions): Promise<ExperimentRun[]> {
   const { files, experiments, seeds, threads, onDone } = options;
   const jobs = files.flatMap((file) =>

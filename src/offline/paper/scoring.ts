@@ -2,7 +2,7 @@ import { mean } from '../../util/statistics.ts';
 import type { EvaluationRow } from '../evaluate/predictor.ts';
 import type { OnlineData } from '../online-data.ts';
 
-/** Price of money in all experiments at one weight: the logarithmic middle of the protocol's 0.02 to 0.5. */
+/** Price of money in all experiments with a single weight: the logarithmic middle of the protocol's 0.02 to 0.5. */
 export const NU = 0.1;
 /** The corresponding weight of quality against cost. */
 export const WEIGHT = 1 / (1 + NU);
@@ -21,7 +21,7 @@ export interface Scale {
 
 /**
  * @param rows at least one
- * @param models positions of those that count; all by default
+ * @param models positions of the models that count; default: all
  */
 export function scaleOf(rows: readonly EvaluationRow[], models = [...rows[0].quality.keys()]): Scale {
   const quality = (model: number) => mean(rows.map((row) => row.quality[model]));
@@ -29,7 +29,7 @@ export function scaleOf(rows: readonly EvaluationRow[], models = [...rows[0].qua
   return { best, quality: quality(best), cost: mean(rows.map(({ cost }) => cost[best])) };
 }
 
-/** Result of one query, as shares of the scale's. The quality is 0 when the answer came too late. */
+/** Result of one query, as shares of the scale's quality and cost. The quality is 0 when the answer came too late. */
 export interface Gain {
   quality: number;
   cost: number;
@@ -39,7 +39,7 @@ export function gainOf(row: EvaluationRow, model: number, scale: Scale): Gain {
   return { quality: row.quality[model] / scale.quality, cost: row.cost[model] / scale.cost };
 }
 
-/** (q − ν c / c_best) / q_best, from means that are already shares. */
+/** (q − ν c / c_best) / q_best, computed from means that are already shares. */
 export function utilityOf({ quality, cost }: Gain, scale: Scale): number {
   return quality - (NU * cost) / scale.quality;
 }
@@ -62,7 +62,7 @@ function meanGain(gains: readonly Gain[]): Gain {
   return { quality: mean(gains.map(({ quality }) => quality)), cost: mean(gains.map(({ cost }) => cost)) };
 }
 
-/** Positions of all models, by mean utility, the highest first. */
+/** Positions of all models by mean utility, the highest first. */
 export function bestValue(rows: readonly EvaluationRow[], scale: Scale): number[] {
   const utilities = rows[0].quality.map((_, model) =>
     utilityOf(meanGain(rows.map((row) => gainOf(row, model, scale))), scale),

@@ -3,9 +3,7 @@ export class SlotQueue {
   /** When each slot is free again, in seconds. */
   readonly #freeAt: Float64Array;
 
-  /**
-   * @param slots 1 or more; infinite for an upstream without waiting
-   */
+  /** @param slots 1 or more; infinite for an upstream without waiting */
   constructor(slots: number) {
     this.#freeAt = new Float64Array(Number.isFinite(slots) ? slots : 0);
   }
@@ -33,7 +31,7 @@ export class Agenda<Item> {
   readonly #items: { time: number; item: Item }[] = [];
 
   add(time: number, item: Item): void {
-    // Most new items are among the latest, so the search starts at the end.
+    // Most new items are due late, so the search starts at the end.
     let place = this.#items.length;
     while (place > 0 && this.#items[place - 1].time > time) place--;
     this.#items.splice(place, 0, { time, item });

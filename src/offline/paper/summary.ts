@@ -8,7 +8,7 @@ export interface WaySummary {
   way: string;
   figures: Record<string, Figure>;
   /**
-   * Difference to the way it is compared with, in the experiment's figure, seed by seed; null for that way itself.
+   * Difference in the experiment's figure to the way that it is compared with, seed by seed; null for that way itself.
    */
   lead: { mean: number; standardError: number } | null;
 }
@@ -52,7 +52,7 @@ function leadOf(
   return { mean: mean(differences), standardError: standardDeviation(differences) / Math.sqrt(differences.length) };
 }
 
-/** A way's mean curve at places where every seed has a value, by place. */
+/** A way's values over the seeds, at each place where every seed has a value. */
 export function meanCurve(measurements: readonly Measurement[], way: string): { place: number; values: number[] }[] {
   const length = Math.min(...measurements.map(({ curves }) => curves[way].length));
   return Array.from({ length }, (_, place) => {

@@ -18,7 +18,7 @@ const SHARE = 0.8;
 
 const SHIPPED = 'latent directions and structure, as shipped';
 
-/** Contexts by the way they are made. They do not depend on outcomes, so every split of a data set shares them. */
+/** Contexts by the way they are made. They do not depend on outcomes, so all splits of a data set share them. */
 const made = new WeakMap<OnlineData, Record<string, OnlineData>>();
 
 function variantsOf(data: OnlineData): Record<string, OnlineData> {
@@ -47,7 +47,7 @@ function maskedVariants(data: OnlineData): Record<string, OnlineData> {
   };
 }
 
-/** Both maps are fitted on the prompts of this data set, so that they differ only in tags. */
+/** Both maps are fitted on the prompts of this data set, so that they differ only in their use of tags. */
 export function refittedVariants(
   data: OnlineData,
   options: Pick<PipelineOptions, 'latent' | 'tags'> = PIPELINE_DEFAULTS,

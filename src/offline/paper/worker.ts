@@ -21,7 +21,7 @@ export interface PaperResult {
   tookMs: number;
 }
 
-/** The current file, kept so that its contexts are computed once. */
+/** The current file, kept so that its contexts are computed only once. */
 let data: { file: string; content: OnlineData } | null = null;
 
 parentPort?.on('message', async ({ file, experiment, seed }: PaperJob) => {

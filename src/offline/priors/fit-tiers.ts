@@ -4,7 +4,7 @@ import { TIERS, type Tier } from '../../domain/arm.ts';
 import { addScaled } from '../../util/linear-algebra.ts';
 import { mean } from '../../util/statistics.ts';
 
-/** One model in one file of recorded outcomes: x and quality 0..1 of every query. */
+/** The outcomes of one model in one file: x and quality 0..1 of every query. */
 export interface TierModelOutcomes {
   file: string;
   model: string;
@@ -21,10 +21,10 @@ export interface TierFit {
 }
 
 /**
- * Fits level and slopes of each tier. Levels: mean difference of logits to `mid`, over the files with models of both
- * tiers, added to the level of an unknown model, which `mid` gets; only differences count, because how hard a
- * benchmark is says nothing about real traffic. Slopes: each model's own ridge regression, scaled to its tier's level
- * by p (1 − p) (see CoupledLinearModel) and averaged, first over the models of a file and then over files.
+ * Fits the level and slopes of each tier. Levels: the mean difference of logits to `mid`, over the files with models of
+ * both tiers, added to the level of an unknown model, which is also that of `mid`. Only differences count, because how
+ * hard a benchmark is says nothing about real traffic. Slopes: each model's own ridge regression, scaled to its tier's
+ * level by p (1 − p) (see CoupledLinearModel) and averaged, first over the models of a file and then over files.
  * @param dimensions d of the contexts
  * @throws Error when no file links a tier with `mid`
  */
@@ -62,7 +62,7 @@ function slopesAtLevel({ model, contexts, qualities }: TierModelOutcomes, level:
   const own = mean(qualities);
   const priorMean = new Float64Array(d);
   priorMean[0] = own;
-  // Fitted alone: with the variances of a fleet of specialists, and nothing shared.
+  // Each model is fitted on its own: with the variances for a fleet of specialists, and nothing shared.
   const [, specialists] = QUALITY_MODELS;
   const alone = { ...specialists, sharedVariance: { intercept: 1e-12, slope: 1e-12 }, levelLoadings: false };
   const regression = new CoupledLinearModel(d, alone, priorMean);

@@ -2,8 +2,8 @@ import type { Tier } from '../../domain/arm.ts';
 
 /**
  * Tiers of the models in the public data that are general chat models of known size: 7 to 9 billion parameters are
- * small, about 50 billion (or a mixture of as many) mid. Left out: models for one purpose (codegemma, chatqa), which
- * say more about that purpose than about their size.
+ * small, about 50 billion (or a mixture of as many) mid. Specialised models (codegemma, chatqa) are left out, because
+ * they say more about their purpose than about their size.
  */
 export const TIER_MODELS: Readonly<Record<string, Tier>> = {
   'qwen2.5-7b-instruct': 'small',

@@ -24,7 +24,7 @@ const DECIMALS = 5;
 
 /**
  * Learns the tiers' priors from the scores of models of known size.
- * @throws Error as `loadRecordedOutcomes`, `fitTiers`
+ * @throws Error as `loadRecordedOutcomes` and `fitTiers` do
  */
 export async function trainPriors(training: PriorTraining): Promise<TierPriorsFile> {
   const { files, featurizer, command, date } = training;

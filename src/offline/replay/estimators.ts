@@ -8,14 +8,14 @@ export interface Estimate {
   high: number;
 }
 
-/** Rating on [0, 1], USD per decision, and weight · rating − (1 − weight) · cost / unit. */
+/** Estimates of the rating on [0, 1], of USD per decision, and of weight · rating − (1 − weight) · cost / unit. */
 export interface OutcomeEstimates {
   quality: Estimate;
   cost_usd: Estimate;
   utility: Estimate;
 }
 
-/** A mean over decisions: its value, and one term per decision (its influence); the terms average to the value. */
+/** A mean over decisions: its value, and one term per decision (its influence). The mean of the terms is the value. */
 interface Influence {
   value: number;
   terms: number[];
@@ -26,7 +26,7 @@ type Influences = Record<keyof OutcomeEstimates, Influence>;
 /** 97.5 % quantile of the standard normal. */
 const Z = 1.959963984540054;
 
-/** One outcome of all samples: y, null where it is not known, and its predictions. */
+/** One kind of outcome of all samples: y, null where it is unknown, and its predictions. */
 interface Outcome {
   arms: string[];
   values: (number | null)[];
@@ -37,7 +37,7 @@ interface Outcome {
 type Estimator = (ratios: readonly number[], outcome: Outcome) => Influence;
 
 /**
- * Inverse propensity scoring (Horvitz & Thompson 1952): mean of ratio · y. Unbiased if the log covers the target's
+ * Inverse propensity scoring (Horvitz & Thompson 1952): the mean of ratio · y. Unbiased if the log covers the target's
  * choices.
  */
 const ips: Estimator = (ratios, { arms, values }) => meanOf(withStandIns(arms, times(values, ratios)));
@@ -70,25 +70,23 @@ export interface Widening {
 }
 
 /**
- * What the target policy would have achieved, as a mean over the decisions. Intervals are normal, from the variance
- * of the terms: each ratio is known before its outcome, so the errors are martingale differences although the policy
- * learns.
+ * What the target policy would have achieved, as a mean over the decisions. Intervals assume normality, with the
+ * variance of the terms: each ratio is known before its outcome, so the errors are martingale differences even though
+ * the policy learns.
  */
 export class ReplayEstimators {
   readonly #samples: readonly Sample[];
   readonly #unitUsd: number;
   readonly #widening: Widening;
 
-  /**
-   * @param unitUsd what costs are divided by in the utility; > 0
-   */
+  /** @param unitUsd what costs are divided by in the utility; > 0 */
   constructor(samples: readonly Sample[], unitUsd: number, widening: Widening) {
     this.#samples = samples;
     this.#unitUsd = unitUsd;
     this.#widening = widening;
   }
 
-  /** `snips` is NaN when the target gives no rated choice any probability. */
+  /** `snips` is NaN when the target gives no probability to any rated choice. */
   estimates(): Estimates {
     const of = (estimator: Estimator) => this.#intervals(this.#influences(estimator, this.#ratios));
     return { ips: of(ips), snips: of(snips), dr: of(dr) };
@@ -100,7 +98,8 @@ export class ReplayEstimators {
   }
 
   /**
-   * Doubly robust minus logged: both are on the same queries, so the interval is not that of two independent means.
+   * Doubly robust estimate minus logged result. Both are on the same queries, so the interval is not that of two
+   * independent means.
    */
   difference(): OutcomeEstimates {
     const [target, logged] = [this.#influences(dr, this.#ratios), this.#logged()];
@@ -168,7 +167,10 @@ export class ReplayEstimators {
   }
 }
 
-/** (Σ w)² / Σ w² (Kish 1965): as many decisions by the target itself would be as informative. 0 without weights. */
+/**
+ * (Σ w)² / Σ w² (Kish 1965): the number of decisions by the target itself that would be equally informative. 0 without
+ * weights.
+ */
 export function effectiveSampleSize(weights: readonly number[]): number {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const squares = weights.reduce((total, weight) => total + weight ** 2, 0);
@@ -176,9 +178,9 @@ export function effectiveSampleSize(weights: readonly number[]): number {
 }
 
 /**
- * The known values of each arm stand for its unknown ones: with the arm's mean m and share ρ of known values, the
- * terms are m where the value is unknown and m + (v − m) / ρ where it is known. Their mean weights each v by 1 / ρ,
- * and their variance accounts for ρ being estimated. Arms without any known value count as 0.
+ * Lets the known values of each arm stand for its unknown ones. With the arm's mean m and share ρ of known values, the
+ * terms are m where the value is unknown and m + (v − m) / ρ where it is known. Their mean weights each v by 1 / ρ, and
+ * their variance accounts for ρ being estimated. Arms without any known value count as 0.
  */
 function withStandIns(arms: readonly string[], values: readonly (number | null)[]): number[] {
   const tallies = new Map<string, { all: number; known: number; sum: number }>();

@@ -6,9 +6,9 @@ import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
 
 /** What must be known about a log before its decisions are processed one by one. */
 export interface LogOutline {
-  /** Number of its last event. */
+  /** Sequence number of its last event. */
   last: number;
-  /** Rated and withdrawn events by decision. */
+  /** `rated` and `withdrawn` events by decision. */
   ratingEvents: ReadonlyMap<string, readonly GatewayEvent[]>;
   modelChanges: ModelChanges;
   /** Ids of all decisions, including those before the period. */

@@ -12,12 +12,12 @@ import type { Sample } from './sample.ts';
 import { SupportTally } from './support.ts';
 import { isDrawn, type TargetPolicy, targetAssessments } from './target-policy.ts';
 
-/** The gateway's own fold over the log, and the policy that it teaches. */
+/** The gateway's own fold over the log, and the policy that the fold teaches. */
 export interface ReplayLearner {
   readonly policy: Policy;
   /**
    * @param history the earlier events of the same decision
-   * @throws RangeError for what cannot be learned from
+   * @throws RangeError for an event that cannot be learned from
    */
   fold(event: StoredEvent, history: readonly StoredEvent[]): void;
 }
@@ -27,7 +27,7 @@ export interface ReplayStart {
   featureMap: string;
   /** d, including the constant. */
   dimensions: number;
-  /** The admins' changes, as they stand at the end of the log. */
+  /** The admins' changes as they stand at the end of the log. */
   modelChanges: ModelChanges;
   /** Ids of all decisions in the log. */
   decisions: ReadonlySet<string>;
@@ -58,7 +58,7 @@ export interface ReplayedLog {
   certain: number;
   tally: SupportTally;
   leftOut: Partial<Record<LeftOut, number>>;
-  /** USD of the reference model's mean answer, averaged over the samples: the unit of cost in the utility. */
+  /** Mean cost in USD of the reference model's answers, averaged over the samples: the unit of cost in the utility. */
   costUnitUsd: number;
   neverOffered: string[];
 }
@@ -70,10 +70,11 @@ interface Question {
 }
 
 /**
- * Goes through the log as the gateway's learner did. At each decision of the period the target policy says how
- * probable each model is, given what the log had taught until then (by decisions before the period too). So the
+ * Goes through the log as the gateway's learner did. At each decision of the period, the target policy says how
+ * probable each model is, given what the log had taught until then (including decisions before the period). So the
  * result shows what the target's *settings* would have chosen with the knowledge available then, not what they would
- * have learned. The log is read twice: the ratings that count must be known before the decisions that they rate.
+ * have learned. The log is read twice, because the ratings that count must be known before the decisions that they
+ * rate.
  */
 export async function replayLog(
   log: EventReader,
@@ -176,7 +177,7 @@ class Replay {
       quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
       costUsd,
       weight: this.#target.weight ?? decision.weight,
-      // For a model that the target does not have, the prediction does not matter: its ratio is 0.
+      // For a model that the target does not have, the prediction does not matter, because its ratio is 0.
       predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },
       expected: { quality: expected(({ quality }) => quality), costUsd: expected((assessment) => assessment.costUsd) },
     };
@@ -205,14 +206,14 @@ class Replay {
       certain: this.#certain,
       tally: this.#tally,
       leftOut: this.#leftOut,
-      // When the reference costs nothing on average there is nothing to divide by, and costs count as they are.
+      // When the reference costs nothing on average there is nothing to divide by, so costs count as they are.
       costUnitUsd: this.#unitUsd / Math.max(1, this.#samples.length) || 1,
       neverOffered: (this.#target.models ?? []).filter((model) => !candidates.has(model)),
     };
   }
 }
 
-/** Keeps the events of each decision as long as more of them are to come. */
+/** Keeps the events of each decision as long as more of them are still to come. */
 class Histories {
   readonly #open = new Map<string, { events: StoredEvent[]; completed: boolean; ratingsLeft: number }>();
   readonly #ratingEvents: LogOutline['ratingEvents'];

@@ -4,13 +4,13 @@ import type { LeftOut, ReplayedLog } from './replay-log.ts';
 import { refusals, type Support, wideningFor } from './support.ts';
 import type { TargetPolicy } from './target-policy.ts';
 
-/** The size is the same for all three estimators: they weight the same ratings. */
+/** The size is the same for all three estimators, because they weight the same ratings. */
 type Sized = OutcomeEstimates & { effective_sample_size: number };
 
 /** What `mixllm replay --json` prints. Times are ISO 8601. */
 export interface ReplayReport {
   policy: TargetPolicy;
-  /** The period asked for, and the times of the first and last decision in it. */
+  /** The requested period, and the times of the first and last decision in it. */
   period: { since: string | null; until: string | null; first: string | null; last: string | null };
   /** All decisions of the period; those that are used; and of these, those that were rated. */
   decisions: number;
@@ -18,22 +18,22 @@ export interface ReplayReport {
   rated: number;
   left_out: Partial<Record<LeftOut, number>>;
   feature_map: string | null;
-  /** The USD that count as 1 in the utility: the reference model's mean answer. */
+  /** The USD that count as 1 in the utility: the mean cost of the reference model's answers. */
   cost_unit_usd: number;
-  /** Why the log cannot answer; null when it can. */
+  /** Why the log cannot answer the question; null when it can. */
   refused: string[] | null;
-  /** What the logging policy achieved, by the same weight; null without ratings. */
+  /** What the logging policy achieved, with the same weight; null without ratings. */
   logged: OutcomeEstimates | null;
   /** What the target policy would have achieved; null when refused. */
   estimates: Record<keyof Estimates, Sized> | null;
-  /** The doubly robust estimate minus what was logged. */
+  /** The doubly robust estimate minus the logged result. */
   difference: OutcomeEstimates | null;
-  /** For ratings, which are scarcer than costs; `support` has both. */
+  /** The size for ratings, which are scarcer than costs; `support` has both. */
   effective_sample_size: number;
   support: Support;
 }
 
-/** Judges the support, and estimates where it is sufficient. */
+/** Assesses the support, and computes estimates if it is sufficient. */
 export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period: Period): ReplayReport {
   const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain } = replayed;
   const support = tally.support();

@@ -1,6 +1,6 @@
 /**
- * One decision drawn by the logging policy, as the estimators see it. The action is the choice. The outcome is what
- * the client got, from another model when the chosen one failed.
+ * One decision drawn by the logging policy, as the estimators see it. The action is the choice. The outcome is what the
+ * client got, possibly from another model if the chosen one failed.
  */
 export interface Sample {
   /** The model that was chosen. */

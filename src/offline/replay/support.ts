@@ -6,14 +6,14 @@ import type { Sample } from './sample.ts';
 const LIMITS = {
   decisions: 100,
   rated: 50,
-  /** Ratings of each model that the target chooses more often than `seldom`. */
+  /** Minimum number of ratings of each model that the target chooses more often than `seldom`. */
   ratedPerModel: 10,
   /** A model with a larger share of the target's choices than this needs `ratedPerModel` ratings. */
   seldom: 0.05,
   effectiveSampleSize: 50,
   /**
-   * Largest share of the target's choices without propensity in the log: the estimates may be off by that share of
-   * the scale.
+   * Largest share of the target's choices that may have no propensity in the log: the estimates may be off by that
+   * share of the scale.
    */
   unsupportedShare: 0.01,
 };
@@ -24,7 +24,7 @@ export interface ModelSupport {
   /** How often the log chose it, and how often the target would. */
   logged_share: number;
   target_share: number;
-  /** Share of the target's choices of it that the logging policy could not have made. */
+  /** The share of the target's choices of this model that the logging policy could not have made. */
   unsupported_share: number;
   /** How often the log chose it, and how many of those answers were rated. */
   decisions: number;
@@ -44,7 +44,9 @@ export interface Support {
    * (Σ w)² / Σ w² over rated decisions and over all decisions, and the values to expect from the propensities alone.
    */
   effective_sample_size: { quality: number; cost_usd: number; expected_quality: number; expected_cost_usd: number };
-  /** Of the ratio of propensities. Its mean is 1 in expectation when the support is complete. */
+  /**
+   * The mean and the maximum of the ratio of propensities. The mean is 1 in expectation when the support is complete.
+   */
   mean_ratio: number;
   largest_ratio: number;
   /** Ordered by the target's share, largest first. */
@@ -74,8 +76,8 @@ export class SupportTally {
   unservable = 0;
 
   /**
-   * @param propensities the log's, by model; absent is 0
-   * @param assessments the target's
+   * @param propensities the log's propensities by model; absent means 0
+   * @param assessments the target's assessments
    */
   add(sample: Sample, propensities: ReadonlyMap<string, number>, assessments: readonly OfferAssessment[]): void {
     this.#ratios.push(sample.ratio);
@@ -149,9 +151,9 @@ function modelSupport(model: string, tally: ModelTally, count: number): ModelSup
 }
 
 /**
- * Factors by which intervals are widened. Large ratios are rare, and a log may by chance show fewer of them than its
- * propensities lead one to expect; the variance of the terms then misses what they would have contributed. The factor
- * is the square root of the effective sample size over its expected value, at least 1.
+ * Factors by which intervals are widened. Large ratios are rare, and by chance a log may contain fewer of them than its
+ * propensities imply; the variance of the terms then lacks what they would have contributed. The factor is the square
+ * root of the effective sample size over its expected value, at least 1.
  */
 export function wideningFor({ effective_sample_size: size }: Support): Widening {
   const factor = (seen: number, expected: number) => (expected > 0 ? Math.sqrt(Math.max(1, seen / expected)) : 1);
@@ -162,7 +164,7 @@ export function wideningFor({ effective_sample_size: size }: Support): Widening 
 }
 
 /**
- * @param neverOffered models of the target that were a candidate in no decision
+ * @param neverOffered models of the target that were not a candidate in any decision
  * @returns the reasons, in words; empty when the log can answer
  */
 export function refusals(

@@ -6,16 +6,16 @@ import { type ExplorationKind, isExplorationKind } from '../../domain/exploratio
 import { launchOf } from '../../routing/router.ts';
 import { seededRandom } from '../../util/random.ts';
 
-/** The settings that the log is asked about. Absent ones stay as each decision had them. */
+/** The settings to evaluate on the log. Absent ones stay as they were in each decision. */
 export interface TargetPolicy {
-  /** Replaces every decision's own weight, wherever that came from; 0..1. */
+  /** Replaces every decision's own weight, whatever its source; 0..1. */
   weight?: number;
   exploration?: ExplorationKind;
   /** The quality target. */
   quality?: QualityGuard | 'off';
   /** The only models to choose from. */
   models?: readonly string[];
-  /** By model id, replacing the config's. */
+  /** By model id; replaces the config's priors. */
   priors?: Readonly<Record<string, Prior>>;
 }
 
@@ -23,12 +23,12 @@ export interface TargetPolicy {
 const RANDOM = seededRandom(0);
 
 /**
- * How probable each model is under the target policy in a logged situation: with the candidates, waits, predicted
- * costs, launches, awaited ratings and cost unit of the decision. Lengths are learned alike under every target, so
- * the logged costs are the target's own. Models that a quality target excluded are judged again.
+ * How probable each model is under the target policy in a logged situation, with the candidates, waits, predicted
+ * costs, launches, awaited ratings and cost unit of the decision. Lengths are learned in the same way under every
+ * target, so the logged costs are the target's own. Models that a quality target excluded are judged again.
  * @param x the decision's context, length d
  * @returns the assessments of `policy` for each candidate; empty when no model of the target could serve
- * @throws Error when `policy` fails, or neither target nor log names an exploration of this version
+ * @throws Error when `policy` fails, or when neither target nor log names an exploration that this version knows
  */
 export function targetAssessments(
   { decision }: DecidedEvent,
@@ -55,8 +55,8 @@ export function targetAssessments(
 }
 
 /**
- * Whether the decision was drawn with the propensities that it records. For launches by earlier versions, the log
- * does not show when a forced try could choose a model.
+ * Whether the decision was drawn with the propensities that it records. For launches by earlier versions, the log does
+ * not show when a forced try could choose a model.
  */
 export function isDrawn({ chosenBy, propensity, arms }: Decision): boolean {
   if (!(propensity > 0)) return false;

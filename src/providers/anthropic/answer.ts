@@ -57,14 +57,14 @@ export function toCompletion(json: string, created: number): Completion {
   return { ...facts, generatedBytes: generatedBytes(answer), toolCallIds: toolCallIds(answer), body };
 }
 
-/** OpenAI's word for a stop reason; an unknown reason counts as a normal end. */
+/** OpenAI's finish reason for Anthropic's stop reason; an unknown reason counts as a normal end. */
 export function toFinishReason(stopReason: unknown): string {
   const known = typeof stopReason === 'string' && Object.hasOwn(FINISH_REASONS, stopReason);
   return known ? (FINISH_REASONS[stopReason] as string) : 'stop';
 }
 
 /**
- * Anthropic leaves cached tokens out of `input_tokens`; OpenAI and the gateway include them.
+ * Reads Anthropic's usage. Anthropic leaves cached tokens out of `input_tokens`; OpenAI and the gateway include them.
  * @returns null when nothing was counted
  */
 export function readUsage(usage: unknown): Usage | null {
@@ -75,7 +75,7 @@ export function readUsage(usage: unknown): Usage | null {
   const hourCacheWriteTokens = Math.min(kept, cacheWriteTokens);
   const inputTokens = count(usage.input_tokens) + cachedInputTokens + cacheWriteTokens;
   const outputTokens = count(usage.output_tokens);
-  // A server that does not count.
+  // The server does not count tokens.
   if (inputTokens + outputTokens === 0) return null;
   return {
     inputTokens,
@@ -86,9 +86,7 @@ export function readUsage(usage: unknown): Usage | null {
   };
 }
 
-/**
- * @param source Anthropic's own usage, which may say how much of the output was thinking
- */
+/** @param source Anthropic's own usage, which may say how much of the output was thinking */
 export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
   const details = isJsonObject(source) ? source.output_tokens_details : null;
   const reasoning = isJsonObject(details) ? { reasoning_tokens: count(details.thinking_tokens) } : null;
@@ -116,7 +114,7 @@ function toMessage(blocks: JsonObject[]): JsonObject {
   };
 }
 
-/** Blocks of either type carry their text in a field named like the type. */
+/** Blocks of either type carry their text in a field named after the type. */
 function joinTexts(blocks: JsonObject[], type: 'text' | 'thinking'): string {
   return blocks
     .filter((block) => block.type === type)

@@ -2,7 +2,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 import { invalidRequest } from '../../domain/errors.ts';
 
-/** A block made of one of OpenAI's content parts. */
+/** A block made from one of OpenAI's content parts. */
 export type PartBlock = Anthropic.TextBlockParam | Anthropic.ImageBlockParam | Anthropic.DocumentBlockParam;
 
 type ImageMediaType = Anthropic.Base64ImageSource['media_type'];
@@ -24,7 +24,7 @@ const BEGINNINGS: readonly (readonly [string, ImageMediaType])[] = [
 ];
 
 /**
- * Turns a message's content into blocks. Empty and blank text is left out: Anthropic refuses it.
+ * Turns a message's content into blocks. Empty and blank text is left out, because Anthropic refuses it.
  * @param where names the content in error messages, e.g. `messages[2]`
  * @throws GatewayError 400 for parts that Anthropic has no block for
  */
@@ -77,7 +77,9 @@ function imageBlock(image: unknown, path: string): PartBlock {
   return { type: 'image', source: { type: 'base64', media_type: imageType, data } };
 }
 
-/** Clients often guess the type, and Anthropic refuses data whose type is not the declared one. */
+/**
+ * Detects the type from the data: clients often guess it, and Anthropic refuses data that is not of the declared type.
+ */
 function typeByContent(base64: string): ImageMediaType | undefined {
   if (base64.startsWith('UklGR') && base64.startsWith('RUJQ', 12)) return 'image/webp';
   return BEGINNINGS.find(([beginning]) => base64.startsWith(beginning))?.[1];

@@ -5,15 +5,18 @@ import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { isModelSpecific } from './refusal.ts';
 
 const CONTEXT_LENGTH_EXCEEDED = 'context_length_exceeded';
-/** "prompt is too long: 213456 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: …" */
+/**
+ * Matches "prompt is too long: 213456 tokens > 200000 maximum" and "input length and `max_tokens` exceed context limit:
+ * …".
+ */
 const TOO_LONG = /^(prompt is too long|input length and `max_tokens` exceed context limit)\b/;
 
-/** Text of a proxy in between, often HTML, is cut at this length. */
+/** Text from a proxy in between, often HTML, is cut to this length. */
 const MAX_FOREIGN_TEXT = 500;
 
 /**
- * Puts an error answer into OpenAI's shape, with its message unchanged.
- * @param body as received; null when there was none
+ * Converts an error response to OpenAI's form, with its message unchanged.
+ * @param body as received; null if there was none
  */
 export function toOpenAIErrorBody(body: string | null, status: number): OpenAIErrorBody {
   const answer = upstreamJsonOrNull(body ?? '');
@@ -22,15 +25,13 @@ export function toOpenAIErrorBody(body: string | null, status: number): OpenAIEr
   return openAIError(message, { type: 'upstream_error' });
 }
 
-/** The upstream's failure, as an event of a stream or an answer under a success status reports it. */
+/** The upstream's failure, as reported by an event of a stream or by an answer with a success status. */
 export function toFailure(answer: JsonObject, failure: 'unreadable' | 'interrupted'): UpstreamError {
   const body = fromDetail(isJsonObject(answer.error) ? answer.error : {});
   return new UpstreamError(failure, body.error.message, { body: JSON.stringify(body) });
 }
 
-/**
- * @param body of the error, as received
- */
+/** @param body the body of the error, as received */
 export function meaningOf(body: string): ErrorMeaning {
   const error = errorIn(upstreamJsonOrNull(body));
   return {
@@ -48,7 +49,10 @@ function fromDetail(detail: JsonObject): OpenAIErrorBody {
   });
 }
 
-/** Anthropic's own code, else OpenAI's code for what Anthropic says in words: frameworks go by the code. */
+/**
+ * Anthropic's own code, or else OpenAI's code for what Anthropic says only in words, because frameworks rely on the
+ * code.
+ */
 function codeOf({ type, message, details }: JsonObject): string | null {
   if (isJsonObject(details) && typeof details.error_code === 'string') return details.error_code;
   if (type === 'rate_limit_error') return 'rate_limit_exceeded';

@@ -9,28 +9,28 @@ interface KeptBlock {
   data: string;
 }
 
-/** Approximate bytes that a block takes besides what it says. */
+/** Approximate bytes that a block takes in addition to its text. */
 const OVERHEAD_OF_BLOCK = 256;
 
-/** Thinking blocks of a stream, kept until they can be sent whole: no client could put parts of them together. */
+/** Thinking blocks of a stream, kept until they can be sent whole, because no client could assemble them from parts. */
 export class KeptThinking {
   /** By block index, in order of arrival. */
   readonly #blocks = new Map<unknown, KeptBlock>();
   #bytes = 0;
 
-  /** Approximate bytes that are kept. */
+  /** Approximate number of bytes kept. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** A block has begun. Its text may follow by `add`. */
+  /** Notes that a block has begun. Its text may follow by `add`. */
   begin(index: unknown, { type, signature, data }: JsonObject): void {
     this.#blocks.set(index, { type: stringOf(type), text: [], signature: '', data: stringOf(data) });
     this.#bytes += OVERHEAD_OF_BLOCK + stringOf(data).length;
     this.add(index, '', stringOf(signature));
   }
 
-  /** Does nothing for a block that is not kept. */
+  /** Adds to a block; does nothing for a block that is not kept. */
   add(index: unknown, text: string, signature: string): void {
     const block = this.#blocks.get(index);
     if (!block) return;
@@ -39,7 +39,7 @@ export class KeptThinking {
     this.#bytes += 2 * text.length + signature.length;
   }
 
-  /** Hands over what Anthropic would take back, in order, and keeps nothing. */
+  /** Returns the blocks that Anthropic would accept back, in order, and drops all blocks. */
   take(): ThinkingBlock[] {
     const kept = [...this.#blocks.values()];
     this.#blocks.clear();

@@ -16,8 +16,8 @@ const EVENT_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Returns the events of Anthropic's answer that a server-sent event carries: mostly one, none for a comment, and all
- * of them for a whole message in place of a stream.
+ * Returns the events of Anthropic's answer that a server-sent event carries: usually one, none for a comment, and all
+ * of them if a whole message was sent instead of a stream.
  * @throws UpstreamError `unreadable` for data that is not a JSON object
  */
 export function messageEvents(event: RawSseEvent): JsonObject[] {
@@ -30,7 +30,7 @@ export function messageEvents(event: RawSseEvent): JsonObject[] {
 }
 
 /**
- * Null for an event that is not of the answer.
+ * Parses the data of an event; null for an event that is not part of the answer.
  * @throws UpstreamError `unreadable`
  */
 function parsed(event: RawSseEvent): JsonObject | null {
@@ -44,7 +44,7 @@ function parsed(event: RawSseEvent): JsonObject | null {
   throw new UpstreamError('unreadable', 'The upstream sent a stream event that is not JSON.');
 }
 
-/** The events that Anthropic would have sent in place of a whole message, or of an error. */
+/** The events that Anthropic would have sent instead of a whole message or an error. */
 function eventsOf(whole: JsonObject): JsonObject[] {
   if (isJsonObject(whole.error)) return [{ ...whole, type: 'error' }];
   if (whole.type !== 'message' || !Array.isArray(whole.content)) return [whole];

@@ -13,8 +13,8 @@ export interface Turn {
 }
 
 /**
- * Tool results lead a turn, as Anthropic demands, whatever came before them. They are kept apart: in one list,
- * looking for their end takes long when there are many.
+ * A turn being built. Tool results come first in a turn, as Anthropic requires, whatever came before them. They are
+ * kept in a separate list because finding their end in a single list takes long when there are many.
  */
 interface OpenTurn {
   role: Turn['role'];
@@ -22,7 +22,7 @@ interface OpenTurn {
   others: Anthropic.ContentBlockParam[];
 }
 
-/** What the messages so far have become. */
+/** What the messages read so far have become. */
 interface Draft {
   /** One entry per system message. */
   system: Anthropic.TextBlockParam[][];
@@ -32,16 +32,16 @@ interface Draft {
 }
 
 export interface Conversation {
-  /** Absent when there is no system prompt. A string, or blocks if one carries a cache mark. */
+  /** Absent when there is no system prompt. A string, or blocks if any of them carries a cache mark. */
   system?: string | Anthropic.TextBlockParam[];
-  /** Alternating roles: neighbours of the same role are merged. */
+  /** With alternating roles: consecutive messages of the same role are merged. */
   messages: Turn[];
 }
 
 /**
  * Translates OpenAI's messages into Anthropic's.
  * @param withThinking whether signed thinking of earlier answers is included
- * @throws GatewayError 400 for what Anthropic's form cannot express
+ * @throws GatewayError 400 for content that Anthropic's format cannot express
  */
 export function toConversation(messages: unknown, withThinking = true): Conversation {
   if (!Array.isArray(messages)) throw invalidRequest('messages must be a list.', 'messages');
@@ -54,8 +54,8 @@ export function toConversation(messages: unknown, withThinking = true): Conversa
   });
   const { system } = draft;
   const turns = draft.turns.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
-  // Some clients put their whole question into the system prompt, but Anthropic needs a message to answer: the last
-  // system message becomes it.
+  // Some clients put their whole question into the system prompt, but Anthropic needs a message to answer, so the last
+  // system message becomes that message.
   const asked = turns.length === 0 ? system.pop() : undefined;
   if (asked) turns.push({ role: 'user', content: asked });
   if (turns.length === 0) throw invalidRequest('messages must include a user message that is not empty.', 'messages');
@@ -95,7 +95,7 @@ function addBlocks(turns: OpenTurn[], role: Turn['role'], blocks: Anthropic.Cont
   if (blocks.length > 0) turnOf(turns, role).others.push(...blocks);
 }
 
-/** The current turn if it is of that role, else a new one. */
+/** The current turn if it has that role, otherwise a new one. */
 function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
   const last = turns.at(-1);
   if (last?.role === role) return last;
@@ -106,14 +106,15 @@ function turnOf(turns: OpenTurn[], role: Turn['role']): OpenTurn {
 
 function assistantBlocks(message: JsonObject, where: string, draft: Draft): Anthropic.ContentBlockParam[] {
   const said = saidBlocks(message, where, draft.ids);
-  // Anthropic refuses a message that holds only thinking. `reasoning_content` is left out: it has no signature.
+  // Anthropic refuses a message that contains only thinking. `reasoning_content` is left out because it has no
+  // signature.
   return said.length > 0 && draft.withThinking ? [...thinkingBlocks(message[THINKING_BLOCKS]), ...said] : said;
 }
 
 function saidBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
   const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
   if (message.function_call) {
-    // Not left out: without it the model would not know what it had asked for.
+    // Refused rather than left out: without it the model would not know what it had asked for.
     throw invalidRequest(`${where}.function_call is not known to Anthropic: use tool_calls.`, `${where}.function_call`);
   }
   if (typeof message.refusal === 'string') blocks.push(...textOnly({ content: message.refusal }, where));
@@ -154,8 +155,9 @@ function requireId(id: unknown, where: string): string {
 }
 
 /**
- * Arguments are JSON within strings, which the limits on the body do not see: 30 MB of brackets there held up every
- * other request for half a minute. They are checked all together, because many calls may share the brackets.
+ * Checks the arguments of tool calls. They are JSON inside strings, which the limits on the body do not see: 30 MB of
+ * brackets there once blocked every other request for half a minute. All arguments are checked together, because the
+ * brackets may be spread over many calls.
  */
 function checkArguments(messages: readonly unknown[]): void {
   const calls = messages.flatMap((message) =>
@@ -170,8 +172,8 @@ function checkArguments(messages: readonly unknown[]): void {
 }
 
 /**
- * Clients send back arguments that a model wrote wrongly, or was cut off in, together with their complaint: the model
- * has to see what it wrote.
+ * Parses the arguments of a tool call. When a model wrote invalid or truncated arguments, clients send them back
+ * together with an error message, so the model has to see what it wrote.
  */
 function parseArguments(json: unknown, where: string): JsonObject {
   if (json === null || json === undefined || json === '') return {};
@@ -199,7 +201,7 @@ function textOnly(message: JsonObject, where: string): Anthropic.TextBlockParam[
   });
 }
 
-/** A cache mark on a message applies to its last block. */
+/** Applies a message's cache mark to its last block. */
 function cacheLast<Block extends object>(blocks: Block[], message: JsonObject): Block[] {
   return blocks.map((block, index) => (index === blocks.length - 1 ? withCacheControl(block, message) : block));
 }

@@ -1,14 +1,15 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 
-/** Keywords of Anthropic's structured outputs: those taken as they are, and those that hold further schemas. */
+/** Keywords of Anthropic's structured outputs: those copied unchanged, and those that contain further schemas. */
 const KEPT = new Set(['$ref', 'type', 'enum', 'const', 'required', 'default', 'title', 'description']);
 const NAMED_SCHEMAS = new Set(['properties', '$defs', 'definitions']);
 const LISTED_SCHEMAS = new Set(['anyOf', 'allOf', 'oneOf']);
 const FORMATS = new Set('date-time time date duration email hostname uri ipv4 ipv6 uuid'.split(' '));
 
 /**
- * Removes from a JSON schema the constraints that Anthropic answers with a 400: bounds of numbers and lengths,
- * patterns, open objects. They move into the description, as in Anthropic's own SDKs, so the model still reads them.
+ * Removes from a JSON schema the constraints that Anthropic rejects with a 400: bounds on numbers and lengths,
+ * patterns, open objects. They are moved into the description, as in Anthropic's own SDKs, so that the model still
+ * reads them.
  */
 export function plainSchema(schema: unknown): unknown {
   if (!isJsonObject(schema)) return schema;
@@ -26,12 +27,15 @@ export function plainSchema(schema: unknown): unknown {
   return { ...plain, description: typeof description === 'string' ? `${description}\n\n${constraints}` : constraints };
 }
 
-/** The dialect (`$schema`) constrains nothing, and objects come out closed in any case. */
+/**
+ * Excludes the dialect (`$schema`), which constrains nothing, and `additionalProperties`, because objects are closed in
+ * any case.
+ */
 function isConstraint(keyword: string, value: unknown): boolean {
   return keyword !== '$schema' && !(keyword === 'additionalProperties' && typeof value === 'boolean');
 }
 
-/** Null for a keyword that Anthropic does not take, or not with this value. */
+/** Null for a keyword that Anthropic does not accept, or does not accept with this value. */
 function plainKeyword(keyword: string, value: unknown): { keyword: string; value: unknown } | null {
   const isTaken =
     KEPT.has(keyword) ||

@@ -22,7 +22,7 @@ import { refusalOf, roomForOutput } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
-/** Version of the Messages API, and the last version that still takes temperature, top_p and top_k. */
+/** The current version of the Messages API, and the last version that still accepts temperature, top_p and top_k. */
 const API_VERSION = '2026-10-21';
 const SAMPLING_VERSION = '2023-06-01';
 
@@ -37,7 +37,7 @@ export interface AnthropicProviderOptions extends ProviderAccess {
 
 /**
  * Anthropic, and every server that speaks its Messages API. Translates requests and answers from and to OpenAI's
- * form.
+ * format.
  */
 export class AnthropicProvider implements Provider {
   readonly promptCache = 'marked';
@@ -59,7 +59,7 @@ export class AnthropicProvider implements Provider {
       proxy: options.proxy ?? null,
       clock: options.clock,
     });
-    // Recent servers want the key as a bearer token, older ones as `x-api-key`.
+    // Recent servers expect the key as a bearer token, older ones as `x-api-key`.
     const keyHeaders = (key: string) => ({ authorization: `Bearer ${key}`, 'x-api-key': key });
     this.#headers = { ...JSON_HEADERS, ...providerHeaders(options, keyHeaders) };
   }
@@ -92,9 +92,9 @@ export class AnthropicProvider implements Provider {
   }
 
   /**
-   * Posts the request, and again without a field that the model turns out to refuse (`temperature` on recent ones,
-   * say) or with a schema or a kind of thinking in other words. That is part of the translation, not a retry: nothing
-   * has been answered yet.
+   * Posts the request. If the model turns out to refuse a field (such as `temperature` on recent models), posts it
+   * again without that field, or with a schema or a kind of thinking expressed differently. That is part of the
+   * translation, not a retry, because nothing has been answered yet.
    */
   async #send<T>(
     call: ProviderCall,

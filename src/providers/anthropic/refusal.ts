@@ -7,9 +7,10 @@ import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thin
 import { hasStrictTool } from './tools.ts';
 
 /**
- * Fields that some Claude models take and others answer with a 400, and the words by which such an answer mentions
- * them. Nothing shows before a request which model is which, and lists of names in the code would age. The last two
- * are refused with some schemas only, and are put in plainer words instead of left out.
+ * Fields that some Claude models accept and others reject with a 400, and the words by which such a response mentions
+ * them. Which model is which cannot be known before a request, and a list of model names in the code would become
+ * outdated. The last two are refused only with some schemas, and are then expressed more plainly instead of being left
+ * out.
  */
 const OPTIONAL_FIELDS: Record<string, RegExp> = {
   temperature: /\btemperature\b/,
@@ -22,19 +23,21 @@ const OPTIONAL_FIELDS: Record<string, RegExp> = {
   tools: /\btools\.\d+\.|\bstrict\b/,
 };
 
-/** "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode." */
+/** Matches "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode." */
 const BESIDE_THINKING = /\bthinking is enabled\b/;
 
 const SAMPLING: ReadonlySet<string> = new Set(['temperature', 'top_p', 'top_k']);
 
 /**
  * What Anthropic says about thinking that another model or account signed, that belongs to another conversation, or
- * that did not come back unchanged.
+ * that was modified before it was sent back.
  */
 const REFUSED_THINKING_BLOCKS =
   /\bInvalid `signature` in `thinking` block|\bblock is bound to a different conversation|thinking` blocks in the latest assistant message cannot be modified/;
 
-/** What a 400 refuses: fields to leave out or reword at once, and what the model refuses of every request. */
+/**
+ * What a 400 refuses: `fields` to leave out or reword at once, and `lasting`, what the model refuses in every request.
+ */
 export interface Refusal {
   fields: string[];
   lasting: string[];
@@ -59,7 +62,8 @@ export function refusalOf(answer: string, body: ChatBody, without: ReadonlySet<s
  */
 export function refusedFields(answer: string, body: ChatBody, without: ReadonlySet<string>): string[] {
   const beginning = beginningOf(answer);
-  // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": the limit was the gateway's.
+  // "max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens": here the gateway had set the
+  // limit.
   const isOurLimit =
     wantsThinkingAllowance(body) && requestedMaxTokens(body) === null && !without.has(THINKING_ALLOWANCE);
   if (isOurLimit && /\bmax_tokens: \d+ > \d+/.test(beginning)) return [THINKING_ALLOWANCE];
@@ -93,7 +97,8 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
 }
 
 /**
- * Recent models take `adaptive` in place of `enabled`, also with a forced tool call; earlier ones have to do without.
+ * Recent models accept `adaptive` instead of `enabled`, even with a forced tool call; for earlier ones thinking has to
+ * be dropped.
  */
 function thinkingRefused(answer: string, { thinking }: ChatBody, without: ReadonlySet<string>): string {
   const isManual = isJsonObject(thinking) && thinking.type === 'enabled' && !without.has(MANUAL_THINKING);
@@ -101,15 +106,15 @@ function thinkingRefused(answer: string, { thinking }: ChatBody, without: Readon
 }
 
 /**
- * Recognises Anthropic's refusal of `enabled` on recent models. The match begins with the message's first word: what
- * is quoted from the request stands elsewhere.
+ * Recognises Anthropic's refusal of `enabled` on recent models. The match must begin at the first word of the message,
+ * where text quoted from the request cannot appear.
  */
 function refusesManualThinking(answer: string): boolean {
   return /"message":\s?"\\"thinking\.type\.enabled\\" is not supported\b/.test(beginningOf(answer));
 }
 
 /**
- * True when the model does not think with a temperature or the like.
+ * True when the model does not think together with a temperature or the like.
  * @param told the refusal, without what it quotes
  */
 function excludesSampling(told: string): boolean {
@@ -132,26 +137,27 @@ export function roomForOutput(answer: string, body: ChatBody): number | null {
   return room >= DEFAULT_MAX_TOKENS + thinking ? room : null;
 }
 
-/** True when the answer is about the model in general, not about this request's combination of fields. */
+/** True when the refusal is about the model in general, not about this request's combination of fields. */
 export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs|maximum allowed number of output tokens/i.test(answer);
 }
 
 /**
- * True when the answer says that another model may take the request. Recent ones, for instance, no longer continue a
- * prefilled answer.
+ * True when the refusal implies that another model may accept the request. For instance, recent models no longer
+ * continue a prefilled answer.
  */
 export function isModelSpecific(answer: string): boolean {
   return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
 }
 
 /**
- * "This model does not support effort level 'max'. Supported levels: high, low, medium.", or "effort 'xhigh' is not
- * supported when thinking is disabled.": others are.
+ * Matches refusals of one effort level, which imply that other levels are supported: "This model does not support
+ * effort level 'max'. Supported levels: high, low, medium.", or "effort 'xhigh' is not supported when thinking is
+ * disabled."
  */
 const EFFORT_LEVEL = /\blevels?\b|\bwhen thinking\b/i;
 
-/** Refused for this request only: the model may take another schema, or other thinking. */
+/** Refused for this request only: the model may accept another schema, or other thinking. */
 const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools', MESSAGES_THINKING_BLOCKS]);
 
 /**
@@ -160,14 +166,15 @@ const OF_THIS_REQUEST: ReadonlySet<string> = new Set(['response_format', 'tools'
  */
 function lasting(fields: readonly string[], told: string, { reasoning_effort: effort }: ChatBody): string[] {
   return fields.filter((name) => {
-    // A model that must think may still take an effort, and one that cannot think with a temperature may without.
+    // A model that must think may still accept an effort, and one that cannot think with a temperature may think
+    // without.
     if (name === 'reasoning_effort') return effort !== 'none' && !EFFORT_LEVEL.test(told);
     return name === ADDED_THINKING ? /\badaptive\b/i.test(told) : !OF_THIS_REQUEST.has(name);
   });
 }
 
 /**
- * The answer without everything between its first and its last quote. Names and values from the request may say
+ * The refusal without everything between its first and its last quote. Names and values from the request may contain
  * anything, quotes included, and what is remembered about a model applies to everyone who calls it.
  */
 export function withoutQuotes(answer: string): string {

@@ -15,7 +15,7 @@ import { plainSchema } from './plain-schema.ts';
 import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
-/** Version 2026-10-21 of the API lacks these, and so do the SDK's types; version 2023-06-01 still takes them. */
+/** Version 2026-10-21 of the API and the SDK's types lack these; version 2023-06-01 still accepts them. */
 export interface SamplingParams {
   temperature?: number;
   top_p?: number;
@@ -33,7 +33,7 @@ export interface MessagesRequest {
 export interface RequestOptions {
   model: string;
   maxOutputTokens: number | null;
-  /** Fields to leave out although Anthropic knows them, or to reword where that is possible. */
+  /** Fields to leave out although Anthropic knows them, or to express differently where that is possible. */
   without?: ReadonlySet<string>;
 }
 
@@ -43,7 +43,7 @@ const PERSONAL = /@|^\+?[\d ()/.-]{7,}$/;
 
 /**
  * Translates OpenAI's chat request into Anthropic's.
- * @throws GatewayError 400 for content that Anthropic's form cannot express
+ * @throws GatewayError 400 for content that Anthropic's format cannot express
  */
 export function toMessagesRequest(body: ChatBody, options: RequestOptions): MessagesRequest {
   const withThinking = !options.without?.has(MESSAGES_THINKING_BLOCKS);
@@ -58,8 +58,8 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
     .map(([name]) => name);
   if (hasNames(body.messages)) droppedParams.push('messages.name');
   if (!withThinking && bringThinking(body.messages)) droppedParams.push(MESSAGES_THINKING_BLOCKS);
-  // Some models think without being asked, some only when told to. For the latter, an effort alone would mean shorter
-  // answers.
+  // Some models think without being asked, others only when told to. For the latter, an effort alone would only shorten
+  // the answers.
   const isRefused =
     options.without?.has(ADDED_THINKING) ||
     (options.without?.has(ADDED_THINKING_BESIDE_SAMPLING) && usesSampling(params) && params.temperature !== 1);
@@ -78,8 +78,8 @@ export function toMessagesRequest(body: ChatBody, options: RequestOptions): Mess
 }
 
 /**
- * Anthropic's messages have no field for names that distinguish several people of one role. Tool results need none:
- * the call's id serves.
+ * Anthropic's messages have no field for names that distinguish several people with the same role. Tool results need
+ * none, because the call's id serves that purpose.
  */
 function hasNames(messages: unknown): boolean {
   if (!Array.isArray(messages)) return false;
@@ -89,33 +89,33 @@ function hasNames(messages: unknown): boolean {
   );
 }
 
-/** True when the request uses fields that only version 2023-06-01 of the API takes. */
+/** True when the request uses fields that only version 2023-06-01 of the API accepts. */
 export function usesSampling(params: SamplingParams): boolean {
   return params.temperature !== undefined || params.top_p !== undefined || params.top_k !== undefined;
 }
 
 function maxTokens(body: ChatBody, { maxOutputTokens: limit, without }: RequestOptions): number {
-  // Anthropic refuses more than the model can write; with the model's own limit the answer is the same.
+  // Anthropic refuses a limit above what the model can write; with the model's own limit the answer is the same.
   const wanted = requestedMaxTokens(body) ?? limit ?? defaultMaxTokens(body, without);
   return Math.min(wanted, limit ?? wanted);
 }
 
-/** Thinking counts towards the limit, and Anthropic refuses a thinking budget that is not below it. */
+/** Thinking counts towards the limit, and Anthropic refuses a thinking budget that is not below the limit. */
 function defaultMaxTokens(body: ChatBody, without?: ReadonlySet<string>): number {
   const budget = isJsonObject(body.thinking) ? tokenCount(body.thinking.budget_tokens) : null;
   if (budget !== null) return DEFAULT_MAX_TOKENS + budget;
-  // Models that take no effort have low output limits.
+  // Models that accept no effort have low output limits.
   const isSmall = without?.has('reasoning_effort') || without?.has(THINKING_ALLOWANCE);
   return DEFAULT_MAX_TOKENS + (wantsThinkingAllowance(body) && !isSmall ? THINKING_ALLOWANCE_TOKENS : 0);
 }
 
-/** Writes one field into `params`. Returns false when it is lost or changed. */
+/** Writes one field into `params`. Returns false when the field is lost or changed. */
 function translate(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
   if (Object.hasOwn(TRANSLATIONS, name)) return (TRANSLATIONS[name] as Translation)(value, params, body);
   return Object.hasOwn(WITHOUT_EFFECT, name) && (WITHOUT_EFFECT[name] as (value: unknown) => boolean)(value);
 }
 
-/** Like `translate`, for a field that was refused as it was. */
+/** Like `translate`, but for a field that was refused in its original form. */
 function inOtherWords(name: string, value: unknown, params: MessagesParams, body: ChatBody): boolean {
   return Object.hasOwn(OTHER_WORDS, name) && (OTHER_WORDS[name] as Translation)(value, params, body);
 }
@@ -174,11 +174,11 @@ const TRANSLATIONS: Record<string, Translation> = {
   user: (value, params) => setUser(params, value),
   safety_identifier: (value, params, body) => isUserId(body.user) || setUser(params, value),
   service_tier(value, params) {
-    // OpenAI's "default" is the standard tier; "auto" means the same on both sides and is the default on both.
+    // OpenAI's "default" is the standard tier; "auto" means the same in both APIs and is the default in both.
     if (value === 'default' || value === 'standard_only') params.service_tier = 'standard_only';
     return value === 'auto' || params.service_tier !== undefined;
   },
-  // Anthropic's own fields, through which clients of other gateways reach thinking and the prompt cache.
+  // Anthropic's own fields, through which clients of other gateways control thinking and the prompt cache.
   thinking(value, params) {
     if (isJsonObject(value)) Object.assign(params, { thinking: value });
     return isJsonObject(value);
@@ -189,7 +189,7 @@ const TRANSLATIONS: Record<string, Translation> = {
   },
 };
 
-/** Says nearly the same in other words, for models that refuse the field as it was. */
+/** Expresses nearly the same differently, for models that refuse the field in its original form. */
 const OTHER_WORDS: Record<string, Translation> = {
   response_format(value, params, body) {
     const taken = translate('response_format', value, params, body);
@@ -207,7 +207,7 @@ const OTHER_WORDS: Record<string, Translation> = {
   },
 };
 
-/** For untranslatable fields: values that ask for nothing, so that leaving them out changes nothing. */
+/** For untranslatable fields: values that have no effect, so that leaving them out changes nothing. */
 const WITHOUT_EFFECT: Record<string, (value: unknown) => boolean> = {
   n: (value) => value === 1,
   frequency_penalty: (value) => value === 0,
@@ -230,7 +230,8 @@ function setNumber(params: SamplingParams, name: keyof SamplingParams, value: un
 }
 
 /**
- * Anthropic wants ids that say nothing about the person. It refuses longer ones, and those that look like an address.
+ * Anthropic wants ids that reveal nothing about the person. It refuses longer ones, and those that look like an
+ * address.
  */
 function isUserId(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_USER_ID_CHARACTERS && !PERSONAL.test(value);

@@ -20,23 +20,23 @@ import { THINKING_BLOCKS } from './thinking-blocks.ts';
 export interface StreamTranslatorOptions {
   /** Unix time in seconds, the same in every chunk. */
   created: number;
-  /** True when the client asked for the closing chunk with the usage. */
+  /** Whether the client asked for the final chunk with the usage. */
   includeUsage: boolean;
-  /** Bytes that may be kept for open blocks; absent: the limit of a whole answer. */
+  /** Maximum number of bytes kept for open blocks; absent: the limit of a whole answer. */
   mostBytes?: number;
 }
 
 /** A tool_use block that is still being streamed. */
 interface OpenTool {
-  /** OpenAI numbers the tool calls, Anthropic all blocks. */
+  /** OpenAI numbers only the tool calls, Anthropic all blocks. */
   index: number;
-  /** Arguments to send at the block's end; null once a part of them has arrived as a delta. */
+  /** Arguments to send at the end of the block; null once some of them have arrived as a delta. */
   whole: string | null;
-  /** Approximate bytes that it takes. */
+  /** Approximate number of bytes that it takes. */
   held: number;
 }
 
-/** The fields of a usage that are passed on. Others are not kept: an upstream may send any amount of them. */
+/** The usage fields that are passed on. Others are not kept, because an upstream may send any number of them. */
 const COUNTS = new Set([
   'input_tokens',
   'output_tokens',
@@ -45,12 +45,12 @@ const COUNTS = new Set([
   'cache_creation',
   'output_tokens_details',
 ]);
-/** Most characters of an id or a model's name; both are repeated in every chunk. */
+/** Maximum characters of an id or a model's name, because both are repeated in every chunk. */
 const MAX_NAME_CHARACTERS = 512;
-/** Bytes that an open tool takes besides its arguments. */
+/** Bytes that an open tool takes in addition to its arguments. */
 const OVERHEAD_OF_TOOL = 256;
 
-/** For events of which the client gets nothing; they still show that the upstream is alive. */
+/** For events of which the client gets nothing, but which still show that the upstream is alive. */
 const SILENT: StreamPiece = { bytes: new Uint8Array(0), content: false };
 
 /** Turns the events of one Anthropic stream into chat completion chunks. Pure: no clock, no I/O. */
@@ -64,9 +64,9 @@ export class StreamTranslator {
   #thinkingCount = 0;
   #id = '';
   #model = '';
-  /** Counts from message_start, overwritten by the cumulative ones from message_delta. */
+  /** Counts from message_start, overwritten by the cumulative counts from message_delta. */
   #usage: JsonObject = {};
-  /** The output has been counted since message_start, which tells of its first token alone. */
+  /** Whether the output has been counted since message_start, which counts only the first token. */
   #isCounted = false;
   #finishReason: string | null = null;
   /** True once the role was sent. */
@@ -88,7 +88,7 @@ export class StreamTranslator {
   }
 
   /**
-   * Returns what is left to send when the upstream has closed the stream: some servers do so after the stop reason.
+   * Returns what is left to send when the upstream has closed the stream; some servers close it after the stop reason.
    * @throws UpstreamError `interrupted` when the answer has not ended
    */
   end(): StreamPiece[] {
@@ -124,7 +124,7 @@ export class StreamTranslator {
     this.#id = stringOf(message.id).slice(0, MAX_NAME_CHARACTERS);
     this.#model = stringOf(message.model).slice(0, MAX_NAME_CHARACTERS);
     this.#addUsage(message.usage);
-    // From here on the input is paid for, whether or not the client stays to the end.
+    // From here on the input is paid for, whether or not the client stays until the end.
     const facts: Partial<AnswerFacts> = {
       completionId: this.#id || null,
       servedModel: this.#model || null,
@@ -135,7 +135,7 @@ export class StreamTranslator {
 
   /**
    * The chunk with the role, which precedes everything else.
-   * @param content as in a whole answer: null when no text comes first
+   * @param content as in a whole answer: null unless text comes first
    */
   #opening(content: '' | null): StreamPiece[] {
     if (this.#opened) return [];
@@ -143,7 +143,10 @@ export class StreamTranslator {
     return [{ ...this.#chunk({ role: 'assistant', content }), content: false }];
   }
 
-  /** OpenAI refuses a conversation with an answer whose content is null, unless the answer calls tools. */
+  /**
+   * Adds empty text if there is no other content: OpenAI rejects a conversation that contains an answer whose content
+   * is null, unless that answer calls tools.
+   */
   #emptyText(): StreamPiece[] {
     if (!this.#opened) return this.#opening('');
     return this.#answered ? [] : [{ ...this.#chunk({ content: '' }), content: false }];
@@ -187,7 +190,10 @@ export class StreamTranslator {
     return [this.#arguments(tool, part)];
   }
 
-  /** Handles text of a block's start or of a delta. Citations and server tools have no place in OpenAI's form. */
+  /**
+   * Handles text from the start of a block or from a delta. Citations and server tools have no equivalent in OpenAI's
+   * format.
+   */
   #text(index: unknown, source: JsonObject): StreamPiece[] {
     const isThinking = source.type === 'thinking' || source.type === 'thinking_delta';
     const isText = source.type === 'text' || source.type === 'text_delta';
@@ -221,9 +227,9 @@ export class StreamTranslator {
   }
 
   /**
-   * Sends consecutive thinking blocks whole and all at once: OpenAI's SDK for Python adds up items that have an
-   * `index`, the one for JavaScript keeps only what came last. The chunk counts as no content, so another model may
-   * still answer.
+   * Sends consecutive thinking blocks whole and all at once: OpenAI's SDK for Python concatenates items that have an
+   * `index`, while the one for JavaScript keeps only the last. The chunk does not count as content, so another model
+   * may still answer.
    */
   #tellThinking(): StreamPiece[] {
     const blocks = this.#thinking.take();
@@ -246,7 +252,7 @@ export class StreamTranslator {
   #stop(): StreamPiece[] {
     this.#finished = true;
     const pieces = this.#finish('end_turn');
-    // The client gets what the upstream reported, even if it cannot be the whole.
+    // The client gets what the upstream reported, even if it cannot be complete.
     const usage = readUsage(this.#usage);
     if (usage && this.#options.includeUsage) {
       const chunk = { ...this.#frame(), choices: [], usage: toOpenAIUsage(usage, this.#usage) };
@@ -256,7 +262,7 @@ export class StreamTranslator {
     return pieces;
   }
 
-  /** Null where the upstream did not count the whole output. */
+  /** Null if the upstream did not count the whole output. */
   #wholeUsage(): Usage | null {
     return this.#isCounted ? readUsage(this.#usage) : null;
   }
@@ -277,7 +283,7 @@ export class StreamTranslator {
 
   #addUsage(usage: unknown): void {
     for (const [name, value] of Object.entries(objectOf(usage))) {
-      // Counts only rise in a stream, but some servers close with a 0 for an input that they reported before.
+      // Counts only rise in a stream, but some servers end with a 0 for an input count that they reported before.
       const isTakenBack = value === 0 && this.#usage[name] !== undefined;
       if (value !== null && COUNTS.has(name) && !isTakenBack) this.#usage[name] = value;
     }

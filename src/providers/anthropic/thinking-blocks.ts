@@ -2,17 +2,17 @@ import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 
 /**
- * Field in which OpenAI's messages carry Anthropic's signed thinking, in LiteLLM's form: a list of Anthropic's own
- * blocks. A model that gets a tool's result goes on thinking from there; without these blocks it has forgotten why it
- * called the tool.
+ * Field in which OpenAI's messages carry Anthropic's signed thinking, in LiteLLM's format: a list of Anthropic's own
+ * blocks. A model that gets a tool's result continues its thinking from there; without these blocks it has forgotten
+ * why it called the tool.
  */
 export const THINKING_BLOCKS = 'thinking_blocks';
 
-/** In the set of refused fields: thinking that this model does not take back. */
+/** Entry in the set of refused fields: thinking that this model does not accept back. */
 export const MESSAGES_THINKING_BLOCKS = `messages.${THINKING_BLOCKS}`;
 
 /**
- * In the set of refused fields: `thinking: enabled` with its budget, which recent models refuse. They take
+ * Entry in the set of refused fields: `thinking: enabled` with its budget, which recent models refuse. They accept
  * `adaptive`.
  */
 export const MANUAL_THINKING = 'thinking.type';
@@ -20,8 +20,8 @@ export const MANUAL_THINKING = 'thinking.type';
 export type ThinkingBlock = Anthropic.ThinkingBlockParam | Anthropic.RedactedThinkingBlockParam;
 
 /**
- * Picks the thinking that Anthropic takes back, with the fields that it knows, from an answer's blocks or from those
- * that a client hands back. Anthropic takes none without a signature.
+ * Picks the thinking that Anthropic accepts back, with only the fields that it knows, from the blocks of an answer or
+ * from blocks that a client sends back. Anthropic accepts no thinking without a signature.
  */
 export function thinkingBlocks(blocks: unknown): ThinkingBlock[] {
   return Array.isArray(blocks) ? blocks.filter(isJsonObject).flatMap(thinkingBlock) : [];
@@ -34,7 +34,7 @@ function thinkingBlock({ type, thinking, signature, data }: JsonObject): Thinkin
   return type === 'redacted_thinking' && typeof data === 'string' && data !== '' ? [{ type, data }] : [];
 }
 
-/** True when an assistant message brings thinking that can be sent. */
+/** True when an assistant message contains thinking that can be sent. */
 export function bringThinking(messages: unknown): boolean {
   return (
     Array.isArray(messages) &&
@@ -43,8 +43,8 @@ export function bringThinking(messages: unknown): boolean {
 }
 
 /**
- * True when the model is in the middle of calling tools, and the thinking that led to the first call is missing: with
- * `thinking: enabled`, Anthropic refuses such a request.
+ * True when the model is in the middle of a series of tool calls, and the thinking that led to the first call is
+ * missing: with `thinking: enabled`, Anthropic refuses such a request.
  */
 export function lacksThinking(turns: readonly Anthropic.MessageParam[]): boolean {
   let called: Anthropic.MessageParam | undefined;

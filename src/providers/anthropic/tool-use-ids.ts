@@ -1,10 +1,10 @@
-/** Usual ids have some 30 characters. A suffix that makes an id unique is not counted. */
+/** Usual ids have some 30 characters. A suffix added to make an id unique is not counted. */
 const MAX_CHARACTERS = 190;
 
 /**
- * Maps ids of tool calls to ids that Anthropic takes: of its own characters, and unique in a conversation. Other
- * vendors' ids may hold other characters, and some models number the calls of every turn anew. A result gets the id
- * of the last call before it that had the same original id.
+ * Maps ids of tool calls to ids that Anthropic accepts: consisting of the characters that it allows, and unique in a
+ * conversation. Other vendors' ids may contain other characters, and some models restart their numbering in every turn.
+ * A result gets the id of the last call before it that had the same original id.
  */
 export class ToolUseIds {
   readonly #given = new Map<string, string>();

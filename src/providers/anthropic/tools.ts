@@ -3,14 +3,15 @@ import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.
 import { withCacheControl } from './content.ts';
 
 /**
- * The function tools of a request; OpenAI's `allowed_tools` may leave only some. Tools of other types are left out.
+ * The function tools of a request, or the subset of them that OpenAI's `allowed_tools` lists. Tools of other types are
+ * left out.
  */
 export function toTools({ tools, tool_choice }: ChatBody): Anthropic.Tool[] {
   const allowed = allowedNames(tool_choice);
   return functionTools(tools).filter(({ name }) => allowed === null || allowed.has(name));
 }
 
-/** True when all tools are functions, the type that Anthropic has. */
+/** True when all tools are functions, the only type that can be translated for Anthropic. */
 export function areFunctions(tools: unknown): boolean {
   return Array.isArray(tools) && tools.every((tool) => functionOf(tool) !== null);
 }
@@ -21,8 +22,8 @@ export function hasStrictTool(body: ChatBody): boolean {
 
 /**
  * The tools that a conversation has called, by name only. Servers of the Messages API may refuse tool calls in a
- * conversation without any tools. Agents send those: after a handover to an agent without tools, or when they ask for
- * a last word.
+ * conversation that declares no tools. Agents send such conversations after a handover to an agent without tools, or
+ * when they ask for a final answer.
  */
 export function calledTools(messages: readonly Anthropic.MessageParam[]): Anthropic.Tool[] {
   const names = messages.flatMap(({ content }) =>
@@ -49,7 +50,7 @@ function allowedNames(choice: unknown): ReadonlySet<string> | null {
 
 function allowance(choice: unknown): JsonObject | null {
   if (!isJsonObject(choice) || choice.type !== 'allowed_tools') return null;
-  // In the Responses API's form, the list stands in the choice itself.
+  // In the Responses API's format, the list is in the choice itself.
   if (Array.isArray(choice.tools)) return choice;
   return isJsonObject(choice.allowed_tools) ? choice.allowed_tools : null;
 }
@@ -69,14 +70,17 @@ function functionOf(tool: unknown): (JsonObject & { name: string }) | null {
   return tool.function as JsonObject & { name: string };
 }
 
-/** The schema as it is, `$defs` and `additionalProperties` included; without parameters, a schema that takes none. */
+/**
+ * The schema unchanged, including `$defs` and `additionalProperties`; without parameters, a schema that accepts none.
+ */
 function toInputSchema(parameters: unknown): Anthropic.Tool.InputSchema {
   const schema: JsonObject = isJsonObject(parameters) ? parameters : { properties: {} };
   return { ...schema, type: 'object' };
 }
 
 /**
- * Combines `tool_choice` and `parallel_tool_calls`; undefined leaves the choice to the model. Use it only with tools.
+ * Combines `tool_choice` and `parallel_tool_calls`; undefined leaves the choice to the model. Only for requests with
+ * tools.
  */
 export function toToolChoice(body: ChatBody): Anthropic.ToolChoice | undefined {
   const choice = readChoice(body.tool_choice);

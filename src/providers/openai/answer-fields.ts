@@ -3,12 +3,12 @@ import { elementsOf, membersOf, removeMember, replaceSpans } from '../../util/js
 import { beginningOf } from '../error-words.ts';
 import { extraFieldIn } from './extra-field.ts';
 
-/** Precedes the name of a field that stands within messages. */
+/** Precedes the name of a field that is inside messages. */
 const PREFIX = 'messages.';
 
 /**
- * Fields of answers that a conversation can do without. A closed list: each costs a further request and is remembered,
- * and a client may write as many fields of its own as it likes.
+ * Fields of answers that a conversation can do without. A closed list, because each refusal costs a further request and
+ * is remembered, and a client may send any number of fields of its own.
  */
 const DISPENSABLE: ReadonlySet<string> = new Set([
   'reasoning_content',
@@ -21,8 +21,8 @@ const DISPENSABLE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Index and field in the words of OpenAI and Fireworks, of Groq, of Cerebras, and of Google, which gives the field
- * first.
+ * Wordings that give the index and the field, of OpenAI and Fireworks, of Groq, of Cerebras, and of Google, which gives
+ * the field first.
  */
 const WORDINGS = [
   /^(?:Unknown parameter|Extra inputs are not permitted, field): 'messages\[(?<index>\d+)\]\.(?<field>\w+)'/,
@@ -33,7 +33,7 @@ const WORDINGS = [
 
 /**
  * Finds the refused field that another model's answer put into an assistant message, such as its reasoning. Clients
- * hand such fields back, and some servers refuse what they do not know. The request says the same without it.
+ * send such fields back, and some servers refuse fields that they do not know. The request means the same without it.
  * @returns its name, e.g. `messages.reasoning_content`; null when the error is about something else
  */
 export function refusedAnswerField(error: JsonObject, messages: readonly ChatMessage[]): string | null {
@@ -43,7 +43,7 @@ export function refusedAnswerField(error: JsonObject, messages: readonly ChatMes
   return Object.hasOwn(message, field) && DISPENSABLE.has(field) ? `${PREFIX}${field}` : null;
 }
 
-/** The refused fields that assistant messages of this request have. */
+/** The refused fields that occur in assistant messages of this request. */
 export function answerFieldsIn(messages: readonly ChatMessage[], refused: ReadonlySet<string>): string[] {
   return [...refused]
     .filter((name) => name.startsWith(PREFIX) && DISPENSABLE.has(bare(name)))

@@ -11,8 +11,8 @@ import { upstreamJsonOrNull } from '../answer-limit.ts';
 import type { AnswerFacts } from '../provider.ts';
 
 /**
- * Clients read the first choice without checking that there is one. An answer with a usage passes all the same: the
- * model has been at work.
+ * Refused, because clients read the first choice without checking that there is one. An answer that reports usage
+ * passes all the same, because the model has been at work.
  */
 export const NO_CHOICES = 'The upstream answered with no choices.';
 
@@ -44,32 +44,30 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
 }
 
 /**
- * What an answer, or an event of one, says about the upstream's failure; null when nothing: some servers send an empty
- * error, or `false`, with every answer.
+ * What an answer, or an event of one, says about the upstream's failure. Null when it says nothing; some servers send
+ * an empty error, or `false`, with every answer.
  */
 export function failureIn(answer: JsonObject): unknown {
   return answer.error || (answer.object === 'error' ? answer : null);
 }
 
 /**
- * Why the upstream could not finish a choice; null when it could. The error is on the choice, because the answer's
- * other choices may be whole.
+ * Why the upstream could not finish a choice; null when it could. Errors are per choice, because the answer's other
+ * choices may be complete.
  */
 export function failureOf({ error, finish_reason: reason }: JsonObject): unknown {
   if (isJsonObject(error)) return error;
   return reason === 'error' ? 'The upstream ended its answer with an error.' : null;
 }
 
-/**
- * @param error what the upstream says about its failure, though its status was a success
- */
+/** @param error what the upstream says about its failure, although its status was a success */
 export function errorInSuccess(error: unknown, failure: 'unreadable' | 'interrupted'): UpstreamError {
   const detail = isJsonObject(error) ? error : { message: String(error) };
   const message = stringOrNull(detail.message) ?? 'The upstream reported an error in its answer.';
   return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });
 }
 
-/** Null unless it reports input tokens, and output tokens either directly or within the total. */
+/** Null unless the usage reports input tokens, and output tokens either directly or as part of the total. */
 export function readUsage(value: unknown): Usage | null {
   if (!isJsonObject(value)) return null;
   const prompt = tokenCount(value.prompt_tokens);
@@ -77,17 +75,17 @@ export function readUsage(value: unknown): Usage | null {
   const beside = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
   if (prompt === null || (completion === null && beside <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
-  // DeepSeek and Moonshot report cached tokens in fields of their own.
+  // DeepSeek and Moonshot report cached tokens in separate fields.
   const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
   const written = tokenCount(details.cache_write_tokens) ?? 0;
-  // What only the total counts is thinking (xAI, Gemini), billed as output; or it is the cache, when the prompt's
-  // count leaves that out (Bedrock).
+  // Tokens that only the total counts are thinking (xAI, Gemini), which is billed as output; or they are cached tokens,
+  // if the prompt's count leaves those out (Bedrock).
   const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
   const isThought = beside === tokenCount(completionDetails.reasoning_tokens);
   const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(beside);
   const inputTokens = prompt + (isCache ? beside : 0);
   const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, beside));
-  // From servers that do not count.
+  // The server does not count tokens.
   if (inputTokens + outputTokens === 0) return null;
   const cachedInputTokens = Math.min(inputTokens, cached);
   const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, written);

@@ -8,7 +8,7 @@ import { unsupportedIn } from './refusal.ts';
 
 /**
  * @param answer the body of an error
- * @param messages of the request
+ * @param messages the messages of the request
  */
 export function meaningOf(answer: string, messages: readonly ChatMessage[]): ErrorMeaning {
   const error = errorIn(upstreamJsonOrNull(answer));
@@ -24,7 +24,7 @@ export function meaningOf(answer: string, messages: readonly ChatMessage[]): Err
   };
 }
 
-/** The words of servers that give no code. */
+/** Wordings of servers that give no code. */
 const TOO_LONG = [
   // vLLM and Mistral, xAI.
   /\bmaximum (context|prompt) length\b/,
@@ -43,7 +43,7 @@ const TOO_LONG = [
   /^((litellm\.)?\w+Error: ){0,3}(litellm\.)?ContextWindowExceededError\b/,
 ];
 
-/** Goes by OpenAI's code, llama.cpp's type, or the words. */
+/** Checks OpenAI's code, llama.cpp's type, or the wording. */
 function isTooLong(error: JsonObject): boolean {
   if (error.code === 'context_length_exceeded' || error.type === 'exceed_context_size_error') return true;
   const words = ownWords(innermost(error));
@@ -51,14 +51,14 @@ function isTooLong(error: JsonObject): boolean {
 }
 
 /**
- * What one model or server cannot do for this request and another may, in the servers' own words: its size or content
- * (OpenAI, Groq, OpenRouter), tools (Ollama, vLLM), other vendors' ids of calls (Mistral), turns that another model
- * answered (Google, DeepSeek), schemas (DeepSeek).
+ * Wordings for what one model or server cannot do for this request but another may: its size or content (OpenAI, Groq,
+ * OpenRouter), tools (Ollama, vLLM), other vendors' ids of calls (Mistral), turns that another model answered (Google,
+ * DeepSeek), schemas (DeepSeek).
  */
 const CANNOT = [
-  // Groq's under a 413, OpenAI's under a 429: this request alone is more than the model may take in a minute.
+  // Groq's with a 413, OpenAI's with a 429: this request alone exceeds what the model accepts in a minute.
   /^Request too large\b/,
-  // OpenRouter's, under 403 and 404.
+  // OpenRouter's, with 403 and 404.
   /\brequires moderation\b.*\bwas flagged\b/,
   /^No endpoints found that support\b/,
   /\bdoes not support (tools|images|vision|thinking)\b/,
@@ -69,16 +69,16 @@ const CANNOT = [
   /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
 ];
 
-/** OpenAI's words about an image in a tool's result, which Claude takes. */
+/** OpenAI's wording for an image in a tool's result, which Claude accepts. */
 const IMAGE_OF_TOOL =
   /^Invalid 'messages\[\d+\]'\. Image URLs are only allowed for messages with role 'user', but .* role 'tool'/;
 
-/** vLLM's words. */
+/** vLLM's wording. */
 const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
 
 /**
- * Anthropic's fields, and reasoning from its answers that clients hand back. The gateway offers them whichever model
- * answers.
+ * Anthropic's fields, and reasoning from its answers that clients send back. The gateway offers these fields whichever
+ * model answers.
  */
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thinking_blocks)$/;
 
@@ -104,8 +104,8 @@ function unknownField({ code, param }: JsonObject, message: string): string {
 }
 
 /**
- * True for a field within an assistant message: another vendor's answer put it there, and clients hand back what they
- * got.
+ * True for a field inside an assistant message: another vendor's answer put it there, and clients send back what they
+ * received.
  */
 function isOfAnswer(field: string, messages: readonly ChatMessage[]): boolean {
   const index = /^messages\.?\[(\d+)\]/.exec(field)?.[1];

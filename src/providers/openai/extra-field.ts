@@ -1,9 +1,9 @@
 import { isJsonObject, type JsonObject } from '../../domain/chat.ts';
 
 /**
- * Where the field stands that a server does not know, as pydantic lists it: `["body", "seed"]`. Mistral and other
- * servers have pydantic check their requests.
- * @returns null when the error lists no such field
+ * The location of a field that the server does not know, as pydantic reports it: `["body", "seed"]`. Mistral and other
+ * servers validate their requests with pydantic.
+ * @returns null when the error reports no such field
  */
 export function extraFieldIn({ detail, message }: JsonObject): unknown[] | null {
   const details = isJsonObject(message) ? message.detail : detail;

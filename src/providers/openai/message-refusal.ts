@@ -3,9 +3,7 @@ import { type ChatMessage, type JsonObject, toolCallIds } from '../../domain/cha
 import { elementsOf, type Member, membersOf, replaceSpans, type Span } from '../../util/json-edit.ts';
 import { beginningOf } from '../error-words.ts';
 
-/**
- * What some servers refuse in messages although it can be put otherwise, by the names under which it is remembered.
- */
+/** Names under which it is remembered that a server refuses something in messages that can be expressed differently. */
 const DEVELOPER = 'messages.role';
 const LONG_IDS = 'messages.tool_calls.id';
 export type MessageRefusal = typeof DEVELOPER | typeof LONG_IDS;
@@ -14,8 +12,8 @@ export type MessageRefusal = typeof DEVELOPER | typeof LONG_IDS;
 const MAX_ID_CHARACTERS = 40;
 
 /**
- * Refusals by servers that know only `system`, in the words of DeepSeek, Azure, OpenAI's older models, DashScope and
- * Groq.
+ * Refusals by servers that know only the role `system`, in the wording of DeepSeek, Azure, OpenAI's older models,
+ * DashScope and Groq.
  */
 const DEVELOPER_REFUSED = [
   /\bunknown variant `developer`/,
@@ -26,18 +24,18 @@ const DEVELOPER_REFUSED = [
   /\bproperty 'role' has invalid value/,
 ];
 
-/** How OpenAI names the place, also within a message. */
+/** How OpenAI names the location, also inside a message. */
 const ID_OF_CALL = /\bmessages\.?\[\d+\]\.(tool_calls\[\d+\]\.id|tool_call_id)\b/;
 
 /**
- * What the upstream's error says the model does not take in these messages; null when it says nothing of that kind.
+ * What the upstream's error says the model does not accept in these messages; null when it says nothing of that kind.
  */
 export function refusedOfMessages(error: JsonObject, messages: readonly ChatMessage[]): MessageRefusal | null {
   if (messages.some(isDevelopers) && isAboutDeveloper(error)) return DEVELOPER;
   return messages.some(hasLongId) && isAboutLongId(error) ? LONG_IDS : null;
 }
 
-/** The request's text, with its messages put so that the model takes them. */
+/** The request's text, with its messages rewritten so that the model accepts them. */
 export function withOtherMessages(
   text: string,
   messages: readonly ChatMessage[],
@@ -63,7 +61,7 @@ function isLong(id: unknown): id is string {
 }
 
 function isAboutDeveloper({ message, detail }: JsonObject): boolean {
-  // Pydantic reports in a list.
+  // Pydantic reports errors in a list.
   const words = beginningOf(typeof message === 'string' ? message : JSON.stringify([message, detail]));
   return DEVELOPER_REFUSED.some((wording) => wording.test(words));
 }
@@ -98,7 +96,7 @@ function idEdits(text: string): Edit[] {
   });
 }
 
-/** Depends on the id alone, so a call and its result get the same one, in this request and in later ones. */
+/** Depends only on the id, so a call and its result get the same short id, in this request and in later ones. */
 function shortened(id: string): string {
   return `call_${hash('sha256', id).slice(0, 32)}`;
 }

@@ -81,8 +81,8 @@ export class OpenAIProvider implements Provider {
   }
 
   /**
-   * Posts the request. If it may be adapted, it is posted again without a field that the model turns out to refuse,
-   * or with its messages put otherwise. In any case it is posted again without what only the gateway put into it.
+   * Posts the request. If it may be adapted, it is posted again without a field that the model turns out to refuse, or
+   * with its messages rewritten. Regardless of that, it is posted again without anything that only the gateway added.
    * Nothing has been answered yet, so this is not a retry.
    */
   async #send<T>(call: ProviderCall, post: (request: UpstreamPost) => Promise<T>) {
@@ -97,10 +97,10 @@ export class OpenAIProvider implements Provider {
       const { text: body, ...sent } = toUpstreamRequest(request, options);
       try {
         const answer = await post({ url: this.#url, headers: this.#headers, body, signal, connectTimeoutMs });
-        // Only after a success: an error that quotes the client may mention a field, but would then be the same
-        // without it.
+        // Only after a success: an error that quotes the client may merely mention a field, and would then recur
+        // without the field.
         this.#refused.add(model, lasting);
-        // Not when the client sent other options: the upstream may have refused those.
+        // Not when the client sent other options too, because the upstream may have refused those.
         if (usageRefused && asksForUsageAlone(request.body)) this.#withoutUsage.add(model);
         return { answer, ...sent };
       } catch (error) {
@@ -146,8 +146,8 @@ export class OpenAIProvider implements Provider {
 }
 
 /**
- * True when `stream_options` is absent, so that only the gateway asks for the usage, or asks for the usage alone, as
- * today's clients always do: what is refused is then no slip of the client's.
+ * True when `stream_options` is absent, so that only the gateway asks for the usage, or when it asks only for the
+ * usage, as today's clients always do. A refusal is then not caused by a mistake of the client.
  */
 function asksForUsageAlone(body: ChatBody): boolean {
   const { stream, stream_options: options } = body;

@@ -8,7 +8,7 @@ import { extraFieldIn } from './extra-field.ts';
 import { refusedOfMessages } from './message-refusal.ts';
 
 /**
- * The two names of the limit on output tokens: OpenAI's reasoning models take only the second, Mistral only the
+ * The two names of the limit on output tokens: OpenAI's reasoning models accept only the second, Mistral only the
  * first.
  */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
@@ -17,9 +17,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Fields that tune an answer and do not say what is asked: without them the answer is another one of the same kind.
- * Nothing shows before a request which of OpenAI's models refuses which field, and lists of names in the code would
- * age.
+ * Fields that tune an answer but do not say what is asked: without them the answer is different, but of the same kind.
+ * Which of OpenAI's models refuses which field cannot be known before a request, and a list of model names in the code
+ * would become outdated.
  */
 const TUNING = new Set([
   'temperature',
@@ -33,9 +33,9 @@ const TUNING = new Set([
 ]);
 
 export interface Refusal {
-  /** The client's field, or the name of something within its messages. */
+  /** The name of the client's field, or of something inside its messages. */
   field: string;
-  /** True when the model will refuse it in other requests too, whatever its value. */
+  /** True when the model will refuse the field in other requests too, whatever its value. */
   lasting: boolean;
 }
 
@@ -45,8 +45,8 @@ export function otherName(field: string): string | null {
 }
 
 /**
- * What a 400 or 422 says this model does not take, if the request can be sent again without it, with it under another
- * name, or in other words; else null.
+ * What a 400 or 422 says this model does not accept, if the request can be sent again without it, with it under another
+ * name, or with it expressed differently; otherwise null.
  * @param answer the body of the error
  */
 export function refusalOf(answer: string, body: ChatBody): Refusal | null {
@@ -59,32 +59,32 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
-  // Some models take sampling fields only with little effort, so they may take them in another client's request.
+  // Some models accept sampling fields only with little effort, so they may accept them in another client's request.
   const hangsOnEffort = field !== 'reasoning_effort' && !isRenamed && isSet(body, 'reasoning_effort');
-  // For a number, such models take only the default; for a word, they may know another one.
+  // Where a number is refused, such models accept only the default; where a word is refused, they may know another one.
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
 
-/** What a model does not take. */
+/** What a model does not accept. */
 export interface Unsupported {
-  /** Null when the answer does not name it, or when it is not one of the request's own fields. */
+  /** Null when the error does not name it, or when it is not one of the request's own fields. */
   field: unknown;
   /** True when the model knows the field but not its value. */
   isOfValue: boolean;
 }
 
 /**
- * @param error from the answer's body
+ * @param error from the body of the response
  * @returns null when the error says nothing of that kind
  */
 export function unsupportedIn(error: JsonObject): Unsupported | null {
   return unsupportedByOpenAI(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
 }
 
-/** OpenAI's words about `parallel_tool_calls`, which say nothing about requests with tools. */
+/** OpenAI's wording for `parallel_tool_calls` without tools, which says nothing about requests with tools. */
 const NEEDS_TOOLS = /^Invalid value for '(\w+)': '\1' is only allowed when 'tools' are specified\.$/;
 
-/** Goes by the code; some models' answers have none, but begin with these words. */
+/** Relies on the code; some models' errors have none, but begin with these words. */
 function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported | null {
   const words = typeof message === 'string' ? message : '';
   const isOfValue = code === 'unsupported_value' || words.startsWith('Unsupported value: ') || NEEDS_TOOLS.test(words);
@@ -92,7 +92,7 @@ function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported 
   return isUnsupported ? { field: param, isOfValue } : null;
 }
 
-/** The words of servers that give no code, with the name of the field: of Fireworks, Groq, Google and xAI. */
+/** Wordings of servers that give no code, with the name of the field: of Fireworks, Groq, Google and xAI. */
 const WORDINGS = [
   /^Extra inputs are not permitted, field: '(\w+)'/,
   /^property '(\w+)' is unsupported/,
@@ -101,7 +101,7 @@ const WORDINGS = [
   /^Model \S+ does not support parameter (\w+)\.?$/,
 ];
 
-/** The same for something within a message, mostly reasoning that another model put there. */
+/** Wordings for something inside a message, mostly reasoning that another model put there. */
 const WORDINGS_WITHIN = [
   /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/,
   /^Invalid JSON payload received\. Unknown name "/,
@@ -119,7 +119,10 @@ function asOpenAISpells(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Mistral and other servers that check requests with pydantic list what is wrong, some of it within a message. */
+/**
+ * Mistral and other servers that validate requests with pydantic list what is wrong; some of it may be inside a
+ * message.
+ */
 function extraByPydantic(error: JsonObject): Unsupported | null {
   const place = extraFieldIn(error);
   if (place === null) return null;

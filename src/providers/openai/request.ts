@@ -17,15 +17,15 @@ export interface UpstreamRequest {
 export interface UpstreamRequestOptions {
   /** The upstream's name for the model. */
   model: string;
-  /** Asks for a stream's usage when the client did not. */
+  /** Whether to ask for a stream's usage even if the client did not. */
   askForUsage: boolean;
-  /** What the model refuses: such fields are left out or renamed to what it knows, and messages are put otherwise. */
+  /** What the model refuses: such fields are left out or renamed to what it knows, and messages are rewritten. */
   refused: ReadonlySet<string>;
 }
 
 /**
- * Builds the request for an OpenAI upstream. The received text is edited in place, not serialised anew: integers
- * beyond 2^53, the order of fields and every unknown field survive.
+ * Builds the request for an OpenAI upstream. The received text is edited in place, not serialised again, so that
+ * integers beyond 2^53, the order of fields and every unknown field survive.
  */
 export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequestOptions): UpstreamRequest {
   const { text, usageAdded } = addressed(request, options);

@@ -6,18 +6,20 @@ import type { StreamPiece } from '../provider.ts';
 import { errorInSuccess, failureIn, failureOf, NO_CHOICES, parseObject, readUsage, stringOrNull } from './answer.ts';
 
 const EMPTY = new Uint8Array(0);
-/** Chunks usually have no name. */
+/** Chunks usually have no event name. */
 const EVENT_NAMES: ReadonlySet<string> = new Set(['message', 'error']);
 /**
- * Choices whose end is tracked. Several times as many as a request can ask for; each is kept until the stream ends.
+ * Number of choices whose end is tracked. Several times as many as a request can ask for; limited because each is kept
+ * until the stream ends.
  */
 const MAX_CHOICES = 1000;
 
-/** Reads a stream of chat completion chunks, event by event. Their bytes pass unchanged. */
+/** Reads a stream of chat completion chunks, event by event. The bytes of each event are passed on unchanged. */
 export class StreamReader {
   readonly #hideUsage: boolean;
   /**
-   * Indices of the choices that have begun, and of those that have given a finish reason. Some send more after it.
+   * Indices of the choices that have begun, and of those that have given a finish reason. Some servers send more after
+   * it.
    */
   readonly #begun = new Set<unknown>();
   readonly #ended = new Set<unknown>();
@@ -25,15 +27,13 @@ export class StreamReader {
   /** True once usage was reported. */
   #isPaid = false;
 
-  /**
-   * @param hideUsage true when the client did not ask for the usage chunk, so that it gets no bytes of it
-   */
+  /** @param hideUsage true when the client did not ask for the usage chunk, so that none of its bytes are passed on */
   constructor(hideUsage: boolean) {
     this.#hideUsage = hideUsage;
   }
 
   /**
-   * True once the answer is whole: after `[DONE]`, or when every choice that has begun has given its finish reason.
+   * True once the answer is complete: after `[DONE]`, or when every choice that has begun has given its finish reason.
    */
   get finished(): boolean {
     return this.#isDone || (this.#ended.size > 0 && this.#ended.size === this.#begun.size);
@@ -41,8 +41,8 @@ export class StreamReader {
 
   /**
    * Reads one event.
-   * @throws UpstreamError `interrupted` for an error event; `unreadable` for data that is not a JSON object, or for
-   * an end before any choice
+   * @throws UpstreamError `interrupted` for an error event; `unreadable` for data that is not a JSON object, or when
+   * the stream ends before any choice
    */
   read(event: RawSseEvent): StreamPiece {
     if (event.data === null) return { bytes: event.raw, content: false };
@@ -61,7 +61,7 @@ export class StreamReader {
     if (failure !== null) throw errorInSuccess(failure, 'interrupted');
 
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
-    // Moonshot reports it with the last choice.
+    // Moonshot reports the usage with the last choice.
     const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage);
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
@@ -82,7 +82,7 @@ export class StreamReader {
     return piece;
   }
 
-  /** The reason of the first choice that gives one; null when none does. */
+  /** The finish reason of the first choice that gives one; null when none does. */
   #finishReasonOf(choices: readonly JsonObject[]): string | null {
     let first: string | null = null;
     for (const { index, finish_reason: told } of choices) {

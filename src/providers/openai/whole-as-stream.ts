@@ -3,12 +3,12 @@ import { type RawSseEvent, SSE_DONE, SseSplitter, sseData } from '../../util/sse
 import { jsonInStream } from '../json-in-stream.ts';
 import { errorInSuccess, failureIn } from './answer.ts';
 
-/** Fields of an answer that its chunks repeat. */
+/** Fields of a whole answer that each of its chunks repeats. */
 const HEAD = ['id', 'created', 'model', 'system_fingerprint', 'service_tier'];
 
 /**
- * Returns the events that OpenAI would have sent in place of a whole completion; any other event as it is.
- * @throws UpstreamError `interrupted` for an error in place of the stream
+ * Returns the events that OpenAI would have sent instead of a whole completion; any other event is returned unchanged.
+ * @throws UpstreamError `interrupted` for an error sent instead of the stream
  */
 export function streamed(event: RawSseEvent): RawSseEvent[] {
   const whole = jsonInStream(event);
@@ -18,7 +18,7 @@ export function streamed(event: RawSseEvent): RawSseEvent[] {
   return Array.isArray(whole.choices) ? new SseSplitter().push(wholeAsStream(whole, whole.choices)) : [event];
 }
 
-/** Writes a whole chat completion in the form of a stream: each choice, then its finish reason, then the usage. */
+/** Converts a whole chat completion to the form of a stream: each choice, then its finish reason, then the usage. */
 function wholeAsStream(completion: JsonObject, choices: readonly unknown[]): Uint8Array {
   const head: JsonObject = { object: 'chat.completion.chunk' };
   for (const name of HEAD) if (name in completion) head[name] = completion[name];

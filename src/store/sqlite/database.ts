@@ -11,12 +11,12 @@ import { prepareStatements, type Statements } from './statements.ts';
 const LOCK_MS = 5000;
 
 /**
- * After this many events in a row that are too young to prune, all the rest counts as too young. Events from the future
- * do not count: a clock that was ahead for a time must not end pruning.
+ * After this many consecutive events that are too young to prune, all the rest count as too young. Events from the
+ * future do not count: a clock that was once ahead must not end pruning.
  */
 const YOUNG_IN_A_ROW = 1000;
 
-/** Each may take some megabytes. */
+/** Limited because each may take some megabytes. */
 const MAX_SNAPSHOTS = 4;
 
 export interface StoredRow {
@@ -28,19 +28,22 @@ export interface StoredRow {
 export type AppendedRow = number | StoredRow;
 
 /**
- * Creates the file, for its user and group alone; the files that SQLite puts next to it get the same mode. A log says
- * who asked when, and holds comments.
+ * Creates the file so that only its user and group have access; the files that SQLite puts next to it get the same
+ * mode. A log reveals who asked when, and contains comments.
  */
 export function createFile(path: string): void {
   makeFolder(dirname(path));
   try {
     closeSync(openSync(path, 'wx', 0o640));
   } catch {
-    // The file exists, or SQLite reports why it cannot be made.
+    // Either the file exists, or SQLite will report why it cannot be created.
   }
 }
 
-/** With `recursive`, Node asks forever where making a folder says ENOENT below one that exists, as in /proc. */
+/**
+ * Creates the folder and its parents. With `recursive`, Node loops forever where creating a folder fails with ENOENT
+ * below an existing one, as in /proc.
+ */
 function makeFolder(folder: string): void {
   if (isFolder(folder)) return;
   const parent = dirname(folder);
@@ -48,7 +51,7 @@ function makeFolder(folder: string): void {
   try {
     mkdirSync(folder);
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created it in the meantime.
     if (!isFolder(folder)) throw error;
   }
 }
@@ -67,7 +70,7 @@ interface AgeRow {
   time: number;
 }
 
-/** Alias of the newest decision of one key, for an id that a newer decision of another key has too. */
+/** Alias of the newest decision of one key, for an id that a newer decision of another key also has. */
 function aliasOfKey(alias: string, key: string): string {
   return `${key}\n${alias}`;
 }
@@ -79,12 +82,12 @@ export class SqliteDatabase {
   /** Inodes of the file, of its write-ahead log, and of that log's index. */
   readonly #inodes: readonly (number | null)[];
   readonly #statements: Statements;
-  /** What the last step of pruning was asked for, and the last event that it looked at. */
+  /** The arguments of the last pruning step, and the last event that it looked at. */
   #pruned = { time: 0, sequence: 0, upTo: 0 };
 
   /**
-   * @param path of the file, or `:memory:`
-   * @param access `read` is for a disk that takes no writes: only the methods that read work then
+   * @param path path of the file, or `:memory:`
+   * @param access `read` is for a disk that cannot be written to: only the reading methods work then
    * @throws UnusableStorageError
    */
   constructor(path: string, access: 'write' | 'read' = 'write') {
@@ -104,19 +107,20 @@ export class SqliteDatabase {
       // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
       this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       migrate(this.#database, (work) => this.#transaction(work));
-      // All these files exist after the first read, and stay while anybody has the database open.
+      // All these files exist after the first read, and remain as long as anyone has the database open.
       this.#inodes = this.#currentInodes();
       this.#statements = prepareStatements(this.#database);
     } catch (error) {
-      // A damaged file is opened again every second. Left to the garbage collector, its descriptors would run out.
+      // A damaged file is reopened every second. If closing were left to the garbage collector, file descriptors would
+      // run out.
       this.#database.close();
       throw error;
     }
   }
 
   /**
-   * False once the file, or one that SQLite keeps next to it, was removed or replaced: SQLite would go on writing to
-   * files that no restart will find.
+   * False once the file, or one that SQLite keeps next to it, was removed or replaced: SQLite would then keep writing
+   * to files that no restart will find.
    */
   isInPlace(): boolean {
     return this.#currentInodes().every((inode, i) => inode === this.#inodes[i]);
@@ -129,7 +133,7 @@ export class SqliteDatabase {
 
   append(rows: readonly EventRow[]): AppendedRow[] {
     return this.#transaction(() => {
-      // An empty transaction succeeds on a full disk. This pragma is written whether its value changes or not.
+      // An empty transaction would succeed on a full disk. This pragma causes a write whether or not its value changes.
       if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${schemaVersion(this.#database)}`);
       return rows.map((row) => this.#appendOne(row));
     });
@@ -168,13 +172,13 @@ export class SqliteDatabase {
     return this.#transaction(() => this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0));
   }
 
-  /** Goes through the events from the beginning of the log, where the oldest usually are. */
+  /** Walks through the events from the beginning of the log, where the oldest usually are. */
   #decisionsBefore(before: PruneBefore, limit: number): string[] {
     const { time, now = Number.POSITIVE_INFINITY } = before;
     const sequence = Math.min(before.sequence, this.lastSequence() - 1);
     const found = new Set<string>();
     let young = 0;
-    // The steps of one round ask for the same: each goes on where the last one ended.
+    // The steps of one round have the same arguments, so each continues where the previous one ended.
     const isNextStep = this.#pruned.time === time && this.#pruned.sequence === before.sequence;
     this.#pruned = { time, sequence: before.sequence, upTo: isNextStep ? this.#pruned.upTo : 0 };
     const ages = this.#statements.ages.iterate(this.#pruned.upTo, sequence) as Iterable<AgeRow>;
@@ -193,11 +197,11 @@ export class SqliteDatabase {
 
   #remove(decisionId: string): number {
     const key = this.#keyOf(decisionId);
-    // Leaves out the decision itself: parsing it is slow, and others wait for this transaction.
+    // Leaves out the decision itself, because parsing it is slow and others are waiting for this transaction.
     for (const { sequence, body } of this.#statements.named.all(decisionId) as unknown as StoredRow[]) {
       const alias = aliasOf(fromRow(sequence, body));
       if (alias === null) continue;
-      // These aliases may lead to another decision by now.
+      // Other decisions may have taken over these aliases by now, so they are removed only if they lead to this one.
       this.#statements.removeAlias.run(alias, decisionId);
       if (key !== null) this.#statements.removeAlias.run(aliasOfKey(alias, key), decisionId);
     }
@@ -207,7 +211,7 @@ export class SqliteDatabase {
   saveSnapshot(name: string, snapshot: Snapshot): void {
     this.#transaction(() => {
       this.#statements.save.run(name, snapshot.sequence, snapshot.body);
-      // A replaced row gets a new rowid, so that the rowids follow the order of saving.
+      // A replaced row gets a new rowid, so the rowids follow the order of saving.
       this.#statements.forget.run(MAX_SNAPSHOTS);
     });
   }
@@ -219,8 +223,8 @@ export class SqliteDatabase {
   close(): void {
     try {
       const [inode, log] = this.#currentInodes();
-      // SQLite moves the write-ahead log into the file at the last close. If that log was deleted, the next opener
-      // would find nothing of it.
+      // SQLite moves the write-ahead log into the file when the last connection closes. If that log was deleted, the
+      // next process to open the file would find none of its content.
       if (inode === this.#inodes[0] && log === null) this.#database.exec('PRAGMA wal_checkpoint(FULL)');
     } finally {
       this.#database.close();
@@ -247,9 +251,9 @@ export class SqliteDatabase {
   }
 
   /**
-   * Lets an id lead to the newest decision: some servers reuse completion ids (Ollama has 999). The decision that it
-   * led to before is remembered as the newest of its key. Otherwise one key's answers would take away the ids by
-   * which another key rates.
+   * Makes an id lead to the newest decision, because some servers reuse completion ids (Ollama has 999). The decision
+   * that the id led to before is remembered as the newest of its key. Otherwise one key's answers would take over the
+   * ids by which another key rates.
    */
   #name(decisionId: string, alias: string): void {
     if (this.#statements.newAlias.run(alias, decisionId).changes > 0) return;
@@ -266,7 +270,7 @@ export class SqliteDatabase {
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {
-      // A failed COMMIT may have rolled back by itself; a second rollback would hide the first error.
+      // A failed COMMIT may already have rolled back; a second rollback would hide the first error.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }

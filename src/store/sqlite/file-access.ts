@@ -2,7 +2,8 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * What a container or a restored backup most often gets wrong: SQLite itself says only that it cannot open the file.
+ * Explains the most common mistake with containers and restored backups, as SQLite itself says only that it cannot open
+ * the file.
  * @returns a sentence to append to SQLite's message; empty when the user of this process may write the file
  */
 export function accessProblem(path: string): string {

@@ -4,9 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { schemaVersion } from './schema.ts';
 
 /**
- * Opens a file for reading alone. SQLite writes an index beside a file in WAL mode even then. Where it cannot, as on a
- * read-only mount or a full disk, a file without a write-ahead log can still be read: nobody is writing it.
- * @throws Error when the file cannot be opened, or is no database
+ * Opens a file for reading only. Even then, SQLite writes an index next to a file in WAL mode. Where it cannot, as on a
+ * read-only mount or a full disk, a file without a write-ahead log can still be read, because nobody is writing to it.
+ * @throws Error when the file cannot be opened or is not a database
  */
 export function openReadOnly(path: string): DatabaseSync {
   try {
@@ -27,7 +27,7 @@ export function openReadOnly(path: string): DatabaseSync {
 function open(path: string | URL): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   try {
-    // Opening alone reads nothing of the file.
+    // Opening alone reads nothing from the file.
     schemaVersion(database);
     return database;
   } catch (error) {

@@ -14,10 +14,10 @@ const MIGRATIONS = [
    CREATE INDEX events_by_decision ON events (decision_id, sequence);
    CREATE TABLE aliases (alias TEXT PRIMARY KEY, decision_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body TEXT NOT NULL) STRICT;`,
-  // Changes nothing but the number: decisions now store a value that all arms share once, which earlier versions
+  // Changes only the version number: decisions now store a value that all arms share only once, which earlier versions
   // cannot read.
   '',
-  // Snapshots are bytes now. Earlier ones are no longer read: the learner is folded from the log once.
+  // Snapshots are now stored as bytes. Earlier ones are no longer read: the learner is rebuilt from the log once.
   `DROP TABLE snapshots;
    CREATE TABLE snapshots (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL, body BLOB NOT NULL) STRICT;`,
 ];
@@ -32,8 +32,8 @@ export function schemaVersion(database: DatabaseSync): number {
 }
 
 /**
- * Makes sure that the file is a log of the gateway, or empty: another application's may have any `user_version`, and
- * tables that are named like ours.
+ * Makes sure that the file is empty or a log of the gateway: another application's file may have any `user_version`,
+ * and tables with the same names as ours.
  * @throws UnusableStorageError
  */
 export function checkOwner(database: DatabaseSync): void {
@@ -49,9 +49,9 @@ export function checkOwner(database: DatabaseSync): void {
 }
 
 /**
- * Brings the file up to date.
+ * Migrates the file to the current schema.
  * @param transaction runs its argument within a transaction that takes the write lock at once
- * @throws UnusableStorageError for a file of a newer version
+ * @throws UnusableStorageError for a file written by a newer version
  */
 export function migrate(database: DatabaseSync, transaction: (work: () => void) => void): void {
   while (schemaVersion(database) < SCHEMA_VERSION) {

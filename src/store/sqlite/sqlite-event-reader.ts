@@ -9,8 +9,8 @@ import { SCHEMA_VERSION, schemaVersion } from './schema.ts';
 const ALL_PAGES = 2 ** 31 - 1;
 
 /**
- * Reads the event log in a SQLite file and cannot change it. A gateway may write the file meanwhile: in WAL mode
- * neither waits for the other. Reading blocks, so this is for commands, not for servers.
+ * Reads the event log in a SQLite file and cannot change it. A gateway may write to the file at the same time: in WAL
+ * mode neither waits for the other. Reading blocks, so this is for commands, not for servers.
  */
 export class SqliteEventReader implements EventReader {
   readonly #path: string;
@@ -51,7 +51,7 @@ export class SqliteEventReader implements EventReader {
    */
   async copyTo(file: string): Promise<void> {
     createFile(file);
-    // All at once: in several steps it would start over whenever the gateway writes in between.
+    // Copy all pages at once: in several steps the backup would start over whenever the gateway writes in between.
     await backup(this.#database, file, { rate: ALL_PAGES });
   }
 

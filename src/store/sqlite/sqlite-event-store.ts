@@ -21,12 +21,12 @@ interface Answer {
 // The sources run as .ts, the built package as .js; TypeScript rewrites imports but not URLs.
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** By default V8 lets the thread keep some 130 MB for objects that live as long as a message. */
+/** By default V8 would let the thread keep some 130 MB for objects that live only as long as a message. */
 const YOUNG_GENERATION_MB = 8;
 
 /**
- * The event log in one SQLite file (node:sqlite, WAL), in a thread of its own, so that a slow disk holds up no
- * request.
+ * The event log in one SQLite file (node:sqlite, WAL), accessed from a separate thread so that a slow disk does not
+ * delay requests.
  */
 export class SqliteEventStore implements EventStore {
   readonly #path: string;
@@ -34,9 +34,7 @@ export class SqliteEventStore implements EventStore {
   #calls = new Map<number, Call>();
   #nextId = 1;
 
-  /**
-   * @param path of the file, created when absent, or `:memory:`
-   */
+  /** @param path path of the file, which is created if absent, or `:memory:` */
   constructor(path: string) {
     this.#path = path;
   }
@@ -64,7 +62,8 @@ export class SqliteEventStore implements EventStore {
 
   async saveSnapshot(name: string, snapshot: Snapshot): Promise<void> {
     const { buffer, byteLength } = snapshot.body;
-    // Copying megabytes would hold up all requests. A body that shares its buffer with others must not take it along.
+    // Transferred, because copying megabytes would delay all requests. A body that shares its buffer with other data
+    // must not take that along.
     const handedOver = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
     await this.#callWith(handedOver, 'saveSnapshot', name, snapshot);
   }
@@ -124,7 +123,7 @@ export class SqliteEventStore implements EventStore {
     return worker;
   }
 
-  /** Fails the calls that wait for this thread. The next call starts a new one. */
+  /** Fails the calls that are waiting for this thread. The next call starts a new one. */
   #lose(worker: Worker, reason: Error): void {
     if (this.#worker === worker) this.#worker = null;
     for (const [id, call] of this.#calls) {

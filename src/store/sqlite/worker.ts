@@ -6,7 +6,7 @@ import { accessProblem } from './file-access.ts';
 
 /** SQLite codes after which only reopening helps: read-only, I/O error, corrupt, cannot open, not a database. */
 const BROKEN = new Set([8, 10, 11, 14, 26]);
-/** Errors that an owner or mode may be the reason of: two of these, and what making the folder fails with. */
+/** Errors that may be caused by an owner or mode: two of the codes above, and the errors of creating the folder. */
 const MAYBE_DENIED = new Set<unknown>([8, 14, 'EACCES', 'EPERM', 'EROFS']);
 
 const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
@@ -23,9 +23,9 @@ let database: SqliteDatabase | null = null;
 /** Stands in for `database` while the file cannot be opened for writing. */
 let readOnly: SqliteDatabase | null = null;
 /**
- * Set once the file was closed after a failure: the file opened next may be another log. The next append fails too,
- * so that the writer notices and compares the logs. Until an append has succeeded, no events and no snapshots are
- * read or saved.
+ * Set once the file was closed after a failure, because the file opened next may be another log. The next append then
+ * fails too, so that the writer notices and compares the logs. Until an append has succeeded, events are not read, and
+ * snapshots are neither read nor saved.
  */
 let letGo: 'untold' | 'told' | null = null;
 
@@ -50,7 +50,7 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
     forget();
     throw new Error('the file, or its -wal or -shm, was removed or replaced');
   }
-  // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there.
+  // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there now.
   const isOpener = method === 'append' && letGo === 'told';
   if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
     throw new Error('the file was closed after an earlier failure');
@@ -62,8 +62,9 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
 }
 
 /**
- * Opens the file at the first call, and again after it has failed: a disk that comes back needs no restart. A file that
- * cannot be opened for writing, on a full disk for example, is still read: it holds budgets and retired models.
+ * Opens the file at the first call, and again after a failure, so that a disk that comes back needs no restart. A file
+ * that cannot be opened for writing, for example on a full disk, is still read, because it holds budgets and retired
+ * models.
  */
 function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
   if (database) return database;
@@ -99,7 +100,7 @@ function forget(): void {
   try {
     broken?.close();
   } catch {
-    // It could not be used, so it does not matter that it cannot be closed.
+    // The database was unusable, so it does not matter that it cannot be closed.
   }
 }
 
