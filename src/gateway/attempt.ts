@@ -41,7 +41,7 @@ export interface AttemptPlan<T> {
   /** Called when an upstream call begins, with the deadline that limits it. */
   onCall(deadline: Deadline): void;
   /** True when no further call may be made because the gateway itself is shutting down. */
-  isOver(): boolean;
+  isShuttingDown(): boolean;
   /**
    * Makes one call.
    * @param signal aborts the call
@@ -74,7 +74,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       try {
         return await callOnce(plan, arm);
       } catch (error) {
-        if (plan.clientGone.aborted || plan.isOver() || isFinal(error)) throw error;
+        if (plan.clientGone.aborted || plan.isShuttingDown() || isFinal(error)) throw error;
         if (place === 0 && retry === 0) arms = [plan.arm, ...plan.fallbacks()];
         if (isTooLong(error)) arms = arms.filter((other, i) => i <= place || isLarger(other, arm));
         shown = moreTelling(shown, error);
@@ -83,7 +83,7 @@ export async function attempt<T>(plan: AttemptPlan<T>): Promise<Attempt<T>> {
       if (delay === null) break;
       if (retry === plan.resilience.retries || (arm !== arms.at(-1) && !plan.mayRetry(arm))) break;
       await sleep(delay, plan);
-      if (plan.isOver()) throw shown;
+      if (plan.isShuttingDown()) throw shown;
     }
   }
   throw shown;

@@ -30,7 +30,7 @@ export function isOutOfDescriptors(code: string | undefined): boolean {
 }
 
 /** Statuses with which upstreams refuse a request that is the client's own fault. */
-const CLIENTS_OWN = new Set([400, 413, 422]);
+const CLIENT_FAULT_STATUSES = new Set([400, 413, 422]);
 
 /**
  * Whether a request ended in a way that the operator should be warned about: in a failure that the client did not
@@ -39,11 +39,11 @@ const CLIENTS_OWN = new Set([400, 413, 422]);
  * @param sawFault whether any call ended as `failed`: upstreams report an exhausted account with a 400 too
  */
 export function isForOperator(outcome: Outcome, status: number | null, sawFault: boolean): boolean {
-  return outcome === 'interrupted' || (outcome === 'failed' && (sawFault || !CLIENTS_OWN.has(status ?? 0)));
+  return outcome === 'interrupted' || (outcome === 'failed' && (sawFault || !CLIENT_FAULT_STATUSES.has(status ?? 0)));
 }
 
 /** Describes a failure briefly: `status 401`, `connection ECONNREFUSED`, `timeout`. */
-export function inWords({ result, status, code }: AttemptRecord): string {
+export function describeFailure({ result, status, code }: AttemptRecord): string {
   return [result, result === 'status' ? status : code].filter((part) => part != null).join(' ');
 }
 

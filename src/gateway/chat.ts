@@ -51,7 +51,7 @@ export class Chat {
   readonly #parts: ChatParts;
   /** Running requests, each with the deadline of its latest call; null before the first call. */
   readonly #open = new Map<Exchange, Deadline | null>();
-  #isOver = false;
+  #isShuttingDown = false;
   readonly #descriptors: LogThrottle;
   readonly #decisionMaker: DecisionMaker;
   readonly #budget: RoutingBudget;
@@ -156,7 +156,7 @@ export class Chat {
    * complete answer. A request whose answer has not begun gets a 503.
    */
   breakOff(): void {
-    this.#isOver = true;
+    this.#isShuttingDown = true;
     for (const deadline of this.#open.values()) deadline?.breakOff(SHUTTING_DOWN);
   }
 
@@ -263,9 +263,9 @@ export class Chat {
       clientGone: input.clientGone,
       onCall: (deadline) => {
         if (this.#open.has(exchange)) this.#open.set(exchange, deadline);
-        if (this.#isOver) deadline.breakOff(SHUTTING_DOWN);
+        if (this.#isShuttingDown) deadline.breakOff(SHUTTING_DOWN);
       },
-      isOver: () => this.#isOver,
+      isShuttingDown: () => this.#isShuttingDown,
       onFailure: (record, error) => {
         exchange.callFailed(record, error, this.#askedPause(error));
         if (isOutOfDescriptors(record.code)) this.#descriptors.say(() => this.#parts.log.error(OUT_OF_DESCRIPTORS));

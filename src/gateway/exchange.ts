@@ -8,7 +8,7 @@ import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
-import { callEnd, failuresIn, inWords, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
+import { callEnd, describeFailure, failuresIn, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
@@ -45,7 +45,7 @@ export class Exchange {
   /** The arm of the latest call; null if that call failed. */
   #called: Arm | null = null;
   /** Whether the arm of the latest call still has the same upstream model in the current config. */
-  #isOfNow = true;
+  #hasCurrentUpstream = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
@@ -97,17 +97,17 @@ export class Exchange {
 
   /**
    * Notes the start of an upstream call.
-   * @param isOfNow whether the arm still has the same upstream in the current config; only then does the outcome say
+   * @param hasCurrentUpstream whether the arm still has the same upstream in the current config; only then does the outcome say
    * anything about the arm's health
    */
-  callStarts(arm: Arm, isOfNow = true): void {
+  callStarts(arm: Arm, hasCurrentUpstream = true): void {
     const { clock, conditions } = this.#parts;
     const { load, breakers } = conditions;
     this.#called = arm;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
-    this.#isOfNow = isOfNow;
+    this.#hasCurrentUpstream = hasCurrentUpstream;
     const leaveQueue = load.enter(arm.id);
-    const tellBreaker = isOfNow ? breakers.enter(arm.id) : () => {};
+    const tellBreaker = hasCurrentUpstream ? breakers.enter(arm.id) : () => {};
     this.#leave = (end, failure) => {
       leaveQueue();
       tellBreaker(end, failure);
@@ -128,7 +128,7 @@ export class Exchange {
     if (record.result !== 'aborted') this.#called = null;
     if (record.status === RATE_LIMITED || retryAfterMs !== null) {
       const startedAt = this.#parts.clock.monotonic() - record.durationMs;
-      if (this.#isOfNow && !isOfRequest) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
+      if (this.#hasCurrentUpstream && !isOfRequest) conditions.rateLimits.refused(record.arm, retryAfterMs, startedAt);
       metrics.rateLimited.inc({ model: record.arm });
     }
     if (record.result !== 'aborted' && record.result !== NOT_SENT) {
@@ -158,7 +158,7 @@ export class Exchange {
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
     this.#conversation.answeredBy(arm);
-    if (this.#isOfNow) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
+    if (this.#hasCurrentUpstream) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     const { metrics } = this.#parts;
     if (arm.id !== this.decision.arm) metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
     // Counted only now, because a request that fails cannot be rated.
@@ -252,7 +252,7 @@ export class Exchange {
     const end = callEnd(record, error);
     const isFault = end === 'failed';
     this.#sawFault ||= isFault;
-    this.#leave?.(end, isFault ? inWords(record) : undefined);
+    this.#leave?.(end, isFault ? describeFailure(record) : undefined);
     this.#leave = null;
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../util/clock.ts';
-import type { Metrics, NamedIn } from './metrics.ts';
+import type { Metrics, SeriesSubject } from './metrics.ts';
 
 /** Long enough for Prometheus to have scraped the last values of a model or key. */
 const KEPT_MS = 15 * 60_000;
@@ -11,9 +11,9 @@ const KEPT_MS = 15 * 60_000;
 export class FormerSeries {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
-  readonly #present: Record<NamedIn, Set<string>> = { model: new Set(), key: new Set() };
+  readonly #present: Record<SeriesSubject, Set<string>> = { model: new Set(), key: new Set() };
   /** When each of them was removed (monotonic time). */
-  readonly #gone: Record<NamedIn, Map<string, number>> = { model: new Map(), key: new Map() };
+  readonly #gone: Record<SeriesSubject, Map<string, number>> = { model: new Map(), key: new Map() };
   #isWaiting = false;
 
   constructor(metrics: Metrics, clock: Clock) {
@@ -22,7 +22,7 @@ export class FormerSeries {
   }
 
   /** Must be called after every change, with all names that exist now. */
-  present(kind: NamedIn, names: readonly string[]): void {
+  present(kind: SeriesSubject, names: readonly string[]): void {
     const now = new Set(names);
     for (const name of this.#present[kind]) if (!now.has(name)) this.#gone[kind].set(name, this.#clock.monotonic());
     for (const name of now) this.#gone[kind].delete(name);
@@ -41,7 +41,7 @@ export class FormerSeries {
     });
   }
 
-  #remove(kind: NamedIn): void {
+  #remove(kind: SeriesSubject): void {
     const until = this.#clock.monotonic() - KEPT_MS;
     const [present, gone] = [this.#present[kind], this.#gone[kind]];
     for (const [name, since] of gone) if (since <= until) gone.delete(name);

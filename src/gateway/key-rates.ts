@@ -2,7 +2,7 @@ import { type Decision, explanationOf } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { CompletedEvent } from '../domain/events.ts';
 import type { Clock } from '../util/clock.ts';
-import { isLeftUntold } from './key-spend-ledger.ts';
+import { isAbandonedWithoutUsage } from './key-spend-ledger.ts';
 import type { Metrics } from './metrics.ts';
 import type { KeyLimits } from './runtime.ts';
 import { SlidingWindow } from './sliding-window.ts';
@@ -147,7 +147,7 @@ function usedTokens(completed: CompletedEvent, expected: number): number {
   const { usage, attempts } = completed;
   const used = usage ? usage.inputTokens + usage.outputTokens : 0;
   const hasTimedOut = attempts.some(({ result }) => result === 'timeout');
-  return isLeftUntold(completed) || (usage === null && hasTimedOut) ? Math.max(used, expected) : used;
+  return isAbandonedWithoutUsage(completed) || (usage === null && hasTimedOut) ? Math.max(used, expected) : used;
 }
 
 /** Formats a duration as OpenAI does: `120ms`, `8s`, `1m0s`. */

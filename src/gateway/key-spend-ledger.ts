@@ -78,7 +78,7 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
   if (completed.arm !== null) {
     const { arm, costUsd } = completed;
     if (costUsd === null) return timedOut + predicted(arm);
-    const isUntold = isLeftUntold(completed) || (decision.strictBudget && completed.usageEstimated);
+    const isUntold = isAbandonedWithoutUsage(completed) || (decision.strictBudget && completed.usageEstimated);
     return timedOut + (isUntold ? Math.max(costUsd, predicted(arm)) : costUsd);
   }
   const left = last?.result === 'aborted' ? predicted(last.arm) : 0;
@@ -86,7 +86,7 @@ export function chargedUsd({ decision }: DecidedEvent, completed: CompletedEvent
 }
 
 /** Whether the client left, or stopped reading until the time was up, before the upstream had reported its usage. */
-export function isLeftUntold({ outcome, attempts, usageEstimated }: CompletedEvent): boolean {
+export function isAbandonedWithoutUsage({ outcome, attempts, usageEstimated }: CompletedEvent): boolean {
   return usageEstimated && (outcome === 'aborted' || attempts.at(-1)?.result === 'unread');
 }
 

@@ -10,9 +10,9 @@ export type DegradablePart = 'store' | 'learner' | 'embedder';
 export const UNTAGGED = 'unknown';
 
 /** What a metric series may be about. */
-export type NamedIn = 'model' | 'key';
+export type SeriesSubject = 'model' | 'key';
 
-const LABELS: Record<NamedIn, readonly string[]> = { model: ['model', 'from', 'to'], key: ['key'] };
+const LABELS: Record<SeriesSubject, readonly string[]> = { model: ['model', 'from', 'to'], key: ['key'] };
 
 /** Everything that /metrics reports. One registry per gateway, so that several gateways can live in one process. */
 export class Metrics {
@@ -211,7 +211,7 @@ export class Metrics {
    * process's own figures resets them.
    * @param isGone whether the model or key of this name is gone
    */
-  async forget(kind: NamedIn, isGone: (name: string) => boolean): Promise<void> {
+  async forget(kind: SeriesSubject, isGone: (name: string) => boolean): Promise<void> {
     for (const { metric, labelNames } of this.#labelled) {
       if (!LABELS[kind].some((label) => labelNames.includes(label))) continue;
       for (const { labels } of (await metric.get()).values) {

@@ -7,7 +7,7 @@ import type { Clock } from '../util/clock.ts';
 import type { EventLog } from './event-log.ts';
 import type { DriftReset } from './learning/arm-resets.ts';
 import type { Learner } from './learning/learner.ts';
-import type { SnapshotChange } from './learning/upstream-versions.ts';
+import type { UpstreamModelChange } from './learning/upstream-versions.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { modelNotFound } from './model-choice.ts';
@@ -28,7 +28,7 @@ export interface ModelStatus extends ModelListing {
   /** Upstream calls under way. */
   inFlight: number;
   /** The last change of its upstream model; lessons from before it count less. */
-  snapshotChange: SnapshotChange | null;
+  snapshotChange: UpstreamModelChange | null;
   /** The last drift alarm; ratings from before it count less. */
   drift: DriftReset | null;
 }

@@ -57,7 +57,7 @@ export class StaleConnections {
    * Calls `ask`, and calls it again if it met a stale connection.
    * @param ask sends a request; a connection error that it throws must not come from an answer that has begun
    */
-  async pastThem<T>(ask: () => Promise<T>): Promise<T> {
+  async retryOnStale<T>(ask: () => Promise<T>): Promise<T> {
     for (let stale = 1; ; stale++) {
       const startedAt = this.#clock.monotonic();
       try {

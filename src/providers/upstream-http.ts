@@ -197,7 +197,7 @@ export class UpstreamHttp {
     const pool = this.#pools.of(connectTimeoutMs);
     let url = first;
     for (let redirections = 0; redirections <= MAX_REDIRECTIONS; redirections++) {
-      const answer = await this.#stale.pastThem(() => ask(pool, url));
+      const answer = await this.#stale.retryOnStale(() => ask(pool, url));
       if (!REDIRECTIONS.has(answer.status)) return answer;
       url = this.#locationOf(answer.headers, url);
     }

@@ -206,6 +206,6 @@ it.each([
   await nextTurn();
   let sent = 0;
   const lost = () => ask(agents[sent++]).finally(() => clock.advance(lostAfterMs));
-  await expect(stale.pastThem(lost)).rejects.toThrow('closed');
+  await expect(stale.retryOnStale(lost)).rejects.toThrow('closed');
   expect(sent).toBe(times);
 });

@@ -77,11 +77,11 @@ export class LearnerState extends LearnerParts {
     this.#noteRated(events);
     const before = this.#observations(history);
     const after = this.#observations(events);
-    const { gone, changed, come, heard } = lessonChanges(before, after);
-    this.#watch(heard, event.sequence, decidedAt(events));
+    const { gone, changed, come, driftRating } = lessonChanges(before, after);
+    this.#watch(driftRating, event.sequence, decidedAt(events));
     this.#learn([
-      ...gone.map((lesson) => this.#asLeft(lesson, history, -1)),
-      ...[...changed, ...come].map((lesson) => this.#asLeft(lesson, events, 1)),
+      ...gone.map((lesson) => this.#scaledByDrift(lesson, history, -1)),
+      ...[...changed, ...come].map((lesson) => this.#scaledByDrift(lesson, events, 1)),
     ]);
   }
 
@@ -159,7 +159,7 @@ export class LearnerState extends LearnerParts {
    * @param events the events of its decision, including the rating
    * @param sign −1 to take it back
    */
-  #asLeft([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
+  #scaledByDrift([key, lesson]: KeyedLesson, events: readonly StoredEvent[], sign: 1 | -1): Observation {
     if (lesson.kind !== 'quality' || !this.resets.hasDrifted(lesson.arm)) {
       return { ...lesson, weight: sign * lesson.weight };
     }

@@ -14,7 +14,7 @@ export interface LessonChanges {
    */
   changed: KeyedLesson[];
   /** The rating to show to the drift monitor, if any. */
-  heard: Lesson | undefined;
+  driftRating: Lesson | undefined;
 }
 
 /** The difference between what a decision's events teach without the newest event and with it; see `observationsOf`. */
@@ -26,7 +26,7 @@ export function lessonChanges(before: ReadonlyMap<string, Lesson>, after: Readon
     // NaN results from ∞ − ∞, in lessons that the policy refuses.
     return weight === 0 || Number.isNaN(weight) ? [] : [[key, { ...lesson, weight }]];
   });
-  return { gone, come, changed, heard: notYetHeard(before, come) };
+  return { gone, come, changed, driftRating: ratingForDriftMonitor(before, come) };
 }
 
 /**
@@ -34,10 +34,10 @@ export function lessonChanges(before: ReadonlyMap<string, Lesson>, after: Readon
  * stronger a sign than one of them, and a changed rating says little. But a volunteer's rating does not silence one of
  * another kind: otherwise complaints would keep judges' ratings of bad answers from being heard.
  */
-function notYetHeard(before: ReadonlyMap<string, Lesson>, come: readonly KeyedLesson[]): Lesson | undefined {
-  const heard = [...before.values()].filter(isWatched);
-  const volunteers = heard.filter(({ isVolunteered }) => isVolunteered).length;
-  if (volunteers < heard.length) return undefined;
+function ratingForDriftMonitor(before: ReadonlyMap<string, Lesson>, come: readonly KeyedLesson[]): Lesson | undefined {
+  const earlier = [...before.values()].filter(isWatched);
+  const volunteers = earlier.filter(({ isVolunteered }) => isVolunteered).length;
+  if (volunteers < earlier.length) return undefined;
   const lessons = come.map(([, lesson]) => lesson).filter(isWatched);
   return volunteers === 0 ? lessons[0] : lessons.find(({ isVolunteered }) => !isVolunteered);
 }

@@ -2,7 +2,7 @@ import type { Arm } from '../../domain/arm.ts';
 import type { SnapshotChangedEvent, StoredEvent } from '../../domain/events.ts';
 
 /** A change of the upstream model behind an arm. */
-export interface SnapshotChange {
+export interface UpstreamModelChange {
   from: string;
   to: string;
   /** Time of the change in milliseconds since the epoch, and the sequence number of its event. */
@@ -28,7 +28,7 @@ interface Version {
   /** Whether this upstream model has answered since it became the arm's, so that it has contributed to the state. */
   hasAnswered: boolean;
   served: Served;
-  changes: SnapshotChange[];
+  changes: UpstreamModelChange[];
 }
 
 /** This many answers in a row under another name are a change: during a rollout, upstreams serve both for a while. */
@@ -100,7 +100,7 @@ export class UpstreamVersions {
     return Math.min(1, share);
   }
 
-  lastChange(arm: string): SnapshotChange | null {
+  lastChange(arm: string): UpstreamModelChange | null {
     return this.#arms.get(arm)?.changes.at(-1) ?? null;
   }
 

@@ -72,8 +72,8 @@ export function readUsage(value: unknown): Usage | null {
   if (!isJsonObject(value)) return null;
   const prompt = tokenCount(value.prompt_tokens);
   const completion = tokenCount(value.completion_tokens);
-  const beside = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
-  if (prompt === null || (completion === null && beside <= 0)) return null;
+  const tokensOnlyInTotal = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
+  if (prompt === null || (completion === null && tokensOnlyInTotal <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
   // DeepSeek and Moonshot report cached tokens in separate fields.
   const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
@@ -81,10 +81,10 @@ export function readUsage(value: unknown): Usage | null {
   // Tokens that only the total counts are thinking (xAI, Gemini), which is billed as output; or they are cached tokens,
   // if the prompt's count leaves those out (Bedrock).
   const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
-  const isThought = beside === tokenCount(completionDetails.reasoning_tokens);
-  const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(beside);
-  const inputTokens = prompt + (isCache ? beside : 0);
-  const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, beside));
+  const isThought = tokensOnlyInTotal === tokenCount(completionDetails.reasoning_tokens);
+  const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(tokensOnlyInTotal);
+  const inputTokens = prompt + (isCache ? tokensOnlyInTotal : 0);
+  const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, tokensOnlyInTotal));
   // The server does not count tokens.
   if (inputTokens + outputTokens === 0) return null;
   const cachedInputTokens = Math.min(inputTokens, cached);

@@ -28,7 +28,7 @@ export interface UpstreamRequestOptions {
  * integers beyond 2^53, the order of fields and every unknown field survive.
  */
 export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequestOptions): UpstreamRequest {
-  const { text, usageAdded } = addressed(request, options);
+  const { text, usageAdded } = withModelAndUsage(request, options);
   const refused = [...options.refused].filter((field) => request.body[field] !== undefined);
   const without = (json: string, field: string) => {
     const other = otherName(field);
@@ -49,7 +49,7 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   };
 }
 
-function addressed(
+function withModelAndUsage(
   request: ChatRequest,
   { model, askForUsage }: UpstreamRequestOptions,
 ): { text: string; usageAdded: boolean } {

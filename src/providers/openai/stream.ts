@@ -25,7 +25,7 @@ export class StreamReader {
   readonly #ended = new Set<unknown>();
   #isDone = false;
   /** True once usage was reported. */
-  #isPaid = false;
+  #hasUsage = false;
 
   /** @param hideUsage true when the client did not ask for the usage chunk, so that none of its bytes are passed on */
   constructor(hideUsage: boolean) {
@@ -47,7 +47,7 @@ export class StreamReader {
   read(event: RawSseEvent): StreamPiece {
     if (event.data === null) return { bytes: event.raw, content: false };
     if (event.data.trim() === '[DONE]') {
-      if (this.#begun.size === 0 && !this.#isPaid) throw new UpstreamError('unreadable', NO_CHOICES);
+      if (this.#begun.size === 0 && !this.#hasUsage) throw new UpstreamError('unreadable', NO_CHOICES);
       this.#isDone = true;
       return { bytes: event.raw, content: false, done: true };
     }
@@ -76,7 +76,7 @@ export class StreamReader {
     if (finishReason) piece.finishReason = finishReason;
     if (usage) {
       piece.usage = usage;
-      this.#isPaid = true;
+      this.#hasUsage = true;
     }
     if (deltas.some(({ tool_calls: calls }) => Array.isArray(calls))) piece.toolCallIds = deltas.flatMap(toolCallIds);
     return piece;

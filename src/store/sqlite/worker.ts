@@ -27,7 +27,7 @@ let readOnly: SqliteDatabase | null = null;
  * fails too, so that the writer notices and compares the logs. Until an append has succeeded, events are not read, and
  * snapshots are neither read nor saved.
  */
-let letGo: 'untold' | 'told' | null = null;
+let closedAfterFailure: 'unreported' | 'reported' | null = null;
 
 port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
   try {
@@ -36,7 +36,7 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
     port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
   } catch (error) {
     if (BROKEN.has(primaryCode(error))) forget();
-    if (method === 'append' && letGo) letGo = 'told';
+    if (method === 'append' && closedAfterFailure) closedAfterFailure = 'reported';
     port.postMessage({
       id,
       error: messageOf(error) + (mayBeDenied(error) ? accessProblem(workerData.path) : ''),
@@ -51,13 +51,13 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
     throw new Error('the file, or its -wal or -shm, was removed or replaced');
   }
   // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there now.
-  const isOpener = method === 'append' && letGo === 'told';
-  if (letGo && !isOpener && method !== 'close' && method !== 'findDecision') {
+  const isOpener = method === 'append' && closedAfterFailure === 'reported';
+  if (closedAfterFailure && !isOpener && method !== 'close' && method !== 'findDecision') {
     throw new Error('the file was closed after an earlier failure');
   }
   const opened = openedFor(method);
   const result = (opened[method] as (...args: unknown[]) => unknown).apply(opened, args);
-  if (method === 'append') letGo = null;
+  if (method === 'append') closedAfterFailure = null;
   return result;
 }
 
@@ -96,7 +96,7 @@ function forget(): void {
   database = null;
   readOnly?.close();
   readOnly = null;
-  if (broken) letGo = 'untold';
+  if (broken) closedAfterFailure = 'unreported';
   try {
     broken?.close();
   } catch {

@@ -49,7 +49,7 @@ function scripted(script: Record<string, Answer[]>, options: Partial<AttemptPlan
     random: { uniform: () => options.uniform ?? 0, normal: () => 0 },
     clientGone: client.signal,
     onCall: () => {},
-    isOver: () => false,
+    isShuttingDown: () => false,
     onFailure: (record) => failures.push(record),
     mayRetry: () => true,
     call(arm: Arm, signal: AbortSignal) {
@@ -215,15 +215,15 @@ describe('attempt', () => {
   );
 
   it('retries nothing once the gateway is shutting down, during a call or between two', async () => {
-    let isOver = true;
-    const during = scripted({ a: [status(500)], b: ['yes'] }, { isOver: () => isOver });
+    let isShuttingDown = true;
+    const during = scripted({ a: [status(500)], b: ['yes'] }, { isShuttingDown: () => isShuttingDown });
     await expect(attempt(during.plan)).rejects.toMatchObject({ status: 500 });
-    isOver = false;
-    const between = scripted({ a: [status(500), 'yes'], b: ['yes'] }, { isOver: () => isOver });
+    isShuttingDown = false;
+    const between = scripted({ a: [status(500), 'yes'], b: ['yes'] }, { isShuttingDown: () => isShuttingDown });
     const failed = attempt(between.plan);
     failed.catch(() => {});
     await expect.poll(() => between.failures.length).toBe(1);
-    isOver = true;
+    isShuttingDown = true;
     await expect(settled(failed, between.clock)).rejects.toMatchObject({ status: 500 });
     expect([during.calls.length, between.calls.length]).toEqual([1, 1]);
   });

@@ -86,11 +86,11 @@ describe('Exchange', () => {
 
   it("failures of an arm's former upstream affect neither breakers nor rate limits", () => {
     const refused = { arm: 'big', result: 'status', status: 429, durationMs: 1 } as const;
-    const outcome = (isOfNow: boolean) => {
+    const outcome = (hasCurrentUpstream: boolean) => {
       const { exchange, rateLimits, breakers } = begun();
       exchange.callFailed({ ...refused, result: 'aborted', status: null }, FAILURE, null);
       for (let i = 0; i < 5; i++) {
-        exchange.callStarts(arm, isOfNow);
+        exchange.callStarts(arm, hasCurrentUpstream);
         exchange.callFailed(refused, UNUSABLE, 9000);
       }
       return [rateLimits.waitSeconds('big') > 0, breakers.state('big')];
@@ -118,12 +118,12 @@ describe('Exchange', () => {
   );
 
   it("an answer of an arm's former upstream does not end a pause", () => {
-    for (const isOfNow of [true, false]) {
+    for (const hasCurrentUpstream of [true, false]) {
       const { exchange, rateLimits } = begun();
       rateLimits.refused('big', 9000, 0);
-      exchange.callStarts(arm, isOfNow);
+      exchange.callStarts(arm, hasCurrentUpstream);
       exchange.answeredBy(arm, 0);
-      expect(rateLimits.waitSeconds('big') > 0).toBe(!isOfNow);
+      expect(rateLimits.waitSeconds('big') > 0).toBe(!hasCurrentUpstream);
     }
   });
 
