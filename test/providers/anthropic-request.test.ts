@@ -238,6 +238,17 @@ describe('what agents send', () => {
     expect(convert({ thinking, messages: after }).params.thinking).toEqual(thinking);
   });
 
+  it('puts a user message before a history that begins with an answer', () => {
+    const history = [{ role: 'system', content: 'Be brief.' }, { role: 'assistant', content: 'Hello.' }, user];
+    const { messages, system } = toMessagesRequest(
+      { model: 'auto', messages: history },
+      { model: 'm', maxOutputTokens: null },
+    ).params;
+    expect(system).toBe('Be brief.');
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user']);
+    expect(messages[0].content).toEqual([{ type: 'text', text: expect.stringContaining('left out') }]);
+  });
+
   it('sends a request that has only a system prompt as a user message', () => {
     const messages = [
       { role: 'system', content: 'Be brief.' },

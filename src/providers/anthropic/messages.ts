@@ -39,6 +39,12 @@ export interface Conversation {
 }
 
 /**
+ * Stands in for a first user turn. Clients that shorten a long history may begin it with an answer, which OpenAI
+ * accepts and Anthropic does not.
+ */
+const CUT = '(The beginning of this conversation was left out.)';
+
+/**
  * Translates OpenAI's messages into Anthropic's.
  * @param withThinking whether signed thinking of earlier answers is included
  * @throws GatewayError 400 for content that Anthropic's format cannot express
@@ -59,6 +65,7 @@ export function toConversation(messages: unknown, withThinking = true): Conversa
   const asked = turns.length === 0 ? system.pop() : undefined;
   if (asked) turns.push({ role: 'user', content: asked });
   if (turns.length === 0) throw invalidRequest('messages must include a user message that is not empty.', 'messages');
+  if (turns[0].role === 'assistant') turns.unshift({ role: 'user', content: [{ type: 'text', text: CUT }] });
   trimPrefill(turns);
   return { ...(system.length > 0 ? { system: joinSystem(system.flat()) } : {}), messages: turns };
 }
