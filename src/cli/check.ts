@@ -1,7 +1,6 @@
 import { disabledProviders, enabledArms } from '../config/arms.ts';
 import { ConfigError } from '../config/config-error.ts';
-import type { Config } from '../config/schema.ts';
-import type { Arm } from '../domain/arm.ts';
+import type { Config, ModelConfig } from '../config/schema.ts';
 import type { WarmStartFile } from '../gateway/learning/warm-start-file.ts';
 import { StartError } from '../wiring/start-error.ts';
 import { checkStart } from './check-start.ts';
@@ -25,7 +24,8 @@ export function check(file: string): void {
     console.log(`  ${embedding}`);
     if (warmStart) console.log(describeWarmStart(warmStart, loaded.config));
     if (arms.length === 0) console.log('  note: the gateway does not start without a model that can be called');
-    for (const line of [...disabledProviders(loaded), ...arms.flatMap(unlikelyPrice)]) console.log(`  note: ${line}`);
+    for (const line of [...disabledProviders(loaded), ...loaded.config.models.flatMap(unlikelyPrice)])
+      console.log(`  note: ${line}`);
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
     tell(error.message);
@@ -37,7 +37,7 @@ export function check(file: string): void {
 const LEAST_USD_PER_MILLION = 0.001;
 
 /** LiteLLM's prices are per token: taken for prices per million, no budget would ever bind. */
-function unlikelyPrice({ id, price }: Arm): string[] {
+function unlikelyPrice({ id, price }: ModelConfig): string[] {
   const low = [price.input, price.output].find((usd) => usd > 0 && usd < LEAST_USD_PER_MILLION);
   return low === undefined ? [] : [`${id}: $${low} looks like the price of one token; prices are per million tokens`];
 }

@@ -48,15 +48,21 @@ export function crossCheck(config: Config): Problem[] {
 /** A URL that ends in the route gets it twice: `base_url` is what clients of the server are given. */
 function checkProviders({ providers }: Config): Problem[] {
   const problems: Problem[] = [];
-  for (const [name, { api_key, base_url }] of Object.entries(providers)) {
+  for (const [name, { api_key, base_url, headers = {} }] of Object.entries(providers)) {
     const route = /\/(chat\/completions|messages)\/?$/.exec(base_url ? new URL(base_url).pathname : '')?.[0];
     if (route) problems.push({ path: ['providers', name, 'base_url'], message: `leave out "${route}" at its end` });
-    if (api_key?.startsWith('os.environ/')) {
-      const message = `a variable is written \${NAME}; os.environ/NAME would be sent as the key`;
-      problems.push({ path: ['providers', name, 'api_key'], message });
+    problems.push(...literalVariable(['providers', name, 'api_key'], api_key));
+    for (const [header, value] of Object.entries(headers)) {
+      problems.push(...literalVariable(['providers', name, 'headers', header], value));
     }
   }
   return problems;
+}
+
+/** LiteLLM's form of a variable. As a key of the gateway it would be one that anybody can guess. */
+function literalVariable(path: Problem['path'], value = ''): Problem[] {
+  if (!/\bos\.environ\//.test(value)) return [];
+  return [{ path, message: `a variable is written \${NAME}; os.environ/NAME would itself be the value` }];
 }
 
 function checkKeys(keys: Config['auth']['keys'], ids: string[]): Problem[] {
@@ -68,6 +74,7 @@ function checkKeys(keys: Config['auth']['keys'], ids: string[]): Problem[] {
         message: `"${key.name}" appears twice; names must be unique`,
       });
     }
+    problems.push(...literalVariable(['auth', 'keys', i, 'key'], key.key));
     // With two names for one key, the client's name would depend on the order in the file. The message does not show
     // the key.
     if (keys.findIndex((other) => other.key === key.key) !== i) {

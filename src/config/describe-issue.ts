@@ -21,11 +21,22 @@ export function describeIssue(
   if (unset) return `${where(path)}: the environment variable ${unset.variable} is not set`;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys
-      .map((key) => `${where([...path, key])}: there is no such setting${knownSettings(path, schema)}`)
+      .map((key) => `${where([...path, nameShown(key, path)])}: there is no such setting${knownSettings(path, schema)}`)
       .join('\n  - ');
+  }
+  if (issue.code === 'invalid_key' && nameShown(String(path.at(-1)), path) === HIDDEN) {
+    return `${where(path.slice(0, -1))}: a name in it is not shown; ${right(issue)}`;
   }
   const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
   return `${where(path)}: ${shown(found, path, issue)}; ${right(issue)}`;
+}
+
+const HIDDEN = '…';
+
+/** Without a space after its colon, `api_key:SECRET` is the name of a setting. Variables are still marks here. */
+function nameShown(name: string, path: Path): string {
+  const mayHoldSecret = path[0] === 'auth' || path[0] === 'providers';
+  return mayHoldSecret && !/^[\w.\uE000\uE001-]+$/.test(name) ? HIDDEN : name;
 }
 
 const STRUCTURES = ['object', 'record', 'array'];

@@ -59,13 +59,17 @@ const name = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digit
 const RESERVED_HEADERS =
   /^(host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|content-(length|type|encoding)|accept-encoding|proxy-.*|anthropic-version)$/i;
 
-const headers = z.record(
-  z
-    .string()
-    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'expected the name of a header')
-    .refine((header) => !RESERVED_HEADERS.test(header), 'the gateway sets this header itself'),
-  secret,
-);
+const headers = z
+  .record(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'expected the name of a header')
+      .refine((header) => !RESERVED_HEADERS.test(header), 'the gateway sets this header itself'),
+    secret,
+  )
+  .refine((all) => new Set(Object.keys(all).map((header) => header.toLowerCase())).size === Object.keys(all).length, {
+    error: 'two of the names differ only in their case',
+  });
 
 const provider = z.strictObject({
   type: z.enum(PROVIDER_TYPES),

@@ -2,8 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { type Arm, upstreamOf } from '../domain/arm.ts';
 import { type ChatMessage, isJsonObject, type Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
-import { hasReadAll } from '../routing/arm-statistics.ts';
-import type { CountedInput, InputSize } from '../routing/eligibility.ts';
+import { type CountedInput, type InputSize, isPlausibleCount } from '../routing/eligibility.ts';
 import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { SharedCache } from '../util/shared-cache.ts';
@@ -48,8 +47,15 @@ export interface Recollection {
   stayWith: StayWith | null;
   /** Per upstream of an arm (`upstreamOf`): the input tokens that it will probably read from its prompt cache. */
   cachedTokens: ReadonlyMap<string, number>;
-  /** By the arm's upstream: the longest part of the conversation whose tokens it counted. */
+  /** Per upstream of an arm: the longest part of the conversation whose tokens it is known to have counted. */
   countedInput: ReadonlyMap<string, CountedInput>;
+  /** Input tokens of the conversation that an arm would have cached if it had answered all of it so far. */
+  cacheable: {
+    /** By an upstream that caches any long prompt. */
+    all: number;
+    /** By one that caches only what is marked. */
+    marked: number;
+  };
 }
 
 /** Records that an arm has answered a request with exactly these messages. */
@@ -61,7 +67,9 @@ interface Answered {
   /** How many tokens of these messages the upstream has cached, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
-  /** The whole input, as the upstream counted it; null when it did not. */
+  /** Whether the upstream caches only what is marked. */
+  isMarked: boolean;
+  /** The whole input, as the upstream counted it; null if it did not, or not plausibly. */
   counted: CountedInput | null;
 }
 
@@ -117,14 +125,18 @@ export class Conversation {
   recall(): Recollection {
     const cachedTokens = new Map<string, number>();
     const countedInput = new Map<string, CountedInput>();
+    const cacheable = { all: 0, marked: 0 };
     const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
-    for (const answer of prefixes.flatMap(({ answers }) => answers).filter((each) => this.#isCached(each))) {
+    for (const { upstream, tokens, counted, isMarked } of prefixes.flatMap(({ answers }) =>
+      answers.filter(this.#isFresh),
+    )) {
       // Longer prefixes come first, so the first entry of each upstream is the longest.
-      if (cachedTokens.has(answer.upstream)) continue;
-      cachedTokens.set(answer.upstream, answer.tokens);
-      if (answer.counted) countedInput.set(answer.upstream, answer.counted);
+      if (tokens > 0 && !cachedTokens.has(upstream)) cachedTokens.set(upstream, tokens);
+      if (counted && !countedInput.has(upstream)) countedInput.set(upstream, counted);
+      cacheable.all = Math.max(cacheable.all, tokens, counted?.tokens ?? 0);
+      if (isMarked) cacheable.marked = Math.max(cacheable.marked, tokens);
     }
-    return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens, countedInput };
+    return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens, countedInput, cacheable };
   }
 
   /** Notes that the arm has begun to answer. */
@@ -139,9 +151,10 @@ export class Conversation {
     if (this.#terms.stickiness === 'off') return;
     const tokens = heldTokens(usage, this.#terms.promptCache(arm));
     const { size } = this.#turn;
-    const counted = size && hasReadAll(size.inputBytes, usage.inputTokens) ? { tokens: usage.inputTokens, size } : null;
-    // Most requests have nothing cached; entries for them would evict useful ones.
-    if (tokens > 0) this.#remember(arm, tokens, counted);
+    const isCounted = size !== undefined && isPlausibleCount(size, usage.inputTokens);
+    const counted = isCounted ? { tokens: usage.inputTokens, size } : null;
+    // Most requests are short and have nothing cached; entries for them would evict useful ones.
+    if (tokens > 0 || usage.inputTokens >= MIN_CACHED_TOKENS) this.#remember(arm, tokens, counted);
   }
 
   /** Notes that the arm's answer calls tools. */
@@ -172,9 +185,8 @@ export class Conversation {
     return found.filter(({ answers }) => answers.length > 0).reverse();
   }
 
-  #isCached({ tokens, at }: Answered): boolean {
-    return tokens > 0 && this.#terms.clock.monotonic() - at < CACHE_LIFETIME_MS;
-  }
+  /** Whether a prompt cache would still hold what was answered then. */
+  readonly #isFresh = ({ at }: Answered): boolean => this.#terms.clock.monotonic() - at < CACHE_LIFETIME_MS;
 
   /**
    * The arm whose tool calls are answered by the results at the end of the messages. A user message may follow the
@@ -225,7 +237,9 @@ export class Conversation {
     const before = this.#memory.prefixes.get(digest, this.#turn.key) ?? [];
     const upstream = upstreamOf(arm);
     const session = this.#turn.sessionId;
-    const answered = { arm: arm.id, upstream, session, tokens, at: this.#terms.clock.monotonic(), counted };
+    const isMarked = this.#terms.promptCache(arm) === 'marked';
+    const at = this.#terms.clock.monotonic();
+    const answered = { arm: arm.id, upstream, session, tokens, at, isMarked, counted };
     this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered], this.#turn.key);
   }
 

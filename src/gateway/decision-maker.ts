@@ -71,7 +71,9 @@ export class DecisionMaker {
     const conversation = this.#conversation(input, runtime, profile);
     const keyBudget = keyLimiter.budget(input.key, body);
     const now = this.#parts.clock.now();
-    const query = { context, profile, tag, allowed, keyBudget, now, ...conversation.recall(), ...choice };
+    const { cacheable, ...recalled } = conversation.recall();
+    const heldByReference = cachesUnmarked(runtime) ? cacheable.all : cacheable.marked;
+    const query = { context, profile, tag, allowed, keyBudget, now, heldByReference, ...recalled, ...choice };
     const decision = this.#route(query, runtime);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
@@ -136,4 +138,10 @@ export class DecisionMaker {
     );
     void this.#parts.learner.requestRefold();
   }
+}
+
+/** Whether the reference's upstream caches conversations that bear no cache marks. */
+function cachesUnmarked({ arms, providers, reference }: Runtime): boolean {
+  const provider = arms.find(({ id }) => id === reference)?.provider;
+  return (provider !== undefined && providers.get(provider)?.cachesUnmarked) ?? false;
 }

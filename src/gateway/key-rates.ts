@@ -135,7 +135,7 @@ function expectedTokens(decision: Decision, limit: number): number {
   // The tokens of an attached file are guessed from its size. The guess counts for at most half of the limit; otherwise
   // a large file could never pass.
   const guessed = decision.attachedTokens ?? 0;
-  return predicted - guessed + Math.min(guessed, Math.floor(limit / 2));
+  return Math.max(0, predicted - guessed) + Math.min(guessed, Math.floor(limit / 2));
 }
 
 /**

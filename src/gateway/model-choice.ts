@@ -52,11 +52,11 @@ export function chooseModel(
  * alias of an arm that is not on offer (an admin retired it) is treated like any other name.
  */
 function meaningOf(model: string, runtime: Runtime): Alias {
-  const isOnOffer = (name: string) => standsForRouting(name) || armCalled(name, runtime) !== null;
-  if (isOnOffer(model)) return { model, among: null };
-  const alias = runtime.aliases.get(model);
-  if (alias && isOnOffer(alias.model)) return alias;
-  return runtime.aliases.get('*') ?? alias ?? { model, among: null };
+  const isOnOffer = ({ model: name, among }: Alias) =>
+    standsForRouting(name) ? !among || runtime.arms.some(({ id }) => among.has(id)) : armCalled(name, runtime) !== null;
+  const itself = { model, among: null };
+  const candidates = [itself, runtime.aliases.get(model), runtime.aliases.get('*')];
+  return candidates.find((candidate) => candidate && isOnOffer(candidate)) ?? itself;
 }
 
 function armCalled(id: string, runtime: Runtime): Arm | null {

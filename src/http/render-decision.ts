@@ -22,6 +22,8 @@ export function renderDecision(decision: Decision) {
       model: decision.reference,
       mean_cost_usd: decision.referenceMeanCostUsd,
       cost_usd: decision.referenceCostUsd,
+      // Where it differs from what the reference itself has cached.
+      ...(decision.referenceCachedTokens !== undefined && { cached_tokens: decision.referenceCachedTokens }),
     },
     query: {
       tag: decision.tag,

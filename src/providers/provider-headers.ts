@@ -12,7 +12,7 @@ export interface ProviderAccess {
 /** Any of these names the client, so that the usual header for the key is not needed. */
 const AUTHENTICATING: ReadonlySet<string> = new Set(['authorization', 'api-key', 'x-api-key']);
 /** Names of headers whose values must not be shown. */
-const CONFIDENTIAL = /auth|key|token|secret|cookie|session/;
+const CONFIDENTIAL = /auth|bearer|code|cookie|cred|jwt|key|pass|secret|session|sig|token/;
 
 /**
  * Headers of every request to a provider. The configured ones take precedence. Where there is no API key and one of
@@ -33,7 +33,7 @@ export function providerHeaders(
 export function secretsOf({ apiKey, headers = {} }: ProviderAccess, url: URL): UpstreamHttpOptions['secrets'] {
   const values = Object.entries(headers)
     .filter(([name]) => CONFIDENTIAL.test(name.toLowerCase()))
-    // Of `Bearer KEY` an error may repeat the key alone.
-    .flatMap(([, value]) => [value, ...value.split(' ').slice(1)]);
+    // An error may repeat a part alone: the key of `Bearer KEY`, one of several cookies, the password of `user:password`.
+    .flatMap(([, value]) => [value, ...value.split(/[\s;,="]+/), ...value.split(/[\s;,=":]+/)]);
   return [apiKey, ...values, ...keysIn(url)];
 }

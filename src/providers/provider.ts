@@ -81,6 +81,8 @@ export interface Provider {
    * then reports (`marked`).
    */
   readonly promptCache: 'automatic' | 'marked';
+  /** Whether conversations are cached that the client has not marked. */
+  readonly cachesUnmarked: boolean;
   /** Resolves with the whole answer. */
   complete(call: ProviderCall): Promise<ProviderAnswer>;
   /** Resolves once the upstream has accepted the request and its stream begins. */

@@ -9,7 +9,7 @@ const PRIOR_BYTES = 2000;
 /**
  * Upper limit of the ratio, whatever an upstream reports, because the ratio decides which prompts fit a context window.
  */
-const MAX_TOKENS_PER_BYTE = 1.5;
+export const MAX_TOKENS_PER_BYTE = 1.5;
 const FEWEST_TOKENS_PER_BYTE = PRIOR_TOKENS_PER_BYTE / 2;
 /** Weight of the newest answer in the mean service time, so that about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;

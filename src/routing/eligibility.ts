@@ -1,8 +1,12 @@
 import type { Arm } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
+import { hasReadAll, MAX_TOKENS_PER_BYTE } from './arm-statistics.ts';
 
 /** Assumed input tokens per image; providers charge between 85 and 1,600. */
 const TOKENS_PER_IMAGE = 800;
+
+/** No provider charges more for one image. */
+const MOST_TOKENS_PER_IMAGE = 50_000;
 
 const TOO_LONG = 'exceed its context window of';
 
@@ -13,6 +17,15 @@ export type InputSize = Pick<RequestProfile, 'inputBytes' | 'images' | 'attached
 export interface CountedInput {
   tokens: number;
   size: InputSize;
+}
+
+/**
+ * Whether an upstream's count of a request's input tokens can be relied on. Not for attachments: their tokens are guessed
+ * from their size, and the guess is subtracted again wherever it must not decide (`exclusionReason`, `tpm`).
+ */
+export function isPlausibleCount({ inputBytes, images, attached }: InputSize, tokens: number): boolean {
+  const most = MAX_TOKENS_PER_BYTE * inputBytes + MOST_TOKENS_PER_IMAGE * images;
+  return (attached?.likely ?? 0) === 0 && hasReadAll(inputBytes, tokens) && tokens <= most;
 }
 
 /** @param before makes the estimate one of what has been added since; absent: nothing was counted */

@@ -43,6 +43,11 @@ export interface RouteQuery {
    * Per upstream of an arm (`upstreamOf`): the input tokens that its prompt cache will probably supply; absent: none.
    */
   cachedTokens?: ReadonlyMap<string, number>;
+  /**
+   * Input tokens that the reference's prompt cache would supply if the reference had answered the conversation so far;
+   * absent: none.
+   */
+  heldByReference?: number;
   /** By the arm's upstream: the earlier request that it counted; absent: none. */
   countedInput?: ReadonlyMap<string, CountedInput>;
   weight: number;

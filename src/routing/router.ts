@@ -141,11 +141,11 @@ export class Router {
    * @returns its cached tokens, and the USD by which its answer would be cheaper for them
    */
   #alwaysReference(
-    { cachedTokens: held }: RouteQuery,
+    { heldByReference = 0 }: RouteQuery,
     explanations: readonly ArmExplanation[],
   ): { cachedTokens: number; savedUsd: number } {
     const { inputTokens, cachedTokens = 0 } = explanationOf({ arms: explanations }, this.#options.reference) ?? {};
-    const longest = Math.min(inputTokens ?? 0, Math.max(0, ...(held?.values() ?? [])));
+    const longest = Math.min(inputTokens ?? 0, heldByReference);
     if (longest <= cachedTokens) return { cachedTokens, savedUsd: 0 };
     const { input, cachedInput } = this.#arm(this.#options.reference).price;
     return { cachedTokens: longest, savedUsd: ((longest - cachedTokens) * (input - cachedInput)) / 1e6 };

@@ -198,14 +198,28 @@ auth:
     ['base_url: "https://x.example/v1/chat/completions"', /base_url .*leave out "\/chat\/completions" at its end/],
     ['base_url: "https://x.example/v1/messages/?a=b"', /base_url .*leave out "\/messages\/" at its end/],
     ['api_key: os.environ/KEY', /api_key .*a variable is written \$\{NAME\}/],
+    ['headers: { a: "Bearer os.environ/KEY" }', /headers\.a .*a variable is written \$\{NAME\}/],
+    ['headers: { a: x, A: y }', /headers .*found a mapping; two of the names differ only in their case/],
+    ['headers: { Authorization:Bearer-sk-leak }', /providers\.p\.headers \(line 1\): a name in it is not shown/],
+    ['api_key:sk-leak', /providers\.p\.… .*there is no such setting/],
     ['headers: { Host: x }', /headers\.Host .*its value is not shown; its name: the gateway sets this header itself/],
-    ['headers: { "a b": SECRET }', /headers\.a b .*its value is not shown; its name: expected the name of a header/],
+    [
+      'headers: { "a b": SECRET }',
+      /providers\.p\.headers .*a name in it is not shown; its name: expected the name of a header/,
+    ],
     ['headers: { a: "é" }', /headers\.a .*its value is not shown; expected ASCII/],
   ])('of a provider finds %s', (setting, expected) => {
     expect(problemsOf(`providers: { p: { type: openai, ${setting} } }\n${MODELS}`)).toEqual([
       expect.stringMatching(expected),
     ]);
   });
+});
+
+it("does not take a variable in LiteLLM's form for a key of the gateway, which anybody could guess", () => {
+  const keys = '[{ name: ops, key: os.environ/LITELLM_MASTER_KEY, role: admin }]';
+  expect(problemsOf(`${PROVIDERS}${MODELS}auth: { keys: ${keys} }`)).toEqual([
+    expect.stringMatching(/^auth\.keys\[0\]\.key .*a variable is written/),
+  ]);
 });
 
 describe('secrets in a config error', () => {

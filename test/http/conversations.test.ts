@@ -122,13 +122,24 @@ describe('a conversation without a session id', () => {
     expect(after.left.cached_tokens).toBeGreaterThan(0.98 * after.left.input_tokens);
     await settled(test);
     const [held, cold] = [await route(next(messages)), await route(next(messages), PAIR, 'b')];
-    // And its input is counted, not only estimated.
     const misjudged = cold.left.input_tokens - held.left.input_tokens;
     const saved = held.left.cached_tokens * (10 - 1) + misjudged * 10;
     expect(cold.left.cost_usd - held.left.cost_usd).toBeCloseTo(saved / 1e6, 12);
     expect(cold.right.cost_usd).toBe(held.right.cost_usd);
     // Still worth a switch.
     expect((await route(next(messages), {})).model).toBe('cheap');
+  });
+
+  it('estimates only what was added since the upstream counted the input', async () => {
+    const messages = opening();
+    usage = { inputTokens: 6000 };
+    await chat(messages, 'left');
+    const [counted, estimated] = [await route(next(messages)), await route(next(messages), PAIR, 'b')];
+    // An estimate of the whole is not as far off as the upstream says.
+    expect(Math.abs(estimated.left.input_tokens - 6000)).toBeGreaterThan(300);
+    expect(counted.left.input_tokens).toBeGreaterThan(6000);
+    expect(counted.left.input_tokens).toBeLessThan(6100);
+    expect(counted.right.input_tokens).toBe(estimated.right.input_tokens);
   });
 
   it('after a switch, counts for each arm the cached tokens of the turns it has seen', async () => {

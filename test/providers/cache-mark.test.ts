@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config/load.ts';
 import { AnthropicProvider } from '../../src/providers/anthropic/provider.ts';
 import { systemClock } from '../../src/util/clock.ts';
+import { buildProviders } from '../../src/wiring/providers.ts';
 import { callOf } from './contract.ts';
 import { answerJson, fixture, startUpstream } from './upstream.ts';
 
@@ -51,6 +53,17 @@ describe('providers.NAME.cache_conversations', () => {
       { messages: [{ role: 'system', content: [{ type: 'text', text: 'x', ...mark }] }, ...conversation] },
       1,
     ],
+    [
+      'a marked part of a tool result',
+      {
+        messages: [
+          ...conversation.slice(0, 1),
+          { role: 'assistant', content: null, tool_calls: [call] },
+          { role: 'tool', tool_call_id: 'toolu_1', content: [{ type: 'text', text: 'Rain.', ...mark }] },
+        ],
+      },
+      1,
+    ],
     ['a marked tool', { messages: conversation, tools: [{ ...tool, ...mark }] }, 1],
     [
       'a marked part',
@@ -59,6 +72,35 @@ describe('providers.NAME.cache_conversations', () => {
     ],
   ])('adds none to %s', async (_, fields, own = 0) => {
     expect(marks(await sent(fields))).toBe(own);
+  });
+
+  it('sends the request without the mark where the server refuses it, and remembers that', async () => {
+    const upstream = await startUpstream();
+    upstream.respond = (response, request) => {
+      const message = 'messages.2.content.0.cache_control: Extra inputs are not permitted';
+      const isRefused = request.text.includes('cache_control');
+      const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+      const answer = isRefused ? answerJson(error, 400) : answerJson(fixture('anthropic/tools.json'));
+      return answer(response, request);
+    };
+    const options = { apiKey: 'k', baseUrl: upstream.url, clock: systemClock, cacheConversations: true };
+    const provider = new AnthropicProvider(options);
+    const first = await provider.complete(callOf({ messages: conversation }));
+    await provider.complete(callOf({ messages: conversation }));
+    expect(upstream.requests.map(marks)).toEqual([1, 0, 0].map((count) => (count ? expect.any(Number) : 0)));
+    expect(upstream.requests).toHaveLength(3);
+    expect(first.droppedParams).toEqual([]);
+    await provider.close();
+    await upstream.close();
+  });
+
+  it('is taken from the config', () => {
+    const providers = (setting: string) => {
+      const text = `providers: { p: { type: anthropic, api_key: k${setting} } }\nmodels: [{ id: m, provider: p, price: { input: 1, output: 1 } }]`;
+      return buildProviders(parseConfig(text, 'test.yaml', {}), null, systemClock).get('p');
+    };
+    expect(providers('')?.cachesUnmarked).toBe(false);
+    expect(providers(', cache_conversations: true')?.cachesUnmarked).toBe(true);
   });
 
   it('is off unless it is asked for', async () => {

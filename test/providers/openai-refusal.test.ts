@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/domain/chat.ts';
 import { meaningOf } from '../../src/providers/openai/error-meaning.ts';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
 import { refusalOf } from '../../src/providers/openai/refusal.ts';
@@ -149,6 +150,7 @@ describe('a parameter that an OpenAI model rejects', () => {
 
   it.each([
     [{ message: 'Unrecognized request argument supplied: thinking' }, 'thinking'],
+    [{ detail: [{ type: 'extra_forbidden', loc: ['body', { toString: 1, valueOf: 1 }] }] }, undefined],
     [{ message: "Unknown parameter: 'tools[1].cache_control'." }, 'cache_control'],
     [
       {
@@ -174,6 +176,24 @@ describe('a parameter that an OpenAI model rejects', () => {
       ],
     }).request;
     expect(refusalOf(JSON.stringify({ error }), body)?.field).toBe(field);
+  });
+
+  it('does not cost other requests their cache marks if a server refuses a mark in an unusual place', async () => {
+    const respond = upstream.respond;
+    upstream.respond = (response, request) => {
+      const messages = request.body.messages as JsonObject[];
+      const isOdd = messages.some((message) => message.cache_control);
+      const message = "Unknown parameter: 'messages[0].cache_control'.";
+      return isOdd
+        ? answerJson(JSON.stringify({ error: { message } }), 400)(response, request)
+        : respond(response, request);
+    };
+    const mark = { cache_control: { type: 'ephemeral' } };
+    const odd = callOf({ messages: [{ role: 'user', content: 'Hi', ...mark }] });
+    expect((await provider.complete(odd)).droppedParams).toEqual(['cache_control']);
+    const usual = callOf({ messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi', ...mark }] }] });
+    expect((await provider.complete(usual)).droppedParams).toEqual([]);
+    upstream.respond = respond;
   });
 
   it('is remembered for other requests only if no other field could be the reason', async () => {

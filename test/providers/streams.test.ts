@@ -595,6 +595,16 @@ describe('AnthropicProvider', () => {
     // Next to nothing: a model with a larger window should answer.
     expect(await limits(199_000, {})).toEqual([400, 64_000]);
     expect(await limits(194_000, { thinking: { type: 'enabled', budget_tokens: 5000 } })).toEqual([400, 64_000]);
+    // An upstream that goes on refusing is asked no third time, and one that counts oddly no second.
+    upstream.requests.length = 0;
+    upstream.respond = answerJson(
+      refusal('input length and `max_tokens` exceed context limit: 165883 + 1 > 200000, decrease'),
+      400,
+    );
+    await expect(provider.complete({ ...callOf({}), maxOutputTokens: 64_000 })).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests).toHaveLength(2);
+    await expect(provider.complete({ ...callOf({}), maxOutputTokens: 9000 })).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests).toHaveLength(3);
     // The client's own is its own matter.
     expect(await limits(165_883, { max_tokens: 50_000 })).toEqual([400, 50_000]);
   });

@@ -327,14 +327,13 @@ describe('Router.decide', () => {
   it('tells savings against a reference that always answers, and so has the conversation in its cache', () => {
     const reference = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
     const { router } = setUp({ arms: [SMALL, reference] });
-    const decision = (held: Map<string, number>) => router.decide(query({ cachedTokens: held }));
-    const elsewhere = decision(new Map([[upstreamOf(SMALL), 80]]));
+    const elsewhere = router.decide(query({ cachedTokens: new Map([[upstreamOf(SMALL), 80]]), heldByReference: 80 }));
     const own = explanationOf(elsewhere, 'big')?.costUsd ?? 0;
     expect(own).toBeCloseTo((100 * 10 + 300 * 10) / 1e6, 12);
     expect(elsewhere.referenceCostUsd).toBeCloseTo((20 * 10 + 80 * 1 + 300 * 10) / 1e6, 12);
     expect(elsewhere.referenceCachedTokens).toBe(80);
     expect(elsewhere.referenceMeanCostUsd).toBeCloseTo(elsewhere.referenceCostUsd ?? 0, 12);
-    const here = decision(new Map([[upstreamOf(reference), 80]]));
+    const here = router.decide(query({ cachedTokens: new Map([[upstreamOf(reference), 80]]), heldByReference: 80 }));
     expect(here.referenceCostUsd).toBe(explanationOf(here, 'big')?.costUsd);
     expect(here).not.toHaveProperty('referenceCachedTokens');
   });

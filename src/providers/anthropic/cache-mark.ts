@@ -1,6 +1,9 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import { isJsonObject } from '../../domain/chat.ts';
 
+/** Remembered of models whose server refuses the mark. */
+export const ADDED_MARK = 'mark of a conversation';
+
 const MARK = { cache_control: { type: 'ephemeral' } } as const;
 
 type Params = Pick<Anthropic.MessageCreateParamsNonStreaming, 'messages' | 'system' | 'tools'>;
@@ -24,9 +27,7 @@ export function withCacheMark<P extends Params>(params: P): P {
 function marked(content: Content): Content {
   const blocks = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content;
   const end = blocks.at(-1);
-  // Anthropic refuses a mark on an empty text.
-  if (!end || (end.type === 'text' && end.text === '')) return content;
-  return [...blocks.slice(0, -1), { ...end, ...MARK } as typeof end];
+  return end ? [...blocks.slice(0, -1), { ...end, ...MARK } as typeof end] : content;
 }
 
 function hasMark({ system, tools, messages, ...rest }: Params): boolean {

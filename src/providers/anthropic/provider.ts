@@ -4,6 +4,7 @@ import type { Clock } from '../../util/clock.ts';
 import { mayHoldLongIntegers, parseExactly } from '../../util/exact-json.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MAX_BYTES } from '../answer-limit.ts';
+import { beginningOf } from '../error-words.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { type ProviderAccess, providerHeaders, secretsOf } from '../provider-headers.ts';
 import { RefusedFields } from '../refused-fields.ts';
@@ -16,7 +17,7 @@ import {
   urlOf,
 } from '../upstream-http.ts';
 import { toCompletion } from './answer.ts';
-import { withCacheMark } from './cache-mark.ts';
+import { ADDED_MARK, withCacheMark } from './cache-mark.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
 import { refusalOf, roomForOutput } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
@@ -41,16 +42,16 @@ export interface AnthropicProviderOptions extends ProviderAccess {
  */
 export class AnthropicProvider implements Provider {
   readonly promptCache = 'marked';
+  readonly cachesUnmarked: boolean;
   readonly #http: UpstreamHttp;
   readonly #url: URL;
   readonly #headers: Record<string, string>;
   readonly #refused = new RefusedFields();
   readonly #clock: Clock;
-  readonly #cacheConversations: boolean;
 
   constructor(options: AnthropicProviderOptions) {
     this.#clock = options.clock;
-    this.#cacheConversations = options.cacheConversations ?? false;
+    this.cachesUnmarked = options.cacheConversations ?? false;
     const base = (options.baseUrl ?? 'https://api.anthropic.com').replace(/\/v1\/?$/, '');
     this.#url = urlOf(base, '/v1/messages');
     this.#http = new UpstreamHttp({
@@ -108,7 +109,7 @@ export class AnthropicProvider implements Provider {
     for (let isLowered = false; ; ) {
       const { model, signal, connectTimeoutMs } = call;
       const { params: translated, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
-      const params = this.#cacheConversations ? withCacheMark(translated) : translated;
+      const params = this.cachesUnmarked && !without.has(ADDED_MARK) ? withCacheMark(translated) : translated;
       const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
       const headers = { ...this.#headers, 'anthropic-version': version };
       const body = JSON.stringify(stream ? { ...params, stream } : params);
@@ -117,7 +118,12 @@ export class AnthropicProvider implements Provider {
         return { answer, droppedParams };
       } catch (error) {
         if (!(error instanceof UpstreamStatusError) || error.status !== 400) throw error;
-        const room = isLowered ? null : roomForOutput(error.body, parsed);
+        if (params !== translated && /\bcache_control\b/.test(beginningOf(error.body))) {
+          without.add(ADDED_MARK);
+          this.#refused.add(model, [ADDED_MARK]);
+          continue;
+        }
+        const room = isLowered ? null : roomForOutput(error.body, parsed, params.max_tokens);
         if (room !== null) {
           maxOutputTokens = room;
           isLowered = true;

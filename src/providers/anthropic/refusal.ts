@@ -128,13 +128,14 @@ const NO_ROOM = /"message":\s?"input length and `max_tokens` exceed context limi
  * The output tokens that the context window has room for beside the input, where a 400 says that the limit was too
  * high. Null when it says nothing of that kind, when the client itself set the limit, or when the room is less than the
  * limit of a model that has none: a model with a larger window may answer in full.
+ * @param limit that was sent
  */
-export function roomForOutput(answer: string, body: ChatBody): number | null {
+export function roomForOutput(answer: string, body: ChatBody, limit: number): number | null {
   const [, input, window] = NO_ROOM.exec(beginningOf(answer)) ?? [];
   if (input === undefined || requestedMaxTokens(body) !== null) return null;
   const room = Number(window) - Number(input);
   const thinking = isJsonObject(body.thinking) ? (tokenCount(body.thinking.budget_tokens) ?? 0) : 0;
-  return room >= DEFAULT_MAX_TOKENS + thinking ? room : null;
+  return room >= DEFAULT_MAX_TOKENS + thinking && room < limit ? room : null;
 }
 
 /** True when the refusal is about the model in general, not about this request's combination of fields. */

@@ -10,7 +10,7 @@ const CACHE_MARKS = 'cache_control';
  * Fields of Anthropic's API that the gateway offers whichever model answers, and that other servers refuse. They say
  * how to answer, not what is asked, so a request can do without them.
  */
-const OF_THE_REQUEST: ReadonlySet<string> = new Set(['thinking', 'top_k', CACHE_MARKS]);
+const OF_THE_REQUEST: ReadonlySet<string> = new Set(['thinking', 'top_k']);
 
 /** Where the refused field stands, in the words of OpenAI and Fireworks, of Groq, and of Google. */
 const WORDINGS = [
@@ -22,21 +22,25 @@ const WORDINGS = [
 /**
  * The one of these fields that a 400 or 422 is about, if the request has it; else null.
  * @param error from the answer's body
+ * @returns also whether the model will refuse it in other requests. A server that refuses a mark on a part of a message
+ *   refuses all marks; one that refuses another mark may know those.
  */
-export function refusedAnthropicField(error: JsonObject, body: ChatBody): string | null {
+export function refusedAnthropicField(error: JsonObject, body: ChatBody): { field: string; lasting: boolean } | null {
   const place = placeIn(error);
-  if (OF_THE_REQUEST.has(place) && body[place] != null) return place;
-  return new RegExp(`[.\\]]${CACHE_MARKS}$|^${CACHE_MARKS}$`).test(place) && hasCacheMarks(body) ? CACHE_MARKS : null;
+  const field = place.split(/[.\]]/).at(-1);
+  if (field === CACHE_MARKS && hasCacheMarks(body)) return { field, lasting: /\bcontent\b/.test(place) };
+  return OF_THE_REQUEST.has(place) && body[place] != null ? { field: place, lasting: true } : null;
 }
 
 /** Empty when the error names no field. */
 function placeIn(error: JsonObject): string {
   const { code, param, message } = error;
-  if (code === 'unknown_parameter' && typeof param === 'string') return param;
+  if (code === 'unknown_parameter' && typeof param === 'string') return beginningOf(param);
   const words = typeof message === 'string' ? beginningOf(message) : '';
   const named = WORDINGS.map((wording) => wording.exec(words)?.[1]).find((told) => told !== undefined);
   const [root, ...place] = extraFieldIn(error) ?? [];
-  return named ?? (root === 'body' ? place.join('.') : '');
+  const isName = (part: unknown) => typeof part === 'string' || typeof part === 'number';
+  return named ?? (root === 'body' ? place.filter(isName).join('.') : '');
 }
 
 /** The refused cache marks that this request has, by their one name. */
@@ -45,18 +49,29 @@ export function cacheMarksIn(body: ChatBody, refused: ReadonlySet<string>): stri
 }
 
 function hasCacheMarks({ messages, tools, ...body }: ChatBody): boolean {
-  const isMarked = (value: unknown) => isJsonObject(value) && Object.hasOwn(value, CACHE_MARKS);
-  const within = ({ content, function: called }: JsonObject) =>
-    isMarked(called) || (Array.isArray(content) && content.some(isMarked));
-  const listed = [...messages, ...(Array.isArray(tools) ? tools : [])].filter(isJsonObject);
-  return isMarked(body) || listed.some((each) => isMarked(each) || within(each));
+  return isMarked(body) || [...messages, ...(Array.isArray(tools) ? tools : [])].some(hasMark);
+}
+
+/** Whether a message or a tool has a mark, on itself or on what it holds. */
+function hasMark(value: unknown): boolean {
+  if (!isJsonObject(value)) return false;
+  const { content, function: called } = value;
+  return isMarked(value) || isMarked(called) || (Array.isArray(content) && content.some(isMarked));
+}
+
+function isMarked(value: unknown): boolean {
+  return isJsonObject(value) && Object.hasOwn(value, CACHE_MARKS);
 }
 
 /** The request's text without its cache marks. A tool's own parameter of that name stays. */
-export function withoutCacheMarks(text: string): string {
+export function withoutCacheMarks(text: string, body: ChatBody): string {
   const edits = membersOf(text)
     .filter(({ name }) => name === 'messages' || name === 'tools')
-    .flatMap(({ value }) => objectsIn(text, value))
+    .flatMap(({ name, value }) => {
+      const parsed = body[name];
+      // Only what is marked is read again: other messages may hold megabytes.
+      return Array.isArray(parsed) ? elementsOf(text, value).filter((_, i) => hasMark(parsed[i])) : [];
+    })
     .map((span) => ({ span, replacement: unmarked(text.slice(span.start, span.end)) }));
   return removeMember(replaceSpans(text, edits), CACHE_MARKS);
 }

@@ -33,6 +33,7 @@ export interface OpenAIProviderOptions extends ProviderAccess {
 /** OpenAI itself, and every server that speaks its chat completions. Bodies and streams pass unchanged. */
 export class OpenAIProvider implements Provider {
   readonly promptCache = 'automatic';
+  readonly cachesUnmarked = true;
   readonly #http: UpstreamHttp;
   readonly #url: URL;
   readonly #headers: Record<string, string>;

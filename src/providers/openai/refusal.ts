@@ -53,8 +53,9 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const error = errorIn(upstreamJsonOrNull(answer));
   if (error === null) return null;
   const ofMessages = refusedOfMessages(error, body.messages) ?? refusedAnswerField(error, body.messages);
-  const found = ofMessages ?? refusedAnthropicField(error, body);
-  if (found !== null) return { field: found, lasting: true };
+  if (ofMessages !== null) return { field: ofMessages, lasting: true };
+  const ofAnthropic = refusedAnthropicField(error, body);
+  if (ofAnthropic !== null) return ofAnthropic;
   const { field, isOfValue } = unsupportedIn(error) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;

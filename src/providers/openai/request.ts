@@ -43,7 +43,7 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   const plain = withoutAnswerFields(adapted, answerFields);
   const dropped = [...refused.filter((field) => otherName(field) === null), ...answerFields, ...cacheMarks];
   return {
-    text: cacheMarks.length > 0 ? withoutCacheMarks(plain) : plain,
+    text: cacheMarks.length > 0 ? withoutCacheMarks(plain, request.body) : plain,
     usageAdded,
     droppedParams: [...new Set(dropped)],
   };

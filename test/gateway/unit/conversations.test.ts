@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
-import { upstreamOf } from '../../../src/domain/arm.ts';
+import { type Arm, upstreamOf } from '../../../src/domain/arm.ts';
 import type { ChatMessage } from '../../../src/domain/chat.ts';
 import { Conversations, type Stickiness } from '../../../src/gateway/conversations.ts';
+import type { InputSize } from '../../../src/routing/eligibility.ts';
 import { armOf } from '../../routing/support.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -12,10 +13,12 @@ const said = (content: string): ChatMessage => ({ role: 'assistant', content });
 const asked = (id: string): ChatMessage => ({ role: 'assistant', content: null, tool_calls: [{ id }] });
 const result = (id: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content: '1' });
 
-function setUp(stickiness: Stickiness) {
+function setUp(stickiness: Stickiness, { size, marked = [] }: { size?: InputSize; marked?: Arm[] } = {}) {
   const conversations = new Conversations(new ManualClock());
   return (messages: ChatMessage[], sessionId: string | null = null) =>
-    conversations.of({ key: null, sessionId, messages }, stickiness, () => 'automatic');
+    conversations.of({ key: null, sessionId, messages, size }, stickiness, (arm) =>
+      marked.includes(arm) ? 'marked' : 'automatic',
+    );
 }
 
 describe('Conversations', () => {
@@ -104,6 +107,47 @@ describe('Conversations', () => {
     expect(of(next, 't').recall().stayWith?.arm).toBe('b');
   });
 
+  it('does not tell first requests of one session apart by their messages', () => {
+    const of = setUp('strict');
+    of([user('Hello')], 's').answeredBy(A);
+    of([user('Other')], 's').answeredBy(B);
+    expect(of([user('Hello')], 's').recall().stayWith?.arm).toBe('b');
+  });
+
+  it('keeps what an upstream counted of the input, if that is plausible', () => {
+    const text = { inputBytes: 8000, images: 0 };
+    const counted = (size: InputSize, inputTokens: number) => {
+      const of = setUp('price', { size });
+      of([user('one')]).used(A, { ...USAGE, inputTokens });
+      return of([user('one'), said('x'), user('two')])
+        .recall()
+        .countedInput.get(upstreamOf(A))?.tokens;
+    };
+    expect(counted(text, 2000)).toBe(2000);
+    // The upstream has read a part of it.
+    expect(counted({ ...text, inputBytes: 100_000 }, 4098)).toBeUndefined();
+    // It counts more than there is, except for images.
+    expect(counted(text, 300_000)).toBeUndefined();
+    expect(counted({ ...text, images: 1 }, 30_000)).toBe(30_000);
+    // The guess for a file is subtracted where it must not decide, so it must be there.
+    expect(counted({ ...text, attached: { likely: 2000, most: 4000 } as InputSize['attached'] }, 2000)).toBeUndefined();
+  });
+
+  it('tells what each kind of prompt cache would hold of a conversation that another arm answered', () => {
+    const size = { inputBytes: 8000, images: 0 };
+    const next = [user('one'), said('x'), user('two')];
+    const cacheable = (arm: Arm, usage: typeof USAGE) => {
+      const of = setUp('price', { size, marked: [B] });
+      of([user('one')]).used(arm, usage);
+      const { cacheable: found, cachedTokens } = of(next).recall();
+      return { ...found, own: cachedTokens.get(upstreamOf(arm)) };
+    };
+    expect(cacheable(A, USAGE)).toEqual({ all: 2000, marked: 0, own: 2000 });
+    // Nothing was marked: only the other kind would hold it.
+    expect(cacheable(B, USAGE)).toEqual({ all: 2000, marked: 0, own: undefined });
+    expect(cacheable(B, { ...USAGE, cacheWriteTokens: 1500 })).toEqual({ all: 2000, marked: 1500, own: 1500 });
+  });
+
   it('knows a conversation again whose client moves its cache marks', () => {
     const of = setUp('price');
     const part = (text: string, mark = {}) => ({ role: 'user', content: [{ type: 'text', text, ...mark }] });
@@ -172,7 +216,12 @@ describe('Conversations', () => {
       one.used(arm, USAGE);
     }
     const stranger = of([...examples, user('7 + 7?')]).recall();
-    expect(stranger).toEqual({ stayWith: null, cachedTokens: new Map(), countedInput: new Map() });
+    expect(stranger).toEqual({
+      stayWith: null,
+      cachedTokens: new Map(),
+      countedInput: new Map(),
+      cacheable: { all: 0, marked: 0 },
+    });
     of([user('Hello')]).answeredBy(A);
     expect(of([user('Hello')]).recall().stayWith).toBeNull();
   });

@@ -173,6 +173,17 @@ describe('LearnerState.fold', () => {
     expect(state.sequence).toBe(10);
   });
 
+  it('learns the reference cost with the tokens that it would have cached', () => {
+    const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
+    const cost = (fields: object) =>
+      foldAll([decided('a', { ...predicted(200), ...fields })]).state.statistics.referenceCost(
+        { id: 'big', price },
+        null,
+      );
+    expect(cost({})).toBeCloseTo(0.2 + (40 * 10 + 60 * 1) / 1e6, 12);
+    expect(cost({ referenceCachedTokens: 90 })).toBeCloseTo(0.2 + (10 * 10 + 90 * 1) / 1e6, 12);
+  });
+
   it('learns the tokeniser by bytes, and nothing from events before bytes were recorded', () => {
     const { state } = foldAll([
       decided('old', { ...predicted(200), inputCharacters: 600, inputBytes: undefined }),
