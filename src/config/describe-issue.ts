@@ -21,10 +21,10 @@ export function describeIssue(
   if (unset) return `${where(path)}: the environment variable ${unset.variable} is not set`;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys
-      .map((key) => `${where([...path, nameShown(key, path)])}: there is no such setting${knownSettings(path, schema)}`)
+      .map((key) => `${where([...path, nameShown(key)])}: there is no such setting${knownSettings(path, schema)}`)
       .join('\n  - ');
   }
-  if (issue.code === 'invalid_key' && nameShown(String(path.at(-1)), path) === HIDDEN) {
+  if (issue.code === 'invalid_key' && mayBeSecret(path)) {
     return `${where(path.slice(0, -1))}: a name in it is not shown; ${right(issue)}`;
   }
   const found = path.reduce<unknown>((current, part) => (current as Record<string | number, unknown>)?.[part], value);
@@ -32,11 +32,17 @@ export function describeIssue(
 }
 
 const HIDDEN = '…';
+/** A variable, which is still a mark here. */
+const MARKED = /\uE000\d+\uE001/g;
 
-/** Without a space after its colon, `api_key:SECRET` is the name of a setting. Variables are still marks here. */
-function nameShown(name: string, path: Path): string {
-  const mayHoldSecret = path[0] === 'auth' || path[0] === 'providers';
-  return mayHoldSecret && !/^[\w.\uE000\uE001-]+$/.test(name) ? HIDDEN : name;
+/** Without a space after its colon, `api_key:SECRET` is the name of a setting. */
+function nameShown(name: string): string {
+  return /^[A-Za-z_]*$/.test(name.replace(MARKED, '')) ? name : HIDDEN;
+}
+
+/** Whether the name itself may hold a secret: of a provider, or of one of its headers. */
+function mayBeSecret(path: Path): boolean {
+  return path[0] === 'providers' && !/^[\w.-]+$/.test(String(path.at(-1)));
 }
 
 const STRUCTURES = ['object', 'record', 'array'];

@@ -40,6 +40,8 @@ export interface Turn {
   messages: readonly ChatMessage[];
   /** Size of the whole input, tools included; absent: the next request's input is estimated as a whole. */
   size?: InputSize;
+  /** Whether the client has marked the conversation for Anthropic's prompt cache; absent: no. */
+  bearsMarks?: boolean;
 }
 
 /** What routing needs to know about the conversation. */
@@ -67,8 +69,8 @@ interface Answered {
   /** How many tokens of these messages the upstream has cached, and since when (monotonic milliseconds). */
   tokens: number;
   at: number;
-  /** Whether the upstream caches only what is marked. */
-  isMarked: boolean;
+  /** How many of them an upstream would have cached that caches only what is marked. */
+  markedTokens: number;
   /** The whole input, as the upstream counted it; null if it did not, or not plausibly. */
   counted: CountedInput | null;
 }
@@ -127,14 +129,14 @@ export class Conversation {
     const countedInput = new Map<string, CountedInput>();
     const cacheable = { all: 0, marked: 0 };
     const prefixes = this.#isKnowable() ? this.#knownPrefixes() : [];
-    for (const { upstream, tokens, counted, isMarked } of prefixes.flatMap(({ answers }) =>
+    for (const { upstream, tokens, counted, markedTokens } of prefixes.flatMap(({ answers }) =>
       answers.filter(this.#isFresh),
     )) {
       // Longer prefixes come first, so the first entry of each upstream is the longest.
       if (tokens > 0 && !cachedTokens.has(upstream)) cachedTokens.set(upstream, tokens);
       if (counted && !countedInput.has(upstream)) countedInput.set(upstream, counted);
       cacheable.all = Math.max(cacheable.all, tokens, counted?.tokens ?? 0);
-      if (isMarked) cacheable.marked = Math.max(cacheable.marked, tokens);
+      cacheable.marked = Math.max(cacheable.marked, markedTokens);
     }
     return { stayWith: this.#caller() ?? this.#partner(prefixes[0]), cachedTokens, countedInput, cacheable };
   }
@@ -237,9 +239,12 @@ export class Conversation {
     const before = this.#memory.prefixes.get(digest, this.#turn.key) ?? [];
     const upstream = upstreamOf(arm);
     const session = this.#turn.sessionId;
-    const isMarked = this.#terms.promptCache(arm) === 'marked';
+    const unreported = this.#turn.bearsMarks ? (counted?.tokens ?? tokens) : 0;
+    const markedTokens = this.#terms.promptCache(arm) === 'marked' ? tokens : unreported;
     const at = this.#terms.clock.monotonic();
-    const answered = { arm: arm.id, upstream, session, tokens, at, isMarked, counted };
+    // A call that has only begun says nothing of what the upstream holds from an earlier one.
+    const earlier = tokens > 0 || counted ? undefined : before.find((other) => other.upstream === upstream);
+    const answered = { arm: arm.id, upstream, session, tokens, at, markedTokens, counted, ...held(earlier) };
     this.#memory.prefixes.set(digest, [...before.filter((other) => other.arm !== arm.id), answered], this.#turn.key);
   }
 
@@ -269,6 +274,13 @@ export class Conversation {
     }
     return this.#digests;
   }
+}
+
+/** What is remembered of an upstream's cache; nothing without an earlier answer. */
+function held(earlier: Answered | undefined): Partial<Answered> {
+  if (!earlier) return {};
+  const { tokens, at, markedTokens, counted } = earlier;
+  return { tokens, at, markedTokens, counted };
 }
 
 /** Number of prompt tokens that the upstream has in its cache after the answer. */

@@ -1,3 +1,4 @@
+import { hasCacheMarks } from '../domain/cache-marks.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
@@ -105,7 +106,8 @@ export class DecisionMaker {
     { inputBytes, images, attached }: RequestProfile,
   ): Conversation {
     const size = { inputBytes, images, attached };
-    const turn = { key: key?.name ?? null, sessionId, messages: request.body.messages, size };
+    const { messages } = request.body;
+    const turn = { key: key?.name ?? null, sessionId, messages, size, bearsMarks: hasCacheMarks(request.body) };
     const chosen = sessionId === null ? stickiness.recognised : stickiness.named;
     return this.#conversations.of(turn, chosen, (arm) => providers.get(arm.provider)?.promptCache ?? 'automatic');
   }

@@ -94,7 +94,8 @@ export class Candidates {
     for (const [i, explanation] of explanations.entries()) {
       if (!isTooLong(explanation.excluded)) continue;
       const arm = this.#options.arms[i];
-      const usualTokens = estimatedInputTokens(query.profile, PRIOR_TOKENS_PER_BYTE);
+      const counted = query.countedInput?.get(upstreamOf(arm));
+      const usualTokens = estimatedInputTokens(query.profile, PRIOR_TOKENS_PER_BYTE, counted);
       const inputTokens = explanation.inputTokens ?? usualTokens;
       Object.assign(
         explanation,

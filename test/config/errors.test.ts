@@ -202,6 +202,7 @@ auth:
     ['headers: { a: x, A: y }', /headers .*found a mapping; two of the names differ only in their case/],
     ['headers: { Authorization:Bearer-sk-leak }', /providers\.p\.headers \(line 1\): a name in it is not shown/],
     ['api_key:sk-leak', /providers\.p\.… .*there is no such setting/],
+    ['sk-proj-leak', /providers\.p\.… .*there is no such setting/],
     ['headers: { Host: x }', /headers\.Host .*its value is not shown; its name: the gateway sets this header itself/],
     [
       'headers: { "a b": SECRET }',

@@ -64,11 +64,15 @@ function configOf(routing: object) {
   };
 }
 
+/** Sets `routing` for the following requests. */
+function reload(routing: object): void {
+  const { providers, models, storage } = test.gateway.config;
+  test.gateway.reload(parseConfig(stringify({ providers, models, storage, ...configOf(routing) }), 'test.yaml', {}));
+}
+
 /** Sets the stickiness for the following requests. */
 function stick(stickiness: 'off' | 'price' | 'strict' | null): void {
-  const { providers, models, storage } = test.gateway.config;
-  const document = { providers, models, storage, ...configOf(stickiness === null ? {} : { stickiness }) };
-  test.gateway.reload(parseConfig(stringify(document), 'test.yaml', {}));
+  reload(stickiness === null ? {} : { stickiness });
 }
 
 /** A new conversation, by default long enough for a prompt cache. */
@@ -141,6 +145,26 @@ describe('a conversation without a session id', () => {
     expect(counted.left.input_tokens).toBeLessThan(6100);
     expect(counted.right.input_tokens).toBe(estimated.right.input_tokens);
   });
+
+  it.each([
+    ['right', false, true],
+    ['marked', false, false],
+    ['marked', true, true],
+  ])(
+    'is told against a reference with what its own kind of cache would hold: %s, marks: %s',
+    async (reference, isMarked, isHeld) => {
+      reload({ reference });
+      const [system, question] = opening();
+      const marked = { role: 'user', content: [{ type: 'text', text: 'Hello', cache_control: { type: 'ephemeral' } }] };
+      const messages = [system, isMarked ? (marked as Message) : question];
+      await chat(messages, 'left');
+      const { json } = await post('route', next(messages), {}, {});
+      expect(json.reference.model).toBe(reference);
+      if (isHeld) expect(json.reference.cached_tokens).toBeGreaterThan(4000);
+      else expect(json.reference).not.toHaveProperty('cached_tokens');
+      reload({});
+    },
+  );
 
   it('after a switch, counts for each arm the cached tokens of the turns it has seen', async () => {
     const messages = opening();

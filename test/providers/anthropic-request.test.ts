@@ -247,6 +247,12 @@ describe('what agents send', () => {
     expect(system).toBe('Be brief.');
     expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user']);
     expect(messages[0].content).toEqual([{ type: 'text', text: expect.stringContaining('left out') }]);
+    const prefilled = [
+      { role: 'system', content: 'Write JSON.' },
+      { role: 'assistant', content: '{' },
+    ];
+    const { params } = toMessagesRequest({ model: 'auto', messages: prefilled }, { model: 'm', maxOutputTokens: null });
+    expect(params.messages.map(({ content }) => content)).toMatchObject([[{ text: 'Write JSON.' }], [{ text: '{' }]]);
   });
 
   it('sends a request that has only a system prompt as a user message', () => {

@@ -47,6 +47,7 @@ describe('providers.NAME.cache_conversations', () => {
 
   it.each([
     ['a single question, which may be all', { messages: [question] }],
+    ['a question with the beginning of its answer', { messages: [question, { role: 'assistant', content: '{' }] }],
     ['a request that has a mark on itself', { messages: conversation, ...mark }, 1],
     [
       'a marked system prompt',
@@ -87,9 +88,31 @@ describe('providers.NAME.cache_conversations', () => {
     const provider = new AnthropicProvider(options);
     const first = await provider.complete(callOf({ messages: conversation }));
     await provider.complete(callOf({ messages: conversation }));
-    expect(upstream.requests.map(marks)).toEqual([1, 0, 0].map((count) => (count ? expect.any(Number) : 0)));
-    expect(upstream.requests).toHaveLength(3);
+    expect(upstream.requests.map(({ body }) => marks(body))).toEqual([1, 0, 0]);
     expect(first.droppedParams).toEqual([]);
+    await provider.close();
+    await upstream.close();
+  });
+
+  it.each([
+    ['only quotes the request', "Tool 'cache_control' not found in provided tools", [1, 1]],
+    ['is about something else', 'temperature: Input should be less than or equal to 1', [1, 1]],
+    ['goes on when the mark is gone', 'messages.0.cache_control: Extra inputs are not permitted', [1, 0, 1, 0]],
+  ])('goes on marking where a refusal %s', async (_, message, expected) => {
+    const upstream = await startUpstream();
+    const error = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } });
+    upstream.respond = answerJson(error, 400);
+    const options = { apiKey: 'k', baseUrl: upstream.url, clock: systemClock, cacheConversations: true };
+    const provider = new AnthropicProvider(options);
+    for (let i = 0; i < 2; i++) {
+      await expect(provider.complete(callOf({ messages: conversation }))).rejects.toMatchObject({ status: 400 });
+    }
+    expect(upstream.requests.map(({ body }) => marks(body))).toEqual(expected);
+    upstream.requests.length = 0;
+    // The client's own mark is the client's to see refused.
+    const own = callOf({ messages: conversation, ...mark });
+    await expect(provider.complete(own)).rejects.toMatchObject({ status: 400 });
+    expect(upstream.requests).toHaveLength(1);
     await provider.close();
     await upstream.close();
   });

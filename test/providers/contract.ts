@@ -114,11 +114,19 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
     });
 
     it('redacts configured headers that authenticate, and no others', async () => {
-      const headers = { 'x-gateway-token': `Bearer ${PROVIDER_KEY}`, 'x-title': 'My application' };
+      const headers = {
+        'x-gateway-token': `Bearer ${PROVIDER_KEY}`,
+        'x-title': 'My application',
+        cookie: 'sid=of-the-session; t=of-another',
+        'x-jwt': 'user:of-the-user',
+      };
       const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers });
-      upstream.respond = answerJson(fixture.errorBody(`My application may not use ${PROVIDER_KEY}`), 401);
+      upstream.respond = answerJson(
+        fixture.errorBody(`My application may not use ${PROVIDER_KEY} of-the-session of-another of-the-user`),
+        401,
+      );
       const error = await failureOf(configured.complete(callOf({})));
-      expect(error.body).toContain('My application may not use [redacted]');
+      expect(error.body).toContain('My application may not use [redacted] [redacted] [redacted] [redacted]');
       await configured.close();
     });
 

@@ -178,6 +178,37 @@ describe('a parameter that an OpenAI model rejects', () => {
     expect(refusalOf(JSON.stringify({ error }), body)?.field).toBe(field);
   });
 
+  it('is left out of tool calls too, and only of objects where a member is there twice', async () => {
+    const respond = upstream.respond;
+    upstream.respond = (response, request) => {
+      const isRefused = /"cache_control":\{"type"/.test(request.text);
+      const message =
+        'Invalid JSON payload received. Unknown name "cache_control" at \'messages[0].content[0]\': Cannot find field.';
+      return isRefused
+        ? answerJson(JSON.stringify({ error: { message } }), 400)(response, request)
+        : respond(response, request);
+    };
+    const mark = { cache_control: { type: 'ephemeral' } };
+    const called = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' }, ...mark };
+    const loop = callOf({
+      messages: [
+        { role: 'user', content: [{ type: 'text', text: 'Hi', ...mark }] },
+        { role: 'assistant', content: null, tool_calls: [called] },
+        { role: 'tool', tool_call_id: 'c', content: '1' },
+      ],
+    });
+    await provider.complete(loop);
+    // Remembered, since the place is within content.
+    await provider.complete(loop);
+    expect(upstream.requests).toHaveLength(3);
+    expect(upstream.requests[2].text).not.toContain('"cache_control"');
+    const twice = callOf({ tools: [{ type: 'function', function: { name: 'f' }, ...mark }] });
+    twice.request.text = `{"tools":[[1]],${twice.request.text.slice(1)}`;
+    await provider.complete(twice);
+    expect(upstream.requests[3].text).toContain('"tools":[[1]]');
+    upstream.respond = respond;
+  });
+
   it('does not cost other requests their cache marks if a server refuses a mark in an unusual place', async () => {
     const respond = upstream.respond;
     upstream.respond = (response, request) => {

@@ -336,6 +336,10 @@ describe('Router.decide', () => {
     const here = router.decide(query({ cachedTokens: new Map([[upstreamOf(reference), 80]]), heldByReference: 80 }));
     expect(here.referenceCostUsd).toBe(explanationOf(here, 'big')?.costUsd);
     expect(here).not.toHaveProperty('referenceCachedTokens');
+    const more = router.decide(query({ cachedTokens: new Map([[upstreamOf(reference), 80]]), heldByReference: 40 }));
+    expect(more.referenceCostUsd).toBe(explanationOf(more, 'big')?.costUsd);
+    // No more than the query itself has.
+    expect(router.decide(query({ heldByReference: 500 })).referenceCachedTokens).toBe(100);
   });
 
   it('asks an arm that seems too small only by what denser texts have taught, where no other is left', () => {
@@ -347,6 +351,10 @@ describe('Router.decide', () => {
     expect(explanationOf(asked, 'small')?.inputTokens).toBeGreaterThan(250);
     const longer = query({ profile: profileOf({ inputBytes: 800 }) });
     expect(() => router.decide(longer)).toThrow('exceed its context window of 150');
+    // What this upstream itself has counted of the conversation is no such thing.
+    const before = { tokens: 160, size: { inputBytes: 400, images: 0 } };
+    const counted = query({ countedInput: new Map([[upstreamOf(small), before]]) });
+    expect(() => router.decide(counted)).toThrow('exceed its context window of 150');
     const roomy = { ...BIG, contextWindow: 1000 };
     const both = setUp({ arms: [small, roomy] });
     both.knowledge.statistics.learnInput('small', 1_000_000, 700_000);

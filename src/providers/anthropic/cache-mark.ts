@@ -16,8 +16,9 @@ type Content = Anthropic.MessageParam['content'];
  */
 export function withCacheMark<P extends Params>(params: P): P {
   const { messages, tools = [] } = params;
-  const goesOn = tools.length > 0 || messages.some(({ role }) => role === 'assistant');
   const last = messages.findLastIndex(({ role }) => role === 'user');
+  // The beginning of the answer itself may follow.
+  const goesOn = tools.length > 0 || messages.slice(0, last).some(({ role }) => role === 'assistant');
   if (!goesOn || last < 0 || hasMark(params)) return params;
   const message = messages[last];
   const content = marked(message.content);

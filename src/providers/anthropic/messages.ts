@@ -62,8 +62,8 @@ export function toConversation(messages: unknown, withThinking = true): Conversa
   const turns = draft.turns.map(({ role, results, others }): Turn => ({ role, content: [...results, ...others] }));
   // Some clients put their whole question into the system prompt, but Anthropic needs a message to answer, so the last
   // system message becomes that message.
-  const asked = turns.length === 0 ? system.pop() : undefined;
-  if (asked) turns.push({ role: 'user', content: asked });
+  const asked = turns.some(({ role }) => role === 'user') ? undefined : system.pop();
+  if (asked) turns.unshift({ role: 'user', content: asked });
   if (turns.length === 0) throw invalidRequest('messages must include a user message that is not empty.', 'messages');
   if (turns[0].role === 'assistant') turns.unshift({ role: 'user', content: [{ type: 'text', text: CUT }] });
   trimPrefill(turns);

@@ -4,7 +4,6 @@ import type { Clock } from '../../util/clock.ts';
 import { mayHoldLongIntegers, parseExactly } from '../../util/exact-json.ts';
 import { SseSplitter } from '../../util/sse.ts';
 import { MAX_BYTES } from '../answer-limit.ts';
-import { beginningOf } from '../error-words.ts';
 import type { Provider, ProviderAnswer, ProviderCall, ProviderStream, StreamPiece } from '../provider.ts';
 import { type ProviderAccess, providerHeaders, secretsOf } from '../provider-headers.ts';
 import { RefusedFields } from '../refused-fields.ts';
@@ -19,7 +18,7 @@ import {
 import { toCompletion } from './answer.ts';
 import { ADDED_MARK, withCacheMark } from './cache-mark.ts';
 import { meaningOf, toOpenAIErrorBody } from './error.ts';
-import { refusalOf, roomForOutput } from './refusal.ts';
+import { refusalOf, roomForOutput, withoutQuotes } from './refusal.ts';
 import { toMessagesRequest, usesSampling } from './request.ts';
 import { StreamTranslator } from './stream.ts';
 
@@ -106,6 +105,7 @@ export class AnthropicProvider implements Provider {
     const { text, body: parsed } = call.request;
     const exact = mayHoldLongIntegers(text) ? (parseExactly(text) as ChatBody) : parsed;
     let { maxOutputTokens } = call;
+    let isMarkRefused = false;
     for (let isLowered = false; ; ) {
       const { model, signal, connectTimeoutMs } = call;
       const { params: translated, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
@@ -115,12 +115,14 @@ export class AnthropicProvider implements Provider {
       const body = JSON.stringify(stream ? { ...params, stream } : params);
       try {
         const answer = await post({ url: this.#url, headers, body, signal, connectTimeoutMs });
+        // Only after a success: the error may quote the client.
+        if (isMarkRefused) this.#refused.add(model, [ADDED_MARK]);
         return { answer, droppedParams };
       } catch (error) {
         if (!(error instanceof UpstreamStatusError) || error.status !== 400) throw error;
-        if (params !== translated && /\bcache_control\b/.test(beginningOf(error.body))) {
+        if (params !== translated && /\bcache_control\b/.test(withoutQuotes(error.body))) {
           without.add(ADDED_MARK);
-          this.#refused.add(model, [ADDED_MARK]);
+          isMarkRefused = true;
           continue;
         }
         const room = isLowered ? null : roomForOutput(error.body, parsed, params.max_tokens);

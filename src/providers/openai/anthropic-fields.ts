@@ -1,10 +1,8 @@
-import { type ChatBody, isJsonObject, type JsonObject } from '../../domain/chat.ts';
+import { CACHE_MARK, hasCacheMarks, holdsMark } from '../../domain/cache-marks.ts';
+import type { ChatBody, JsonObject } from '../../domain/chat.ts';
 import { elementsOf, membersOf, removeMember, replaceSpans, type Span } from '../../util/json-edit.ts';
 import { beginningOf } from '../error-words.ts';
 import { extraFieldIn } from './extra-field.ts';
-
-/** Anthropic's cache marks: on the request itself, on messages, on parts of their content, and on tools. */
-const CACHE_MARKS = 'cache_control';
 
 /**
  * Fields of Anthropic's API that the gateway offers whichever model answers, and that other servers refuse. They say
@@ -28,7 +26,11 @@ const WORDINGS = [
 export function refusedAnthropicField(error: JsonObject, body: ChatBody): { field: string; lasting: boolean } | null {
   const place = placeIn(error);
   const field = place.split(/[.\]]/).at(-1);
-  if (field === CACHE_MARKS && hasCacheMarks(body)) return { field, lasting: /\bcontent\b/.test(place) };
+  if (field === CACHE_MARK && hasCacheMarks(body)) {
+    // Groq and Google name the place apart from the field.
+    const words = typeof error.message === 'string' ? beginningOf(error.message) : '';
+    return { field, lasting: /\bcontent\b/.test(`${place} ${words}`) };
+  }
   return OF_THE_REQUEST.has(place) && body[place] != null ? { field: place, lasting: true } : null;
 }
 
@@ -45,22 +47,7 @@ function placeIn(error: JsonObject): string {
 
 /** The refused cache marks that this request has, by their one name. */
 export function cacheMarksIn(body: ChatBody, refused: ReadonlySet<string>): string[] {
-  return refused.has(CACHE_MARKS) && hasCacheMarks(body) ? [CACHE_MARKS] : [];
-}
-
-function hasCacheMarks({ messages, tools, ...body }: ChatBody): boolean {
-  return isMarked(body) || [...messages, ...(Array.isArray(tools) ? tools : [])].some(hasMark);
-}
-
-/** Whether a message or a tool has a mark, on itself or on what it holds. */
-function hasMark(value: unknown): boolean {
-  if (!isJsonObject(value)) return false;
-  const { content, function: called } = value;
-  return isMarked(value) || isMarked(called) || (Array.isArray(content) && content.some(isMarked));
-}
-
-function isMarked(value: unknown): boolean {
-  return isJsonObject(value) && Object.hasOwn(value, CACHE_MARKS);
+  return refused.has(CACHE_MARK) && hasCacheMarks(body) ? [CACHE_MARK] : [];
 }
 
 /** The request's text without its cache marks. A tool's own parameter of that name stays. */
@@ -70,19 +57,20 @@ export function withoutCacheMarks(text: string, body: ChatBody): string {
     .flatMap(({ name, value }) => {
       const parsed = body[name];
       // Only what is marked is read again: other messages may hold megabytes.
-      return Array.isArray(parsed) ? elementsOf(text, value).filter((_, i) => hasMark(parsed[i])) : [];
+      if (!Array.isArray(parsed)) return [];
+      return elementsOf(text, value).filter(({ start }, i) => text[start] === '{' && holdsMark(parsed[i]));
     })
     .map((span) => ({ span, replacement: unmarked(text.slice(span.start, span.end)) }));
-  return removeMember(replaceSpans(text, edits), CACHE_MARKS);
+  return removeMember(replaceSpans(text, edits), CACHE_MARK);
 }
 
 /** @param json a message or a tool */
 function unmarked(json: string): string {
   const edits = membersOf(json)
-    .filter(({ name }) => name === 'content' || name === 'function')
+    .filter(({ name }) => name === 'content' || name === 'function' || name === 'tool_calls')
     .flatMap(({ value }) => (json[value.start] === '{' ? [value] : objectsIn(json, value)))
-    .map((span) => ({ span, replacement: removeMember(json.slice(span.start, span.end), CACHE_MARKS) }));
-  return removeMember(replaceSpans(json, edits), CACHE_MARKS);
+    .map((span) => ({ span, replacement: removeMember(json.slice(span.start, span.end), CACHE_MARK) }));
+  return removeMember(replaceSpans(json, edits), CACHE_MARK);
 }
 
 /** The objects of an array; none of any other value. */

@@ -13,10 +13,13 @@ const said = (content: string): ChatMessage => ({ role: 'assistant', content });
 const asked = (id: string): ChatMessage => ({ role: 'assistant', content: null, tool_calls: [{ id }] });
 const result = (id: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content: '1' });
 
-function setUp(stickiness: Stickiness, { size, marked = [] }: { size?: InputSize; marked?: Arm[] } = {}) {
+function setUp(
+  stickiness: Stickiness,
+  { size, marked = [], bearsMarks }: { size?: InputSize; marked?: Arm[]; bearsMarks?: boolean } = {},
+) {
   const conversations = new Conversations(new ManualClock());
   return (messages: ChatMessage[], sessionId: string | null = null) =>
-    conversations.of({ key: null, sessionId, messages, size }, stickiness, (arm) =>
+    conversations.of({ key: null, sessionId, messages, size, bearsMarks }, stickiness, (arm) =>
       marked.includes(arm) ? 'marked' : 'automatic',
     );
 }
@@ -133,16 +136,45 @@ describe('Conversations', () => {
     expect(counted({ ...text, attached: { likely: 2000, most: 4000 } as InputSize['attached'] }, 2000)).toBeUndefined();
   });
 
+  it('goes by the longest part that is known', () => {
+    const of = setUp('price', { size: { inputBytes: 8000, images: 0 }, bearsMarks: true });
+    const second = [user('one'), said('x'), user('two')];
+    of([user('one')]).used(A, USAGE);
+    of(second).used(A, { ...USAGE, inputTokens: 3000 });
+    const { countedInput, cacheable } = of([...second, said('y'), user('three')]).recall();
+    expect(countedInput.get(upstreamOf(A))?.tokens).toBe(3000);
+    expect(cacheable).toEqual({ all: 3000, marked: 3000 });
+  });
+
+  it('keeps what an upstream holds while the same request is asked once more', () => {
+    const of = setUp('strict');
+    of([user('one')], 's').used(A, USAGE);
+    of([user('one')], 's').answeredBy(A);
+    const { cachedTokens } = of([user('one'), said('x'), user('two')], 's').recall();
+    expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+  });
+
+  it('does not remember short requests of which nothing is cached', () => {
+    const conversations = new Conversations(new ManualClock());
+    const kept = vi.spyOn(conversations.prefixes, 'set');
+    const turn = { key: null, sessionId: null, messages: [user('one')] };
+    conversations.of(turn, 'price', () => 'automatic').used(A, { ...USAGE, inputTokens: 900 });
+    expect(kept).not.toHaveBeenCalled();
+  });
+
   it('tells what each kind of prompt cache would hold of a conversation that another arm answered', () => {
     const size = { inputBytes: 8000, images: 0 };
     const next = [user('one'), said('x'), user('two')];
-    const cacheable = (arm: Arm, usage: typeof USAGE) => {
-      const of = setUp('price', { size, marked: [B] });
+    const cacheable = (arm: Arm, usage: typeof USAGE, bearsMarks = false) => {
+      const of = setUp('price', { size, marked: [B], bearsMarks });
       of([user('one')]).used(arm, usage);
       const { cacheable: found, cachedTokens } = of(next).recall();
       return { ...found, own: cachedTokens.get(upstreamOf(arm)) };
     };
     expect(cacheable(A, USAGE)).toEqual({ all: 2000, marked: 0, own: 2000 });
+    // The client's marks would have filled the cache of one that goes by them.
+    expect(cacheable(A, USAGE, true)).toEqual({ all: 2000, marked: 2000, own: 2000 });
+    expect(cacheable(B, USAGE, true)).toEqual({ all: 2000, marked: 0, own: undefined });
     // Nothing was marked: only the other kind would hold it.
     expect(cacheable(B, USAGE)).toEqual({ all: 2000, marked: 0, own: undefined });
     expect(cacheable(B, { ...USAGE, cacheWriteTokens: 1500 })).toEqual({ all: 2000, marked: 1500, own: 1500 });

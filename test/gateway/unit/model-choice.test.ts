@@ -97,6 +97,8 @@ describe('chooseModel', () => {
     });
     expect(meant('mini').requested?.id).toBe('small');
     expect(meant('big').requested?.id).toBe('big');
+    const gone = new Map<string, Alias>([...aliases, ['group', { model: 'auto:0', among: new Set(['retired']) }]]);
+    expect(chooseModel('group', 0.1, null, { ...RUNTIME, aliases: gone })).toMatchObject({ among: null, weight: 0.1 });
     // An alias of a model that an admin retired.
     const stale = new Map([...aliases, ['old', { model: 'retired', among: null }]]);
     expect(chooseModel('old', null, null, { ...RUNTIME, aliases: stale }).requested).toBeNull();
