@@ -1,11 +1,12 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type Arm, upstreamOf } from '../domain/arm.ts';
-import { type ChatMessage, isJsonObject, type Usage } from '../domain/chat.ts';
+import type { ChatMessage, Usage } from '../domain/chat.ts';
 import type { Provider } from '../providers/provider.ts';
 import { type CountedInput, type InputSize, isPlausibleCount } from '../routing/eligibility.ts';
 import type { StayWith } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { SharedCache } from '../util/shared-cache.ts';
+import { identityOf } from './message-identity.ts';
 
 /**
  * `off`: no arm is remembered. `price`: the part of a conversation that is in an arm's prompt cache is priced as cached
@@ -24,8 +25,6 @@ const MIN_CACHED_TOKENS = 1024;
 
 /** Longer conversations are not recognised: hashing every message would delay other requests. */
 const MAX_MESSAGES = 2000;
-/** Longer texts are hashed only in part (characters). */
-const LONG_TEXT = 65_536;
 /**
  * The maximum number of tool calls in an answer, or of tool results in a request, that are looked at. A million of them
  * once blocked all requests for half a minute.
@@ -268,7 +267,7 @@ export class Conversation {
     if (!this.#digests) {
       let digest = JSON.stringify([this.#terms.salt, this.#turn.key]);
       this.#digests = this.#turn.messages.map((message) => {
-        digest = hash('sha256', `${digest}\n${said(message)}`, 'base64');
+        digest = hash('sha256', `${digest}\n${identityOf(message)}`, 'base64');
         return digest;
       });
     }
@@ -288,37 +287,6 @@ function heldTokens(usage: Usage, promptCache: Provider['promptCache']): number 
   const { inputTokens, cachedInputTokens, cacheWriteTokens } = usage;
   if (promptCache === 'marked') return cachedInputTokens + cacheWriteTokens;
   return inputTokens >= MIN_CACHED_TOKENS || cachedInputTokens > 0 ? inputTokens : 0;
-}
-
-/**
- * The content that identifies a message. Other fields of an answer are ignored, because clients differ in which of them
- * they send back.
- */
-function said({ role, content: whole, tool_calls: calls }: ChatMessage): string {
-  const content = onlyText(whole) ?? whole;
-  // A shortcut, because most messages consist of text only.
-  if (typeof content === 'string' && content.length <= LONG_TEXT && !calls) return `${role}\n${content}`;
-  return JSON.stringify([role, content ?? null, calls ?? null], shortened);
-}
-
-/**
- * The text of a content that is a single text part; null for any other. Clients write a text as a part while it bears
- * a cache mark, and as a string again once the mark has moved on.
- */
-function onlyText(content: unknown): string | null {
-  if (!Array.isArray(content) || content.length !== 1) return null;
-  const [part] = content;
-  return isJsonObject(part) && part.type === 'text' && typeof part.text === 'string' ? part.text : null;
-}
-
-/**
- * For images of many megabytes, both ends and the length are enough. Cache marks are left out: clients move them with
- * every request, to what is then the newest message.
- */
-function shortened(name: string, value: unknown): unknown {
-  if (name === 'cache_control') return undefined;
-  if (typeof value !== 'string' || value.length <= LONG_TEXT) return value;
-  return [value.length, value.slice(0, LONG_TEXT / 2), value.slice(-LONG_TEXT / 2)];
 }
 
 function isAnswer({ role }: ChatMessage): boolean {
