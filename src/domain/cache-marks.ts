@@ -7,8 +7,9 @@ import { type ChatBody, isJsonObject } from './chat.ts';
 export const CACHE_MARK = 'cache_control';
 
 /** Whether the client has marked the request anywhere. */
-export function hasCacheMarks({ messages, tools, ...body }: ChatBody): boolean {
-  return isMarked(body) || [...messages, ...(Array.isArray(tools) ? tools : [])].some(holdsMark);
+export function hasCacheMarks(body: ChatBody): boolean {
+  const { messages, tools } = body;
+  return isMarked(body) || messages.some(holdsMark) || (Array.isArray(tools) && tools.some(holdsMark));
 }
 
 /** Whether a message or a tool has a mark, on itself or on what it holds. */

@@ -97,10 +97,7 @@ export class Candidates {
       const counted = query.countedInput?.get(upstreamOf(arm));
       const usualTokens = estimatedInputTokens(query.profile, PRIOR_TOKENS_PER_BYTE, counted);
       const inputTokens = explanation.inputTokens ?? usualTokens;
-      Object.assign(
-        explanation,
-        this.#eligibility(arm, query, inputTokens, context, Math.min(inputTokens, usualTokens)),
-      );
+      Object.assign(explanation, this.#eligibility(arm, query, inputTokens, context, usualTokens));
     }
   }
 

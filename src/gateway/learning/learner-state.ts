@@ -88,8 +88,7 @@ export class LearnerState extends LearnerParts {
   #learnDecision({ decision, context, time }: DecidedEvent): void {
     this.foreign.count(context, this.#featureMap, this.#dimensions);
     const reference = explanationOf(decision, decision.reference);
-    const { referenceCachedTokens: cachedTokens } = decision;
-    const tokens = reference && predictedTokens({ ...reference, ...(cachedTokens !== undefined && { cachedTokens }) });
+    const tokens = reference && predictedTokens(reference, decision.referenceCachedTokens);
     if (reference && tokens) this.statistics.learnReference(reference.arm, tokens);
     this.routingSpend.asked(time);
     const budgeted = budgetedRequest(decision);

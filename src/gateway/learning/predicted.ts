@@ -5,13 +5,14 @@ import type { BudgetedRequest } from '../../routing/routing-budget-ledger.ts';
 /** Only texts at least this long are used to learn about a tokeniser. */
 const MIN_CHARACTERS = 500;
 
-/** The predicted tokens of one answer; null for an arm without a prediction. */
-export function predictedTokens({
-  costUsd,
-  inputTokens,
-  cachedTokens = 0,
-  outputTokens,
-}: ArmExplanation): PricedTokens | null {
+/**
+ * The predicted tokens of one answer; null for an arm without a prediction.
+ * @param cachedTokens other than those that the arm is likely to read from its cache
+ */
+export function predictedTokens(
+  { costUsd, inputTokens, cachedTokens: own = 0, outputTokens }: ArmExplanation,
+  cachedTokens = own,
+): PricedTokens | null {
   if (costUsd === null || inputTokens === null || outputTokens === null) return null;
   const tokens = { input: inputTokens - cachedTokens, cachedInput: cachedTokens, output: outputTokens };
   return Object.values(tokens).every(Number.isFinite) ? tokens : null;

@@ -1,3 +1,4 @@
+import { hasCacheMarks } from '../../domain/cache-marks.ts';
 import { type ChatBody, isJsonObject } from '../../domain/chat.ts';
 import { UpstreamError } from '../../domain/errors.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -105,11 +106,12 @@ export class AnthropicProvider implements Provider {
     const { text, body: parsed } = call.request;
     const exact = mayHoldLongIntegers(text) ? (parseExactly(text) as ChatBody) : parsed;
     let { maxOutputTokens } = call;
+    const mayMark = this.cachesUnmarked && !hasCacheMarks(parsed);
     let isMarkRefused = false;
     for (let isLowered = false; ; ) {
       const { model, signal, connectTimeoutMs } = call;
       const { params: translated, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
-      const params = this.cachesUnmarked && !without.has(ADDED_MARK) ? withCacheMark(translated) : translated;
+      const params = mayMark && !without.has(ADDED_MARK) ? withCacheMark(translated) : translated;
       const version = usesSampling(params) ? SAMPLING_VERSION : API_VERSION;
       const headers = { ...this.#headers, 'anthropic-version': version };
       const body = JSON.stringify(stream ? { ...params, stream } : params);
