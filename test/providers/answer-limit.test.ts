@@ -5,13 +5,16 @@ import { toCompletion } from '../../src/providers/anthropic/answer.ts';
 import { readCompletion } from '../../src/providers/openai/answer.ts';
 
 describe('parseUpstreamJson', () => {
-  it.each([
-    ['nested', `${'['.repeat(600_000)}${']'.repeat(600_000)}`],
-    ['full of values', `[${'0,'.repeat(5_000_000)}0]`],
-  ])('does not parse JSON that is excessively %s', (_, json) => {
-    expect(() => parseUpstreamJson(json)).toThrow(SyntaxError);
-    expect(() => readCompletion(`{"choices":[{}],"x":${json}}`)).toThrow('not a chat completion');
-    expect(() => toCompletion(`{"type":"message","content":[],"x":${json}}`, 0)).toThrow('not an Anthropic message');
+  const nested = `${'['.repeat(600_000)}${']'.repeat(600_000)}`;
+
+  it('does not parse JSON that is excessively nested or full of values', () => {
+    expect(() => parseUpstreamJson(nested)).toThrow(SyntaxError);
+    expect(() => parseUpstreamJson(`[${'0,'.repeat(5_000_000)}0]`)).toThrow(SyntaxError);
+  });
+
+  it('guards the answers of both formats', () => {
+    expect(() => readCompletion(`{"choices":[{}],"x":${nested}}`)).toThrow('not a chat completion');
+    expect(() => toCompletion(`{"type":"message","content":[],"x":${nested}}`, 0)).toThrow('not an Anthropic message');
   });
 
   it('parses long text with few values', () => {
