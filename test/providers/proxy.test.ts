@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/domain/errors.ts';
 import { OpenAIProvider } from '../../src/providers/openai/provider.ts';
@@ -79,7 +79,29 @@ describe('a provider behind a proxy', () => {
     await behind.close();
   });
 
-  it('uses a tunnel for TLS, and hides the proxy password in failures', async () => {
+  it('speaks TLS to the upstream through a tunnel, so that the proxy sees no provider key', async () => {
+    const received: Buffer[] = [];
+    const tlsServer = createTcpServer((socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', (bytes) => {
+          received.push(bytes);
+          socket.destroy();
+        });
+    });
+    await once(tlsServer.listen(0, '127.0.0.1'), 'listening');
+    const host = `127.0.0.1:${(tlsServer.address() as AddressInfo).port}`;
+    const behind = provider(`ann:${PASSWORD}`, `https://${host}/v1`);
+    await expect(behind.complete(callOf({}))).rejects.toBeInstanceOf(UpstreamError);
+    expect(proxy.asked.at(-1)).toBe(`CONNECT ${host}`);
+    // A TLS record of a handshake that holds a ClientHello (RFC 8446, sections 4 and 5.1).
+    expect([received[0][0], received[0][1], received[0][5]]).toEqual([22, 3, 1]);
+    expect(Buffer.concat(received).includes('key-of-provider')).toBe(false);
+    await behind.close();
+    tlsServer.close();
+  });
+
+  it('hides the proxy password in failures, with and without a tunnel', async () => {
     const wrong = 'wrong%40password-of-ann';
     for (const baseUrl of [upstream.url, upstream.url.replace('http:', 'https:')]) {
       const behind = provider(`ann:${wrong}`, baseUrl);
