@@ -35,6 +35,6 @@ export function renderDemo(report: ShownReport): string {
       ],
     ),
     `Quality ${percent(report.quality_ratio)} and cost ${percent(report.cost_ratio)} of always using ${report.best_single_model}.`,
-    'With your own keys: export OPENAI_API_KEY=… (or ANTHROPIC_API_KEY=…), npm start, and point your client at http://127.0.0.1:8080/v1',
+    'With your own keys: export OPENAI_API_KEY=… (or ANTHROPIC_API_KEY=…), npm start (installed as a package: npx mixllm serve), and point your client at http://127.0.0.1:8080/v1',
   ].join('\n');
 }

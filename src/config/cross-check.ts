@@ -48,9 +48,17 @@ export function crossCheck(config: Config): Problem[] {
 /** A URL that ends in the route gets it twice: `base_url` is what clients of the server are given. */
 function checkProviders({ providers }: Config): Problem[] {
   const problems: Problem[] = [];
-  for (const [name, { api_key, base_url, headers = {} }] of Object.entries(providers)) {
+  for (const [name, provider] of Object.entries(providers)) {
+    const { api_key, base_url, headers = {} } = provider;
     const route = /\/(chat\/completions|messages)\/?$/.exec(base_url ? new URL(base_url).pathname : '')?.[0];
     if (route) problems.push({ path: ['providers', name, 'base_url'], message: `leave out "${route}" at its end` });
+    // Accepted, it would do nothing without a word.
+    if (provider.type === 'openai' && provider.cache_conversations) {
+      problems.push({ path: ['providers', name, 'cache_conversations'], message: 'it needs type: anthropic' });
+    }
+    if (provider.type === 'anthropic' && !provider.stream_usage) {
+      problems.push({ path: ['providers', name, 'stream_usage'], message: 'it needs type: openai' });
+    }
     problems.push(...literalVariable(['providers', name, 'api_key'], api_key));
     for (const [header, value] of Object.entries(headers)) {
       problems.push(...literalVariable(['providers', name, 'headers', header], value));

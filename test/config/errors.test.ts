@@ -197,6 +197,7 @@ auth:
   it.each([
     ['base_url: "https://x.example/v1/chat/completions"', /base_url .*leave out "\/chat\/completions" at its end/],
     ['base_url: "https://x.example/v1/messages/?a=b"', /base_url .*leave out "\/messages\/" at its end/],
+    ['cache_conversations: true', /cache_conversations .*it needs type: anthropic/],
     ['api_key: os.environ/KEY', /api_key .*a variable is written \$\{NAME\}/],
     ['headers: { a: "Bearer os.environ/KEY" }', /headers\.a .*a variable is written \$\{NAME\}/],
     ['headers: { a: x, A: y }', /headers .*found a mapping; two of the names differ only in their case/],
@@ -214,6 +215,12 @@ auth:
       expect.stringMatching(expected),
     ]);
   });
+});
+
+it('refuses an option of a provider of another type, which would do nothing', () => {
+  const anthropic = (option: string) => problemsOf(`providers: { p: { type: anthropic, ${option} } }\n${MODELS}`);
+  expect(anthropic('stream_usage: false')).toEqual([expect.stringMatching(/stream_usage .*it needs type: openai/)]);
+  expect(anthropic('cache_conversations: true, stream_usage: true')).toEqual([]);
 });
 
 it("does not take a variable in LiteLLM's form for a key of the gateway, which anybody could guess", () => {
