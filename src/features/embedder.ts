@@ -19,8 +19,9 @@ export interface Embedder {
    */
   embed(text: string): Promise<Float32Array>;
   /**
-   * @param vector as returned by `embed`
-   * @returns human-readable name of the kind of text that it resembles most; null if the map knows no kinds
+   * @param vector as returned by `embed`, not a copy
+   * @returns human-readable name of the kind of text that it resembles most; null if the map knows no kinds, or too
+   * little of this text
    */
   tagOf(vector: Float32Array): string | null;
   /** Releases what `start` acquired; does nothing if `start` was not called. */

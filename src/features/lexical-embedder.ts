@@ -1,10 +1,20 @@
 import type { Embedder } from './embedder.ts';
 import { EMBEDDING_LENGTH, type LexicalMap, loadLexicalMap } from './lexical-map.ts';
-import { NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
+import { BLOCK_BUCKETS, NGRAM_BUCKETS, NgramCounter } from './ngrams.ts';
 import { Tagger } from './tagger.ts';
 
 /** 1 + ln(count), tabulated for small counts, because nearly all counts are small. */
 const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log(count));
+
+/**
+ * A text of which the map knows nothing falls into arbitrary buckets, and the mean idf of its n-grams is that of all
+ * buckets. At this share of it, or above, its n-grams say no more than chance would, and the nearest tag would be any
+ * tag. Measured with the shipped map: of 39,052 English prompts one is above (nothing but an arithmetic expression), of
+ * passages in 16 languages with another script 97 %; German passages are at 0.88.
+ */
+const UNKNOWN_IDF = 0.96;
+/** By how much less idf suffices, times the square root of the number of n-grams: a few n-grams collide by chance. */
+const IDF_SPREAD = 0.38;
 
 /**
  * The trained lexical map: hashed n-grams, TF-IDF and latent semantic analysis (Deerwester et al. 1990), combined into
@@ -18,11 +28,16 @@ export class LexicalEmbedder implements Embedder {
   readonly #tagger: Tagger;
   readonly #counter = new NgramCounter();
   readonly #values = new Float64Array(NGRAM_BUCKETS);
+  /** Mean idf of all buckets of words, and of characters. */
+  readonly #meanIdf: readonly [number, number];
+  /** Vectors of texts of which the map knows too little to name their kind. */
+  readonly #unknown = new WeakSet<Float32Array>();
 
   /** @throws Error when no map is given and the one that ships with the project cannot be read */
   constructor(map: LexicalMap = loadLexicalMap()) {
     this.#map = map;
     this.#tagger = new Tagger(map);
+    this.#meanIdf = [meanOf(map.idf.subarray(0, BLOCK_BUCKETS)), meanOf(map.idf.subarray(BLOCK_BUCKETS))];
     this.dimensions = map.dimensions;
     this.id = `lexical-${map.hash.slice(0, 8)}`;
   }
@@ -34,8 +49,8 @@ export class LexicalEmbedder implements Embedder {
     return this.embedNow(text);
   }
 
-  tagOf(vector: Float32Array): string {
-    return this.#tagger.tag(vector).name;
+  tagOf(vector: Float32Array): string | null {
+    return this.#unknown.has(vector) ? null : this.#tagger.tag(vector).name;
   }
 
   async close(): Promise<void> {}
@@ -45,6 +60,7 @@ export class LexicalEmbedder implements Embedder {
     const { dimensions, steps, bias } = this.#map;
     const vector = new Float32Array(dimensions);
     const sums = this.#project(text);
+    if (this.#isUnknown()) this.#unknown.add(vector);
     // A text without n-grams resembles no tag, so it is placed at the centre of all.
     if (this.#counter.size === 0) return vector;
     let squares = 0;
@@ -55,6 +71,21 @@ export class LexicalEmbedder implements Embedder {
     const factor = EMBEDDING_LENGTH / (Math.sqrt(squares) || 1);
     for (let i = 0; i < dimensions; i++) vector[i] = factor * sums[i];
     return vector;
+  }
+
+  /** Whether the text that was counted last consists of n-grams of which the map knows nothing. */
+  #isUnknown(): boolean {
+    const { idf } = this.#map;
+    const { occupied, size } = this.#counter;
+    const [ofWords, ofCharacters] = this.#meanIdf;
+    if (size === 0) return true;
+    let sum = 0;
+    let expected = 0;
+    for (let i = 0; i < size; i++) {
+      sum += idf[occupied[i]];
+      expected += occupied[i] < BLOCK_BUCKETS ? ofWords : ofCharacters;
+    }
+    return sum >= Math.min(UNKNOWN_IDF, 1 - IDF_SPREAD / Math.sqrt(size)) * expected;
   }
 
   /** (Σ_k v_k · W[k]) / ‖v‖ in steps of W; zero for a text without n-grams. */
@@ -93,4 +124,8 @@ export class LexicalEmbedder implements Embedder {
     for (let k = 0; k < dimensions; k++) sums[k] /= norm;
     return sums;
   }
+}
+
+function meanOf(numbers: Float32Array): number {
+  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }

@@ -26,6 +26,43 @@ describe('LexicalEmbedder', () => {
   });
 });
 
+describe('the tags of the map that ships', () => {
+  const embedder = new LexicalEmbedder();
+  const tagOf = (text: string) => embedder.tagOf(embedder.embedNow(text));
+
+  it.each([
+    ['帮我写一首关于秋天的诗'],
+    ['请把下面这段话翻译成英文：今天天气很好，我们去公园散步吧。'],
+    ['おすすめの本を教えてください'],
+    ['서울에서 부산까지 얼마나 걸려요?'],
+    ['اكتب قصيدة عن الخريف'],
+    ['शरद ऋतु पर एक कविता लिखो'],
+    ['Составь письмо начальнику с просьбой об отпуске'],
+    ['เขียนบทกวีเกี่ยวกับฤดูใบไม้ร่วง'],
+    // A few words that it knows do not tell what the rest is about.
+    ['请用Python实现一个LRU缓存，并写单元测试。要求：\n1. 时间复杂度O(1)\n2. 线程安全\n3. 支持TTL'],
+    ['Напиши SQL-запрос, который выводит топ-10 клиентов по сумме заказов'],
+    ['🤔❓ 🎉🎉🎉 🥳'],
+    ['x4JYx1pQz8vN0c2Rr7m3TqkW9bLhYg5dFsXoUeVnAi6Z'],
+    ['2+2'],
+    [' \n '],
+    [''],
+  ])('are not given to %j, whose n-grams it does not know', (text) => {
+    expect(tagOf(text)).toBeNull();
+  });
+
+  it.each([
+    ['Why is the sky blue?'],
+    ['Write a quicksort function in Python'],
+    ['SELECT * FROM users WHERE id = 5'],
+    ['Warum ist der Himmel blau?'],
+    ['Compute $317^{3}+8^{3}-(2^{(3^{2})}+317^{3})$.'],
+    ['下列选项中，说法正确的是\nA. 一\nB. 二\nC. 三\nD. 四\n答案：'],
+  ])('are given to %j', (text) => {
+    expect(tagOf(text)).toMatch(/\S/);
+  });
+});
+
 describe('the map that ships with the project', () => {
   it('is at most a megabyte, and is encoded again unchanged', () => {
     const bytes = readFileSync(DEFAULT_MAP);
