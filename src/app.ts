@@ -121,7 +121,9 @@ export class Gateway {
       eventLog,
       learner,
       conditions: this.#conditions,
-      tokensPerByte: (arm) => learner.knowledge.statistics.tokensPerByte(arm),
+      // The answer is probably in the question's script.
+      tokensPerByte: (arm, { inputCharacters, inputBytes = 0, inputEastAsianBytes }) =>
+        learner.knowledge.statistics.tokensPerByte(arm, { inputCharacters, inputBytes, inputEastAsianBytes }),
       random,
       feedbackRequests: new FeedbackRequests(random),
       implicitSignals: this.#implicitSignals,

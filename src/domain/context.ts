@@ -21,13 +21,19 @@ export interface AttachedTokens {
   most: number;
 }
 
-/** What a request requires of the model that answers it. */
-export interface RequestProfile {
-  needs: Capability[];
-  /** Characters of everything that becomes input tokens: messages, tool definitions, schemas. */
+/** Length of everything that becomes input tokens: messages, tool definitions, schemas. */
+export interface InputLength {
+  /** In UTF-16 units. */
   inputCharacters: number;
-  /** The same in UTF-8 bytes, which are a better indication of the number of tokens. */
+  /** In UTF-8 bytes, which are a better indication of the number of tokens. */
   inputBytes: number;
+  /** How many of the bytes are Chinese, Japanese and Korean characters. Absent: none. */
+  inputEastAsianBytes?: number;
+}
+
+/** What a request requires of the model that answers it. */
+export interface RequestProfile extends InputLength {
+  needs: Capability[];
   images: number;
   /** Estimated tokens of files and audio; absent: none. */
   attached?: AttachedTokens;

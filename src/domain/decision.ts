@@ -105,6 +105,8 @@ export interface Decision {
   inputCharacters: number;
   /** Absent in events from before it was recorded. */
   inputBytes?: number;
+  /** Absent: none, or an event from before it was recorded. */
+  inputEastAsianBytes?: number;
   images: number;
   /** Input tokens that files and audio are assumed to have, judging by their size. Absent: none. */
   attachedTokens?: number;

@@ -10,7 +10,7 @@ import {
   stringBytes,
   tokenCount,
 } from '../domain/chat.ts';
-import type { AnswerForm, Capability, RequestProfile } from '../domain/context.ts';
+import type { AnswerForm, Capability, InputLength, RequestProfile } from '../domain/context.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments } from './attachments.ts';
 
@@ -121,11 +121,14 @@ function wantsSpeech(modalities: unknown): boolean {
   return Array.isArray(modalities) && modalities.includes('audio');
 }
 
-function inputLength(body: ChatBody): Pick<RequestProfile, 'inputCharacters' | 'inputBytes'> {
+function inputLength(body: ChatBody): InputLength {
   const length = { inputCharacters: 0, inputBytes: 0 };
+  let eastAsian = 0;
   const add = (text: string) => {
+    const bytes = Buffer.byteLength(text);
     length.inputCharacters += text.length;
-    length.inputBytes += Buffer.byteLength(text);
+    length.inputBytes += bytes;
+    if (bytes > text.length) eastAsian += eastAsianUnits(text);
   };
   for (const message of body.messages) {
     add(contentText(message.content));
@@ -134,7 +137,20 @@ function inputLength(body: ChatBody): Pick<RequestProfile, 'inputCharacters' | '
   for (const extra of [body.tools, body.functions, body.response_format]) {
     if (extra) add(JSON.stringify(extra));
   }
-  return length;
+  return eastAsian > 0 ? { ...length, inputEastAsianBytes: 3 * eastAsian } : length;
+}
+
+/** Number of Chinese and Japanese characters of three bytes, Hangul syllables, and full-width forms. */
+function eastAsianUnits(text: string): number {
+  let units = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x2e80) continue;
+    const isHan = unit <= 0x9fff || (unit >= 0xf900 && unit <= 0xfaff);
+    const isHangul = unit >= 0xac00 && unit <= 0xd7a3;
+    if (isHan || isHangul || (unit >= 0xff00 && unit <= 0xffef)) units++;
+  }
+  return units;
 }
 
 /**

@@ -103,9 +103,9 @@ export class DecisionMaker {
   #conversation(
     { key, sessionId, request }: ChatInput,
     { stickiness, providers }: Runtime,
-    { inputBytes, images, attached }: RequestProfile,
+    { inputCharacters, inputBytes, inputEastAsianBytes, images, attached }: RequestProfile,
   ): Conversation {
-    const size = { inputBytes, images, attached };
+    const size = { inputCharacters, inputBytes, inputEastAsianBytes, images, attached };
     const { messages } = request.body;
     const turn = { key: key?.name ?? null, sessionId, messages, size, bearsMarks: hasCacheMarks(request.body) };
     const chosen = sessionId === null ? stickiness.recognised : stickiness.named;

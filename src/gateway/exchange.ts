@@ -21,8 +21,8 @@ export interface ExchangeParts {
   eventLog: EventLog;
   conditions: ArmConditions;
   log: Logger;
-  /** Returns the arm's input tokens per UTF-8 byte, as learned so far. */
-  tokensPerByte(arm: string): number;
+  /** Returns the arm's tokens per UTF-8 byte, as learned so far, of text like that of the request. */
+  tokensPerByte(arm: string, request: Decision): number;
 }
 
 /** What an exchange used, and what that cost at the prices of the arm that was called. */
@@ -275,7 +275,7 @@ export class Exchange {
       isWhole: outcome === 'ok',
       choices: this.decision.choices ?? 1,
       inputTokens: this.decision.arms.find((explanation) => explanation.arm === arm.id)?.inputTokens ?? 0,
-      tokensPerByte: this.#parts.tokensPerByte(arm.id),
+      tokensPerByte: this.#parts.tokensPerByte(arm.id, this.decision),
     });
     return { arm, usage, estimated, costUsd: costOf(arm.price, usage) };
   }

@@ -10,7 +10,7 @@ export interface UsageQuestion {
   choices: number;
   /** Input tokens of the request, as estimated when the decision was made. */
   inputTokens: number;
-  /** The ratio learned for the arm. */
+  /** The ratio learned for the arm and text like that of the request. */
   tokensPerByte: number;
 }
 

@@ -8,7 +8,7 @@ export interface UsageEvidence {
   inputTokens: number;
   /** UTF-8 bytes of the part of the answer that arrived. */
   generatedBytes: number;
-  /** The ratio learned for the arm. */
+  /** The ratio learned for the arm and text like that of the request. */
   tokensPerByte: number;
 }
 

@@ -1,8 +1,10 @@
 import type { Arm } from '../domain/arm.ts';
+import type { InputLength } from '../domain/context.ts';
 
 /**
- * Tokens per UTF-8 byte before anything is known; this prior counts as PRIOR_BYTES of evidence. Per byte, because
- * tokenisers work on bytes: per character, Chinese has three times as many tokens as English.
+ * Tokens per UTF-8 byte before anything is known; this prior counts as PRIOR_BYTES of evidence for each kind of
+ * characters. Per byte, because tokenisers work on bytes: per character, Chinese has three times as many tokens as
+ * English.
  */
 export const PRIOR_TOKENS_PER_BYTE = 0.25;
 const PRIOR_BYTES = 2000;
@@ -10,7 +12,8 @@ const PRIOR_BYTES = 2000;
  * Upper limit of the ratio, whatever an upstream reports, because the ratio decides which prompts fit a context window.
  */
 export const MAX_TOKENS_PER_BYTE = 1.5;
-const FEWEST_TOKENS_PER_BYTE = PRIOR_TOKENS_PER_BYTE / 2;
+/** GPT-4o's tokeniser needs 0.18 for English, 0.23 to 0.29 for Chinese and Korean, 0.13 for Russian, 0.11 for Hindi. */
+const FEWEST_TOKENS_PER_BYTE: ByKind = { ascii: 0.125, eastAsian: 0.125, other: 0.08 };
 /** Weight of the newest answer in the mean service time, so that about the last twenty answers count. */
 const SERVICE_SHARE = 0.05;
 /** Assumed seconds per answer before the first one is seen. */
@@ -21,8 +24,31 @@ const PRIOR_SERVICE_S = 2;
  * their window and say nothing (Ollama beyond `num_ctx`). Relied on, such counts would let ever longer prompts pass for
  * short ones.
  */
-export function hasReadAll(bytes: number, tokens: number): boolean {
-  return tokens >= FEWEST_TOKENS_PER_BYTE * bytes;
+export function hasReadAll(length: InputLength, tokens: number): boolean {
+  const shares = byteShares(length);
+  const fewest = KINDS.reduce((sum, kind) => sum + shares[kind] * FEWEST_TOKENS_PER_BYTE[kind], 0);
+  return tokens >= fewest * length.inputBytes;
+}
+
+const KINDS = ['ascii', 'eastAsian', 'other'] as const;
+type Kind = (typeof KINDS)[number];
+/** Something counted by the kind of characters. */
+type ByKind = Record<Kind, number>;
+
+/**
+ * Shares of a text's bytes; those of an empty text are all ASCII. Exact where other characters take three bytes, as in
+ * Hindi and Thai; of those that take two (Cyrillic, Arabic) or four (emoji), a quarter of the bytes is taken for ASCII.
+ */
+function byteShares({ inputCharacters, inputBytes, inputEastAsianBytes = 0 }: InputLength): ByKind {
+  if (inputBytes <= inputCharacters) return { ascii: 1, eastAsian: 0, other: 0 };
+  const eastAsian = Math.min(1, inputEastAsianBytes / inputBytes);
+  const notAscii = Math.min(1, (1.5 * (inputBytes - inputCharacters)) / inputBytes);
+  const other = Math.max(0, notAscii - eastAsian);
+  return { ascii: Math.max(0, 1 - eastAsian - other), eastAsian, other };
+}
+
+function sumOf({ ascii, eastAsian, other }: ByKind): number {
+  return ascii + eastAsian + other;
 }
 
 /** Predicted tokens of an answer, grouped by the price that applies to them. */
@@ -33,8 +59,12 @@ export interface PricedTokens {
 }
 
 interface ArmSums {
-  inputTokens: number;
-  inputBytes: number;
+  /**
+   * By kind, because tokenisers that agree on English differ by up to a factor of four on other scripts: what is learned
+   * from one kind must not count for the other.
+   */
+  inputTokens: ByKind;
+  inputBytes: ByKind;
   serviceS: number | null;
   /**
    * Sums of predictions for the arm, over decisions in which it was the reference. In tokens, because prices change and
@@ -50,19 +80,35 @@ export type ArmStatisticsState = Record<string, ArmSums>;
 export class ArmStatistics {
   #arms = new Map<string, ArmSums>();
 
-  /** The arm's own ratio, because tokenisers differ; learned from the usage that its upstream reports. */
-  tokensPerByte(arm: string): number {
-    const { inputTokens, inputBytes } = this.#sums(arm);
-    const ratio = (PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens) / (PRIOR_BYTES + inputBytes);
-    return Math.min(MAX_TOKENS_PER_BYTE, ratio);
+  /**
+   * The arm's own ratio, because tokenisers differ; learned from the usage that its upstream reports.
+   * @param length of the text: the ratio depends on what kinds of characters it consists of
+   */
+  tokensPerByte(arm: string, length: InputLength): number {
+    return sumOf(this.#tokensPerByte(arm, byteShares(length)));
   }
 
   /** Learns the arm's tokens per byte from an answer, unless its upstream read only a part of the prompt. */
-  learnInput(arm: string, bytes: number, tokens: number): void {
-    if (!hasReadAll(bytes, tokens)) return;
+  learnInput(arm: string, length: InputLength, tokens: number): void {
+    if (!hasReadAll(length, tokens)) return;
+    const shares = byteShares(length);
+    // Upstreams do not say which tokens are of which kind, so they are divided as expected.
+    const expected = this.#tokensPerByte(arm, shares);
     const sums = this.#sums(arm);
-    sums.inputBytes += bytes;
-    sums.inputTokens += tokens;
+    for (const kind of KINDS) {
+      sums.inputBytes[kind] += shares[kind] * length.inputBytes;
+      sums.inputTokens[kind] += (expected[kind] / sumOf(expected)) * tokens;
+    }
+  }
+
+  /** Tokens of each kind per byte of a text with these shares. */
+  #tokensPerByte(arm: string, shares: ByKind): ByKind {
+    const { inputTokens, inputBytes } = this.#sums(arm);
+    const perByte = (kind: Kind) => {
+      const tokens = PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens[kind];
+      return shares[kind] * Math.min(MAX_TOKENS_PER_BYTE, tokens / (PRIOR_BYTES + inputBytes[kind]));
+    };
+    return { ascii: perByte('ascii'), eastAsian: perByte('eastAsian'), other: perByte('other') };
   }
 
   /** Mean seconds from the call to the end of the answer. */
@@ -119,8 +165,8 @@ export class ArmStatistics {
     let sums = this.#arms.get(arm);
     if (!sums) {
       sums = {
-        inputTokens: 0,
-        inputBytes: 0,
+        inputTokens: { ascii: 0, eastAsian: 0, other: 0 },
+        inputBytes: { ascii: 0, eastAsian: 0, other: 0 },
         serviceS: null,
         referenceTokens: { input: 0, cachedInput: 0, output: 0 },
         referenceCount: 0,

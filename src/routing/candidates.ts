@@ -55,7 +55,8 @@ export class Candidates {
     const { launch: limits } = this.#options;
     const progress = launches.progressOf(arm.id);
     const counted = query.countedInput?.get(upstreamOf(arm));
-    const inputTokens = estimatedInputTokens(query.profile, statistics.tokensPerByte(arm.id), counted);
+    const tokensPerByte = statistics.tokensPerByte(arm.id, query.profile);
+    const inputTokens = estimatedInputTokens(query.profile, tokensPerByte, counted);
     const { load, rateLimits } = this.#conditions;
     const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
     const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));

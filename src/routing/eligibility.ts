@@ -1,5 +1,5 @@
 import type { Arm } from '../domain/arm.ts';
-import type { RequestProfile } from '../domain/context.ts';
+import type { InputLength, RequestProfile } from '../domain/context.ts';
 import { hasReadAll, MAX_TOKENS_PER_BYTE } from './arm-statistics.ts';
 
 /** Assumed input tokens per image; providers charge between 85 and 1,600. */
@@ -11,7 +11,7 @@ const MOST_TOKENS_PER_IMAGE = 50_000;
 const TOO_LONG = 'exceed its context window of';
 
 /** What a request's input tokens are estimated from. */
-export type InputSize = Pick<RequestProfile, 'inputBytes' | 'images' | 'attached'>;
+export type InputSize = InputLength & Pick<RequestProfile, 'images' | 'attached'>;
 
 /** An earlier request that this one continues, and its input tokens as the arm's own upstream counted them. */
 export interface CountedInput {
@@ -23,9 +23,9 @@ export interface CountedInput {
  * Whether an upstream's count of a request's input tokens can be relied on. Not for attachments: their tokens are guessed
  * from their size, and the guess is subtracted again wherever it must not decide (`exclusionReason`, `tpm`).
  */
-export function isPlausibleCount({ inputBytes, images, attached }: InputSize, tokens: number): boolean {
-  const most = MAX_TOKENS_PER_BYTE * inputBytes + MOST_TOKENS_PER_IMAGE * images;
-  return (attached?.likely ?? 0) === 0 && hasReadAll(inputBytes, tokens) && tokens <= most;
+export function isPlausibleCount(size: InputSize, tokens: number): boolean {
+  const most = MAX_TOKENS_PER_BYTE * size.inputBytes + MOST_TOKENS_PER_IMAGE * size.images;
+  return (size.attached?.likely ?? 0) === 0 && hasReadAll(size, tokens) && tokens <= most;
 }
 
 /** @param before makes the estimate one of what has been added since; absent: nothing was counted */

@@ -201,7 +201,7 @@ export class Router {
   }
 
   #common(query: RouteQuery, arms: ArmExplanation[]) {
-    const { needs, inputCharacters, inputBytes, images, choices, attached } = query.profile;
+    const { needs, inputCharacters, inputBytes, inputEastAsianBytes, images, choices, attached } = query.profile;
     return {
       degraded: null,
       weight: query.weight,
@@ -216,6 +216,7 @@ export class Router {
       needs,
       inputCharacters,
       inputBytes,
+      ...(inputEastAsianBytes !== undefined && { inputEastAsianBytes }),
       images,
       ...(attached && attached.likely > 0 && { attachedTokens: attached.likely }),
       ...(query.keyBudget?.strict && { strictBudget: true as const }),

@@ -106,7 +106,18 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(requestProfile(asked)).toMatchObject({
       inputCharacters: 24 + 5 + tools.length,
       inputBytes: 24 + 5 * 3 + tools.length + 2,
+      inputEastAsianBytes: 5 * 3,
     });
+  });
+
+  it.each([
+    ['こんにちは、カレー。', 30],
+    ['안녕 하세요', 15],
+    ['ＦＵＬＬ　豈', 18],
+    ['नमस्ते Привет مرحبا ﷺ สวัสดี 🙂 ½ …', undefined],
+    ['plain', undefined],
+  ])('counts the East Asian bytes of %j', (text, bytes) => {
+    expect(requestProfile(body(user(text))).inputEastAsianBytes).toBe(bytes);
   });
 
   it('uses the last user turn with text as the question', () => {

@@ -2,25 +2,68 @@ import { describe, expect, it } from 'vitest';
 import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { armOf } from './support.ts';
 
+const english = (inputBytes: number) => ({ inputCharacters: inputBytes, inputBytes });
+const chinese = (inputBytes: number) => ({ ...hindi(inputBytes), inputEastAsianBytes: inputBytes });
+const hindi = (inputBytes: number) => ({ inputCharacters: inputBytes / 3, inputBytes });
+
 describe('ArmStatistics', () => {
   it('moves from a quarter token per byte to what the upstream reports', () => {
     const statistics = new ArmStatistics();
-    expect(statistics.tokensPerByte('a')).toBe(0.25);
-    statistics.learnInput('a', 2000, 1500);
-    expect(statistics.tokensPerByte('a')).toBe((500 + 1500) / 4000);
-    for (let i = 0; i < 1000; i++) statistics.learnInput('a', 2000, 1500);
-    expect(statistics.tokensPerByte('a')).toBeCloseTo(0.75, 3);
-    expect(statistics.tokensPerByte('b')).toBe(0.25);
+    const ratio = (arm: string) => statistics.tokensPerByte(arm, english(400));
+    expect(ratio('a')).toBe(0.25);
+    statistics.learnInput('a', english(2000), 1500);
+    expect(ratio('a')).toBe((500 + 1500) / 4000);
+    for (let i = 0; i < 1000; i++) statistics.learnInput('a', english(2000), 1500);
+    expect(ratio('a')).toBeCloseTo(0.75, 3);
+    expect(ratio('b')).toBe(0.25);
+  });
+
+  it('does not apply to other scripts what English has taught, nor the reverse', () => {
+    const statistics = new ArmStatistics();
+    for (let i = 0; i < 1000; i++) statistics.learnInput('a', english(2000), 380);
+    expect(statistics.tokensPerByte('a', hindi(3000))).toBe(0.25);
+    expect(statistics.tokensPerByte('a', chinese(3000))).toBe(0.25);
+    for (let i = 0; i < 1000; i++) statistics.learnInput('a', hindi(3000), 1230);
+    expect(statistics.tokensPerByte('a', hindi(300))).toBeCloseTo(0.41, 3);
+    expect(statistics.tokensPerByte('a', chinese(300))).toBe(0.25);
+    for (let i = 0; i < 1000; i++) statistics.learnInput('a', chinese(3000), 900);
+    expect(statistics.tokensPerByte('a', chinese(300))).toBeCloseTo(0.3, 3);
+    expect(statistics.tokensPerByte('a', hindi(300))).toBeCloseTo(0.41, 3);
+    expect(statistics.tokensPerByte('a', english(100))).toBeCloseTo(0.19, 3);
+    // A third of the bytes in each.
+    const mixed = { inputCharacters: 300 + 100 + 100, inputBytes: 900, inputEastAsianBytes: 300 };
+    expect(statistics.tokensPerByte('a', mixed)).toBeCloseTo(0.3, 3);
+    expect(statistics.tokensPerByte('a', english(0))).toBe(statistics.tokensPerByte('a', english(1)));
+  });
+
+  it('tells the kinds apart in traffic that mixes them', () => {
+    const statistics = new ArmStatistics();
+    for (let i = 0; i < 3000; i++) {
+      const [ascii, other] = [(i % 7) * 300, (i % 5) * 300];
+      const length = { inputCharacters: ascii + other / 3, inputBytes: ascii + other };
+      statistics.learnInput('a', length, 0.2 * ascii + 0.4 * other);
+    }
+    expect(statistics.tokensPerByte('a', english(100))).toBeCloseTo(0.2, 1);
+    expect(statistics.tokensPerByte('a', hindi(300))).toBeCloseTo(0.4, 1);
   });
 
   it('learns nothing from an upstream that read only a part of the prompt', () => {
     const statistics = new ArmStatistics();
     // Ollama with a window of 8,192 tokens cuts 100,000 characters to half of it, and reports what is left.
-    statistics.learnInput('a', 100_000, 4098);
-    statistics.learnInput('a', 100_000, 0);
-    expect(statistics.tokensPerByte('a')).toBe(0.25);
-    statistics.learnInput('a', 2000, 260);
-    expect(statistics.tokensPerByte('a')).toBe(0.19);
+    statistics.learnInput('a', english(100_000), 4098);
+    statistics.learnInput('a', english(100_000), 0);
+    expect(statistics.tokensPerByte('a', english(400))).toBe(0.25);
+    statistics.learnInput('a', english(2000), 260);
+    expect(statistics.tokensPerByte('a', english(400))).toBe(0.19);
+    statistics.learnInput('a', hindi(100_000), 4098);
+    expect(statistics.tokensPerByte('a', hindi(300))).toBe(0.25);
+  });
+
+  it('believes an upstream that needs few tokens for scripts whose characters take three bytes', () => {
+    const statistics = new ArmStatistics();
+    // GPT-4o's tokeniser needs 0.11 tokens per byte for Hindi.
+    for (let i = 0; i < 100; i++) statistics.learnInput('a', hindi(30_000), 3300);
+    expect(statistics.tokensPerByte('a', hindi(300))).toBeCloseTo(0.11, 3);
   });
 
   it('knows a service time after the first answer, and gradually forgets old ones', () => {
@@ -58,7 +101,7 @@ describe('ArmStatistics', () => {
 
   it('restores the same state from JSON, and continues in the same way', () => {
     const statistics = new ArmStatistics();
-    statistics.learnInput('a', 1 / 3, 1e-7);
+    statistics.learnInput('a', { inputCharacters: 1 / 5, inputBytes: 1 / 3 }, 0.1 + 0.2);
     statistics.learnService('a', 0.1 + 0.2);
     statistics.learnReference('b', { input: 1e-9, cachedInput: 0, output: 1 / 3 });
     const copy = new ArmStatistics();

@@ -10,7 +10,7 @@ describe('estimatedInputTokens', () => {
   });
 
   it('adds what is new to what the upstream counted of the earlier request', () => {
-    const before = { tokens: 900, size: { inputBytes: 2000, images: 1 } };
+    const before = { tokens: 900, size: { inputCharacters: 2000, inputBytes: 2000, images: 1 } };
     expect(estimatedInputTokens(profileOf({ inputBytes: 2400, images: 2 }), 0.25, before)).toBe(900 + 100 + 800);
     // Less than before: its tools were taken away.
     expect(estimatedInputTokens(profileOf({ inputBytes: 400 }), 0.25, before)).toBe(100);

@@ -71,9 +71,12 @@ function setUp(
 
 /** As a damaged snapshot may hold it: what is learned from answers is checked. */
 function spoilTokens(statistics: ArmStatistics): void {
-  statistics.learnInput('small', 1, 1);
+  statistics.learnInput('small', { inputCharacters: 1, inputBytes: 1 }, 1);
   const state = statistics.state();
-  statistics.restore({ ...state, small: { ...state.small, inputTokens: Number.NaN } });
+  statistics.restore({
+    ...state,
+    small: { ...state.small, inputTokens: { ...state.small.inputTokens, ascii: Number.NaN } },
+  });
 }
 
 function query(fields: Partial<RouteQuery> = {}): RouteQuery {
@@ -177,7 +180,7 @@ describe('Router.decide', () => {
 
   it("measures input in each arm's own tokens", () => {
     const { router, knowledge } = setUp();
-    knowledge.statistics.learnInput('blind', 1e9, 1e9);
+    knowledge.statistics.learnInput('blind', { inputCharacters: 1e9, inputBytes: 1e9 }, 1e9);
     expect(explained(router, {}, 'blind')?.inputTokens).toBe(400);
     expect(explained(router, {}, 'small')?.inputTokens).toBe(100);
     expect(explained(router, { profile: profileOf({ inputBytes: 2100 }) }, 'blind')?.excluded).toContain('2100');
@@ -345,19 +348,20 @@ describe('Router.decide', () => {
   it('asks an arm that seems too small only by what denser texts have taught, where no other is left', () => {
     const small = { ...SMALL, contextWindow: 150 };
     const { router, knowledge } = setUp({ arms: [small, { ...BIG, contextWindow: 10 }] });
-    knowledge.statistics.learnInput('small', 1_000_000, 700_000);
+    const dense = { inputCharacters: 1_000_000, inputBytes: 1_000_000 };
+    knowledge.statistics.learnInput('small', dense, 700_000);
     const asked = router.decide(query());
     expect(asked.arm).toBe('small');
     expect(explanationOf(asked, 'small')?.inputTokens).toBeGreaterThan(250);
     const longer = query({ profile: profileOf({ inputBytes: 800 }) });
     expect(() => router.decide(longer)).toThrow('exceed its context window of 150');
     // What this upstream itself has counted of the conversation is no such thing.
-    const before = { tokens: 160, size: { inputBytes: 400, images: 0 } };
+    const before = { tokens: 160, size: { inputCharacters: 400, inputBytes: 400, images: 0 } };
     const counted = query({ countedInput: new Map([[upstreamOf(small), before]]) });
     expect(() => router.decide(counted)).toThrow('exceed its context window of 150');
     const roomy = { ...BIG, contextWindow: 1000 };
     const both = setUp({ arms: [small, roomy] });
-    both.knowledge.statistics.learnInput('small', 1_000_000, 700_000);
+    both.knowledge.statistics.learnInput('small', dense, 700_000);
     expect(explanationOf(both.router.decide(query()), 'small')?.excluded).toContain('exceed its context window');
   });
 

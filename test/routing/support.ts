@@ -21,5 +21,6 @@ export function armOf(id: string, fields: Partial<Arm> & { usd?: number } = {}):
 }
 
 export function profileOf(fields: Partial<RequestProfile> = {}): RequestProfile {
-  return { needs: [], inputCharacters: 400, inputBytes: 400, images: 0, maxOutputTokens: null, ...fields };
+  const { inputBytes = 400 } = fields;
+  return { needs: [], inputCharacters: inputBytes, inputBytes, images: 0, maxOutputTokens: null, ...fields };
 }

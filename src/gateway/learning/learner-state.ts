@@ -26,7 +26,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Increment this when the fold changes: older snapshots are then rebuilt from the log. */
-const FOLD_VERSION = 27;
+const FOLD_VERSION = 28;
 
 /** What the learner knows: a deterministic fold over the event log, beginning with a warm start if there is one. */
 export class LearnerState extends LearnerParts {
@@ -257,11 +257,8 @@ export class LearnerState extends LearnerParts {
     }
     const decided = decidedIn(history);
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;
-    if (!tellsOfTokeniser(decided.decision)) return;
-    const { inputBytes } = decided.decision;
-    // Events of earlier versions hold characters instead of bytes, which would permanently triple the estimate for
-    // Chinese.
-    if (inputBytes !== undefined) this.statistics.learnInput(event.arm, inputBytes, event.usage.inputTokens);
+    const { decision } = decided;
+    if (tellsOfTokeniser(decision)) this.statistics.learnInput(event.arm, decision, event.usage.inputTokens);
   }
 
   /** Encodes the whole state as bytes; `deserialise` restores it bit for bit. */

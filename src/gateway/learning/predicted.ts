@@ -1,9 +1,10 @@
+import type { InputLength } from '../../domain/context.ts';
 import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { PricedTokens } from '../../routing/arm-statistics.ts';
 import type { BudgetedRequest } from '../../routing/routing-budget-ledger.ts';
 
-/** Only texts at least this long are used to learn about a tokeniser. */
-const MIN_CHARACTERS = 500;
+/** Only texts of at least this many UTF-8 bytes are used to learn about a tokeniser. */
+const MIN_BYTES = 500;
 
 /**
  * The predicted tokens of one answer; null for an arm without a prediction.
@@ -46,8 +47,10 @@ export function budgetedRequest(decision: Decision): BudgetedRequest | null {
 
 /**
  * Whether the decision's tokens say something about the tokeniser. Images, files and audio have tokens but no
- * characters, and in a short prompt the tokens of the chat template outnumber those of the text.
+ * characters, and in a short prompt the tokens of the chat template outnumber those of the text. Events of early
+ * versions hold characters but no bytes, which would triple the estimate for Chinese.
  */
-export function tellsOfTokeniser({ images, needs, inputCharacters }: Decision): boolean {
-  return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputCharacters >= MIN_CHARACTERS;
+export function tellsOfTokeniser(decision: Decision): decision is Decision & InputLength {
+  const { images, needs, inputBytes = 0 } = decision;
+  return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputBytes >= MIN_BYTES;
 }

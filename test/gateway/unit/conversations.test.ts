@@ -118,7 +118,7 @@ describe('Conversations', () => {
   });
 
   it('keeps what an upstream counted of the input, if that is plausible', () => {
-    const text = { inputBytes: 8000, images: 0 };
+    const text = { inputCharacters: 8000, inputBytes: 8000, images: 0 };
     const counted = (size: InputSize, inputTokens: number) => {
       const of = setUp('price', { size });
       of([user('one')]).used(A, { ...USAGE, inputTokens });
@@ -128,7 +128,7 @@ describe('Conversations', () => {
     };
     expect(counted(text, 2000)).toBe(2000);
     // The upstream has read a part of it.
-    expect(counted({ ...text, inputBytes: 100_000 }, 4098)).toBeUndefined();
+    expect(counted({ ...text, inputCharacters: 100_000, inputBytes: 100_000 }, 4098)).toBeUndefined();
     // It counts more than there is, except for images.
     expect(counted(text, 300_000)).toBeUndefined();
     expect(counted({ ...text, images: 1 }, 30_000)).toBe(30_000);
@@ -137,7 +137,7 @@ describe('Conversations', () => {
   });
 
   it('goes by the longest part that is known', () => {
-    const of = setUp('price', { size: { inputBytes: 8000, images: 0 }, bearsMarks: true });
+    const of = setUp('price', { size: { inputCharacters: 8000, inputBytes: 8000, images: 0 }, bearsMarks: true });
     const second = [user('one'), said('x'), user('two')];
     of([user('one')]).used(A, USAGE);
     of(second).used(A, { ...USAGE, inputTokens: 3000 });
@@ -163,7 +163,7 @@ describe('Conversations', () => {
   });
 
   it('tells what each kind of prompt cache would hold of a conversation that another arm answered', () => {
-    const size = { inputBytes: 8000, images: 0 };
+    const size = { inputCharacters: 8000, inputBytes: 8000, images: 0 };
     const next = [user('one'), said('x'), user('two')];
     const cacheable = (arm: Arm, usage: typeof USAGE, bearsMarks = false) => {
       const of = setUp('price', { size, marked: [B], bearsMarks });

@@ -65,7 +65,7 @@ function figures({ policy, statistics }: LearnerState): number[] {
     ]),
     ...ARMS.flatMap((arm) => [
       policy.ratingsOf(arm),
-      statistics.tokensPerByte(arm),
+      statistics.tokensPerByte(arm, { inputCharacters: 600, inputBytes: 900 }),
       statistics.referenceCost(armOf(arm), null),
     ]),
   ];
@@ -162,14 +162,15 @@ describe('LearnerState.fold', () => {
       decided('c', { ...predicted(400), inputCharacters: 600, inputBytes: 600, images: 1 }),
       decided('d', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['files'] }),
       // Short: the chat template would count for more than the text.
-      decided('e', { ...predicted(null), inputCharacters: 10 }),
+      decided('e', { ...predicted(null), inputCharacters: 10, inputBytes: 10 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
       ...['c', 'd', 'e'].map((id) => completed(id)),
     ]);
     const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
     expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
-    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 600));
+    const length = { inputCharacters: 600, inputBytes: 600 };
+    expect(state.statistics.tokensPerByte('big', length)).toBe((500 + 120) / (2000 + 600));
     expect(state.sequence).toBe(10);
   });
 
@@ -188,10 +189,12 @@ describe('LearnerState.fold', () => {
     const { state } = foldAll([
       decided('old', { ...predicted(200), inputCharacters: 600, inputBytes: undefined }),
       completed('old'),
-      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 900 }),
+      // Chinese: short in characters, but not in tokens.
+      decided('a', { ...predicted(200), inputCharacters: 300, inputBytes: 900 }),
       completed('a'),
     ]);
-    expect(state.statistics.tokensPerByte('big')).toBe((500 + 120) / (2000 + 900));
+    const length = { inputCharacters: 1000, inputBytes: 3000 };
+    expect(state.statistics.tokensPerByte('big', length)).toBe((500 + 120) / (2000 + 900));
   });
 
   it('forgets by a reset only what that arm learned, whatever arrives later for older decisions', () => {
