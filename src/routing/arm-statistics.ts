@@ -30,6 +30,15 @@ export function hasReadAll(length: InputLength, tokens: number): boolean {
   return tokens >= fewest * length.inputBytes;
 }
 
+/**
+ * Tokens per byte that are usual for such text, whatever an arm's own traffic suggests. For other scripts at the lower
+ * end, because tokenisers differ most there.
+ */
+export function usualTokensPerByte(length: InputLength): number {
+  const { ascii, eastAsian, other } = byteShares(length);
+  return PRIOR_TOKENS_PER_BYTE * (ascii + eastAsian + other / 2);
+}
+
 const KINDS = ['ascii', 'eastAsian', 'other'] as const;
 type Kind = (typeof KINDS)[number];
 /** Something counted by the kind of characters. */

@@ -2,7 +2,7 @@ import { type Arm, upstreamOf } from '../domain/arm.ts';
 import type { ArmExplanation } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { unaffordableReason, worstCaseUsd } from './affordable.ts';
-import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
+import { usualTokensPerByte } from './arm-statistics.ts';
 import { estimatedInputTokens, exclusionReason, isTooLong } from './eligibility.ts';
 import type { LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, latencyPenalty } from './load.ts';
@@ -88,15 +88,15 @@ export class Candidates {
 
   /**
    * Admits arms into whose context window the request fits by the usual number of tokens per byte. Their own number may
-   * come from denser traffic (minified JSON, say), which must not be the only reason to refuse a request: if it is too
-   * long, the upstream will say so.
+   * come from denser traffic (minified JSON, say), or from none, which must not be the only reason to refuse a request: if
+   * it is too long, the upstream will say so, and otherwise its count is learned from.
    */
   #admitMisjudged(explanations: readonly ArmExplanation[], query: RouteQuery, context: Float64Array): void {
     for (const [i, explanation] of explanations.entries()) {
       if (!isTooLong(explanation.excluded)) continue;
       const arm = this.#options.arms[i];
       const counted = query.countedInput?.get(upstreamOf(arm));
-      const usualTokens = estimatedInputTokens(query.profile, PRIOR_TOKENS_PER_BYTE, counted);
+      const usualTokens = estimatedInputTokens(query.profile, usualTokensPerByte(query.profile), counted);
       const inputTokens = explanation.inputTokens ?? usualTokens;
       Object.assign(explanation, this.#eligibility(arm, query, inputTokens, context, usualTokens));
     }

@@ -365,6 +365,15 @@ describe('Router.decide', () => {
     expect(explanationOf(both.router.decide(query()), 'small')?.excluded).toContain('exceed its context window');
   });
 
+  it('does not refuse a long text in a script that it has not seen yet, because it could never learn from it', () => {
+    const { router } = setUp({ arms: [{ ...SMALL, contextWindow: 1000 }] });
+    const hindi = (inputBytes: number) =>
+      query({ profile: profileOf({ inputBytes, inputCharacters: inputBytes / 3 }) });
+    expect(router.decide(hindi(7800)).arms[0]).toMatchObject({ excluded: null, inputTokens: 1950 });
+    expect(() => router.decide(hindi(8400))).toThrow('exceed its context window of 1000');
+    expect(() => router.decide(query({ profile: profileOf({ inputBytes: 4200 }) }))).toThrow('exceed');
+  });
+
   it('lets an arm finish a loop of tool calls despite the quality target', () => {
     const { router } = setUp({ targets: { guard: { share: 0.97, confidence: 0.5 } } });
     const asked = (as: 'session' | 'tool_calls') => router.decide(query({ stayWith: { arm: 'small', as } }));
