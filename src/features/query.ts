@@ -17,6 +17,10 @@ import { attachments } from './attachments.ts';
 /** Longer texts are cut in the middle, because the question is usually at the beginning or the end. */
 const MAX_CHARACTERS = 4000;
 
+/** Types of content parts that only some models take: OpenAI's, and others of vLLM and OpenRouter. */
+const SEEN = new Set<unknown>(['image_url', 'input_image', 'video_url']);
+const HEARD = new Set<unknown>(['input_audio', 'audio_url']);
+
 export interface QueryText {
   /** The last user turn that has text; frameworks add images that a tool returned as separate turns. */
   current: string;
@@ -55,9 +59,9 @@ export function requestProfile(body: ChatBody): RequestProfile {
   const images = parts.filter((part) => part.type === 'image_url').length;
   const needs = new Set<Capability>();
   if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
-  if (images > 0) needs.add('vision');
+  if (parts.some(({ type }) => SEEN.has(type))) needs.add('vision');
   if (wantsJson(body.response_format)) needs.add('json');
-  if (parts.some((part) => part.type === 'input_audio') || wantsSpeech(body.modalities)) needs.add('audio');
+  if (parts.some(({ type }) => HEARD.has(type)) || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
   const attached = attachments(parts, answeredImages(body));
   const thinkingTokens = thinkingBudget(body);

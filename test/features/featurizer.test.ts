@@ -97,6 +97,21 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     expect(toMessagesRequest(empty, options).droppedParams).toEqual(['response_format']);
   });
 
+  it.each([
+    ['image_url', 'vision'],
+    ['input_image', 'vision'],
+    ['video_url', 'vision'],
+    ['input_audio', 'audio'],
+    ['audio_url', 'audio'],
+    ['file', 'files'],
+  ])('requires a model that takes a part of type %s', (type, need) => {
+    const parts = [
+      { type: 'text', text: 'What is this?' },
+      { type, [type]: { url: 'https://a.example/b' } },
+    ];
+    expect(requestProfile(body({ role: 'user', content: parts })).needs).toEqual([need]);
+  });
+
   it('measures the input in characters and in UTF-8 bytes', () => {
     const asked = {
       ...body({ role: 'system', content: 'Antworte auf Chinesisch.' }, user('你好，世界')),

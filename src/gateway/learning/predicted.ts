@@ -46,11 +46,11 @@ export function budgetedRequest(decision: Decision): BudgetedRequest | null {
 }
 
 /**
- * Whether the decision's tokens say something about the tokeniser. Images, files and audio have tokens but no
+ * Whether the decision's tokens say something about the tokeniser. Images, videos, files and audio have tokens but no
  * characters, and in a short prompt the tokens of the chat template outnumber those of the text. Events of early
  * versions hold characters but no bytes, which would triple the estimate for Chinese.
  */
 export function tellsOfTokeniser(decision: Decision): decision is Decision & InputLength {
   const { images, needs, inputBytes = 0 } = decision;
-  return images === 0 && !needs.includes('files') && !needs.includes('audio') && inputBytes >= MIN_BYTES;
+  return images === 0 && !['vision', 'files', 'audio'].some((need) => needs.includes(need)) && inputBytes >= MIN_BYTES;
 }
