@@ -20,8 +20,8 @@ export interface Embedder {
   embed(text: string): Promise<Float32Array>;
   /**
    * @param vector as returned by `embed`, not a copy
-   * @returns human-readable name of the kind of text that it resembles most; null if the map knows no kinds, or too
-   * little of this text
+   * @returns human-readable name of the kind of text that it resembles most, or one that says that the map knows too
+   * little of this text; null if the map knows no kinds
    */
   tagOf(vector: Float32Array): string | null;
   /** Releases what `start` acquired; does nothing if `start` was not called. */

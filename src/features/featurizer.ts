@@ -12,7 +12,7 @@ const PRECEDING_WEIGHT = 0.25;
 export interface Features {
   context: Context;
   profile: RequestProfile;
-  /** Name of the tag nearest to the last user turn; null when the embedder failed or knows no tag for it. */
+  /** Name of the tag nearest to the last user turn; null when the embedder failed or knows no tags. */
   tag: string | null;
   /** The embedder's error, or null. On an error the context holds only the constant. */
   failure: Error | null;

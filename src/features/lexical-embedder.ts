@@ -12,7 +12,9 @@ const LOG_WEIGHTS = Float64Array.from({ length: 64 }, (_, count) => 1 + Math.log
  * tag. Measured with the shipped map: of 39,052 English prompts one is above (nothing but an arithmetic expression), of
  * passages in 16 languages with another script 98 %; German passages are at 0.88.
  */
-const UNKNOWN_IDF = 0.96;
+const UNFAMILIAR_IDF = 0.96;
+/** Tag of a text of which the map knows too little to name its kind. */
+const UNFAMILIAR = 'unfamiliar text';
 /** By how much less idf suffices, times the square root of the number of n-grams: a few n-grams collide by chance. */
 const IDF_SPREAD = 0.38;
 
@@ -30,8 +32,8 @@ export class LexicalEmbedder implements Embedder {
   readonly #values = new Float64Array(NGRAM_BUCKETS);
   /** Mean idf of all buckets of words, and of characters. */
   readonly #meanIdf: readonly [number, number];
-  /** Vectors of texts of which the map knows too little to name their kind. */
-  readonly #unknown = new WeakSet<Float32Array>();
+  /** Vectors of such texts. */
+  readonly #unfamiliar = new WeakSet<Float32Array>();
 
   /** @throws Error when no map is given and the one that ships with the project cannot be read */
   constructor(map: LexicalMap = loadLexicalMap()) {
@@ -49,8 +51,8 @@ export class LexicalEmbedder implements Embedder {
     return this.embedNow(text);
   }
 
-  tagOf(vector: Float32Array): string | null {
-    return this.#unknown.has(vector) ? null : this.#tagger.tag(vector).name;
+  tagOf(vector: Float32Array): string {
+    return this.#unfamiliar.has(vector) ? UNFAMILIAR : this.#tagger.tag(vector).name;
   }
 
   async close(): Promise<void> {}
@@ -60,7 +62,7 @@ export class LexicalEmbedder implements Embedder {
     const { dimensions, steps, bias } = this.#map;
     const vector = new Float32Array(dimensions);
     const sums = this.#project(text);
-    if (this.#isUnknown()) this.#unknown.add(vector);
+    if (this.#isUnfamiliar()) this.#unfamiliar.add(vector);
     // A text without n-grams resembles no tag, so it is placed at the centre of all.
     if (this.#counter.size === 0) return vector;
     let squares = 0;
@@ -74,7 +76,7 @@ export class LexicalEmbedder implements Embedder {
   }
 
   /** Whether the text that was counted last consists of n-grams of which the map knows nothing. */
-  #isUnknown(): boolean {
+  #isUnfamiliar(): boolean {
     const { idf } = this.#map;
     const { occupied, size } = this.#counter;
     const [ofWords, ofCharacters] = this.#meanIdf;
@@ -85,7 +87,7 @@ export class LexicalEmbedder implements Embedder {
       sum += idf[occupied[i]];
       expected += occupied[i] < BLOCK_BUCKETS ? ofWords : ofCharacters;
     }
-    return sum >= Math.min(UNKNOWN_IDF, 1 - IDF_SPREAD / Math.sqrt(size)) * expected;
+    return sum >= Math.min(UNFAMILIAR_IDF, 1 - IDF_SPREAD / Math.sqrt(size)) * expected;
   }
 
   /** (Σ_k v_k · W[k]) / ‖v‖ in steps of W; zero for a text without n-grams. */
