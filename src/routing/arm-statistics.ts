@@ -8,6 +8,8 @@ import type { InputLength } from '../domain/context.ts';
  */
 export const PRIOR_TOKENS_PER_BYTE = 0.25;
 const PRIOR_BYTES = 2000;
+/** As much of the newest text counts, in UTF-8 bytes; else years of one kind of traffic would outweigh the present. */
+const MOST_BYTES = 1_000_000;
 /**
  * Upper limit of the ratio, whatever an upstream reports, because the ratio decides which prompts fit a context window.
  */
@@ -107,6 +109,9 @@ export class ArmStatistics {
     for (const kind of KINDS) {
       sums.inputBytes[kind] += shares[kind] * length.inputBytes;
       sums.inputTokens[kind] += (expected[kind] / sumOf(expected)) * tokens;
+      const kept = Math.min(1, MOST_BYTES / sums.inputBytes[kind]);
+      sums.inputBytes[kind] *= kept;
+      sums.inputTokens[kind] *= kept;
     }
   }
 

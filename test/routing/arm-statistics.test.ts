@@ -7,6 +7,15 @@ const chinese = (inputBytes: number) => ({ ...hindi(inputBytes), inputEastAsianB
 const hindi = (inputBytes: number) => ({ inputCharacters: inputBytes / 3, inputBytes });
 
 describe('ArmStatistics', () => {
+  it('follows traffic that has become denser, however much there was before', () => {
+    const statistics = new ArmStatistics();
+    for (let i = 0; i < 5000; i++) statistics.learnInput('a', english(10_000), 2000);
+    expect(statistics.tokensPerByte('a', english(400))).toBeCloseTo(0.2, 3);
+    for (let i = 0; i < 100; i++) statistics.learnInput('a', english(10_000), 4000);
+    // A megabyte of the new kind: all but 1/e of the way.
+    expect(statistics.tokensPerByte('a', english(400))).toBeCloseTo(0.4 - 0.2 / Math.E, 2);
+  });
+
   it('moves from a quarter token per byte to what the upstream reports', () => {
     const statistics = new ArmStatistics();
     const ratio = (arm: string) => statistics.tokensPerByte(arm, english(400));
@@ -14,7 +23,7 @@ describe('ArmStatistics', () => {
     statistics.learnInput('a', english(2000), 1500);
     expect(ratio('a')).toBe((500 + 1500) / 4000);
     for (let i = 0; i < 1000; i++) statistics.learnInput('a', english(2000), 1500);
-    expect(ratio('a')).toBeCloseTo(0.75, 3);
+    expect(ratio('a')).toBeCloseTo((500 + 750_000) / 1_002_000, 12);
     expect(ratio('b')).toBe(0.25);
   });
 
