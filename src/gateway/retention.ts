@@ -32,6 +32,8 @@ export class Retention {
   readonly #parts: RetentionParts;
   #cancel: () => void = () => {};
   #stopped = false;
+  /** Time of the newest event that was in the log before this process wrote any; null when there was none. */
+  #newestAtStart: number | null = null;
   /** Both clocks at the start of the last round; null before the first. */
   #lastRound: { at: number; monotonic: number } | null = null;
 
@@ -40,6 +42,7 @@ export class Retention {
   }
 
   start(): void {
+    this.#newestAtStart = this.#parts.newestAt();
     this.#after(FIRST_AFTER_MS, () => this.#begin());
   }
 
@@ -79,16 +82,17 @@ export class Retention {
   }
 
   /**
-   * The time that ages are counted from; null while nothing has been read yet. Deletion cannot be undone, so a wall
-   * clock that jumped ahead is trusted only if it is still ahead one round later. A clock that was ahead from the start
-   * shows no jump, so in the first round no time later than the log's newest event is trusted.
+   * The time that ages are counted from; null while nothing has been read yet, or no time can be trusted. Deletion
+   * cannot be undone, so a wall clock that jumped ahead is trusted only if it is still ahead one round later. A clock
+   * that was ahead from the start shows no jump, so in the first round no time later than the newest event that the
+   * start found is trusted: events written since then have their times from the same clock.
    */
   #now(): number | null {
     const { clock, newestAt } = this.#parts;
     const last = this.#lastRound;
-    const newest = newestAt();
-    if (newest === null) return null;
+    if (newestAt() === null) return null;
     this.#lastRound = { at: clock.now(), monotonic: clock.monotonic() };
-    return Math.min(clock.now(), last ? last.at + this.#lastRound.monotonic - last.monotonic : newest);
+    const trusted = last ? last.at + this.#lastRound.monotonic - last.monotonic : this.#newestAtStart;
+    return trusted === null ? null : Math.min(clock.now(), trusted);
   }
 }

@@ -66,6 +66,18 @@ describe('Retention', () => {
     expect(ids()).toEqual(['newest']);
   });
 
+  it('does not trust a clock that is ahead from the start because requests have come since', async () => {
+    const { store, clock, retention, later, ids } = setUp();
+    await store.append(old('d', 0));
+    const ahead = vi.spyOn(clock, 'now').mockReturnValue(START + 400 * DAY_MS);
+    retention.start();
+    await store.append(old('now', -400));
+    await later(60_000);
+    ahead.mockRestore();
+    await later(3_600_000);
+    expect(ids()).toEqual(['d', 'now']);
+  });
+
   it('deletes decisions older than keepDays in batches, and checks again every hour', async () => {
     const { store, retention, later, ids, metrics, log } = setUp();
     for (let i = 0; i < 450; i++) await store.append(old(`d${i}`, 42));
