@@ -88,7 +88,7 @@ export class ReplayEstimators {
 
   /** `snips` is NaN when the target gives no probability to any rated choice. */
   estimates(): Estimates {
-    const of = (estimator: Estimator) => this.#intervals(this.#influences(estimator, this.#ratios));
+    const of = (estimator: Estimator) => this.#intervals(this.#ofTarget(estimator));
     return { ips: of(ips), snips: of(snips), dr: of(dr) };
   }
 
@@ -102,7 +102,7 @@ export class ReplayEstimators {
    * independent means.
    */
   difference(): OutcomeEstimates {
-    const [target, logged] = [this.#influences(dr, this.#ratios), this.#logged()];
+    const [target, logged] = [this.#ofTarget(dr), this.#logged()];
     return this.#intervals({
       quality: combined(target.quality, logged.quality, -1),
       cost_usd: combined(target.cost_usd, logged.cost_usd, -1),
@@ -110,20 +110,20 @@ export class ReplayEstimators {
     });
   }
 
-  get #ratios(): number[] {
-    return this.#samples.map(({ ratio }) => ratio);
+  #ofTarget(estimator: Estimator): Influences {
+    const ratios = this.#samples.map(({ ratio }) => ratio);
+    return this.#influences(estimator, ratios, ({ isForeign }) => !isForeign);
   }
 
   #logged(): Influences {
-    return this.#influences(
-      snips,
-      this.#samples.map(() => 1),
-    );
+    const ratios = this.#samples.map(() => 1);
+    return this.#influences(snips, ratios, () => true);
   }
 
-  #influences(estimator: Estimator, ratios: readonly number[]): Influences {
-    const quality = this.#quality();
-    const cost = this.#cost();
+  /** @param isKnown whether the sample's outcome is known */
+  #influences(estimator: Estimator, ratios: readonly number[], isKnown: (sample: Sample) => boolean): Influences {
+    const quality = this.#quality(isKnown);
+    const cost = this.#cost(isKnown);
     const weights = this.#samples.map(({ weight }) => weight);
     const gain = estimator(ratios, scaled(quality, weights));
     const loss = estimator(
@@ -140,19 +140,19 @@ export class ReplayEstimators {
     };
   }
 
-  #quality(): Outcome {
+  #quality(isKnown: (sample: Sample) => boolean): Outcome {
     return {
       arms: this.#samples.map(({ arm }) => arm),
-      values: this.#samples.map(({ quality }) => quality),
+      values: this.#samples.map((sample) => (isKnown(sample) ? sample.quality : null)),
       predicted: this.#samples.map(({ predicted }) => predicted.quality),
       expected: this.#samples.map(({ expected }) => expected.quality),
     };
   }
 
-  #cost(): Outcome {
+  #cost(isKnown: (sample: Sample) => boolean): Outcome {
     return {
       arms: this.#samples.map(({ arm }) => arm),
-      values: this.#samples.map(({ costUsd }) => costUsd),
+      values: this.#samples.map((sample) => (isKnown(sample) ? sample.costUsd : null)),
       predicted: this.#samples.map(({ predicted }) => predicted.costUsd),
       expected: this.#samples.map(({ expected }) => expected.costUsd),
     };

@@ -162,11 +162,12 @@ class Replay {
     const { arm, costUsd } = completed;
     if (typeof answer === 'string') this.#leaveOut(answer);
     else if (arm === null || costUsd === null || !Number.isFinite(costUsd)) this.#leaveOut('unanswered');
-    else this.#use(decided, answer, costUsd);
+    else this.#use(decided, answer, { arm, costUsd });
   }
 
-  #use(decided: DecidedEvent, assessments: OfferAssessment[], costUsd: number): void {
+  #use(decided: DecidedEvent, assessments: OfferAssessment[], answered: { arm: string; costUsd: number }): void {
     const { decision, decisionId } = decided;
+    const { models = null } = this.#target;
     const chosen = assessments.find(({ arm }) => arm === decision.arm);
     const explained = explanationOf(decision, decision.arm);
     const expected = (of: (assessment: OfferAssessment) => number) =>
@@ -175,7 +176,8 @@ class Replay {
       arm: decision.arm,
       ratio: (chosen?.propensity ?? 0) / decision.propensity,
       quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
-      costUsd,
+      costUsd: answered.costUsd,
+      isForeign: models !== null && answered.arm !== decision.arm && !models.includes(answered.arm),
       weight: this.#target.weight ?? decision.weight,
       // For a model that the target does not have, the prediction does not matter, because its ratio is 0.
       predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },

@@ -38,6 +38,11 @@ export interface Support {
   unsupported_share: number;
   /** Share of the target's choices that fall on models without any rating. */
   unrated_share: number;
+  /**
+   * Share of the target's choices whose model failed and was replaced by one that the target does not have: that
+   * model's other answers stand for these.
+   */
+  foreign_share: number;
   /** Share of the otherwise usable decisions that no model of the target could have served. */
   unservable_share: number;
   /**
@@ -74,6 +79,8 @@ export class SupportTally {
   readonly #ratios: number[] = [];
   readonly #rated: { arm: string; ratio: number }[] = [];
   unservable = 0;
+  /** Σ ratio of the samples that a model answered which the target does not have. */
+  #foreign = 0;
 
   /**
    * @param propensities the log's propensities by model; absent means 0
@@ -84,7 +91,8 @@ export class SupportTally {
     const chosen = this.#of(sample.arm);
     chosen.decisions++;
     chosen.costUsd += sample.costUsd;
-    if (sample.quality !== null) {
+    if (sample.isForeign) this.#foreign += sample.ratio;
+    else if (sample.quality !== null) {
       chosen.rated++;
       chosen.ratings += sample.quality;
       this.#rated.push({ arm: sample.arm, ratio: sample.ratio });
@@ -111,6 +119,7 @@ export class SupportTally {
     return {
       unsupported_share: sum(({ unsupported }) => unsupported) / count,
       unrated_share: sum(({ rated, target }) => (rated === 0 ? target : 0)) / count,
+      foreign_share: this.#foreign / (total(this.#ratios) || 1),
       unservable_share: this.unservable / Math.max(1, this.#ratios.length + this.unservable),
       effective_sample_size: {
         quality: effectiveSampleSize(this.#rated.map(({ arm, ratio }) => ratio / this.#of(arm).ratedShare)),
@@ -118,7 +127,7 @@ export class SupportTally {
         expected_quality: expected(({ ratedShare }) => ratedShare),
         expected_cost_usd: expected(() => 1),
       },
-      mean_ratio: this.#ratios.reduce((total, ratio) => total + ratio, 0) / count,
+      mean_ratio: total(this.#ratios) / count,
       largest_ratio: this.#ratios.reduce((largest, ratio) => Math.max(largest, ratio), 0),
       models: [...this.#models]
         .map(([model, tally]) => modelSupport(model, tally, count))
@@ -212,6 +221,10 @@ function unsupported({ unsupported_share, models }: Support, certain: number, us
       ? `; ${percent(certain / usable)} of the decisions left nothing to chance (a single plausible model, or exploration ucb or none)`
       : '';
   return `${percent(unsupported_share)} of its choices had no chance in the log (${where.join(', ')})${why}`;
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 function percent(share: number): string {

@@ -104,6 +104,30 @@ describe('replaying a log', () => {
     );
   });
 
+  it("does not take the outcomes of a model that the policy lacks for the policy's own", async () => {
+    // The small model fails in every second call, and the big one, four times as expensive, answers instead.
+    const log = simulate({ decisions: 600, seed: 2, weight: 0.57, target: {} }).events;
+    const chosen = new Map(log.filter(isDecided).map(({ decisionId, decision }) => [decisionId, decision.arm]));
+    const fallbacks = log.map((event) => {
+      if (numberOf(event) % 2 === 1 || chosen.get(event.decisionId ?? '') !== 'small') return event;
+      if (isCompleted(event)) return { ...event, arm: 'big', costUsd: 4 * (event.costUsd ?? 0) };
+      return isRated(event) ? { ...event, score: 1 } : event;
+    });
+    const without = { models: ['small'] };
+    const [before, after] = [await replaySimulated(log, without), await replaySimulated(fallbacks, without)];
+    for (const name of ['ips', 'snips', 'dr'] as const) {
+      const [expected, found] = [before, after].map((report) => report.estimates?.[name] ?? expect.unreachable());
+      expect(found.cost_usd.mean / expected.cost_usd.mean).toBeCloseTo(1, 1);
+      expect(found.quality.mean).toBeCloseTo(expected.quality.mean, 1);
+    }
+    expect(after.support.foreign_share).toBeGreaterThan(0.2);
+    // What the log achieved, and a policy that has the model, are as they were.
+    expect(after.logged?.cost_usd.mean).toBeGreaterThan(1.2 * (before.logged?.cost_usd.mean ?? 0));
+    const same = await replaySimulated(fallbacks, {});
+    expect(same.support.foreign_share).toBe(0);
+    expect(same.logged?.cost_usd).toEqual(after.logged?.cost_usd);
+  });
+
   it('omits and counts decisions that were not random, not answered, or made on other features', async () => {
     const chosenBy = (by: 'request' | 'session' | 'reference') =>
       withDecisions(20, (event) => ({ ...event, decision: { ...event.decision, chosenBy: by } }));
