@@ -11,6 +11,7 @@ export function renderReplay(report: ReplayReport): string {
     `${period.first} to ${period.last}`,
     `${decisions} decisions, ${usable} usable, ${rated} of them rated`,
     ...leftOut(report),
+    ...continued(report),
     '',
     ...(refused ? refusal(refused) : estimates(report)),
     '',
@@ -20,6 +21,13 @@ export function renderReplay(report: ReplayReport): string {
 
 function leftOut({ left_out }: ReplayReport): string[] {
   return Object.entries(left_out).map(([reason, count]) => `  ${count} left out: ${LEFT_OUT[reason as LeftOut]}`);
+}
+
+function continued({ continued }: ReplayReport): string[] {
+  if (continued === 0) return [];
+  return [
+    `  ${continued} usable ones continue a conversation, with the prompt caches that the log's choices left: what another choice in the first turn would have changed there is not included`,
+  ];
 }
 
 function refusal(reasons: readonly string[]): string[] {

@@ -90,7 +90,8 @@ describe('mixllm replay', () => {
       policy: {},
       decisions: QUERIES + 1,
       usable: QUERIES,
-      left_out: { not_drawn: 1 },
+      left_out: { named: 1 },
+      continued: 0,
       feature_map: expect.stringMatching(/^lexical-/),
       refused: null,
     });

@@ -10,7 +10,7 @@ import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
 import { type LogOutline, outlineOf } from './log-outline.ts';
 import type { Sample } from './sample.ts';
 import { SupportTally } from './support.ts';
-import { isDrawn, type TargetPolicy, targetAssessments } from './target-policy.ts';
+import { type TargetPolicy, targetAssessments, whyNotDrawn } from './target-policy.ts';
 
 /** The gateway's own fold over the log, and the policy that the fold teaches. */
 export interface ReplayLearner {
@@ -36,7 +36,10 @@ export interface ReplayStart {
 
 /** Why a decision is not used. */
 export const LEFT_OUT = {
-  not_drawn: 'the client named the model, its conversation had one, or the learner failed',
+  named: 'the client named the model',
+  conversation: 'the conversation stayed with the model of an earlier turn',
+  learner_failed: 'the learner failed',
+  unknown_propensity: 'made by a version that did not record how probable the choice was',
   unanswered: 'no model answered, or the cost is unknown',
   other_features: 'made with another feature map than the last one',
   unservable: "none of the policy's models was a candidate",
@@ -56,6 +59,8 @@ export interface ReplayedLog {
   samples: Sample[];
   /** How many of the samples are decisions in which one model had all of the propensity. */
   certain: number;
+  /** How many of the samples continue a conversation that some model had in its prompt cache. */
+  continued: number;
   tally: SupportTally;
   leftOut: Partial<Record<LeftOut, number>>;
   /** Mean cost in USD of the reference model's answers, averaged over the samples: the unit of cost in the utility. */
@@ -101,6 +106,7 @@ class Replay {
   readonly #tally = new SupportTally();
   #decisions = 0;
   #certain = 0;
+  #continued = 0;
   #unitUsd = 0;
   #first: number | null = null;
   #last: number | null = null;
@@ -142,7 +148,8 @@ class Replay {
 
   #answer(decided: DecidedEvent, policy: Policy): OfferAssessment[] | LeftOut {
     const { decision, context } = decided;
-    if (!isDrawn(decision)) return 'not_drawn';
+    const notDrawn = whyNotDrawn(decision);
+    if (notDrawn) return notDrawn;
     const { id, dimensions } = this.#outline.featureMap ?? { id: '', dimensions: 0 };
     if (context.featureMap !== id || context.values.length !== dimensions) return 'other_features';
     if (!this.#target.exploration && !isExplorationKind(decision.exploration)) return 'unknown_exploration';
@@ -186,6 +193,7 @@ class Replay {
     this.#samples.push(sample);
     this.#unitUsd += decision.referenceMeanCostUsd;
     if (decision.propensity >= 1) this.#certain++;
+    if (decision.arms.some(({ cachedTokens = 0 }) => cachedTokens > 0)) this.#continued++;
     this.#tally.add(sample, new Map(decision.arms.map(({ arm, propensity }) => [arm, propensity ?? 0])), assessments);
   }
 
@@ -206,6 +214,7 @@ class Replay {
       featureMap: featureMap?.id ?? null,
       samples: this.#samples,
       certain: this.#certain,
+      continued: this.#continued,
       tally: this.#tally,
       leftOut: this.#leftOut,
       // When the reference costs nothing on average there is nothing to divide by, so costs count as they are.

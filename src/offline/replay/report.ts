@@ -16,6 +16,11 @@ export interface ReplayReport {
   decisions: number;
   usable: number;
   rated: number;
+  /**
+   * Usable decisions that continue a conversation. Which model had it in its prompt cache is as in the log, so what the
+   * policy's choices in the earlier turns would have changed here is not in the figures.
+   */
+  continued: number;
   left_out: Partial<Record<LeftOut, number>>;
   feature_map: string | null;
   /** The USD that count as 1 in the utility: the mean cost of the reference model's answers. */
@@ -35,7 +40,7 @@ export interface ReplayReport {
 
 /** Assesses the support, and computes estimates if it is sufficient. */
 export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period: Period): ReplayReport {
-  const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain } = replayed;
+  const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain, continued } = replayed;
   const support = tally.support();
   const rated = samples.filter(({ quality }) => quality !== null).length;
   const counts = { decisions, usable: samples.length, rated, certain };
@@ -49,6 +54,7 @@ export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period
     decisions,
     usable: samples.length,
     rated,
+    continued,
     left_out: leftOut,
     feature_map: featureMap,
     cost_unit_usd: costUnitUsd,

@@ -54,13 +54,19 @@ export function targetAssessments(
   }).assessments;
 }
 
+/** Why a decision was not drawn with the propensities that it records. */
+export type NotDrawn = 'named' | 'conversation' | 'learner_failed' | 'unknown_propensity';
+
 /**
- * Whether the decision was drawn with the propensities that it records. For launches by earlier versions, the log does
- * not show when a forced try could choose a model.
+ * For launches by earlier versions, the log does not show when a forced try could choose a model.
+ * @returns null when it was drawn
  */
-export function isDrawn({ chosenBy, propensity, arms }: Decision): boolean {
-  if (!(propensity > 0)) return false;
-  return chosenBy === 'score' || chosenBy === 'floor' || (chosenBy === 'launch' && arms.some((arm) => launchOf(arm)));
+export function whyNotDrawn({ chosenBy, propensity, arms }: Decision): NotDrawn | null {
+  if (chosenBy === 'request') return 'named';
+  if (chosenBy === 'session' || chosenBy === 'tool_calls') return 'conversation';
+  if (chosenBy === 'reference') return 'learner_failed';
+  const isKnown = propensity > 0 && (chosenBy !== 'launch' || arms.some((arm) => launchOf(arm)));
+  return isKnown ? null : 'unknown_propensity';
 }
 
 function couldServe({ excluded, keptOut }: ArmExplanation): boolean {

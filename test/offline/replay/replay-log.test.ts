@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ChosenBy } from '../../../src/domain/decision.ts';
 import type { CompletedEvent, DecidedEvent, GatewayEvent, RatedEvent } from '../../../src/domain/events.ts';
 import { mean } from '../../../src/util/statistics.ts';
 import { modelEvent } from '../../gateway/unit/support.ts';
@@ -129,10 +130,15 @@ describe('replaying a log', () => {
   });
 
   it('omits and counts decisions that were not random, not answered, or made on other features', async () => {
-    const chosenBy = (by: 'request' | 'session' | 'reference') =>
+    const chosenBy = (by: ChosenBy) =>
       withDecisions(20, (event) => ({ ...event, decision: { ...event.decision, chosenBy: by } }));
-    for (const by of ['request', 'session', 'reference'] as const) {
-      expect((await replaySimulated(chosenBy(by), {})).left_out).toEqual({ not_drawn: 20 });
+    for (const [by, reason] of [
+      ['request', 'named'],
+      ['session', 'conversation'],
+      ['tool_calls', 'conversation'],
+      ['reference', 'learner_failed'],
+    ] as const) {
+      expect((await replaySimulated(chosenBy(by), {})).left_out).toEqual({ [reason]: 20 });
     }
     const unanswered = events.map((event) =>
       isCompleted(event) && numberOf(event) < 30 ? { ...event, arm: null, costUsd: null } : event,
@@ -150,6 +156,15 @@ describe('replaying a log', () => {
     }));
     expect(await replaySimulated(otherwise, {})).toMatchObject({ left_out: { unknown_exploration: 40 }, usable: 260 });
     expect((await replaySimulated(otherwise, { exploration: 'thompson' })).left_out).toEqual({});
+  });
+
+  it('counts the decisions that depend on what the log chose in earlier turns', async () => {
+    const cached = withDecisions(30, (event) => {
+      const arms = event.decision.arms.map((arm, i) => ({ ...arm, cachedTokens: i === 0 ? 50 : 0 }));
+      return { ...event, decision: { ...event.decision, arms } };
+    });
+    expect(await replaySimulated(cached, {})).toMatchObject({ usable: 300, continued: 30 });
+    expect(await replaySimulated(events, {})).toMatchObject({ usable: 300, continued: 0 });
   });
 
   it('forgets what the gateway forgot', async () => {

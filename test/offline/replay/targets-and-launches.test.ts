@@ -85,7 +85,7 @@ describe('launches in a replay', () => {
       }));
       return { ...event, decision: { ...event.decision, arms } };
     });
-    expect((await replayed(older, {})).leftOut).toEqual({ not_drawn: 30 });
+    expect((await replayed(older, {})).leftOut).toEqual({ unknown_propensity: 30 });
   });
 });
 
