@@ -211,7 +211,7 @@ function addLog(program: Command): void {
     .description('what if: estimate quality, cost and utility of another policy from the log alone')
     .requiredOption(
       '--policy <file>',
-      'YAML: weight, exploration, quality, models, priors; whatever is absent stays as it was',
+      'YAML: default_weight or weight, exploration, quality, models, priors; whatever is absent stays as it was',
     )
     .option('--json', 'print one JSON object instead of tables')
     .action(async (options) => (await import('./replay.ts')).replay(options));

@@ -12,6 +12,7 @@ export function renderReplay(report: ReplayReport): string {
     `${decisions} decisions, ${usable} usable, ${rated} of them rated`,
     ...leftOut(report),
     ...continued(report),
+    ...ownWeights(report),
     '',
     ...(refused ? refusal(refused) : estimates(report)),
     '',
@@ -28,6 +29,13 @@ function continued({ continued }: ReplayReport): string[] {
   return [
     `  ${continued} usable ones continue a conversation, with the prompt caches that the log's choices left: what another choice in the first turn would have changed there is not included`,
   ];
+}
+
+function ownWeights({ own_weights, policy }: ReplayReport): string[] {
+  if (own_weights === 0) return [];
+  const whose = `  ${own_weights} usable ones had a weight from the client, the key's bounds or a budget`;
+  if (policy.weight !== undefined) return [`${whose}: the policy's weight replaces it, its default_weight would not`];
+  return policy.default_weight === undefined ? [] : [`${whose}, and keep it`];
 }
 
 function refusal(reasons: readonly string[]): string[] {

@@ -7,15 +7,21 @@ import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts'
 const id = modelSchema.shape.id;
 
 /** A policy to evaluate on the log. An absent setting keeps the logged value. */
-const replayPolicySchema = z.strictObject({
-  weight: weightSchema.optional(),
-  exploration: explorationSchema.optional(),
-  quality: z
-    .union([z.literal('off'), qualityTargetSchema], 'expected off, a share or { share, confidence }')
-    .optional(),
-  models: z.array(id).min(1).optional(),
-  priors: z.record(id, priorSchema).optional(),
-});
+const replayPolicySchema = z
+  .strictObject({
+    weight: weightSchema.optional(),
+    default_weight: weightSchema.optional(),
+    exploration: explorationSchema.optional(),
+    quality: z
+      .union([z.literal('off'), qualityTargetSchema], 'expected off, a share or { share, confidence }')
+      .optional(),
+    models: z.array(id).min(1).optional(),
+    priors: z.record(id, priorSchema).optional(),
+  })
+  .refine(({ weight, default_weight }) => weight === undefined || default_weight === undefined, {
+    path: ['default_weight'],
+    message: 'expected nothing next to weight, which replaces every weight',
+  });
 
 export type ReplayPolicy = z.infer<typeof replayPolicySchema>;
 

@@ -27,13 +27,14 @@ priors:
   it.each([
     ['weight: 1.5', /^weight \(line 1\): found 1\.5; .*at most 1$/],
     ['\nexploration: greedy', /^exploration \(line 2\): found "greedy"; .*"thompson"\|"ucb"\|"none"/],
+    ['weight: 0.8\ndefault_weight: 0.9', /^default_weight \(line 2\): .*expected nothing next to weight/],
     ['models: []', /^models \(line 1\): found \[\]; /],
     ['models: [a, b c]', /^models\[1\] \(line 1\): found "b c"; expected letters, digits/],
     ['quality: 1.5', /^quality \(line 1\): found 1\.5; expected off, a share or/],
     ['priors:\n  a: huge', /^priors\.a \(line 2\): found "huge"; expected small, mid, frontier/],
     [
       'wieght: 0.9',
-      /^wieght \(line 1\): there is no such setting; known here: weight, exploration, quality, models, priors$/,
+      /^wieght \(line 1\): there is no such setting; known here: weight, default_weight, exploration, quality, models, priors$/,
     ],
     ['[1, 2]', /^the file: found a list; expected a mapping$/],
     ['weight: *x', /^(line 1: |an alias)/],

@@ -10,7 +10,7 @@ import { isWithin, type Period, readEvents } from '../log/decision-records.ts';
 import { type LogOutline, outlineOf } from './log-outline.ts';
 import type { Sample } from './sample.ts';
 import { SupportTally } from './support.ts';
-import { type TargetPolicy, targetAssessments, whyNotDrawn } from './target-policy.ts';
+import { hasOwnWeight, type TargetPolicy, targetAssessments, targetWeight, whyNotDrawn } from './target-policy.ts';
 
 /** The gateway's own fold over the log, and the policy that the fold teaches. */
 export interface ReplayLearner {
@@ -61,6 +61,8 @@ export interface ReplayedLog {
   certain: number;
   /** How many of the samples continue a conversation that some model had in its prompt cache. */
   continued: number;
+  /** How many of the samples had a weight other than `routing.weight`. */
+  ownWeights: number;
   tally: SupportTally;
   leftOut: Partial<Record<LeftOut, number>>;
   /** Mean cost in USD of the reference model's answers, averaged over the samples: the unit of cost in the utility. */
@@ -107,6 +109,7 @@ class Replay {
   #decisions = 0;
   #certain = 0;
   #continued = 0;
+  #ownWeights = 0;
   #unitUsd = 0;
   #first: number | null = null;
   #last: number | null = null;
@@ -185,7 +188,7 @@ class Replay {
       quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
       costUsd: answered.costUsd,
       isForeign: models !== null && answered.arm !== decision.arm && !models.includes(answered.arm),
-      weight: this.#target.weight ?? decision.weight,
+      weight: targetWeight(decision, this.#target),
       // For a model that the target does not have, the prediction does not matter, because its ratio is 0.
       predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },
       expected: { quality: expected(({ quality }) => quality), costUsd: expected((assessment) => assessment.costUsd) },
@@ -194,6 +197,7 @@ class Replay {
     this.#unitUsd += decision.referenceMeanCostUsd;
     if (decision.propensity >= 1) this.#certain++;
     if (decision.arms.some(({ cachedTokens = 0 }) => cachedTokens > 0)) this.#continued++;
+    if (hasOwnWeight(decision)) this.#ownWeights++;
     this.#tally.add(sample, new Map(decision.arms.map(({ arm, propensity }) => [arm, propensity ?? 0])), assessments);
   }
 
@@ -215,6 +219,7 @@ class Replay {
       samples: this.#samples,
       certain: this.#certain,
       continued: this.#continued,
+      ownWeights: this.#ownWeights,
       tally: this.#tally,
       leftOut: this.#leftOut,
       // When the reference costs nothing on average there is nothing to divide by, so costs count as they are.

@@ -21,6 +21,8 @@ export interface ReplayReport {
    * policy's choices in the earlier turns would have changed here is not in the figures.
    */
   continued: number;
+  /** Usable decisions whose weight came from the client, the key's bounds or a budget, not from `routing.weight`. */
+  own_weights: number;
   left_out: Partial<Record<LeftOut, number>>;
   feature_map: string | null;
   /** The USD that count as 1 in the utility: the mean cost of the reference model's answers. */
@@ -40,7 +42,8 @@ export interface ReplayReport {
 
 /** Assesses the support, and computes estimates if it is sufficient. */
 export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period: Period): ReplayReport {
-  const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain, continued } = replayed;
+  const { samples, tally, decisions, first, last, featureMap, leftOut, costUnitUsd, certain, continued, ownWeights } =
+    replayed;
   const support = tally.support();
   const rated = samples.filter(({ quality }) => quality !== null).length;
   const counts = { decisions, usable: samples.length, rated, certain };
@@ -55,6 +58,7 @@ export function replayReport(replayed: ReplayedLog, policy: TargetPolicy, period
     usable: samples.length,
     rated,
     continued,
+    own_weights: ownWeights,
     left_out: leftOut,
     feature_map: featureMap,
     cost_unit_usd: costUnitUsd,

@@ -10,6 +10,8 @@ import { seededRandom } from '../../util/random.ts';
 export interface TargetPolicy {
   /** Replaces every decision's own weight, whatever its source; 0..1. */
   weight?: number;
+  /** Replaces `routing.weight` where a decision had it; 0..1. */
+  default_weight?: number;
   exploration?: ExplorationKind;
   /** The quality target. */
   quality?: QualityGuard | 'off';
@@ -45,7 +47,7 @@ export function targetAssessments(
   return policy.decide({
     context: x,
     offers,
-    weight: target.weight ?? decision.weight,
+    weight: targetWeight(decision, target),
     reference: decision.reference,
     referenceCost: () => decision.referenceMeanCostUsd,
     exploration: target.exploration ?? explorationOf(decision.exploration),
@@ -67,6 +69,17 @@ export function whyNotDrawn({ chosenBy, propensity, arms }: Decision): NotDrawn 
   if (chosenBy === 'reference') return 'learner_failed';
   const isKnown = propensity > 0 && (chosenBy !== 'launch' || arms.some((arm) => launchOf(arm)));
   return isKnown ? null : 'unknown_propensity';
+}
+
+/** The weight that the target gives to the logged request, 0..1. */
+export function targetWeight(decision: Decision, { weight, default_weight }: TargetPolicy): number {
+  const own = hasOwnWeight(decision) ? decision.weight : (default_weight ?? decision.weight);
+  return weight ?? own;
+}
+
+/** Whether the client, the key's bounds or a budget determined the weight, and not `routing.weight`. */
+export function hasOwnWeight({ weightFrom }: Decision): boolean {
+  return weightFrom !== 'config';
 }
 
 function couldServe({ excluded, keptOut }: ArmExplanation): boolean {

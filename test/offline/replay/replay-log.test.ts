@@ -167,6 +167,23 @@ describe('replaying a log', () => {
     expect(await replaySimulated(events, {})).toMatchObject({ usable: 300, continued: 0 });
   });
 
+  it('can replace the configured weight alone, and counts the decisions that had another', async () => {
+    const mixed = withDecisions(100, (event) => ({
+      ...event,
+      decision: { ...event.decision, weightFrom: numberOf(event) % 2 === 0 ? 'model' : 'budget' },
+    }));
+    const [all, configured] = [
+      await replayed(mixed, { weight: 0.57 }),
+      await replayed(mixed, { default_weight: 0.57 }),
+    ];
+    expect(configured.ownWeights).toBe(100);
+    expect(configured.samples.slice(100)).toEqual(all.samples.slice(100));
+    for (const { weight, ratio } of configured.samples.slice(0, 100)) {
+      expect(weight).toBe(0.62);
+      expect(ratio).toBeCloseTo(1, 9);
+    }
+  });
+
   it('forgets what the gateway forgot', async () => {
     const at = events.findIndex((event) => isDecided(event) && numberOf(event) === 250);
     const reset = [...events.slice(0, at), modelEvent('mid', 'model_reset'), ...events.slice(at)];
