@@ -26,6 +26,30 @@ const ratingSchema = z.object({
   weight: z.number().min(0).max(1).nullish(),
   /** For an audited answer: the inverse of the share that was audited. */
   inclusionWeight: z.number().min(1).nullish(),
+  /** True when nobody asked for it, although the source has an audit. Absent: it was asked for, or there is none. */
+  volunteered: z.boolean().nullish(),
+});
+
+/** What was known when a model was chosen. */
+const choiceSchema = z.object({
+  /** The chosen model; after a fallback, another one answered. */
+  model: z.string(),
+  /** USD that count as 1 in the utility: the mean cost of the reference model's answers. */
+  costUnit: z.number().nonnegative(),
+  /**
+   * By model, for those that could be chosen: the probability, the predicted quality and USD, and what the expected
+   * wait took from the score (absent: nothing). The probabilities add up to 1; one of them is 1 when nothing was left to
+   * chance.
+   */
+  candidates: z.record(
+    z.string(),
+    z.object({
+      propensity: z.number(),
+      quality: z.number().nullish(),
+      cost: z.number().nullish(),
+      penalty: z.number().nullish(),
+    }),
+  ),
 });
 
 /**
@@ -59,6 +83,8 @@ const recordedRowSchema = z.object({
    * Probability with which this model was chosen, 0..1; null when another one was chosen and this one was its fallback.
    */
   propensity: z.number().min(0).max(1).nullish(),
+  /** Absent in lines from earlier versions. */
+  choice: choiceSchema.nullish(),
   /** `ok`, `aborted` by the client, `interrupted`, or `failed`. */
   outcome: z.string().nullish(),
   /** Number of choices requested; tokens and cost are their sum. Absent: 1. */

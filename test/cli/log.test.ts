@@ -95,6 +95,7 @@ describe('mixllm log', () => {
       context: { featureMap: expect.stringMatching(/^lexical-/) },
       chosenBy: 'request',
       propensity: 1,
+      choice: { model: 'small', costUnit: expect.any(Number), candidates: { small: { propensity: 1 } } },
       outcome: 'ok',
       ratings: [
         { source: 'user', score: 0.5 },

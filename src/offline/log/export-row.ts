@@ -1,3 +1,4 @@
+import type { Decision } from '../../domain/decision.ts';
 import type { RatedEvent } from '../../domain/events.ts';
 import { isImplicit } from '../../domain/ratings.ts';
 import { weighedRating } from '../../domain/reliability.ts';
@@ -35,12 +36,21 @@ export function exportRow({ decided, completed, ratings }: DecisionRecord): Reco
     chosenBy: decision.chosenBy,
     // After a fallback, the answering model's own propensity does not say how probable its answer was.
     propensity: completed.arm === decision.arm ? decision.propensity : null,
+    choice: choiceOf(decision),
     outcome: completed.outcome,
     ...(choices > 1 && { choices }),
     ...(completed.usageEstimated && { estimated: true }),
     ...(completed.finishReason === 'length' && { cut: true }),
     ratings: given(ratings).map((rating) => exportRating(rating, decision.ask)),
   };
+}
+
+/** What other policies can be estimated from: the answering model alone does not say what could have been chosen. */
+function choiceOf({ arm: model, referenceMeanCostUsd, arms }: Decision): NonNullable<RecordedRow['choice']> {
+  const candidates = arms.flatMap(({ arm, excluded, propensity, quality, costUsd: cost, penalty }) =>
+    excluded === null && propensity !== null ? [[arm, { propensity, quality, cost, ...(penalty && { penalty }) }]] : [],
+  );
+  return { model, costUnit: referenceMeanCostUsd, candidates: Object.fromEntries(candidates) };
 }
 
 /** Adds the learner's interpretation of the rating when that differs from the plain score. */
@@ -56,6 +66,7 @@ function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<Re
     ...(reward !== score && { reward }),
     ...(counts !== 1 && { weight: counts }),
     ...(inclusion !== null && { inclusionWeight: inclusion }),
+    ...(volunteered && !isAsked(ask) && { volunteered: true }),
   };
 }
 
