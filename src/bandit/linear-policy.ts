@@ -195,7 +195,8 @@ export class LinearPolicy implements Policy {
 
   #prospect(predicted: OfferAssessment, offer: Offer, weight: number, unit: number): Prospect {
     const { arm, quality, qualitySd, costUsd } = predicted;
-    const usualWidth = this.ratingsOf(arm) < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
+    const ratings = offer.known ? offer.known.ratings : this.ratingsOf(arm);
+    const usualWidth = ratings < THOMPSON.warmAfter ? THOMPSON.coldWidth : THOMPSON.warmWidth;
     const width = offer.launch?.wide ? LAUNCH.width : usualWidth;
     const leverage = qualitySd ** 2 / this.#quality.noiseVariance;
     return {
@@ -287,8 +288,8 @@ export class LinearPolicy implements Policy {
    * Makes the predictions for an offer. The other fields are initialised as for an offer over the cost limit; `decide`
    * sets them for the rest.
    */
-  #assess({ arm, cost, penalty }: Offer, x: Float64Array): OfferAssessment {
-    const quality = this.#quality.predict(arm, x);
+  #assess({ arm, cost, penalty, known }: Offer, x: Float64Array): OfferAssessment {
+    const quality = known ? { mean: known.quality, sd: known.qualitySd } : this.#quality.predict(arm, x);
     const { modelOutputTokens, outputTokens } = this.#length.predict(arm, x);
     return {
       arm,

@@ -12,6 +12,11 @@ export interface Offer {
   launch?: Launch | null;
   /** Number of the arm's answers whose ratings may still arrive, ≥ 0. They narrow its draw. Absent: 0. */
   awaited?: number;
+  /**
+   * What was known of the arm's quality, to be used instead of what the policy knows now: a replay has it from the log.
+   * `ratings` is the sum of the weights of the ratings that it rests on.
+   */
+  known?: { quality: number; qualitySd: number; ratings: number };
 }
 
 export interface Launch {

@@ -1,4 +1,4 @@
-import type { OfferAssessment, Policy, QualityGuard } from '../../bandit/policy.ts';
+import type { Offer, OfferAssessment, Policy, QualityGuard } from '../../bandit/policy.ts';
 import type { Prior } from '../../domain/arm.ts';
 import type { ArmExplanation, Decision } from '../../domain/decision.ts';
 import type { DecidedEvent } from '../../domain/events.ts';
@@ -41,7 +41,8 @@ export function targetAssessments(
   const offers = decision.arms.flatMap((explained) => {
     const { arm, costUsd, penalty, awaited } = explained;
     if (!couldServe(explained) || costUsd === null || (target.models && !target.models.includes(arm))) return [];
-    return [{ arm, cost: () => costUsd, penalty: penalty ?? 0, launch: launchOf(explained), awaited }];
+    const known = target.priors ? undefined : knownOf(explained);
+    return [{ arm, cost: () => costUsd, penalty: penalty ?? 0, launch: launchOf(explained), awaited, known }];
   });
   if (offers.length === 0) return [];
   return policy.decide({
@@ -69,6 +70,14 @@ export function whyNotDrawn({ chosenBy, propensity, arms }: Decision): NotDrawn 
   if (chosenBy === 'reference') return 'learner_failed';
   const isKnown = propensity > 0 && (chosenBy !== 'launch' || arms.some((arm) => launchOf(arm)));
   return isKnown ? null : 'unknown_propensity';
+}
+
+/**
+ * The prediction that the decision was made with. Only other priors need the replayed learner's: it may have learned
+ * from a rating that the gateway had not learned yet, and it starts from today's priors and the oldest decision left.
+ */
+function knownOf({ quality, qualitySd, ratings }: ArmExplanation): Offer['known'] {
+  return quality === null || qualitySd === null ? undefined : { quality, qualitySd, ratings };
 }
 
 /** The weight that the target gives to the logged request, 0..1. */

@@ -20,7 +20,8 @@ function withDecisions(before: number, change: (event: DecidedEvent) => GatewayE
 
 describe('replaying a log', () => {
   it('reproduces the logged propensities and means if nothing is changed', async () => {
-    for (const target of [{}, { weight: 0.62, exploration: 'thompson', models: ['small', 'mid', 'big'] } as const]) {
+    const everything = { weight: 0.62, exploration: 'thompson', models: ['small', 'mid', 'big'] } as const;
+    for (const target of [{}, { priors: {} }, everything]) {
       const { samples } = await replayed(events, target);
       expect(samples).toHaveLength(300);
       for (const { ratio } of samples) expect(ratio).toBeCloseTo(1, 9);
@@ -60,8 +61,27 @@ describe('replaying a log', () => {
     }
   });
 
+  it('takes what was known from the decision, whatever order the log has it in and whatever it has lost', async () => {
+    // Ratings that were on their way when the gateway decided, and so in the log before the decision.
+    const isEarly = (event: GatewayEvent) => isRated(event) && numberOf(event) < 40;
+    const place = events.findIndex((event) => numberOf(event) === 60);
+    const early = [...events.slice(0, place).filter((event) => !isEarly(event)), ...events.slice(place)];
+    early.splice(
+      early.findIndex((event) => numberOf(event) === 45),
+      0,
+      ...events.filter(isEarly),
+    );
+    const pruned = events.filter((event) => numberOf(event) >= 150);
+    for (const log of [early, pruned]) {
+      for (const { ratio } of (await replayed(log, {})).samples) expect(ratio).toBeCloseTo(1, 9);
+      // With the priors of the config, the learner says what was known, by the order of the log.
+      const rebuilt = (await replayed(log, { priors: {} })).samples.map(({ ratio }) => Math.abs(Math.log(ratio)));
+      expect(Math.max(...rebuilt)).toBeGreaterThan(0.1);
+    }
+  });
+
   it('uses at each decision only what the log had taught by then', async () => {
-    const target = { weight: 0.57 };
+    const target = { weight: 0.57, priors: {} };
     const { samples } = await replayed(events, target);
     const cut = events.findIndex((event) => isDecided(event) && numberOf(event) === 150);
     const upended = events.map((event, i) => (isRated(event) && i > cut ? { ...event, score: 0 } : event));
@@ -187,7 +207,8 @@ describe('replaying a log', () => {
   it('forgets what the gateway forgot', async () => {
     const at = events.findIndex((event) => isDecided(event) && numberOf(event) === 250);
     const reset = [...events.slice(0, at), modelEvent('mid', 'model_reset'), ...events.slice(at)];
-    const [before, after] = [(await replayed(events, {})).samples, (await replayed(reset, {})).samples];
+    const samplesOf = async (log: readonly GatewayEvent[]) => (await replayed(log, { priors: {} })).samples;
+    const [before, after] = [await samplesOf(events), await samplesOf(reset)];
     expect(after.slice(0, 250)).toEqual(before.slice(0, 250));
     expect(after.slice(250)).not.toEqual(before.slice(250));
   });
