@@ -52,7 +52,7 @@ export type LeftOut = keyof typeof LEFT_OUT;
 /** Everything that the log says about the target policy. */
 export interface ReplayedLog {
   decisions: number;
-  /** Times of the first and the last decision in the period; null when there is none. */
+  /** The earliest and the latest time of a decision in the period; null when there is none. */
   first: number | null;
   last: number | null;
   featureMap: string | null;
@@ -144,8 +144,9 @@ class Replay {
 
   #ask(decided: DecidedEvent, policy: Policy): void {
     this.#decisions++;
-    this.#first ??= decided.time;
-    this.#last = decided.time;
+    // A clock that was set back wrote later decisions with earlier times.
+    this.#first = Math.min(this.#first ?? decided.time, decided.time);
+    this.#last = Math.max(this.#last ?? decided.time, decided.time);
     this.#questions.set(decided.decisionId, { decided, answer: this.#answer(decided, policy) });
   }
 

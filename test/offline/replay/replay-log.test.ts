@@ -99,6 +99,11 @@ describe('replaying a log', () => {
     expect(some.decisions).toBe(150);
     expect([some.first, some.last]).toEqual([hour(100), hour(249)]);
     expect(some.samples).toEqual(all.samples.slice(100, 250));
+    const back = timed.map((event) =>
+      isDecided(event) && numberOf(event) === 99 ? { ...event, time: hour(900) } : event,
+    );
+    const { first, last } = await replayed(back, { weight: 0.57 });
+    expect([first, last]).toEqual([hour(0), hour(900)]);
   });
 
   it('changes shares in the direction of the policy', async () => {
