@@ -108,6 +108,16 @@ describe('exportRow', () => {
       weight: 0.8,
       chosenBy: 'score',
       propensity: 0.25,
+      choice: {
+        model: 'big',
+        costUnit: decision.decision.referenceMeanCostUsd,
+        candidates: Object.fromEntries(
+          decision.decision.arms.map(({ arm, propensity, quality, costUsd: cost }) => [
+            arm,
+            { propensity, quality, cost },
+          ]),
+        ),
+      },
       outcome: 'ok',
       ratings: [
         { source: 'user', score: 0.5, time },
@@ -124,13 +134,14 @@ describe('exportRow', () => {
     ];
     const unasked = await record(decided('d'), completed('d'), ...ratings);
     expect(exportRow(unasked)?.ratings).toMatchObject([
-      { source: 'user', score: 0, weight: 0.5 },
+      { source: 'user', score: 0, weight: 0.5, volunteered: true },
       { source: 'judge', score: 1, reward: expect.closeTo(4 / 3, 12), weight: expect.closeTo(0.36, 12) },
     ]);
     const ask: FeedbackRequest = { audit: true, auditProbability: 0.02, teaches: false };
     const decision = { ...unasked.decided.decision, ask };
     const [asked] = exportRow({ ...unasked, decided: { ...unasked.decided, decision } })?.ratings ?? [];
     expect(asked).not.toHaveProperty('weight');
+    expect(asked).not.toHaveProperty('volunteered');
     expect(asked.inclusionWeight).toBe(50);
   });
 
