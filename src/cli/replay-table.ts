@@ -60,14 +60,14 @@ function estimates({ logged, estimates, difference, effective_sample_size, suppo
   return [
     table.trimEnd(),
     `effective sample size: ${effective_sample_size.toFixed(0)} ratings, ${support.effective_sample_size.cost_usd.toFixed(0)} costs; ratio of propensities ${support.mean_ratio.toFixed(2)} on average, ${support.largest_ratio.toFixed(1)} at most`,
-    ...foreign(support),
+    ...unknownOutcomes(support),
     `utility = weight x quality - (1 - weight) x USD / ${cost_unit_usd.toPrecision(3)}`,
   ];
 }
 
-function foreign({ foreign_share }: ReplayReport['support']): string[] {
-  if (foreign_share === 0) return [];
-  const share = (100 * foreign_share).toFixed(1);
+function unknownOutcomes({ unknown_outcome_share }: ReplayReport['support']): string[] {
+  if (unknown_outcome_share === 0) return [];
+  const share = (100 * unknown_outcome_share).toFixed(1);
   return [
     `${share} % of the policy's choices failed in the log and were answered by a model that it does not have; it is not known what it would have got, and the chosen model's other answers stand for them`,
   ];

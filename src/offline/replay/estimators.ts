@@ -112,7 +112,7 @@ export class ReplayEstimators {
 
   #ofTarget(estimator: Estimator): Influences {
     const ratios = this.#samples.map(({ ratio }) => ratio);
-    return this.#influences(estimator, ratios, ({ isForeign }) => !isForeign);
+    return this.#influences(estimator, ratios, ({ isOutcomeUnknown }) => !isOutcomeUnknown);
   }
 
   #logged(): Influences {

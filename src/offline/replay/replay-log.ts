@@ -188,7 +188,7 @@ class Replay {
       ratio: (chosen?.propensity ?? 0) / decision.propensity,
       quality: ratedQuality(activeRatings(this.#outline.ratingEvents.get(decisionId) ?? []), isAsked(decision.ask)),
       costUsd: answered.costUsd,
-      isForeign: models !== null && answered.arm !== decision.arm && !models.includes(answered.arm),
+      isOutcomeUnknown: models !== null && answered.arm !== decision.arm && !models.includes(answered.arm),
       weight: targetWeight(decision, this.#target),
       // For a model that the target does not have, the prediction does not matter, because its ratio is 0.
       predicted: { quality: chosen?.quality ?? 0, costUsd: chosen?.costUsd ?? explained?.costUsd ?? 0 },

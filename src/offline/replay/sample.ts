@@ -14,7 +14,7 @@ export interface Sample {
    * True when the chosen model failed and one answered that the target does not have. What the target would have got
    * is then unknown; quality and cost are what the log got.
    */
-  isForeign: boolean;
+  isOutcomeUnknown: boolean;
   /** Weight of quality against cost in the utility, 0..1. */
   weight: number;
   /** Predictions from before the outcome was learned: for the chosen model, and in expectation under the target. */

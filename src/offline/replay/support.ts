@@ -42,7 +42,7 @@ export interface Support {
    * Share of the target's choices whose model failed and was replaced by one that the target does not have: that
    * model's other answers stand for these.
    */
-  foreign_share: number;
+  unknown_outcome_share: number;
   /** Share of the otherwise usable decisions that no model of the target could have served. */
   unservable_share: number;
   /**
@@ -80,7 +80,7 @@ export class SupportTally {
   readonly #rated: { arm: string; ratio: number }[] = [];
   unservable = 0;
   /** Σ ratio of the samples that a model answered which the target does not have. */
-  #foreign = 0;
+  #unknownOutcome = 0;
 
   /**
    * @param propensities the log's propensities by model; absent means 0
@@ -91,7 +91,7 @@ export class SupportTally {
     const chosen = this.#of(sample.arm);
     chosen.decisions++;
     chosen.costUsd += sample.costUsd;
-    if (sample.isForeign) this.#foreign += sample.ratio;
+    if (sample.isOutcomeUnknown) this.#unknownOutcome += sample.ratio;
     else if (sample.quality !== null) {
       chosen.rated++;
       chosen.ratings += sample.quality;
@@ -119,7 +119,7 @@ export class SupportTally {
     return {
       unsupported_share: sum(({ unsupported }) => unsupported) / count,
       unrated_share: sum(({ rated, target }) => (rated === 0 ? target : 0)) / count,
-      foreign_share: this.#foreign / (total(this.#ratios) || 1),
+      unknown_outcome_share: this.#unknownOutcome / (total(this.#ratios) || 1),
       unservable_share: this.unservable / Math.max(1, this.#ratios.length + this.unservable),
       effective_sample_size: {
         quality: effectiveSampleSize(this.#rated.map(({ arm, ratio }) => ratio / this.#of(arm).ratedShare)),

@@ -22,7 +22,7 @@ function sampleOf(arm: Arm, rated = true): Sample {
     ratio: TARGET[arm] / LOGGED[arm],
     quality: rated ? QUALITY[arm] : null,
     costUsd: COST[arm],
-    isForeign: false,
+    isOutcomeUnknown: false,
     weight: 0.8,
     predicted: PREDICTED[arm],
     expected: { quality: expected('quality'), costUsd: expected('costUsd') },

@@ -146,11 +146,11 @@ describe('replaying a log', () => {
       expect(found.cost_usd.mean / expected.cost_usd.mean).toBeCloseTo(1, 1);
       expect(found.quality.mean).toBeCloseTo(expected.quality.mean, 1);
     }
-    expect(after.support.foreign_share).toBeGreaterThan(0.2);
+    expect(after.support.unknown_outcome_share).toBeGreaterThan(0.2);
     // What the log achieved, and a policy that has the model, are as they were.
     expect(after.logged?.cost_usd.mean).toBeGreaterThan(1.2 * (before.logged?.cost_usd.mean ?? 0));
     const same = await replaySimulated(fallbacks, {});
-    expect(same.support.foreign_share).toBe(0);
+    expect(same.support.unknown_outcome_share).toBe(0);
     expect(same.logged?.cost_usd).toEqual(after.logged?.cost_usd);
   });
 
