@@ -54,7 +54,8 @@ function resultReport(name: string, results: readonly EvaluationResult[]): Resul
     quality_at_24_18: over((m) => m.qualityAtCost),
     cost_for_97_25: over((m) => m.costForQuality),
     aiq: over((m) => m.aiq),
-    ...(results[0].measurements[name].twoModels && {
+    // A split on which both models score the same has no such figures, and the others may still have them.
+    ...(results.some(({ measurements }) => measurements[name].twoModels) && {
       apgr: over((m) => m.twoModels?.apgr),
       cpt50: over((m) => m.twoModels?.cpt50),
       cpt80: over((m) => m.twoModels?.cpt80),

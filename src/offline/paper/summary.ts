@@ -29,7 +29,8 @@ export function summaryOf({ lead }: Pick<Experiment, 'lead'>, measurements: read
     ways: Object.keys(first.figures).map((way) => ({
       way,
       figures: Object.fromEntries(
-        Object.keys(first.figures[way]).map((figure) => {
+        // A figure may be missing on some seeds, even the first.
+        [...new Set(measurements.flatMap(({ figures }) => Object.keys(figures[way])))].map((figure) => {
           return [figure, figureOf(measurements.map(({ figures }) => figures[way][figure] ?? null))];
         }),
       ),

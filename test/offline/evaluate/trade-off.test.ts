@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { datasetReport } from '../../../src/offline/evaluate/report.ts';
 import {
   averageQuality,
   costForQuality,
@@ -133,6 +134,17 @@ describe("RouteLLM's figures", () => {
     const wins = matrixOf(Array.from({ length: 10 }, () => [0, 1]));
     const ten = { quality: wins, cost: wins };
     expect(twoModelFigures(ten, ten)?.cpt80).toBe(0.8);
+  });
+
+  it('are reported over the splits that have them, even if the first has none', () => {
+    const of = (apgr: number | null) => {
+      const twoModels = apgr === null ? null : { apgr, cpt50: 0.4, cpt80: null };
+      const measurement = { qualityAtCost: 1, costForQuality: 1, aiq: 1, curve: [], point: null, twoModels };
+      return { queries: 10, models: ['a', 'b'], measurements: { mixllm: measurement } };
+    };
+    const [{ apgr, cpt80 }] = datasetReport('d', [of(null), of(0.6), of(0.8), of(null)]).results;
+    expect([apgr?.mean, apgr?.reached, cpt80?.reached]).toEqual([0.7, 0.5, 0]);
+    expect(datasetReport('d', [of(null)]).results[0]).not.toHaveProperty('apgr');
   });
 
   it('are null without a gap, or for more than two models', () => {

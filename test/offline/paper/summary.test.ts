@@ -39,6 +39,12 @@ describe('the summary of an experiment', () => {
     expect(ways[0].figures.utility.sd).toBeCloseTo(0.4, 12);
   });
 
+  it('summarises a figure that the first seed lacks', () => {
+    const of = (figures: Record<string, number>) => ({ figures: { plain: figures }, curves: {} });
+    const { ways } = summaryOf({ lead }, [of({ utility: 0.1 }), of({ utility: 0.2, APGR: 0.5 })]);
+    expect(ways[0].figures.APGR).toEqual({ mean: 0.5, sd: 0, reached: 0.5 });
+  });
+
   it('reports how many seeds have a figure, and compares only if all have', () => {
     const { ways } = summaryOf({ lead }, [measurement(0.1, null, []), measurement(0.5, 0.7, [])]);
     expect(ways[1].figures.utility).toEqual({ mean: 0.7, sd: 0, reached: 0.5 });
