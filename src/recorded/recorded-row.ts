@@ -24,6 +24,11 @@ const ratingSchema = z.object({
   reward: z.number().nullish(),
   /** Weight that accounts for the source's errors and for how the answer was selected. Absent: 1. */
   weight: z.number().min(0).max(1).nullish(),
+  /**
+   * True for a rating that nobody requested, of a source with an audit: its weight stays as it is, whoever else rated
+   * the answer. Absent: it shares the answer's weight with the other ratings.
+   */
+  volunteered: z.boolean().nullish(),
   /** For an audited answer: the inverse of the share that was audited. */
   inclusionWeight: z.number().min(1).nullish(),
   /** True when nobody asked for it, although the source has an audit. Absent: it was asked for, or there is none. */

@@ -45,11 +45,26 @@ export function recordedObservations(
 
 function rewards({ ratings }: RecordedRow, { quality }: RecordedOutcome): { reward: number; weight: number }[] {
   if (ratings && ratings.length > 0) {
-    const weights = sharedWeights(ratings.map(({ weight }) => weight ?? 1));
-    const weighed = ratings.map(({ score, reward }, i) => ({ reward: reward ?? score, weight: weights[i] }));
+    // Volunteers are weighted by score, to correct for who rates, so their ratings do not share (`observationsOf`).
+    const [own, sharing] = [ratings.filter(isVolunteered), ratings.filter((rating) => !isVolunteered(rating))];
+    const weights = [...own.map(weightOf), ...sharedWeights(sharing.map(weightOf))];
+    const weighed = [...own, ...sharing].map(({ score, reward }, i) => ({
+      reward: reward ?? score,
+      weight: weights[i],
+    }));
     return weighed.filter(({ weight }) => weight > 0);
   }
   return typeof quality === 'number' ? [{ reward: quality, weight: 1 }] : [];
+}
+
+type RecordedRating = NonNullable<RecordedRow['ratings']>[number];
+
+function isVolunteered({ volunteered }: RecordedRating): boolean {
+  return volunteered ?? false;
+}
+
+function weightOf({ weight }: RecordedRating): number {
+  return weight ?? 1;
 }
 
 /**

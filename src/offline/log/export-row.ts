@@ -65,6 +65,7 @@ function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<Re
     time: isoTime(time),
     ...(reward !== score && { reward }),
     ...(counts !== 1 && { weight: counts }),
+    ...(volunteered && !isAsked(ask) && { volunteered: true }),
     ...(inclusion !== null && { inclusionWeight: inclusion }),
     ...(volunteered && !isAsked(ask) && { volunteered: true }),
   };

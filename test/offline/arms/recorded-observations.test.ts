@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { FeedbackRequest } from '../../../src/domain/selection.ts';
+import { observationsOf } from '../../../src/gateway/learning/observations.ts';
 import { outputTokensOf, recordedObservations } from '../../../src/offline/arms/recorded-observations.ts';
+import { exportRow } from '../../../src/offline/log/export-row.ts';
 import type { RecordedRow } from '../../../src/recorded/recorded-row.ts';
+import { completed, DIMENSIONS, decided, FEATURE_MAP, rated } from '../../gateway/unit/support.ts';
 
 const price = { input: 1, output: 4 };
 const x = Float64Array.of(1, 0.5);
@@ -43,6 +47,25 @@ describe('recordedObservations', () => {
       armOf,
     );
     expect(lessons).toEqual([{ kind: 'quality', arm: 'arm', context: x, reward: 1.25, weight: 0.36 }]);
+  });
+
+  it('of an export weights the ratings of volunteers and judges as the gateway does', () => {
+    const ask: FeedbackRequest = { audit: false, auditProbability: 0.02, teaches: false };
+    for (const [score, audit] of [
+      [1, false],
+      [0, false],
+      [0, true],
+    ] as const) {
+      const volunteer = { ...rated('d', 'fb-1', score), volunteered: { good: 1, bad: 0.2 } };
+      const ratings = [volunteer, rated('d', 'fb-2', 1, 'judge'), rated('d', 'fb-3', 0, 'test')];
+      const [asked, answer] = [decided('d', { ask: { ...ask, audit } }), completed('d')];
+      const exported = exportRow({ decided: asked, completed: answer, ratings });
+      const weights = (lessons: ReturnType<typeof recordedObservations>) =>
+        lessons.flatMap((lesson) => (lesson.kind === 'quality' ? [[lesson.reward, lesson.weight]] : []));
+      const lessons = observationsOf([asked, answer, ...ratings], FEATURE_MAP, DIMENSIONS);
+      const fromExport = recordedObservations(exported as RecordedRow, x, () => ({ id: 'big', price }));
+      expect(weights(fromExport)).toEqual(weights([...lessons.values()]));
+    }
   });
 });
 
