@@ -31,8 +31,6 @@ const ratingSchema = z.object({
   volunteered: z.boolean().nullish(),
   /** For an audited answer: the inverse of the share that was audited. */
   inclusionWeight: z.number().min(1).nullish(),
-  /** True when nobody asked for it, although the source has an audit. Absent: it was asked for, or there is none. */
-  volunteered: z.boolean().nullish(),
 });
 
 /** What was known when a model was chosen. */

@@ -67,7 +67,6 @@ function exportRating(rating: RatedEvent, ask?: FeedbackRequest): NonNullable<Re
     ...(counts !== 1 && { weight: counts }),
     ...(volunteered && !isAsked(ask) && { volunteered: true }),
     ...(inclusion !== null && { inclusionWeight: inclusion }),
-    ...(volunteered && !isAsked(ask) && { volunteered: true }),
   };
 }
 
