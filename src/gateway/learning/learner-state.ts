@@ -4,6 +4,7 @@ import type { Observation } from '../../bandit/policy.ts';
 import { explanationOf } from '../../domain/decision.ts';
 import {
   type CompletedEvent,
+  completedIn,
   type DecidedEvent,
   type DecisionEvent,
   type DriftedEvent,
@@ -236,8 +237,9 @@ export class LearnerState extends LearnerParts {
 
   #observations(events: readonly StoredEvent[]) {
     const lessons = observationsOf(events, this.#featureMap, this.#dimensions);
+    const upstreamModel = completedIn(events)?.upstreamModel;
     for (const [key, lesson] of lessons) {
-      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt(events));
+      const share = this.upstreamVersions.shareLeft(lesson.arm, decidedAt(events), upstreamModel);
       if (this.#isForgotten(lesson.arm, events)) lessons.delete(key);
       else if (share !== 1) lessons.set(key, { ...lesson, weight: share * lesson.weight });
     }

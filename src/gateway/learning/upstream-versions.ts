@@ -10,6 +10,8 @@ export interface UpstreamModelChange {
   sequence: number;
   /** Share of what was learned before the change that still counts; above 1 if it undoes the previous change. */
   remains: number;
+  /** As in its event. */
+  seenBy?: 'answers';
 }
 
 /**
@@ -79,7 +81,7 @@ export class UpstreamVersions {
     if (!version) return false;
     const { upstreamModel, hasAnswered, served } = version;
     if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
-    const changes = [...version.changes, { from, to, time, sequence, remains }];
+    const changes = [...version.changes, { from, to, time, sequence, remains, ...(seenBy && { seenBy }) }];
     if (seenBy === 'answers')
       this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
     // `remains > 1` undoes a change: what was learned under this name counts again.
@@ -92,10 +94,18 @@ export class UpstreamVersions {
     return this.#arms.has(arm);
   }
 
-  /** The share that is left of a lesson whose decision has this sequence number, given later changes of the model. */
-  shareLeft(arm: string, sequence: number): number {
+  /**
+   * The share that is left of a lesson, given the changes of the model since its decision. A lesson of an earlier model,
+   * which a gateway with another config still asked, counts as if it had been decided before the change from that model:
+   * otherwise undoing that change would count it several times.
+   * @param sequence number of its decision
+   * @param upstreamModel the upstream model that answered; absent or null if that is not known
+   */
+  shareLeft(arm: string, sequence: number, upstreamModel?: string | null): number {
     const changes = this.#arms.get(arm)?.changes ?? [];
-    const share = changes.reduce((left, change) => (change.sequence > sequence ? left * change.remains : left), 1);
+    const first = changes.findLastIndex((change) => change.sequence <= sequence) + 1;
+    const since = changes.slice(leftBefore(changes.slice(0, first), upstreamModel ?? null) ?? first);
+    const share = since.reduce((left, { remains }) => left * remains, 1);
     // A change that undoes another must not raise the weight of a decision made between the two.
     return Math.min(1, share);
   }
@@ -149,6 +159,14 @@ export class UpstreamVersions {
   restore(state: UpstreamVersionsState): void {
     this.#arms = new Map(state);
   }
+}
+
+/** Place of the change from this upstream model to another one; null when there is none, or it has come back since. */
+function leftBefore(changes: readonly UpstreamModelChange[], upstreamModel: string | null): number | null {
+  const isConfigured = ({ seenBy }: UpstreamModelChange) => seenBy === undefined;
+  const left = changes.findLastIndex((change) => isConfigured(change) && change.from === upstreamModel);
+  const came = changes.findLastIndex((change) => isConfigured(change) && change.to === upstreamModel);
+  return left > came ? left : null;
 }
 
 function knownBy(names: readonly string[], latest: string): Served {

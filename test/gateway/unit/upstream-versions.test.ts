@@ -103,6 +103,23 @@ describe('a change of the upstream model in the log', () => {
     expect(fold(slipped).upstreamVersions.changesDue([other], REMAINS, 0)).toMatchObject([{ remains: 1 }]);
   });
 
+  it('that is undone counts answers between once, whenever they are rated, and takes ratings back', () => {
+    const [slip, back] = [changed('v1', 'v1-typo'), { ...changed('v1-typo', 'v1'), remains: 1 / REMAINS }];
+    const learned = [...lives, ...ratings];
+    // Another gateway, whose config has no typo, asks the previous model.
+    const [other, rating] = [answered('e', 'v1'), rated('e', 'fb-e', 1)];
+    const never = fold([...learned, ...other, rating]);
+    expectEqual(fold([...learned, slip, ...other, rating, back]), never);
+    expectEqual(fold([...learned, slip, ...other, back, rating]), never);
+    const taken = fold([...learned, slip, ...other, rating, back, withdrawn('e', 'fb-e')]);
+    expectEqual(taken, fold([...learned, ...other]));
+    // Until it is undone, they count like all answers of the previous model.
+    expect(weightOf(fold([...learned, slip, ...other, rating]))).toBeCloseTo(3 * REMAINS, 12);
+    // Answers of the current model count fully, even if it was there before.
+    const since = [...learned, changed('v1', 'v2'), ...answered('f', 'v2'), changed('v2', 'v1'), ...other, rating];
+    expect(weightOf(fold(since))).toBeCloseTo(2 * REMAINS ** 2 + 1, 12);
+  });
+
   it('counts once if a second process writes it too, and pending answers do not look like a change', () => {
     const once = fold([...lives, ...ratings, changed('v1', 'v2')]);
     const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
