@@ -62,7 +62,7 @@ export const EVIDENCE_MARGIN = 3;
 export const LENGTH_MODEL: CoupledModelOptions = {
   noiseVariance: 0.25,
   sharedVariance: { intercept: 0.03, slope: 0.03 },
-  ownVariance: { intercept: 0.25, slope: 0.01 },
+  ownVariance: { intercept: 2, slope: 0.01 },
   refreshEvery: 25,
 };
 
@@ -79,10 +79,10 @@ export const TIER_SLOPE_SHARE = 0.25;
 export const PRIOR_LOG_LENGTH = Math.log(300);
 
 /**
- * The running mean of actual / predicted output tokens starts as if this many ratios of 1 had been observed. Each ratio
- * is capped.
+ * The running ratio of actual to predicted output tokens starts as if it had been 1 for `priorCount` answers. The newest
+ * `mostCount` count, because the first ones were predicted from the prior. Each ratio is capped.
  */
-export const LENGTH_CORRECTION = { priorCount: 5, cap: 20 };
+export const LENGTH_CORRECTION = { priorCount: 5, mostCount: 50, cap: 20 };
 
 /** Thompson sampling. The widths are in standard deviations of the predicted quality. */
 export const THOMPSON = {

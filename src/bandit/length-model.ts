@@ -147,7 +147,7 @@ export class LengthModel {
   }
 
   #correct({ arm, outputTokens, predictedTokens, weight }: LengthObservation): void {
-    if (predictedTokens) this.#correction.learn(arm, outputTokens / predictedTokens, weight);
+    if (predictedTokens) this.#correction.learn(arm, outputTokens, predictedTokens, weight);
   }
 }
 

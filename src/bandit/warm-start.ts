@@ -37,6 +37,11 @@ const sumsSchema = z.object({
   /** A = Σ w x xᵀ is symmetric: rows up to the diagonal. */
   precision_rows: z.array(numbers),
 });
+const correctionSchema = z.object({
+  actual: z.number().nonnegative(),
+  predicted: z.number().nonnegative(),
+  count: z.number().nonnegative(),
+});
 const fileSchema = z.object({
   format: z.literal(FORMAT, { error: `its format is not ${FORMAT}` }),
   feature_map: z.string(),
@@ -48,7 +53,8 @@ const fileSchema = z.object({
     z.object({
       quality: sumsSchema.nullable(),
       length: sumsSchema.nullable(),
-      correction: z.object({ ratios: z.number().nonnegative(), count: z.number().nonnegative() }).nullable(),
+      // Files of earlier versions have another form, which is not used: a few answers teach it anew.
+      correction: correctionSchema.nullable().catch(null),
     }),
   ),
 });

@@ -46,16 +46,61 @@ describe('LengthModel', () => {
     for (const value of predictions(new LengthModel(D))) expect(value).toBeCloseTo(PRIOR_LOG_LENGTH, 12);
   });
 
-  it("multiplies by the arm's running mean of actual over predicted tokens, where there was a prediction", () => {
-    const observations = lengths(seededRandom(1), 30);
+  it("multiplies by the arm's running ratio of actual to predicted tokens, where there was a prediction", () => {
+    const observations = lengths(seededRandom(1), 30).map((observation, i) => ({
+      ...observation,
+      predictedTokens: 100 * (1 + (i % 5)),
+    }));
     const model = taught(observations);
-    const ratios = observations.filter(({ arm }) => arm === 'a').map(({ outputTokens }) => outputTokens / 300);
-    const sum = ratios.reduce((total, ratio) => total + ratio, LENGTH_CORRECTION.priorCount);
+    const ofArm = observations.filter(({ arm }) => arm === 'a');
+    const total = (key: 'outputTokens' | 'predictedTokens') => ofArm.reduce((sum, one) => sum + one[key], 0);
+    const ratio = total('outputTokens') / total('predictedTokens');
+    const { priorCount } = LENGTH_CORRECTION;
     const { modelOutputTokens, outputTokens } = model.predict('a', X);
-    expect(outputTokens / modelOutputTokens).toBeCloseTo(sum / (LENGTH_CORRECTION.priorCount + ratios.length), 12);
+    const expected = (priorCount + ofArm.length * ratio) / (priorCount + ofArm.length);
+    expect(outputTokens / modelOutputTokens).toBeCloseTo(expected, 12);
     const unpredicted = taught(lengths(seededRandom(1), 30, null)).predict('a', X);
     expect(unpredicted.outputTokens).toBe(unpredicted.modelOutputTokens);
     expect(unpredicted.modelOutputTokens).toBe(modelOutputTokens);
+  });
+
+  it('goes by the newest answers', () => {
+    const answers = (count: number, outputTokens: number) =>
+      lengths(seededRandom(6), count).map((one) => ({ ...one, arm: 'a', outputTokens }));
+    const ratio = (observations: readonly LengthObservation[]) => {
+      const { modelOutputTokens, outputTokens } = taught(observations).predict('a', X);
+      return outputTokens / modelOutputTokens;
+    };
+    const { priorCount, mostCount } = LENGTH_CORRECTION;
+    const settled = (priorCount + 2 * mostCount) / (priorCount + mostCount);
+    expect(ratio(answers(1000, 600))).toBeCloseTo(settled, 9);
+    expect(ratio([...answers(1000, 30), ...answers(300, 600)])).toBeCloseTo(settled, 2);
+  });
+
+  // The prior expects 300 tokens.
+  it.each([100, 300, 1000, 3000])('expects about %i tokens after twenty answers of that many', (tokens) => {
+    const dimensions = 30;
+    const random = seededRandom(7);
+    const sums = { early: [0, 0], late: [0, 0] };
+    for (let run = 0; run < 20; run++) {
+      const model = new LengthModel(dimensions);
+      const slopes = Array.from({ length: dimensions }, () => 0.08 * random.normal());
+      for (let answer = 0; answer < 200; answer++) {
+        const context = randomContext(dimensions, random);
+        const log = Math.log(tokens) + context.reduce((sum, x, i) => (i === 0 ? sum : sum + slopes[i] * x), 0);
+        const { modelOutputTokens, outputTokens } = model.predict('a', context);
+        const range = answer < 20 ? null : answer < 100 ? 'early' : 'late';
+        if (range) {
+          sums[range][0] += outputTokens;
+          sums[range][1] += Math.exp(log + LENGTH_MODEL.noiseVariance / 2);
+        }
+        const seen = Math.ceil(Math.exp(log + Math.sqrt(LENGTH_MODEL.noiseVariance) * random.normal()));
+        const learned = { outputTokens: seen, predictedTokens: modelOutputTokens, weight: 1 };
+        model.learn({ kind: 'length', arm: 'a', context, ...learned });
+      }
+    }
+    expect(Math.abs(Math.log(sums.early[0] / sums.early[1]))).toBeLessThan(0.25);
+    expect(Math.abs(Math.log(sums.late[0] / sums.late[1]))).toBeLessThan(0.1);
   });
 
   it("learns the same one by one, in a batch, with later corrections, or from another model's sums", () => {

@@ -247,7 +247,7 @@ describe('LinearPolicy, lengths', () => {
     expect(predictions(policy, ['b'], X)[0].outputTokens).toBeCloseTo(40, 0);
   });
 
-  it('corrects by the mean ratio of actual to predicted, shrunk to 1 and capped per answer', () => {
+  it('corrects by the ratio of actual to predicted tokens, shrunk to 1 and capped per answer', () => {
     const policy = new LinearPolicy(3);
     const lesson = { kind: 'length' as const, arm: 'b', context: X, weight: 1 };
     policy.learn({ ...lesson, outputTokens: 600, predictedTokens: 300 });
@@ -256,7 +256,8 @@ describe('LinearPolicy, lengths', () => {
     policy.learn({ ...lesson, outputTokens: 10, predictedTokens: 0 });
     const [b] = policy.decide(inputOf({ offers: [offer({ arm: 'b', price: 1 })], context: X })).assessments;
     const { priorCount, cap } = LENGTH_CORRECTION;
-    expect(b.outputTokens / b.modelOutputTokens).toBeCloseTo((priorCount + 2 + cap) / (priorCount + 2), 12);
+    const ratio = (600 + cap * 100) / (300 + 100);
+    expect(b.outputTokens / b.modelOutputTokens).toBeCloseTo((priorCount + 2 * ratio) / (priorCount + 2), 12);
     policy.learn({ ...lesson, outputTokens: 1e5, predictedTokens: 100, weight: -1 });
     const [after] = policy.decide(inputOf({ offers: [offer({ arm: 'b', price: 1 })], context: X })).assessments;
     expect(after.outputTokens / after.modelOutputTokens).toBeCloseTo((priorCount + 2) / (priorCount + 1), 12);

@@ -51,6 +51,12 @@ describe('a warm start', () => {
     expect([...sums.quality.keys(), ...sums.length.keys()]).toEqual(['constructor']);
   });
 
+  it('is read without the length correction from a file of an earlier version', () => {
+    const old = JSON.parse(file(taught(first)));
+    for (const arm of ARMS) old.arms[arm].correction = { ratios: 60, count: 50 };
+    expect(parseWarmStart(JSON.stringify(old)).sums).toEqual({ ...taught(first).sums(), correction: {} });
+  });
+
   it('rejects files and sums that do not fit', () => {
     const text = file(taught(first));
     const edited = (edit: (value: ReturnType<typeof JSON.parse>) => void) => {
