@@ -22,6 +22,26 @@ it.each([
     [100, 64, 0, 50],
   ],
   ['so does Moonshot', { cached_tokens: 64, prompt_tokens_details: null }, [100, 64, 0, 50]],
+  ['and Mistral', { num_cached_tokens: 64 }, [100, 64, 0, 50]],
+  [
+    'LiteLLM calls written tokens by two other names',
+    {
+      prompt_tokens_details: { cached_tokens: 30, cache_creation_tokens: 60 },
+      cache_read_input_tokens: 30,
+      cache_creation_input_tokens: 60,
+    },
+    [100, 30, 60, 50],
+  ],
+  [
+    'which may stand next to the usual one',
+    { prompt_tokens_details: { cached_tokens: 30, cache_write_tokens: 0, cache_creation_tokens: 60 } },
+    [100, 30, 60, 50],
+  ],
+  [
+    'Qwen has a third one',
+    { prompt_tokens_details: { cached_tokens: 0, cache_creation_input_tokens: 60, cache_type: 'ephemeral' } },
+    [100, 0, 60, 50],
+  ],
   ['the details go before', { cached_tokens: 64, prompt_tokens_details: { cached_tokens: 8 } }, [100, 8, 0, 50]],
   ['thinking that only the total has is output', { total_tokens: 400 }, [100, 0, 0, 300]],
   ['also where nothing else is', { completion_tokens: undefined, total_tokens: 400 }, [100, 0, 0, 300]],
@@ -35,6 +55,13 @@ it.each([
 ])('OpenAI usage: %s', (_, fields, [inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens]) => {
   const usage = { inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens };
   expect(readUsage({ ...told, ...fields })).toEqual(usage);
+});
+
+it('LiteLLM also tells which tokens were written for an hour, at a higher price', () => {
+  const kept = { ephemeral_5m_input_tokens: 20, ephemeral_1h_input_tokens: 40 };
+  const details = { cached_tokens: 30, cache_creation_tokens: 60, cache_creation_token_details: kept };
+  const usage = readUsage({ ...told, prompt_tokens_details: details });
+  expect(usage).toMatchObject({ cacheWriteTokens: 60, hourCacheWriteTokens: 40 });
 });
 
 it.each([
@@ -60,5 +87,15 @@ it('reads the usage from the last choice of a stream, as Moonshot sends it', () 
   const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify({ choices: [choice] })}\n\n`));
   const piece = new StreamReader(true).read(event);
   expect(piece.usage).toMatchObject({ inputTokens: 100, cachedInputTokens: 40, outputTokens: 50 });
+  expect(piece.bytes).toBe(event.raw);
+});
+
+it("reads the usage from Groq's own field of a stream that was not asked for any", () => {
+  const usage = { queue_time: 0.07, prompt_tokens: 23, completion_tokens: 19, total_tokens: 42 };
+  const choice = { index: 0, delta: {}, finish_reason: 'stop' };
+  const data = JSON.stringify({ choices: [choice], x_groq: { id: 'req_01', usage } });
+  const [event] = new SseSplitter().push(Buffer.from(`data: ${data}\n\n`));
+  const piece = new StreamReader(true).read(event);
+  expect(piece.usage).toMatchObject({ inputTokens: 23, outputTokens: 19 });
   expect(piece.bytes).toBe(event.raw);
 });

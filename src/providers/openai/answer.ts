@@ -75,9 +75,10 @@ export function readUsage(value: unknown): Usage | null {
   const tokensOnlyInTotal = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
   if (prompt === null || (completion === null && tokensOnlyInTotal <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
-  // DeepSeek and Moonshot report cached tokens in separate fields.
-  const cached = tokenCount(details.cached_tokens ?? value.prompt_cache_hit_tokens ?? value.cached_tokens) ?? 0;
-  const written = tokenCount(details.cache_write_tokens) ?? 0;
+  // DeepSeek, Moonshot and Mistral report cached tokens in separate fields.
+  const { prompt_cache_hit_tokens: hit, cached_tokens: read, num_cached_tokens: number } = value;
+  const cached = tokenCount(details.cached_tokens ?? hit ?? read ?? number) ?? 0;
+  const { written, writtenForAnHour } = cacheWrites(details, value);
   // Tokens that only the total counts are thinking (xAI, Gemini), which is billed as output; or they are cached tokens,
   // if the prompt's count leaves those out (Bedrock).
   const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
@@ -89,7 +90,32 @@ export function readUsage(value: unknown): Usage | null {
   if (inputTokens + outputTokens === 0) return null;
   const cachedInputTokens = Math.min(inputTokens, cached);
   const cacheWriteTokens = Math.min(inputTokens - cachedInputTokens, written);
-  return { inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens };
+  const hourCacheWriteTokens = Math.min(cacheWriteTokens, writtenForAnHour);
+  return {
+    inputTokens,
+    outputTokens,
+    cachedInputTokens,
+    cacheWriteTokens,
+    ...(hourCacheWriteTokens > 0 && { hourCacheWriteTokens }),
+  };
+}
+
+/**
+ * Tokens written to the prompt cache. OpenAI and OpenRouter call them `cache_write_tokens`. LiteLLM and Qwen have other
+ * names for them, and LiteLLM may report several at once.
+ */
+function cacheWrites(details: JsonObject, usage: JsonObject) {
+  const names = [
+    details.cache_write_tokens,
+    details.cache_creation_tokens,
+    details.cache_creation_input_tokens,
+    usage.cache_creation_input_tokens,
+  ];
+  const kept = isJsonObject(details.cache_creation_token_details) ? details.cache_creation_token_details : {};
+  return {
+    written: Math.max(...names.map((value) => tokenCount(value) ?? 0)),
+    writtenForAnHour: tokenCount(kept.ephemeral_1h_input_tokens) ?? 0,
+  };
 }
 
 export function stringOrNull(value: unknown): string | null {

@@ -61,8 +61,9 @@ export class StreamReader {
     if (failure !== null) throw errorInSuccess(failure, 'interrupted');
 
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
-    // Moonshot reports the usage with the last choice.
-    const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage);
+    // Moonshot reports the usage with the last choice; Groq also in a field of its own, even if it was not asked for it.
+    const ofGroq = isJsonObject(chunk.x_groq) ? chunk.x_groq.usage : null;
+    const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage) ?? readUsage(ofGroq);
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
       content: deltas.some(carriesContent),
