@@ -185,7 +185,8 @@ export class Chat {
   }
 
   async #answerStreamed(input: ChatInput, runtime: Runtime, exchange: Exchange): Promise<ChatReply> {
-    const opened = await this.#attempt(input, runtime, exchange, openStream);
+    const open = (on: Provider, call: ProviderCall) => openStream(on, call, (usage) => exchange.heard(usage));
+    const opened = await this.#attempt(input, runtime, exchange, open);
     exchange.answeredBy(opened.arm, opened.startedAt);
     const headers = replyHeaders(input.requestId, exchange, opened.arm, opened.value);
     headers['cache-control'] = 'no-cache';

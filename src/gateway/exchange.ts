@@ -10,6 +10,7 @@ import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { callEnd, describeFailure, failuresIn, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
+import { type Bill, countUsage } from './count-usage.ts';
 import type { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -25,14 +26,6 @@ export interface ExchangeParts {
   tokensPerByte(arm: string, request: Decision): number;
 }
 
-/** What an exchange used, and what that cost at the prices of the arm that was called. */
-interface Bill {
-  arm: Arm;
-  usage: Usage;
-  estimated: boolean;
-  costUsd: number;
-}
-
 /** A running request: what has happened so far, and the single place that records how it ended. */
 export class Exchange {
   readonly decisionId: string;
@@ -44,6 +37,8 @@ export class Exchange {
   #shownArm: string | null = null;
   /** The arm of the latest call; null if that call failed. */
   #called: Arm | null = null;
+  /** What the latest call has used, as far as its upstream told before the answer began. */
+  #heard: Usage | null = null;
   /** Whether the arm of the latest call still has the same upstream model in the current config. */
   #hasCurrentUpstream = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
@@ -104,6 +99,7 @@ export class Exchange {
     const { clock, conditions } = this.#parts;
     const { load, breakers } = conditions;
     this.#called = arm;
+    this.#heard = null;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
     this.#hasCurrentUpstream = hasCurrentUpstream;
     const leaveQueue = load.enter(arm.id);
@@ -167,6 +163,11 @@ export class Exchange {
     }
   }
 
+  /** Notes usage that was reported before the answer began: it is billed even if the client leaves before then. */
+  heard(usage: Usage): void {
+    this.#heard = usage;
+  }
+
   /** Takes in a piece of the answer, or a whole answer. */
   received(piece: StreamPiece | ProviderAnswer): void {
     this.#answer.add(piece);
@@ -222,7 +223,7 @@ export class Exchange {
     this.#resolveFinished(completed);
     try {
       this.#count(outcome, status, timeToFirstTokenMs, serviceMs);
-      if (bill) this.#countUsage(bill, outcome);
+      if (bill) countUsage(this.#parts.metrics, bill, { decision: this.decision, keyName: this.keyName, outcome });
     } catch (error) {
       // An error while counting, such as a number that the metrics refuse, must not fail an answer, least of all from
       // within a timer.
@@ -271,6 +272,9 @@ export class Exchange {
   #bill(outcome: Outcome): Bill | null {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
+    if (!this.#answering && this.#heard) {
+      return { arm, usage: this.#heard, estimated: true, costUsd: costOf(arm.price, this.#heard) };
+    }
     const { usage, estimated } = this.#answer.used({
       isWhole: outcome === 'ok',
       choices: this.decision.choices ?? 1,
@@ -278,23 +282,5 @@ export class Exchange {
       tokensPerByte: this.#parts.tokensPerByte(arm.id, this.decision),
     });
     return { arm, usage, estimated, costUsd: costOf(arm.price, usage) };
-  }
-
-  #countUsage({ arm, usage, costUsd }: Bill, outcome: Outcome): void {
-    const { metrics } = this.#parts;
-    const model = arm.id;
-    const kinds = { input: usage.inputTokens, cached_input: usage.cachedInputTokens, output: usage.outputTokens };
-    for (const [kind, count] of Object.entries(kinds)) {
-      metrics.tokens.inc({ model, kind }, count);
-      if (this.keyName !== null) metrics.keyTokens.inc({ key: this.keyName, kind }, count);
-    }
-    metrics.costUsd.inc({ model }, costUsd);
-    const { chosenBy, referenceCostUsd, choices = 1 } = this.decision;
-    // Savings count only what routing achieved; a client that names a model chose its price itself. A partial answer
-    // cannot be compared with a whole one from the reference model, and neither can several choices, because the
-    // prediction is for one.
-    if (outcome !== 'ok' || chosenBy === 'request' || referenceCostUsd === null || choices !== 1) return;
-    metrics.referenceCostUsd.inc(referenceCostUsd);
-    metrics.savedUsd.inc(referenceCostUsd - costUsd);
   }
 }

@@ -76,6 +76,20 @@ describe('Exchange', () => {
     }
   });
 
+  it('bills a client that leaves before any content for the cache write that its call has reported by then', async () => {
+    const written = { inputTokens: 100_000, cachedInputTokens: 0, cacheWriteTokens: 100_000, outputTokens: 1 };
+    for (const calls of [1, 2]) {
+      const { exchange } = begun();
+      exchange.heard(written);
+      // What an earlier call reported is not billed as the latest one's.
+      if (calls === 2) exchange.callStarts(arm);
+      exchange.callFailed({ arm: 'big', result: 'aborted', status: null, durationMs: 1 }, FAILURE, null);
+      exchange.finish('aborted', null);
+      const { usage, usageEstimated } = await exchange.finished;
+      expect([usage?.cacheWriteTokens, usageEstimated]).toEqual([calls === 1 ? 100_000 : 0, true]);
+    }
+  });
+
   it('counts a request for a rating once there is an answer', async () => {
     const { exchange, metrics } = begun();
     exchange.decision.ask = { audit: 0.5, teaches: null } as unknown as typeof exchange.decision.ask;
