@@ -1,4 +1,4 @@
-import type { CompletedEvent } from '../../domain/events.ts';
+import type { CompletedEvent, DecidedEvent } from '../../domain/events.ts';
 import type { DecisionRecord } from './decision-records.ts';
 import { meanScore } from './export-row.ts';
 
@@ -10,7 +10,9 @@ export interface AnswerSummary {
   rated: number;
   /** Over the rated answers, 0..1. */
   mean_rating: number | null;
+  /** Including calls that the client abandoned before an answer. */
   cost_usd: number;
+  /** Of an answer. */
   mean_cost_usd: number | null;
   mean_input_tokens: number | null;
   mean_output_tokens: number | null;
@@ -57,10 +59,20 @@ export class LogSummarizer {
     const { featureMap } = decided.context;
     this.#featureMaps.set(featureMap, (this.#featureMaps.get(featureMap) ?? 0) + 1);
     this.#costUsd += completed?.costUsd ?? 0;
-    if (!completed || completed.arm === null) return;
+    if (!completed) return;
+    if (completed.arm === null) {
+      if (completed.costUsd) this.#addAbandoned(decided, completed, completed.costUsd);
+      return;
+    }
     const rating = meanScore(ratings);
     this.#models.of(completed.arm).add(completed, rating);
     if (decided.key !== null) this.#keys.of(decided.key).add(completed, rating);
+  }
+
+  /** Adds the cost of a call that the client abandoned to the model that was called, so that the costs add up. */
+  #addAbandoned({ key, decision }: DecidedEvent, { attempts }: CompletedEvent, costUsd: number): void {
+    this.#models.of(attempts.at(-1)?.arm ?? decision.arm).abandonedUsd += costUsd;
+    if (key !== null) this.#keys.of(key).abandonedUsd += costUsd;
   }
 
   summary(): LogSummary {
@@ -111,6 +123,7 @@ class Groups {
 
 class AnswerSums {
   answers = 0;
+  abandonedUsd = 0;
   readonly rating = new Mean();
   readonly cost = new Mean();
   readonly #inputTokens = new Mean();
@@ -129,10 +142,10 @@ class AnswerSums {
   summary(all: number): AnswerSummary {
     return {
       answers: this.answers,
-      share: this.answers / all,
+      share: all > 0 ? this.answers / all : 0,
       rated: this.rating.count,
       mean_rating: this.rating.value,
-      cost_usd: this.cost.sum,
+      cost_usd: this.cost.sum + this.abandonedUsd,
       mean_cost_usd: this.cost.value,
       mean_input_tokens: this.#inputTokens.value,
       mean_output_tokens: this.#outputTokens.value,

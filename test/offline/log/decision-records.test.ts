@@ -210,7 +210,10 @@ describe('LogSummarizer', () => {
       expect(of.share).toBeCloseTo(own.length / rows.length, 12);
       expect(of.rated).toBe(own.filter(({ quality }) => quality !== null).length);
       expect(of.mean_rating).toBeCloseTo(mean(own.map(({ quality }) => quality)), 12);
-      expect(of.cost_usd).toBeCloseTo(0.002 * own.length, 9);
+      const abandoned = records.flatMap(({ decided, completed }) =>
+        completed?.arm === null && decided.decision.arm === of.model ? (completed.costUsd ?? 0) : [],
+      );
+      expect(of.cost_usd).toBeCloseTo(0.002 * own.length + abandoned.reduce((sum, usd) => sum + usd, 0), 9);
       expect(of.mean_cost_usd).toBeCloseTo(0.002, 12);
       expect(of.mean_input_tokens).toBe(100);
       expect(of.mean_output_tokens).toBeCloseTo(mean(own.map(({ outTokens }) => outTokens)), 9);
@@ -238,7 +241,7 @@ describe('LogSummarizer', () => {
       feature_maps: { 'map-1': 2, 'map-0': 1 },
       models: [
         {
-          ...{ model: 'big', answers: 1, share: 1, rated: 0, mean_rating: null, cost_usd: 0, mean_cost_usd: null },
+          ...{ model: 'big', answers: 1, share: 1, rated: 0, mean_rating: null, cost_usd: 0.0006, mean_cost_usd: null },
           ...{ mean_input_tokens: null, mean_output_tokens: null, mean_latency_s: null },
         },
       ],
@@ -252,5 +255,22 @@ describe('LogSummarizer', () => {
     ]);
     expect((await read()).map(exportRow).map((row) => row?.key)).toEqual(expect.arrayContaining(['lab', 'shop']));
     expect(summarize([])).toMatchObject({ decisions: 0, first: null, last: null, models: [] });
+  });
+
+  it('counts calls that were abandoned before an answer for their model and key, so that the costs add up', async () => {
+    await store.append(['a', 'b'].map((id) => ({ ...decided(id), key: id === 'a' ? 'shop' : 'lab' })));
+    const abandoned = { arm: null, outcome: 'aborted', costUsd: 0.0006 } as const;
+    const attempts = [{ arm: 'small', result: 'aborted', status: null, durationMs: 1 } as const];
+    await store.append([completed('a', { costUsd: 0.002 }), completed('b', { ...abandoned, attempts })]);
+    const summary = summarize(await read());
+    expect(summary).toMatchObject({ answered: 1, cost_usd: 0.0026 });
+    expect(summary.models).toMatchObject([
+      { model: 'big', answers: 1, share: 1, cost_usd: 0.002, mean_cost_usd: 0.002 },
+      { model: 'small', answers: 0, share: 0, cost_usd: 0.0006, mean_cost_usd: null },
+    ]);
+    expect(summary.keys.map(({ key, cost_usd }) => [key, cost_usd])).toEqual([
+      ['shop', 0.002],
+      ['lab', 0.0006],
+    ]);
   });
 });
