@@ -19,7 +19,12 @@ export function countUsage(
   { decision, keyName, outcome }: { decision: Decision; keyName: string | null; outcome: Outcome },
 ): void {
   const model = arm.id;
-  const kinds = { input: usage.inputTokens, cached_input: usage.cachedInputTokens, output: usage.outputTokens };
+  const kinds = {
+    input: usage.inputTokens,
+    cached_input: usage.cachedInputTokens,
+    cache_write: usage.cacheWriteTokens,
+    output: usage.outputTokens,
+  };
   for (const [kind, count] of Object.entries(kinds)) {
     metrics.tokens.inc({ model, kind }, count);
     if (keyName !== null) metrics.keyTokens.inc({ key: keyName, kind }, count);

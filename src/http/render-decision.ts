@@ -123,6 +123,8 @@ function renderOutcome(completed: CompletedEvent) {
       prompt_tokens: usage.inputTokens,
       cached_prompt_tokens: usage.cachedInputTokens,
       cache_write_tokens: usage.cacheWriteTokens,
+      // Omitted from the JSON when undefined. They cost more than other writes.
+      hour_cache_write_tokens: usage.hourCacheWriteTokens,
       completion_tokens: usage.outputTokens,
       estimated: completed.usageEstimated,
     },

@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import type { Usage } from '../../src/domain/chat.ts';
+import { readUsage as readAnthropicUsage, toOpenAIUsage } from '../../src/providers/anthropic/answer.ts';
 import { readUsage } from '../../src/providers/openai/answer.ts';
 import { StreamReader } from '../../src/providers/openai/stream.ts';
 import { SseSplitter } from '../../src/util/sse.ts';
@@ -62,6 +64,17 @@ it('LiteLLM also tells which tokens were written for an hour, at a higher price'
   const details = { cached_tokens: 30, cache_creation_tokens: 60, cache_creation_token_details: kept };
   const usage = readUsage({ ...told, prompt_tokens_details: details });
   expect(usage).toMatchObject({ cacheWriteTokens: 60, hourCacheWriteTokens: 40 });
+});
+
+it.each([0, 60])('a gateway in front of this one prices cache writes for an hour (%i) as this one does', (hour) => {
+  const usage = readAnthropicUsage({
+    input_tokens: 10,
+    cache_read_input_tokens: 30,
+    cache_creation_input_tokens: 60,
+    cache_creation: { ephemeral_5m_input_tokens: 60 - hour, ephemeral_1h_input_tokens: hour },
+    output_tokens: 50,
+  }) as Usage;
+  expect(readUsage(toOpenAIUsage(usage, null))).toEqual(usage);
 });
 
 it.each([

@@ -266,7 +266,7 @@ describe('Anthropic streams as the official OpenAI client reads them', () => {
       prompt_tokens: 2162,
       completion_tokens: 47,
       total_tokens: 2209,
-      prompt_tokens_details: { cached_tokens: 1840 },
+      prompt_tokens_details: { cached_tokens: 1840, cache_write_tokens: 310 },
     });
   });
 
@@ -437,7 +437,7 @@ describe('plain Anthropic answers', () => {
         prompt_tokens: 1720,
         completion_tokens: 88,
         total_tokens: 1808,
-        prompt_tokens_details: { cached_tokens: 1500 },
+        prompt_tokens_details: { cached_tokens: 1500, cache_write_tokens: 200 },
       },
     });
   });

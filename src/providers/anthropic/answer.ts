@@ -86,15 +86,24 @@ export function readUsage(usage: unknown): Usage | null {
   };
 }
 
-/** @param source Anthropic's own usage, which may say how much of the output was thinking */
+/**
+ * Cache writes have the names that OpenAI and LiteLLM give them, so that whoever reads the usage can price it as the
+ * gateway does.
+ * @param source Anthropic's own usage, which may say how much of the output was thinking
+ */
 export function toOpenAIUsage(usage: Usage, source: unknown): JsonObject {
   const details = isJsonObject(source) ? source.output_tokens_details : null;
   const reasoning = isJsonObject(details) ? { reasoning_tokens: count(details.thinking_tokens) } : null;
+  const { cacheWriteTokens: written, hourCacheWriteTokens: kept } = usage;
   return {
     prompt_tokens: usage.inputTokens,
     completion_tokens: usage.outputTokens,
     total_tokens: usage.inputTokens + usage.outputTokens,
-    prompt_tokens_details: { cached_tokens: usage.cachedInputTokens },
+    prompt_tokens_details: {
+      cached_tokens: usage.cachedInputTokens,
+      ...(written > 0 && { cache_write_tokens: written }),
+      ...(kept && { cache_creation_token_details: { ephemeral_1h_input_tokens: kept } }),
+    },
     ...(reasoning ? { completion_tokens_details: reasoning } : {}),
   };
 }
