@@ -52,6 +52,16 @@ it.each([
     { total_tokens: 40_160, prompt_tokens_details: { cached_tokens: 40_000, cache_write_tokens: 10 } },
     [40_110, 40_000, 10, 50],
   ],
+  [
+    'more cached tokens than the prompt has cannot be part of it',
+    { prompt_tokens: 21, total_tokens: 71, prompt_tokens_details: { cached_tokens: 188_086, cache_write_tokens: 300 } },
+    [188_407, 188_086, 300, 50],
+  ],
+  [
+    'nor can more written ones',
+    { prompt_tokens: 21, total_tokens: 71, prompt_tokens_details: { cached_creation_tokens: 5000 } },
+    [5021, 0, 5000, 50],
+  ],
   ['a total that is less than its parts says nothing', { total_tokens: 0 }, [100, 0, 0, 50]],
   ['nor does one that is missing', { total_tokens: null }, [100, 0, 0, 50]],
 ])('OpenAI usage: %s', (_, fields, [inputTokens, cachedInputTokens, cacheWriteTokens, outputTokens]) => {

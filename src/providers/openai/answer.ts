@@ -84,7 +84,9 @@ export function readUsage(value: unknown): Usage | null {
   const completionDetails = isJsonObject(value.completion_tokens_details) ? value.completion_tokens_details : {};
   const isThought = tokensOnlyInTotal === tokenCount(completionDetails.reasoning_tokens);
   const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(tokensOnlyInTotal);
-  const inputTokens = prompt + (isCache ? tokensOnlyInTotal : 0);
+  // Some gateways in front of Claude leave the cached tokens out of the total as well: there are more than the prompt has.
+  const isLeftOut = tokensOnlyInTotal <= 0 && Math.max(cached, written) > prompt;
+  const inputTokens = prompt + (isLeftOut ? cached + written : isCache ? tokensOnlyInTotal : 0);
   const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, tokensOnlyInTotal));
   // The server does not count tokens.
   if (inputTokens + outputTokens === 0) return null;
@@ -101,13 +103,14 @@ export function readUsage(value: unknown): Usage | null {
 }
 
 /**
- * Tokens written to the prompt cache. OpenAI and OpenRouter call them `cache_write_tokens`. LiteLLM and Qwen have other
- * names for them, and LiteLLM may report several at once.
+ * Tokens written to the prompt cache. OpenAI and OpenRouter call them `cache_write_tokens`. LiteLLM, new-api and Qwen
+ * have other names for them, and LiteLLM may report several at once.
  */
 function cacheWrites(details: JsonObject, usage: JsonObject) {
   const names = [
     details.cache_write_tokens,
     details.cache_creation_tokens,
+    details.cached_creation_tokens,
     details.cache_creation_input_tokens,
     usage.cache_creation_input_tokens,
   ];
