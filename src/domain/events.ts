@@ -64,6 +64,11 @@ export interface CompletedEvent {
   /** Duration of the answering upstream call. */
   serviceMs: number | null;
   /**
+   * How long that call probably waited for its turn at the upstream, in units of the time that the upstream then worked
+   * on it. Absent: not at all, and in old logs.
+   */
+  queued?: number;
+  /**
    * Time from the request's arrival to its end, and the part of it that the gateway took before the first upstream
    * call.
    */

@@ -6,6 +6,7 @@ import { UpstreamError } from '../domain/errors.ts';
 import type { AttemptRecord, CallResult, CompletedEvent, Outcome } from '../domain/events.ts';
 import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
+import { expectedWait } from '../routing/load.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
 import type { Clock } from '../util/clock.ts';
 import { callEnd, describeFailure, failuresIn, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
@@ -42,6 +43,8 @@ export class Exchange {
   /** Whether the arm of the latest call still has the same upstream model in the current config. */
   #hasCurrentUpstream = true;
   #answering: { arm: Arm; startedAt: number } | null = null;
+  /** As in `CompletedEvent`, for the latest call. */
+  #queued = 0;
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
   #leave: ((end: CallEnd, failure?: string) => void) | null = null;
@@ -102,6 +105,7 @@ export class Exchange {
     this.#heard = null;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
     this.#hasCurrentUpstream = hasCurrentUpstream;
+    this.#queued = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, 1);
     const leaveQueue = load.enter(arm.id);
     const tellBreaker = hasCurrentUpstream ? breakers.enter(arm.id) : () => {};
     this.#leave = (end, failure) => {
@@ -216,6 +220,7 @@ export class Exchange {
       costUsd: bill?.costUsd ?? null,
       timeToFirstTokenMs,
       serviceMs,
+      ...(answering && this.#queued > 0 && { queued: this.#queued }),
       latencyMs: now - this.#arrivedAt,
       overheadMs: this.#overheadMs,
     };

@@ -125,14 +125,21 @@ export class ArmStatistics {
     return { ascii: perByte('ascii'), eastAsian: perByte('eastAsian'), other: perByte('other') };
   }
 
-  /** Mean seconds from the call to the end of the answer. */
+  /** Mean seconds that the upstream works on an answer, without the wait for its turn. */
   serviceSeconds(arm: string): number {
     return this.#sums(arm).serviceS ?? PRIOR_SERVICE_S;
   }
 
-  learnService(arm: string, seconds: number): void {
+  /**
+   * The wait is taken off, because the expected wait is the queue times the service time: it would count twice, so a
+   * queue would seem the longer, the longer it had been.
+   * @param seconds from the call to the end of the answer
+   * @param queued how long the call waited for its turn, in units of the service time
+   */
+  learnService(arm: string, seconds: number, queued = 0): void {
     const sums = this.#sums(arm);
-    sums.serviceS = sums.serviceS === null ? seconds : sums.serviceS + SERVICE_SHARE * (seconds - sums.serviceS);
+    const serviceS = seconds / (1 + queued);
+    sums.serviceS = sums.serviceS === null ? serviceS : sums.serviceS + SERVICE_SHARE * (serviceS - sums.serviceS);
   }
 
   /**

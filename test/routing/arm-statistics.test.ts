@@ -89,6 +89,12 @@ describe('ArmStatistics', () => {
     expect(statistics.serviceSeconds('b')).toBe(2);
   });
 
+  it("takes the wait for its turn off a call's time", () => {
+    const statistics = new ArmStatistics();
+    statistics.learnService('a', 10, 1.5);
+    expect(statistics.serviceSeconds('a')).toBe(4);
+  });
+
   it('averages the reference cost over all decisions, including the current one', () => {
     const [statistics, a, b] = [new ArmStatistics(), armOf('a', { usd: 10 }), armOf('b')];
     expect(statistics.referenceCost(a, null)).toBe(0);

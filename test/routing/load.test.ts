@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SlotQueue } from '../../src/offline/paper/slot-queue.ts';
+import { ArmStatistics } from '../../src/routing/arm-statistics.ts';
 import { expectedWait, type LatencyPenaltyOptions, Load, latencyPenalty } from '../../src/routing/load.ts';
 
 const OPTIONS: LatencyPenaltyOptions = { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 };
@@ -25,6 +27,30 @@ describe('expectedWait', () => {
   ])('%i in flight on %i slots of %d s: %d s', (inFlight, slots, service, expected) => {
     expect(expectedWait(inFlight, slots, service)).toBe(expected);
   });
+
+  // A call that waited for its turn takes longer. If that counted as service, the wait would grow with its square.
+  it.each([1, 1.2, 2])(
+    'is the wait that follows, in the long run, at %d times what the upstream can serve',
+    (excess) => {
+      const [slots, serviceS] = [4, 5];
+      const [statistics, load, upstream] = [new ArmStatistics(), new Load(), new SlotQueue(slots)];
+      const running: { end: number; ends(): void }[] = [];
+      for (let n = 0; n < 400; n++) {
+        const now = (n * serviceS) / slots / excess;
+        while (running.length > 0 && running[0].end <= now) running.shift()?.ends();
+        const inFlight = load.inFlight('a');
+        const expected = expectedWait(inFlight, slots, statistics.serviceSeconds('a'));
+        const { begin, end } = upstream.enter(now, serviceS);
+        const leave = load.enter('a');
+        const ends = () => {
+          leave();
+          statistics.learnService('a', end - now, expectedWait(inFlight, slots, 1));
+        };
+        running.push({ end, ends });
+        if (n >= 50) expect(Math.abs(expected - (begin - now))).toBeLessThan(serviceS / 2);
+      }
+    },
+  );
 });
 
 describe('latencyPenalty', () => {

@@ -27,7 +27,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Increment this when the fold changes: older snapshots are then rebuilt from the log. */
-const FOLD_VERSION = 28;
+const FOLD_VERSION = 29;
 
 /** What the learner knows: a deterministic fold over the event log, beginning with a warm start if there is one. */
 export class LearnerState extends LearnerParts {
@@ -255,7 +255,7 @@ export class LearnerState extends LearnerParts {
   #learnStatistics(event: CompletedEvent, history: readonly StoredEvent[]): void {
     if (event.arm === null || event.outcome !== 'ok' || this.#isForgotten(event.arm, history)) return;
     if (event.serviceMs !== null && Number.isFinite(event.serviceMs)) {
-      this.statistics.learnService(event.arm, event.serviceMs / 1000);
+      this.statistics.learnService(event.arm, event.serviceMs / 1000, event.queued);
     }
     const decided = decidedIn(history);
     if (!event.usage || event.usageEstimated || !Number.isFinite(event.usage.inputTokens) || !decided) return;

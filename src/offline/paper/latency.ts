@@ -92,7 +92,7 @@ class PenalisedRouter implements TimedRouter {
   readonly #upstreams: readonly Upstream[];
   readonly #options: LatencyPenaltyOptions;
   readonly #load = new Load();
-  readonly #leave = new Map<EvaluationRow, () => void>();
+  readonly #calls = new Map<EvaluationRow, { leave: () => void; queued: number }>();
 
   constructor(
     driver: PolicyDriver,
@@ -114,14 +114,18 @@ class PenalisedRouter implements TimedRouter {
       return latencyPenalty(waitS, this.#options);
     });
     const choice = this.#driver.choose(row.context, { penalties });
-    this.#leave.set(row, this.#load.enter(this.#models[choice.model]));
+    const arm = this.#models[choice.model];
+    const { slots } = this.#upstreams[choice.model];
+    const queued = Number.isFinite(slots) ? expectedWait(this.#load.inFlight(arm), slots, 1) : 0;
+    this.#calls.set(row, { leave: this.#load.enter(arm), queued });
     return choice;
   }
 
   completed(row: EvaluationRow, choice: Choice, latencyS: number, late: boolean): void {
-    this.#leave.get(row)?.();
-    // Measured as in the gateway: from the call to the end of the answer, including the wait at the upstream.
-    this.#driver.statistics.learnService(this.#models[choice.model], latencyS);
+    const call = this.#calls.get(row);
+    call?.leave();
+    // As in the gateway: measured from the call to the end of the answer, less the wait that the queue suggests.
+    this.#driver.statistics.learnService(this.#models[choice.model], latencyS, call?.queued);
     this.#driver.answered(row, choice);
     if (!late) this.#driver.rated(row, choice.model, row.quality[choice.model]);
   }

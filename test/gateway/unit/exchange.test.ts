@@ -90,6 +90,19 @@ describe('Exchange', () => {
     }
   });
 
+  it('records how long the answering call probably queued at its upstream, in service times', async () => {
+    const queuedWith = async (others: number, slots: number) => {
+      const { exchange, load } = begun();
+      exchange.callFailed({ arm: 'big', result: 'timeout', status: null, durationMs: 1 }, FAILURE, null);
+      for (let i = 0; i < others; i++) load.enter('big');
+      exchange.callStarts({ ...arm, maxConcurrency: slots });
+      exchange.answeredBy(arm, 0);
+      exchange.finish('ok', 200);
+      return (await exchange.finished).queued;
+    };
+    expect([await queuedWith(11, 4), await queuedWith(4, 4), await queuedWith(3, 4)]).toEqual([2, 0.25, undefined]);
+  });
+
   it('counts a request for a rating once there is an answer', async () => {
     const { exchange, metrics } = begun();
     exchange.decision.ask = { audit: 0.5, teaches: null } as unknown as typeof exchange.decision.ask;

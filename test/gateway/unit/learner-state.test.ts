@@ -263,6 +263,11 @@ describe('LearnerState.fold', () => {
     expectClose(withdrawnAll, foldAll([life[0], life[2]]).state);
   });
 
+  it('learns how long the upstream works on an answer, without the wait for its turn', () => {
+    const { state } = foldAll([decided('d'), completed('d', { serviceMs: 9000, queued: 2 })]);
+    expect(state.statistics.serviceSeconds('big')).toBe(3);
+  });
+
   it('keeps its statistics finite whatever an upstream reports', () => {
     const usage = {
       inputTokens: Number.NaN,
