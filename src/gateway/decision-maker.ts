@@ -75,7 +75,9 @@ export class DecisionMaker {
     const { cacheable, ...recalled } = conversation.recall();
     const heldByReference = cachesUnmarked(runtime) ? cacheable.all : cacheable.marked;
     const query = { context, profile, tag, allowed, keyBudget, now, heldByReference, ...recalled, ...choice };
-    const decision = this.#route(query, runtime);
+    const decision = this.#route(query, runtime, () => {
+      if (decisionId !== null) this.#budget.refused(body.messages);
+    });
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
       if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
@@ -86,12 +88,14 @@ export class DecisionMaker {
     return { decision, features, conversation };
   }
 
-  #route(query: RouteQuery, runtime: Runtime): Decision {
+  /** @param onBudgetSpent called before the request is refused because the day's routing budget is spent */
+  #route(query: RouteQuery, runtime: Runtime, onBudgetSpent: () => void): Decision {
     try {
       return runtime.router.decide(query);
     } catch (error) {
       // From here on every request is refused until midnight: too serious to show up only in a counter.
       if (error instanceof GatewayError && error.code === BUDGET_SPENT) {
+        onBudgetSpent();
         this.#budgetThrottle.say((suppressed) =>
           this.#parts.log.warn({ suppressed }, `routing.targets.budget: requests are refused. ${error.message}`),
         );

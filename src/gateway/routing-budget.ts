@@ -1,10 +1,17 @@
+import { hash } from 'node:crypto';
+import type { ChatMessage } from '../domain/chat.ts';
 import { type Decision, explanationOf } from '../domain/decision.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import type { RoutingBudgetLedger } from '../routing/routing-budget-ledger.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Learner } from './learning/learner.ts';
+import { identityOf } from './message-identity.ts';
 import type { Metrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
+
+const HOUR_MS = 3_600_000;
+/** Refused requests that are told apart within an hour; further ones do not count. */
+const MOST_REFUSED = 10_000;
 
 interface Parts {
   clock: Clock;
@@ -15,9 +22,26 @@ interface Parts {
 /** `routing.targets.budget` on the request path: its current weight, and the USD reserved from it. */
 export class RoutingBudget {
   readonly #parts: Parts;
+  /** The requests that were refused in the current hour. */
+  #refused = { hour: 0, requests: new Set<string>() };
 
   constructor(parts: Parts) {
     this.#parts = parts;
+  }
+
+  /**
+   * Notes a request that was refused because too little is left of the day. A client that keeps sending it would look
+   * like a rush, for which the following days would hold back their money, so it counts once an hour.
+   */
+  refused(messages: readonly ChatMessage[]): void {
+    const now = this.#parts.clock.now();
+    const hour = Math.floor(now / HOUR_MS);
+    if (this.#refused.hour !== hour) this.#refused = { hour, requests: new Set() };
+    const { requests } = this.#refused;
+    const identity = hash('sha1', messages.map(identityOf).join('\n'));
+    if (requests.size >= MOST_REFUSED || requests.has(identity)) return;
+    requests.add(identity);
+    this.#ledger.refused(now);
   }
 
   /**

@@ -92,9 +92,14 @@ export class RoutingBudgetLedger {
     return this.#state.days.find(([day]) => day === dayOf(now))?.[1] ?? 0;
   }
 
-  /** Notes that a request arrived. */
+  /** Notes that a request arrived and was not refused. */
   asked(at: number): void {
     this.#traffic.asked(at);
+  }
+
+  /** Notes that a request was refused because too little is left of the day. */
+  refused(at: number): void {
+    this.#traffic.refused(at);
   }
 
   /**
@@ -140,11 +145,12 @@ export class RoutingBudgetLedger {
   }
 
   /**
-   * Shares the reservations of the ledger that this one is about to replace: until the replacement, the end of a
-   * request may be folded into either.
+   * Shares what the log does not know with the ledger that this one is about to replace: refused requests, and
+   * reservations, because until the replacement the end of a request may be folded into either.
    */
-  shareReservations(other: RoutingBudgetLedger): void {
+  shareUnlogged(other: RoutingBudgetLedger): void {
     this.#reserved = other.#reserved;
+    this.#traffic.shareRefused(other.#traffic);
   }
 
   release(id: string): void {

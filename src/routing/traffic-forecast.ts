@@ -37,9 +37,14 @@ export class TrafficForecast {
     firstDay: null,
     days: [],
   };
+  /**
+   * Requests that were refused because the day's budget was spent, in this process, in the same form as the others. Not
+   * part of the state, because the event log does not know of them.
+   */
+  #refused: TrafficForecastState['days'] = [];
 
   /**
-   * Notes that a request arrived.
+   * Notes that a request arrived and was not refused.
    * @param at milliseconds since the epoch
    */
   asked(at: number): void {
@@ -50,7 +55,20 @@ export class TrafficForecast {
     }
     state.lastRequestAt = at;
     state.firstDay ??= dayOf(at);
-    this.#hoursOf(dayOf(at))[hourOf(at)]++;
+    hoursOf(state.days, dayOf(at))[hourOf(at)]++;
+  }
+
+  /**
+   * Notes a request that was refused because the day's budget was spent. It counts on later days: otherwise hours that
+   * found no money would seem to bring no requests, so that no money would ever be kept for them.
+   */
+  refused(at: number): void {
+    hoursOf(this.#refused, dayOf(at))[hourOf(at)]++;
+  }
+
+  /** Shares the refused requests of the forecast that this one is about to replace. */
+  shareRefused(other: TrafficForecast): void {
+    this.#refused = other.#refused;
   }
 
   /**
@@ -62,9 +80,9 @@ export class TrafficForecast {
     const today = dayOf(now);
     const before = days
       .filter(([day]) => day < today && day >= today - DAYS_BEFORE && day !== firstDay)
-      .map(([, hours]) => hours);
+      .map(([day, hours]) => this.#withRefused(day, hours));
     if (before.length === 0) return Math.max(1, leftOfDayMs(now) / Math.max(1, intervalMs));
-    const counted = days.find(([day]) => day === today)?.[1] ?? [];
+    const counted = this.#withRefused(today, days.find(([day]) => day === today)?.[1] ?? []);
     const patience = PATIENCE * mean(before.map(sum));
     const hour = hourOf(now);
     const ofHour = (now % HOUR_MS) / HOUR_MS;
@@ -92,15 +110,20 @@ export class TrafficForecast {
     this.#state = state;
   }
 
-  #hoursOf(day: number): number[] {
-    const { days } = this.#state;
-    const known = days.find(([other]) => other === day);
-    if (known) return known[1];
-    const hours = new Array<number>(HOURS).fill(0);
-    days.push([day, hours]);
-    if (days.length > DAYS_BEFORE + 1) days.shift();
-    return hours;
+  #withRefused(day: number, hours: readonly number[]): readonly number[] {
+    const refused = this.#refused.find(([other]) => other === day)?.[1];
+    return refused ? refused.map((requests, hour) => requests + (hours[hour] ?? 0)) : hours;
   }
+}
+
+/** The hours of a day, which is added when it is new. */
+function hoursOf(days: TrafficForecastState['days'], day: number): number[] {
+  const known = days.find(([other]) => other === day);
+  if (known) return known[1];
+  const hours = new Array<number>(HOURS).fill(0);
+  days.push([day, hours]);
+  if (days.length > DAYS_BEFORE + 1) days.shift();
+  return hours;
 }
 
 /** 0 to 23, UTC. */

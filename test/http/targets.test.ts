@@ -93,6 +93,35 @@ describe('routing.targets.budget', () => {
   });
 });
 
+describe('requests that a daily budget refused', () => {
+  it('are expected again on later days, also after a rebuild from the log, but a repeated one only once', async () => {
+    const clock = new ManualClock(NOON);
+    const target = { usdPerDay: 0.02 };
+    const gateway = await start({
+      answers,
+      clock,
+      config: { routing: { targets: { budget: { usd_per_day: 0.02 } } } },
+    });
+    // The first day is incomplete, so forecasts leave it out.
+    await chat(gateway);
+    clock.advance(24 * 3_600_000);
+    let served = 0;
+    while (served < 60 && (await chat(gateway)).status === 200) served++;
+    // The last one was refused: it is one of the five.
+    for (let i = 0; i < 4; i++) {
+      const { status } = await chat(gateway, { messages: [{ role: 'user', content: `Question ${i}` }] });
+      expect(status).toBe(429);
+      expect((await chat(gateway)).status).toBe(429);
+    }
+    expect((await send(`${gateway.url}/v1/route`, ask('Just asking'))).status).toBe(429);
+    clock.advance(12 * 3_600_000);
+    const expected = () => 0.02 / gateway.gateway.learner.knowledge.routingSpend.targetUsd(target, clock.now());
+    expect(expected()).toBeCloseTo(served + 5, 6);
+    await gateway.gateway.learner.requestRefold();
+    expect(expected()).toBeCloseTo(served + 5, 6);
+  });
+});
+
 describe('what a daily budget reserves', () => {
   it('follows the model being called, even after a fallback, and survives a rebuild from the log', async () => {
     const target = { usdPerDay: 1 };

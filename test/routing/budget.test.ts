@@ -51,11 +51,13 @@ function spend(
     const limit = ledger.limitUsd(target, at);
     const hard = 0.5 + random.uniform();
     const affordable = models.filter(({ usd }) => usd <= limit);
-    ledger.asked(at);
     if (affordable.length === 0) {
+      ledger.refused(at);
       refused++;
       return;
     }
+    // As in the gateway, where only decisions are in the log.
+    ledger.asked(at);
     const value = ({ quality, usd }: (typeof models)[number]) => hard * quality - (nu * usd) / 0.16;
     const { usd } = affordable.reduce((best, model) => (value(model) > value(best) ? model : best));
     const id = String(i);

@@ -56,6 +56,18 @@ describe('TrafficForecast', () => {
     expect(rush.untilMidnight(at(2, 12))).toBeCloseTo((400 * (300 + 40)) / (100 + 40), 9);
   });
 
+  it('counts refused requests, also once it is replaced', () => {
+    const forecast = forecastAfter(begun, office);
+    for (let n = 0; n < 500; n++) forecast.refused(at(1, 22.5));
+    expect(forecast.untilMidnight(at(2, 8))).toBeCloseTo(1300, 9);
+    expect(forecast.untilMidnight(at(2, 20))).toBeCloseTo(500, 9);
+    const next = new TrafficForecast();
+    next.shareRefused(forecast);
+    next.restore(JSON.parse(JSON.stringify(forecast.state())));
+    next.refused(at(1, 22.6));
+    expect([next, forecast].map((each) => each.untilMidnight(at(2, 8)))).toEqual([1301, 1301]);
+  });
+
   it('uses the busiest day of the last week', () => {
     const usual = forecastAfter(begun, office, { ...office, 22: 500 }, office, office);
     expect(usual.untilMidnight(at(5, 0))).toBeCloseTo(1300, 9);

@@ -258,7 +258,7 @@ export class Learner {
   /** Like `#fresh`, but for a state that will replace another while requests continue. */
   #freshBeside(state: LearnerState): Folding {
     const folding = this.#fresh();
-    folding.state.routingSpend.shareReservations(state.routingSpend);
+    folding.state.routingSpend.shareUnlogged(state.routingSpend);
     return folding;
   }
 
