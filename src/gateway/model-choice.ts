@@ -35,7 +35,7 @@ export function chooseModel(
   const { model: meant, among } = meaningOf(model, runtime);
   const requested = armCalled(meant, runtime);
   if (requested && key?.models && !key.models.has(requested.id)) throw modelNotFound(model);
-  const suffix = requested ? null : weightSuffix(meant, runtime, model);
+  const suffix = requested ? null : weightSuffix(meant, runtime);
   const unclamped =
     suffix !== null
       ? { weight: suffix, weightFrom: 'model' as const }
@@ -63,16 +63,13 @@ function armCalled(id: string, runtime: Runtime): Arm | null {
   return runtime.arms.find((arm) => arm.id === id) ?? null;
 }
 
-/**
- * The weight given in `auto:…`; null for plain `auto`.
- * @param asked the model name that the client used
- */
-function weightSuffix(model: string, runtime: Runtime, asked: string): number | null {
+/** The weight given in `auto:…`; null for plain `auto`. */
+function weightSuffix(model: string, runtime: Runtime): number | null {
   if (model === AUTO) return null;
   const suffix = weightIn(model);
-  if (suffix === null) throw modelNotFound(asked);
+  if (suffix === null) throw modelNotFound(model);
   const weight = runtime.namedWeights.get(suffix) ?? numericWeight(suffix);
-  if (Number.isNaN(weight)) throw modelNotFound(asked);
+  if (Number.isNaN(weight)) throw modelNotFound(model);
   if (weight < 0 || weight > 1) {
     throw invalidRequest(`The weight in "${model}" must be between 0 and 1.`, 'model', 'invalid_weight');
   }

@@ -170,7 +170,7 @@ auth:
 
   it('reports aliases that are already taken, or refer to nothing', () => {
     const aliases =
-      '{ gpt-4o: auto, x: auto:0.7, y: auto:quality, z: a, "*": auto:1, a: auto, auto:v: a, u: b, v: auto:constructor, w: auto:2 }';
+      '{ gpt-4o: auto, t: auto:0, x: auto:0.7, y: auto:quality, z: a, "*": auto:1, a: auto, auto:v: a, u: b, v: auto:constructor, w: auto:2 }';
     expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
       expect.stringMatching(/^routing\.aliases\.a .*"a" is already taken/),
       expect.stringMatching(/^routing\.aliases\.auto:v .*"auto:v" is already taken/),
@@ -182,7 +182,7 @@ auth:
 
   it('finds groups of models that lead nowhere, and names with a wildcard inside', () => {
     const aliases =
-      '{ x: { models: [a, c] }, y: { model: a, models: [a] }, z: { model: auto:1, models: [] }, "openai/*": a, w: { model: auto:2, models: [a] } }';
+      '{ x: { models: [a, c] }, y: { model: b, models: [a] }, z: { model: auto:1, models: [] }, "openai/*": a, w: { model: auto:2, models: [a] } }';
     expect(problemsOf(`${PROVIDERS}${MODELS}routing: { aliases: ${aliases} }`)).toEqual([
       expect.stringMatching(/^routing\.aliases\.z\.models .*at least 1 item/),
     ]);
@@ -205,6 +205,10 @@ auth:
     ['api_key:sk-leak', /providers\.p\.… .*there is no such setting/],
     ['sk-proj-leak', /providers\.p\.… .*there is no such setting/],
     ['headers: { Host: x }', /headers\.Host .*its value is not shown; its name: the gateway sets this header itself/],
+    ...['Content-Length', 'content-type', 'Accept-Encoding', 'Proxy-Authorization', 'anthropic-version'].map(
+      (header): [string, RegExp] => [`headers: { ${header}: x }`, /: the gateway sets this header itself/],
+    ),
+    ['headers: { "": x }', /providers\.p\.headers .*; its name: expected the name of a header/],
     [
       'headers: { "a b": SECRET }',
       /providers\.p\.headers .*a name in it is not shown; its name: expected the name of a header/,

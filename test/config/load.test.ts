@@ -233,6 +233,25 @@ describe('the headers of a provider', () => {
     expect(missingKeys.size).toBe(0);
     expect([...parseConfig(text, 'test.yaml', {}).missingKeys]).toEqual([['p', 'AZURE']]);
   });
+
+  it('may have names that only contain one of those that the gateway sets', () => {
+    const headers = { 'X-Forwarded-Host': 'a', 'X-Connection': 'b', 'Host-Id': 'c', 'X-Content-Type': 'd' };
+    const renamed = text.replace(/headers: .*? Demo \}/, `headers: ${JSON.stringify(headers)}`);
+    const { config } = parseConfig(renamed, 'test.yaml', {});
+    expect(config.providers.p.headers).toEqual(headers);
+  });
+});
+
+describe('the URL of a provider', () => {
+  it.each([
+    ['https://api.example.com/v1/@cf/ai', true],
+    ['https://ann@api.example.com/v1', false],
+    ['https://ann:word@api.example.com', false],
+  ])('%s: %s', (url, isTaken) => {
+    const text = `providers: { p: { type: openai, api_key: k, base_url: "${url}" } }\nmodels: [{ id: m, provider: p, price: { input: 1, output: 1 } }]`;
+    if (isTaken) expect(parseConfig(text, 'test.yaml', {}).config.providers.p.base_url).toBe(url);
+    else expect(() => parseConfig(text, 'test.yaml', {})).toThrow(/must not contain a user name/);
+  });
 });
 
 describe('the URL of a proxy', () => {

@@ -104,29 +104,63 @@ export function describeProviderContract(name: string, fixture: ProviderFixture)
       upstream.respond = answerJson(fixture.completion.bytes);
       for (const [headers, expected] of [
         [{ 'api-key': PROVIDER_KEY }, { 'api-key': PROVIDER_KEY, authorization: undefined }],
+        [
+          { 'X-API-Key': PROVIDER_KEY, 'x-title': 'Demo' },
+          { 'x-api-key': PROVIDER_KEY, authorization: undefined },
+        ],
+        [{ authorization: 'Basic abc' }, { authorization: 'Basic abc', 'x-api-key': undefined }],
         [{ 'openai-organization': 'org-1' }, { 'openai-organization': 'org-1', authorization: 'Bearer none' }],
       ] as const) {
         const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers });
         await configured.complete(callOf({}));
-        expect({ authorization: undefined, ...upstream.requests.at(-1)?.headers }).toMatchObject(expected);
+        const sent = { authorization: undefined, 'x-api-key': undefined, ...upstream.requests.at(-1)?.headers };
+        expect(sent).toMatchObject(expected);
         await configured.close();
       }
+    });
+
+    it('sends its key beside a configured header that authenticates, as to a gateway in front of it', async () => {
+      upstream.respond = answerJson(fixture.completion.bytes);
+      const headers = { 'api-key': 'of-the-gateway' };
+      const configured = fixture.create({ baseUrl: upstream.url, apiKey: PROVIDER_KEY, headers });
+      await configured.complete(callOf({}));
+      expect(upstream.requests[0].headers).toMatchObject({ ...headers, authorization: `Bearer ${PROVIDER_KEY}` });
+      await configured.close();
     });
 
     it('redacts configured headers that authenticate, and no others', async () => {
       const headers = {
         'x-gateway-token': `Bearer ${PROVIDER_KEY}`,
         'x-title': 'My application',
-        cookie: 'sid=of-the-session; t=of-another',
+        Cookie: 'sid=of-the-session; t=of-another',
         'x-jwt': 'user:of-the-user',
+        // Whatever is short alone, as any word may be.
+        'x-passphrase': 'open sesame',
+        'x-auth': 'Basic ann:word',
       };
       const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers });
-      upstream.respond = answerJson(
-        fixture.errorBody(`My application may not use ${PROVIDER_KEY} of-the-session of-another of-the-user`),
-        401,
-      );
+      const told = [PROVIDER_KEY, 'of-the-session', 'of-another', 'of-the-user', 'open sesame', 'ann:word'];
+      upstream.respond = answerJson(fixture.errorBody(`My application may not use ${told.join(' ')}`), 401);
       const error = await failureOf(configured.complete(callOf({})));
-      expect(error.body).toContain('My application may not use [redacted] [redacted] [redacted] [redacted]');
+      expect(error.body).toContain(`My application may not use ${told.map(() => '[redacted]').join(' ')}`);
+      await configured.close();
+    });
+
+    it.each([
+      'authentication',
+      'bearer',
+      'x-passcode',
+      'x-credential',
+      'x-key-id',
+      'password',
+      'client-secret',
+      'session-id',
+      'x-signature',
+    ])('redacts the value of the header %s', async (header) => {
+      const configured = fixture.create({ baseUrl: upstream.url, apiKey: '', headers: { [header]: 'confidential' } });
+      upstream.respond = answerJson(fixture.errorBody('You may not use confidential'), 401);
+      const error = await failureOf(configured.complete(callOf({})));
+      expect(error.body).toContain('You may not use [redacted]');
       await configured.close();
     });
 

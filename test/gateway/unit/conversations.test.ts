@@ -10,7 +10,16 @@ const [A, B] = [armOf('a'), armOf('b')];
 const USAGE = { inputTokens: 2000, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1 };
 const user = (content: string): ChatMessage => ({ role: 'user', content });
 const said = (content: string): ChatMessage => ({ role: 'assistant', content });
-const asked = (id: string): ChatMessage => ({ role: 'assistant', content: null, tool_calls: [{ id }] });
+const called = (id: string) => ({ tool_calls: [{ id }] });
+const asked = (id: string): ChatMessage => ({ role: 'assistant', content: null, ...called(id) });
+const inParts = (...texts: string[]): ChatMessage => ({
+  role: 'user',
+  content: texts.map((text) => ({ type: 'text', text })),
+});
+const video = (url: string): ChatMessage => ({
+  role: 'user',
+  content: [{ type: 'video_url', text: 'Look', video_url: { url } }],
+});
 const result = (id: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content: '1' });
 
 function setUp(
@@ -141,7 +150,8 @@ describe('Conversations', () => {
     const second = [user('one'), said('x'), user('two')];
     of([user('one')]).used(A, USAGE);
     of(second).used(A, { ...USAGE, inputTokens: 3000 });
-    const { countedInput, cacheable } = of([...second, said('y'), user('three')]).recall();
+    const { cachedTokens, countedInput, cacheable } = of([...second, said('y'), user('three')]).recall();
+    expect(cachedTokens.get(upstreamOf(A))).toBe(3000);
     expect(countedInput.get(upstreamOf(A))?.tokens).toBe(3000);
     expect(cacheable).toEqual({ all: 3000, marked: 3000 });
   });
@@ -150,8 +160,9 @@ describe('Conversations', () => {
     const of = setUp('strict');
     of([user('one')], 's').used(A, USAGE);
     of([user('one')], 's').answeredBy(A);
-    const { cachedTokens } = of([user('one'), said('x'), user('two')], 's').recall();
+    const { cachedTokens, cacheable } = of([user('one'), said('x'), user('two')], 's').recall();
     expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+    expect(cacheable).toEqual({ all: 2000, marked: 0 });
   });
 
   it('does not remember short requests of which nothing is cached', () => {
@@ -184,10 +195,12 @@ describe('Conversations', () => {
     const of = setUp('price');
     const part = (text: string, mark = {}) => ({ role: 'user', content: [{ type: 'text', text, ...mark }] });
     const mark = { cache_control: { type: 'ephemeral' } };
-    of([part('one', mark)], 's').used(A, USAGE);
-    for (const first of [user('one'), part('one'), part('one', mark)]) {
-      const { cachedTokens } = of([first, said('x'), part('two', mark)], 's').recall();
-      expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+    for (const calls of [{}, called('c')]) {
+      of([{ ...part('one', mark), ...calls }], 's').used(A, USAGE);
+      for (const first of [user('one'), part('one'), part('one', mark)]) {
+        const { cachedTokens } = of([{ ...first, ...calls }, said('x'), part('two', mark)], 's').recall();
+        expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
+      }
     }
     const parts = (...marks: object[]) => ({
       role: 'user',
@@ -200,6 +213,21 @@ describe('Conversations', () => {
         .cachedTokens.get(upstreamOf(B)),
     ).toBe(2000);
     expect(of([user('two'), said('x'), user('two')], 's').recall().cachedTokens.size).toBe(0);
+  });
+
+  it.each<[string, ChatMessage, ChatMessage]>([
+    ['a role', user('one'), { role: 'system', content: 'one' }],
+    ['the role of a call', asked('c'), { ...asked('c'), role: 'user' }],
+    ['a later part', inParts('one', 'two'), inParts('one', 'three')],
+    ['a part beside its text', video('a'), video('b')],
+    ['a call without a text', asked('c'), asked('d')],
+    ['a call beside a text', { ...said('one'), ...called('c') }, { ...said('one'), ...called('d') }],
+  ])('tells conversations apart that differ in %s', (_, one, other) => {
+    const of = setUp('price');
+    of([one], 's').used(A, USAGE);
+    const held = (first: ChatMessage) => of([first, said('x'), user('two')], 's').recall().cachedTokens;
+    expect(held(one).get(upstreamOf(A))).toBe(2000);
+    expect(held(other).size).toBe(0);
   });
 
   it("ends a loop without ids with the session's arm", () => {

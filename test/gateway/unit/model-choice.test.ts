@@ -78,7 +78,7 @@ describe('chooseModel', () => {
     const aliases = new Map<string, Alias>([
       ['gpt-4o', { model: 'auto:quality', among: new Set(['big']) }],
       ['mini', { model: 'small', among: null }],
-      ['big', { model: 'small', among: null }],
+      ['big', { model: 'auto:0', among: new Set(['small']) }],
       ['*', { model: 'auto', among: null }],
     ]);
     const meant = (model: string, header: number | null = null, key: KeyLimits | null = null) =>
@@ -96,7 +96,7 @@ describe('chooseModel', () => {
       weightFrom: 'header',
     });
     expect(meant('mini').requested?.id).toBe('small');
-    expect(meant('big').requested?.id).toBe('big');
+    expect(meant('big')).toMatchObject({ requested: { id: 'big' }, among: null });
     const gone = new Map<string, Alias>([...aliases, ['group', { model: 'auto:0', among: new Set(['retired']) }]]);
     expect(chooseModel('group', 0.1, null, { ...RUNTIME, aliases: gone })).toMatchObject({ among: null, weight: 0.1 });
     // An alias of a model that an admin retired.
