@@ -238,8 +238,7 @@ export class Conversation {
     const before = this.#memory.prefixes.get(digest, this.#turn.key) ?? [];
     const upstream = upstreamOf(arm);
     const session = this.#turn.sessionId;
-    const unreported = this.#turn.bearsMarks ? (counted?.tokens ?? tokens) : 0;
-    const markedTokens = this.#terms.promptCache(arm) === 'marked' ? tokens : unreported;
+    const markedTokens = this.#terms.promptCache(arm) === 'marked' || this.#turn.bearsMarks ? tokens : 0;
     const at = this.#terms.clock.monotonic();
     // A call that has only begun says nothing of what the upstream holds from an earlier one.
     const earlier = tokens > 0 || counted ? undefined : before.find((other) => other.upstream === upstream);

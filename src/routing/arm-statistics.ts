@@ -52,10 +52,9 @@ type ByKind = Record<Kind, number>;
  */
 function byteShares({ inputCharacters, inputBytes, inputEastAsianBytes = 0 }: InputLength): ByKind {
   if (inputBytes <= inputCharacters) return { ascii: 1, eastAsian: 0, other: 0 };
-  const eastAsian = Math.min(1, inputEastAsianBytes / inputBytes);
-  const notAscii = Math.min(1, (1.5 * (inputBytes - inputCharacters)) / inputBytes);
-  const other = Math.max(0, notAscii - eastAsian);
-  return { ascii: Math.max(0, 1 - eastAsian - other), eastAsian, other };
+  const eastAsian = inputEastAsianBytes / inputBytes;
+  const notAscii = (1.5 * (inputBytes - inputCharacters)) / inputBytes;
+  return { ascii: 1 - notAscii, eastAsian, other: notAscii - eastAsian };
 }
 
 function sumOf({ ascii, eastAsian, other }: ByKind): number {

@@ -49,8 +49,10 @@ describe('Featurizer', () => {
     { messages: [{ role: 'assistant', tool_calls: [null, { id: 'c', cache_control: { ttl: '1h' } }] }] },
   ])('recognises a prompt to be cached for an hour: %j', (marked) => {
     expect(requestProfile({ ...body(user('x')), ...marked }).hourCache).toBe(true);
-    const unmarked = JSON.parse(JSON.stringify(marked).replaceAll('1h', '5m'));
-    expect(requestProfile({ ...body(user('x')), ...unmarked }).hourCache).toBeUndefined();
+    for (const other of ['"ttl":"5m"', '"type":"ephemeral"']) {
+      const unmarked = JSON.parse(JSON.stringify(marked).replaceAll('"ttl":"1h"', other));
+      expect(requestProfile({ ...body(user('x')), ...unmarked }).hourCache).toBeUndefined();
+    }
   });
 
   it.each([
@@ -109,7 +111,8 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
       { type: 'text', text: 'What is this?' },
       { type, [type]: { url: 'https://a.example/b' } },
     ];
-    expect(requestProfile(body({ role: 'user', content: parts })).needs).toEqual([need]);
+    const profile = requestProfile(body({ role: 'user', content: parts }));
+    expect(profile).toMatchObject({ needs: [need], images: type === 'image_url' ? 1 : 0 });
   });
 
   it('measures the input in characters and in UTF-8 bytes', () => {
@@ -125,10 +128,30 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     });
   });
 
+  it('measures schemas and calls as well', () => {
+    const length = (fields: object) => requestProfile({ ...body(user('x')), ...fields }).inputBytes - 1;
+    const call = { name: 'f', arguments: '{"a":1}' };
+    const called = { role: 'assistant', content: null };
+    for (const [fields, measured] of [
+      [{ response_format: { type: 'json_object' } }, { type: 'json_object' }],
+      [{ functions: [{ name: 'f' }] }, [{ name: 'f' }]],
+      [{ messages: [user('x'), { ...called, function_call: call }] }, call],
+      [
+        { messages: [user('x'), { ...called, tool_calls: [{ id: 'c', function: call }] }] },
+        [{ id: 'c', function: call }],
+      ],
+    ]) {
+      expect(length(fields)).toBe(JSON.stringify(measured).length);
+    }
+  });
+
   it.each([
     ['こんにちは、カレー。', 30],
     ['안녕 하세요', 15],
-    ['ＦＵＬＬ　豈', 18],
+    ['ＦＵＬＬ　\uf900', 18],
+    // The first and the last of each range.
+    ['\u2e80\u9fff\uac00\ud7a3\uf900\ufaff\uff00\uffef', 24],
+    ['\u2e7f\ua000\uabff\ud7a4\uf8ff\ufb00\ufeff\ufff0', undefined],
     ['नमस्ते Привет مرحبا ﷺ สวัสดี 🙂 ½ …', undefined],
     ['plain', undefined],
   ])('counts the East Asian bytes of %j', (text, bytes) => {

@@ -33,6 +33,18 @@ describe('providers.NAME.cache_conversations', () => {
     expect(marks(body)).toBe(1);
   });
 
+  it('marks the last user message even if the beginning of its answer follows', async () => {
+    const body = await sent({ messages: [...conversation, { role: 'assistant', content: '{' }] });
+    expect(body.messages.at(-2)?.content).toMatchObject([mark]);
+    expect(marks(body)).toBe(1);
+  });
+
+  it('marks the last part of a message only', async () => {
+    const parts = ['See', 'this'].map((text) => ({ type: 'text', text }));
+    const body = await sent({ messages: [...conversation.slice(0, 2), { role: 'user', content: parts }] });
+    expect(body.messages.at(-1)?.content).toEqual([parts[0], { ...parts[1], ...mark }]);
+  });
+
   it("marks a tool's result, and the first request that offers tools", async () => {
     const loop = [
       question,

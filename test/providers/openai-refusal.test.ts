@@ -145,11 +145,15 @@ describe('a parameter that an OpenAI model rejects', () => {
     ]);
     await provider.complete(call);
     expect(upstream.requests).toHaveLength(5);
+    expect((await provider.complete(callOf({}))).droppedParams).toEqual([]);
     upstream.respond = respond;
   });
 
   it.each([
     [{ message: 'Unrecognized request argument supplied: thinking' }, 'thinking'],
+    [{ message: "Extra inputs are not permitted, field: 'thinking', value: {}" }, 'thinking'],
+    [{ message: 'Bad request', code: 'unknown_parameter', param: 'thinking' }, 'thinking'],
+    [{ detail: [{ type: 'extra_forbidden', loc: ['query', 'thinking'] }] }, undefined],
     [{ detail: [{ type: 'extra_forbidden', loc: ['body', { toString: 1, valueOf: 1 }] }] }, undefined],
     [{ message: "Unknown parameter: 'tools[1].cache_control'." }, 'cache_control'],
     [
@@ -178,6 +182,19 @@ describe('a parameter that an OpenAI model rejects', () => {
     expect(refusalOf(JSON.stringify({ error }), body)?.field).toBe(field);
   });
 
+  it('is no mark if the request has none, whatever the error says', () => {
+    const error = { message: "Unknown parameter: 'messages[1].content[0].cache_control'." };
+    expect(refusalOf(JSON.stringify({ error }), callOf({}).request.body)).toBeNull();
+  });
+
+  it.each([
+    [{ detail: [{ type: 'extra_forbidden', loc: ['body', 'messages', 0, 'content', 0, 'cache_control'] }] }, true],
+    [{ detail: [{ type: 'extra_forbidden', loc: ['body', 'tools', 0, 'cache_control'] }] }, false],
+  ])('is remembered if it is a mark on a part of a message: %j', (error, lasting) => {
+    const { body } = callOf({ cache_control: {} }).request;
+    expect(refusalOf(JSON.stringify(error), body)).toEqual({ field: 'cache_control', lasting });
+  });
+
   it('is left out of tool calls too, and only of objects where a member is there twice', async () => {
     const respond = upstream.respond;
     upstream.respond = (response, request) => {
@@ -192,7 +209,7 @@ describe('a parameter that an OpenAI model rejects', () => {
     const called = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' }, ...mark };
     const loop = callOf({
       messages: [
-        { role: 'user', content: [{ type: 'text', text: 'Hi', ...mark }] },
+        { role: 'user', content: [{ type: 'text', text: 'Hi', ...mark }, [{ odd: 1 }]] },
         { role: 'assistant', content: null, tool_calls: [called] },
         { role: 'tool', tool_call_id: 'c', content: '1' },
       ],

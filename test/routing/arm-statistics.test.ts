@@ -68,6 +68,24 @@ describe('ArmStatistics', () => {
     expect(statistics.tokensPerByte('a', hindi(300))).toBe(0.25);
   });
 
+  it.each([
+    ['English', english(2000), 250],
+    ['Chinese', chinese(3000), 375],
+    ['Hindi', hindi(3000), 240],
+  ])('learns from no fewer tokens of %s than tokenisers need', (_, length, fewest) => {
+    const statistics = new ArmStatistics();
+    statistics.learnInput('a', length, fewest - 1);
+    expect(statistics.tokensPerByte('a', length)).toBe(0.25);
+    statistics.learnInput('a', length, fewest);
+    expect(statistics.tokensPerByte('a', length)).toBeLessThan(0.25);
+  });
+
+  it('never expects more than 1.5 tokens per byte, whatever an upstream reports', () => {
+    const statistics = new ArmStatistics();
+    statistics.learnInput('a', english(10_000), 1e9);
+    expect(statistics.tokensPerByte('a', english(400))).toBe(1.5);
+  });
+
   it('believes an upstream that needs few tokens for scripts whose characters take three bytes', () => {
     const statistics = new ArmStatistics();
     // GPT-4o's tokeniser needs 0.11 tokens per byte for Hindi.

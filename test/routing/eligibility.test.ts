@@ -9,6 +9,11 @@ describe('estimatedInputTokens', () => {
     expect(estimatedInputTokens(profileOf({ inputBytes: 400, images: 3 }), 0.25)).toBe(100 + 2400);
   });
 
+  it('includes the likely tokens of attachments', () => {
+    const attached = { likely: 500, most: 900 };
+    expect(estimatedInputTokens(profileOf({ inputBytes: 400, attached }), 0.25)).toBe(600);
+  });
+
   it('adds what is new to what the upstream counted of the earlier request', () => {
     const before = { tokens: 900, size: { inputCharacters: 2000, inputBytes: 2000, images: 1 } };
     expect(estimatedInputTokens(profileOf({ inputBytes: 2400, images: 2 }), 0.25, before)).toBe(900 + 100 + 800);
@@ -36,6 +41,10 @@ describe('exclusionReason', () => {
   it('names the tokens that do not fit, and the context window', () => {
     expect(exclusionReason(arm, profileOf(), 1001, null)).toMatch(/1001 tokens.*1000/);
     expect(exclusionReason(arm, profileOf({ maxOutputTokens: 300 }), 701, null)).toMatch(/1001 tokens.*1000/);
+  });
+
+  it('does not count attachments, whose tokens can only be guessed', () => {
+    expect(exclusionReason(arm, profileOf({ attached: { likely: 500, most: 900 } }), 1500, null)).toBeNull();
   });
 
   it('names an output limit that max_tokens exceeds', () => {

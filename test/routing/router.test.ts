@@ -172,6 +172,7 @@ describe('Router.decide', () => {
     expect(asking({ requested: claude })).toEqual({ arm: 'claude', excluded: null });
     expect(asking({ stayWith: { arm: 'claude', as: 'tool_calls' } })).toEqual({ arm: 'claude', excluded: null });
     expect(asking({ stayWith: { arm: 'claude', as: 'session' } }).excluded).toBe(reason);
+    expect(asking({ allowed: new Set(['big']) }).excluded).toContain('not among the models');
     // It does not help if the breaker of the other arm is open, either: the client needs this form.
     for (const arm of ['big', 'big', 'blind', 'blind']) breakers.enter(arm)('failed');
     expect(breakers.reason('big')).not.toBeNull();
@@ -366,13 +367,45 @@ describe('Router.decide', () => {
     expect(explanationOf(both.router.decide(query()), 'small')?.excluded).toContain('exceed its context window');
   });
 
+  it('prices such a request by what it has learned of the arm', () => {
+    const keyBudget = { leftUsd: 1, choices: 1, otherBytes: 0, refusal: () => new GatewayError(429, 'spent') };
+    const worst = (contextWindow: number) => {
+      const { router, knowledge } = setUp({ arms: [{ ...SMALL, contextWindow }] });
+      knowledge.statistics.learnInput('small', { inputCharacters: 1e6, inputBytes: 1e6 }, 700_000);
+      return router.decide(query({ keyBudget, profile: profileOf({ inputBytes: 4000 }) })).arms[0].worstCaseUsd;
+    };
+    // It is as long as the window: by the usual number, the input would cost at most 1,550 tokens in both.
+    expect(worst(2000)).toBeGreaterThan(worst(1900) ?? Number.NaN);
+  });
+
+  it('does not call a request too long that is refused for another reason', () => {
+    const { router, knowledge } = setUp({ arms: [{ ...SMALL, contextWindow: 1000, maxOutputTokens: 5 }] });
+    for (let i = 0; i < 100; i++) {
+      knowledge.statistics.learnInput('small', { inputCharacters: 1e6, inputBytes: 1e6 }, 190_000);
+    }
+    const asked = query({ profile: profileOf({ inputBytes: 4500, maxOutputTokens: 10 }) });
+    expect(() => router.decide(asked)).toThrow(expect.objectContaining({ code: 'no_eligible_model' }));
+  });
+
+  it('uses a free model though nothing is left of the budget of a key', () => {
+    const refusal = () => new GatewayError(429, 'spent');
+    const keyBudget = { leftUsd: 0, choices: 1, otherBytes: 0, refusal };
+    const { router } = setUp({ arms: [armOf('free', { usd: 0 }), SMALL] });
+    expect(router.decide(query({ keyBudget })).arm).toBe('free');
+    expect(() => setUp({ arms: [SMALL] }).router.decide(query({ keyBudget }))).toThrow('spent');
+  });
+
   it('does not refuse a long text in a script that it has not seen yet, because it could never learn from it', () => {
     const { router } = setUp({ arms: [{ ...SMALL, contextWindow: 1000 }] });
     const hindi = (inputBytes: number) =>
       query({ profile: profileOf({ inputBytes, inputCharacters: inputBytes / 3 }) });
     expect(router.decide(hindi(7800)).arms[0]).toMatchObject({ excluded: null, inputTokens: 1950 });
     expect(() => router.decide(hindi(8400))).toThrow('exceed its context window of 1000');
-    expect(() => router.decide(query({ profile: profileOf({ inputBytes: 4200 }) }))).toThrow('exceed');
+    for (const inputEastAsianBytes of [0, 4200]) {
+      const inputCharacters = inputEastAsianBytes > 0 ? 1400 : 4200;
+      const profile = profileOf({ inputBytes: 4200, inputCharacters, inputEastAsianBytes });
+      expect(() => router.decide(query({ profile }))).toThrow('exceed');
+    }
   });
 
   it('lets an arm finish a loop of tool calls despite the quality target', () => {

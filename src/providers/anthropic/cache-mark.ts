@@ -1,12 +1,10 @@
 import type Anthropic from '@anthropic-ai/sdk';
+import type { MessagesParams } from './request.ts';
 
 /** Remembered of models whose server refuses the mark. */
 export const ADDED_MARK = 'mark of a conversation';
 
 const MARK = { cache_control: { type: 'ephemeral' } } as const;
-
-type Params = Pick<Anthropic.MessageCreateParamsNonStreaming, 'messages' | 'tools'>;
-type Content = Anthropic.MessageParam['content'];
 
 /**
  * Marks the end of the conversation so far for Anthropic's prompt cache, which holds nothing without a mark: clients of
@@ -14,19 +12,13 @@ type Content = Anthropic.MessageParam['content'];
  * cache costs a quarter more than reading the input once.
  * @param params of a request that the client has not marked
  */
-export function withCacheMark<P extends Params>(params: P): P {
+export function withCacheMark(params: MessagesParams): MessagesParams {
   const { messages, tools = [] } = params;
-  const last = messages.findLastIndex(({ role }) => role === 'user');
   // The beginning of the answer itself may follow.
+  const last = messages.findLastIndex(({ role }) => role === 'user');
   const goesOn = tools.length > 0 || messages.slice(0, last).some(({ role }) => role === 'assistant');
-  if (!goesOn || last < 0) return params;
-  const message = messages[last];
-  const content = marked(message.content);
-  return { ...params, messages: messages.with(last, { ...message, content } as typeof message) };
-}
-
-function marked(content: Content): Content {
-  const blocks = typeof content === 'string' ? [{ type: 'text', text: content } as const] : content;
-  const end = blocks.at(-1);
-  return end ? [...blocks.slice(0, -1), { ...end, ...MARK } as typeof end] : content;
+  if (!goesOn) return params;
+  const { role, content } = messages[last];
+  const end = { ...content[content.length - 1], ...MARK } as Anthropic.ContentBlockParam;
+  return { ...params, messages: messages.with(last, { role, content: [...content.slice(0, -1), end] }) };
 }

@@ -10,7 +10,7 @@ import {
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../../domain/thinking.ts';
 import { DEFAULT_MAX_TOKENS } from './default-max-tokens.ts';
 import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
-import { toConversation } from './messages.ts';
+import { type Conversation, toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
 import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
@@ -22,7 +22,9 @@ export interface SamplingParams {
   top_k?: number;
 }
 
-export type MessagesParams = Omit<Anthropic.MessageCreateParamsNonStreaming, 'stream'> & SamplingParams;
+export type MessagesParams = Omit<Anthropic.MessageCreateParamsNonStreaming, 'stream' | 'messages'> &
+  Pick<Conversation, 'messages'> &
+  SamplingParams;
 
 export interface MessagesRequest {
   params: MessagesParams;

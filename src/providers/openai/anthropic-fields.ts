@@ -41,8 +41,7 @@ function placeIn(error: JsonObject): string {
   const words = typeof message === 'string' ? beginningOf(message) : '';
   const named = WORDINGS.map((wording) => wording.exec(words)?.[1]).find((told) => told !== undefined);
   const [root, ...place] = extraFieldIn(error) ?? [];
-  const isName = (part: unknown) => typeof part === 'string' || typeof part === 'number';
-  return named ?? (root === 'body' ? place.filter(isName).join('.') : '');
+  return named ?? (root === 'body' ? place.filter((part) => typeof part === 'string').join('.') : '');
 }
 
 /** The refused cache marks that this request has, by their one name. */
@@ -50,7 +49,10 @@ export function cacheMarksIn(body: ChatBody, refused: ReadonlySet<string>): stri
   return refused.has(CACHE_MARK) && hasCacheMarks(body) ? [CACHE_MARK] : [];
 }
 
-/** The request's text without its cache marks. A tool's own parameter of that name stays. */
+/**
+ * The request's text without the marks in its messages and tools; its own is a field like others. A tool's own parameter
+ * of that name stays.
+ */
 export function withoutCacheMarks(text: string, body: ChatBody): string {
   const edits = membersOf(text)
     .filter(({ name }) => name === 'messages' || name === 'tools')
@@ -61,7 +63,7 @@ export function withoutCacheMarks(text: string, body: ChatBody): string {
       return elementsOf(text, value).filter(({ start }, i) => text[start] === '{' && holdsMark(parsed[i]));
     })
     .map((span) => ({ span, replacement: unmarked(text.slice(span.start, span.end)) }));
-  return removeMember(replaceSpans(text, edits), CACHE_MARK);
+  return replaceSpans(text, edits);
 }
 
 /** @param json a message or a tool */
@@ -75,5 +77,5 @@ function unmarked(json: string): string {
 
 /** The objects of an array; none of any other value. */
 function objectsIn(text: string, value: Span): Span[] {
-  return text[value.start] === '[' ? elementsOf(text, value).filter(({ start }) => text[start] === '{') : [];
+  return elementsOf(text, value).filter(({ start }) => text[start] === '{');
 }

@@ -22,11 +22,15 @@ const video = (url: string): ChatMessage => ({
 });
 const result = (id: string): ChatMessage => ({ role: 'tool', tool_call_id: id, content: '1' });
 
-function setUp(
-  stickiness: Stickiness,
-  { size, marked = [], bearsMarks }: { size?: InputSize; marked?: Arm[]; bearsMarks?: boolean } = {},
-) {
-  const conversations = new Conversations(new ManualClock());
+interface SetUp {
+  size?: InputSize;
+  marked?: Arm[];
+  bearsMarks?: boolean;
+  clock?: ManualClock;
+}
+
+function setUp(stickiness: Stickiness, { size, marked = [], bearsMarks, clock = new ManualClock() }: SetUp = {}) {
+  const conversations = new Conversations(clock);
   return (messages: ChatMessage[], sessionId: string | null = null) =>
     conversations.of({ key: null, sessionId, messages, size, bearsMarks }, stickiness, (arm) =>
       marked.includes(arm) ? 'marked' : 'automatic',
@@ -117,6 +121,16 @@ describe('Conversations', () => {
     of(main, 't').answeredBy(B);
     expect(of(next, 's').recall().stayWith?.arm).toBe('a');
     expect(of(next, 't').recall().stayWith?.arm).toBe('b');
+    // Asked once more: the client continues with the latest answer.
+    for (const arm of [A, B]) of(main, 's').answeredBy(arm);
+    expect(of(next, 's').recall().stayWith?.arm).toBe('b');
+  });
+
+  it('stays with the arm of the latest answer to a later turn', () => {
+    const of = setUp('strict');
+    const second = [user('one'), said('x'), user('two')];
+    for (const arm of [A, B]) of(second).answeredBy(arm);
+    expect(of([...second, said('y'), user('three')]).recall().stayWith).toEqual({ arm: 'b', as: 'session' });
   });
 
   it('does not tell first requests of one session apart by their messages', () => {
@@ -139,8 +153,9 @@ describe('Conversations', () => {
     // The upstream has read a part of it.
     expect(counted({ ...text, inputCharacters: 100_000, inputBytes: 100_000 }, 4098)).toBeUndefined();
     // It counts more than there is, except for images.
-    expect(counted(text, 300_000)).toBeUndefined();
-    expect(counted({ ...text, images: 1 }, 30_000)).toBe(30_000);
+    expect(counted(text, 12_000)).toBe(12_000);
+    expect(counted(text, 12_001)).toBeUndefined();
+    expect(counted({ ...text, images: 2 }, 112_000)).toBe(112_000);
     // The guess for a file is subtracted where it must not decide, so it must be there.
     expect(counted({ ...text, attached: { likely: 2000, most: 4000 } as InputSize['attached'] }, 2000)).toBeUndefined();
   });
@@ -156,21 +171,59 @@ describe('Conversations', () => {
     expect(cacheable).toEqual({ all: 3000, marked: 3000 });
   });
 
-  it('keeps what an upstream holds while the same request is asked once more', () => {
-    const of = setUp('strict');
+  it('keeps what an upstream holds, and since when, while the same request is asked once more', () => {
+    const clock = new ManualClock();
+    const size = { inputCharacters: 8000, inputBytes: 8000, images: 0 };
+    const of = setUp('strict', { clock, size, bearsMarks: true });
     of([user('one')], 's').used(A, USAGE);
+    clock.advance(200_000);
     of([user('one')], 's').answeredBy(A);
-    const { cachedTokens, cacheable } = of([user('one'), said('x'), user('two')], 's').recall();
+    const recall = () => of([user('one'), said('x'), user('two')], 's').recall();
+    const { cachedTokens, countedInput, cacheable } = recall();
     expect(cachedTokens.get(upstreamOf(A))).toBe(2000);
-    expect(cacheable).toEqual({ all: 2000, marked: 0 });
+    expect(countedInput.get(upstreamOf(A))?.tokens).toBe(2000);
+    expect(cacheable).toEqual({ all: 2000, marked: 2000 });
+    clock.advance(100_000);
+    expect(recall().cachedTokens.size).toBe(0);
   });
 
-  it('does not remember short requests of which nothing is cached', () => {
+  it('expects nothing in the cache of an upstream that last reported none', () => {
+    const size = { inputCharacters: 8000, inputBytes: 8000, images: 0 };
+    const of = setUp('price', { size, marked: [B] });
+    of([user('one')], 's').used(B, { ...USAGE, cacheWriteTokens: 1500 });
+    of([user('one')], 's').used(B, USAGE);
+    expect(of([user('one'), said('x'), user('two')], 's').recall().cachedTokens.size).toBe(0);
+  });
+
+  it('knows what is cached without knowing how long the input was', () => {
+    const of = setUp('price');
+    of([user('one')], 's').used(A, USAGE);
+    const { cacheable, countedInput } = of([user('one'), said('x'), user('two')], 's').recall();
+    expect([cacheable, countedInput.size]).toEqual([{ all: 2000, marked: 0 }, 0]);
+  });
+
+  it('remembers only requests of which something may be cached', () => {
     const conversations = new Conversations(new ManualClock());
     const kept = vi.spyOn(conversations.prefixes, 'set');
-    const turn = { key: null, sessionId: null, messages: [user('one')] };
-    conversations.of(turn, 'price', () => 'automatic').used(A, { ...USAGE, inputTokens: 900 });
+    const of = (...messages: ChatMessage[]) =>
+      conversations.of({ key: null, sessionId: null, messages }, 'price', () => 'automatic');
+    const conversation = of(user('one'));
+    conversation.answeredBy(A);
+    conversation.used(A, { ...USAGE, inputTokens: 1023 });
     expect(kept).not.toHaveBeenCalled();
+    conversation.used(A, { ...USAGE, inputTokens: 1024 });
+    const { cachedTokens } = of(user('one'), said('x'), user('two')).recall();
+    expect(cachedTokens.get(upstreamOf(A))).toBe(1024);
+  });
+
+  it('does not recognise conversations of thousands of messages, as hashing them would delay other requests', () => {
+    const of = setUp('price');
+    const held = (length: number) => {
+      const messages = Array.from({ length }, (_, i) => (i % 2 === 0 ? user(`${i}`) : said(`${i}`)));
+      of(messages).used(A, USAGE);
+      return of(messages).recall().cachedTokens.size;
+    };
+    expect([held(2000), held(2001)]).toEqual([1, 0]);
   });
 
   it('tells what each kind of prompt cache would hold of a conversation that another arm answered', () => {
@@ -248,6 +301,10 @@ describe('Conversations', () => {
     for (const moved of [{ provider: 'other' }, { upstreamModel: 'a-2' }]) {
       expect(cachedTokens.get(upstreamOf({ ...A, ...moved }))).toBeUndefined();
     }
+    const strict = setUp('strict');
+    strict([user('one')], 's').used(A, USAGE);
+    strict([user('one')], 's').answeredBy({ ...A, provider: 'other' });
+    expect(strict([user('one'), said('x'), user('two')], 's').recall().cachedTokens.size).toBe(0);
   });
 
   it('recognises a message of many megabytes by its ends and its length', () => {
