@@ -157,13 +157,13 @@ describe('LearnerState.fold', () => {
 
   it('learns the reference cost of every decision, but the tokeniser only from complete answers to long texts', () => {
     const { state } = foldAll([
-      decided('a', { ...predicted(200), inputCharacters: 600, inputBytes: 600 }),
+      decided('a', { ...predicted(200), inputCharacters: 500, inputBytes: 500 }),
       decided('b', { ...predicted(null), inputCharacters: 600, inputBytes: 600 }),
       decided('c', { ...predicted(400), inputCharacters: 600, inputBytes: 600, images: 1 }),
       decided('d', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['files'] }),
       decided('video', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['vision'] }),
       // Short: the chat template would count for more than the text.
-      decided('e', { ...predicted(null), inputCharacters: 10, inputBytes: 10 }),
+      decided('e', { ...predicted(null), inputCharacters: 499, inputBytes: 499 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
       ...['c', 'd', 'video', 'e'].map((id) => completed(id)),
@@ -171,7 +171,7 @@ describe('LearnerState.fold', () => {
     const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
     expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
     const length = { inputCharacters: 600, inputBytes: 600 };
-    expect(state.statistics.tokensPerByte('big', length)).toBe((500 + 120) / (2000 + 600));
+    expect(state.statistics.tokensPerByte('big', length)).toBe((500 + 120) / (2000 + 500));
     expect(state.sequence).toBe(12);
   });
 
