@@ -187,6 +187,28 @@ describe('a budget whose keys all cap the weight below its starting weight', () 
   });
 });
 
+describe('a budget of routing', () => {
+  const bound = { weight: 0.8, weightFrom: 'budget', budgetUsd: 0.001 } as const;
+
+  it('starts from its own weight', () => {
+    const { routingSpend } = fold([decided('a', bound), completed('a', { costUsd: 0.001 })]);
+    expect(routingSpend.nu(0.5)).toBeCloseTo(0.25, 12);
+  });
+
+  it('predicts the cost of every choice of a request', () => {
+    const three = { ...bound, budgetUsd: 0.003, choices: 3 };
+    const { routingSpend } = fold([decided('a', three), completed('a', { costUsd: 0.003 })]);
+    expect(routingSpend.nu(0.8)).toBeCloseTo(0.25, 12);
+  });
+
+  it.each([null, Number.NaN])('waits for the real cost where the predicted one is %s', (costUsd) => {
+    const asked = decided('a', { ...bound, arms: [explanationOf('big', { costUsd })] });
+    const spent = (usd: number) => fold([asked, completed('a', { costUsd: usd })]).routingSpend.nu(0.8);
+    expect(spent(0.001)).toBeCloseTo(0.25, 12);
+    expect(spent(0.003)).toBeGreaterThan(0.25);
+  });
+});
+
 describe('a launch in the log', () => {
   it('gives the arm its prior once, and counts its tries, their cost and its answers', () => {
     const arms = [...ARMS, 'new'].map((arm) => explanationOf(arm, { costUsd: 0.004 }));

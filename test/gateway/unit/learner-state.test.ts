@@ -162,17 +162,18 @@ describe('LearnerState.fold', () => {
       decided('c', { ...predicted(400), inputCharacters: 600, inputBytes: 600, images: 1 }),
       decided('d', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['files'] }),
       decided('video', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['vision'] }),
+      decided('audio', { ...predicted(null), inputCharacters: 600, inputBytes: 600, needs: ['audio'] }),
       // Short: the chat template would count for more than the text.
       decided('e', { ...predicted(null), inputCharacters: 499, inputBytes: 499 }),
       completed('a'),
       completed('b', { outcome: 'interrupted' }),
-      ...['c', 'd', 'video', 'e'].map((id) => completed(id)),
+      ...['c', 'd', 'video', 'audio', 'e'].map((id) => completed(id)),
     ]);
     const price = { input: 10, cachedInput: 1, cacheWrite: 10, output: 1000 };
     expect(state.statistics.referenceCost({ id: 'big', price }, null)).toBeCloseTo(0.3 + 0.0004 + 0.00006, 12);
     const length = { inputCharacters: 600, inputBytes: 600 };
     expect(state.statistics.tokensPerByte('big', length)).toBe((500 + 120) / (2000 + 500));
-    expect(state.sequence).toBe(12);
+    expect(state.sequence).toBe(14);
   });
 
   it('learns the reference cost with the tokens that it would have cached', () => {
