@@ -343,6 +343,10 @@ describe('Router.decide', () => {
     expect(here).not.toHaveProperty('referenceCachedTokens');
     const more = router.decide(query({ cachedTokens: new Map([[upstreamOf(reference), 80]]), heldByReference: 40 }));
     expect(more.referenceCostUsd).toBe(explanationOf(more, 'big')?.costUsd);
+    // Another arm holds more of it than the reference.
+    const less = router.decide(query({ cachedTokens: new Map([[upstreamOf(reference), 30]]), heldByReference: 80 }));
+    expect(less.referenceCostUsd).toBeCloseTo((20 * 10 + 80 * 1 + 300 * 10) / 1e6, 12);
+    expect(less.referenceCachedTokens).toBe(80);
     // No more than the query itself has.
     expect(router.decide(query({ heldByReference: 500 })).referenceCachedTokens).toBe(100);
   });
