@@ -150,6 +150,15 @@ describe('a conversation without a session id', () => {
     expect(Math.abs(estimated - 9000)).toBeGreaterThan(200);
   });
 
+  it('does not continue from a count of fewer tokens than a text in its script can have', async () => {
+    const messages: Message[] = [{ role: 'user', content: `${openings++}。${'今天天气很好。'.repeat(1000)}` }];
+    usage = { inputTokens: 2100 };
+    await chat(messages, 'cheap');
+    const { json } = await post('route', next(messages), {}, {});
+    const { input_tokens: estimated } = json.models.find(({ model }: { model: string }) => model === 'cheap');
+    expect(estimated).toBeGreaterThan(4000);
+  });
+
   it.each([
     ['right', false, true],
     ['marked', false, false],

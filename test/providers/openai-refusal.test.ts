@@ -331,6 +331,7 @@ describe('an error that means "too long for the model"', () => {
       true,
     ],
     [{ error: { message: 'Provider returned error', metadata: { raw: 'not JSON: temperature' } } }, false],
+    [{ error: { message: 'No tool is called prompt is too long: 9 tokens > 8 maximum' } }, false],
     [{ error: { message: "Unknown field 'prompt is too long: 9 tokens > 8 maximum'" } }, false],
     [{ error: { message: 'Your request exceeded model token limit: 8192' } }, true],
     [{ error: { message: 'Invalid value for max_tokens', code: 'invalid_value' } }, false],
