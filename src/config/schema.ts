@@ -156,8 +156,8 @@ export const configSchema = z.strictObject({
           budget_s: seconds.default(30),
           beta: z.number().nonnegative().default(0.25),
           gamma: z.number().nonnegative().default(4),
-          xi: z.number().nonnegative().default(1),
-          cap: z.number().positive().default(10),
+          xi: z.number().nonnegative().default(0.5),
+          cap: z.number().positive().default(100),
         })
         .prefault({}),
       stickiness: z.enum(['off', 'price', 'strict']).optional(),

@@ -118,7 +118,7 @@ describe('defaults', () => {
         weight: 0.5,
         aliases: {},
         weights: { economy: 0.5, balanced: 0.8, quality: 0.95 },
-        latency: { budget_s: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 },
+        latency: { budget_s: 30, beta: 0.25, gamma: 4, xi: 0.5, cap: 100 },
         targets: {},
       },
       resilience: {

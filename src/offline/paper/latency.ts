@@ -26,7 +26,7 @@ const SERVICE_LOG_SD = 0.5;
 const OFFLINE_SHARE = 0.2;
 
 /** The gateway's defaults (config/schema.ts). */
-export const PENALTY: LatencyPenaltyOptions = { budgetS: LIMIT_S, beta: 0.25, gamma: 4, xi: 1, cap: 10 };
+export const PENALTY: LatencyPenaltyOptions = { budgetS: LIMIT_S, beta: 0.25, gamma: 4, xi: 0.5, cap: 100 };
 
 const ON = 'MixLLM Gateway, latency penalty on (default)';
 const OFF = 'MixLLM Gateway, latency penalty off';
