@@ -62,7 +62,7 @@ export const EVIDENCE_MARGIN = 3;
 export const LENGTH_MODEL: CoupledModelOptions = {
   noiseVariance: 0.25,
   sharedVariance: { intercept: 0.03, slope: 0.03 },
-  ownVariance: { intercept: 1, slope: 0.01 },
+  ownVariance: { intercept: 0.25, slope: 0.01 },
   refreshEvery: 25,
 };
 
