@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Usage } from '../../src/domain/chat.ts';
 import { readUsage as readAnthropicUsage, toOpenAIUsage } from '../../src/providers/anthropic/answer.ts';
-import { readUsage } from '../../src/providers/openai/answer.ts';
+import { readCompletion, readUsage } from '../../src/providers/openai/answer.ts';
 import { StreamReader } from '../../src/providers/openai/stream.ts';
 import { SseSplitter } from '../../src/util/sse.ts';
 
@@ -121,4 +121,17 @@ it("reads the usage from Groq's own field of a stream that was not asked for any
   const piece = new StreamReader(true).read(event);
   expect(piece.usage).toMatchObject({ inputTokens: 23, outputTokens: 19 });
   expect(piece.bytes).toBe(event.raw);
+});
+
+it('the cached tokens of a prompt with several choices, which SGLang counted once for each, are no further input', () => {
+  const usage = { ...told, prompt_tokens_details: { cached_tokens: 4 * 96 } };
+  const choices = [0, 1, 2, 3].map((index) => ({ index, message: { content: 'x' }, finish_reason: 'stop' }));
+  const expected = { inputTokens: 100, cachedInputTokens: 100 };
+  expect(readCompletion(JSON.stringify({ choices, usage })).usage).toMatchObject(expected);
+  const reader = new StreamReader(false);
+  const pieces = [...choices.map((choice) => ({ choices: [choice] })), { choices: [], usage }].map((each) => {
+    const [event] = new SseSplitter().push(Buffer.from(`data: ${JSON.stringify(each)}\n\n`));
+    return reader.read(event);
+  });
+  expect(pieces.at(-1)?.usage).toMatchObject(expected);
 });

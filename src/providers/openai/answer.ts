@@ -28,7 +28,7 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
     throw new UpstreamError('unreadable', 'The upstream answered with something that is not a chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
-  const usage = readUsage(completion.usage);
+  const usage = readUsage(completion.usage, choices.length);
   if (choices.length === 0 && usage === null) throw new UpstreamError('unreadable', NO_CHOICES);
   const failures = choices.map(failureOf).filter((failure) => failure !== null);
   if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
@@ -67,8 +67,11 @@ export function errorInSuccess(error: unknown, failure: 'unreadable' | 'interrup
   return new UpstreamError(failure, message, { body: JSON.stringify({ error: detail }) });
 }
 
-/** Null unless the usage reports input tokens, and output tokens either directly or as part of the total. */
-export function readUsage(value: unknown): Usage | null {
+/**
+ * Null unless the usage reports input tokens, and output tokens either directly or as part of the total.
+ * @param choices how many the answer has
+ */
+export function readUsage(value: unknown, choices = 1): Usage | null {
   if (!isJsonObject(value)) return null;
   const prompt = tokenCount(value.prompt_tokens);
   const completion = tokenCount(value.completion_tokens);
@@ -85,7 +88,8 @@ export function readUsage(value: unknown): Usage | null {
   const isThought = tokensOnlyInTotal === tokenCount(completionDetails.reasoning_tokens);
   const isCache = completion !== null && !isThought && [cached, written, cached + written].includes(tokensOnlyInTotal);
   // Some gateways in front of Claude leave the cached tokens out of the total as well: there are more than the prompt has.
-  const isLeftOut = tokensOnlyInTotal <= 0 && Math.max(cached, written) > prompt;
+  // Not if there are several choices, which Claude never gives: SGLang counted the same cached tokens once for each.
+  const isLeftOut = choices <= 1 && tokensOnlyInTotal <= 0 && Math.max(cached, written) > prompt;
   const inputTokens = prompt + (isLeftOut ? cached + written : isCache ? tokensOnlyInTotal : 0);
   const outputTokens = (completion ?? 0) + (isCache ? 0 : Math.max(0, tokensOnlyInTotal));
   // The server does not count tokens.

@@ -63,7 +63,10 @@ export class StreamReader {
     const deltas = choices.map(({ delta }) => delta).filter(isJsonObject);
     // Moonshot reports the usage with the last choice; Groq also in a field of its own, even if it was not asked for it.
     const ofGroq = isJsonObject(chunk.x_groq) ? chunk.x_groq.usage : null;
-    const usage = readUsage(chunk.usage) ?? readUsage(choices[0]?.usage) ?? readUsage(ofGroq);
+    const finishReason = this.#finishReasonOf(choices);
+    const usage = [chunk.usage, choices[0]?.usage, ofGroq]
+      .map((told) => readUsage(told, this.#begun.size))
+      .find((read) => read !== null);
     const piece: StreamPiece = {
       bytes: this.#hideUsage && isJsonObject(chunk.usage) && choices.length === 0 ? EMPTY : event.raw,
       content: deltas.some(carriesContent),
@@ -71,7 +74,6 @@ export class StreamReader {
     };
     const completionId = stringOrNull(chunk.id);
     const servedModel = stringOrNull(chunk.model);
-    const finishReason = this.#finishReasonOf(choices);
     if (completionId) piece.completionId = completionId;
     if (servedModel) piece.servedModel = servedModel;
     if (finishReason) piece.finishReason = finishReason;
