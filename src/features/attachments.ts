@@ -46,16 +46,22 @@ export function attachments(parts: readonly JsonObject[], answered: readonly Jso
     const tokens = tokensOf(part, data);
     sum.tokens.likely += tokens.likely;
     sum.tokens.most += tokens.most;
-    const isImage = part.type === 'image_url' && IMAGE.test(data);
+    const isImage = isImagePart(part) && IMAGE.test(data);
     if (isImage || (tokens !== NOTHING && tokens !== FILE_ELSEWHERE)) sum.bytes += Buffer.byteLength(data);
   }
   return sum;
+}
+
+/** Whether the part is an image: OpenAI's type for it, or the other one that vLLM knows. */
+export function isImagePart({ type }: JsonObject): boolean {
+  return type === 'image_url' || type === 'input_image';
 }
 
 /** The data or address that a message part attaches; empty when it attaches nothing. */
 function dataOf(part: JsonObject): string {
   if (part.type === 'input_audio') return stringIn(part.input_audio, 'data');
   if (part.type === 'file') return stringIn(part.file, 'file_data');
+  if (part.type === 'input_image') return stringIn(part.image_url, 'url');
   return typeof part.type === 'string' && part.type !== 'text' ? stringIn(part[part.type], 'url') : '';
 }
 
@@ -68,8 +74,8 @@ function tokensOf(part: JsonObject, data: string): AttachedTokens {
   }
   // Other kinds that some servers accept (videos, PDF files sent as images). Images are counted by their number
   // instead.
-  if (part.type !== 'image_url' && ADDRESS.test(data)) return FILE_ELSEWHERE;
-  return /^\s*data:(?!image\/)/i.test(data) ? bySize(data, FILE) : NOTHING;
+  if (!isImagePart(part) && ADDRESS.test(data)) return FILE_ELSEWHERE;
+  return /^\s*data:(?!image\/)/i.test(data) ? bySize(data, part.type === 'audio_url' ? SOUND : FILE) : NOTHING;
 }
 
 /** A string member of an object, or the value itself when it is a string; empty when there is none. */

@@ -12,13 +12,12 @@ import {
 } from '../domain/chat.ts';
 import type { AnswerForm, Capability, InputLength, RequestProfile } from '../domain/context.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
-import { attachments } from './attachments.ts';
+import { attachments, isImagePart } from './attachments.ts';
 
 /** Longer texts are cut in the middle, because the question is usually at the beginning or the end. */
 const MAX_CHARACTERS = 4000;
 
-/** Types of content parts that only some models take: OpenAI's, and others of vLLM and OpenRouter. */
-const SEEN = new Set<unknown>(['image_url', 'input_image', 'video_url']);
+/** Types of sound: OpenAI's, and another one that vLLM knows. */
 const HEARD = new Set<unknown>(['input_audio', 'audio_url']);
 
 export interface QueryText {
@@ -56,10 +55,10 @@ export function embeddedPart(text: string): string {
 
 export function requestProfile(body: ChatBody): RequestProfile {
   const parts = contentParts(body.messages);
-  const images = parts.filter((part) => part.type === 'image_url').length;
+  const images = parts.filter(isImagePart).length;
   const needs = new Set<Capability>();
   if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
-  if (parts.some(({ type }) => SEEN.has(type))) needs.add('vision');
+  if (images > 0 || parts.some(({ type }) => type === 'video_url')) needs.add('vision');
   if (wantsJson(body.response_format)) needs.add('json');
   if (parts.some(({ type }) => HEARD.has(type)) || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');

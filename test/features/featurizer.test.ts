@@ -112,7 +112,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
       { type, [type]: { url: 'https://a.example/b' } },
     ];
     const profile = requestProfile(body({ role: 'user', content: parts }));
-    expect(profile).toMatchObject({ needs: [need], images: type === 'image_url' ? 1 : 0 });
+    expect(profile).toMatchObject({ needs: [need], images: need === 'vision' && type !== 'video_url' ? 1 : 0 });
   });
 
   it('measures the input in characters and in UTF-8 bytes', () => {
