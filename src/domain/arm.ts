@@ -1,5 +1,5 @@
 import type { Usage } from './chat.ts';
-import type { AnswerForm, Capability } from './context.ts';
+import type { Capability, RequestForm } from './context.ts';
 
 /** USD per million tokens. */
 export interface Price {
@@ -21,8 +21,8 @@ export interface Arm {
   contextWindow: number | null;
   maxOutputTokens: number | null;
   capabilities: readonly Capability[];
-  /** Forms of answers that its provider's API does not support. */
-  unsupportedForms: readonly AnswerForm[];
+  /** What its provider's API does not support. */
+  unsupportedForms: readonly RequestForm[];
   /** Number of requests that the upstream serves at a time; further ones wait. */
   maxConcurrency: number;
   /** Quality assumed before any rating; null: what its price suggests. */

@@ -11,8 +11,8 @@ export interface Context {
 
 export type Capability = 'tools' | 'vision' | 'json' | 'audio' | 'files';
 
-/** Forms of answers that a request may ask for but not every provider's API supports. */
-export type AnswerForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools';
+/** What a request may ask for or contain although not every provider's API supports it. */
+export type RequestForm = 'n' | 'logprobs' | 'json_object' | 'functions' | 'custom tools' | 'videos';
 
 /** Estimates of input tokens. */
 export interface AttachedTokens {
@@ -44,7 +44,7 @@ export interface RequestProfile extends InputLength {
   /** Number of choices that the request asks for, `n`; 1 when it does not say. */
   choices?: number;
   /** Absent: none. */
-  forms?: readonly AnswerForm[];
+  forms?: readonly RequestForm[];
   /**
    * True when the client asks for a prompt cache that is kept for an hour, which costs more to write. Absent: it does
    * not.

@@ -1,4 +1,4 @@
-import type { AnswerForm } from './context.ts';
+import type { RequestForm } from './context.ts';
 
 /** The APIs that providers speak; each has a folder in `providers/`. */
 export const PROVIDER_TYPES = ['openai', 'anthropic'] as const;
@@ -6,17 +6,17 @@ export type ProviderType = (typeof PROVIDER_TYPES)[number];
 
 /** What routing must know about an API before calling it. */
 export interface ProviderTraits {
-  /** Forms of answers that would arrive in a different form than the client expects, or not at all. */
-  unsupportedForms: readonly AnswerForm[];
+  /** Answers that would arrive in a different form than the client expects, or not at all; and what would be refused. */
+  unsupportedForms: readonly RequestForm[];
   /** Default price of writing to the prompt cache, as a multiple of the price of uncached input. */
   cacheWriteShare: number;
 }
 
 export const PROVIDER_TRAITS: Readonly<Record<ProviderType, ProviderTraits>> = {
   openai: { unsupportedForms: [], cacheWriteShare: 1 },
-  // Lost in translation (`providers/anthropic/request.ts`).
+  // Lost in translation (`providers/anthropic/request.ts`), except for videos, which have none (`content.ts`).
   anthropic: {
-    unsupportedForms: ['n', 'logprobs', 'json_object', 'functions', 'custom tools'],
+    unsupportedForms: ['n', 'logprobs', 'json_object', 'functions', 'custom tools', 'videos'],
     cacheWriteShare: 1.25,
   },
 };

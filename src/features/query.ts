@@ -10,7 +10,7 @@ import {
   stringBytes,
   tokenCount,
 } from '../domain/chat.ts';
-import type { AnswerForm, Capability, InputLength, RequestProfile } from '../domain/context.ts';
+import type { Capability, InputLength, RequestForm, RequestProfile } from '../domain/context.ts';
 import { THINKING_ALLOWANCE_TOKENS, wantsThinkingAllowance } from '../domain/thinking.ts';
 import { attachments, isImagePart } from './attachments.ts';
 
@@ -59,9 +59,10 @@ export function embeddedPart(text: string): string {
 export function requestProfile(body: ChatBody): RequestProfile {
   const parts = contentParts(body.messages);
   const images = parts.filter(isImagePart).length;
+  const hasVideo = parts.some(({ type }) => type === 'video_url');
   const needs = new Set<Capability>();
   if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
-  if (images > 0 || parts.some(({ type }) => type === 'video_url')) needs.add('vision');
+  if (images > 0 || hasVideo) needs.add('vision');
   if (wantsJson(body.response_format)) needs.add('json');
   if (parts.some(({ type }) => HEARD.has(type)) || wantsSpeech(body.modalities)) needs.add('audio');
   if (parts.some((part) => part.type === 'file')) needs.add('files');
@@ -75,7 +76,7 @@ export function requestProfile(body: ChatBody): RequestProfile {
     ...(thinkingTokens > 0 && { thinkingTokens }),
     maxOutputTokens: mostOutputTokens(body),
     choices: requestedChoices(body),
-    forms: formsAsked(body),
+    forms: formsIn(body, hasVideo),
     ...(asksForHourCache(body, parts) && { hourCache: true }),
   };
 }
@@ -94,8 +95,11 @@ function asksForHourCache(body: ChatBody, parts: readonly JsonObject[]): boolean
   });
 }
 
-function formsAsked({ n, logprobs, response_format: format, functions, tools }: ChatBody): AnswerForm[] {
-  const asked: AnswerForm[] = [];
+function formsIn(
+  { n, logprobs, response_format: format, functions, tools }: ChatBody,
+  hasVideo: boolean,
+): RequestForm[] {
+  const asked: RequestForm[] = [];
   if (typeof n === 'number' && n > 1) asked.push('n');
   if (logprobs === true) asked.push('logprobs');
   if (isJsonObject(format) && format.type === 'json_object' && !answerSchema(format)) asked.push('json_object');
@@ -103,6 +107,7 @@ function formsAsked({ n, logprobs, response_format: format, functions, tools }: 
   if (Array.isArray(tools) && tools.some((tool) => isJsonObject(tool) && isJsonObject(tool.custom))) {
     asked.push('custom tools');
   }
+  if (hasVideo) asked.push('videos');
   return asked;
 }
 

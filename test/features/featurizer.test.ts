@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { enabledArms } from '../../src/config/arms.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { ChatBody } from '../../src/domain/chat.ts';
+import { PROVIDER_TRAITS } from '../../src/domain/provider-type.ts';
 import type { Embedder } from '../../src/features/embedder.ts';
 import { Featurizer } from '../../src/features/featurizer.ts';
 import { queryText, requestProfile } from '../../src/features/query.ts';
@@ -85,6 +86,14 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     const [anthropic, openai] = enabledArms(loaded);
     expect(anthropic.unsupportedForms).toEqual(expect.arrayContaining(forms));
     expect(openai.unsupportedForms).toEqual([]);
+  });
+
+  it('reports a video, which Anthropic has no form for', () => {
+    const video = { type: 'video_url', video_url: { url: 'https://a.example/b.mp4' } };
+    const asked = body({ role: 'user', content: [{ type: 'text', text: 'What?' }, video] });
+    expect(requestProfile(asked).forms).toEqual(['videos']);
+    expect(PROVIDER_TRAITS.anthropic.unsupportedForms).toContain('videos');
+    expect(() => toMessagesRequest(asked, { model: 'claude', maxOutputTokens: null })).toThrow('video_url');
   });
 
   it('treats json_object with a schema as a schema, for Claude too', () => {

@@ -129,9 +129,11 @@ describe('messages', () => {
 
   it('accepts images and PDF files', () => {
     const pdf = { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } };
-    const content = [image('data:image/jpg;base64,/9j/4A=='), image('https://example.org/i.webp'), pdf];
+    const ofResponses = { type: 'input_image', image_url: 'https://example.org/i.webp' };
+    const content = [image('data:image/jpg;base64,/9j/4A=='), image('https://example.org/i.webp'), ofResponses, pdf];
     expect(conversation([{ role: 'user', content }]).messages[0]?.content).toEqual([
       { type: 'image', source: { type: 'base64', media_type: 'image/jpeg', data: '/9j/4A==' } },
+      { type: 'image', source: { type: 'url', url: 'https://example.org/i.webp' } },
       { type: 'image', source: { type: 'url', url: 'https://example.org/i.webp' } },
       {
         type: 'document',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LinearPolicy } from '../../src/bandit/linear-policy.ts';
 import { type Arm, upstreamOf } from '../../src/domain/arm.ts';
-import type { AnswerForm } from '../../src/domain/context.ts';
+import type { RequestForm } from '../../src/domain/context.ts';
 import { explanationOf } from '../../src/domain/decision.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 import type { ExplorationKind } from '../../src/domain/exploration.ts';
@@ -161,7 +161,7 @@ describe('Router.decide', () => {
   it('excludes arms that would answer in another form than requested, unless no other arm can serve', () => {
     const claude = armOf('claude', { usd: 1, unsupportedForms: ['n', 'json_object'] });
     const { router, breakers } = setUp({ arms: [claude, BIG, BLIND] });
-    const asking = (fields: Partial<RouteQuery> = {}, forms: AnswerForm[] = ['json_object', 'logprobs']) => {
+    const asking = (fields: Partial<RouteQuery> = {}, forms: RequestForm[] = ['json_object', 'logprobs']) => {
       const { arm, arms } = router.decide(query({ profile: profileOf({ forms }), weight: 0, ...fields }));
       return { arm, excluded: arms[0].excluded };
     };

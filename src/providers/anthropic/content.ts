@@ -56,6 +56,7 @@ function partBlocks(part: JsonObject, path: string): PartBlock[] {
     case 'refusal':
       return textBlocks(requireString(part.refusal, `${path}.refusal`));
     case 'image_url':
+    case 'input_image':
       return [imageBlock(part.image_url, `${path}.image_url`)];
     case 'file':
       return [fileBlock(part.file, `${path}.file`)];
