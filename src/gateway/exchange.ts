@@ -277,7 +277,8 @@ export class Exchange {
   #bill(outcome: Outcome): Bill | null {
     const arm = this.#answering?.arm ?? (outcome === 'aborted' ? this.#called : null);
     if (!arm) return null;
-    if (!this.#answering && this.#heard) {
+    // The client may also leave between the beginning of the answer and the piece that bears this usage.
+    if (this.#heard && this.#answer.facts.usage === null) {
       return { arm, usage: this.#heard, estimated: true, costUsd: costOf(arm.price, this.#heard) };
     }
     const { usage, estimated } = this.#answer.used({

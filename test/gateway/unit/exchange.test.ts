@@ -90,6 +90,14 @@ describe('Exchange', () => {
     }
   });
 
+  it('bills a client that leaves before it has read any of the answer for the same', async () => {
+    const { exchange } = begun();
+    exchange.heard({ inputTokens: 900, cachedInputTokens: 0, cacheWriteTokens: 900, outputTokens: 1 });
+    exchange.answeredBy(arm, 0);
+    exchange.finish('aborted', null);
+    expect((await exchange.finished).usage?.cacheWriteTokens).toBe(900);
+  });
+
   it('records how long the answering call probably queued at its upstream, in service times', async () => {
     const queuedWith = async (others: number, slots: number) => {
       const { exchange, load } = begun();
