@@ -59,7 +59,7 @@ export function embeddedPart(text: string): string {
 export function requestProfile(body: ChatBody): RequestProfile {
   const parts = contentParts(body.messages);
   const images = parts.filter(isImagePart).length;
-  const hasVideo = parts.some(({ type }) => type === 'video_url');
+  const hasVideo = parts.some(({ type }) => type === 'video_url' || type === 'video');
   const needs = new Set<Capability>();
   if (isFilled(body.tools) || isFilled(body.functions)) needs.add('tools');
   if (images > 0 || hasVideo) needs.add('vision');

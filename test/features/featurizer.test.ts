@@ -112,6 +112,8 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
     ['image_url', 'vision'],
     ['input_image', 'vision'],
     ['video_url', 'vision'],
+    // As frames: Qwen's.
+    ['video', 'vision'],
     ['input_audio', 'audio'],
     ['audio_url', 'audio'],
     ['file', 'files'],
@@ -121,7 +123,7 @@ models: [{ id: a, provider: a, price: { input: 1, output: 1 } }, { id: o, provid
       { type, [type]: { url: 'https://a.example/b' } },
     ];
     const profile = requestProfile(body({ role: 'user', content: parts }));
-    expect(profile).toMatchObject({ needs: [need], images: need === 'vision' && type !== 'video_url' ? 1 : 0 });
+    expect(profile).toMatchObject({ needs: [need], images: Number(type.includes('image')) });
   });
 
   it('measures the input in characters and in UTF-8 bytes', () => {

@@ -44,6 +44,11 @@ it.each([
     { prompt_tokens_details: { cached_tokens: 0, cache_creation_input_tokens: 60, cache_type: 'ephemeral' } },
     [100, 0, 60, 50],
   ],
+  [
+    "Anthropic's names may be the only ones",
+    { cache_read_input_tokens: 30, cache_creation_input_tokens: 60 },
+    [100, 30, 60, 50],
+  ],
   ['the details go before', { cached_tokens: 64, prompt_tokens_details: { cached_tokens: 8 } }, [100, 8, 0, 50]],
   ['thinking that only the total has is output', { total_tokens: 400 }, [100, 0, 0, 300]],
   ['also where nothing else is', { completion_tokens: undefined, total_tokens: 400 }, [100, 0, 0, 300]],

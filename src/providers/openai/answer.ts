@@ -78,9 +78,9 @@ export function readUsage(value: unknown, choices = 1): Usage | null {
   const tokensOnlyInTotal = (tokenCount(value.total_tokens) ?? 0) - (prompt ?? 0) - (completion ?? 0);
   if (prompt === null || (completion === null && tokensOnlyInTotal <= 0)) return null;
   const details = isJsonObject(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
-  // DeepSeek, Moonshot and Mistral report cached tokens in separate fields.
+  // DeepSeek, Moonshot and Mistral report cached tokens in separate fields, gateways in front of Claude in Anthropic's.
   const { prompt_cache_hit_tokens: hit, cached_tokens: read, num_cached_tokens: number } = value;
-  const cached = tokenCount(details.cached_tokens ?? hit ?? read ?? number) ?? 0;
+  const cached = tokenCount(details.cached_tokens ?? hit ?? read ?? number ?? value.cache_read_input_tokens) ?? 0;
   const { written, writtenForAnHour } = cacheWrites(details, value);
   // Tokens that only the total counts are thinking (xAI, Gemini), which is billed as output; or they are cached tokens,
   // if the prompt's count leaves those out (Bedrock).
