@@ -25,7 +25,10 @@ export class LengthCorrection {
   factor(arm: string): number {
     const { actual, predicted, count } = this.#arms.get(arm) ?? NOTHING;
     if (!(predicted > 0 && count > 0)) return 1;
-    return (LENGTH_CORRECTION.priorCount + (count * actual) / predicted) / (LENGTH_CORRECTION.priorCount + count);
+    const { priorCount, cap } = LENGTH_CORRECTION;
+    // An answer that is taken back may by then count for less than it did, so the ratio that is left may be any number.
+    const ratio = Math.min(cap, Math.max(0, actual / predicted));
+    return (priorCount + count * ratio) / (priorCount + count);
   }
 
   /**

@@ -126,6 +126,22 @@ describe('LengthModel', () => {
     expectClose(model, taught(observations.filter(({ arm }) => arm !== 'a')));
   });
 
+  it('expects a positive length even if an answer is taken back that counted for more than is left of it', () => {
+    const of = (outputTokens: number, weight: number): LengthObservation => {
+      return { kind: 'length', arm: 'a', context: X, outputTokens, predictedTokens: 300, weight };
+    };
+    const model = new LengthModel(D);
+    model.learnCorrections([of(6000, 1), ...Array.from({ length: 200 }, () => of(10, 1)), of(6000, -1)]);
+    const { modelOutputTokens, outputTokens } = model.predict('a', X);
+    expect(outputTokens / modelOutputTokens).toBeGreaterThan(0);
+    expect(outputTokens / modelOutputTokens).toBeLessThan(0.2);
+    // The other way round, 80 times the prediction would be left.
+    const other = new LengthModel(D);
+    other.learnCorrections([of(6000, 1), of(6000, 1), of(1, -1.5)]);
+    const long = other.predict('a', X);
+    expect(long.outputTokens / long.modelOutputTokens).toBeCloseTo((5 + 0.5 * 20) / 5.5, 9);
+  });
+
   it('never expects an answer of more than a million tokens', () => {
     const endless = lengths(seededRandom(4), 50).map((one) => ({ ...one, outputTokens: 1e12, predictedTokens: 1e6 }));
     expect(taught(endless).predict('a', X)).toEqual({ modelOutputTokens: 1e6, outputTokens: 1e6 });
