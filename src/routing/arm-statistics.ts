@@ -101,13 +101,15 @@ export class ArmStatistics {
   /** Learns the arm's tokens per byte from an answer, unless its upstream read only a part of the prompt. */
   learnInput(arm: string, length: InputLength, tokens: number): void {
     if (!hasReadAll(length, tokens)) return;
+    // Else a single absurd count would raise the estimate until many megabytes later.
+    const counted = Math.min(tokens, MAX_TOKENS_PER_BYTE * length.inputBytes);
     const shares = byteShares(length);
     // Upstreams do not say which tokens are of which kind, so they are divided as expected.
     const expected = this.#tokensPerByte(arm, shares);
     const sums = this.#sums(arm);
     for (const kind of KINDS) {
       sums.inputBytes[kind] += shares[kind] * length.inputBytes;
-      sums.inputTokens[kind] += (expected[kind] / sumOf(expected)) * tokens;
+      sums.inputTokens[kind] += (expected[kind] / sumOf(expected)) * counted;
       const kept = Math.min(1, MOST_BYTES / sums.inputBytes[kind]);
       sums.inputBytes[kind] *= kept;
       sums.inputTokens[kind] *= kept;

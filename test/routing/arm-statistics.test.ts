@@ -82,8 +82,20 @@ describe('ArmStatistics', () => {
 
   it('never expects more than 1.5 tokens per byte, whatever an upstream reports', () => {
     const statistics = new ArmStatistics();
-    statistics.learnInput('a', english(10_000), 1e9);
+    for (const tokens of [1e9, 1e308, 1e308]) statistics.learnInput('a', english(1e6), tokens);
+    expect(statistics.tokensPerByte('a', english(400))).toBeCloseTo(1.5, 2);
+    // By the division among the kinds, nearly all of the tokens fall on the few ASCII characters.
+    for (let i = 0; i < 100; i++) statistics.learnInput('a', chinese(30_000), 4000);
+    const mostlyChinese = { inputCharacters: 10_000 + 2000, inputBytes: 32_000, inputEastAsianBytes: 30_000 };
+    for (let i = 0; i < 100; i++) statistics.learnInput('a', mostlyChinese, 40_000);
     expect(statistics.tokensPerByte('a', english(400))).toBe(1.5);
+  });
+
+  it('soon forgets a single absurd count', () => {
+    const statistics = new ArmStatistics();
+    statistics.learnInput('a', english(4000), 1e9);
+    for (let i = 0; i < 50; i++) statistics.learnInput('a', english(4000), 800);
+    expect(statistics.tokensPerByte('a', english(400))).toBeLessThan(0.25);
   });
 
   it('believes an upstream that needs few tokens for scripts whose characters take three bytes', () => {
