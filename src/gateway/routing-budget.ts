@@ -38,8 +38,9 @@ export class RoutingBudget {
     const hour = Math.floor(now / HOUR_MS);
     if (this.#refused.hour !== hour) this.#refused = { hour, requests: new Set() };
     const { requests } = this.#refused;
+    if (requests.size >= MOST_REFUSED) return;
     const identity = hash('sha1', messages.map(identityOf).join('\n'));
-    if (requests.size >= MOST_REFUSED || requests.has(identity)) return;
+    if (requests.has(identity)) return;
     requests.add(identity);
     this.#ledger.refused(now);
   }
