@@ -46,7 +46,8 @@ export interface Support {
   /** Share of the otherwise usable decisions that no model of the target could have served. */
   unservable_share: number;
   /**
-   * (Σ w)² / Σ w² over rated decisions and over all decisions, and the values to expect from the propensities alone.
+   * (Σ w)² / Σ w² over the decisions with a known rating and over those with a known cost, and the values to expect from
+   * the propensities alone.
    */
   effective_sample_size: { quality: number; cost_usd: number; expected_quality: number; expected_cost_usd: number };
   /**
@@ -60,6 +61,8 @@ export interface Support {
 
 class ModelTally {
   decisions = 0;
+  /** Decisions whose outcome is known. */
+  known = 0;
   rated = 0;
   ratings = 0;
   costUsd = 0;
@@ -67,6 +70,10 @@ class ModelTally {
   unsupported = 0;
   /** Σ target² / logged: this model's contribution to the second moment of the ratio. */
   secondMoment = 0;
+
+  get knownShare(): number {
+    return this.decisions > 0 ? this.known / this.decisions : 0;
+  }
 
   get ratedShare(): number {
     return this.decisions > 0 ? this.rated / this.decisions : 0;
@@ -77,6 +84,7 @@ class ModelTally {
 export class SupportTally {
   readonly #models = new Map<string, ModelTally>();
   readonly #ratios: number[] = [];
+  readonly #known: { arm: string; ratio: number }[] = [];
   readonly #rated: { arm: string; ratio: number }[] = [];
   unservable = 0;
   /** Σ ratio of the samples that a model answered which the target does not have. */
@@ -92,11 +100,7 @@ export class SupportTally {
     chosen.decisions++;
     chosen.costUsd += sample.costUsd;
     if (sample.isOutcomeUnknown) this.#unknownOutcome += sample.ratio;
-    else if (sample.quality !== null) {
-      chosen.rated++;
-      chosen.ratings += sample.quality;
-      this.#rated.push({ arm: sample.arm, ratio: sample.ratio });
-    }
+    else this.#addOutcome(sample, chosen);
     for (const { arm, propensity } of assessments) {
       const tally = this.#of(arm);
       const logged = propensities.get(arm) ?? 0;
@@ -104,6 +108,15 @@ export class SupportTally {
       if (logged > 0) tally.secondMoment += propensity ** 2 / logged;
       else tally.unsupported += propensity;
     }
+  }
+
+  #addOutcome({ arm, ratio, quality }: Sample, chosen: ModelTally): void {
+    chosen.known++;
+    this.#known.push({ arm, ratio });
+    if (quality === null) return;
+    chosen.rated++;
+    chosen.ratings += quality;
+    this.#rated.push({ arm, ratio });
   }
 
   support(): Support {
@@ -123,9 +136,9 @@ export class SupportTally {
       unservable_share: this.unservable / Math.max(1, this.#ratios.length + this.unservable),
       effective_sample_size: {
         quality: effectiveSampleSize(this.#rated.map(({ arm, ratio }) => ratio / this.#of(arm).ratedShare)),
-        cost_usd: effectiveSampleSize(this.#ratios),
+        cost_usd: effectiveSampleSize(this.#known.map(({ arm, ratio }) => ratio / this.#of(arm).knownShare)),
         expected_quality: expected(({ ratedShare }) => ratedShare),
-        expected_cost_usd: expected(() => 1),
+        expected_cost_usd: expected(({ knownShare }) => knownShare),
       },
       mean_ratio: total(this.#ratios) / count,
       largest_ratio: this.#ratios.reduce((largest, ratio) => Math.max(largest, ratio), 0),

@@ -147,6 +147,10 @@ describe('replaying a log', () => {
       expect(found.quality.mean).toBeCloseTo(expected.quality.mean, 1);
     }
     expect(after.support.unknown_outcome_share).toBeGreaterThan(0.2);
+    // Unknown costs are no evidence: about half of the costs of the model's choices are left.
+    const [all, left] = [before, after].map(({ support }) => support.effective_sample_size);
+    expect(left.cost_usd / all.cost_usd).toBeCloseTo(0.5, 1);
+    expect(left.expected_cost_usd / all.expected_cost_usd).toBeCloseTo(0.5, 1);
     // What the log achieved, and a policy that has the model, are as they were.
     expect(after.logged?.cost_usd.mean).toBeGreaterThan(1.2 * (before.logged?.cost_usd.mean ?? 0));
     const same = await replaySimulated(fallbacks, {});
