@@ -258,7 +258,7 @@ describe('a question that the log cannot answer is refused', () => {
     expect(reasons).toMatch(/% of its choices had no chance in the log \(big/);
     const { events: cheap } = simulate({ decisions: 300, seed: 3, weight: 0.55, target: {} });
     const told = /^its (\d+) ratings are worth (\d+\.\d) of the policy's own \(effective sample size\); 50 are needed$/;
-    const [, rated, worth] = told.exec((await refusal(cheap, { weight: 0.66 })) ?? '') ?? expect.unreachable();
+    const [, rated, worth] = told.exec((await refusal(cheap, { weight: 0.7 })) ?? '') ?? expect.unreachable();
     expect(Number(rated)).toBe(cheap.filter(isRated).length);
     expect(Number(worth)).toBeGreaterThan(1);
     expect(Number(worth)).toBeLessThan(50);
