@@ -20,7 +20,7 @@ import { quantile } from './support/quantile.ts';
 
 const RATINGS = 5000;
 const ROUNDS = 3000;
-const LATENCY = { budgetS: 30, beta: 0.25, gamma: 4, xi: 1, cap: 10 };
+const LATENCY = { budgetS: 30, beta: 0.25, gamma: 4, xi: 0.5, cap: 100 };
 
 const random = seededRandom(0x1234567);
 const featurizer = new Featurizer(new LexicalEmbedder());
