@@ -42,6 +42,10 @@ const correctionSchema = z.object({
   predicted: z.number().nonnegative(),
   count: z.number().nonnegative(),
 });
+/** As in files of earlier versions. It is not used: a few answers teach it anew. */
+const formerCorrectionSchema = z
+  .object({ ratios: z.number().nonnegative(), count: z.number().nonnegative() })
+  .transform(() => null);
 const fileSchema = z.object({
   format: z.literal(FORMAT, { error: `its format is not ${FORMAT}` }),
   feature_map: z.string(),
@@ -53,8 +57,7 @@ const fileSchema = z.object({
     z.object({
       quality: sumsSchema.nullable(),
       length: sumsSchema.nullable(),
-      // Files of earlier versions have another form, which is not used: a few answers teach it anew.
-      correction: correctionSchema.nullable().catch(null),
+      correction: z.union([correctionSchema, formerCorrectionSchema]).nullable(),
     }),
   ),
 });

@@ -32,7 +32,7 @@ export class LexicalEmbedder implements Embedder {
   readonly #values = new Float64Array(NGRAM_BUCKETS);
   /** Mean idf of all buckets of words, and of characters. */
   readonly #meanIdf: readonly [number, number];
-  /** Vectors of such texts. */
+  /** Vectors of unfamiliar texts, because only their n-grams show it. */
   readonly #unfamiliar = new WeakSet<Float32Array>();
 
   /** @throws Error when no map is given and the one that ships with the project cannot be read */

@@ -1,4 +1,5 @@
 import { hasCacheMarks } from '../domain/cache-marks.ts';
+import type { ChatMessage } from '../domain/chat.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError, invalidRequest } from '../domain/errors.ts';
@@ -75,9 +76,7 @@ export class DecisionMaker {
     const { cacheable, ...recalled } = conversation.recall();
     const heldByReference = cachesUnmarked(runtime) ? cacheable.all : cacheable.marked;
     const query = { context, profile, tag, allowed, keyBudget, now, heldByReference, ...recalled, ...choice };
-    const decision = this.#route(query, runtime, () => {
-      if (decisionId !== null) this.#budget.refused(body.messages);
-    });
+    const decision = this.#route(query, runtime, decisionId === null ? null : body.messages);
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
       if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
@@ -88,14 +87,14 @@ export class DecisionMaker {
     return { decision, features, conversation };
   }
 
-  /** @param onBudgetSpent called before the request is refused because the day's routing budget is spent */
-  #route(query: RouteQuery, runtime: Runtime, onBudgetSpent: () => void): Decision {
+  /** @param messages null when the decision is only shown, and its refusal counts as no traffic */
+  #route(query: RouteQuery, runtime: Runtime, messages: readonly ChatMessage[] | null): Decision {
     try {
       return runtime.router.decide(query);
     } catch (error) {
       // From here on every request is refused until midnight: too serious to show up only in a counter.
       if (error instanceof GatewayError && error.code === BUDGET_SPENT) {
-        onBudgetSpent();
+        if (messages) this.#budget.refused(messages);
         this.#budgetThrottle.say((suppressed) =>
           this.#parts.log.warn({ suppressed }, `routing.targets.budget: requests are refused. ${error.message}`),
         );

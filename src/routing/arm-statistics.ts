@@ -45,20 +45,17 @@ const KINDS = ['ascii', 'eastAsian', 'other'] as const;
 type Kind = (typeof KINDS)[number];
 /** Something counted by the kind of characters. */
 type ByKind = Record<Kind, number>;
+const ALL_ASCII: Readonly<ByKind> = { ascii: 1, eastAsian: 0, other: 0 };
 
 /**
  * Shares of a text's bytes; those of an empty text are all ASCII. Exact where other characters take three bytes, as in
  * Hindi and Thai; of those that take two (Cyrillic, Arabic) or four (emoji), a quarter of the bytes is taken for ASCII.
  */
-function byteShares({ inputCharacters, inputBytes, inputEastAsianBytes = 0 }: InputLength): ByKind {
-  if (inputBytes <= inputCharacters) return { ascii: 1, eastAsian: 0, other: 0 };
+function byteShares({ inputCharacters, inputBytes, inputEastAsianBytes = 0 }: InputLength): Readonly<ByKind> {
+  if (inputBytes <= inputCharacters) return ALL_ASCII;
   const eastAsian = inputEastAsianBytes / inputBytes;
   const notAscii = (1.5 * (inputBytes - inputCharacters)) / inputBytes;
   return { ascii: 1 - notAscii, eastAsian, other: notAscii - eastAsian };
-}
-
-function sumOf({ ascii, eastAsian, other }: ByKind): number {
-  return ascii + eastAsian + other;
 }
 
 /** Predicted tokens of an answer, grouped by the price that applies to them. */
@@ -84,6 +81,11 @@ interface ArmSums {
   referenceCount: number;
 }
 
+function tokensPerByteOf({ inputTokens, inputBytes }: ArmSums, kind: Kind): number {
+  const tokens = PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens[kind];
+  return Math.min(MAX_TOKENS_PER_BYTE, tokens / (PRIOR_BYTES + inputBytes[kind]));
+}
+
 export type ArmStatisticsState = Record<string, ArmSums>;
 
 /** Running statistics per arm that need no linear model. */
@@ -95,7 +97,7 @@ export class ArmStatistics {
    * @param length of the text: the ratio depends on what kinds of characters it consists of
    */
   tokensPerByte(arm: string, length: InputLength): number {
-    return sumOf(this.#tokensPerByte(arm, byteShares(length)));
+    return this.#mix(arm, byteShares(length));
   }
 
   /** Learns the arm's tokens per byte from an answer, unless its upstream read only a part of the prompt. */
@@ -105,25 +107,21 @@ export class ArmStatistics {
     const counted = Math.min(tokens, MAX_TOKENS_PER_BYTE * length.inputBytes);
     const shares = byteShares(length);
     // Upstreams do not say which tokens are of which kind, so they are divided as expected.
-    const expected = this.#tokensPerByte(arm, shares);
     const sums = this.#sums(arm);
+    const perExpected = counted / this.#mix(arm, shares);
     for (const kind of KINDS) {
+      sums.inputTokens[kind] += shares[kind] * tokensPerByteOf(sums, kind) * perExpected;
       sums.inputBytes[kind] += shares[kind] * length.inputBytes;
-      sums.inputTokens[kind] += (expected[kind] / sumOf(expected)) * counted;
       const kept = Math.min(1, MOST_BYTES / sums.inputBytes[kind]);
       sums.inputBytes[kind] *= kept;
       sums.inputTokens[kind] *= kept;
     }
   }
 
-  /** Tokens of each kind per byte of a text with these shares. */
-  #tokensPerByte(arm: string, shares: ByKind): ByKind {
-    const { inputTokens, inputBytes } = this.#sums(arm);
-    const perByte = (kind: Kind) => {
-      const tokens = PRIOR_TOKENS_PER_BYTE * PRIOR_BYTES + inputTokens[kind];
-      return shares[kind] * Math.min(MAX_TOKENS_PER_BYTE, tokens / (PRIOR_BYTES + inputBytes[kind]));
-    };
-    return { ascii: perByte('ascii'), eastAsian: perByte('eastAsian'), other: perByte('other') };
+  /** Tokens per byte of a text with these shares. */
+  #mix(arm: string, shares: Readonly<ByKind>): number {
+    const sums = this.#sums(arm);
+    return KINDS.reduce((total, kind) => total + shares[kind] * tokensPerByteOf(sums, kind), 0);
   }
 
   /** Mean seconds that the upstream works on an answer, without the wait for its turn. */

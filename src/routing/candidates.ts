@@ -128,7 +128,8 @@ export class Candidates {
 
   /**
    * Leaves out arms whose provider cannot answer in the requested form (`n`, log probabilities, …) or take a video,
-   * unless no candidate can; the answer then names what was dropped. A tool's result always goes back to the arm that called the tool.
+   * unless no candidate can; the answer then names what was dropped. A tool's result always goes back to the arm that
+   * called the tool.
    */
   #leaveOutLacking(explanations: readonly ArmExplanation[], { profile, stayWith }: RouteQuery): void {
     const { forms = [] } = profile;
