@@ -11,6 +11,7 @@ import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { completed, decided, randomStream, rated } from '../gateway/unit/support.ts';
+import { keptThreads } from '../support/kept-threads.ts';
 import { describeEventStoreContract } from './event-store-contract.ts';
 
 let folder = '';
@@ -49,13 +50,13 @@ describeEventStoreContract('SQLite file', {
 });
 
 describeEventStoreContract('SQLite in memory', {
-  open: async () => new SqliteEventStore(':memory:'),
+  open: async () => new SqliteEventStore(':memory:', keptThreads),
   reopen: null,
   dispose: async () => {},
 });
 
 describeEventStoreContract('SQLite under a time limit', {
-  open: async () => new TimeLimitedStore(new SqliteEventStore(':memory:'), systemClock, 10_000),
+  open: async () => new TimeLimitedStore(new SqliteEventStore(':memory:', keptThreads), systemClock, 10_000),
   reopen: null,
   dispose: async () => {},
 });

@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { stringify } from 'yaml';
 import { Gateway, type GatewayOptions } from '../../src/app.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { type LoadedConfig, parseConfig } from '../../src/config/load.ts';
 import type { Environment } from '../../src/config/variables.ts';
 import {
   type SimulatedAnswer,
@@ -10,7 +10,9 @@ import {
   startSimulatedUpstream,
 } from '../../src/demo/upstream.ts';
 import type { ProviderType } from '../../src/domain/provider-type.ts';
+import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { seededRandom } from '../../src/util/random.ts';
+import { keptThreads } from './kept-threads.ts';
 
 export type Answer = (request: SimulatedRequest) => SimulatedAnswer | Promise<SimulatedAnswer>;
 
@@ -55,6 +57,7 @@ export interface TestGatewayOptions extends Omit<GatewayOptions, 'log'> {
  * depend on.
  */
 const SEED = 1;
+const IN_MEMORY = 'sqlite::memory:';
 
 /** The real gateway on a real socket, in front of simulated upstreams on loopback. */
 export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
@@ -82,13 +85,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       capabilities: ['tools', 'vision', 'json'],
       ...options.models?.[id],
     })),
-    storage: { url: 'sqlite::memory:' },
+    storage: { url: IN_MEMORY },
     ...options.config,
   };
   const loaded = parseConfig(stringify(document), 'test.yaml', options.environment ?? {});
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
-  const gateway = new Gateway(loaded, { random: seededRandom(SEED), ...options, log });
+  const gateway = new Gateway(loaded, { random: seededRandom(SEED), ...inMemory(loaded), ...options, log });
   const url = await gateway.listen();
   return {
     gateway,
@@ -100,6 +103,10 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       await Promise.all(Object.values(upstreams).map((upstream) => upstream.close()));
     },
   };
+}
+
+function inMemory({ config }: LoadedConfig): Pick<GatewayOptions, 'store'> {
+  return config.storage.url === IN_MEMORY ? { store: new SqliteEventStore(':memory:', keptThreads) } : {};
 }
 
 /** Resolves when everything recorded so far is stored and learned. */

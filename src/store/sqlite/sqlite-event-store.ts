@@ -24,19 +24,36 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 /** By default V8 would let the thread keep some 130 MB for objects that live only as long as a message. */
 const YOUNG_GENERATION_MB = 8;
 
+/** Where a store takes its thread from, and gives it back to once it has closed its database. */
+export interface StoreThreads {
+  start(path: string): Worker;
+  end(worker: Worker): Promise<unknown>;
+}
+
+export const newThreads: StoreThreads = {
+  start: (path) =>
+    new Worker(WORKER, { workerData: { path }, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } }),
+  end: (worker) => worker.terminate(),
+};
+
 /**
  * The event log in one SQLite file (node:sqlite, WAL), accessed from a separate thread so that a slow disk does not
  * delay requests.
  */
 export class SqliteEventStore implements EventStore {
   readonly #path: string;
+  readonly #threads: StoreThreads;
   #worker: Worker | null = null;
   #calls = new Map<number, Call>();
   #nextId = 1;
 
-  /** @param path path of the file, which is created if absent, or `:memory:` */
-  constructor(path: string) {
+  /**
+   * @param path path of the file, which is created if absent, or `:memory:`
+   * @param threads gives the thread that accesses it
+   */
+  constructor(path: string, threads: StoreThreads = newThreads) {
     this.#path = path;
+    this.#threads = threads;
   }
 
   async append(events: readonly GatewayEvent[]): Promise<StoredEvent[]> {
@@ -77,7 +94,7 @@ export class SqliteEventStore implements EventStore {
     if (!worker) return;
     await this.#call('close');
     this.#worker = null;
-    await worker.terminate();
+    await this.#threads.end(worker);
   }
 
   #call<M extends keyof SqliteDatabase>(
@@ -104,10 +121,7 @@ export class SqliteEventStore implements EventStore {
 
   #startedWorker(): Worker {
     if (this.#worker) return this.#worker;
-    const worker = new Worker(WORKER, {
-      workerData: { path: this.#path },
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-    });
+    const worker = this.#threads.start(this.#path);
     worker.unref();
     worker.on('message', ({ id, result, error, isUnusable }: Answer) => {
       const call = this.#calls.get(id);

@@ -9,12 +9,9 @@ const BROKEN = new Set([8, 10, 11, 14, 26]);
 /** Errors that may be caused by an owner or mode: two of the codes above, and the errors of creating the folder. */
 const MAYBE_DENIED = new Set<unknown>([8, 14, 'EACCES', 'EPERM', 'EROFS']);
 
-const READING: ReadonlySet<keyof SqliteDatabase> = new Set([
-  'readAfter',
-  'findDecision',
-  'lastSequence',
-  'loadSnapshot',
-]);
+type Access = Exclude<keyof SqliteDatabase, 'close'>;
+
+const READING: ReadonlySet<Access> = new Set(['readAfter', 'findDecision', 'lastSequence', 'loadSnapshot']);
 
 /** Runs the database's methods one by one, in the order of the calls. */
 const port = parentPort;
@@ -29,11 +26,9 @@ let readOnly: SqliteDatabase | null = null;
  */
 let closedAfterFailure: 'unreported' | 'reported' | null = null;
 
-port.on('message', ({ id, method, args }: { id: number; method: string; args: unknown[] }) => {
+port.on('message', ({ id, method, args }: { id: number; method: Access | 'close'; args: unknown[] }) => {
   try {
-    // With no database open, there is nothing to close.
-    if (method === 'close' && !database) return port.postMessage({ id, result: null });
-    port.postMessage({ id, result: run(method as keyof SqliteDatabase, args) });
+    port.postMessage({ id, result: method === 'close' ? close() : run(method, args) });
   } catch (error) {
     if (BROKEN.has(primaryCode(error))) forget();
     if (method === 'append' && closedAfterFailure) closedAfterFailure = 'reported';
@@ -45,14 +40,21 @@ port.on('message', ({ id, method, args }: { id: number; method: string; args: un
   }
 });
 
-function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
-  if (database && method !== 'close' && !database.isInPlace()) {
+/** What is called next, if anything, opens the database like a new thread. */
+function close(): void {
+  const open = [database, readOnly];
+  database = readOnly = closedAfterFailure = null;
+  for (const one of open) one?.close();
+}
+
+function run(method: Access, args: unknown[]): unknown {
+  if (database && !database.isInPlace()) {
     forget();
     throw new Error('the file, or its -wal or -shm, was removed or replaced');
   }
   // What is folded and saved belongs to the earlier log. Only a look-up may use whatever log is there now.
   const isOpener = method === 'append' && closedAfterFailure === 'reported';
-  if (closedAfterFailure && !isOpener && method !== 'close' && method !== 'findDecision') {
+  if (closedAfterFailure && !isOpener && method !== 'findDecision') {
     throw new Error('the file was closed after an earlier failure');
   }
   const opened = openedFor(method);
@@ -66,7 +68,7 @@ function run(method: keyof SqliteDatabase, args: unknown[]): unknown {
  * that cannot be opened for writing, for example on a full disk, is still read, because it holds budgets and retired
  * models.
  */
-function openedFor(method: keyof SqliteDatabase): SqliteDatabase {
+function openedFor(method: Access): SqliteDatabase {
   if (database) return database;
   try {
     database = new SqliteDatabase(workerData.path);
