@@ -38,7 +38,10 @@ const LEAST_USD_PER_MILLION = 0.001;
 
 /** LiteLLM's prices are per token: taken for prices per million, no budget would ever bind. */
 function unlikelyPrice({ id, price }: ModelConfig): string[] {
-  const low = [price.input, price.output].find((usd) => usd > 0 && usd < LEAST_USD_PER_MILLION);
+  const { input, output, long_prompt: long } = price;
+  const low = [input, output, ...(long ? [long.input, long.output] : [])].find(
+    (usd) => usd > 0 && usd < LEAST_USD_PER_MILLION,
+  );
   return low === undefined ? [] : [`${id}: $${low} looks like the price of one token; prices are per million tokens`];
 }
 

@@ -39,13 +39,15 @@ function traitsOf({ provider }: ModelConfig, config: Config): ProviderTraits {
 }
 
 function toPrice(model: ModelConfig, config: Config): Price {
-  const { price } = model;
-  return {
-    input: price.input,
-    cachedInput: price.cached_input ?? price.input,
-    cacheWrite: price.cache_write ?? traitsOf(model, config).cacheWriteShare * price.input,
-    output: price.output,
-  };
+  const { cacheReadShare, cacheWriteShare } = traitsOf(model, config);
+  const toRates = ({ input, cached_input, cache_write, output }: Omit<ModelConfig['price'], 'long_prompt'>) => ({
+    input,
+    cachedInput: cached_input ?? cacheReadShare * input,
+    cacheWrite: cache_write ?? cacheWriteShare * input,
+    output,
+  });
+  const { long_prompt: long, ...usual } = model.price;
+  return { ...toRates(usual), ...(long && { longPrompt: { above: long.above, ...toRates(long) } }) };
 }
 
 function toTimeouts({ timeouts: own }: ModelConfig, config: Config): Timeouts {

@@ -6,11 +6,10 @@ import { name, providerSchema, secret } from './provider-schema.ts';
 
 /** USD per million tokens. */
 const usd = z.number().nonnegative().max(1e6);
+const rates = { input: usd, cached_input: usd.optional(), cache_write: usd.optional(), output: usd };
 const price = z.strictObject({
-  input: usd,
-  cached_input: usd.optional(),
-  cache_write: usd.optional(),
-  output: usd,
+  ...rates,
+  long_prompt: z.strictObject({ above: z.number().int().positive(), ...rates }).optional(),
 });
 
 const seconds = z.number().positive().max(86_400);

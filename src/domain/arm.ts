@@ -2,11 +2,21 @@ import type { Usage } from './chat.ts';
 import type { Capability, RequestForm } from './context.ts';
 
 /** USD per million tokens. */
-export interface Price {
+export interface Rates {
   input: number;
   cachedInput: number;
   cacheWrite: number;
   output: number;
+}
+
+/** The rates of a model, and those that apply instead to requests with more than so many input tokens. */
+export interface Price extends Rates {
+  longPrompt?: Rates & { above: number };
+}
+
+/** @param inputTokens of one request, cached and cache-written ones included */
+export function ratesFor(price: Price, inputTokens: number): Rates {
+  return price.longPrompt && inputTokens > price.longPrompt.above ? price.longPrompt : price;
 }
 
 /** A registered model. */
@@ -60,12 +70,13 @@ export const HOUR_SURCHARGE = 2 / 1.25 - 1;
 
 /** USD that an answer costs. */
 export function costOf(price: Price, usage: Usage): number {
+  const rates = ratesFor(price, usage.inputTokens);
   const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
   return (
-    (plain * price.input +
-      usage.cachedInputTokens * price.cachedInput +
-      (usage.cacheWriteTokens + (usage.hourCacheWriteTokens ?? 0) * HOUR_SURCHARGE) * price.cacheWrite +
-      usage.outputTokens * price.output) /
+    (plain * rates.input +
+      usage.cachedInputTokens * rates.cachedInput +
+      (usage.cacheWriteTokens + (usage.hourCacheWriteTokens ?? 0) * HOUR_SURCHARGE) * rates.cacheWrite +
+      usage.outputTokens * rates.output) /
     MILLION
   );
 }

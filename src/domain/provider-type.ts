@@ -8,15 +8,17 @@ export type ProviderType = (typeof PROVIDER_TYPES)[number];
 export interface ProviderTraits {
   /** Answers that would arrive in a different form than the client expects, or not at all; and what would be refused. */
   unsupportedForms: readonly RequestForm[];
-  /** Default price of writing to the prompt cache, as a multiple of the price of uncached input. */
+  /** Default prices of reading from and writing to the prompt cache, as multiples of the price of uncached input. */
+  cacheReadShare: number;
   cacheWriteShare: number;
 }
 
 export const PROVIDER_TRAITS: Readonly<Record<ProviderType, ProviderTraits>> = {
-  openai: { unsupportedForms: [], cacheWriteShare: 1 },
+  openai: { unsupportedForms: [], cacheReadShare: 1, cacheWriteShare: 1 },
   // Lost in translation (`providers/anthropic/request.ts`), except for videos, which have none (`content.ts`).
   anthropic: {
     unsupportedForms: ['n', 'logprobs', 'json_object', 'functions', 'custom tools', 'videos'],
+    cacheReadShare: 0.1,
     cacheWriteShare: 1.25,
   },
 };

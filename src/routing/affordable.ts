@@ -1,4 +1,4 @@
-import { type Arm, HOUR_SURCHARGE } from '../domain/arm.ts';
+import { type Arm, HOUR_SURCHARGE, ratesFor } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import type { GatewayError } from '../domain/errors.ts';
 import { PRIOR_TOKENS_PER_BYTE } from './arm-statistics.ts';
@@ -49,9 +49,6 @@ export function worstCaseUsd(
     : MAX_LENGTH_RATIO * expected + (profile.thinkingTokens ?? 0);
   // Thinking counts as output, and a limit on the whole output includes it.
   const output = Math.min(profile.maxOutputTokens ?? unlimited, arm.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-  const { input, cacheWrite, output: outputPrice } = arm.price;
-  // Avoids Infinity · 0, which would be NaN.
-  const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const { likely, most: mostAttached } = profile.attached ?? { likely: 0, most: 0 };
   const text = inputTokens - likely + PRIOR_TOKENS_PER_BYTE * Math.max(0, otherBytes - IDLE_BYTES);
   // The input cannot exceed the model's context window.
@@ -59,6 +56,9 @@ export function worstCaseUsd(
     INPUT_MARGIN.factor * text + mostAttached + INPUT_MARGIN.tokens,
     arm.contextWindow ?? Number.POSITIVE_INFINITY,
   );
+  const { input, cacheWrite, output: outputPrice } = ratesFor(arm.price, most);
+  // Avoids Infinity · 0, which would be NaN.
+  const outputUsd = outputPrice === 0 ? 0 : choices * output * outputPrice;
   const write = profile.hourCache ? cacheWrite * (1 + HOUR_SURCHARGE) : cacheWrite;
   return (most * Math.max(input, write) + outputUsd) / 1e6;
 }

@@ -5,7 +5,7 @@ import {
   type OfferAssessment,
   type QualityGuard,
 } from '../bandit/policy.ts';
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, ratesFor } from '../domain/arm.ts';
 import type { RequestProfile } from '../domain/context.ts';
 import { type ArmExplanation, type Decision, explanationOf } from '../domain/decision.ts';
 import { GatewayError, untilRenewed } from '../domain/errors.ts';
@@ -61,12 +61,13 @@ export class Router {
   #offer(candidate: ArmExplanation, query: RouteQuery): Offer {
     const arm = this.#arm(candidate.arm);
     const limit = this.#outputLimit(candidate.arm, query.profile);
-    const { inputTokens, cachedTokens = 0 } = candidate;
-    const inputUsd =
-      (((inputTokens ?? 0) - cachedTokens) * arm.price.input + cachedTokens * arm.price.cachedInput) / 1e6;
+    const { cachedTokens = 0 } = candidate;
+    const inputTokens = candidate.inputTokens ?? 0;
+    const rates = ratesFor(arm.price, inputTokens);
+    const inputUsd = ((inputTokens - cachedTokens) * rates.input + cachedTokens * rates.cachedInput) / 1e6;
     return {
       arm: arm.id,
-      cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * arm.price.output) / 1e6,
+      cost: (outputTokens) => inputUsd + (Math.min(outputTokens, limit) * rates.output) / 1e6,
       penalty: candidate.penalty ?? 0,
       launch: launchOf(candidate),
       awaited: candidate.awaited,
@@ -144,10 +145,12 @@ export class Router {
     { heldByReference = 0 }: RouteQuery,
     explanations: readonly ArmExplanation[],
   ): { cachedTokens: number; savedUsd: number } {
-    const { inputTokens, cachedTokens = 0 } = explanationOf({ arms: explanations }, this.#options.reference) ?? {};
-    const longest = Math.min(inputTokens ?? 0, heldByReference);
+    const explanation = explanationOf({ arms: explanations }, this.#options.reference);
+    const inputTokens = explanation?.inputTokens ?? 0;
+    const cachedTokens = explanation?.cachedTokens ?? 0;
+    const longest = Math.min(inputTokens, heldByReference);
     if (longest <= cachedTokens) return { cachedTokens, savedUsd: 0 };
-    const { input, cachedInput } = this.#arm(this.#options.reference).price;
+    const { input, cachedInput } = ratesFor(this.#arm(this.#options.reference).price, inputTokens);
     return { cachedTokens: longest, savedUsd: ((longest - cachedTokens) * (input - cachedInput)) / 1e6 };
   }
 
@@ -171,7 +174,9 @@ export class Router {
       policy.expectedOutputTokens(reference.id, context),
       this.#outputLimit(reference.id, profile),
     );
-    return ((explanation.inputTokens ?? 0) * reference.price.input + outputTokens * reference.price.output) / 1e6;
+    const inputTokens = explanation.inputTokens ?? 0;
+    const { input, output } = ratesFor(reference.price, inputTokens);
+    return (inputTokens * input + outputTokens * output) / 1e6;
   }
 
   /**

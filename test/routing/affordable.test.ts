@@ -26,6 +26,20 @@ it('the worst case covers writing the prompt to a cache, for minutes or for an h
   }
 });
 
+it('the worst case includes the prices of long prompts, unless none can be that long', () => {
+  const price = { input: 1, cachedInput: 1, cacheWrite: 1, output: 1 };
+  const longPrompt = { above: 1000, input: 2, cachedInput: 2, cacheWrite: 2, output: 3 };
+  const profile = { needs: [], images: 0, inputCharacters: 4000, inputBytes: 4000, maxOutputTokens: 10 };
+  const worst = (inputTokens: number, contextWindow: number | null = null) =>
+    worstCaseUsd(armOf('a', { price: { ...price, longPrompt }, contextWindow }), profile, inputTokens, 10, {
+      choices: 1,
+      otherBytes: 0,
+    }) * 1e6;
+  expect(worst(600)).toBeCloseTo(950 + 10, 6);
+  expect(worst(700)).toBeCloseTo(2 * 1100 + 3 * 10, 6);
+  expect(worst(700, 1000)).toBeCloseTo(1000 + 10, 6);
+});
+
 it('without max_tokens, a strict budget reserves for the longest possible answer', () => {
   const price = { input: 0, cachedInput: 0, cacheWrite: 0, output: 1 };
   const profile = { needs: [], images: 0, inputCharacters: 4, inputBytes: 4, maxOutputTokens: null };

@@ -329,6 +329,17 @@ describe('Router.decide', () => {
     expect(explained(router, {}, 'big')).toMatchObject({ cachedTokens: 0 });
   });
 
+  it('prices a long prompt as such, for the arm, and for the reference if it cannot answer', () => {
+    const dear = { ...BIG, price: { ...BIG.price, longPrompt: { ...BIG.price, above: 99, input: 20, output: 30 } } };
+    const { router } = setUp({ arms: [SMALL, dear] });
+    const long = (20 * 100 + 30 * 300) / 1e6;
+    expect(explained(router, {}, 'big')).toMatchObject({ inputTokens: 100, costUsd: expect.closeTo(long, 12) });
+    const usual = explained(router, { profile: profileOf({ inputBytes: 396 }) }, 'big');
+    expect(usual).toMatchObject({ inputTokens: 99, costUsd: expect.closeTo((10 * 99 + 10 * 300) / 1e6, 12) });
+    const without = router.decide(query({ allowed: new Set(['small']) }));
+    expect(without.referenceMeanCostUsd).toBeCloseTo(long, 12);
+  });
+
   it('tells savings against a reference that always answers, and so has the conversation in its cache', () => {
     const reference = { ...BIG, price: { ...BIG.price, cachedInput: 1 } };
     const { router } = setUp({ arms: [SMALL, reference] });
