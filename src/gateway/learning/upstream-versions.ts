@@ -105,9 +105,9 @@ export class UpstreamVersions {
     const changes = this.#arms.get(arm)?.changes ?? [];
     const first = changes.findLastIndex((change) => change.sequence <= sequence) + 1;
     const since = changes.slice(leftBefore(changes.slice(0, first), upstreamModel ?? null) ?? first);
-    const share = since.reduce((left, { remains }) => left * remains, 1);
-    // A change that undoes another must not raise the weight of a decision made between the two.
-    return Math.min(1, share);
+    // A change that undoes another must not raise the weight of a decision made between the two, nor make up for what a
+    // later change takes from it.
+    return since.reduce((left, { remains }) => Math.min(1, left * remains), 1);
   }
 
   lastChange(arm: string): UpstreamModelChange | null {

@@ -120,6 +120,19 @@ describe('a change of the upstream model in the log', () => {
     expect(weightOf(fold(since))).toBeCloseTo(2 * REMAINS ** 2 + 1, 12);
   });
 
+  it('that is undone does not make up for what a later change takes', () => {
+    const back = { ...changed('v1-slip', 'v1'), remains: 1 / REMAINS };
+    const learned = [...lives, ...ratings, changed('v1', 'v1-slip'), back];
+    // Another gateway still asks the other model after this one went back.
+    const other = answered('e', 'v1-slip');
+    const rating = rated('e', 'fb-e', 1);
+    const early = fold([...learned, ...other, rating, changed('v1', 'v2')]);
+    expect(weightOf(early)).toBeCloseTo(3 * REMAINS, 12);
+    expectEqual(fold([...learned, ...other, changed('v1', 'v2'), rating]), early);
+    const taken = fold([...learned, ...other, rating, changed('v1', 'v2'), withdrawn('e', 'fb-e')]);
+    expectEqual(taken, fold([...learned, ...other, changed('v1', 'v2')]));
+  });
+
   it('counts once if a second process writes it too, and pending answers do not look like a change', () => {
     const once = fold([...lives, ...ratings, changed('v1', 'v2')]);
     const twice = fold([...lives, ...ratings, changed('v1', 'v2'), changed('v1', 'v2')]);
