@@ -8,10 +8,12 @@ import {
   fillEnvironment,
   type MissingVariable,
   markVariables,
+  ONLY_IN_VALUES,
   typedVariables,
   unmarked,
   unreadVariables,
   VARIABLE_FORM,
+  variablesInNames,
 } from './variables.ts';
 import { type Path, parseYaml, place, readText, valuesIn } from './yaml-file.ts';
 
@@ -51,7 +53,8 @@ export function parseConfig(text: string, source: string, environment: Environme
     const wrong = parsed.error.issues.map((issue) => describeIssue(issue, value, where, missing));
     throw refuse([...unread.map(told), ...wrong]);
   }
-  const problems = [...unread, ...crossCheck(parsed.data), ...unsetVariables(missing)];
+  const inNames = variablesInNames(file.document).map((path) => ({ path, message: ONLY_IN_VALUES }));
+  const problems = [...unread, ...inNames, ...crossCheck(parsed.data), ...unsetVariables(missing)];
   if (problems.length > 0) throw refuse(problems.map(told));
   // Copied, because V8 represents a substring as a view of the whole text, so a single name that is kept would keep all
   // keys in memory.

@@ -57,6 +57,20 @@ export function unreadVariables(document: Document, variables: readonly Variable
   return paths;
 }
 
+export const ONLY_IN_VALUES = 'a variable is filled in only in values: write the name itself';
+
+/** Finds names that contain a variable. Where any name is allowed, one like `${NAME}` would match nothing. */
+export function variablesInNames(document: Document): Path[] {
+  const paths: Path[] = [];
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      const isName = key === 'key' && typeof node.value === 'string';
+      if (isName && /\uE000\d+\uE001|\$\{/.test(node.value as string)) paths.push(pathOf(key, ancestors));
+    },
+  });
+  return paths;
+}
+
 /**
  * Replaces the marks by the variables' values.
  * @returns `missing`: where a variable without a default is unset or empty; its text is then empty. `filled`: where

@@ -159,6 +159,17 @@ server: { host: "\${HOST}:1" }
     ).toEqual([expect.stringContaining('providers.p.${WHAT} (line 1): there is no such setting')]);
   });
 
+  it('are refused in names that could be any, which would match nothing', () => {
+    const named = (section: string) =>
+      problemsOf(`${withKey('sk-1')}${section}`.replaceAll('NAMED', '"${NAMED}"'), { NAMED: 'gpt-4o' });
+    expect(named('routing: { aliases: { NAMED: auto } }')).toEqual([
+      'routing.aliases.${NAMED} (line 4): a variable is filled in only in values: write the name itself',
+    ]);
+    expect(named('learning: { sources: { NAMED: { true_positive: 0.9, false_positive: 0.1 } } }')).toEqual([
+      expect.stringMatching(/^learning\.sources\.\$\{NAMED\} \(line 4\): a variable is filled in only in values/),
+    ]);
+  });
+
   it('are not confused by the characters used as internal placeholders', () => {
     expect(nameFrom('"\uE0007\uE001"')).toBe('\uE0007\uE001');
     expect(nameFrom('"\uE000"')).toBe('\uE000');
