@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { drawLearningCurve } from '../offline/online/learning-curve-plot.ts';
@@ -8,6 +7,7 @@ import { SCENARIOS, type ScenarioName } from '../offline/online/scenarios.ts';
 import { FIRST_SEED } from '../offline/online/stream.ts';
 import { curveOf, datasetName, type OnlineReport, reportOf, type Spread } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -44,7 +44,7 @@ export async function benchOnline(options: OnlineBenchOptions): Promise<void> {
   const scenarios = scenarioNames(options.scenarios);
   await tellLeftOutOf(options.data);
   // An unwritable folder should fail before the work, not after it.
-  if (options.out) await mkdir(options.out, { recursive: true });
+  if (options.out) makeFolder(options.out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const { datasets: files, featureMap } = await recordedContexts(options.data, options.config, progress);
   const jobs = files.flatMap((file) => seeds.map((seed) => ({ ...file, seed, scenarios })));

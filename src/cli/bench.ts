@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { drawQualityCost } from '../offline/quality-cost-plot.ts';
 import { singleModels } from '../recorded/baselines.ts';
 import { loadRecordedOutcomes, type RecordedData, type RecordedQuery } from '../recorded/recorded-outcomes.ts';
 import { recordedOutcomes } from '../recorded/recorded-prices.ts';
 import { topTags } from '../recorded/tag-shares.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { type BenchReport, type BenchRunOptions, queriesOf, runBench } from './bench-run.ts';
 import { print, tell } from './print.ts';
@@ -30,7 +30,7 @@ export async function bench(options: BenchOptions): Promise<void> {
   if (options.out && !options.sweep) throw new Error('--out needs --sweep: one run gives no curve.');
   const data = await loadRecordedOutcomes(options.data);
   tellLeftOut(data);
-  if (options.out) await mkdir(options.out, { recursive: true });
+  if (options.out) makeFolder(options.out);
   if (!options.sweep) {
     const report = await runBench(options, data);
     print(options.json ? JSON.stringify(report) : renderBench(report));

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { evaluateFiles } from '../offline/evaluate/evaluate.ts';
@@ -14,6 +13,7 @@ import {
 import type { EvaluationResult } from '../offline/evaluate/worker.ts';
 import { datasetName } from '../offline/online/summary.ts';
 import { systemClock } from '../util/clock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -52,7 +52,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const names = [...new Set([...asked, ...baselines])];
   await tellLeftOutOf(options.data);
   // An unwritable folder should fail before the work, not after it.
-  if (options.out) await mkdir(options.out, { recursive: true });
+  if (options.out) makeFolder(options.out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const told = (done: number, of: number) => `${done}/${of} splits`;
   const { datasets: files, featureMap } = await recordedContexts(options.data, options.config, progress);

@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { EXPERIMENTS } from '../offline/paper/experiments.ts';
@@ -9,6 +8,7 @@ import { type ExperimentRun, runExperiments } from '../offline/paper/run.ts';
 import { summaryOf } from '../offline/paper/summary.ts';
 import { readRecordedRows } from '../recorded/recorded-row.ts';
 import { systemClock } from '../util/clock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print, tell } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -35,7 +35,7 @@ export async function paper(options: PaperCommandOptions): Promise<void> {
   const files = await usableFiles(options.data ?? (existsSync(USUAL_DATA) ? [USUAL_DATA] : []));
   await tellLeftOutOf(files);
   // An unwritable folder should fail before the work, not after it.
-  await mkdir(options.out, { recursive: true });
+  makeFolder(options.out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const start = systemClock.monotonic();
   const threads = availableParallelism();

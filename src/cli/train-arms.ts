@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatWarmStart } from '../bandit/warm-start.ts';
 import { enabledArms } from '../config/arms.ts';
 import { loadConfig } from '../config/load.ts';
 import { type ArmTrainingResult, trainArms } from '../offline/arms/train-arms.ts';
 import { systemClock } from '../util/clock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { shellWord } from '../util/shell-word.ts';
 import { placeOf, writeWhole } from '../util/write-whole.ts';
 import { buildFeaturizer } from '../wiring/features.ts';
@@ -29,7 +29,7 @@ export async function trainArmsCommand(options: TrainArmsOptions): Promise<void>
   const ids = arms.map(({ id }) => id);
   const names = parseNames(options.map ?? [], ids);
   // An unwritable place should fail before the work, not after it.
-  await mkdir(dirname(options.out), { recursive: true });
+  makeFolder(dirname(options.out));
   placeOf(options.out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const featurizer = buildFeaturizer(config);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { DEFAULT_MAP, descriptionFile } from '../features/lexical-map.ts';
@@ -10,6 +10,7 @@ import { parseKnownTags } from '../offline/features/describe.ts';
 import { type TrainedMap, type TrainingRequest, trainLexicalMap } from '../offline/features/train.ts';
 import { trainProjection } from '../offline/features/train-projection.ts';
 import { systemClock } from '../util/clock.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { writeWhole } from '../util/write-whole.ts';
 import { print } from './print.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -39,7 +40,7 @@ export async function trainFeatures(options: TrainFeaturesOptions): Promise<void
   const map = pathToFileURL(join(out, `${embedder}-map.bin`));
   const corpus = await readCorpus(paths, rows);
   // An unwritable folder should fail before the work, not after it.
-  await mkdir(out, { recursive: true });
+  makeFolder(out);
   const progress = new ProgressLine(process.stderr, systemClock);
   const { bytes, description } = await train(options, {
     corpus,

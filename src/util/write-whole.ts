@@ -1,6 +1,7 @@
 import { existsSync, realpathSync, rmSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 
 const STOPS = ['SIGINT', 'SIGTERM'] as const;
 
@@ -44,7 +45,7 @@ export function abandon({ unfinished, whole }: Place): void {
  * @param write writes to the path that it is given
  */
 export async function writingWhole(file: string, write: (unfinished: string) => Promise<void>): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const place = placeOf(file);
   // Handled only once, so that the same signal, sent again, ends the process as if it had no handler.
   const stop = (signal: NodeJS.Signals) => {

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -11,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
-import { writeWhole } from '../../src/util/write-whole.ts';
+import { makeFolder } from '../../src/util/make-folder.ts';
+import { writeWhole, writingWhole } from '../../src/util/write-whole.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-whole-'));
 const [map, description] = [join(folder, 'map.bin'), join(folder, 'map.json')];
@@ -57,3 +59,17 @@ it('writes through a link and into a device, and leaves nothing else', async () 
   expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
   expect(readdirSync(folder).sort()).toEqual(['map.bin', 'map.json']);
 });
+
+it('creates the folders of a file, and says which one cannot be created', async () => {
+  const deep = join(folder, 'a', 'b', 'map.bin');
+  await writingWhole(deep, async (unfinished) => writeFileSync(unfinished, 'map'));
+  expect(readFileSync(deep, 'utf8')).toBe('map');
+  expect(() => makeFolder(join(deep, 'c'))).toThrow(deep);
+});
+
+it.skipIf(!existsSync('/proc/self'))(
+  'fails in /proc too, where creating a folder fails with "no such file"',
+  async () => {
+    await expect(writingWhole('/proc/nope/deep/map.bin', async () => {})).rejects.toThrow("mkdir '/proc/nope'");
+  },
+);

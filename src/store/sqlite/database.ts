@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '../../util/make-folder.ts';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
 import type { PruneBefore, Snapshot } from '../event-store.ts';
 import { openReadOnly } from './open-read-only.ts';
@@ -37,30 +38,6 @@ export function createFile(path: string): void {
     closeSync(openSync(path, 'wx', 0o640));
   } catch {
     // Either the file exists, or SQLite will report why it cannot be created.
-  }
-}
-
-/**
- * Creates the folder and its parents. With `recursive`, Node loops forever where creating a folder fails with ENOENT
- * below an existing one, as in /proc.
- */
-function makeFolder(folder: string): void {
-  if (isFolder(folder)) return;
-  const parent = dirname(folder);
-  if (parent !== folder) makeFolder(parent);
-  try {
-    mkdirSync(folder);
-  } catch (error) {
-    // Another process may have created it in the meantime.
-    if (!isFolder(folder)) throw error;
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
   }
 }
 
