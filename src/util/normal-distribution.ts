@@ -76,6 +76,8 @@ export function lookUpNormal(z: number, out: { cdf: number; density: number }): 
  * @param p in (0, 1)
  */
 export function inverseNormalCdf(p: number): number {
+  // Exactly, because the steps end at 2e-18, and a comparison at even odds must let equal values pass.
+  if (p === 0.5) return 0;
   let [low, high] = [-38, 38];
   for (let i = 0; i < 20; i++) {
     const middle = (low + high) / 2;

@@ -163,6 +163,11 @@ describe('the quality guard', () => {
     expect(goodEnough(arms, [1, 2], { share: 0.9, confidence: 0.5 })).toEqual([1, 2]);
   });
 
+  it('keeps arms that are exactly as good as the best, such as two with the same prior', () => {
+    const equal = [0.1, 0.2, 0].map((sd) => ({ quality: 0.8, sd }));
+    expect(goodEnough(equal, [0, 1, 2], { share: 1, confidence: 0.5 })).toEqual([0, 1, 2]);
+  });
+
   it('requires the given confidence, and never excludes the best arm', () => {
     // P(q₁ ≥ 0.97 q₀) = Φ((0.88 − 0.873) / √(0.04² + (0.97 · 0.03)²))
     const confidence = normalCdf(0.007 / Math.hypot(0.04, 0.97 * 0.03));
