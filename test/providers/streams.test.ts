@@ -616,6 +616,16 @@ describe('AnthropicProvider', () => {
     expect((await provider.complete(callOf({ top_k: 5 }))).droppedParams).toEqual([]);
   });
 
+  it('remembers nothing from a request that fails in any case, as the error may name what the client wrote', async () => {
+    upstream.respond = (response, request) =>
+      request.text.includes('budget')
+        ? answerJson(refusal('thinking.adaptive.budget: Extra inputs are not permitted'), 400)(response, request)
+        : answerJson(message)(response, request);
+    const wrong = callOf({ reasoning_effort: 'high', thinking: { type: 'adaptive', budget: 2000 } });
+    await expect(provider.complete(wrong)).rejects.toMatchObject({ status: 400 });
+    expect((await provider.complete(callOf({ reasoning_effort: 'high' }))).droppedParams).toEqual([]);
+  });
+
   it('gives up if the model keeps refusing', async () => {
     upstream.requests.length = 0;
     upstream.respond = answerJson(refusal('top_p and reasoning effort, both wrong'), 400);

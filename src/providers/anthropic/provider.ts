@@ -107,7 +107,7 @@ export class AnthropicProvider implements Provider {
     const exact = mayHoldLongIntegers(text) ? (parseExactly(text) as ChatBody) : parsed;
     let { maxOutputTokens } = call;
     const mayMark = this.cachesUnmarked && !hasCacheMarks(parsed);
-    let isMarkRefused = false;
+    const lasting: string[] = [];
     for (let isLowered = false; ; ) {
       const { model, signal, connectTimeoutMs } = call;
       const { params: translated, droppedParams } = toMessagesRequest(exact, { model, maxOutputTokens, without });
@@ -117,14 +117,14 @@ export class AnthropicProvider implements Provider {
       const body = JSON.stringify(stream ? { ...params, stream } : params);
       try {
         const answer = await post({ url: this.#url, headers, body, signal, connectTimeoutMs });
-        // Only after a success: the error may quote the client.
-        if (isMarkRefused) this.#refused.add(model, [ADDED_MARK]);
+        // Only after a success: an error may quote the client, or name a field of its own, and would then recur.
+        this.#refused.add(model, lasting);
         return { answer, droppedParams };
       } catch (error) {
         if (!(error instanceof UpstreamStatusError) || error.status !== 400) throw error;
         if (params !== translated && /\bcache_control\b/.test(withoutQuotes(error.body))) {
           without.add(ADDED_MARK);
-          isMarkRefused = true;
+          lasting.push(ADDED_MARK);
           continue;
         }
         const room = isLowered ? null : roomForOutput(error.body, parsed, params.max_tokens);
@@ -133,10 +133,10 @@ export class AnthropicProvider implements Provider {
           isLowered = true;
           continue;
         }
-        const { fields, lasting } = refusalOf(this.#http.redact(error.body), parsed, without);
-        this.#refused.add(call.model, lasting);
-        if (fields.length === 0) throw error;
-        for (const name of fields) without.add(name);
+        const refusal = refusalOf(this.#http.redact(error.body), parsed, without);
+        if (refusal.fields.length === 0) throw error;
+        for (const name of refusal.fields) without.add(name);
+        lasting.push(...refusal.lasting);
       }
     }
   }
