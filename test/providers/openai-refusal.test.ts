@@ -94,6 +94,32 @@ describe('a parameter that an OpenAI model rejects', () => {
     expect(upstream.requests.map(({ body }) => body.parallel_tool_calls)).toEqual([false, undefined, false]);
   });
 
+  it('is thinking beside tools: it is turned off, as the model would think without an effort too', async () => {
+    const respond = upstream.respond;
+    const message =
+      "Function tools with reasoning_effort are not supported for gpt-5.6 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.";
+    const error = { message, type: 'invalid_request_error', param: 'reasoning_effort', code: null };
+    upstream.respond = (response, request) =>
+      (request.body.tools as [])?.length > 0 && request.body.reasoning_effort !== 'none'
+        ? answerJson(JSON.stringify({ error }), 400)(response, request)
+        : answerJson(fixture('openai/tools.json'))(response, request);
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const dropped = async (fields: object) => (await provider.complete(callOf(fields))).droppedParams;
+    expect(await dropped({ tools })).toEqual([]);
+    expect(await dropped({ tools, reasoning_effort: 'high' })).toEqual(['reasoning_effort']);
+    expect(await dropped({ tools, reasoning_effort: 'none' })).toEqual([]);
+    expect(await dropped({ tools: [], reasoning_effort: 'high' })).toEqual([]);
+    const sent = upstream.requests.map(({ body }) => body.reasoning_effort);
+    expect(sent).toEqual([undefined, 'none', 'none', 'none', 'high']);
+
+    // A model that thinks in any case is left to another one.
+    upstream.respond = answerJson(JSON.stringify({ error }), 400);
+    provider = new OpenAIProvider({ apiKey: 'k', baseUrl: upstream.url, streamUsage: true, clock: systemClock });
+    await expect(dropped({ tools })).rejects.toMatchObject({ status: 400, modelSpecific: true });
+    expect(upstream.requests).toHaveLength(7);
+    upstream.respond = respond;
+  });
+
   it('is renamed even if the client sends null for the other name', async () => {
     await provider.complete(callOf({ max_tokens: 5, max_completion_tokens: null }));
     await provider.complete(callOf({ max_tokens: 6, max_completion_tokens: null }));

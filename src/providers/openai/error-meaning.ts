@@ -4,7 +4,7 @@ import { type ErrorMeaning, errorIn, isUnusable } from '../error-meaning.ts';
 import { ownWords } from '../error-words.ts';
 import { refusedAnswerField } from './answer-fields.ts';
 import { refusedOfMessages } from './message-refusal.ts';
-import { unsupportedIn } from './refusal.ts';
+import { EFFORT_BESIDE_TOOLS_REFUSED, unsupportedIn } from './refusal.ts';
 
 /**
  * @param answer the body of an error
@@ -67,6 +67,7 @@ const CANNOT = [
   /\b[Mm]issing `?reasoning_content\b/,
   /\breasoning_content`? in the thinking mode must be passed back\b/,
   /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
+  EFFORT_BESIDE_TOOLS_REFUSED,
 ];
 
 /** OpenAI's wording for an image in a tool's result, which Claude accepts. */

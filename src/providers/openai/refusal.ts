@@ -1,7 +1,7 @@
 import type { ChatBody, JsonObject } from '../../domain/chat.ts';
 import { upstreamJsonOrNull } from '../answer-limit.ts';
 import { errorIn } from '../error-meaning.ts';
-import { beginningOf } from '../error-words.ts';
+import { beginningOf, ownWords } from '../error-words.ts';
 import { refusedAnswerField } from './answer-fields.ts';
 import { refusedAnthropicField } from './anthropic-fields.ts';
 import { extraFieldIn } from './extra-field.ts';
@@ -32,6 +32,15 @@ const TUNING = new Set([
   'parallel_tool_calls',
 ]);
 
+/**
+ * Entry in the set of refused fields: thinking in a request with tools. Without an effort such models think too, so it
+ * is set to `none`. No client has a field of this name.
+ */
+export const EFFORT_BESIDE_TOOLS = 'reasoning_effort beside tools';
+
+/** How OpenAI says that a model thinks beside tools only in the Responses API. */
+export const EFFORT_BESIDE_TOOLS_REFUSED = /\bFunction tools with reasoning_effort are not supported\b/;
+
 export interface Refusal {
   /** The name of the client's field, or of something inside its messages. */
   field: string;
@@ -56,6 +65,9 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   if (ofMessages !== null) return { field: ofMessages, lasting: true };
   const ofAnthropic = refusedAnthropicField(error, body);
   if (ofAnthropic !== null) return ofAnthropic;
+  if (hasTools(body) && EFFORT_BESIDE_TOOLS_REFUSED.test(ownWords(String(error.message)))) {
+    return { field: EFFORT_BESIDE_TOOLS, lasting: true };
+  }
   const { field, isOfValue } = unsupportedIn(error) ?? {};
   if (typeof field !== 'string' || !isSet(body, field)) return null;
   const isRenamed = otherName(field) !== null;
@@ -134,4 +146,8 @@ function extraByPydantic(error: JsonObject): Unsupported | null {
 /** Some clients write null for a field that they leave out. */
 export function isSet(body: ChatBody, field: string): boolean {
   return body[field] !== undefined && body[field] !== null;
+}
+
+export function hasTools({ tools }: ChatBody): boolean {
+  return Array.isArray(tools) && tools.length > 0;
 }

@@ -3,7 +3,9 @@ import { membersOf, removeMember, renameMember, replaceSpans, setMember } from '
 import { answerFieldsIn, withoutAnswerFields } from './answer-fields.ts';
 import { cacheMarksIn, withoutCacheMarks } from './anthropic-fields.ts';
 import { withOtherMessages } from './message-refusal.ts';
-import { isSet, otherName } from './refusal.ts';
+import { EFFORT_BESIDE_TOOLS, hasTools, isSet, otherName } from './refusal.ts';
+
+const EFFORT = 'reasoning_effort';
 
 export interface UpstreamRequest {
   /** The JSON text to send: the client's own, edited only where it must be. */
@@ -39,9 +41,17 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   const { messages } = request.body;
   const answerFields = answerFieldsIn(messages, options.refused);
   const cacheMarks = cacheMarksIn(request.body, options.refused);
-  const adapted = withOtherMessages(refused.reduce(without, text), messages, options.refused);
+  const isThoughtless = options.refused.has(EFFORT_BESIDE_TOOLS) && hasTools(request.body);
+  const fewer = refused.reduce(without, text);
+  const tuned = isThoughtless ? setMember(fewer, EFFORT, '"none"') : fewer;
+  const adapted = withOtherMessages(tuned, messages, options.refused);
   const plain = withoutAnswerFields(adapted, answerFields);
-  const dropped = [...refused.filter((field) => otherName(field) === null), ...answerFields, ...cacheMarks];
+  const dropped = [
+    ...refused.filter((field) => otherName(field) === null),
+    ...(isThoughtless && isSet(request.body, EFFORT) && request.body[EFFORT] !== 'none' ? [EFFORT] : []),
+    ...answerFields,
+    ...cacheMarks,
+  ];
   return {
     text: cacheMarks.length > 0 ? withoutCacheMarks(plain, request.body) : plain,
     usageAdded,
