@@ -377,6 +377,13 @@ describe('an error about a limitation of one server', () => {
     ['The `reasoning_content` in the thinking mode must be passed back to the API.', true],
     ['This response_format type is unavailable now', true],
     ['response_format.type `json_schema` is unavailable now', true],
+    ["Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model. Learn more", true],
+    ['This model does not support response format `json_schema`. See supported models', true],
+    ["Function calling with a response mime type: 'application/json' is unsupported", true],
+    ['Json mode is not enabled for models/gemma-3-27b-it', true],
+    ['this model does not support image input (ref: b8bd630e)', true],
+    ["Invalid parameter: messages with role 'tool' must be a response to a preceding message", false],
+    ["Invalid parameter: 'x is not supported with this model' is unknown", false],
     ["Name 'This response_format type is unavailable now' is unknown", false],
     ['response_format.type must be one of text, json_object', false],
   ])('%s: another server may accept the request: %s', (message, expected) => {

@@ -53,7 +53,7 @@ function isTooLong(error: JsonObject): boolean {
 /**
  * Wordings for what one model or server cannot do for this request but another may: its size or content (OpenAI, Groq,
  * OpenRouter), tools (Ollama, vLLM), other vendors' ids of calls (Mistral), turns that another model answered (Google,
- * DeepSeek), schemas (DeepSeek).
+ * DeepSeek), kinds of answers (DeepSeek, Groq, OpenAI), also together with tools (Google).
  */
 const CANNOT = [
   // Groq's with a 413, OpenAI's with a 429: this request alone exceeds what the model accepts in a minute.
@@ -61,12 +61,15 @@ const CANNOT = [
   // OpenRouter's, with 403 and 404.
   /\brequires moderation\b.*\bwas flagged\b/,
   /^No endpoints found that support\b/,
-  /\bdoes not support (tools|images|vision|thinking)\b/,
+  /\bdoes not support (tools|images?|vision|thinking|response format)\b/,
+  /\bis not enabled for models\//,
   /^Tool call id\b.*\blength of 9\b/,
   /\bmissing a `?thought_signature\b/,
   /\b[Mm]issing `?reasoning_content\b/,
   /\breasoning_content`? in the thinking mode must be passed back\b/,
   /\bresponse_format(\.type `\w+`| type) is unavailable now\b/,
+  /^Invalid parameter: .*\bis not supported with this model\b/,
+  /^Function calling with a response mime type: .*\bis unsupported\b/,
   EFFORT_BESIDE_TOOLS_REFUSED,
 ];
 
