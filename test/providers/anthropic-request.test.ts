@@ -82,6 +82,15 @@ describe('messages', () => {
     ]);
   });
 
+  it("leaves out what Mistral's models thought, as it has no signature", () => {
+    const thought = { type: 'thinking', thinking: [text('Hm')] };
+    const { messages } = conversation([user, { role: 'assistant', content: [thought, text('Yes')] }, user]);
+    expect(messages[1]).toEqual({ role: 'assistant', content: [text('Yes')] });
+    const unknown = [user, { role: 'assistant', content: [thought, { type: 'x' }] }];
+    expect(() => conversation(unknown)).toThrow('messages[1].content[1]');
+    expect(() => conversation([{ role: 'user', content: [thought] }])).toThrow('"thinking"');
+  });
+
   it('puts the tool results of a turn and the text after them into one user message, results first', () => {
     const call = (id: string, args: string) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
     const { messages } = conversation([

@@ -412,6 +412,23 @@ describe('an unknown parameter', () => {
   });
 });
 
+describe('an unknown kind of part', () => {
+  const messages = [{ role: 'user' }, { role: 'assistant' }];
+  it.each([
+    ['messages[1].content[0]', true],
+    ['messages[1].content[0].type', true],
+    ['messages[0].content[0]', false],
+    [null, false],
+  ])("%s: was added by another vendor's model, which accepts it: %s", (param, expected) => {
+    const error = {
+      message: "Invalid value: 'thinking'. Supported values are: 'text' and 'refusal'.",
+      param,
+      code: 'invalid_value',
+    };
+    expect(meaningOf(JSON.stringify({ error }), messages).modelSpecific).toBe(expected);
+  });
+});
+
 describe('a server that rejects requests for the usage of a stream', () => {
   const loc = ['body', 'stream_options', 'include_usage'];
   const refusal = JSON.stringify({ object: 'error', message: { detail: [{ type: 'extra_forbidden', loc }] } });

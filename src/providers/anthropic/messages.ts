@@ -119,7 +119,7 @@ function assistantBlocks(message: JsonObject, where: string, draft: Draft): Anth
 }
 
 function saidBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthropic.ContentBlockParam[] {
-  const blocks: Anthropic.ContentBlockParam[] = textOnly(message, where);
+  const blocks: Anthropic.ContentBlockParam[] = textOnly({ content: withoutThoughts(message.content) }, where);
   if (message.function_call) {
     // Refused rather than left out: without it the model would not know what it had asked for.
     throw invalidRequest(`${where}.function_call is not known to Anthropic: use tool_calls.`, `${where}.function_call`);
@@ -130,6 +130,13 @@ function saidBlocks(message: JsonObject, where: string, ids: ToolUseIds): Anthro
     throw invalidRequest(`${where}.tool_calls must be a list.`, `${where}.tool_calls`);
   }
   return [...blocks, ...message.tool_calls.map((call, index) => toolUse(call, `${where}.tool_calls[${index}]`, ids))];
+}
+
+/** Mistral's models put their thinking among the parts of the content. It has no signature either. */
+function withoutThoughts(content: unknown): unknown {
+  if (!Array.isArray(content)) return content;
+  // Blank text is left out later; here it keeps the numbers of the other parts.
+  return content.map((part) => (isJsonObject(part) && part.type === 'thinking' ? { type: 'text', text: '' } : part));
 }
 
 function toolUse(call: unknown, where: string, ids: ToolUseIds): Anthropic.ToolUseBlockParam {

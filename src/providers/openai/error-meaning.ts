@@ -95,7 +95,9 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
     IMAGE_OF_TOOL.test(message) ||
     CANNOT.some((wording) => wording.test(words)) ||
     ANTHROPICS.test(field) ||
-    isOfAnswer(field, messages)
+    isOfAnswer(field, messages) ||
+    // A kind of part, such as Mistral's `thinking`.
+    (error.code === 'invalid_value' && isOfAnswer(String(error.param), messages))
   );
 }
 
