@@ -94,6 +94,29 @@ describe('a schema that Claude rejects', () => {
     });
   });
 
+  it('for a tool is sent again with the unions at its top as text', async () => {
+    refuse(
+      '"anyOf":',
+      'tools.1.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level',
+    );
+    const anyOf = [{ required: ['name'] }, { required: ['id'] }];
+    const union = { ...place, description: 'Where to', anyOf, required: undefined };
+    const tools = [place, union].map((parameters, i) => ({
+      type: 'function',
+      function: { name: `f${i}`, parameters },
+    }));
+    expect((await provider.complete(callOf({ tools }))).droppedParams).toEqual(['tools']);
+    const described = {
+      type: 'object',
+      properties: place.properties,
+      description: `Where to\n\n${JSON.stringify({ anyOf })}`,
+    };
+    expect(upstream.requests[1].body.tools).toEqual([
+      { name: 'f0', input_schema: place },
+      { name: 'f1', input_schema: described },
+    ]);
+  });
+
   it('leads to an error if the simplified form is rejected too', async () => {
     refuse('', 'output_config.format.schema: Schema is too complex');
     await expect(provider.complete(callOf({ response_format: format }))).rejects.toMatchObject({ status: 400 });

@@ -4,7 +4,7 @@ import { beginningOf, ownWords } from '../error-words.ts';
 import { DEFAULT_MAX_TOKENS } from './default-max-tokens.ts';
 import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toEffort } from './effort.ts';
 import { bringThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
-import { hasStrictTool } from './tools.ts';
+import { hasIntricateTool } from './tools.ts';
 
 /**
  * Fields that some Claude models accept and others reject with a 400, and the words by which such a response mentions
@@ -76,7 +76,7 @@ export function refusedFields(answer: string, body: ChatBody, without: ReadonlyS
   }
   const blamed = Object.entries(OPTIONAL_FIELDS)
     .filter(([name, mention]) => isSet(body[name]) && !without.has(name) && mention.test(beginning))
-    .filter(([name]) => name !== 'tools' || hasStrictTool(body))
+    .filter(([name]) => name !== 'tools' || hasIntricateTool(body))
     .map(([name]) => name);
   // "`temperature` and `top_p` cannot both be specified for this model": one of them may stay.
   if (blamed.includes('temperature') && blamed.includes('top_p')) {

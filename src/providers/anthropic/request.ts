@@ -13,7 +13,7 @@ import { ADDED_THINKING, ADDED_THINKING_BESIDE_SAMPLING, THINKING_ALLOWANCE, toE
 import { type Conversation, toConversation } from './messages.ts';
 import { plainSchema } from './plain-schema.ts';
 import { bringThinking, lacksThinking, MANUAL_THINKING, MESSAGES_THINKING_BLOCKS } from './thinking-blocks.ts';
-import { areFunctions, calledTools, hasStrictTool, readChoice, toToolChoice, toTools } from './tools.ts';
+import { areFunctions, calledTools, hasIntricateTool, plainTool, readChoice, toToolChoice, toTools } from './tools.ts';
 
 /** Version 2026-10-21 of the API and the SDK's types lack these; version 2023-06-01 still accepts them. */
 export interface SamplingParams {
@@ -203,8 +203,8 @@ const OTHER_WORDS: Record<string, Translation> = {
   },
   tools(value, params, body) {
     const taken = translate('tools', value, params, body);
-    if (!hasStrictTool(body)) return taken;
-    params.tools = toTools(body).map(({ strict: _, ...tool }) => tool);
+    if (!hasIntricateTool(body)) return taken;
+    params.tools = toTools(body).map(plainTool);
     return false;
   },
 };

@@ -16,8 +16,23 @@ export function areFunctions(tools: unknown): boolean {
   return Array.isArray(tools) && tools.every((tool) => functionOf(tool) !== null);
 }
 
-export function hasStrictTool(body: ChatBody): boolean {
-  return toTools(body).some(({ strict }) => strict === true);
+/** Keywords that Anthropic refuses at the top of a tool's schema, though not further down. */
+const UNIONS = ['anyOf', 'oneOf', 'allOf'] as const;
+
+/** Whether a tool can be expressed more plainly. */
+export function hasIntricateTool(body: ChatBody): boolean {
+  return toTools(body).some(
+    ({ strict, input_schema: schema }) => strict === true || UNIONS.some((name) => name in schema),
+  );
+}
+
+/** The tool without `strict`, and with the unions at the top of its schema as text, so that the model still reads them. */
+export function plainTool({ strict: _, input_schema: schema, ...tool }: Anthropic.Tool): Anthropic.Tool {
+  const { anyOf, oneOf, allOf, ...others } = schema as JsonObject & Anthropic.Tool.InputSchema;
+  const unions = JSON.stringify({ anyOf, oneOf, allOf });
+  if (unions === '{}') return { ...tool, input_schema: schema };
+  const description = [others.description, unions].filter((text) => typeof text === 'string').join('\n\n');
+  return { ...tool, input_schema: { ...others, description } };
 }
 
 /**
