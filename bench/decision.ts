@@ -13,6 +13,7 @@ import { Breakers } from '../src/routing/breaker.ts';
 import { Load } from '../src/routing/load.ts';
 import { RateLimits } from '../src/routing/rate-limits.ts';
 import { Router } from '../src/routing/router.ts';
+import { Silence } from '../src/routing/silence.ts';
 import { systemClock } from '../src/util/clock.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { prompts } from './support/prompts.ts';
@@ -71,6 +72,7 @@ async function measure(count: number): Promise<void> {
     load: new Load(),
     breakers: new Breakers(systemClock, { failures: 5, cooldownMs: 1000 }, () => {}),
     rateLimits: new RateLimits(systemClock),
+    silence: new Silence(systemClock),
   };
   const options = {
     arms,

@@ -25,6 +25,7 @@ import { Breakers } from './routing/breaker.ts';
 import { Load } from './routing/load.ts';
 import { RateLimits } from './routing/rate-limits.ts';
 import type { ArmConditions } from './routing/route-query.ts';
+import { Silence } from './routing/silence.ts';
 import type { EventStore } from './store/event-store.ts';
 import { type Clock, isDoneWithin, pause, systemClock } from './util/clock.ts';
 import { closeInOrder } from './util/close-in-order.ts';
@@ -91,6 +92,7 @@ export class Gateway {
       load: new Load(),
       breakers: new Breakers(this.#clock, breakerOptions(config), breakerReport(this.metrics, this.#log)),
       rateLimits: new RateLimits(this.#clock),
+      silence: new Silence(this.#clock),
     };
     this.#featurizer = buildFeaturizer(config, {
       clock: this.#clock,

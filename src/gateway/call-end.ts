@@ -24,6 +24,11 @@ export function callEnd({ result, status, code }: AttemptRecord, error?: unknown
   return result === 'status' && status !== null && HEALTHY_REFUSALS.has(status) ? 'unknown' : 'failed';
 }
 
+/** Whether the call's end shows that its upstream does answer, if only with an error. */
+export function hasHeard({ result }: AttemptRecord): boolean {
+  return result !== 'timeout' && result !== 'aborted' && result !== NOT_SENT;
+}
+
 /** Whether this process has reached its limit of open files or connections, which is not the upstream's fault. */
 export function isOutOfDescriptors(code: string | undefined): boolean {
   return code === 'EMFILE' || code === 'ENFILE';

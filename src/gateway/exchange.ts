@@ -8,8 +8,9 @@ import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import { expectedWait } from '../routing/load.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
+import type { WaitingCall } from '../routing/silence.ts';
 import type { Clock } from '../util/clock.ts';
-import { callEnd, describeFailure, failuresIn, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
+import { callEnd, describeFailure, failuresIn, hasHeard, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
 import { type Bill, countUsage } from './count-usage.ts';
 import type { EventLog } from './event-log.ts';
@@ -48,6 +49,7 @@ export class Exchange {
   #firstTokenAt: number | null = null;
   #overheadMs: number | null = null;
   #leave: ((end: CallEnd, failure?: string) => void) | null = null;
+  #waiting: WaitingCall | null = null;
   /** Whether any call ended in a way that counts against its arm's availability. */
   #sawFault = false;
   #finished = false;
@@ -100,7 +102,7 @@ export class Exchange {
    */
   callStarts(arm: Arm, hasCurrentUpstream = true): void {
     const { clock, conditions } = this.#parts;
-    const { load, breakers } = conditions;
+    const { load, breakers, silence } = conditions;
     this.#called = arm;
     this.#heard = null;
     this.#overheadMs ??= clock.monotonic() - this.#arrivedAt;
@@ -108,6 +110,7 @@ export class Exchange {
     this.#queued = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, 1);
     const leaveQueue = load.enter(arm.id);
     const tellBreaker = hasCurrentUpstream ? breakers.enter(arm.id) : () => {};
+    this.#waiting = hasCurrentUpstream ? silence.enter(arm.id) : null;
     this.#leave = (end, failure) => {
       leaveQueue();
       tellBreaker(end, failure);
@@ -157,6 +160,7 @@ export class Exchange {
    */
   answeredBy(arm: Arm, startedAt: number): void {
     this.#answering = { arm, startedAt };
+    this.#waiting?.ends(true);
     this.#conversation.answeredBy(arm);
     if (this.#hasCurrentUpstream) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
     const { metrics } = this.#parts;
@@ -256,6 +260,7 @@ export class Exchange {
 
   #callEnds(record: AttemptRecord, error?: unknown): void {
     const end = callEnd(record, error);
+    this.#waiting?.ends(hasHeard(record));
     const isFault = end === 'failed';
     this.#sawFault ||= isFault;
     this.#leave?.(end, isFault ? describeFailure(record) : undefined);

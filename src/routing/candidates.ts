@@ -7,6 +7,7 @@ import { estimatedInputTokens, exclusionReason, isTooLong } from './eligibility.
 import type { LaunchLimits } from './launches.ts';
 import { expectedWait, type LatencyPenaltyOptions, latencyPenalty } from './load.ts';
 import type { ArmConditions, RouteQuery, RoutingKnowledge } from './route-query.ts';
+import { overdueSeconds } from './silence.ts';
 
 export interface CandidatesOptions {
   arms: readonly Arm[];
@@ -57,9 +58,11 @@ export class Candidates {
     const counted = query.countedInput?.get(upstreamOf(arm));
     const tokensPerByte = statistics.tokensPerByte(arm.id, query.profile);
     const inputTokens = estimatedInputTokens(query.profile, tokensPerByte, counted);
-    const { load, rateLimits } = this.#conditions;
-    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, statistics.serviceSeconds(arm.id));
-    const waitS = Math.max(queueS, rateLimits.waitSeconds(arm.id));
+    const { load, rateLimits, silence } = this.#conditions;
+    const serviceS = statistics.serviceSeconds(arm.id);
+    const queueS = expectedWait(load.inFlight(arm.id), arm.maxConcurrency, serviceS);
+    const overdueS = overdueSeconds(silence.secondsOf(arm.id), serviceS);
+    const waitS = Math.max(queueS, overdueS, rateLimits.waitSeconds(arm.id));
     const { excluded, worstCaseUsd } = this.#eligibility(arm, query, inputTokens, context);
     const explanation: ArmExplanation = {
       arm: arm.id,

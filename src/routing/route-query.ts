@@ -11,6 +11,7 @@ import type { Launches } from './launches.ts';
 import type { Load } from './load.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { RoutingBudgetLedger } from './routing-budget-ledger.ts';
+import type { Silence } from './silence.ts';
 
 /** What the router knows about the arms. Shared with the learner, which keeps it up to date. */
 export interface RoutingKnowledge {
@@ -62,4 +63,5 @@ export interface ArmConditions {
   load: Load;
   breakers: Breakers;
   rateLimits: RateLimits;
+  silence: Silence;
 }

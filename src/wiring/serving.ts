@@ -174,6 +174,7 @@ export class Serving {
       if (isSameUpstream(arm, previous, this.#runtime)) continue;
       conditions.breakers.forget(arm.id);
       conditions.rateLimits.forget(arm.id);
+      conditions.silence.forget(arm.id);
       if (!this.#runtime.arms.some(({ id }) => id === arm.id)) metrics.breakerState.remove({ model: arm.id });
     }
   }

@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { LoadedConfig } from '../../src/config/load.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { ask, get, send, startTestGateway } from '../support/gateway.ts';
+import { ask, get, send, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { COMPLETION, startRawUpstream } from '../support/raw-upstream.ts';
+import { until } from '../support/until.ts';
 
 const kept = cleanup();
+
+type Models = LoadedConfig['config']['models'];
+
+function reloaded(gateway: TestGateway['gateway'], models: (before: Models) => Models): void {
+  const { config } = gateway;
+  gateway.reload({ config: { ...config, models: models(config.models) }, missingKeys: new Map() });
+}
 
 /** `small` is down or asks for a pause; `big` is healthy. */
 async function start(status: number, headers: Record<string, string> = {}) {
@@ -19,10 +28,7 @@ async function start(status: number, headers: Record<string, string> = {}) {
   const gateway = kept(await startTestGateway({ urls: { big: well.url, small: down.url }, config }));
   const chat = () => send(`${gateway.url}/v1/chat/completions`, ask('x', { model: 'auto:0' }));
   for (let i = 0; i < 3; i++) expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
-  const reload = (models: (before: LoadedConfig['config']['models']) => LoadedConfig['config']['models']) => {
-    const { config: before } = gateway.gateway;
-    gateway.gateway.reload({ config: { ...before, models: models(before.models) }, missingKeys: new Map() });
-  };
+  const reload = (models: Parameters<typeof reloaded>[1]) => reloaded(gateway.gateway, models);
   const small = async () => {
     const { json } = await send(`${gateway.url}/v1/route`, ask('x', { model: 'auto:0' }));
     return json.models.find(({ model }: { model: string }) => model === 'small');
@@ -47,6 +53,29 @@ describe('a model that moved to another upstream', () => {
     expect((await small()).expected_wait_s).toBeGreaterThan(500);
     reload((models) => models.map((model) => (model.id === 'small' ? { ...model, provider: 'big' } : model)));
     expect((await small()).expected_wait_s).toBe(0);
+    expect((await chat()).headers.get('x-mixllm-model')).toBe('small');
+  });
+
+  it('is not avoided for calls that still wait for the old one', async () => {
+    const clock = new ManualClock();
+    const hung: unknown[] = [];
+    const silent = kept(await startRawUpstream((response) => hung.push(response)));
+    const well = kept(await startRawUpstream((response) => response.end(JSON.stringify(COMPLETION))));
+    const test = kept(await startTestGateway({ urls: { big: well.url, small: silent.url }, clock }));
+    const leaving = new AbortController();
+    const chat = (signal?: AbortSignal) =>
+      send(`${test.url}/v1/chat/completions`, ask('x', { model: 'auto:0' }), { signal });
+    const waiting = [chat(leaving.signal), chat(leaving.signal)];
+    kept({
+      close: async () => {
+        leaving.abort();
+        await Promise.allSettled(waiting);
+      },
+    });
+    await until(() => hung.length === 2);
+    clock.advance(36_000);
+    expect((await chat()).headers.get('x-mixllm-model')).toBe('big');
+    reloaded(test.gateway, (models) => models.map((model) => ({ ...model, provider: 'big' })));
     expect((await chat()).headers.get('x-mixllm-model')).toBe('small');
   });
 

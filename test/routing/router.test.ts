@@ -14,6 +14,7 @@ import { RateLimits } from '../../src/routing/rate-limits.ts';
 import type { RouteQuery, RoutingKnowledge } from '../../src/routing/route-query.ts';
 import { Router, type RouterOptions } from '../../src/routing/router.ts';
 import { RoutingBudgetLedger } from '../../src/routing/routing-budget-ledger.ts';
+import { Silence } from '../../src/routing/silence.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { spoilModels } from '../bandit/support.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -50,6 +51,7 @@ function setUp(
   const load = new Load();
   const breakers = new Breakers(clock, { failures: 2, cooldownMs: 10_000 });
   const rateLimits = new RateLimits(clock);
+  const silence = new Silence(clock);
   const router = new Router(
     {
       arms: options.arms ?? [SMALL, BIG, BLIND],
@@ -63,10 +65,10 @@ function setUp(
       ...options.targets,
     },
     () => knowledge,
-    { load, breakers, rateLimits },
+    { load, breakers, rateLimits, silence },
     seededRandom(1),
   );
-  return { router, load, breakers, rateLimits, clock, knowledge, policy };
+  return { router, load, breakers, rateLimits, silence, clock, knowledge, policy };
 }
 
 /** As a damaged snapshot may hold it: what is learned from answers is checked. */
@@ -262,6 +264,19 @@ describe('Router.decide', () => {
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
     rateLimits.served('big', clock.monotonic());
     expect(explained(router, {}, 'big')?.waitS).toBe(15);
+    expect(router.decide(query()).arm).toBe('big');
+  });
+
+  it('expects an overdue silence to last as long again, so an upstream that hangs is soon avoided', () => {
+    const { router, silence, clock, knowledge } = setUp();
+    knowledge.statistics.learnService('big', 2);
+    const calls = [silence.enter('big'), silence.enter('big')];
+    clock.advance(6000);
+    expect(explained(router, {}, 'big')).toMatchObject({ waitS: 0, penalty: 0 });
+    clock.advance(30_000);
+    expect(explained(router, {}, 'big')).toMatchObject({ waitS: 30, excluded: null });
+    expect(router.decide(query()).arm).toBe('small');
+    calls[0].ends(true);
     expect(router.decide(query()).arm).toBe('big');
   });
 

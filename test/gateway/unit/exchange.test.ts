@@ -6,6 +6,7 @@ import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Breakers } from '../../../src/routing/breaker.ts';
 import { Load } from '../../../src/routing/load.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
+import { Silence } from '../../../src/routing/silence.ts';
 import { armOf } from '../../routing/support.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { decided, metricValue, RecordingLogger } from './support.ts';
@@ -19,6 +20,7 @@ function begun(choices = 1) {
     load: new Load(),
     breakers: new Breakers(clock, { failures: 5, cooldownMs: 1000 }),
     rateLimits: new RateLimits(clock),
+    silence: new Silence(clock),
   };
   const recorded: GatewayEvent[] = [];
   const eventLog = { record: (event: GatewayEvent) => recorded.push(event) } as unknown as ExchangeParts['eventLog'];
@@ -30,7 +32,7 @@ function begun(choices = 1) {
   const parts = { clock, metrics, eventLog, conditions, log, tokensPerByte: () => 0.25 };
   const exchange = new Exchange('d', decision, request, parts);
   exchange.callStarts(arm);
-  return { exchange, metrics, recorded, ...conditions };
+  return { exchange, metrics, recorded, clock, ...conditions };
 }
 
 async function savedBy(choices: number): Promise<number> {
@@ -134,6 +136,31 @@ describe('Exchange', () => {
       [true, 'open'],
       [false, 'closed'],
     ]);
+  });
+
+  it.each([
+    ['status', 500, 0],
+    ['connection', null, 0],
+    ['timeout', null, 9],
+    ['aborted', null, 9],
+    ['error', null, 9],
+  ] as const)("ends the upstream's silence unless the call ended unheard: %s", (result, status, seconds) => {
+    const { exchange, silence, clock } = begun();
+    for (let i = 0; i < 2; i++) silence.enter('big');
+    clock.advance(9000);
+    exchange.callFailed({ arm: 'big', result, status, durationMs: 9000 }, FAILURE, null);
+    expect(silence.secondsOf('big')).toBe(seconds);
+  });
+
+  it("ends the upstream's silence with the first content of an answer, unless it is of a former upstream", () => {
+    for (const hasCurrentUpstream of [true, false]) {
+      const { exchange, silence, clock } = begun();
+      exchange.callStarts(arm, hasCurrentUpstream);
+      for (let i = 0; i < 2; i++) silence.enter('big');
+      clock.advance(9000);
+      exchange.answeredBy(arm, 0);
+      expect(silence.secondsOf('big')).toBe(hasCurrentUpstream ? 0 : 9);
+    }
   });
 
   it.each([403, 404, 429, 500])(

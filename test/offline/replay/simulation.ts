@@ -14,6 +14,7 @@ import { Load } from '../../../src/routing/load.ts';
 import { priorQualities } from '../../../src/routing/priors.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
 import { Router } from '../../../src/routing/router.ts';
+import { Silence } from '../../../src/routing/silence.ts';
 import { type Random, seededRandom } from '../../../src/util/random.ts';
 import { completed, decided, rated } from '../../gateway/unit/support.ts';
 import { armOf, profileOf } from '../../routing/support.ts';
@@ -192,6 +193,7 @@ class SimulatedGateway {
         load: new Load(),
         breakers: new Breakers(clock, { failures: 5, cooldownMs: 1000 }),
         rateLimits: new RateLimits(clock),
+        silence: new Silence(clock),
       },
       random,
     );

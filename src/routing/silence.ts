@@ -1,0 +1,71 @@
+import type { Clock } from '../util/clock.ts';
+
+/** An answer that has not begun after this many times the arm's mean service time is overdue. */
+const USUAL_MOST = 3;
+
+/** A call whose answer has not begun. */
+export interface WaitingCall {
+  /**
+   * Notes that the call no longer waits. Calling it again has no effect.
+   * @param heard whether the upstream has sent anything: the beginning of the answer, or an error
+   */
+  ends(heard: boolean): void;
+}
+
+interface Waiting {
+  /** Monotonic times at which the waiting calls began, the oldest first. */
+  calls: Set<{ since: number }>;
+  /** Monotonic time at which a call last heard from the upstream; −∞ before the first time. */
+  heardAt: number;
+}
+
+/**
+ * How long upstreams have been silent while calls wait for them. An upstream that hangs ends no call, so neither the
+ * service times nor the breaker would know of it before the first time limit passes, or ever if clients leave earlier.
+ * Each process knows only its own calls.
+ */
+export class Silence {
+  readonly #clock: Clock;
+  readonly #arms = new Map<string, Waiting>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Notes that a call to the arm begins. */
+  enter(arm: string): WaitingCall {
+    const call = { since: this.#clock.monotonic() };
+    const waiting = this.#arms.get(arm) ?? { calls: new Set(), heardAt: Number.NEGATIVE_INFINITY };
+    this.#arms.set(arm, waiting);
+    waiting.calls.add(call);
+    return {
+      ends: (heard) => {
+        if (!waiting.calls.delete(call)) return;
+        if (heard) waiting.heardAt = this.#clock.monotonic();
+        // Models come and go, so those without calls must not take up memory.
+        if (waiting.calls.size === 0 && this.#arms.get(arm) === waiting) this.forget(arm);
+      },
+    };
+  }
+
+  /** Seconds since the arm's upstream was last heard, for as long as at least two calls wait: one may just be long. */
+  secondsOf(arm: string): number {
+    const waiting = this.#arms.get(arm);
+    if (!waiting || waiting.calls.size < 2) return 0;
+    const [, second] = waiting.calls;
+    return (this.#clock.monotonic() - Math.max(second.since, waiting.heardAt)) / 1000;
+  }
+
+  /** Forgets an arm that is gone or has another upstream: calls that began before no longer say anything about it. */
+  forget(arm: string): void {
+    this.#arms.delete(arm);
+  }
+}
+
+/**
+ * By how many seconds a silence exceeds what is usual; 0 if it does not. It is also the expected rest of the silence:
+ * what has lasted longer than usual is as likely as not to last as long again.
+ */
+export function overdueSeconds(silentS: number, serviceSeconds: number): number {
+  return Math.max(0, silentS - USUAL_MOST * serviceSeconds);
+}

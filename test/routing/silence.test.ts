@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { overdueSeconds, Silence } from '../../src/routing/silence.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+function setUp() {
+  const clock = new ManualClock();
+  const silence = new Silence(clock);
+  /** Begins a call to arm `a` after some seconds. */
+  const later = (seconds: number) => {
+    clock.advance(1000 * seconds);
+    return silence.enter('a');
+  };
+  return { clock, silence, later };
+}
+
+describe('Silence', () => {
+  it('of an arm lasts since its second waiting call began, because a single answer may just take long', () => {
+    const { clock, silence, later } = setUp();
+    later(0);
+    clock.advance(60_000);
+    expect(silence.secondsOf('a')).toBe(0);
+    later(0);
+    later(10);
+    expect([silence.secondsOf('a'), silence.secondsOf('b')]).toEqual([10, 0]);
+  });
+
+  it('ends with any answer, and lasts no longer than two calls wait', () => {
+    const { clock, silence, later } = setUp();
+    const [first, second, third] = [later(0), later(0), later(0)];
+    clock.advance(20_000);
+    first.ends(true);
+    clock.advance(5000);
+    expect(silence.secondsOf('a')).toBe(5);
+    // A call that ends unheard says nothing, and neither does a second end.
+    second.ends(false);
+    first.ends(true);
+    expect(silence.secondsOf('a')).toBe(0);
+    later(0);
+    clock.advance(2000);
+    expect(silence.secondsOf('a')).toBe(2);
+    third.ends(false);
+    expect(silence.secondsOf('a')).toBe(0);
+  });
+
+  it('of a former upstream is not that of the next one', () => {
+    const { clock, silence, later } = setUp();
+    const old = [later(0), later(0)];
+    clock.advance(60_000);
+    silence.forget('a');
+    expect(silence.secondsOf('a')).toBe(0);
+    later(0);
+    later(0);
+    clock.advance(7000);
+    for (const call of old) call.ends(true);
+    expect(silence.secondsOf('a')).toBe(7);
+  });
+});
+
+it('a silence is overdue once it exceeds three times the service time', () => {
+  expect([5, 6, 26].map((silentS) => overdueSeconds(silentS, 2))).toEqual([0, 0, 20]);
+});
