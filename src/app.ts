@@ -126,6 +126,7 @@ export class Gateway {
       // The answer is probably in the question's script.
       tokensPerByte: (arm, { inputCharacters, inputBytes = 0, inputEastAsianBytes }) =>
         learner.knowledge.statistics.tokensPerByte(arm, { inputCharacters, inputBytes, inputEastAsianBytes }),
+      serviceSeconds: (arm) => learner.knowledge.statistics.serviceSeconds(arm),
       random,
       feedbackRequests: new FeedbackRequests(random),
       implicitSignals: this.#implicitSignals,

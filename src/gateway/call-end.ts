@@ -49,6 +49,7 @@ export function isForOperator(outcome: Outcome, status: number | null, sawFault:
 
 /** Describes a failure briefly: `status 401`, `connection ECONNREFUSED`, `timeout`. */
 export function describeFailure({ result, status, code }: AttemptRecord): string {
+  if (result === 'aborted') return 'no answer before the client left';
   return [result, result === 'status' ? status : code].filter((part) => part != null).join(' ');
 }
 

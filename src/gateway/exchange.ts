@@ -8,7 +8,7 @@ import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import { expectedWait } from '../routing/load.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
-import type { WaitingCall } from '../routing/silence.ts';
+import { overdueSeconds, type WaitingCall } from '../routing/silence.ts';
 import type { Clock } from '../util/clock.ts';
 import { callEnd, describeFailure, failuresIn, hasHeard, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
@@ -26,6 +26,8 @@ export interface ExchangeParts {
   log: Logger;
   /** Returns the arm's tokens per UTF-8 byte, as learned so far, of text like that of the request. */
   tokensPerByte(arm: string, request: Decision): number;
+  /** Returns the arm's mean service time in seconds, as learned so far. */
+  serviceSeconds(arm: string): number;
 }
 
 /** A running request: what has happened so far, and the single place that records how it ended. */
@@ -259,12 +261,20 @@ export class Exchange {
   }
 
   #callEnds(record: AttemptRecord, error?: unknown): void {
-    const end = callEnd(record, error);
+    // Clients may have less patience than the time limits: an upstream that hangs would never fail.
+    const isAbandoned = record.result === 'aborted' && this.#isOverdue(record.arm);
+    const end = isAbandoned ? 'failed' : callEnd(record, error);
     this.#waiting?.ends(hasHeard(record));
     const isFault = end === 'failed';
     this.#sawFault ||= isFault;
     this.#leave?.(end, isFault ? describeFailure(record) : undefined);
     this.#leave = null;
+  }
+
+  /** Whether the current call has waited unusually long, and so has every other call to the arm meanwhile. */
+  #isOverdue(arm: string): boolean {
+    const serviceS = this.#parts.serviceSeconds(arm) * (1 + this.#queued);
+    return overdueSeconds(this.#waiting?.silentS() ?? 0, serviceS) > 0;
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {

@@ -1,10 +1,14 @@
 import type { Clock } from '../util/clock.ts';
 
-/** An answer that has not begun after this many times the arm's mean service time is overdue. */
+/** An answer that has not begun after this many times the arm's mean service time is overdue … */
 const USUAL_MOST = 3;
+/** … but not within this many seconds, even if the arm is fast. */
+const LEAST_S = 3;
 
 /** A call whose answer has not begun. */
 export interface WaitingCall {
+  /** Seconds for which neither this call nor any other call to the arm has heard from the upstream. */
+  silentS(): number;
   /**
    * Notes that the call no longer waits. Calling it again has no effect.
    * @param heard whether the upstream has sent anything: the beginning of the answer, or an error
@@ -39,6 +43,7 @@ export class Silence {
     this.#arms.set(arm, waiting);
     waiting.calls.add(call);
     return {
+      silentS: () => (waiting.heardAt >= call.since ? 0 : (this.#clock.monotonic() - call.since) / 1000),
       ends: (heard) => {
         if (!waiting.calls.delete(call)) return;
         if (heard) waiting.heardAt = this.#clock.monotonic();
@@ -67,5 +72,5 @@ export class Silence {
  * what has lasted longer than usual is as likely as not to last as long again.
  */
 export function overdueSeconds(silentS: number, serviceSeconds: number): number {
-  return Math.max(0, silentS - USUAL_MOST * serviceSeconds);
+  return Math.max(0, silentS - Math.max(LEAST_S, USUAL_MOST * serviceSeconds));
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -122,6 +123,28 @@ describe('the circuit breaker', () => {
     );
     for (let i = 0; i < 8; i++) await send(completions(gateway), ask('x'));
     expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+  });
+});
+
+describe('clients that leave an upstream that hangs', () => {
+  it('open its breaker, although no time limit passed', async () => {
+    const clock = new ManualClock();
+    const hung: ServerResponse[] = [];
+    const upstream = kept(await startRawUpstream((response) => hung.push(response)));
+    const config = { resilience: { breaker: { failures: 2 } } };
+    const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, clock, config }));
+    for (const seconds of [5, 7, 7]) {
+      const leaving = new AbortController();
+      const answer = send(completions(gateway), ask('x'), { signal: leaving.signal });
+      await until(() => hung.length > 0);
+      expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
+      clock.advance(1000 * seconds);
+      const closed = once(hung.pop() as ServerResponse, 'close');
+      leaving.abort();
+      await Promise.allSettled([answer, closed]);
+    }
+    await until(async () => (await metrics(gateway)).includes('mixllm_breaker_state{model="big"} 2'));
+    expect(gateway.logged.join('')).toContain('"failure":"no answer before the client left"');
   });
 });
 

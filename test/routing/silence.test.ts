@@ -42,6 +42,18 @@ describe('Silence', () => {
     expect(silence.secondsOf('a')).toBe(0);
   });
 
+  it('of a call ends with an answer to any call', () => {
+    const { clock, later } = setUp();
+    const [first, second] = [later(0), later(2)];
+    expect([first.silentS(), second.silentS()]).toEqual([2, 0]);
+    second.ends(true);
+    clock.advance(1000);
+    expect(first.silentS()).toBe(0);
+    const third = later(0);
+    clock.advance(1000);
+    expect([first.silentS(), third.silentS()]).toEqual([0, 1]);
+  });
+
   it('of a former upstream is not that of the next one', () => {
     const { clock, silence, later } = setUp();
     const old = [later(0), later(0)];
@@ -56,6 +68,7 @@ describe('Silence', () => {
   });
 });
 
-it('a silence is overdue once it exceeds three times the service time', () => {
+it('a silence is overdue once it exceeds three times the service time, and 3 s', () => {
   expect([5, 6, 26].map((silentS) => overdueSeconds(silentS, 2))).toEqual([0, 0, 20]);
+  expect([1, 3, 4].map((silentS) => overdueSeconds(silentS, 0.1))).toEqual([0, 0, 1]);
 });

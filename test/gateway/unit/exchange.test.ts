@@ -6,7 +6,7 @@ import { Metrics } from '../../../src/gateway/metrics.ts';
 import { Breakers } from '../../../src/routing/breaker.ts';
 import { Load } from '../../../src/routing/load.ts';
 import { RateLimits } from '../../../src/routing/rate-limits.ts';
-import { Silence } from '../../../src/routing/silence.ts';
+import { Silence, type WaitingCall } from '../../../src/routing/silence.ts';
 import { armOf } from '../../routing/support.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { decided, metricValue, RecordingLogger } from './support.ts';
@@ -29,7 +29,7 @@ function begun(choices = 1) {
   const request = { requestId: 'r', arrivedAt: 0, conversation } as unknown as ConstructorParameters<
     typeof Exchange
   >[2];
-  const parts = { clock, metrics, eventLog, conditions, log, tokensPerByte: () => 0.25 };
+  const parts = { clock, metrics, eventLog, conditions, log, tokensPerByte: () => 0.25, serviceSeconds: () => 2 };
   const exchange = new Exchange('d', decision, request, parts);
   exchange.callStarts(arm);
   return { exchange, metrics, recorded, clock, ...conditions };
@@ -150,6 +150,37 @@ describe('Exchange', () => {
     clock.advance(9000);
     exchange.callFailed({ arm: 'big', result, status, durationMs: 9000 }, FAILURE, null);
     expect(silence.secondsOf('big')).toBe(seconds);
+  });
+
+  it.each([
+    ['after a usual wait', 6000, () => {}, 'closed'],
+    ['after an overdue silence', 6001, () => {}, 'open'],
+    ['after a wait in which another call was answered', 6001, (other: WaitingCall) => other.ends(true), 'closed'],
+    ['after a wait in which another call was left too', 6001, (other: WaitingCall) => other.ends(false), 'open'],
+  ] as const)('a client that leaves %s', (_, waitMs, meanwhile, state) => {
+    const { exchange, silence, breakers, clock } = begun();
+    for (let i = 0; i < 5; i++) {
+      if (i > 0) exchange.callStarts(arm);
+      const other = silence.enter('big');
+      clock.advance(1);
+      meanwhile(other);
+      clock.advance(waitMs - 1);
+      exchange.callFailed({ arm: 'big', result: 'aborted', status: null, durationMs: waitMs }, FAILURE, null);
+    }
+    expect(breakers.state('big')).toBe(state);
+  });
+
+  it('allows for the queue before a client that leaves counts against the upstream', () => {
+    for (const slots of [1, 20]) {
+      const { exchange, load, breakers, clock } = begun();
+      for (let i = 0; i < 10; i++) load.enter('big');
+      for (let i = 0; i < 6; i++) {
+        exchange.callStarts({ ...arm, maxConcurrency: slots });
+        clock.advance(10_000);
+        exchange.callFailed({ arm: 'big', result: 'aborted', status: null, durationMs: 10_000 }, FAILURE, null);
+      }
+      expect(breakers.state('big')).toBe(slots === 1 ? 'closed' : 'open');
+    }
   });
 
   it("ends the upstream's silence with the first content of an answer, unless it is of a former upstream", () => {
