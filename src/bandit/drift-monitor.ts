@@ -56,8 +56,9 @@ export interface DriftMonitorState {
  * Two-sided CUSUM per arm on standardised residuals z (Page 1954): S⁺ ← max(0, S⁺ + z − k), S⁻ ← max(0, S⁻ − z − k),
  * alarm at h. Residuals are clipped, as in robust charts. A recent change that affects the other arms in the same way
  * is not drift of this arm: k grows by the other arms' mean residual where that has the same sign, but to no more than
- * 2k, because a few bad ratings of another arm must not hide an alarm. Residuals count in the order in which they
- * arrive, and a rating that is taken back stays counted.
+ * 2k, because a few bad ratings of another arm must not hide an alarm. A rating of weight w changes the sums, and that
+ * mean, by w times as much as a whole one. Residuals count in the order in which they arrive, and a rating that is
+ * taken back stays counted.
  */
 export class DriftMonitor {
   #arms = new Map<string, ArmDrift>();
@@ -70,16 +71,18 @@ export class DriftMonitor {
    * @param decidedAt number of the decision that was rated
    */
   observe(arm: string, z: number, at: number, { slack, threshold }: DriftOptions, weight = 1, decidedAt = at): void {
-    const residual = weight * Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
+    const residual = Math.max(-DRIFT_RESIDUALS.most, Math.min(DRIFT_RESIDUALS.most, z));
     const others = this.#meanOfOthers(arm);
-    this.#remember(arm, residual);
+    this.#remember(arm, residual, weight);
     if (isTooOld(this.alarmOf(arm), at)) this.#arms.delete(arm);
     const drift = this.#drift(arm);
     // Take the earliest decision among those that raise the sum: ratings may come in batches, the newest first.
     drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
     drift.worseSince = drift.worse === 0 ? decidedAt : Math.min(drift.worseSince, decidedAt);
-    drift.better = Math.max(0, drift.better + residual - slack - Math.min(slack, Math.max(0, others)));
-    drift.worse = Math.max(0, drift.worse - residual - slack - Math.min(slack, Math.max(0, -others)));
+    // The slack is weighted too, or ratings of little weight would be discounted by more than they count.
+    const [kBetter, kWorse] = [others, -others].map((mean) => slack + Math.min(slack, Math.max(0, mean)));
+    drift.better = Math.max(0, drift.better + weight * (residual - kBetter));
+    drift.worse = Math.max(0, drift.worse - weight * (residual + kWorse));
     // This happens when an old log is read again: an alarm whose sum is back at 0 is stale. Acting on it would discard
     // everything learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
@@ -131,14 +134,14 @@ export class DriftMonitor {
     return sum / count;
   }
 
-  #remember(arm: string, residual: number): void {
+  #remember(arm: string, residual: number, weight: number): void {
     const fading = 1 - 1 / DRIFT_RESIDUALS.memory;
     for (const recent of this.#recent.values()) {
       recent.sum *= fading;
       recent.count *= fading;
     }
     const { sum, count } = this.#recent.get(arm) ?? { sum: 0, count: 0 };
-    this.#recent.set(arm, { sum: sum + residual, count: count + 1 });
+    this.#recent.set(arm, { sum: sum + weight * residual, count: count + weight });
   }
 
   #drift(arm: string): ArmDrift {

@@ -119,11 +119,29 @@ describe('DriftMonitor', () => {
     expect(monitor.statisticOf('a')).toBeCloseTo(DRIFT_RESIDUALS.most - K, 12);
     monitor.observe('b', -10, 2, DRIFT, 3);
     expect(monitor.statisticOf('b')).toBeCloseTo(
-      3 * DRIFT_RESIDUALS.most - K - DRIFT_RESIDUALS.most / (DRIFT_RESIDUALS.priorCount + 1),
+      3 * (DRIFT_RESIDUALS.most - K - DRIFT_RESIDUALS.most / (DRIFT_RESIDUALS.priorCount + 1)),
       12,
     );
     monitor.observe('c', 0.5, 3, DRIFT, 0.5);
-    expect(monitor.statisticOf('c')).toBeCloseTo(0.25 - K, 12);
+    expect(monitor.statisticOf('c')).toBeCloseTo(0.5 * (0.5 - K), 12);
+    // The mean of the others is weighted as well.
+    const beside = new DriftMonitor();
+    beside.observe('a', -2, 1, DRIFT, 0.5);
+    beside.observe('b', -1, 2, DRIFT);
+    expect(beside.statisticOf('b')).toBeCloseTo(1 - K - 1 / (DRIFT_RESIDUALS.priorCount + 0.5), 12);
+  });
+
+  it('finds drift in ratings of any weight, once they stand for as many', () => {
+    const alarmed = [1, 0.2, 0.05].map((weight) => {
+      const monitor = new DriftMonitor();
+      for (let i = 1; i <= 5000; i++) {
+        monitor.observe('a', -0.4, i, DRIFT, weight);
+        if (monitor.alarmOf('a')) return i * weight;
+      }
+      return null;
+    });
+    const expected = H / (0.4 - K);
+    for (const ratings of alarmed) expect(Math.abs((ratings ?? 0) - expected)).toBeLessThanOrEqual(1);
   });
 
   it('rarely raises a false alarm, and finds a drop of half a standard deviation within a few dozen ratings', () => {
