@@ -164,8 +164,11 @@ export class Exchange {
     this.#answering = { arm, startedAt };
     this.#waiting?.ends(true);
     this.#conversation.answeredBy(arm);
-    if (this.#hasCurrentUpstream) this.#parts.conditions.rateLimits.served(arm.id, startedAt);
-    const { metrics } = this.#parts;
+    const { metrics, conditions } = this.#parts;
+    if (this.#hasCurrentUpstream) {
+      conditions.rateLimits.served(arm.id, startedAt);
+      conditions.breakers.answers(arm.id);
+    }
     if (arm.id !== this.decision.arm) metrics.fallbacks.inc({ from: this.decision.arm, to: arm.id });
     // Counted only now, because a request that fails cannot be rated.
     for (const reason of ['audit', 'teaches'] as const) {

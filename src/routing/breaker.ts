@@ -20,7 +20,7 @@ interface Breaker {
   probeAt: number;
   /** Cancels the timer for `probeAt`. */
   cancelWait: () => void;
-  /** Whether the one probe of a half-open breaker is under way. */
+  /** Whether a probe of a half-open breaker is under way whose answer has not begun. */
   probing: boolean;
   /**
    * How often the breaker has opened. Distinguishes calls that began before an opening from those that began after it.
@@ -108,6 +108,15 @@ export class Breakers {
       if (end === 'ok') this.#close(arm, breaker);
       if (end === 'failed') this.#fail(arm, breaker, failure);
     };
+  }
+
+  /**
+   * Notes that an answer of the arm has begun. Only its end closes the breaker, but it may take minutes, if the client
+   * reads slowly, for example: until then one more call may probe the arm.
+   */
+  answers(arm: string): void {
+    const breaker = this.#breakers.get(arm);
+    if (breaker?.state === 'half-open') breaker.probing = false;
   }
 
   /** Forgets an arm that is gone or has another upstream: calls that began before no longer say anything about it. */

@@ -45,6 +45,28 @@ describe('Breakers', () => {
     expect(breakers.state('a')).toBe('closed');
   });
 
+  it('admit another probe once the answer of one has begun, as it may take minutes', () => {
+    const { breakers, clock, open, changes } = setUp();
+    open();
+    clock.advance(10_000);
+    const [probe, next] = [0, 1].map(() => {
+      const leave = breakers.enter('a');
+      expect(breakers.reason('a')).toContain('a probe is under way');
+      breakers.answers('a');
+      expect(breakers.reason('a')).toBeNull();
+      return leave;
+    });
+    expect(breakers.state('a')).toBe('half-open');
+    // One that breaks off opens the breaker again; the end of the other then says nothing new.
+    next('failed');
+    probe('ok');
+    expect(breakers.state('a')).toBe('open');
+    expect(changes).toEqual(['a open 3', 'a half-open 3', 'a open 4']);
+    breakers.answers('b');
+    breakers.answers('a');
+    expect([breakers.state('a'), breakers.state('b')]).toEqual(['open', 'closed']);
+  });
+
   it('open for another full cooldown if the probe fails', () => {
     const { breakers, clock, open, call } = setUp();
     open();

@@ -210,6 +210,18 @@ describe('Exchange', () => {
     },
   );
 
+  it("lets another call probe the arm once a probe's answer has begun, unless it is of a former upstream", () => {
+    for (const hasCurrentUpstream of [true, false]) {
+      const { exchange, breakers, clock } = begun();
+      for (let i = 0; i < 5; i++) breakers.enter('big')('failed');
+      clock.advance(1000);
+      exchange.callStarts(arm, hasCurrentUpstream);
+      if (!hasCurrentUpstream) breakers.enter('big');
+      exchange.answeredBy(arm, 0);
+      expect(breakers.reason('big') === null).toBe(hasCurrentUpstream);
+    }
+  });
+
   it("an answer of an arm's former upstream does not end a pause", () => {
     for (const hasCurrentUpstream of [true, false]) {
       const { exchange, rateLimits } = begun();
