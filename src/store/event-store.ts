@@ -47,7 +47,8 @@ export interface EventStore {
   lastSequence(): Promise<number>;
   /**
    * Deletes old decisions with all their events, oldest first. Events that belong to no decision stay, and so does the
-   * newest event of all.
+   * newest event of all. Once nothing more is old enough, no bytes of what was deleted are left,
+   * unless another process was reading just then.
    * @param limit maximum number of decisions to delete
    * @returns number of deleted events; 0 when nothing more is old enough
    */

@@ -255,6 +255,53 @@ describe('SqliteEventStore', () => {
     expect(await store.lastSequence()).toBe(3);
   });
 
+  it('leaves no bytes of what it pruned', async () => {
+    const store = open();
+    const secret = (i: number) => `secret-${i}-`;
+    const decision = (i: number) => [
+      { ...decided(`d${i}`), time: 1, requestId: secret(i) },
+      { ...completed(`d${i}`, { completionId: secret(i) }), time: 1 },
+      {
+        ...rated(`d${i}`, `fb${i}`, 1),
+        time: 1,
+        comment: secret(i).repeat(1 + (i % 3) * 300),
+        idempotencyKey: secret(i),
+      },
+    ];
+    for (let i = 0; i < 200; i += 20) {
+      await store.append(Array.from({ length: 20 }, (_, j) => decision(i + j)).flat());
+    }
+    await store.append([{ ...decided('young'), time: 500 }]);
+    const secrets = async () => {
+      const bytes = await Promise.all([path, `${path}-wal`].map((name) => readFile(name, 'latin1')));
+      return new Set(bytes.join().match(/secret-\d+-/g)).size;
+    };
+    expect(await secrets()).toBe(200);
+    while ((await store.prune({ time: 200, sequence: 1000 }, 40)) > 0);
+    expect(await secrets()).toBe(0);
+    expect(await store.lastSequence()).toBe(601);
+  });
+
+  it('prunes while another process reads, and empties the write-ahead log afterwards', async () => {
+    const store = open();
+    await store.append([
+      { ...decided('old'), time: 1 },
+      { ...decided('young'), time: 500 },
+    ]);
+    const reader = new DatabaseSync(path, { readOnly: true });
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM events').get();
+    const before = { time: 200, sequence: 1000 };
+    const began = performance.now();
+    expect(await store.prune(before, 10)).toBe(1);
+    expect(await store.prune(before, 10)).toBe(0);
+    expect(performance.now() - began).toBeLessThan(2000);
+    reader.close();
+    expect(await store.prune(before, 10)).toBe(0);
+    expect((await stat(`${path}-wal`)).size).toBe(0);
+    expect(await store.append([decided('next')])).toMatchObject([{ sequence: 3 }]);
+  });
+
   it('prunes old decisions behind those written while a clock was ahead', async () => {
     const store = open();
     const at = (id: string, time: number) => ({ ...decided(id), time });

@@ -82,7 +82,9 @@ export class SqliteDatabase {
         return;
       }
       // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
-      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      // Without `secure_delete`, what is deleted could be read in the file, and in backups of it, until its space is
+      // reused.
+      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
       migrate(this.#database, (work) => this.#transaction(work));
       // All these files exist after the first read, and remain as long as anyone has the database open.
       this.#inodes = this.#currentInodes();
@@ -146,7 +148,24 @@ export class SqliteDatabase {
   }
 
   prune(before: PruneBefore, limit: number): number {
-    return this.#transaction(() => this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0));
+    const deleted = this.#transaction(() =>
+      this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0),
+    );
+    if (deleted === 0) this.#emptyLog();
+    return deleted;
+  }
+
+  /**
+   * Moves the write-ahead log into the file and empties it, because it still holds what was deleted. If another
+   * connection is using it, it stays until the next time: everything else would have to wait.
+   */
+  #emptyLog(): void {
+    this.#database.exec('PRAGMA busy_timeout = 0');
+    try {
+      this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${LOCK_MS}`);
+    }
   }
 
   /** Walks through the events from the beginning of the log, where the oldest usually are. */
