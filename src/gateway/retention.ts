@@ -18,6 +18,8 @@ export interface RetentionParts {
   log: Logger;
   /** Days that a decision is kept after the last event about it. */
   keepDays: number;
+  /** Saves a snapshot of what the learner knows, unless the last one holds all of it. */
+  save(): Promise<void>;
   /** Returns the last sequence number in the learner's snapshot. Later events are kept, however old. */
   savedUpTo(): number;
   /** Returns the time of the newest event in the log; null when the log is empty. */
@@ -66,8 +68,10 @@ export class Retention {
    * @param before number of events that this round has deleted so far
    */
   async #prune(time: number, before: number): Promise<void> {
-    const { store, metrics, log, keepDays, savedUpTo } = this.#parts;
+    const { store, metrics, log, keepDays, save, savedUpTo } = this.#parts;
     try {
+      // Snapshots are otherwise saved after so many events: with little traffic, decisions would be kept for months more.
+      if (before === 0) await save();
       const deleted = await store.prune(
         { time, sequence: savedUpTo(), now: time + keepDays * DAY_MS },
         DECISIONS_AT_ONCE,

@@ -129,6 +129,7 @@ export class Recording {
     const { clock, metrics, log } = this.#parts;
     return new Retention({
       ...{ store: this.store, clock, metrics, log, keepDays: storage.keep_days },
+      save: () => this.learner.save(),
       savedUpTo: () => this.learner.savedUpTo,
       newestAt: () => this.learner.knowledge.lastFolded?.time ?? null,
     });

@@ -101,6 +101,11 @@ export class Learner {
     return this.#snapshots.savedUpTo;
   }
 
+  /** Saves what is not in the last snapshot, unless it may come from another log. */
+  async save(): Promise<void> {
+    if (!this.#closed && this.#refolding.mayBeSaved) await this.#snapshots.saveLast(this.knowledge);
+  }
+
   /** Sets the priors of the current config, in the form that the policy takes. */
   setPriors(...priors: Parameters<LinearPolicy['setPriorQualities']>): void {
     this.#priors = priors;

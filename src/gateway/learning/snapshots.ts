@@ -85,7 +85,7 @@ export class Snapshots {
     if (state.sequence - this.#last.sequence >= EVERY.events && elapsed >= everyMs) await this.#save(state);
   }
 
-  /** At shutdown, saves whatever is not in the last snapshot. */
+  /** Saves whatever is not in the last snapshot: at shutdown, and before old events are deleted. */
   async saveLast(state: LearnerState): Promise<void> {
     if (state.sequence > this.#savedUpTo) await this.#save(state);
   }

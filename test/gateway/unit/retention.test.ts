@@ -20,10 +20,10 @@ import {
 const DAY_MS = 86_400_000;
 const START = 1_700_000_000_000;
 
-function setUp(store = new FakeStore(), savedUpTo = () => Number.MAX_SAFE_INTEGER) {
+function setUp(store = new FakeStore(), savedUpTo = () => Number.MAX_SAFE_INTEGER, save = async () => {}) {
   const [clock, metrics, log] = [new ManualClock(START), new Metrics(), new RecordingLogger()];
   const newestAt = () => store.events.at(-1)?.time ?? null;
-  const retention = new Retention({ store, clock, metrics, log, keepDays: 40, savedUpTo, newestAt });
+  const retention = new Retention({ store, clock, metrics, log, keepDays: 40, save, savedUpTo, newestAt });
   const later = async (milliseconds: number) => {
     clock.advance(milliseconds);
     // One batch after another, each followed by its pause.
@@ -136,6 +136,37 @@ describe('Retention', () => {
     store.failing = false;
     await later(3_600_000);
     expect(ids()).toEqual(['young']);
+  });
+
+  it('deletes the few old decisions of a gateway that has had too little traffic for a snapshot', async () => {
+    const { store, clock, metrics, log, later } = setUp();
+    const record = () => {};
+    const learner = new Learner({
+      ...{ featureMap: FEATURE_MAP, dimensions: DIMENSIONS, store, clock, metrics, log, record },
+    });
+    await store.append([...old('old', 50), ...old('young', 1)]);
+    await learner.start();
+    const passing = setUp(
+      store,
+      () => learner.savedUpTo,
+      () => learner.save(),
+    );
+    passing.retention.start();
+    await passing.later(60_000);
+    expect(passing.ids()).toEqual(['young']);
+    // Nothing is saved while the log may be another one.
+    store.failing = true;
+    await learner.compareWithLog();
+    store.failing = false;
+    await store.append(old('next', 1));
+    learner.wake(6);
+    await learner.idle();
+    await learner.save();
+    expect(learner.savedUpTo).toBe(4);
+    await later(1000);
+    await learner.save();
+    expect(learner.savedUpTo).toBe(6);
+    await learner.close();
   });
 
   it('leaves learned state bit-identical, even after a restart and with later ratings', async () => {
