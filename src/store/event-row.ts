@@ -11,6 +11,8 @@ export interface EventRow {
   alias: string | null;
   /** Two events with the same key count as one: the second is not written. */
   uniqueKey: string | null;
+  /** The rating whose comment is to be erased, because this event withdraws it. */
+  erases: string | null;
   body: string;
 }
 
@@ -22,6 +24,7 @@ export function toRow(event: GatewayEvent): EventRow {
     time: event.time,
     alias: aliasOf(event),
     uniqueKey: uniqueKeyOf(event),
+    erases: event.type === 'withdrawn' ? event.feedbackId : null,
     body: JSON.stringify(event.type === 'decided' ? compact(event) : event),
   };
 }

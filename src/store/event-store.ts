@@ -31,6 +31,7 @@ export interface EventStore {
    * events are not written a second time: a decision, its end, a rating whose idempotency key was already used for its
    * decision, a withdrawal, and the same drift alarm. The earlier event is returned in their place, so a commit whose
    * outcome is unknown may be retried. Other model events are written each time; the learner's fold ignores the second.
+   * The only change to an earlier event: a withdrawal erases the comment of the rating.
    * @param events if empty, only checks whether the store can write
    */
   append(events: readonly GatewayEvent[]): Promise<StoredEvent[]>;

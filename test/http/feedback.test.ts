@@ -147,11 +147,14 @@ describe('ratings', () => {
 
   it('are withdrawn only once by simultaneous requests', async () => {
     const gateway = kept(await startTestGateway());
-    const { json } = await rate(gateway, { id: decisionOf(await answer(gateway)), score: 1 });
+    const id = decisionOf(await answer(gateway));
+    const { json } = await rate(gateway, { id, score: 1, comment: 'about me' });
     const remove = () => send(`${gateway.url}/feedback/${json.feedback_id}`, null, { method: 'DELETE' });
     const statuses = (await Promise.all([remove(), remove(), remove()])).map(({ status }) => status);
     expect(statuses).toEqual([200, 200, 200]);
     expect((await get(`${gateway.url}/metrics`)).text).toContain('mixllm_ratings_withdrawn_total 1\n');
+    const { ratings } = (await get(`${gateway.url}/v1/decisions/${id}`)).json;
+    expect(ratings).toMatchObject([{ score: 1, comment: null, active: false }]);
   });
 
   it('are refused with the reason if invalid, and with 404 for unknown ids', async () => {

@@ -103,6 +103,25 @@ export function describeEventStoreContract(name: string, fixture: EventStoreFixt
         expect(await store.findDecision(id)).toEqual([]);
     });
 
+    it('erases the comment of a withdrawn rating, and nothing else', async () => {
+      const commented = (id: string, feedbackId: string) => ({
+        ...rated(id, feedbackId, 0.1 + 0.2),
+        comment: 'my "name" \0 \ud800',
+        idempotencyKey: `${feedbackId} é\ud800`,
+      });
+      const [first, second, other] = [commented('d', 'fb-1'), commented('d', 'fb-2'), commented('other', 'fb-3')];
+      await store.append([decided('d'), first, second, decided('other'), other]);
+      const before = await all();
+      const [withdrawal] = await store.append([withdrawn('d', 'fb-1')]);
+      const after = before.map((event) =>
+        'feedbackId' in event && event.feedbackId === 'fb-1' ? { ...event, comment: null } : event,
+      );
+      expect(await all()).toEqual([...after, withdrawal]);
+      // Repeated, and of a rating of another decision.
+      await store.append([withdrawn('d', 'fb-1'), withdrawn('d', 'fb-3'), { ...first, feedbackId: 'fb-4' }]);
+      expect((await all()).slice(0, 5)).toEqual(after);
+    });
+
     it('resolves a shared completion id to the newest decision, unless it is also a decision id', async () => {
       for (const id of ['d1', 'd2'])
         await store.append([decided(id), completed(id, { completionId: 'always-the-same' })]);

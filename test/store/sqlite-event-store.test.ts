@@ -10,7 +10,7 @@ import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
 import { systemClock } from '../../src/util/clock.ts';
-import { completed, decided, randomStream, rated } from '../gateway/unit/support.ts';
+import { completed, decided, randomStream, rated, withdrawn } from '../gateway/unit/support.ts';
 import { keptThreads } from '../support/kept-threads.ts';
 import { describeEventStoreContract } from './event-store-contract.ts';
 
@@ -280,6 +280,16 @@ describe('SqliteEventStore', () => {
     while ((await store.prune({ time: 200, sequence: 1000 }, 40)) > 0);
     expect(await secrets()).toBe(0);
     expect(await store.lastSequence()).toBe(601);
+  });
+
+  it('leaves no bytes of a comment whose rating was withdrawn', async () => {
+    const store = open();
+    await store.append([decided('d'), { ...rated('d', 'fb', 1), comment: 'secret' }]);
+    const written = async () =>
+      (await Promise.all([path, `${path}-wal`].map((name) => readFile(name, 'latin1')))).join();
+    expect(await written()).toContain('secret');
+    await store.append([withdrawn('d', 'fb')]);
+    expect(await written()).not.toContain('secret');
   });
 
   it('prunes while another process reads, and empties the write-ahead log afterwards', async () => {

@@ -34,10 +34,17 @@ export class FakeStore implements EventStore {
 
   #added(event: GatewayEvent): StoredEvent {
     const stored = { ...event, sequence: (this.events.at(-1)?.sequence ?? 0) + 1 };
+    if (event.type === 'withdrawn') this.#eraseComment(event.feedbackId);
     this.events.push(stored);
     const key = uniqueKeyOf(event);
     if (key !== null) this.#byKey.set(key, stored);
     return stored;
+  }
+
+  #eraseComment(feedbackId: string): void {
+    for (const event of this.events) {
+      if (event.type === 'rated' && event.feedbackId === feedbackId) event.comment = null;
+    }
   }
 
   async readAfter(sequence: number, limit: number): Promise<StoredEvent[]> {

@@ -111,11 +111,18 @@ export class SqliteDatabase {
   }
 
   append(rows: readonly EventRow[]): AppendedRow[] {
-    return this.#transaction(() => {
+    let erased = 0;
+    const appended = this.#transaction(() => {
       // An empty transaction would succeed on a full disk. This pragma causes a write whether or not its value changes.
       if (rows.length === 0) this.#database.exec(`PRAGMA user_version = ${schemaVersion(this.#database)}`);
-      return rows.map((row) => this.#appendOne(row));
+      return rows.map((row) => {
+        if (row.erases !== null)
+          erased += Number(this.#statements.eraseComment.run(row.decisionId, row.erases).changes);
+        return this.#appendOne(row);
+      });
     });
+    if (erased > 0) this.#emptyLog();
+    return appended;
   }
 
   readAfter(sequence: number, limit: number): StoredRow[] {

@@ -13,6 +13,9 @@ export function prepareStatements(database: DatabaseSync) {
     keyOf: prepare(
       "SELECT iif(json_valid(body), body ->> '$.key', NULL) AS key FROM events WHERE decision_id = ? AND type = 'decided'",
     ),
+    eraseComment: prepare(
+      "UPDATE events SET body = json_set(body, '$.comment', NULL) WHERE decision_id = ? AND type = 'rated' AND iif(json_valid(body), body ->> '$.feedbackId' = ? AND body ->> '$.comment' IS NOT NULL, FALSE)",
+    ),
     byUniqueKey: prepare('SELECT sequence, body FROM events WHERE unique_key = ?'),
     after: prepare('SELECT sequence, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?'),
     ofDecision: prepare('SELECT sequence, body FROM events WHERE decision_id = ? ORDER BY sequence'),
