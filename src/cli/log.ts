@@ -6,7 +6,7 @@ import { LogSummarizer } from '../offline/log/log-summary.ts';
 import { systemClock } from '../util/clock.ts';
 import { streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
 import { refuseToOverwrite, writingWhole } from '../util/write-whole.ts';
-import { openEventLog } from '../wiring/event-reader.ts';
+import { openEventLog, openEventLogToChange } from '../wiring/event-reader.ts';
 import { configFile } from './config-file.ts';
 import { renderLogSummary } from './log-table.ts';
 import { print, tell } from './print.ts';
@@ -76,6 +76,37 @@ export async function backUpLog({ config, out, force }: BackupOptions): Promise<
   } finally {
     await log.close();
   }
+}
+
+export interface DeleteOptions extends LogOptions {
+  /** Ids of decisions; given instead of a key and a period. */
+  id?: string[];
+  key?: string;
+}
+
+/** So that a running gateway gets its turn in between. */
+const DELETED_AT_ONCE = 40;
+
+/** `mixllm log delete`: deletes decisions and everything that followed from the log. */
+export async function deleteFromLog({ config, id, key, since, until }: DeleteOptions): Promise<void> {
+  const isFiltered = key !== undefined || since !== undefined || until !== undefined;
+  if (isFiltered === (id !== undefined))
+    throw new Error('Say what to delete: either --id, or --key, --since, --until.');
+  const log = openEventLogToChange(loadConfig(configFile(config), process.env).config);
+  const counts = { deleted: 0, needed: 0, unknown: 0 };
+  try {
+    const ids = id ?? log.decisionsOf(key ?? null, since ?? 0, until ?? Number.MAX_SAFE_INTEGER);
+    for (let i = 0; i < ids.length; i += DELETED_AT_ONCE) {
+      for (const result of log.deleteDecisions(ids.slice(i, i + DELETED_AT_ONCE))) counts[result]++;
+    }
+  } finally {
+    log.close();
+  }
+  tell(`${counts.deleted} decisions deleted, ${counts.unknown} not found`);
+  if (counts.needed === 0) return;
+  throw new Error(
+    `${counts.needed} decisions stay: the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
+  );
 }
 
 /**

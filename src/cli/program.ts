@@ -180,9 +180,11 @@ function addTraining(program: Command): void {
     .action(async (file, options) => (await import('./convert.ts')).convertRouterBenchFile(file, options));
 }
 
-/** Commands that read the event log. */
+/** Commands on the event log. */
 function addLog(program: Command): void {
-  const log = program.command('log').description('read what the gateway has recorded; safe while it runs');
+  const log = program
+    .command('log')
+    .description('read what the gateway has recorded, or delete from it; safe while it runs');
   const period = (command: Command) =>
     command
       .option('-c, --config <file>', CONFIG_HELP)
@@ -202,6 +204,11 @@ function addLog(program: Command): void {
     .requiredOption('--out <file>', 'where to write')
     .option('--force', 'overwrite an existing file')
     .action(async (options) => (await import('./log.ts')).backUpLog(options));
+  period(log.command('delete'))
+    .description('delete decisions with their outcomes, ratings and comments; what was learned from them stays')
+    .option('--id <id...>', 'ids of decisions (dec_…), separated by spaces or commas', names)
+    .option('--key <name>', 'only decisions of this key')
+    .action(async (options) => (await import('./log.ts')).deleteFromLog(options));
   period(log.command('stats'))
     .description('show decisions, answers and ratings by model')
     .option('--json', 'print one JSON object instead of the table')

@@ -167,6 +167,42 @@ describe('mixllm log', () => {
     expect(printed).toEqual([expect.stringMatching(/1 decisions, 0 of them rated$/)]);
   });
 
+  it('deletes decisions by id, key and time, as far as a snapshot holds what they taught', async () => {
+    const other = join(folder, 'deletions.yaml');
+    writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'deletions.db'));
+    const store = new SqliteEventStore(join(folder, 'deletions.db'));
+    const decision = (id: string, key: string, time: number) => [
+      { ...decided(id), key, time },
+      completed(id),
+      { ...rated(id, `fb-${id}`, 1), comment: `about ${id}` },
+    ];
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const remove = (...options: string[]) => run(['node', 'mixllm', 'log', 'delete', '-c', other, ...options]);
+    const left = async () => {
+      const decisions = (await store.readAfter(0, 100)).flatMap((event) => (event.type === 'decided' ? [event] : []));
+      return decisions.map(({ decisionId }) => decisionId);
+    };
+    const [early, late] = [Date.UTC(2026, 0, 1), Date.UTC(2026, 0, 2)];
+    await store.append([...decision('a1', 'a', early), ...decision('a2', 'a', late), ...decision('b1', 'b', early)]);
+    await store.append([...decision('b2', 'b', late), ...decision('last', 'a', late)]);
+    await expect(remove('--id', 'a1')).rejects.toThrow('1 decisions stay');
+    await store.saveSnapshot('learner', { sequence: 15, body: new Uint8Array(1) });
+    await remove('--id', 'a1,chatcmpl-a2');
+    expect(told).toHaveBeenLastCalledWith('1 decisions deleted, 1 not found');
+    expect(await left()).toEqual(['a2', 'b1', 'b2', 'last']);
+    expect(await store.findDecision('fb-a1')).toEqual([]);
+    await remove('--key', 'b', '--until', '2026-01-02');
+    expect(await left()).toEqual(['a2', 'b2', 'last']);
+    // The newest event identifies the log.
+    await expect(remove('--key', 'a')).rejects.toThrow('1 decisions stay');
+    expect(await left()).toEqual(['b2', 'last']);
+    const bytes = ['', '-wal'].map((end) => readFileSync(join(folder, `deletions.db${end}`), 'latin1')).join('');
+    expect(new Set(bytes.match(/about \w+/g))).toEqual(new Set(['about b2', 'about last']));
+    for (const wrong of [[], ['--id', 'b2', '--key', 'b']])
+      await expect(remove(...wrong)).rejects.toThrow('either --id');
+    await store.close();
+  });
+
   it('says if there is no log', async () => {
     const other = join(folder, 'other.yaml');
     writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'none.db'));

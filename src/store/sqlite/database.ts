@@ -163,6 +163,34 @@ export class SqliteDatabase {
   }
 
   /**
+   * The decisions made in a period.
+   * @param key name of the key that made them; null for all
+   */
+  decisionsOf(key: string | null, since: number, until: number): string[] {
+    return (this.#statements.decisionsOf.all(since, until, key) as { id: string }[]).map(({ id }) => id);
+  }
+
+  /**
+   * Deletes decisions with all their events, whatever their age. As in `prune`, a decision stays (`needed`) as long as
+   * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them.
+   */
+  deleteDecisions(ids: readonly string[]): ('deleted' | 'needed' | 'unknown')[] {
+    const results = this.#transaction(() => {
+      const saved = (this.#statements.savedUpTo.get() as { sequence: number } | undefined)?.sequence ?? 0;
+      const upTo = Math.min(saved, this.lastSequence() - 1);
+      return ids.map((id) => {
+        const last = (this.#statements.lastOf.get(id) as { sequence: number | null }).sequence;
+        if (id === '' || last === null) return 'unknown';
+        if (last > upTo) return 'needed';
+        this.#remove(id);
+        return 'deleted';
+      });
+    });
+    this.#emptyLog();
+    return results;
+  }
+
+  /**
    * Moves the write-ahead log into the file and empties it, because it still holds what was deleted. If another
    * connection is using it, it stays until the next time: everything else would have to wait.
    */

@@ -28,6 +28,10 @@ export function prepareStatements(database: DatabaseSync) {
       "SELECT sequence, decision_id AS id, time FROM events WHERE sequence > ? AND sequence <= ? AND decision_id <> '' ORDER BY sequence",
     ),
     lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
+    decisionsOf: prepare(
+      "SELECT decision_id AS id FROM events WHERE type = 'decided' AND time >= ?1 AND time < ?2 AND (?3 IS NULL OR iif(json_valid(body), body ->> '$.key', NULL) = ?3) ORDER BY sequence",
+    ),
+    savedUpTo: prepare('SELECT sequence FROM snapshots ORDER BY rowid DESC LIMIT 1'),
     remove: prepare('DELETE FROM events WHERE decision_id = ?'),
     removeAlias: prepare('DELETE FROM aliases WHERE alias = ? AND decision_id = ?'),
     save: prepare('INSERT OR REPLACE INTO snapshots (name, sequence, body) VALUES (?, ?, ?)'),
