@@ -1,8 +1,15 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
-import { type DecisionRecord, type Period, readDecisions } from '../offline/log/decision-records.ts';
+import {
+  type DecisionRecord,
+  isWithin,
+  type Period,
+  readDecisions,
+  readEvents,
+} from '../offline/log/decision-records.ts';
 import { exportRow } from '../offline/log/export-row.ts';
 import { LogSummarizer } from '../offline/log/log-summary.ts';
+import { toRow } from '../store/event-row.ts';
 import { systemClock } from '../util/clock.ts';
 import { streamJsonLines, writeJsonLines } from '../util/write-json-lines.ts';
 import { refuseToOverwrite, writingWhole } from '../util/write-whole.ts';
@@ -85,7 +92,7 @@ export interface DeleteOptions extends LogOptions {
 }
 
 /** So that a running gateway gets its turn in between. */
-const DELETED_AT_ONCE = 40;
+const CHANGED_AT_ONCE = 40;
 
 /** `mixllm log delete`: deletes decisions and everything that followed from the log. */
 export async function deleteFromLog({ config, id, key, since, until }: DeleteOptions): Promise<void> {
@@ -96,8 +103,8 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
   const counts = { deleted: 0, needed: 0, unknown: 0 };
   try {
     const ids = id ?? log.decisionsOf(key ?? null, since ?? 0, until ?? Number.MAX_SAFE_INTEGER);
-    for (let i = 0; i < ids.length; i += DELETED_AT_ONCE) {
-      for (const result of log.deleteDecisions(ids.slice(i, i + DELETED_AT_ONCE))) counts[result]++;
+    for (let i = 0; i < ids.length; i += CHANGED_AT_ONCE) {
+      for (const result of log.deleteDecisions(ids.slice(i, i + CHANGED_AT_ONCE))) counts[result]++;
     }
   } finally {
     log.close();
@@ -107,6 +114,40 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
   throw new Error(
     `${counts.needed} decisions stay: the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
   );
+}
+
+export interface WithdrawOptions extends LogOptions {
+  source?: string;
+  key?: string;
+}
+
+/** `mixllm log withdraw`: withdraws ratings, replaced ones too: otherwise they would count again. */
+export async function withdrawRatings({ config, source, key, ...period }: WithdrawOptions): Promise<void> {
+  if (source === undefined && key === undefined) throw new Error('Say whose ratings to withdraw: --source, --key.');
+  const loaded = loadConfig(configFile(config), process.env).config;
+  const reader = openEventLog(loaded);
+  const log = openEventLogToChange(loaded);
+  let withdrawn = 0;
+  try {
+    const ofKey = key === undefined ? null : new Set(log.decisionsOf(key, 0, Number.MAX_SAFE_INTEGER));
+    const time = systemClock.now();
+    const withdrawals = [];
+    for await (const event of readEvents(reader, await reader.lastSequence(), () => {})) {
+      if (event.type !== 'rated' || (source ?? event.source) !== event.source || !isWithin(event.time, period))
+        continue;
+      const { decisionId, feedbackId } = event;
+      if (ofKey?.has(decisionId) ?? true) withdrawals.push(toRow({ type: 'withdrawn', decisionId, time, feedbackId }));
+    }
+    for (let i = 0; i < withdrawals.length; i += CHANGED_AT_ONCE) {
+      // An earlier withdrawal is returned in its place.
+      const appended = log.append(withdrawals.slice(i, i + CHANGED_AT_ONCE));
+      withdrawn += appended.filter((row) => typeof row === 'number').length;
+    }
+  } finally {
+    log.close();
+    await reader.close();
+  }
+  tell(`${withdrawn} ratings withdrawn`);
 }
 
 /**

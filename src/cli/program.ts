@@ -184,7 +184,7 @@ function addTraining(program: Command): void {
 function addLog(program: Command): void {
   const log = program
     .command('log')
-    .description('read what the gateway has recorded, or delete from it; safe while it runs');
+    .description('read what the gateway has recorded, delete decisions, withdraw ratings; safe while it runs');
   const period = (command: Command) =>
     command
       .option('-c, --config <file>', CONFIG_HELP)
@@ -209,6 +209,15 @@ function addLog(program: Command): void {
     .option('--id <id...>', 'ids of decisions (dec_…), separated by spaces or commas', names)
     .option('--key <name>', 'only decisions of this key')
     .action(async (options) => (await import('./log.ts')).deleteFromLog(options));
+  log
+    .command('withdraw')
+    .description('withdraw the ratings of a source or of a key, and erase their comments')
+    .option('-c, --config <file>', CONFIG_HELP)
+    .option('--source <name>', 'only ratings of this source')
+    .option('--key <name>', 'only ratings of the decisions of this key')
+    .option('--since <time>', 'only ratings given from this time on', time)
+    .option('--until <time>', 'only ratings given before this time', time)
+    .action(async (options) => (await import('./log.ts')).withdrawRatings(options));
   period(log.command('stats'))
     .description('show decisions, answers and ratings by model')
     .option('--json', 'print one JSON object instead of the table')

@@ -13,6 +13,7 @@ import { type RecordedRow, readRecordedRows } from '../../src/recorded/recorded-
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { completed, decided, rated } from '../gateway/unit/support.ts';
 import { ask, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { until } from '../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mixllm-log-'));
@@ -201,6 +202,41 @@ describe('mixllm log', () => {
     for (const wrong of [[], ['--id', 'b2', '--key', 'b']])
       await expect(remove(...wrong)).rejects.toThrow('either --id');
     await store.close();
+  });
+
+  it('withdraws the ratings of a source or a key, while a gateway runs', async () => {
+    const other = join(folder, 'withdrawals.yaml');
+    const log = `sqlite:${join(folder, 'withdrawals.db')}`;
+    writeFileSync(other, readFileSync(config, 'utf8').replace(storage.url, log));
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    const withdraw = (...options: string[]) => run(['node', 'mixllm', 'log', 'withdraw', '-c', other, ...options]);
+    const gateway = await startTestGateway({ config: { storage: { url: log } } });
+    const counts = async () => {
+      const { json } = await send(`${gateway.url}/v1/route`, ask('?'));
+      return json.models.map(({ ratings }: { ratings: number }) => ratings);
+    };
+    for (const [model, source, score] of [
+      ['big', 'judge', 1],
+      ['big', 'judge', 0],
+      ['small', 'user', 1],
+    ]) {
+      const { json } = await send(`${gateway.url}/v1/chat/completions`, ask('A question', { model }));
+      for (const again of [0.5, score]) await send(`${gateway.url}/feedback`, { id: json.id, score: again, source });
+    }
+    expect((await counts()).slice(0, 2)).toEqual([2, 1]);
+    await expect(withdraw()).rejects.toThrow('--source, --key');
+    await withdraw('--source', 'judge', '--until', '2020-01-01');
+    await withdraw('--key', 'nobody');
+    expect(told).toHaveBeenLastCalledWith('0 ratings withdrawn');
+    for (const number of [4, 0]) {
+      await withdraw('--source', 'judge');
+      expect(told).toHaveBeenLastCalledWith(`${number} ratings withdrawn`);
+    }
+    // The gateway reads what others wrote when it writes something itself, or after a second.
+    await send(`${gateway.url}/v1/chat/completions`, ask('A question', { model: 'small' }));
+    await until(async () => (await counts())[0] === 0);
+    expect((await counts()).slice(0, 2)).toEqual([0, 1]);
+    await gateway.close();
   });
 
   it('says if there is no log', async () => {
