@@ -10,6 +10,8 @@ import { prepareStatements, type Statements } from './statements.ts';
 
 /** How long to wait for another process's lock. */
 const LOCK_MS = 5000;
+/** The same for what can be done later. Others read for a few milliseconds, except for a backup. */
+const SHORT_LOCK_MS = 100;
 
 /**
  * After this many consecutive events that are too young to prune, all the rest count as too young. Events from the
@@ -192,10 +194,10 @@ export class SqliteDatabase {
 
   /**
    * Moves the write-ahead log into the file and empties it, because it still holds what was deleted. If another
-   * connection is using it, it stays until the next time: everything else would have to wait.
+   * connection goes on using it, it stays until the next time, because all other calls would have to wait.
    */
   #emptyLog(): void {
-    this.#database.exec('PRAGMA busy_timeout = 0');
+    this.#database.exec(`PRAGMA busy_timeout = ${SHORT_LOCK_MS}`);
     try {
       this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     } finally {
