@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cleanup } from '../support/cleanup.ts';
 import { send, settled, startTestGateway } from '../support/gateway.ts';
-import { parseAnswer, sendBytes } from '../support/raw-client.ts';
+import { parseAnswer, sendAllBytes } from '../support/raw-client.ts';
 import { COMPLETION, chunk, sse, startRawUpstream, USAGE_CHUNK } from '../support/raw-upstream.ts';
 
 const kept = cleanup();
@@ -323,7 +323,7 @@ describe('hostile clients', () => {
       fc.asyncProperty(
         fc.array(caseOf([decision, first.json.id, rated.json.feedback_id]), { minLength: BATCH, maxLength: BATCH }),
         async (cases) => {
-          const answers = await Promise.all(cases.map((each) => sendBytes(gateway.url, bytesOf(each))));
+          const answers = await sendAllBytes(gateway.url, cases.map(bytesOf));
           for (const [i, answer] of answers.entries()) {
             const status = checkAnswer(cases[i], answer);
             statuses.set(status, (statuses.get(status) ?? 0) + 1);

@@ -1,25 +1,44 @@
 import { connect } from 'node:net';
 
-/** An incomplete request is abandoned after this time. */
+/** Requests are abandoned as incomplete once none of them has been sent anything for this time. */
 const PATIENCE_MS = 1500;
 
 /**
  * Sends exactly these bytes and reads the server's answer until it closes the connection, in latin1, so that every
  * byte is visible. Empty if the server was still waiting for the rest.
  */
-export function sendBytes(url: string, bytes: string | Buffer): Promise<string> {
+export async function sendBytes(url: string, bytes: string | Buffer): Promise<string> {
+  return (await sendAllBytes(url, [bytes]))[0];
+}
+
+/** As `sendBytes`, all at once. A slow machine may take longer to answer them all than a single one is waited for. */
+export function sendAllBytes(url: string, all: readonly (string | Buffer)[]): Promise<string[]> {
   const { port, hostname } = new URL(url);
-  return new Promise((resolve) => {
+  let lastSign = performance.now();
+  const sign = () => {
+    lastSign = performance.now();
+  };
+  const sendOne = (bytes: string | Buffer) => (resolve: (answer: string) => void) => {
     const chunks: Buffer[] = [];
     const socket = connect(Number(port), hostname);
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      sign();
+    });
     // A reset after the answer is not a failure: the server need not read what it rejected.
     socket.on('error', () => {});
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+    socket.on('connect', sign);
     // Not ended at once, because Node treats a half-closed connection as a client that has left.
-    socket.setTimeout(PATIENCE_MS, () => socket.destroy());
+    const giveUp = () => {
+      const left = lastSign + PATIENCE_MS - performance.now();
+      if (left > 0) socket.setTimeout(Math.ceil(left), giveUp);
+      else socket.destroy();
+    };
+    socket.setTimeout(PATIENCE_MS, giveUp);
     socket.write(bytes);
-  });
+  };
+  return Promise.all(all.map((bytes) => new Promise(sendOne(bytes))));
 }
 
 /** The first answer in the bytes of a connection. */
