@@ -42,7 +42,8 @@ export class SentenceModel {
     const library = await loadLibrary();
     const { folder, hubName } = placeOfModel(name, cacheFolder);
     const { env, AutoModel, AutoTokenizer } = library;
-    env.logLevel = library.LogLevel.ERROR;
+    // The library would print the tokens of a text that the model fails on. Errors are thrown all the same.
+    env.logLevel = library.LogLevel.NONE;
     if (hubName === null) {
       env.allowRemoteModels = false;
       env.localModelPath = '';

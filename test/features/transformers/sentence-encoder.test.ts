@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { StartWorker } from '../../../src/features/transformers/model-thread.ts';
 import { type EncoderOptions, SentenceEncoder } from '../../../src/features/transformers/sentence-encoder.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { writeTinyBert } from '../../support/tiny-bert/tiny-bert.ts';
 import { until } from '../../support/until.ts';
 
 const kept = cleanup();
@@ -74,6 +78,26 @@ describe('SentenceEncoder', () => {
     const [bad, good] = await Promise.allSettled([encoder.encode('bad'), encoder.encode('good')]);
     expect(bad).toMatchObject({ status: 'rejected', reason: { message: 'no such text' } });
     expect(good.status).toBe('fulfilled');
+  });
+
+  it('prints nothing of a text that a real model fails on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mixllm-bert-'));
+    // The model has fewer positions than its tokeniser claims.
+    writeTinyBert(folder, { words: ['secret'], positions: 8 });
+    const claim = { tokenizer_class: 'BertTokenizer', unk_token: '[UNK]', model_max_length: 64 };
+    writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify(claim));
+    const printed: string[] = [];
+    const file = new URL('../../../src/features/transformers/worker.ts', import.meta.url);
+    const startWorker: StartWorker = (workerData) => {
+      const worker = new Worker(file, { workerData, stdout: true, stderr: true });
+      for (const output of [worker.stdout, worker.stderr]) output.on('data', (data) => printed.push(String(data)));
+      return worker;
+    };
+    const { encoder } = await start(startWorker, { model: folder, maxTokens: 64, budgetMs: null });
+    await expect(encoder.encode('secret '.repeat(20))).rejects.toThrow();
+    await encoder.close();
+    rmSync(folder, { recursive: true });
+    expect(printed).toEqual([]);
   });
 
   it('limits how many texts wait, each for no longer than the budget', async () => {
