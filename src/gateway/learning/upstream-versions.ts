@@ -8,10 +8,12 @@ export interface UpstreamModelChange {
   /** Time of the change in milliseconds since the epoch, and the sequence number of its event. */
   time: number;
   sequence: number;
-  /** Share of what was learned before the change that still counts; above 1 if it undoes the previous change. */
+  /** Share of what was learned before the change that still counts; above 1 if it undoes an earlier change. */
   remains: number;
   /** As in its event. */
   seenBy?: 'answers';
+  /** True when `from` had not answered since it became the arm's upstream model. Absent: it had. */
+  wasUnused?: true;
 }
 
 /**
@@ -81,7 +83,8 @@ export class UpstreamVersions {
     if (!version) return false;
     const { upstreamModel, hasAnswered, served } = version;
     if ((seenBy === 'answers' ? served.names.at(-1) : upstreamModel) !== from) return false;
-    const changes = [...version.changes, { from, to, time, sequence, remains, ...(seenBy && { seenBy }) }];
+    const change = { from, to, time, sequence, remains, ...(seenBy && { seenBy }) };
+    const changes = [...version.changes, hasAnswered ? change : { ...change, wasUnused: true as const }];
     if (seenBy === 'answers')
       this.#arms.set(model, { upstreamModel, hasAnswered, served: knownBy(served.names, to), changes });
     // `remains > 1` undoes a change: what was learned under this name counts again.
@@ -116,8 +119,8 @@ export class UpstreamVersions {
 
   /**
    * Returns events for the arms whose upstream model differs from the one that their state was learned from. Leaving a
-   * name under which nothing was learned costs nothing, and going back from it to the previous name undoes what the
-   * mistaken change cost.
+   * name under which nothing was learned costs nothing, and going back, also through several such names, undoes what
+   * the mistaken change cost.
    * @param now milliseconds since the epoch
    */
   changesDue(arms: readonly Arm[], remains: number, now: number): SnapshotChangedEvent[] {
@@ -125,9 +128,7 @@ export class UpstreamVersions {
       const version = this.#arms.get(id);
       if (!version || version.upstreamModel === to) return [];
       const { upstreamModel: from, hasAnswered, changes } = version;
-      const last = changes.at(-1);
-      const undone = last?.from === to && last.to === from ? 1 / last.remains : 1;
-      const left = hasAnswered ? remains : undone;
+      const left = hasAnswered ? remains : 1 / lostSince(changes, to);
       return [{ type: 'snapshot_changed', decisionId: null, time: now, model: id, from, to, remains: left }];
     });
   }
@@ -159,6 +160,19 @@ export class UpstreamVersions {
   restore(state: UpstreamVersionsState): void {
     this.#arms = new Map(state);
   }
+}
+
+/**
+ * The share that is left since this upstream model was replaced, if none that came after it has answered; otherwise 1.
+ */
+function lostSince(changes: readonly UpstreamModelChange[], upstreamModel: string): number {
+  let share = 1;
+  for (const { from, remains, wasUnused } of changes.toReversed()) {
+    share *= remains;
+    if (from === upstreamModel) return share;
+    if (!wasUnused) return 1;
+  }
+  return 1;
 }
 
 /** Place of the change from this upstream model to another one; null when there is none, or it has come back since. */

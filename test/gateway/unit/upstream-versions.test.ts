@@ -103,6 +103,19 @@ describe('a change of the upstream model in the log', () => {
     expect(fold(slipped).upstreamVersions.changesDue([other], REMAINS, 0)).toMatchObject([{ remains: 1 }]);
   });
 
+  it('is undone by going back through several names under which nothing answered', () => {
+    const [big, slip] = [armOf('big', { upstreamModel: 'v1' }), changed('v1', 'v1-slip')];
+    const again = { ...changed('v1-slip', 'v1-slop'), remains: 1 };
+    const slipped = [...lives, ...ratings, slip, again];
+    const [back] = fold(slipped).upstreamVersions.changesDue([big], REMAINS, 0);
+    expect(back).toMatchObject({ from: 'v1-slop', to: 'v1', remains: 1 / REMAINS });
+    const [late, since] = [rated('c', 'fb-c', 1), [...answered('d', 'v1'), rated('d', 'fb-d', 0)]];
+    expectEqual(fold([...slipped, back, late, ...since]), fold([...lives, ...ratings, late, ...since]));
+    // If answers came under one of them, it was a model of its own.
+    const used = fold([...lives, ...ratings, slip, ...answered('e', 'v1-slip'), changed('v1-slip', 'v1-slop')]);
+    expect(used.upstreamVersions.changesDue([big], REMAINS, 0)).toMatchObject([{ remains: 1 }]);
+  });
+
   it('that is undone counts answers between once, whenever they are rated, and takes ratings back', () => {
     const [slip, back] = [changed('v1', 'v1-typo'), { ...changed('v1-typo', 'v1'), remains: 1 / REMAINS }];
     const learned = [...lives, ...ratings];
