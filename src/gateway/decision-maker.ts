@@ -13,6 +13,7 @@ import { type Conversation, Conversations } from './conversations.ts';
 import type { FeedbackRequests } from './feedback-requests.ts';
 import type { KeyLimiter } from './key-limiter.ts';
 import type { Learner } from './learning/learner.ts';
+import { predictedCost } from './learning/predicted.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { allowedArms, chooseModel } from './model-choice.ts';
@@ -80,6 +81,9 @@ export class DecisionMaker {
     if (decisionId !== null) {
       keyLimiter.reserve(input.key, decisionId, decision);
       if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
+      if (decision.chosenBy === 'launch') {
+        this.#parts.learner.knowledge.launches.reserve(decisionId, decision.arm, predictedCost(decision));
+      }
     }
     if (features.failure) this.#embedderFailed(features.failure, decision);
     else this.#parts.metrics.degraded('embedder', false);

@@ -21,6 +21,11 @@ export type LaunchesState = Record<string, LaunchProgress>;
 /** The arms that were launched, with the number of forced tries that each has had. */
 export class Launches {
   #arms = new Map<string, LaunchProgress>();
+  /**
+   * Forced tries of this process whose decisions have not been folded yet, by decision: they count against the limits,
+   * which must hold while a failing store keeps everything from being folded. Not part of the state.
+   */
+  readonly #unfolded = new Map<string, { arm: string; usd: number }>();
 
   /**
    * Begins the arm's launch.
@@ -40,15 +45,31 @@ export class Launches {
   launchOf(arm: string, limits: LaunchLimits): Launch | null {
     const progress = this.#arms.get(arm);
     if (!progress) return null;
-    const { tries, spentUsd, answers } = progress;
-    return { wide: answers < LAUNCH.wideAnswers, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
+    let { tries, spentUsd } = progress;
+    for (const unfolded of this.#unfolded.values()) {
+      if (unfolded.arm !== arm) continue;
+      tries++;
+      spentUsd += unfolded.usd;
+    }
+    const wide = progress.answers < LAUNCH.wideAnswers;
+    return { wide, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
+  }
+
+  /**
+   * Notes a forced try that this process has just decided on, until `tried` is called for its decision.
+   * @param usd its predicted cost
+   */
+  reserve(decisionId: string, arm: string, usd: number): void {
+    this.#unfolded.set(decisionId, { arm, usd });
   }
 
   /**
    * Notes the start of a forced try.
    * @param predictedUsd its predicted cost
+   * @param decisionId the decision that `reserve` was called for, if it was
    */
-  tried(arm: string, predictedUsd: number): void {
+  tried(arm: string, predictedUsd: number, decisionId = ''): void {
+    this.#unfolded.delete(decisionId);
     const progress = this.#arms.get(arm);
     if (!progress) return;
     progress.tries++;

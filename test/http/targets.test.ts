@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/load.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { bitsOf } from '../gateway/unit/support.ts';
+import { FakeStore } from '../support/fake-store.ts';
 import { ask, get, plainAnswer, send, settled, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -232,6 +233,29 @@ describe('a model added beside known ones', () => {
     }
     expect(forced).toBeGreaterThan(0);
     expect((await launchOf())[0].launch).toBe(`new, ${forced} of 30`);
+  });
+
+  it('gets no more forced tries than configured while the event log cannot be written', async () => {
+    const store = new FakeStore();
+    const gateway = await start({ answers: { ...answers, fresh: long }, store });
+    const { providers, models, storage } = gateway.gateway.config;
+    const config = (ids: string[]) => {
+      const offered = models.filter(({ id }) => ids.includes(id));
+      const learning = { launch: { tries: 2 } };
+      return parseConfig(JSON.stringify({ providers, models: offered, learning, storage }), 'test.yaml', {});
+    };
+    gateway.gateway.reload(config(['big', 'small']));
+    const { json } = await chat(gateway);
+    await send(`${gateway.url}/feedback`, { id: json.id, score: 1 });
+    await settled(gateway);
+    gateway.gateway.reload(config(['big', 'small', 'fresh']));
+    await settled(gateway);
+    store.failing = true;
+    for (let i = 0; i < 40; i++) await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?'));
+    expect(await metric(gateway, 'decisions_total{model="fresh",chosen_by="launch"}')).toBe(2);
+    store.failing = false;
+    await settled(gateway);
+    expect(gateway.gateway.learner.knowledge.launches.progressOf('fresh')?.tries).toBe(2);
   });
 
   it('is launched once when an admin adds it and again when an admin resets it, but not by a restart', async () => {

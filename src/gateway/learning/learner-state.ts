@@ -86,7 +86,7 @@ export class LearnerState extends LearnerParts {
     ]);
   }
 
-  #learnDecision({ decision, context, time }: DecidedEvent): void {
+  #learnDecision({ decisionId, decision, context, time }: DecidedEvent): void {
     this.foreign.count(context, this.#featureMap, this.#dimensions);
     const reference = explanationOf(decision, decision.reference);
     const tokens = reference && predictedTokens(reference, decision.referenceCachedTokens);
@@ -95,7 +95,7 @@ export class LearnerState extends LearnerParts {
     const budgeted = budgetedRequest(decision);
     if (budgeted) this.routingSpend.decided(budgeted);
     for (const { arm } of decision.arms) this.known.add(arm);
-    if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision));
+    if (decision.chosenBy === 'launch') this.launches.tried(decision.arm, predictedCost(decision), decisionId);
   }
 
   #learnSpending(event: StoredEvent<CompletedEvent>, history: readonly StoredEvent[]): void {

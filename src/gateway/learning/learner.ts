@@ -72,7 +72,7 @@ export class Learner {
 
   /**
    * The live state, which callers may read but must never change. The reservations in `routingSpend` for running
-   * requests belong to this process and are not part of the state.
+   * requests, and in `launches` for tries that are not folded yet, belong to this process and are not part of the state.
    */
   get knowledge(): LearnerState {
     return this.#live.state;
