@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ChatMessage } from '../domain/chat.ts';
 import { type Decision, explanationOf } from '../domain/decision.ts';
+import type { CompletedEvent } from '../domain/events.ts';
 import { weightOfNu } from '../routing/budget.ts';
 import type { RoutingBudgetLedger } from '../routing/routing-budget-ledger.ts';
 import type { Clock } from '../util/clock.ts';
@@ -52,6 +53,11 @@ export class RoutingBudget {
   reserve(decisionId: string, decision: Decision, called: string): void {
     const usd = (explanationOf(decision, called)?.costUsd ?? 0) * (decision.choices ?? 1);
     this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
+  }
+
+  /** Replaces what is set aside for a request that has ended by what it cost. */
+  settle({ decisionId, costUsd, time }: CompletedEvent): void {
+    this.#ledger.settle(decisionId, Number.isFinite(costUsd) ? (costUsd as number) : 0, time);
   }
 
   /** The current weight; null without a budget. */

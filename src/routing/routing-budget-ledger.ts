@@ -69,10 +69,17 @@ export class RoutingBudgetLedger {
     traffic: this.#traffic.state(),
   };
   /**
-   * Reservations of this process's running requests, and their sum, which is maintained because there may be many while
-   * the store is down and every decision needs it. Not part of the state.
+   * Reservations of this process's requests: of those that run, and of those that have ended but are not folded yet. And
+   * their sum, which is maintained because there may be many while the store is down and every decision needs it. Not
+   * part of the state.
    */
-  #reserved = { requests: new Map<string, { usd: number; at: number }>(), usd: 0 };
+  #reserved = {
+    requests: new Map<string, { usd: number; at: number }>(),
+    ended: new Map<string, { usd: number; at: number }>(),
+    usd: 0,
+    /** The UTC day in which ended requests were last swept. */
+    sweptOn: 0,
+  };
 
   /**
    * The current ν.
@@ -145,6 +152,17 @@ export class RoutingBudgetLedger {
   }
 
   /**
+   * Replaces the reservation of a request that has ended by its cost, which stays reserved until its end is folded: a
+   * failing store may hold that up for hours. Has no effect if nothing is reserved for the request.
+   */
+  settle(id: string, usd: number, at: number): void {
+    if (!this.#reserved.requests.has(id)) return;
+    this.release(id);
+    this.#reserved.ended.set(id, { usd, at });
+    this.#reserved.usd += usd;
+  }
+
+  /**
    * Shares what the log does not know with the ledger that this one is about to replace: refused requests, and
    * reservations, because until the replacement the end of a request may be folded into either.
    */
@@ -154,12 +172,13 @@ export class RoutingBudgetLedger {
   }
 
   release(id: string): void {
-    const { requests, usd } = this.#reserved;
-    const reservation = requests.get(id);
+    const { requests, ended, usd } = this.#reserved;
+    const reservation = requests.get(id) ?? ended.get(id);
     if (!reservation) return;
     requests.delete(id);
+    ended.delete(id);
     // Set to exactly 0 when nothing is reserved, so that rounding errors are not carried along.
-    this.#reserved.usd = requests.size === 0 ? 0 : usd - reservation.usd;
+    this.#reserved.usd = requests.size + ended.size === 0 ? 0 : usd - reservation.usd;
   }
 
   /**
@@ -244,6 +263,11 @@ export class RoutingBudgetLedger {
   }
 
   #releaseLost(now: number): void {
+    const today = dayOf(now);
+    if (this.#reserved.sweptOn !== today) {
+      this.#reserved.sweptOn = today;
+      for (const [id, { at }] of this.#reserved.ended) if (dayOf(at) < today) this.release(id);
+    }
     for (const [id, { at }] of this.#reserved.requests) {
       if (now - at <= LOST_MS) return;
       this.release(id);

@@ -94,6 +94,28 @@ describe('routing.targets.budget', () => {
   });
 });
 
+describe('a daily budget while the event log cannot be written', () => {
+  it('counts the requests that have ended, also after hours', async () => {
+    const store = new FakeStore();
+    const clock = new ManualClock(NOON);
+    const target = { usdPerDay: 1 };
+    const config = { routing: { targets: { budget: { usd_per_day: 1 } } } };
+    const gateway = await start({ answers, clock, config, store });
+    const left = () => 2 * gateway.gateway.learner.knowledge.routingSpend.limitUsd(target, clock.now());
+    store.failing = true;
+    const answer = await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?', { model: 'big' }));
+    expect(answer.status).toBe(200);
+    expect(left()).toBeCloseTo(0.99, 9);
+    clock.advance(3 * 3_600_000);
+    expect(left()).toBeCloseTo(0.99, 9);
+    store.failing = false;
+    await settled(gateway);
+    expect(left()).toBeCloseTo(0.99, 9);
+    clock.advance(12 * 3_600_000);
+    expect(left()).toBe(1);
+  });
+});
+
 describe('requests that a daily budget refused', () => {
   it('are expected again on later days, also after a rebuild from the log, but a repeated one only once', async () => {
     const clock = new ManualClock(NOON);

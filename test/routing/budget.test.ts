@@ -212,6 +212,21 @@ describe('RoutingBudgetLedger', () => {
     expect(ledger.targetUsd({ usdPerDay: 1 }, morning + DAY)).toBeLessThan(5 * evenShare);
   });
 
+  it('reserves the cost of ended requests until their end is folded, or the day is over', () => {
+    const ledger = new RoutingBudgetLedger();
+    const noon = 100 * DAY + 12 * HOUR;
+    const left = (at: number) => 2 * ledger.limitUsd({ usdPerDay: 1 }, at);
+    for (const id of ['a', 'b']) ledger.reserve(id, 0.4, noon);
+    ledger.settle('a', 0.3, noon);
+    ledger.settle('b', 0.2, noon);
+    ledger.settle('unknown', 0.2, noon);
+    expect(left(noon + 3 * HOUR)).toBeCloseTo(0.5, 12);
+    ledger.spent('a', noon, 0.3, null);
+    expect(left(noon + 3 * HOUR)).toBeCloseTo(0.5, 12);
+    // The end of the other one was lost.
+    expect(left(noon + DAY)).toBe(1);
+  });
+
   it('reserves the predicted cost of running requests, for at most an hour', () => {
     const ledger = new RoutingBudgetLedger();
     const target = { usdPerDay: 1 };
