@@ -529,6 +529,10 @@ describe('a refusal by Anthropic', () => {
   it.each([
     ['This model does not support assistant message prefill. The conversation must end with a user message.', true],
     ['Prefilling assistant messages is not supported for this model.', true],
+    ['messages.0.content.1.image.source.base64: image exceeds 5 MB maximum: 5690344 bytes > 5242880 bytes', true],
+    ['messages.0: At least one of the image dimensions exceed max allowed size: 8000 pixels', true],
+    ['A maximum of 100 PDF pages may be provided.', true],
+    ['max_tokens: 99999 > 64000, which is the maximum allowed number of output tokens for claude-x', true],
     ["Tool 'this model does not support' is unknown", false],
     ['prompt is too long: 210000 tokens > 200000 maximum', false],
   ])('%s: another model may accept the request: %s', (answer, expected) => {

@@ -326,6 +326,10 @@ describe('an error that means "too long for the model"', () => {
       },
       true,
     ],
+    [
+      { error: { message: '<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 98304]' } },
+      true,
+    ],
     [{ message: "You passed 9 input tokens. However, the model's context length is only 8 tokens." }, true],
     [{ message: "Request 'abc': the input is longer than the model's context length." }, true],
     [{ message: "Invalid name: 'x' is longer than the model's context length 'y'." }, false],
@@ -382,6 +386,11 @@ describe('an error about a limitation of one server', () => {
     ["Function calling with a response mime type: 'application/json' is unsupported", true],
     ['Json mode is not enabled for models/gemma-3-27b-it', true],
     ['this model does not support image input (ref: b8bd630e)', true],
+    ['max_tokens is too large: 99999. This model supports at most 16384 completion tokens, whereas you', true],
+    ['`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than', true],
+    ['Invalid max_tokens value, the valid range of max_tokens is [1, 8192]', true],
+    ['<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]', true],
+    ["Tool 'max_tokens is too large' is unknown", false],
     ["Invalid parameter: messages with role 'tool' must be a response to a preceding message", false],
     ["Invalid parameter: 'x is not supported with this model' is unknown", false],
     ["Name 'This response_format type is unavailable now' is unknown", false],
@@ -410,6 +419,17 @@ describe('an unknown parameter', () => {
       expect(meaningOf(JSON.stringify({ error }), messages).modelSpecific).toBe(expected);
     }
   });
+});
+
+it.each([
+  ['array_above_max_length', 'tools', true],
+  ['string_above_max_length', 'tools[0].function.name', true],
+  ['string_above_max_length', 'user', false],
+  ['integer_above_max_value', 'n', true],
+  ['array_below_min_length', 'messages', false],
+])('an error of code %s about %s is about a limit of one server: %s', (code, param, expected) => {
+  const error = { message: `Invalid '${param}'`, type: 'invalid_request_error', param, code };
+  expect(meaningOf(JSON.stringify({ error }), []).modelSpecific).toBe(expected);
 });
 
 describe('an unknown kind of part', () => {

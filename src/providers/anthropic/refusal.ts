@@ -143,12 +143,23 @@ export function isLastingRefusal(answer: string): boolean {
   return /deprecated|not support|unsupported|Extra inputs|maximum allowed number of output tokens/i.test(answer);
 }
 
+/** What a model does not support, and limits that others do not have, or not as low. */
+const BEYOND_MODEL = [
+  /\bthis model does not support\b/i,
+  /\bnot supported (for|by|with) this model\b/i,
+  /\bimage exceeds \d+ MB\b/,
+  /\bimage dimensions exceeds? max allowed\b/,
+  /\bPDF pages may be provided\b/,
+  /\bmaximum allowed number of output tokens\b/,
+];
+
 /**
  * True when the refusal implies that another model may accept the request. For instance, recent models no longer
  * continue a prefilled answer.
  */
 export function isModelSpecific(answer: string): boolean {
-  return /\bthis model does not support\b|\bnot supported (for|by|with) this model\b/i.test(withoutQuotes(answer));
+  const told = withoutQuotes(answer);
+  return BEYOND_MODEL.some((wording) => wording.test(told));
 }
 
 /**

@@ -36,6 +36,8 @@ const TOO_LONG = [
   // Moonshot.
   /\bexceeded model token limit\b/,
   /\bthe model's context length is only\b/,
+  // Alibaba.
+  /\bRange of input length should be\b/,
   // Anthropic's and Bedrock's, as gateways in front of them pass them on.
   /(^|: |- )prompt is too long: \d+ tokens > \d+ maximum\b/,
   /(^|: |- )Input is too long for requested model\b/,
@@ -73,6 +75,13 @@ const CANNOT = [
   EFFORT_BESIDE_TOOLS_REFUSED,
 ];
 
+/** OpenAI's codes and fields for limits that others do not have, or not as low: on tools and their names, `stop`, `n`. */
+const ABOVE_ITS_LIMIT = /^(array_above_max_length|integer_above_max_value|string_above_max_length tools\b)/;
+
+/** A `max_tokens` that is more than the model can write, in the words of OpenAI, Groq, DeepSeek and Alibaba. */
+const MAX_TOKENS =
+  /\bmax_(completion_)?tokens`? (is too large|must be less than or equal to|value, the valid range|should be \[1,)/;
+
 /** OpenAI's wording for an image in a tool's result, which Claude accepts. */
 const IMAGE_OF_TOOL =
   /^Invalid 'messages\[\d+\]'\. Image URLs are only allowed for messages with role 'user', but .* role 'tool'/;
@@ -93,6 +102,8 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
   return (
     TOOLS_NOT_SET_UP.test(message) ||
     IMAGE_OF_TOOL.test(message) ||
+    ABOVE_ITS_LIMIT.test(`${error.code} ${error.param}`) ||
+    MAX_TOKENS.test(words) ||
     CANNOT.some((wording) => wording.test(words)) ||
     ANTHROPICS.test(field) ||
     isOfAnswer(field, messages) ||
