@@ -533,6 +533,8 @@ describe('a refusal by Anthropic', () => {
     ['messages.0: At least one of the image dimensions exceed max allowed size: 8000 pixels', true],
     ['A maximum of 100 PDF pages may be provided.', true],
     ['max_tokens: 99999 > 64000, which is the maximum allowed number of output tokens for claude-x', true],
+    ['`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our documentation', true],
+    ["This URL is disallowed by the website's robots.txt file.", true],
     ["Tool 'this model does not support' is unknown", false],
     ['prompt is too long: 210000 tokens > 200000 maximum', false],
   ])('%s: another model may accept the request: %s', (answer, expected) => {

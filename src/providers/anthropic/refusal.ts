@@ -151,6 +151,10 @@ const BEYOND_MODEL = [
   /\bimage dimensions exceeds? max allowed\b/,
   /\bPDF pages may be provided\b/,
   /\bmaximum allowed number of output tokens\b/,
+  // The model's own limit may be below the budget. Others are not told the budget.
+  /`max_tokens` must be greater than `thinking\.budget_tokens`/,
+  // Other vendors load images without asking.
+  /\bdisallowed by the website's robots\.txt\b/,
 ];
 
 /**
