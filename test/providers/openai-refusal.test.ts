@@ -71,6 +71,20 @@ describe('a parameter that an OpenAI model rejects', () => {
     expect((await provider.complete(callOf({}))).droppedParams).toEqual([]);
   });
 
+  it('is remembered even beside an effort if it does not concern the answer', async () => {
+    const respond = upstream.respond;
+    const error = { message: 'Unrecognized request argument supplied: prompt_cache_key' };
+    upstream.respond = (response, request) =>
+      'prompt_cache_key' in request.body
+        ? answerJson(JSON.stringify({ error }), 400)(response, request)
+        : answerJson(fixture('openai/tools.json'))(response, request);
+    const call = () => provider.complete(callOf({ reasoning_effort: 'low', prompt_cache_key: 'c' }));
+    expect((await call()).droppedParams).toEqual(['prompt_cache_key']);
+    await call();
+    upstream.respond = respond;
+    expect(upstream.requests).toHaveLength(3);
+  });
+
   it('is tried again in later requests if only its value was unknown to the model', async () => {
     const call = () => provider.complete(callOf({ reasoning_effort: 'minimal' }));
     expect((await call()).droppedParams).toEqual(['reasoning_effort']);
@@ -523,9 +537,17 @@ describe('a refusal in the wording of other servers', () => {
     presence_penalty: 1,
     stop: 'x',
     store: true,
+    prompt_cache_key: 'c',
   };
+  const nvidia = (...loc: string[]) => ({
+    error: `[{'type': 'extra_forbidden', 'loc': ('body', ${loc.map((part) => `'${part}'`).join(', ')}), 'msg': 'Extra inputs are not permitted', 'input': 'main'}]`,
+  });
+  const azure = (field: string) => ({ error: { message: `Unrecognized request argument supplied: ${field}` } });
 
   it.each([
+    ['NVIDIA', nvidia('prompt_cache_key'), 'prompt_cache_key'],
+    ['Azure, with an older model', azure('presence_penalty'), 'presence_penalty'],
+    ['OpenAI', { error: { message: "Unknown parameter: 'max_completion_tokens'." } }, 'max_completion_tokens'],
     ['Mistral', { object: 'error', message: { detail: extra('max_completion_tokens') } }, 'max_completion_tokens'],
     ['FastAPI', { detail: [{ type: 'missing', loc: ['body', 'x'] }, ...extra('temperature')] }, 'temperature'],
     [
@@ -548,6 +570,8 @@ describe('a refusal in the wording of other servers', () => {
     ['one that Google does not know', google('"store"'), true],
     ['one within a message that Google does not know', google('"temperature" at \'messages[1].tool_calls[0]\''), true],
     ['one that xAI does not take', xai('Argument not supported on this model: stop'), true],
+    ['a field of a message that NVIDIA does not know', nvidia('messages', 'temperature'), true],
+    ["one that is not OpenAI's", azure('fallbacks'), false],
     ['one that was not sent', xai('Model grok-4 does not support parameter reasoningEffort.'), true],
     ["something else in xAI's form", xai('Argument stop: temperature is too high.'), false],
     ["something else in Google's form", [{ error: { code: 400, message: 'Invalid value at stop' } }], false],

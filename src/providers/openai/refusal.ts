@@ -16,12 +16,16 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   max_completion_tokens: 'max_tokens',
 };
 
+/** Fields that do not concern the answer: how the prompt is cached, and who asks. */
+const ASIDE: ReadonlySet<string> = new Set(['prompt_cache_key', 'prompt_cache_retention', 'safety_identifier']);
+
 /**
  * Fields that tune an answer but do not say what is asked: without them the answer is different, but of the same kind.
  * Which of OpenAI's models refuses which field cannot be known before a request, and a list of model names in the code
  * would become outdated.
  */
-const TUNING = new Set([
+const TUNING: ReadonlySet<string> = new Set([
+  ...ASIDE,
   'temperature',
   'top_p',
   'presence_penalty',
@@ -73,7 +77,8 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
   // Some models accept sampling fields only with little effort, so they may accept them in another client's request.
-  const hangsOnEffort = field !== 'reasoning_effort' && !isRenamed && isSet(body, 'reasoning_effort');
+  const isSampling = field !== 'reasoning_effort' && !isRenamed && !ASIDE.has(field);
+  const hangsOnEffort = isSampling && isSet(body, 'reasoning_effort');
   // Where a number is refused, such models accept only the default; where a word is refused, they may know another one.
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }
@@ -91,7 +96,19 @@ export interface Unsupported {
  * @returns null when the error says nothing of that kind
  */
 export function unsupportedIn(error: JsonObject): Unsupported | null {
-  return unsupportedByOpenAI(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
+  return unsupportedByOpenAI(error) ?? unknownToServer(error) ?? unsupportedByWords(error) ?? extraByPydantic(error);
+}
+
+/**
+ * The words of OpenAI and Azure for a field that they do not know. Usually it is the client's mistake, but not if it is
+ * one of OpenAI's own: older deployments, and other vendors' models on Azure, do not have all of those.
+ */
+const UNKNOWN = /^(?:Unrecognized request arguments? supplied: |Unknown parameter: ')(\w+)\b/;
+
+function unknownToServer({ code, message, param }: JsonObject): Unsupported | null {
+  const field = code === 'unknown_parameter' ? param : UNKNOWN.exec(typeof message === 'string' ? message : '')?.[1];
+  const isOpenAIs = typeof field === 'string' && (TUNING.has(field) || otherName(field) !== null);
+  return isOpenAIs ? { field, isOfValue: false } : null;
 }
 
 /** OpenAI's wording for `parallel_tool_calls` without tools, which says nothing about requests with tools. */
@@ -105,8 +122,9 @@ function unsupportedByOpenAI({ code, message, param }: JsonObject): Unsupported 
   return isUnsupported ? { field: param, isOfValue } : null;
 }
 
-/** Wordings of servers that give no code, with the name of the field: of Fireworks, Groq, Google and xAI. */
+/** Wordings of servers that give no code, with the name of the field: of Fireworks, Groq, Google, xAI and NVIDIA. */
 const WORDINGS = [
+  /^\[\{'type': 'extra_forbidden', 'loc': \('body', '(\w+)'\)/,
   /^Extra inputs are not permitted, field: '(\w+)'/,
   /^property '(\w+)' is unsupported/,
   /^Invalid JSON payload received\. Unknown name "(\w+)": Cannot find field\./,
@@ -116,6 +134,7 @@ const WORDINGS = [
 
 /** Wordings for something inside a message, mostly reasoning that another model put there. */
 const WORDINGS_WITHIN = [
+  /^\[\{'type': 'extra_forbidden', 'loc': \('body', /,
   /^'messages\.\d+' : .*\bproperty '\w+' is unsupported/,
   /^Invalid JSON payload received\. Unknown name "/,
 ];
