@@ -73,7 +73,16 @@ const CANNOT = [
   /^Invalid parameter: .*\bis not supported with this model\b/,
   /^Function calling with a response mime type: .*\bis unsupported\b/,
   EFFORT_BESIDE_TOOLS_REFUSED,
+  // Orders of roles, and roles, that templates (vLLM, llama.cpp), Mistral and Google do not take.
+  /\bconversation roles must alternate\b/i,
+  /\bSystem role not supported\b/,
+  /^Expected last role User or Tool\b/,
+  /^Please ensure that function (call|response) turn comes immediately after\b/,
+  /^Reasoning input is not enabled for this model\b/,
 ];
+
+/** Mistral's words for an order that others accept, such as a user's message after a tool's result. */
+const UNEXPECTED_ROLE = /^Unexpected role '\w+' after role '\w+'/;
 
 /** OpenAI's codes and fields for limits that others do not have, or not as low: on tools and their names, `stop`, `n`. */
 const ABOVE_ITS_LIMIT = /^(array_above_max_length|integer_above_max_value|string_above_max_length tools\b)/;
@@ -97,7 +106,8 @@ const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thi
 
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   const message = typeof error.message === 'string' ? error.message : '';
-  const words = ownWords(innermost(error));
+  const inner = innermost(error);
+  const words = ownWords(inner);
   const field = unknownField(error, message);
   return (
     TOOLS_NOT_SET_UP.test(message) ||
@@ -105,6 +115,7 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
     ABOVE_ITS_LIMIT.test(`${error.code} ${error.param}`) ||
     MAX_TOKENS.test(words) ||
     CANNOT.some((wording) => wording.test(words)) ||
+    UNEXPECTED_ROLE.test(inner) ||
     ANTHROPICS.test(field) ||
     isOfAnswer(field, messages) ||
     // A kind of part, such as Mistral's `thinking`.
