@@ -225,10 +225,18 @@ describe('a failure that an OpenAI upstream reports with status 200', () => {
     expect(() => new StreamReader(false).read(event)).toThrow('ended its answer with an error');
   });
 
+  it('is none if the error is empty, as some servers send it with every event', () => {
+    for (const error of [{}, '', false, null]) {
+      const [event] = new SseSplitter().push(sse({ choices: [{ index: 0, delta: { content: 'x' }, error }], error }));
+      expect(new StreamReader(false).read(event).content).toBe(true);
+    }
+  });
+
   it('makes a plain answer unreadable if no choice is left', () => {
     const failed = { message: { content: '' }, finish_reason: 'error', error: { message, code: 502 } };
     expect(() => readCompletion(choice(failed))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
+    expect(() => readCompletion(JSON.stringify({ choices: [], error: { message } }))).toThrow(message);
     const whole = { index: 1, message: { content: 'x' }, finish_reason: 'stop' };
     expect(readCompletion(JSON.stringify({ choices: [failed, whole] })).generatedBytes).toBe(1);
   });

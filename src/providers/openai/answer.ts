@@ -22,9 +22,11 @@ export const NO_CHOICES = 'The upstream answered with no choices.';
  */
 export function readCompletion(json: string): AnswerFacts & { generatedBytes: number; toolCallIds: string[] } {
   const completion = parseObject(json);
-  if (!completion || !Array.isArray(completion.choices)) {
+  if (!completion || !Array.isArray(completion.choices) || completion.choices.length === 0) {
     const failure = completion && failureIn(completion);
     if (failure) throw errorInSuccess(failure, 'unreadable');
+  }
+  if (!completion || !Array.isArray(completion.choices)) {
     throw new UpstreamError('unreadable', 'The upstream answered with something that is not a chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
@@ -48,7 +50,12 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
  * an empty error, or `false`, with every answer.
  */
 export function failureIn(answer: JsonObject): unknown {
-  return answer.error || (answer.object === 'error' ? answer : null);
+  if (answer.error && !isEmpty(answer.error)) return answer.error;
+  return answer.object === 'error' ? answer : null;
+}
+
+function isEmpty(error: unknown): boolean {
+  return isJsonObject(error) && Object.keys(error).length === 0;
 }
 
 /**
@@ -56,7 +63,7 @@ export function failureIn(answer: JsonObject): unknown {
  * choices may be complete.
  */
 export function failureOf({ error, finish_reason: reason }: JsonObject): unknown {
-  if (isJsonObject(error)) return error;
+  if (isJsonObject(error) && !isEmpty(error)) return error;
   return reason === 'error' ? 'The upstream ended its answer with an error.' : null;
 }
 
