@@ -14,16 +14,20 @@ export interface DriftOptions {
  */
 const MAX_UNANSWERED = 5000;
 
+/** A change of a sum, the number of the decision whose rating caused it, and the weight of the rating. */
+type Step = [decidedAt: number, change: number, weight: number];
+
+/** A run of more ratings is rare: the sum of 0.15 less than nothing each soon returns to 0. */
+const MAX_STEPS = 500;
+
 /** How far an arm's ratings have drifted from their predictions. */
 export interface ArmDrift {
   /** The two CUSUM sums, in standard deviations: better than predicted, and worse. */
   better: number;
   worse: number;
-  /**
-   * Sequence number of the first decision rated since each sum was last 0: decisions before it were rated as predicted.
-   */
-  betterSince: number;
-  worseSince: number;
+  /** What has changed each sum since it was last 0, in the order of arrival; the newest `MAX_STEPS`. */
+  betterSteps: Step[];
+  worseSteps: Step[];
   /** The alarm, from the time its sum passes the threshold until the sum is back at 0; null otherwise. */
   alarm: DriftAlarm | null;
 }
@@ -34,10 +38,7 @@ export interface DriftAlarm {
   statistic: number;
   /** Number of the observation at which it passed the threshold. */
   at: number;
-  /**
-   * Number of the first decision whose ratings are off: the sum's last zero, which is CUSUM's estimate of the change
-   * point.
-   */
+  /** Number of the first decision whose ratings are off (`changePoint`). */
   changedAt: number;
 }
 
@@ -76,19 +77,18 @@ export class DriftMonitor {
     this.#remember(arm, residual, weight);
     if (isTooOld(this.alarmOf(arm), at)) this.#arms.delete(arm);
     const drift = this.#drift(arm);
-    // Take the earliest decision among those that raise the sum: ratings may come in batches, the newest first.
-    drift.betterSince = drift.better === 0 ? decidedAt : Math.min(drift.betterSince, decidedAt);
-    drift.worseSince = drift.worse === 0 ? decidedAt : Math.min(drift.worseSince, decidedAt);
     // The slack is weighted too, or ratings of little weight would be discounted by more than they count.
     const [kBetter, kWorse] = [others, -others].map((mean) => slack + Math.min(slack, Math.max(0, mean)));
-    drift.better = Math.max(0, drift.better + weight * (residual - kBetter));
-    drift.worse = Math.max(0, drift.worse - weight * (residual + kWorse));
+    drift.better = step(drift.better, drift.betterSteps, [decidedAt, weight * (residual - kBetter), weight]);
+    drift.worse = step(drift.worse, drift.worseSteps, [decidedAt, weight * (-residual - kWorse), weight]);
     // This happens when an old log is read again: an alarm whose sum is back at 0 is stale. Acting on it would discard
     // everything learned since.
     if (drift.alarm && drift[drift.alarm.direction] === 0) drift.alarm = null;
     const direction = drift.better >= drift.worse ? 'better' : 'worse';
-    const changedAt = direction === 'better' ? drift.betterSince : drift.worseSince;
-    if (drift[direction] > threshold) drift.alarm ??= { direction, statistic: drift[direction], at, changedAt };
+    if (drift[direction] > threshold && !drift.alarm) {
+      const changedAt = changePoint(direction === 'better' ? drift.betterSteps : drift.worseSteps, slack);
+      drift.alarm = { direction, statistic: drift[direction], at, changedAt };
+    }
   }
 
   /** The current alarm, or null. */
@@ -147,11 +147,46 @@ export class DriftMonitor {
   #drift(arm: string): ArmDrift {
     let drift = this.#arms.get(arm);
     if (!drift) {
-      drift = { better: 0, worse: 0, betterSince: 0, worseSince: 0, alarm: null };
+      drift = { better: 0, worse: 0, betterSteps: [], worseSteps: [], alarm: null };
       this.#arms.set(arm, drift);
     }
     return drift;
   }
+}
+
+/** @returns the sum after the step, which is added to `steps` unless the sum is 0 */
+function step(sum: number, steps: Step[], next: Step): number {
+  const changed = Math.max(0, sum + next[1]);
+  if (changed === 0) steps.length = 0;
+  else steps.push(next);
+  if (steps.length > MAX_STEPS) steps.shift();
+  return changed;
+}
+
+/**
+ * Number of the decision from which on ratings are off (maximum likelihood): that for which the steps of this and all
+ * later decisions add up to the most, first with the slack that they contain, then with half of the deviation found if
+ * that is more. If ratings are late, many of those that arrived since the sum was last 0 are of older decisions, but
+ * these, good and bad, do not add up.
+ */
+function changePoint(steps: readonly Step[], slack: number): number {
+  const newestFirst = [...steps].sort(([a], [b]) => b - a);
+  const { mean } = mostOff(newestFirst, 0);
+  return mostOff(newestFirst, Math.max(0, (mean - slack) / 2)).since;
+}
+
+/** @returns `mean`: of the steps found, net of all slack */
+function mostOff(newestFirst: readonly Step[], furtherSlack: number): { since: number; mean: number } {
+  let [sum, weights, most] = [0, 0, 0];
+  let found = { since: 0, mean: 0 };
+  for (const [decidedAt, change, weight] of newestFirst) {
+    sum += change - weight * furtherSlack;
+    weights += weight;
+    if (sum < most) continue;
+    most = sum;
+    found = { since: decidedAt, mean: sum / weights };
+  }
+  return found;
 }
 
 /**

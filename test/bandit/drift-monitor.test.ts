@@ -108,6 +108,25 @@ describe('DriftMonitor', () => {
     expect(monitor.alarmOf('a')).toMatchObject({ direction: 'worse', changedAt: 200 });
   });
 
+  it('reports about that decision even if ratings come late, those of old answers among those of new ones', () => {
+    const errors = Array.from({ length: 20 }, (_, seed) => {
+      const random = seededRandom(derivedSeed(seed, 2));
+      const monitor = new DriftMonitor();
+      const late = Array.from({ length: 3000 }, (_, i) => ({
+        decidedAt: i,
+        due: i - 300 * Math.log(random.uniform()),
+      }));
+      late.sort((a, b) => a.due - b.due);
+      for (const [i, { decidedAt }] of late.entries()) {
+        monitor.observe('a', random.normal() - (decidedAt < 1000 ? 0 : 1), i + 1, DRIFT, 1, decidedAt);
+        if (monitor.alarmOf('a')) break;
+      }
+      return Math.abs((monitor.alarmOf('a')?.changedAt ?? 0) - 1000);
+    });
+    // The earliest decision among those rated since the sum was last 0 is some 900 too early.
+    expect(errors.sort((a, b) => a - b)[10]).toBeLessThan(200);
+  });
+
   it('reduces the sum of one direction by ratings in the other', () => {
     let i = 0;
     expect(alarmAfter(() => (i++ % 2 === 0 ? 3 : -3), 10_000)).toBeNull();

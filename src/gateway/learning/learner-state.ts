@@ -27,7 +27,7 @@ import { decodeState, encodeState } from './state-bytes.ts';
 import type { WarmStartFile } from './warm-start-file.ts';
 
 /** Increment this when the fold changes: older snapshots are then rebuilt from the log. */
-const FOLD_VERSION = 31;
+const FOLD_VERSION = 32;
 
 /** What the learner knows: a deterministic fold over the event log, beginning with a warm start if there is one. */
 export class LearnerState extends LearnerParts {
