@@ -154,10 +154,12 @@ describe('mixllm evaluate', () => {
   it('checks that it can write before it starts working', async () => {
     const out = join(four, 'under-a-file');
     const costless = writeData('no-costs.jsonl.gz', 4, false);
-    await expect(mixllm('train', 'features', '--corpus', costless, '--out', out)).rejects.toThrow('ENOTDIR');
+    await expect(mixllm('train', 'features', '--corpus', costless, '--out', out)).rejects.toThrow(
+      `EEXIST: file already exists, mkdir '${four}'`,
+    );
     // So many seeds would take minutes.
     const refused = mixllm('evaluate', '--data', four, '--seeds', '5000', '--out', out);
-    await expect(refused).rejects.toThrow('ENOTDIR');
+    await expect(refused).rejects.toThrow(`EEXIST: file already exists, mkdir '${four}'`);
   });
 
   it('rejects an unknown predictor and lists the known ones', async () => {
