@@ -287,7 +287,10 @@ export class Chat {
           adapt: input.request.body.model !== arm.id,
           signal,
           connectTimeoutMs: arm.timeouts.connectMs,
-          onActivity,
+          onActivity() {
+            exchange.upstreamIsAlive();
+            onActivity();
+          },
         });
       },
     });

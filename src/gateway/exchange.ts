@@ -8,7 +8,7 @@ import type { ProviderAnswer, StreamPiece } from '../providers/provider.ts';
 import type { CallEnd } from '../routing/breaker.ts';
 import { expectedWait } from '../routing/load.ts';
 import type { ArmConditions } from '../routing/route-query.ts';
-import { overdueSeconds, type WaitingCall } from '../routing/silence.ts';
+import type { WaitingCall } from '../routing/silence.ts';
 import type { Clock } from '../util/clock.ts';
 import { callEnd, describeFailure, failuresIn, hasHeard, isForOperator, NOT_SENT, RATE_LIMITED } from './call-end.ts';
 import type { Conversation } from './conversations.ts';
@@ -117,6 +117,11 @@ export class Exchange {
       leaveQueue();
       tellBreaker(end, failure);
     };
+  }
+
+  /** Notes that the upstream has sent something, if only a header or a ping. */
+  upstreamIsAlive(): void {
+    this.#waiting?.hears();
   }
 
   /**
@@ -265,7 +270,7 @@ export class Exchange {
 
   #callEnds(record: AttemptRecord, error?: unknown): void {
     // Clients may have less patience than the time limits: an upstream that hangs would never fail.
-    const isAbandoned = record.result === 'aborted' && this.#isOverdue(record.arm);
+    const isAbandoned = record.result === 'aborted' && this.#isAbandoned(record.arm);
     const end = isAbandoned ? 'failed' : callEnd(record, error);
     this.#waiting?.ends(hasHeard(record));
     const isFault = end === 'failed';
@@ -274,10 +279,8 @@ export class Exchange {
     this.#leave = null;
   }
 
-  /** Whether the current call has waited unusually long, and so has every other call to the arm meanwhile. */
-  #isOverdue(arm: string): boolean {
-    const serviceS = this.#parts.serviceSeconds(arm) * (1 + this.#queued);
-    return overdueSeconds(this.#waiting?.silentS() ?? 0, serviceS) > 0;
+  #isAbandoned(arm: string): boolean {
+    return this.#waiting?.isAbandoned(this.#parts.serviceSeconds(arm) * (1 + this.#queued)) ?? false;
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {

@@ -7,8 +7,15 @@ const LEAST_S = 3;
 
 /** A call whose answer has not begun. */
 export interface WaitingCall {
-  /** Seconds for which neither this call nor any other call to the arm has heard from the upstream. */
-  silentS(): number;
+  /** Notes that the upstream has sent something, if only a header or a ping. */
+  hears(): void;
+  /**
+   * Whether it counts against the upstream that the client leaves now: neither this call nor any other call to the arm
+   * has been sent anything for unusually long. Clients that leave at about the same time, as when a batch is stopped,
+   * count once.
+   * @param serviceSeconds the arm's mean service time, with the queue in front of this call
+   */
+  isAbandoned(serviceSeconds: number): boolean;
   /**
    * Notes that the call no longer waits. Calling it again has no effect.
    * @param heard whether the upstream has sent anything: the beginning of the answer, or an error
@@ -21,6 +28,8 @@ interface Waiting {
   calls: Set<{ since: number }>;
   /** Monotonic time at which a call last heard from the upstream; −∞ before the first time. */
   heardAt: number;
+  /** Monotonic time of the last client's departure that counted against the upstream; −∞ before the first one. */
+  blamedAt: number;
 }
 
 /**
@@ -39,14 +48,26 @@ export class Silence {
   /** Notes that a call to the arm begins. */
   enter(arm: string): WaitingCall {
     const call = { since: this.#clock.monotonic() };
-    const waiting = this.#arms.get(arm) ?? { calls: new Set(), heardAt: Number.NEGATIVE_INFINITY };
+    const waiting = this.#arms.get(arm) ?? { calls: new Set(), heardAt: -Infinity, blamedAt: -Infinity };
     this.#arms.set(arm, waiting);
     waiting.calls.add(call);
+    const hears = () => {
+      waiting.heardAt = this.#clock.monotonic();
+    };
     return {
-      silentS: () => (waiting.heardAt >= call.since ? 0 : (this.#clock.monotonic() - call.since) / 1000),
+      hears: () => {
+        if (waiting.calls.has(call)) hears();
+      },
+      isAbandoned: (serviceSeconds) => {
+        const now = this.#clock.monotonic();
+        const isSilent = waiting.heardAt < call.since && overdueSeconds((now - call.since) / 1000, serviceSeconds) > 0;
+        if (!isSilent || now - waiting.blamedAt < 1000 * usualMostSeconds(serviceSeconds)) return false;
+        waiting.blamedAt = now;
+        return true;
+      },
       ends: (heard) => {
         if (!waiting.calls.delete(call)) return;
-        if (heard) waiting.heardAt = this.#clock.monotonic();
+        if (heard) hears();
         // Models come and go, so those without calls must not take up memory.
         if (waiting.calls.size === 0 && this.#arms.get(arm) === waiting) this.forget(arm);
       },
@@ -72,5 +93,9 @@ export class Silence {
  * what has lasted longer than usual is as likely as not to last as long again.
  */
 export function overdueSeconds(silentS: number, serviceSeconds: number): number {
-  return Math.max(0, silentS - Math.max(LEAST_S, USUAL_MOST * serviceSeconds));
+  return Math.max(0, silentS - usualMostSeconds(serviceSeconds));
+}
+
+function usualMostSeconds(serviceSeconds: number): number {
+  return Math.max(LEAST_S, USUAL_MOST * serviceSeconds);
 }

@@ -42,16 +42,42 @@ describe('Silence', () => {
     expect(silence.secondsOf('a')).toBe(0);
   });
 
-  it('of a call ends with an answer to any call', () => {
+  it('ends with any sign of life while the answer has not begun', () => {
+    const { clock, silence, later } = setUp();
+    const [first] = [later(0), later(0)];
+    clock.advance(20_000);
+    first.hears();
+    clock.advance(4000);
+    expect(silence.secondsOf('a')).toBe(4);
+    later(0);
+    first.ends(true);
+    clock.advance(1000);
+    // The chunks of an answer that has begun say nothing about those that wait.
+    first.hears();
+    expect(silence.secondsOf('a')).toBe(1);
+  });
+
+  it('of a call counts against the upstream if its client leaves, unless it was unusually short or anything was sent', () => {
     const { clock, later } = setUp();
     const [first, second] = [later(0), later(2)];
-    expect([first.silentS(), second.silentS()]).toEqual([2, 0]);
-    second.ends(true);
-    clock.advance(1000);
-    expect(first.silentS()).toBe(0);
+    clock.advance(5000);
+    expect([first.isAbandoned(3), first.isAbandoned(2), second.isAbandoned(2)]).toEqual([false, true, false]);
     const third = later(0);
+    second.hears();
+    clock.advance(60_000);
+    expect([first, second, third].map((call) => call.isAbandoned(2))).toEqual([false, false, false]);
+    expect(later(0).isAbandoned(2)).toBe(false);
+  });
+
+  it('of clients that leave together counts once', () => {
+    const { clock, later } = setUp();
+    const calls = [0, 0, 0, 0, 0].map(later);
+    clock.advance(7000);
+    expect(calls.map((call) => call.isAbandoned(2))).toEqual([true, false, false, false, false]);
+    clock.advance(5000);
+    expect(calls[1].isAbandoned(2)).toBe(false);
     clock.advance(1000);
-    expect([first.silentS(), third.silentS()]).toEqual([0, 1]);
+    expect(calls[2].isAbandoned(2)).toBe(true);
   });
 
   it('of a former upstream is not that of the next one', () => {
