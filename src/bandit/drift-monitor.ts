@@ -17,7 +17,7 @@ const MAX_UNANSWERED = 5000;
 /** A change of a sum, the number of the decision whose rating caused it, and the weight of the rating. */
 type Step = [decidedAt: number, change: number, weight: number];
 
-/** A run of more ratings is rare: the sum of 0.15 less than nothing each soon returns to 0. */
+/** Longer runs are rare: with the default slack, a sum falls by 0.15 with each rating that is as predicted. */
 const MAX_STEPS = 500;
 
 /** How far an arm's ratings have drifted from their predictions. */

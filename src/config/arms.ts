@@ -1,4 +1,4 @@
-import type { Arm, Price, Timeouts } from '../domain/arm.ts';
+import type { Arm, Price, Rates, Timeouts } from '../domain/arm.ts';
 import { PROVIDER_TRAITS, type ProviderTraits } from '../domain/provider-type.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Config, ModelConfig } from './schema.ts';
@@ -40,14 +40,29 @@ function traitsOf({ provider }: ModelConfig, config: Config): ProviderTraits {
 
 function toPrice(model: ModelConfig, config: Config): Price {
   const { cacheReadShare, cacheWriteShare } = traitsOf(model, config);
-  const toRates = ({ input, cached_input, cache_write, output }: Omit<ModelConfig['price'], 'long_prompt'>) => ({
+  const usual = toRates(model.price, cacheReadShare, cacheWriteShare);
+  const { long_prompt: long } = model.price;
+  if (!long) return usual;
+  const shareOf = (part: number, otherwise: number) => (usual.input > 0 ? part / usual.input : otherwise);
+  const [readShare, writeShare] = [
+    shareOf(usual.cachedInput, cacheReadShare),
+    shareOf(usual.cacheWrite, cacheWriteShare),
+  ];
+  return { ...usual, longPrompt: { above: long.above, ...toRates(long, readShare, writeShare) } };
+}
+
+/** The shares are defaults of the prices of cached and of cache-written input, relative to that of other input. */
+function toRates(
+  { input, cached_input, cache_write, output }: Omit<ModelConfig['price'], 'long_prompt'>,
+  readShare: number,
+  writeShare: number,
+): Rates {
+  return {
     input,
-    cachedInput: cached_input ?? cacheReadShare * input,
-    cacheWrite: cache_write ?? cacheWriteShare * input,
+    cachedInput: cached_input ?? readShare * input,
+    cacheWrite: cache_write ?? writeShare * input,
     output,
-  });
-  const { long_prompt: long, ...usual } = model.price;
-  return { ...toRates(usual), ...(long && { longPrompt: { above: long.above, ...toRates(long) } }) };
+  };
 }
 
 function toTimeouts({ timeouts: own }: ModelConfig, config: Config): Timeouts {

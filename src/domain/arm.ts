@@ -15,7 +15,10 @@ export interface Price extends Rates {
 }
 
 /** @param inputTokens of one request, cached and cache-written ones included */
-export function ratesFor(price: Price, inputTokens: number): Rates {
+export function ratesFor<Some extends Partial<Rates>>(
+  price: Some & Pick<Price, 'longPrompt'>,
+  inputTokens: number,
+): Some | Rates {
   return price.longPrompt && inputTokens > price.longPrompt.above ? price.longPrompt : price;
 }
 

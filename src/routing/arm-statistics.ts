@@ -1,4 +1,4 @@
-import type { Arm } from '../domain/arm.ts';
+import { type Arm, ratesFor } from '../domain/arm.ts';
 import type { InputLength } from '../domain/context.ts';
 
 /**
@@ -151,7 +151,9 @@ export class ArmStatistics {
   referenceCost({ id, price }: Pick<Arm, 'id' | 'price'>, here: number | null): number {
     const { referenceTokens, referenceCount } = this.#sums(id);
     const { input, cachedInput, output } = referenceTokens;
-    const usd = (input * price.input + cachedInput * price.cachedInput + output * price.output) / 1e6;
+    // The sums do not tell which prompts were long, so all count as long if they are on average.
+    const rates = ratesFor(price, (input + cachedInput) / Math.max(1, referenceCount));
+    const usd = (input * rates.input + cachedInput * rates.cachedInput + output * rates.output) / 1e6;
     const count = referenceCount + Number(here !== null);
     return count === 0 ? 0 : (usd + (here ?? 0)) / count;
   }

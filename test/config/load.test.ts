@@ -181,12 +181,15 @@ describe('defaults', () => {
     const loaded = parse(`
 providers: { o: { type: openai, api_key: k }, a: { type: anthropic, api_key: k } }
 models:
-  - { id: own, provider: o, price: { input: 2, output: 1, cached_input: 0.5, cache_write: 3 }, timeouts: { connect_s: 7, idle_s: 0.5 } }
+  - { id: own, provider: o, price: { input: 2, output: 1, cached_input: 0.5, cache_write: 3, long_prompt: { above: 1, input: 4, output: 2 } }, timeouts: { connect_s: 7, idle_s: 0.5 } }
   - { id: claude, provider: a, price: { input: 4, output: 1, long_prompt: { above: 200000, input: 8, output: 2 } }, max_output_tokens: 8192 }
 `);
     const [own, claude] = enabledArms(loaded);
     expect(own.timeouts).toEqual({ connectMs: 7000, firstByteMs: 120_000, idleMs: 500, totalMs: 600_000 });
-    expect(own.price).toEqual({ input: 2, cachedInput: 0.5, cacheWrite: 3, output: 1 });
+    expect(own.price).toEqual({
+      ...{ input: 2, cachedInput: 0.5, cacheWrite: 3, output: 1 },
+      longPrompt: { above: 1, input: 4, cachedInput: 1, cacheWrite: 6, output: 2 },
+    });
     expect(claude).toMatchObject({ upstreamModel: 'claude', maxOutputTokens: 8192 });
     expect(claude.price).toEqual({
       ...{ input: 4, cachedInput: 0.4, cacheWrite: 5, output: 1 },

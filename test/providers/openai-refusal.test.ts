@@ -119,7 +119,7 @@ describe('a parameter that an OpenAI model rejects', () => {
         : answerJson(fixture('openai/tools.json'))(response, request);
     const tools = [{ type: 'function', function: { name: 'f' } }];
     const dropped = async (fields: object) => (await provider.complete(callOf(fields))).droppedParams;
-    expect(await dropped({ tools })).toEqual([]);
+    expect(await dropped({ tools })).toEqual(['reasoning_effort']);
     expect(await dropped({ tools, reasoning_effort: 'high' })).toEqual(['reasoning_effort']);
     expect(await dropped({ tools, reasoning_effort: 'none' })).toEqual([]);
     expect(await dropped({ tools: [], reasoning_effort: 'high' })).toEqual([]);
@@ -448,6 +448,8 @@ it.each([
   ['string_above_max_length', 'tools[0].function.name', true],
   ['string_above_max_length', 'user', false],
   ['integer_above_max_value', 'n', true],
+  ['integer_above_max_value', 'top_logprobs', false],
+  ['array_above_max_length', 'messages', false],
   ['array_below_min_length', 'messages', false],
 ])('an error of code %s about %s is about a limit of one server: %s', (code, param, expected) => {
   const error = { message: `Invalid '${param}'`, type: 'invalid_request_error', param, code };

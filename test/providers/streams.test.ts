@@ -237,6 +237,9 @@ describe('a failure that an OpenAI upstream reports with status 200', () => {
     expect(() => readCompletion(choice(failed))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ choices: [], error: { message } }))).toThrow(message);
+    // The model has been at work, and what it used is billed.
+    const billed = { choices: [], error: { message }, usage: { prompt_tokens: 9, completion_tokens: 500 } };
+    expect(readCompletion(JSON.stringify(billed)).usage?.outputTokens).toBe(500);
     const whole = { index: 1, message: { content: 'x' }, finish_reason: 'stop' };
     expect(readCompletion(JSON.stringify({ choices: [failed, whole] })).generatedBytes).toBe(1);
   });

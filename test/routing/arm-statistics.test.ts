@@ -137,6 +137,16 @@ describe('ArmStatistics', () => {
     expect(statistics.referenceCost(b, null)).toBe(0);
   });
 
+  it('takes the prices of long prompts for the reference cost if prompts are long on average', () => {
+    const statistics = new ArmStatistics();
+    const rates = { input: 1, cachedInput: 0.1, cacheWrite: 1, output: 2 };
+    const price = { ...rates, longPrompt: { above: 5000, input: 2, cachedInput: 0.2, cacheWrite: 2, output: 3 } };
+    statistics.learnReference('a', { input: 1000, cachedInput: 3000, output: 100 });
+    expect(statistics.referenceCost({ id: 'a', price }, null) * 1e6).toBeCloseTo(1000 + 300 + 200, 9);
+    statistics.learnReference('a', { input: 3000, cachedInput: 7000, output: 100 });
+    expect(statistics.referenceCost({ id: 'a', price }, null) * 1e6).toBeCloseTo((8000 + 2000 + 600) / 2, 9);
+  });
+
   it('applies the current price to all past decisions', () => {
     const statistics = new ArmStatistics();
     statistics.learnReference('a', { input: 4000, cachedInput: 1000, output: 5000 });

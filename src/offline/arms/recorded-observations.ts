@@ -1,5 +1,5 @@
 import type { Observation } from '../../bandit/policy.ts';
-import type { Price } from '../../domain/arm.ts';
+import { type Price, ratesFor } from '../../domain/arm.ts';
 import { sharedWeights } from '../../domain/ratings.ts';
 import type { RecordedOutcome, RecordedRow } from '../../recorded/recorded-row.ts';
 import { PRIOR_TOKENS_PER_BYTE } from '../../routing/arm-statistics.ts';
@@ -7,7 +7,7 @@ import { PRIOR_TOKENS_PER_BYTE } from '../../routing/arm-statistics.ts';
 /** The arm that a recorded model stands for. */
 export interface RecordedArm {
   id: string;
-  price: Pick<Price, 'input' | 'output'>;
+  price: Pick<Price, 'input' | 'output' | 'longPrompt'>;
 }
 
 /**
@@ -78,8 +78,9 @@ export function outputTokensOf(
   bytes: number,
 ): number | null {
   if (typeof outTokens === 'number') return outTokens > 0 ? outTokens : null;
-  if (typeof cost !== 'number' || price.output === 0) return null;
   const inputTokens = inTokens ?? PRIOR_TOKENS_PER_BYTE * bytes;
-  const tokens = (cost * 1e6 - inputTokens * price.input) / price.output;
+  const rates = ratesFor(price, inputTokens);
+  if (typeof cost !== 'number' || rates.output === 0) return null;
+  const tokens = (cost * 1e6 - inputTokens * rates.input) / rates.output;
   return tokens > 0 ? tokens : null;
 }

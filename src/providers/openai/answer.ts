@@ -22,16 +22,15 @@ export const NO_CHOICES = 'The upstream answered with no choices.';
  */
 export function readCompletion(json: string): AnswerFacts & { generatedBytes: number; toolCallIds: string[] } {
   const completion = parseObject(json);
-  if (!completion || !Array.isArray(completion.choices) || completion.choices.length === 0) {
-    const failure = completion && failureIn(completion);
-    if (failure) throw errorInSuccess(failure, 'unreadable');
-  }
+  const failure = completion && failureIn(completion);
+  const refused = (otherwise: string) =>
+    failure ? errorInSuccess(failure, 'unreadable') : new UpstreamError('unreadable', otherwise);
   if (!completion || !Array.isArray(completion.choices)) {
-    throw new UpstreamError('unreadable', 'The upstream answered with something that is not a chat completion.');
+    throw refused('The upstream answered with something that is not a chat completion.');
   }
   const choices = completion.choices.filter(isJsonObject);
   const usage = readUsage(completion.usage, choices.length);
-  if (choices.length === 0 && usage === null) throw new UpstreamError('unreadable', NO_CHOICES);
+  if (choices.length === 0 && usage === null) throw refused(NO_CHOICES);
   const failures = choices.map(failureOf).filter((failure) => failure !== null);
   if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
   const messages = choices.map(({ message }) => message).filter(isJsonObject);

@@ -74,7 +74,7 @@ const CANNOT = [
   /^Function calling with a response mime type: .*\bis unsupported\b/,
   EFFORT_BESIDE_TOOLS_REFUSED,
   // Orders of roles, and roles, that templates (vLLM, llama.cpp), Mistral and Google do not take.
-  /\bconversation roles must alternate\b/i,
+  /\bconversation roles must alternate user\/assistant\b/i,
   /\bSystem role not supported\b/,
   /^Expected last role User or Tool\b/,
   /^Please ensure that function (call|response) turn comes immediately after\b/,
@@ -84,12 +84,16 @@ const CANNOT = [
 /** Mistral's words for an order that others accept, such as a user's message after a tool's result. */
 const UNEXPECTED_ROLE = /^Unexpected role '\w+' after role '\w+'/;
 
-/** OpenAI's codes and fields for limits that others do not have, or not as low: on tools and their names, `stop`, `n`. */
-const ABOVE_ITS_LIMIT = /^(array_above_max_length|integer_above_max_value|string_above_max_length tools\b)/;
+/** OpenAI's codes for limits, and the fields whose limits others do not have, or not as low. */
+const LIMITS: Readonly<Record<string, RegExp>> = {
+  array_above_max_length: /^(tools|stop)\b/,
+  string_above_max_length: /^tools\b/,
+  integer_above_max_value: /^(n|max_(completion_)?tokens)$/,
+};
 
 /** A `max_tokens` that is more than the model can write, in the words of OpenAI, Groq, DeepSeek and Alibaba. */
 const MAX_TOKENS =
-  /\bmax_(completion_)?tokens`? (is too large|must be less than or equal to|value, the valid range|should be \[1,)/;
+  /^(`|Invalid |(<\d+> \S+ )?Range of )?max_(completion_)?tokens`? (is too large|must be less than or equal to|value, the valid range|should be \[1,)/;
 
 /** OpenAI's wording for an image in a tool's result, which Claude accepts. */
 const IMAGE_OF_TOOL =
@@ -104,6 +108,11 @@ const TOOLS_NOT_SET_UP = /^"auto" tool choice requires\b/;
  */
 const ANTHROPICS = /(^|[.\]])(thinking|cache_control|top_k|reasoning_content|thinking_blocks)$/;
 
+/** Whether a kind of part, such as Mistral's `thinking`, is refused in an answer that a client sends back. */
+function isPartOfAnswer(field: string, messages: readonly ChatMessage[]): boolean {
+  return /\.content\[\d+\](\.type)?$/.test(field) && isOfAnswer(field, messages);
+}
+
 function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boolean {
   const message = typeof error.message === 'string' ? error.message : '';
   const inner = innermost(error);
@@ -112,14 +121,13 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
   return (
     TOOLS_NOT_SET_UP.test(message) ||
     IMAGE_OF_TOOL.test(message) ||
-    ABOVE_ITS_LIMIT.test(`${error.code} ${error.param}`) ||
+    (LIMITS[String(error.code)]?.test(String(error.param)) ?? false) ||
     MAX_TOKENS.test(words) ||
     CANNOT.some((wording) => wording.test(words)) ||
     UNEXPECTED_ROLE.test(inner) ||
     ANTHROPICS.test(field) ||
     isOfAnswer(field, messages) ||
-    // A kind of part, such as Mistral's `thinking`.
-    (error.code === 'invalid_value' && isOfAnswer(String(error.param), messages))
+    (error.code === 'invalid_value' && isPartOfAnswer(String(error.param), messages))
   );
 }
 

@@ -77,8 +77,8 @@ export function refusalOf(answer: string, body: ChatBody): Refusal | null {
   const isRenamed = otherName(field) !== null;
   if (!isRenamed && !TUNING.has(field)) return null;
   // Some models accept sampling fields only with little effort, so they may accept them in another client's request.
-  const isSampling = field !== 'reasoning_effort' && !isRenamed && !ASIDE.has(field);
-  const hangsOnEffort = isSampling && isSet(body, 'reasoning_effort');
+  const mayHang = field !== 'reasoning_effort' && !isRenamed && !ASIDE.has(field);
+  const hangsOnEffort = mayHang && isSet(body, 'reasoning_effort');
   // Where a number is refused, such models accept only the default; where a word is refused, they may know another one.
   return { field, lasting: !hangsOnEffort && !(isOfValue && typeof body[field] !== 'number') };
 }

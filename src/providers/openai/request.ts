@@ -12,7 +12,7 @@ export interface UpstreamRequest {
   text: string;
   /** True when the gateway, not the client, asked for the usage chunk: the client must not see it. */
   usageAdded: boolean;
-  /** The client's fields that were left out. */
+  /** The client's fields that were left out or changed. */
   droppedParams: string[];
 }
 
@@ -48,7 +48,8 @@ export function toUpstreamRequest(request: ChatRequest, options: UpstreamRequest
   const plain = withoutAnswerFields(adapted, answerFields);
   const dropped = [
     ...refused.filter((field) => otherName(field) === null),
-    ...(isThoughtless && isSet(request.body, EFFORT) && request.body[EFFORT] !== 'none' ? [EFFORT] : []),
+    // Named even if the client did not set it: the model would have thought.
+    ...(isThoughtless && request.body[EFFORT] !== 'none' ? [EFFORT] : []),
     ...answerFields,
     ...cacheMarks,
   ];

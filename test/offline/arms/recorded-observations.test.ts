@@ -75,6 +75,9 @@ describe('outputTokensOf', () => {
     expect(outputTokensOf({ outTokens: 0, cost: 99 }, price, 0)).toBeNull();
     expect(outputTokensOf({ inTokens: 100, cost: (100 * 1 + 50 * 4) / 1e6 }, price, 0)).toBeCloseTo(50, 9);
     expect(outputTokensOf({ cost: (100 * 1 + 50 * 4) / 1e6 }, price, 400)).toBeCloseTo(50, 9);
+    const longPrompt = { above: 99, input: 2, cachedInput: 2, cacheWrite: 2, output: 6 };
+    const long = { inTokens: 100, cost: (100 * 2 + 50 * 6) / 1e6 };
+    expect(outputTokensOf(long, { ...price, longPrompt }, 0)).toBeCloseTo(50, 9);
   });
 
   it('is null if the cost is unknown, output is free, or the input costs as much as the answer', () => {
