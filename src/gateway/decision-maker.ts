@@ -82,7 +82,7 @@ export class DecisionMaker {
       keyLimiter.reserve(input.key, decisionId, decision);
       if (runtime.budget) this.#budget.reserve(decisionId, decision, decision.arm);
       if (decision.chosenBy === 'launch') {
-        this.#parts.learner.knowledge.launches.reserve(decisionId, decision.arm, predictedCost(decision));
+        this.#parts.learner.knowledge.launches.reserve(decisionId, decision.arm, predictedCost(decision), now);
       }
     }
     if (features.failure) this.#embedderFailed(features.failure, decision);

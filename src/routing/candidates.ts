@@ -79,7 +79,7 @@ export class Candidates {
       outputTokens: null,
       modelOutputTokens: null,
       costUsd: null,
-      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits) },
+      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits, query.now) },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
       score: null,

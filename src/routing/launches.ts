@@ -18,6 +18,9 @@ export interface LaunchLimits {
 
 export type LaunchesState = Record<string, LaunchProgress>;
 
+/** A try that has not been folded after this time counts as lost: the event log drops events while it cannot be written. */
+const LOST_MS = 3_600_000;
+
 /** The arms that were launched, with the number of forced tries that each has had. */
 export class Launches {
   #arms = new Map<string, LaunchProgress>();
@@ -25,7 +28,7 @@ export class Launches {
    * Forced tries of this process whose decisions have not been folded yet, by decision: they count against the limits,
    * which must hold while a failing store keeps everything from being folded. Not part of the state.
    */
-  readonly #unfolded = new Map<string, { arm: string; usd: number }>();
+  #unfolded = new Map<string, { arm: string; usd: number; at: number }>();
 
   /**
    * Begins the arm's launch.
@@ -41,15 +44,20 @@ export class Launches {
     return this.#arms.get(arm) ?? null;
   }
 
-  /** What the policy needs to know about the arm's launch; null for an arm that was never launched. */
-  launchOf(arm: string, limits: LaunchLimits): Launch | null {
+  /**
+   * What the policy needs to know about the arm's launch; null for an arm that was never launched.
+   * @param now milliseconds since the epoch
+   */
+  launchOf(arm: string, limits: LaunchLimits, now: number): Launch | null {
     const progress = this.#arms.get(arm);
     if (!progress) return null;
     let { tries, spentUsd } = progress;
-    for (const unfolded of this.#unfolded.values()) {
-      if (unfolded.arm !== arm) continue;
-      tries++;
-      spentUsd += unfolded.usd;
+    for (const [decisionId, unfolded] of this.#unfolded) {
+      if (now - unfolded.at > LOST_MS) this.#unfolded.delete(decisionId);
+      else if (unfolded.arm === arm) {
+        tries++;
+        spentUsd += unfolded.usd;
+      }
     }
     const wide = progress.answers < LAUNCH.wideAnswers;
     return { wide, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
@@ -58,9 +66,15 @@ export class Launches {
   /**
    * Notes a forced try that this process has just decided on, until `tried` is called for its decision.
    * @param usd its predicted cost
+   * @param at milliseconds since the epoch
    */
-  reserve(decisionId: string, arm: string, usd: number): void {
-    this.#unfolded.set(decisionId, { arm, usd });
+  reserve(decisionId: string, arm: string, usd: number, at: number): void {
+    this.#unfolded.set(decisionId, { arm, usd, at });
+  }
+
+  /** Shares the tries that are not folded yet with the launches that these are about to replace. */
+  shareUnfolded(other: Launches): void {
+    this.#unfolded = other.#unfolded;
   }
 
   /**
@@ -91,9 +105,15 @@ export class Launches {
     if (progress) progress.answers++;
   }
 
-  /** Resets the arm, as if it had never been launched. */
-  forget(arm: string): void {
+  /**
+   * Resets the arm, as if it had never been launched.
+   * @param at the time of the reset: later tries belong to the next launch, even if an old log is folded again
+   */
+  forget(arm: string, at: number): void {
     this.#arms.delete(arm);
+    for (const [decisionId, unfolded] of this.#unfolded) {
+      if (unfolded.arm === arm && unfolded.at <= at) this.#unfolded.delete(decisionId);
+    }
   }
 
   state(): LaunchesState {

@@ -228,7 +228,7 @@ export class LearnerState extends LearnerParts {
     this.resets.reset(event);
     this.drift.reset(model);
     this.upstreamVersions.forget(model);
-    this.launches.forget(model);
+    this.launches.forget(model, event.time);
     this.awaitedRatings.forget(model);
     this.known.delete(model);
     this.policy.forget(model);

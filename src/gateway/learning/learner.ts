@@ -264,6 +264,7 @@ export class Learner {
   #freshBeside(state: LearnerState): Folding {
     const folding = this.#fresh();
     folding.state.routingSpend.shareUnlogged(state.routingSpend);
+    folding.state.launches.shareUnfolded(state.launches);
     return folding;
   }
 

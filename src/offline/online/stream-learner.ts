@@ -160,7 +160,7 @@ export class StreamLearner {
     const limits = { tries: LAUNCH.tries, budgetUsd: Number.POSITIVE_INFINITY };
     return {
       ...offer,
-      launch: this.#launches.launchOf(offer.arm, limits),
+      launch: this.#launches.launchOf(offer.arm, limits, 0),
       awaited: this.#awaited.of(offer.arm),
     };
   }

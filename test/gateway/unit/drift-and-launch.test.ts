@@ -222,10 +222,10 @@ describe('a launch in the log', () => {
     ]);
     expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6 + 0.1 * 0.4, 12);
     expect(state.launches.progressOf('new')).toEqual({ tries: 1, spentUsd: expect.closeTo(0.005, 12), answers: 2 });
-    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 1 })).toEqual({ wide: true, forced: true });
-    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 0.004 })).toEqual({ wide: true, forced: false });
-    expect(state.launches.launchOf('new', { tries: 1, budgetUsd: 1 })).toEqual({ wide: true, forced: false });
-    expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 })).toBeNull();
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 1 }, 0)).toEqual({ wide: true, forced: true });
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 0.004 }, 0)).toEqual({ wide: true, forced: false });
+    expect(state.launches.launchOf('new', { tries: 1, budgetUsd: 1 }, 0)).toEqual({ wide: true, forced: false });
+    expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 }, 0)).toBeNull();
   });
 
   it('is not charged for the answer of another model after a fallback', () => {
@@ -363,6 +363,13 @@ describe('Learner', () => {
     await learner.idle();
     expect(learner.knowledge.drift.statisticOf('big')).toBe(0);
     expect(recorded).toEqual([]);
+  });
+
+  it('counts forced tries that are not folded yet also after a rebuild', async () => {
+    const { learner } = await started([...answered('a'), launched('new', [0.6, 0, 0, 0])]);
+    learner.knowledge.launches.reserve('b', 'new', 0.1, 0);
+    await learner.requestRefold();
+    expect(learner.knowledge.launches.launchOf('new', { tries: 1, budgetUsd: 1 }, 0)?.forced).toBe(false);
   });
 
   it('launches an arm that is new among known ones, with the prior of the arm the config names', async () => {
