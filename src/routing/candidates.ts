@@ -54,7 +54,7 @@ export class Candidates {
   #explain(arm: Arm, query: RouteQuery, context: Float64Array): ArmExplanation {
     const { policy, statistics, launches, awaitedRatings } = this.#knowledge();
     const { launch: limits } = this.#options;
-    const progress = launches.progressOf(arm.id);
+    const launch = launches.launchOf(arm.id, limits, query.now);
     const counted = query.countedInput?.get(upstreamOf(arm));
     const tokensPerByte = statistics.tokensPerByte(arm.id, query.profile);
     const inputTokens = estimatedInputTokens(query.profile, tokensPerByte, counted);
@@ -79,7 +79,7 @@ export class Candidates {
       outputTokens: null,
       modelOutputTokens: null,
       costUsd: null,
-      launch: progress && { tries: progress.tries, of: limits.tries, ...launches.launchOf(arm.id, limits, query.now) },
+      launch: launch && { ...launch, of: limits.tries },
       waitS,
       penalty: latencyPenalty(waitS, this.#options.latency),
       score: null,

@@ -45,10 +45,11 @@ export class Launches {
   }
 
   /**
-   * What the policy needs to know about the arm's launch; null for an arm that was never launched.
+   * What the policy needs to know about the arm's launch, and the number of forced tries so far, folded or not; null for
+   * an arm that was never launched.
    * @param now milliseconds since the epoch
    */
-  launchOf(arm: string, limits: LaunchLimits, now: number): Launch | null {
+  launchOf(arm: string, limits: LaunchLimits, now: number): (Launch & { tries: number }) | null {
     const progress = this.#arms.get(arm);
     if (!progress) return null;
     let { tries, spentUsd } = progress;
@@ -60,7 +61,7 @@ export class Launches {
       }
     }
     const wide = progress.answers < LAUNCH.wideAnswers;
-    return { wide, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
+    return { tries, wide, forced: tries < limits.tries && spentUsd < limits.budgetUsd };
   }
 
   /**

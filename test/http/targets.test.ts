@@ -275,6 +275,8 @@ describe('a model added beside known ones', () => {
     store.failing = true;
     for (let i = 0; i < 40; i++) await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?'));
     expect(await metric(gateway, 'decisions_total{model="fresh",chosen_by="launch"}')).toBe(2);
+    const { json: shown } = await send(`${gateway.url}/v1/route`, ask('Hi'));
+    expect(shown.models.find(({ model }: { model: string }) => model === 'fresh').launch).toBe('new, 2 of 2');
     store.failing = false;
     await settled(gateway);
     expect(gateway.gateway.learner.knowledge.launches.progressOf('fresh')?.tries).toBe(2);

@@ -222,9 +222,21 @@ describe('a launch in the log', () => {
     ]);
     expect(predictions(state.policy, ['new'], CONTEXT)[0].quality).toBeCloseTo(0.6 + 0.1 * 0.4, 12);
     expect(state.launches.progressOf('new')).toEqual({ tries: 1, spentUsd: expect.closeTo(0.005, 12), answers: 2 });
-    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 1 }, 0)).toEqual({ wide: true, forced: true });
-    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 0.004 }, 0)).toEqual({ wide: true, forced: false });
-    expect(state.launches.launchOf('new', { tries: 1, budgetUsd: 1 }, 0)).toEqual({ wide: true, forced: false });
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 1 }, 0)).toEqual({
+      tries: 1,
+      wide: true,
+      forced: true,
+    });
+    expect(state.launches.launchOf('new', { tries: 30, budgetUsd: 0.004 }, 0)).toEqual({
+      tries: 1,
+      wide: true,
+      forced: false,
+    });
+    expect(state.launches.launchOf('new', { tries: 1, budgetUsd: 1 }, 0)).toEqual({
+      tries: 1,
+      wide: true,
+      forced: false,
+    });
     expect(state.launches.launchOf('big', { tries: 30, budgetUsd: 1 }, 0)).toBeNull();
   });
 
