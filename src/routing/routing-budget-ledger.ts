@@ -171,6 +171,14 @@ export class RoutingBudgetLedger {
     this.#traffic.shareRefused(other.#traffic);
   }
 
+  /**
+   * Drops what is reserved for requests that ended up to `time` (milliseconds since the epoch), because the state was
+   * restored from a snapshot that contains them. The end of a later request may still be waiting for a failing store.
+   */
+  bookedUpTo(time: number): void {
+    for (const [id, { at }] of this.#reserved.ended) if (at <= time) this.release(id);
+  }
+
   release(id: string): void {
     const { requests, ended, usd } = this.#reserved;
     const reservation = requests.get(id) ?? ended.get(id);

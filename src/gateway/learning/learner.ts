@@ -157,6 +157,7 @@ export class Learner {
     this.#newestSequence = Math.max(this.#newestSequence, await this.#options.store.lastSequence());
     if (!(await this.#snapshots.load(this.knowledge))) this.#live = this.#freshBeside(this.knowledge);
     this.#snapshotWasRead = true;
+    this.knowledge.routingSpend.bookedUpTo(this.knowledge.lastFolded?.time ?? 0);
     // Listeners may set other priors because of the admins' changes that the snapshot contains.
     for (const listener of this.#replacedListeners) listener();
     this.#configure(this.knowledge);

@@ -621,6 +621,18 @@ describe('Learner.start with an unsteady store', () => {
     },
   );
 
+  it('keeps no budget reservation for a request whose end is in the snapshot', async () => {
+    const stream = [decided('d'), completed('d', { time: 2000, costUsd: 1 })];
+    const setUp = learnerOn(await storeWithSnapshot(stream, stream.length));
+    const { routingSpend } = setUp.learner.knowledge;
+    for (const id of ['d', 'waiting']) routingSpend.reserve(id, 1, 1000);
+    routingSpend.settle('d', 1, 2000);
+    routingSpend.settle('waiting', 2, 2001);
+    await setUp.learner.start();
+    expect(setUp.learner.knowledge.routingSpend).toBe(routingSpend);
+    expect(2 * routingSpend.limitUsd({ usdPerDay: 10 }, 3000)).toBeCloseTo(10 - 1 - 2, 9);
+  });
+
   it('accepts a snapshot that another gateway saves at that moment as one of this log', async () => {
     const events = randomStream(40, 3);
     const store = await storeWithSnapshot(events, 100);
