@@ -117,7 +117,7 @@ export class Chat {
       .then((completed) => {
         this.#open.delete(exchange);
         this.#parts.keyLimiter.settle(decided, completed);
-        this.#budget.settle(completed);
+        this.#budget.settle(completed, runtime);
         signalsAtEnd(completed);
       })
       // An unhandled rejection would end the process.

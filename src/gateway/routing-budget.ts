@@ -55,9 +55,10 @@ export class RoutingBudget {
     this.#ledger.reserve(decisionId, usd, this.#parts.clock.now());
   }
 
-  /** Replaces what is set aside for a request that has ended by what it cost. */
-  settle({ decisionId, costUsd, time }: CompletedEvent): void {
-    this.#ledger.settle(decisionId, Number.isFinite(costUsd) ? (costUsd as number) : 0, time);
+  /** Replaces what is set aside for a request that has ended by what it cost, if a day's budget must still cover that. */
+  settle({ decisionId, costUsd, time }: CompletedEvent, { budget }: Pick<Runtime, 'budget'>): void {
+    if (!budget || 'usdPerRequest' in budget) this.#ledger.release(decisionId);
+    else this.#ledger.settle(decisionId, Number.isFinite(costUsd) ? (costUsd as number) : 0, time);
   }
 
   /** The current weight; null without a budget. */

@@ -25,6 +25,12 @@ const MIN_TARGET_USD = 1e-12;
 const MAX_STEP = 5;
 /** A request that has not ended after this time counts as lost. */
 const LOST_MS = 3_600_000;
+/**
+ * The maximum number of ended requests that are kept until their end is folded: the event log keeps no more events while
+ * it cannot be written. Beyond it the oldest ones are dropped, a thousand at a time, because finding the first entry of
+ * a Map takes long once many before it have been deleted.
+ */
+const MAX_ENDED = { size: 50_000, dropped: 1000 };
 /** An answer may cost more than predicted, so near the day's end this many times the prediction must be left. */
 const HEADROOM = 2;
 
@@ -153,13 +159,20 @@ export class RoutingBudgetLedger {
 
   /**
    * Replaces the reservation of a request that has ended by its cost, which stays reserved until its end is folded: a
-   * failing store may hold that up for hours. Has no effect if nothing is reserved for the request.
+   * failing store may hold that up for hours. Only a daily budget needs this; without one, `release` is enough. Has no
+   * effect if nothing is reserved for the request.
    */
   settle(id: string, usd: number, at: number): void {
     if (!this.#reserved.requests.has(id)) return;
     this.release(id);
-    this.#reserved.ended.set(id, { usd, at });
+    const { ended } = this.#reserved;
+    ended.set(id, { usd, at });
     this.#reserved.usd += usd;
+    if (ended.size <= MAX_ENDED.size) return;
+    for (const oldest of ended.keys()) {
+      if (ended.size <= MAX_ENDED.size - MAX_ENDED.dropped) return;
+      this.release(oldest);
+    }
   }
 
   /**

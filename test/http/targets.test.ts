@@ -94,6 +94,19 @@ describe('routing.targets.budget', () => {
   });
 });
 
+describe('a budget per request while the event log cannot be written', () => {
+  it('keeps nothing reserved for requests that have ended', async () => {
+    const store = new FakeStore();
+    const config = { routing: { targets: { budget: { usd_per_request: 1 } } } };
+    const clock = new ManualClock(NOON);
+    const gateway = await start({ answers, clock, config, store });
+    store.failing = true;
+    await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?', { model: 'big' }));
+    const { routingSpend } = gateway.gateway.learner.knowledge;
+    expect(2 * routingSpend.limitUsd({ usdPerDay: 1 }, clock.now())).toBe(1);
+  });
+});
+
 describe('a daily budget while the event log cannot be written', () => {
   it('counts the requests that have ended, also after hours', async () => {
     const store = new FakeStore();

@@ -227,6 +227,23 @@ describe('RoutingBudgetLedger', () => {
     expect(left(noon + DAY)).toBe(1);
   });
 
+  it('keeps the cost of no more ended requests than the event log keeps events', () => {
+    const ledger = new RoutingBudgetLedger();
+    const noon = 100 * DAY + 12 * HOUR;
+    for (let i = 0; i < 51_000; i++) {
+      ledger.reserve(String(i), 1, noon);
+      ledger.settle(String(i), 1, noon);
+    }
+    const reservedUsd = 1e6 - 2 * ledger.limitUsd({ usdPerDay: 1e6 }, noon);
+    expect(reservedUsd).toBeGreaterThanOrEqual(49_000);
+    expect(reservedUsd).toBeLessThanOrEqual(50_000);
+    // The oldest ones were dropped.
+    ledger.release('0');
+    expect(1e6 - 2 * ledger.limitUsd({ usdPerDay: 1e6 }, noon)).toBe(reservedUsd);
+    ledger.release('50999');
+    expect(1e6 - 2 * ledger.limitUsd({ usdPerDay: 1e6 }, noon)).toBe(reservedUsd - 1);
+  });
+
   it('reserves the predicted cost of running requests, for at most an hour', () => {
     const ledger = new RoutingBudgetLedger();
     const target = { usdPerDay: 1 };
