@@ -1,4 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../config/load.ts';
 import {
   type DecisionRecord,
@@ -91,8 +92,10 @@ export interface DeleteOptions extends LogOptions {
   key?: string;
 }
 
-/** So that a running gateway gets its turn in between. */
+/** Changing this many takes some milliseconds, after which a running gateway gets its turn. */
 const CHANGED_AT_ONCE = 40;
+/** Not much shorter, because SQLite sleeps up to 100 ms before it looks again whether a lock is free. */
+const PAUSE_MS = 50;
 
 /** `mixllm log delete`: deletes decisions and everything that followed from the log. */
 export async function deleteFromLog({ config, id, key, since, until }: DeleteOptions): Promise<void> {
@@ -103,10 +106,11 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
   const counts = { deleted: 0, needed: 0, unknown: 0 };
   try {
     const ids = id ?? log.decisionsOf(key ?? null, since ?? 0, until ?? Number.MAX_SAFE_INTEGER);
-    for (let i = 0; i < ids.length; i += CHANGED_AT_ONCE) {
-      for (const result of log.deleteDecisions(ids.slice(i, i + CHANGED_AT_ONCE))) counts[result]++;
-    }
+    await inTurns(ids, (some) => {
+      for (const result of log.deleteDecisions(some)) counts[result]++;
+    });
   } finally {
+    log.emptyLog();
     log.close();
   }
   tell(`${counts.deleted} decisions deleted, ${counts.unknown} not found`);
@@ -138,16 +142,25 @@ export async function withdrawRatings({ config, source, key, ...period }: Withdr
       const { decisionId, feedbackId } = event;
       if (ofKey?.has(decisionId) ?? true) withdrawals.push(toRow({ type: 'withdrawn', decisionId, time, feedbackId }));
     }
-    for (let i = 0; i < withdrawals.length; i += CHANGED_AT_ONCE) {
+    await inTurns(withdrawals, (some) => {
       // An earlier withdrawal is returned in its place.
-      const appended = log.append(withdrawals.slice(i, i + CHANGED_AT_ONCE));
-      withdrawn += appended.filter((row) => typeof row === 'number').length;
-    }
+      withdrawn += log.append(some, false).filter((row) => typeof row === 'number').length;
+    });
   } finally {
+    log.emptyLog();
     log.close();
     await reader.close();
   }
   tell(`${withdrawn} ratings withdrawn`);
+}
+
+/** Changes the log a few items at a time, with pauses. Otherwise a running gateway's writes would fail. */
+async function inTurns<T>(items: readonly T[], change: (some: T[]) => void): Promise<void> {
+  for (let i = 0; i < items.length; i += CHANGED_AT_ONCE) {
+    // Not the clock's pause, which does not keep the process alive.
+    if (i > 0) await sleep(PAUSE_MS);
+    change(items.slice(i, i + CHANGED_AT_ONCE));
+  }
 }
 
 /**

@@ -2,11 +2,13 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { backUpLog, exportLog, logStats } from '../../src/cli/log.ts';
+import { backUpLog, exportLog, logStats, withdrawRatings } from '../../src/cli/log.ts';
 import { run } from '../../src/cli/program.ts';
 import { loadRecordedOutcomes } from '../../src/recorded/recorded-outcomes.ts';
 import { type RecordedRow, readRecordedRows } from '../../src/recorded/recorded-row.ts';
@@ -237,6 +239,42 @@ describe('mixllm log', () => {
     await until(async () => (await counts())[0] === 0);
     expect((await counts()).slice(0, 2)).toEqual([0, 1]);
     await gateway.close();
+  });
+
+  it('withdraws and deletes in turns with a running gateway, and empties the write-ahead log at the end', async () => {
+    const other = join(folder, 'turns.yaml');
+    const path = join(folder, 'turns.db');
+    writeFileSync(other, readFileSync(config, 'utf8').replace('log.db', 'turns.db'));
+    const ids = Array.from({ length: 90 }, (_, i) => `d${i}`);
+    const store = new SqliteEventStore(path);
+    await store.append(ids.flatMap((id) => [decided(id), completed(id), rated(id, `fb-${id}`, 1, 'judge')]));
+    const told = vi.spyOn(console, 'error').mockImplementation(() => {});
+    let isDone = false;
+    const withdrawal = withdrawRatings({ config: other, source: 'judge' }).finally(() => {
+      isDone = true;
+    });
+    // Read once in each turn of the event loop, so that no pause can be missed.
+    const reader = new DatabaseSync(path, { readOnly: true });
+    const length = reader.prepare('SELECT count(*) AS events FROM events');
+    const lengths = new Set<unknown>();
+    while (!isDone) {
+      lengths.add(length.get()?.events);
+      await nextTurn();
+    }
+    reader.close();
+    await withdrawal;
+    expect(told).toHaveBeenLastCalledWith('90 ratings withdrawn');
+    expect([...lengths]).toEqual(expect.arrayContaining([270, 310, 350]));
+    expect(statSync(`${path}-wal`).size).toBe(0);
+
+    await store.saveSnapshot('learner', { sequence: 360, body: new Uint8Array(1) });
+    await store.append([decided('newest')]);
+    // In a process of its own, which nothing but the pauses keeps alive.
+    const command = [MAIN, 'log', 'delete', '-c', other, '--id', ids.join()];
+    const { stderr } = await promisify(execFile)(process.execPath, command);
+    expect(stderr).toBe('90 decisions deleted, 0 not found\n');
+    expect(statSync(`${path}-wal`).size).toBe(0);
+    await store.close();
   });
 
   it('says if there is no log', async () => {

@@ -112,7 +112,8 @@ export class SqliteDatabase {
     return this.#inodes[0] ?? null;
   }
 
-  append(rows: readonly EventRow[]): AppendedRow[] {
+  /** @param emptiesLog false if the caller calls `emptyLog` after several withdrawals */
+  append(rows: readonly EventRow[], emptiesLog = true): AppendedRow[] {
     let erased = 0;
     const appended = this.#transaction(() => {
       // An empty transaction would succeed on a full disk. This pragma causes a write whether or not its value changes.
@@ -123,7 +124,7 @@ export class SqliteDatabase {
         return this.#appendOne(row);
       });
     });
-    if (erased > 0) this.#emptyLog();
+    if (emptiesLog && erased > 0) this.emptyLog();
     return appended;
   }
 
@@ -160,7 +161,7 @@ export class SqliteDatabase {
     const deleted = this.#transaction(() =>
       this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0),
     );
-    if (deleted === 0) this.#emptyLog();
+    if (deleted === 0) this.emptyLog();
     return deleted;
   }
 
@@ -174,10 +175,11 @@ export class SqliteDatabase {
 
   /**
    * Deletes decisions with all their events, whatever their age. As in `prune`, a decision stays (`needed`) as long as
-   * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them.
+   * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them. The caller calls
+   * `emptyLog` at the end.
    */
   deleteDecisions(ids: readonly string[]): ('deleted' | 'needed' | 'unknown')[] {
-    const results = this.#transaction(() => {
+    return this.#transaction(() => {
       const saved = (this.#statements.savedUpTo.get() as { sequence: number } | undefined)?.sequence ?? 0;
       const upTo = Math.min(saved, this.lastSequence() - 1);
       return ids.map((id) => {
@@ -188,15 +190,13 @@ export class SqliteDatabase {
         return 'deleted';
       });
     });
-    this.#emptyLog();
-    return results;
   }
 
   /**
    * Moves the write-ahead log into the file and empties it, because it still holds what was deleted. If another
    * connection goes on using it, it stays until the next time, because all other calls would have to wait.
    */
-  #emptyLog(): void {
+  emptyLog(): void {
     this.#database.exec(`PRAGMA busy_timeout = ${SHORT_LOCK_MS}`);
     try {
       this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
