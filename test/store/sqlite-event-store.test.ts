@@ -1,11 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { toRow } from '../../src/store/event-row.ts';
 import { UnusableStorageError } from '../../src/store/event-store.ts';
+import { SqliteDatabase } from '../../src/store/sqlite/database.ts';
 import { SqliteEventReader } from '../../src/store/sqlite/sqlite-event-reader.ts';
 import { SqliteEventStore } from '../../src/store/sqlite/sqlite-event-store.ts';
 import { TimeLimitedStore } from '../../src/store/time-limited-store.ts';
@@ -292,6 +294,36 @@ describe('SqliteEventStore', () => {
     expect(await written()).not.toContain('secret');
   });
 
+  it('empties the write-ahead log after a withdrawal as soon as no other process reads', async () => {
+    const store = open();
+    await store.append([decided('d'), { ...rated('d', 'fb', 1), comment: 'secret' }]);
+    const reader = new DatabaseSync(path, { readOnly: true });
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM events').get();
+    await store.append([withdrawn('d', 'fb')]);
+    await store.append([decided('next')]);
+    expect(await readFile(`${path}-wal`, 'latin1')).toContain('secret');
+    reader.close();
+    await store.append([decided('after')]);
+    expect(await readFile(`${path}-wal`, 'latin1')).not.toContain('secret');
+  });
+
+  it('reports a withdrawal that is committed, even if the write-ahead log cannot be emptied', () => {
+    const prepare = DatabaseSync.prototype.prepare;
+    vi.spyOn(DatabaseSync.prototype, 'prepare').mockImplementation(function (this: DatabaseSync, sql) {
+      if (sql.includes('wal_checkpoint')) throw new Error('database or disk is full');
+      return prepare.call(this, sql);
+    });
+    const database = new SqliteDatabase(path);
+    database.append([decided('d'), { ...rated('d', 'fb', 1), comment: 'secret' }].map(toRow));
+    expect(database.append([toRow(withdrawn('d', 'fb'))])).toEqual([3]);
+    expect(database.append([toRow(decided('next'))])).toEqual([4]);
+    vi.restoreAllMocks();
+    database.append([]);
+    expect(statSync(`${path}-wal`).size).toBe(0);
+    database.close();
+  });
+
   it('prunes while another process reads, and empties the write-ahead log afterwards', async () => {
     const store = open();
     await store.append([
@@ -302,10 +334,8 @@ describe('SqliteEventStore', () => {
     reader.exec('BEGIN');
     reader.prepare('SELECT count(*) FROM events').get();
     const before = { time: 200, sequence: 1000 };
-    const began = performance.now();
     expect(await store.prune(before, 10)).toBe(1);
     expect(await store.prune(before, 10)).toBe(0);
-    expect(performance.now() - began).toBeLessThan(2000);
     reader.close();
     expect(await store.prune(before, 10)).toBe(0);
     expect((await stat(`${path}-wal`)).size).toBe(0);

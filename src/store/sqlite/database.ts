@@ -63,6 +63,8 @@ export class SqliteDatabase {
   readonly #statements: Statements;
   /** The arguments of the last pruning step, and the last event that it looked at. */
   #pruned = { time: 0, sequence: 0, upTo: 0 };
+  /** True if the write-ahead log should have been emptied, but could not be. */
+  #isLogToEmpty = false;
 
   /**
    * @param path path of the file, or `:memory:`
@@ -125,6 +127,7 @@ export class SqliteDatabase {
       });
     });
     if (emptiesLog && erased > 0) this.emptyLog();
+    else if (this.#isLogToEmpty) this.emptyLog(0);
     return appended;
   }
 
@@ -194,12 +197,16 @@ export class SqliteDatabase {
 
   /**
    * Moves the write-ahead log into the file and empties it, because it still holds what was deleted. If another
-   * connection goes on using it, it stays until the next time, because all other calls would have to wait.
+   * connection goes on using it, the next `append` tries again, because all other calls would have to wait.
+   * @param waitMs how long to wait for other connections
    */
-  emptyLog(): void {
-    this.#database.exec(`PRAGMA busy_timeout = ${SHORT_LOCK_MS}`);
+  emptyLog(waitMs = SHORT_LOCK_MS): void {
+    this.#isLogToEmpty = true;
+    this.#database.exec(`PRAGMA busy_timeout = ${waitMs}`);
     try {
-      this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      this.#isLogToEmpty = this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.busy !== 0;
+    } catch {
+      // The deletion is already committed. A failure here (a full disk) must not make it count as failed.
     } finally {
       this.#database.exec(`PRAGMA busy_timeout = ${LOCK_MS}`);
     }
