@@ -107,7 +107,7 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
   try {
     const ids = id ?? log.decisionsOf(key ?? null, since ?? 0, until ?? Number.MAX_SAFE_INTEGER);
     await inTurns(ids, (some) => {
-      for (const result of log.deleteDecisions(some)) counts[result]++;
+      for (const result of log.deleteDecisions(some, systemClock.now())) counts[result]++;
     });
   } finally {
     log.emptyLog();
@@ -116,7 +116,7 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
   tell(`${counts.deleted} decisions deleted, ${counts.unknown} not found`);
   if (counts.needed === 0) return;
   throw new Error(
-    `${counts.needed} decisions stay: the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
+    `${counts.needed} decisions stay: they are not answered yet (within a day), the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
   );
 }
 

@@ -324,6 +324,25 @@ describe('SqliteEventStore', () => {
     database.close();
   });
 
+  it('deletes no decision whose request may be under way', () => {
+    const database = new SqliteDatabase(path);
+    const now = 1_700_000_000_000;
+    const day = 86_400_000;
+    database.append(
+      [
+        { ...decided('under-way'), time: now - day + 1 },
+        { ...decided('killed'), time: now - day },
+        { ...decided('ended'), time: now },
+        { ...completed('ended'), time: now },
+        decided('newest'),
+      ].map(toRow),
+    );
+    database.saveSnapshot('learner', { sequence: 5, body: new Uint8Array(1) });
+    expect(database.deleteDecisions(['under-way', 'killed', 'ended'], now)).toEqual(['needed', 'deleted', 'deleted']);
+    expect(database.deleteDecisions(['under-way'], now + 1)).toEqual(['deleted']);
+    database.close();
+  });
+
   it('prunes while another process reads, and empties the write-ahead log afterwards', async () => {
     const store = open();
     await store.append([

@@ -2,6 +2,7 @@ import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolder } from '../../util/make-folder.ts';
+import { DAY_MS } from '../../util/utc-day.ts';
 import { aliasOf, type EventRow, fromRow } from '../event-row.ts';
 import type { PruneBefore, Snapshot } from '../event-store.ts';
 import { openReadOnly } from './open-read-only.ts';
@@ -178,17 +179,21 @@ export class SqliteDatabase {
 
   /**
    * Deletes decisions with all their events, whatever their age. As in `prune`, a decision stays (`needed`) as long as
-   * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them. The caller calls
-   * `emptyLog` at the end.
+   * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them; also as long as
+   * its request may still be under way, because the end would otherwise follow without it, and its cost would be lost.
+   * The caller calls `emptyLog` at the end.
+   * @param now milliseconds since the Unix epoch
    */
-  deleteDecisions(ids: readonly string[]): ('deleted' | 'needed' | 'unknown')[] {
+  deleteDecisions(ids: readonly string[], now: number): ('deleted' | 'needed' | 'unknown')[] {
     return this.#transaction(() => {
       const saved = (this.#statements.savedUpTo.get() as { sequence: number } | undefined)?.sequence ?? 0;
       const upTo = Math.min(saved, this.lastSequence() - 1);
       return ids.map((id) => {
-        const last = (this.#statements.lastOf.get(id) as { sequence: number | null }).sequence;
-        if (id === '' || last === null) return 'unknown';
-        if (last > upTo) return 'needed';
+        const last = this.#statements.lastOf.get(id) as { sequence: number | null; time: number };
+        if (id === '' || last.sequence === null) return 'unknown';
+        // A process that was killed never records the end.
+        const mayBeUnderWay = last.time > now - DAY_MS && !this.#statements.hasEnded.get(id);
+        if (last.sequence > upTo || mayBeUnderWay) return 'needed';
         this.#remove(id);
         return 'deleted';
       });

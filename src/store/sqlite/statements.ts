@@ -28,6 +28,7 @@ export function prepareStatements(database: DatabaseSync) {
       "SELECT sequence, decision_id AS id, time FROM events WHERE sequence > ? AND sequence <= ? AND decision_id <> '' ORDER BY sequence",
     ),
     lastOf: prepare('SELECT max(sequence) AS sequence, max(time) AS time FROM events WHERE decision_id = ?'),
+    hasEnded: prepare("SELECT 1 FROM events WHERE decision_id = ? AND type = 'completed'"),
     decisionsOf: prepare(
       "SELECT decision_id AS id FROM events WHERE type = 'decided' AND time >= ?1 AND time < ?2 AND (?3 IS NULL OR iif(json_valid(body), body ->> '$.key', NULL) = ?3) ORDER BY sequence",
     ),
