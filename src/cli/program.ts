@@ -205,7 +205,9 @@ function addLog(program: Command): void {
     .option('--force', 'overwrite an existing file')
     .action(async (options) => (await import('./log.ts')).backUpLog(options));
   period(log.command('delete'))
-    .description('delete decisions with their outcomes, ratings and comments; what was learned from them stays')
+    .description(
+      'delete decisions with their outcomes, ratings and comments; what was learned from them stays; without --id and --key, --since and --until delete decisions of all keys',
+    )
     .option('--id <id...>', 'ids of decisions (dec_…), separated by spaces or commas', names)
     .option('--key <name>', 'only decisions of this key')
     .action(async (options) => (await import('./log.ts')).deleteFromLog(options));

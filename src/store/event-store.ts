@@ -48,8 +48,8 @@ export interface EventStore {
   lastSequence(): Promise<number>;
   /**
    * Deletes old decisions with all their events, oldest first. Events that belong to no decision stay, and so does the
-   * newest event of all. Once nothing more is old enough, no bytes of what was deleted are left,
-   * unless another process was reading just then.
+   * newest event of all. What is deleted is overwritten, by the time that nothing more is old enough. Exceptions are
+   * listed in docs/production.md, "The size of the log".
    * @param limit maximum number of decisions to delete
    * @returns number of deleted events; 0 when nothing more is old enough
    */

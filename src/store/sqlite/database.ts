@@ -87,8 +87,8 @@ export class SqliteDatabase {
         return;
       }
       // FULL: a commit is on disk before it returns. In WAL mode, NORMAL would lose the last commits in a power cut.
-      // Without `secure_delete`, what is deleted could be read in the file, and in backups of it, until its space is
-      // reused.
+      // Without `secure_delete`, all that is deleted could be read in the file, and in backups of it, until its space is
+      // reused. With it, only copies that SQLite left in unused parts of a page, when it rearranged the page, can be.
       this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;');
       migrate(this.#database, (work) => this.#transaction(work));
       // All these files exist after the first read, and remain as long as anyone has the database open.
