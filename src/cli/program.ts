@@ -210,7 +210,7 @@ function addLog(program: Command): void {
     )
     .option('--id <id...>', 'ids of decisions (dec_…), separated by spaces or commas', names)
     .option('--key <name>', 'only decisions of this key')
-    .action(async (options) => (await import('./log.ts')).deleteFromLog(options));
+    .action(async (options) => (await import('./log-changes.ts')).deleteFromLog(options));
   log
     .command('withdraw')
     .description('withdraw the ratings of a source or of a key, and erase their comments')
@@ -219,7 +219,7 @@ function addLog(program: Command): void {
     .option('--key <name>', 'only ratings of the decisions of this key')
     .option('--since <time>', 'only ratings given from this time on', time)
     .option('--until <time>', 'only ratings given before this time', time)
-    .action(async (options) => (await import('./log.ts')).withdrawRatings(options));
+    .action(async (options) => (await import('./log-changes.ts')).withdrawRatings(options));
   period(log.command('stats'))
     .description('show decisions, answers and ratings by model')
     .option('--json', 'print one JSON object instead of the table')
