@@ -32,13 +32,13 @@ export async function deleteFromLog({ config, id, key, since, until }: DeleteOpt
       for (const result of log.deleteDecisions(some, systemClock.now())) counts[result]++;
     });
   } finally {
-    log.emptyLog();
+    log.emptyWriteAheadLog();
     log.close();
   }
   tell(`${counts.deleted} decisions deleted, ${counts.unknown} not found`);
   if (counts.needed === 0) return;
   throw new Error(
-    `${counts.needed} decisions stay: they are not answered yet (within a day), the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
+    `${counts.needed} decisions stay: their requests may still be running (until a day after they began), the learner has not saved what they taught, or one of them has the newest event of the log. Stop the gateway, which saves it, or wait for further requests; then try again.`,
   );
 }
 
@@ -69,7 +69,7 @@ export async function withdrawRatings({ config, source, key, ...period }: Withdr
       withdrawn += log.append(some, false).filter((row) => typeof row === 'number').length;
     });
   } finally {
-    log.emptyLog();
+    log.emptyWriteAheadLog();
     log.close();
     await reader.close();
   }

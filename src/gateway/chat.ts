@@ -117,7 +117,7 @@ export class Chat {
       .then((completed) => {
         this.#open.delete(exchange);
         this.#parts.keyLimiter.settle(decided, completed);
-        this.#budget.settle(completed, runtime);
+        this.#budget.settle(completed, this.#parts.runtime());
         signalsAtEnd(completed);
       })
       // An unhandled rejection would end the process.
@@ -279,6 +279,7 @@ export class Chat {
           this.#budget.reserve(exchange.decisionId, exchange.decision, arm.id);
         }
         exchange.callStarts(arm, isSameUpstream(arm, runtime, this.#parts.runtime()));
+        let hasHeaders = false;
         return call(runtime.providers.get(arm.provider) as Provider, {
           request: input.request,
           model: arm.upstreamModel,
@@ -288,7 +289,9 @@ export class Chat {
           signal,
           connectTimeoutMs: arm.timeouts.connectMs,
           onActivity() {
-            exchange.upstreamIsAlive();
+            // Servers send a stream's headers, the first sign, before they know whether they can answer.
+            if (hasHeaders) exchange.upstreamIsAlive();
+            hasHeaders = true;
             onActivity();
           },
         });

@@ -119,7 +119,7 @@ export class Exchange {
     };
   }
 
-  /** Notes that the upstream has sent something, if only a header or a ping. */
+  /** Notes that the upstream has sent something, if only a ping. */
   upstreamIsAlive(): void {
     this.#waiting?.hears();
   }

@@ -1,5 +1,6 @@
 import { LAUNCH } from '../bandit/defaults.ts';
 import type { Launch } from '../bandit/policy.ts';
+import { DAY_MS } from '../util/utc-day.ts';
 
 /** The progress of an arm that was added when others were already known. */
 export interface LaunchProgress {
@@ -18,8 +19,11 @@ export interface LaunchLimits {
 
 export type LaunchesState = Record<string, LaunchProgress>;
 
-/** A try that has not been folded after this time counts as lost: the event log drops events while it cannot be written. */
-const LOST_MS = 3_600_000;
+/**
+ * A try that has not been folded after this time counts as lost, because the event log drops its oldest events if it
+ * cannot be written for long. Much longer than most outages: all tries may be made again afterwards.
+ */
+const LOST_MS = DAY_MS;
 
 /** The arms that were launched, with the number of forced tries that each has had. */
 export class Launches {

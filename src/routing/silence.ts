@@ -7,12 +7,12 @@ const LEAST_S = 3;
 
 /** A call whose answer has not begun. */
 export interface WaitingCall {
-  /** Notes that the upstream has sent something, if only a header or a ping. */
+  /** Notes that the upstream has sent something, if only a ping. */
   hears(): void;
   /**
-   * Whether it counts against the upstream that the client leaves now: neither this call nor any other call to the arm
-   * has been sent anything for unusually long. Clients that leave at about the same time, as when a batch is stopped,
-   * count once.
+   * Whether it counts against the upstream that the client leaves now: this call has not been sent anything for
+   * unusually long, and no other call to the arm has been answered since it began. Clients that leave at about the same
+   * time, as when a batch is stopped, count once.
    * @param serviceSeconds the arm's mean service time, with the queue in front of this call
    */
   isAbandoned(serviceSeconds: number): boolean;
@@ -26,8 +26,9 @@ export interface WaitingCall {
 interface Waiting {
   /** Monotonic times at which the waiting calls began, the oldest first. */
   calls: Set<{ since: number }>;
-  /** Monotonic time at which a call last heard from the upstream; −∞ before the first time. */
+  /** Monotonic times at which a call last heard from the upstream, and was last answered; −∞ before the first time. */
   heardAt: number;
+  answeredAt: number;
   /** Monotonic time of the last client's departure that counted against the upstream; −∞ before the first one. */
   blamedAt: number;
 }
@@ -48,26 +49,29 @@ export class Silence {
   /** Notes that a call to the arm begins. */
   enter(arm: string): WaitingCall {
     const call = { since: this.#clock.monotonic() };
-    const waiting = this.#arms.get(arm) ?? { calls: new Set(), heardAt: -Infinity, blamedAt: -Infinity };
+    const waiting = this.#arms.get(arm) ?? {
+      calls: new Set(),
+      heardAt: -Infinity,
+      answeredAt: -Infinity,
+      blamedAt: -Infinity,
+    };
     this.#arms.set(arm, waiting);
     waiting.calls.add(call);
-    const hears = () => {
-      waiting.heardAt = this.#clock.monotonic();
-    };
+    let ownSign = call.since;
     return {
       hears: () => {
-        if (waiting.calls.has(call)) hears();
+        if (waiting.calls.has(call)) waiting.heardAt = ownSign = this.#clock.monotonic();
       },
       isAbandoned: (serviceSeconds) => {
         const now = this.#clock.monotonic();
-        const isSilent = waiting.heardAt < call.since && overdueSeconds((now - call.since) / 1000, serviceSeconds) > 0;
+        const isSilent = waiting.answeredAt < call.since && overdueSeconds((now - ownSign) / 1000, serviceSeconds) > 0;
         if (!isSilent || now - waiting.blamedAt < 1000 * usualMostSeconds(serviceSeconds)) return false;
         waiting.blamedAt = now;
         return true;
       },
       ends: (heard) => {
         if (!waiting.calls.delete(call)) return;
-        if (heard) hears();
+        if (heard) waiting.heardAt = waiting.answeredAt = this.#clock.monotonic();
         // Models come and go, so those without calls must not take up memory.
         if (waiting.calls.size === 0 && this.#arms.get(arm) === waiting) this.forget(arm);
       },

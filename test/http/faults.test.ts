@@ -127,15 +127,23 @@ describe('the circuit breaker', () => {
 });
 
 describe('clients that leave an upstream that hangs', () => {
-  it('open its breaker, although no time limit passed', async () => {
+  it.each([
+    ['nothing', false],
+    ['headers', true],
+  ])('open its breaker, although no time limit passed, if it sent %s', async (_, sendsHeaders) => {
     const clock = new ManualClock();
     const hung: ServerResponse[] = [];
-    const upstream = kept(await startRawUpstream((response) => hung.push(response)));
+    const upstream = kept(
+      await startRawUpstream((response) => {
+        if (sendsHeaders) response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+        hung.push(response);
+      }),
+    );
     const config = { resilience: { breaker: { failures: 2 } } };
     const gateway = kept(await startTestGateway({ urls: { big: upstream.url }, clock, config }));
     for (const seconds of [5, 7, 7]) {
       const leaving = new AbortController();
-      const answer = send(completions(gateway), ask('x'), { signal: leaving.signal });
+      const answer = send(completions(gateway), ask('x', { stream: sendsHeaders }), { signal: leaving.signal });
       await until(() => hung.length > 0);
       expect(await metrics(gateway)).toContain('mixllm_breaker_state{model="big"} 0');
       clock.advance(1000 * seconds);

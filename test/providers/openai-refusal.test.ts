@@ -406,6 +406,7 @@ describe('an error about a limitation of one server', () => {
     ['<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]', true],
     ["Tool 'max_tokens is too large' is unknown", false],
     ['After the optional system message, conversation roles must alternate user/assistant/user/assistant/...', true],
+    ['After the optional system message, conversation roles must alternate user and assistant roles except for', true],
     ['Error: Jinja Exception: Conversation roles must alternate user/assistant/user/assistant/...', true],
     ['System role not supported', true],
     ["Unexpected role 'user' after role 'tool'", true],
@@ -450,6 +451,7 @@ it.each([
   ['integer_above_max_value', 'n', true],
   ['integer_above_max_value', 'top_logprobs', false],
   ['array_above_max_length', 'messages', false],
+  ['constructor', 'tools', false],
   ['array_below_min_length', 'messages', false],
 ])('an error of code %s about %s is about a limit of one server: %s', (code, param, expected) => {
   const error = { message: `Invalid '${param}'`, type: 'invalid_request_error', param, code };

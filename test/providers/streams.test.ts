@@ -237,6 +237,8 @@ describe('a failure that an OpenAI upstream reports with status 200', () => {
     expect(() => readCompletion(choice(failed))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ object: 'error', message }))).toThrow(message);
     expect(() => readCompletion(JSON.stringify({ choices: [], error: { message } }))).toThrow(message);
+    const idle = { choices: [], error: { message }, usage: { prompt_tokens: 9, completion_tokens: 0 } };
+    expect(() => readCompletion(JSON.stringify(idle))).toThrow(message);
     // The model has been at work, and what it used is billed.
     const billed = { choices: [], error: { message }, usage: { prompt_tokens: 9, completion_tokens: 500 } };
     expect(readCompletion(JSON.stringify(billed)).usage?.outputTokens).toBe(500);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Launches } from '../../src/routing/launches.ts';
 
-const HOUR = 3_600_000;
-const NOON = 100 * 24 * HOUR;
+const DAY = 86_400_000;
+const NOON = 100.5 * DAY;
 const limits = { tries: 1, budgetUsd: 1 };
 
 function launched(...arms: string[]): Launches {
@@ -14,14 +14,14 @@ function launched(...arms: string[]): Launches {
 const isForced = (launches: Launches, now: number, arm = 'new') => launches.launchOf(arm, limits, now)?.forced;
 
 describe('Launches', () => {
-  it('counts a forced try from its decision on, and after an hour only if it was folded', () => {
+  it('counts a forced try from its decision on, and after a day only if it was folded', () => {
     const launches = launched('new', 'newer');
     launches.reserve('a', 'new', 0.1, NOON);
-    expect(isForced(launches, NOON + HOUR)).toBe(false);
-    expect(isForced(launches, NOON + HOUR, 'newer')).toBe(true);
-    expect(isForced(launches, NOON + HOUR + 1)).toBe(true);
+    expect(isForced(launches, NOON + DAY)).toBe(false);
+    expect(isForced(launches, NOON + DAY, 'newer')).toBe(true);
+    expect(isForced(launches, NOON + DAY + 1)).toBe(true);
     launches.tried('new', 0.1, 'a');
-    expect(isForced(launches, NOON + 2 * HOUR)).toBe(false);
+    expect(isForced(launches, NOON + 2 * DAY)).toBe(false);
   });
 
   it('does not count tries from before a reset for the next launch, but those from after it', () => {

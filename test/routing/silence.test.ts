@@ -57,13 +57,19 @@ describe('Silence', () => {
     expect(silence.secondsOf('a')).toBe(1);
   });
 
-  it('of a call counts against the upstream if its client leaves, unless it was unusually short or anything was sent', () => {
+  it('of a call counts against the upstream if its client leaves, unless it was short or another call was answered', () => {
     const { clock, later } = setUp();
     const [first, second] = [later(0), later(2)];
     clock.advance(5000);
     expect([first.isAbandoned(3), first.isAbandoned(2), second.isAbandoned(2)]).toEqual([false, true, false]);
-    const third = later(0);
     second.hears();
+    clock.advance(6000);
+    expect(second.isAbandoned(2)).toBe(false);
+    clock.advance(1000);
+    // What hangs after a first sign of life hangs all the same.
+    expect(second.isAbandoned(2)).toBe(true);
+    const third = later(0);
+    later(0).ends(true);
     clock.advance(60_000);
     expect([first, second, third].map((call) => call.isAbandoned(2))).toEqual([false, false, false]);
     expect(later(0).isAbandoned(2)).toBe(false);

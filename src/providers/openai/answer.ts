@@ -30,7 +30,8 @@ export function readCompletion(json: string): AnswerFacts & { generatedBytes: nu
   }
   const choices = completion.choices.filter(isJsonObject);
   const usage = readUsage(completion.usage, choices.length);
-  if (choices.length === 0 && usage === null) throw refused(NO_CHOICES);
+  const isIdle = usage === null || (failure !== null && usage.outputTokens === 0);
+  if (choices.length === 0 && isIdle) throw refused(NO_CHOICES);
   const failures = choices.map(failureOf).filter((failure) => failure !== null);
   if (failures.length > 0 && failures.length === choices.length) throw errorInSuccess(failures[0], 'unreadable');
   const messages = choices.map(({ message }) => message).filter(isJsonObject);

@@ -74,7 +74,7 @@ const CANNOT = [
   /^Function calling with a response mime type: .*\bis unsupported\b/,
   EFFORT_BESIDE_TOOLS_REFUSED,
   // Orders of roles, and roles, that templates (vLLM, llama.cpp), Mistral and Google do not take.
-  /\bconversation roles must alternate user\/assistant\b/i,
+  /\bconversation roles must alternate user(\/| and )assistant\b/i,
   /\bSystem role not supported\b/,
   /^Expected last role User or Tool\b/,
   /^Please ensure that function (call|response) turn comes immediately after\b/,
@@ -85,11 +85,11 @@ const CANNOT = [
 const UNEXPECTED_ROLE = /^Unexpected role '\w+' after role '\w+'/;
 
 /** OpenAI's codes for limits, and the fields whose limits others do not have, or not as low. */
-const LIMITS: Readonly<Record<string, RegExp>> = {
-  array_above_max_length: /^(tools|stop)\b/,
-  string_above_max_length: /^tools\b/,
-  integer_above_max_value: /^(n|max_(completion_)?tokens)$/,
-};
+const LIMITS: ReadonlyMap<unknown, RegExp> = new Map([
+  ['array_above_max_length', /^(tools|stop)\b/],
+  ['string_above_max_length', /^tools\b/],
+  ['integer_above_max_value', /^(n|max_(completion_)?tokens)$/],
+]);
 
 /** A `max_tokens` that is more than the model can write, in the words of OpenAI, Groq, DeepSeek and Alibaba. */
 const MAX_TOKENS =
@@ -121,7 +121,7 @@ function isBeyondModel(error: JsonObject, messages: readonly ChatMessage[]): boo
   return (
     TOOLS_NOT_SET_UP.test(message) ||
     IMAGE_OF_TOOL.test(message) ||
-    (LIMITS[String(error.code)]?.test(String(error.param)) ?? false) ||
+    (LIMITS.get(error.code)?.test(String(error.param)) ?? false) ||
     MAX_TOKENS.test(words) ||
     CANNOT.some((wording) => wording.test(words)) ||
     UNEXPECTED_ROLE.test(inner) ||

@@ -115,7 +115,7 @@ export class SqliteDatabase {
     return this.#inodes[0] ?? null;
   }
 
-  /** @param emptiesLog false if the caller calls `emptyLog` after several withdrawals */
+  /** @param emptiesLog false if the caller calls `emptyWriteAheadLog` after several withdrawals */
   append(rows: readonly EventRow[], emptiesLog = true): AppendedRow[] {
     let erased = 0;
     const appended = this.#transaction(() => {
@@ -127,8 +127,8 @@ export class SqliteDatabase {
         return this.#appendOne(row);
       });
     });
-    if (emptiesLog && erased > 0) this.emptyLog();
-    else if (this.#isLogToEmpty) this.emptyLog(0);
+    if (emptiesLog && erased > 0) this.emptyWriteAheadLog();
+    else if (this.#isLogToEmpty) this.emptyWriteAheadLog(0);
     return appended;
   }
 
@@ -165,7 +165,7 @@ export class SqliteDatabase {
     const deleted = this.#transaction(() =>
       this.#decisionsBefore(before, limit).reduce((sum, id) => sum + this.#remove(id), 0),
     );
-    if (deleted === 0) this.emptyLog();
+    if (deleted === 0) this.emptyWriteAheadLog();
     return deleted;
   }
 
@@ -181,7 +181,7 @@ export class SqliteDatabase {
    * Deletes decisions with all their events, whatever their age. As in `prune`, a decision stays (`needed`) as long as
    * the learner's latest snapshot lacks one of its events, or the newest event of all is one of them; also as long as
    * its request may still be under way, because the end would otherwise follow without it, and its cost would be lost.
-   * The caller calls `emptyLog` at the end.
+   * The caller calls `emptyWriteAheadLog` at the end.
    * @param now milliseconds since the Unix epoch
    */
   deleteDecisions(ids: readonly string[], now: number): ('deleted' | 'needed' | 'unknown')[] {
@@ -205,7 +205,7 @@ export class SqliteDatabase {
    * connection goes on using it, the next `append` tries again, because all other calls would have to wait.
    * @param waitMs how long to wait for other connections
    */
-  emptyLog(waitMs = SHORT_LOCK_MS): void {
+  emptyWriteAheadLog(waitMs = SHORT_LOCK_MS): void {
     this.#isLogToEmpty = true;
     this.#database.exec(`PRAGMA busy_timeout = ${waitMs}`);
     try {
