@@ -81,23 +81,32 @@ export class SseSplitter {
   /** Offset just past the first blank line at or after `start`, or −1 when more bytes are needed. */
   #findEventEnd(start: number): number {
     const bytes = this.#pending;
-    let position = Math.max(start, this.#scanned);
+    let position = nextLineBreak(bytes, Math.max(start, this.#scanned));
     while (position < bytes.length) {
-      const first = lineBreakLength(bytes, position);
-      if (first === 0) {
-        position++;
-        continue;
-      }
-      const next = position + first;
+      const next = position + lineBreakLength(bytes, position);
       // A carriage return at the very end may be the first half of a line break: wait for the next chunk.
       if (next >= bytes.length || (bytes[next] === CARRIAGE_RETURN && next + 1 >= bytes.length)) break;
       const second = lineBreakLength(bytes, next);
       if (second > 0) return next + second;
-      position = next;
+      position = nextLineBreak(bytes, next);
     }
     this.#scanned = position;
     return -1;
   }
+}
+
+/** Lines up to this length are searched faster byte by byte than by native code. */
+const SHORT_LINE = 200;
+
+/** Offset of the first line break at or after `from`; the length when there is none. */
+function nextLineBreak(bytes: Uint8Array, from: number): number {
+  const near = Math.min(bytes.length, from + SHORT_LINE);
+  for (let i = from; i < near; i++) if (bytes[i] === LINE_FEED || bytes[i] === CARRIAGE_RETURN) return i;
+  if (near === bytes.length) return near;
+  const feed = bytes.indexOf(LINE_FEED, near);
+  const end = feed < 0 ? bytes.length : feed;
+  const carriageReturn = bytes.subarray(near, end).indexOf(CARRIAGE_RETURN);
+  return carriageReturn < 0 ? end : near + carriageReturn;
 }
 
 function lineBreakLength(bytes: Uint8Array, at: number): number {
