@@ -270,8 +270,7 @@ export class Exchange {
 
   #callEnds(record: AttemptRecord, error?: unknown): void {
     // Clients may have less patience than the time limits: an upstream that hangs would never fail.
-    const isAbandoned = record.result === 'aborted' && this.#isAbandoned(record.arm);
-    const end = isAbandoned ? 'failed' : callEnd(record, error);
+    const end = this.#isAbandoned(record) ? 'failed' : callEnd(record, error);
     this.#waiting?.ends(hasHeard(record));
     const isFault = end === 'failed';
     this.#sawFault ||= isFault;
@@ -279,8 +278,9 @@ export class Exchange {
     this.#leave = null;
   }
 
-  #isAbandoned(arm: string): boolean {
-    return this.#waiting?.isAbandoned(this.#parts.serviceSeconds(arm) * (1 + this.#queued)) ?? false;
+  #isAbandoned({ result, arm }: AttemptRecord): boolean {
+    if (result !== 'aborted' || !this.#waiting) return false;
+    return this.#waiting.isAbandoned(this.#parts.serviceSeconds(arm) * (1 + this.#queued));
   }
 
   #count(outcome: Outcome, status: number | null, firstTokenMs: number | null, serviceMs: number | null): void {

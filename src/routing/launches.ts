@@ -50,7 +50,7 @@ export class Launches {
 
   /**
    * What the policy needs to know about the arm's launch, and the number of forced tries so far, folded or not; null for
-   * an arm that was never launched.
+   * an arm that was never launched. Drops tries that are lost.
    * @param now milliseconds since the epoch
    */
   launchOf(arm: string, limits: LaunchLimits, now: number): (Launch & { tries: number }) | null {

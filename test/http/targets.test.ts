@@ -236,21 +236,25 @@ describe('learning.sources', () => {
 });
 
 describe('a model added beside known ones', () => {
-  it('is launched: it shows "new, n of 30", and forced tries count', async () => {
-    const gateway = await start({ answers: { ...answers, fresh: long } });
+  /** Adds the model `fresh` once the others are known. */
+  const launchFresh = async (gateway: TestGateway, sections: object = {}) => {
     const { providers, models, storage } = gateway.gateway.config;
-    const config = (ids: string[]) =>
-      parseConfig(
-        JSON.stringify({ providers, models: models.filter(({ id }) => ids.includes(id)), storage }),
-        'test.yaml',
-        {},
-      );
-    gateway.gateway.reload(config(['big', 'small']));
+    const reload = async (ids: string[]) => {
+      const offered = models.filter(({ id }) => ids.includes(id));
+      const document = { providers, models: offered, storage, ...sections };
+      gateway.gateway.reload(parseConfig(JSON.stringify(document), 'test.yaml', {}));
+      await settled(gateway);
+    };
+    await reload(['big', 'small']);
     const { json } = await chat(gateway);
     await send(`${gateway.url}/feedback`, { id: json.id, score: 1 });
     await settled(gateway);
-    gateway.gateway.reload(config(['big', 'small', 'fresh']));
-    await settled(gateway);
+    await reload(['big', 'small', 'fresh']);
+  };
+
+  it('is launched: it shows "new, n of 30", and forced tries count', async () => {
+    const gateway = await start({ answers: { ...answers, fresh: long } });
+    await launchFresh(gateway);
     const launchOf = async () => {
       const { json: decision } = await send(`${gateway.url}/v1/route`, ask('Hi'));
       const of = (name: string) => decision.models.find(({ model }: { model: string }) => model === name);
@@ -273,18 +277,7 @@ describe('a model added beside known ones', () => {
   it('gets no more forced tries than configured while the event log cannot be written', async () => {
     const store = new FakeStore();
     const gateway = await start({ answers: { ...answers, fresh: long }, store });
-    const { providers, models, storage } = gateway.gateway.config;
-    const config = (ids: string[]) => {
-      const offered = models.filter(({ id }) => ids.includes(id));
-      const learning = { launch: { tries: 2 } };
-      return parseConfig(JSON.stringify({ providers, models: offered, learning, storage }), 'test.yaml', {});
-    };
-    gateway.gateway.reload(config(['big', 'small']));
-    const { json } = await chat(gateway);
-    await send(`${gateway.url}/feedback`, { id: json.id, score: 1 });
-    await settled(gateway);
-    gateway.gateway.reload(config(['big', 'small', 'fresh']));
-    await settled(gateway);
+    await launchFresh(gateway, { learning: { launch: { tries: 2 } } });
     store.failing = true;
     for (let i = 0; i < 40; i++) await send(`${gateway.url}/v1/chat/completions`, ask('What is 17 * 23?'));
     expect(await metric(gateway, 'decisions_total{model="fresh",chosen_by="launch"}')).toBe(2);
